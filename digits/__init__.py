@@ -1,0 +1,1 @@
+"""The pictures and the data sets that both engines eat; imports neither of them."""

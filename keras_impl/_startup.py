@@ -1,0 +1,53 @@
+"""Import Keras without TensorFlow's messages about missing GPUs and CPU instructions.
+
+TensorFlow writes some of them from C++ to file descriptor 2 before its own log level is read, so
+neither ``TF_CPP_MIN_LOG_LEVEL`` nor Python's logging can silence them. They are caught there, the
+known noise is dropped, and everything else is passed on.
+"""
+
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_NOISE = re.compile(
+    r"^WARNING: All log messages before absl::InitializeLog"
+    r"|^[IW]\d{4} "  # absl's prefix of information and warnings
+    r"|^\d{4}-\d{2}-\d{2} [\d:.]+: [IW] "  # TensorFlow's own prefix of the same
+    r"|^To enable the following instructions"
+    r"|^E\d{4} .*(cuda|cuFFT|cuDNN|cuBLAS|computation_placer)",
+    re.IGNORECASE,
+)
+
+
+@contextmanager
+def without_noise() -> Iterator[None]:
+    """Hold back what is written to file descriptor 2; afterwards pass on all but the noise."""
+    sys.stderr.flush()
+    real = os.dup(2)
+    with tempfile.TemporaryFile() as caught:
+        os.dup2(caught.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(real, 2)
+            os.close(real)
+            caught.seek(0)
+            for line in caught.read().decode(errors="replace").splitlines():
+                if not _NOISE.search(line):
+                    print(line, file=sys.stderr)
+
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+with without_noise():
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()  # looks for a GPU, and complains if there is none
+
+__all__ = ["keras"]

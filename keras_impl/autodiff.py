@@ -1,0 +1,221 @@
+"""Keras's own numbers, laid open: layer outputs, loss, gradients and optimizer steps.
+
+The gradients are those of the backend's automatic differentiation (``tf.GradientTape``,
+``jax.value_and_grad``, ``torch.autograd``); nothing here derives anything by hand. Dropout masks
+are arguments, because each backend draws its own from a seed.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+Masks = Sequence[np.ndarray]
+
+
+def chain(model: keras.Model) -> list[keras.Layer]:
+    """Return the layers of a model that applies one after the other, without its input layer.
+
+    Raises:
+        ValueError: The model is not such a chain.
+    """
+    layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+    straight = isinstance(model, keras.Sequential) or all(
+        len(layer._inbound_nodes) == 1 and len(layer._inbound_nodes[0].input_tensors) == 1
+        for layer in layers
+    )
+    if not straight or any(isinstance(layer, keras.Model) for layer in layers):
+        raise ValueError(
+            "Expected a model whose layers follow one another, such as keras.Sequential. "
+            f"Received: {type(model).__name__} {model.name!r}"
+        )
+    return layers
+
+
+def layer_outputs(model: keras.Model, x: Any, training: bool, masks: Sequence[Any]) -> list[Any]:
+    """Return the output tensor of every layer; in training, dropout uses ``masks`` in order.
+
+    The masked product is Keras's: kept inputs times ``1 / (1 - rate)``, others 0.
+    """
+    given = iter(masks)
+    outputs = []
+    for layer in chain(model):
+        if training and isinstance(layer, keras.layers.Dropout):
+            scaled = x * (1.0 / (1.0 - layer.rate))
+            x = keras.ops.where(next(given), scaled, keras.ops.zeros_like(x))
+        else:
+            x = layer(x, training=training)
+        outputs.append(x)
+    return outputs
+
+
+class Autodiff:
+    """A Keras model, a loss and an optimizer, run outside ``fit``, batch by batch.
+
+    Args:
+        model: A chain of layers (:func:`chain`).
+        loss: A Keras loss.
+        optimizer: A Keras optimizer; needed by :meth:`step` only. It is built here.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        loss: keras.losses.Loss,
+        optimizer: keras.optimizers.Optimizer | None = None,
+    ) -> None:
+        chain(model)
+        self.model = model
+        self.loss = loss
+        self.optimizer = optimizer
+        self.dtype = model.compute_dtype
+        if optimizer is not None:
+            optimizer.build(model.trainable_variables)
+        backend = keras.backend.backend()
+        if backend not in _ENGINES:
+            raise ValueError(
+                f"Expected one of the Keras backends {', '.join(_ENGINES)}, which differentiate. "
+                f"Received: {backend}"
+            )
+        self._engine = _ENGINES[backend](self)
+
+    def layer_outputs(
+        self, x: np.ndarray, training: bool = False, masks: Masks = ()
+    ) -> list[np.ndarray]:
+        """Return every layer's output for a batch, each of shape (N, ...)."""
+        x = keras.ops.convert_to_tensor(x, dtype=self.dtype)
+        outputs = layer_outputs(self.model, x, training, [np.asarray(mask) for mask in masks])
+        return [keras.ops.convert_to_numpy(output) for output in outputs]
+
+    def loss_and_gradients(
+        self, x: np.ndarray, y: np.ndarray, masks: Masks = ()
+    ) -> tuple[float, list[np.ndarray]]:
+        """Return the loss in training mode and its gradient for each trainable variable."""
+        loss, gradients = self._engine.gradients(*self._tensors(x, y, masks))
+        to_numpy = keras.ops.convert_to_numpy
+        return float(to_numpy(loss)), [np.array(to_numpy(g)) for g in gradients]
+
+    def step(self, x: np.ndarray, y: np.ndarray, masks: Masks = ()) -> float:
+        """Take one optimizer step on a batch; return the loss before it."""
+        return float(keras.ops.convert_to_numpy(self._engine.step(*self._tensors(x, y, masks))))
+
+    def weights(self) -> list[np.ndarray]:
+        """Return copies of the trainable variables."""
+        return [np.array(v) for v in _values(self.model.trainable_variables)]
+
+    def slots(self) -> dict[str, list[np.ndarray]]:
+        """Return copies of the optimizer's state by name: "momentum", "velocity"..."""
+        if self.optimizer is None:
+            return {}
+        count = len(self.model.trainable_variables)
+        variables = self.optimizer.variables[2:]  # after iteration and learning_rate
+        found: dict[str, list[np.ndarray]] = {}
+        for variable, value in zip(variables, _values(variables), strict=True):
+            slot = next(s for s in _SLOTS if variable.name.endswith(f"_{s}"))
+            found.setdefault(slot, []).append(np.array(value))
+        if any(len(values) != count for values in found.values()):
+            raise ValueError(f"Expected {count} variables a slot. Received: {variables}")
+        return found
+
+    def _tensors(self, x: Any, y: Any, masks: Masks) -> tuple[Any, Any, list[Any]]:
+        y = np.asarray(y)
+        convert = keras.ops.convert_to_tensor
+        y = convert(y, dtype="int32" if y.dtype.kind in "iu" else self.dtype)
+        return convert(x, dtype=self.dtype), y, [convert(m, dtype="bool") for m in masks]
+
+    def _cost(self, x: Any, y: Any, masks: Sequence[Any]) -> Any:
+        return self.loss(y, layer_outputs(self.model, x, True, masks)[-1])
+
+
+# Longest first: "average_gradient" would otherwise never be reached by a shorter suffix.
+_SLOTS = ("average_gradient", "momentum", "velocity")
+
+
+def _values(variables: Sequence[Any]) -> list[np.ndarray]:
+    return [keras.ops.convert_to_numpy(variable) for variable in variables]
+
+
+class _TensorFlow:
+    def __init__(self, owner: Autodiff) -> None:
+        self.owner = owner
+        self.variables = owner.model.trainable_variables
+        self._compiled: dict[Any, Any] = {}
+
+    def gradients(self, x: Any, y: Any, masks: Any) -> Any:
+        return self._graph(self._gradients, x, y, masks)
+
+    def step(self, x: Any, y: Any, masks: Any) -> Any:
+        return self._graph(self._step, x, y, masks)
+
+    def _gradients(self, x: Any, y: Any, *masks: Any) -> Any:
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            cost = self.owner._cost(x, y, masks)
+        return cost, tape.gradient(cost, [variable.value for variable in self.variables])
+
+    def _step(self, x: Any, y: Any, *masks: Any) -> Any:
+        cost, grads = self._gradients(x, y, *masks)
+        assert self.owner.optimizer is not None
+        self.owner.optimizer.apply(grads, self.variables)
+        return cost
+
+    def _graph(self, function: Any, x: Any, y: Any, masks: Any) -> Any:
+        """Run ``function`` as a graph, traced once for all batch sizes."""
+        import tensorflow as tf
+
+        tensors = [x, y, *masks]
+        specs = tuple(tf.TensorSpec([None, *t.shape[1:]], t.dtype) for t in tensors)
+        key = function.__name__, specs
+        if key not in self._compiled:
+            self._compiled[key] = tf.function(function).get_concrete_function(*specs)
+        return self._compiled[key](*tensors)
+
+
+class _Jax:
+    def __init__(self, owner: Autodiff) -> None:
+        import jax
+
+        self.owner = owner
+        self.variables = owner.model.trainable_variables
+
+        def cost(values: Any, x: Any, y: Any, masks: Any) -> Any:
+            mapping = list(zip(self.variables, values, strict=True))
+            with keras.StatelessScope(state_mapping=mapping):
+                return owner._cost(x, y, masks)
+
+        self._value_and_grad = jax.jit(jax.value_and_grad(cost))
+
+    def gradients(self, x: Any, y: Any, masks: Any) -> Any:
+        return self._value_and_grad([v.value for v in self.variables], x, y, masks)
+
+    def step(self, x: Any, y: Any, masks: Any) -> Any:
+        cost, grads = self.gradients(x, y, masks)
+        assert self.owner.optimizer is not None
+        self.owner.optimizer.apply(grads, self.variables)
+        return cost
+
+
+class _Torch:
+    def __init__(self, owner: Autodiff) -> None:
+        self.owner = owner
+        self.variables = owner.model.trainable_variables
+
+    def gradients(self, x: Any, y: Any, masks: Any) -> Any:
+        import torch
+
+        cost = self.owner._cost(x, y, masks)
+        return cost.detach(), torch.autograd.grad(cost, [v.value for v in self.variables])
+
+    def step(self, x: Any, y: Any, masks: Any) -> Any:
+        import torch
+
+        cost, grads = self.gradients(x, y, masks)
+        assert self.owner.optimizer is not None
+        with torch.no_grad():
+            self.owner.optimizer.apply(list(grads), self.variables)
+        return cost
+
+
+_ENGINES = {"tensorflow": _TensorFlow, "jax": _Jax, "torch": _Torch}

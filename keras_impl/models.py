@@ -1,0 +1,118 @@
+"""The documented architectures in Keras; the table of names stands in ``numpy_impl.models``."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import initializers
+from keras.layers import Dense, Dropout
+
+Initializer = Callable[[int | None], Any]
+
+
+def _normal(seed: int | None) -> Any:
+    return initializers.RandomNormal(0.0, 1.0, seed=seed)
+
+
+def _uniform(seed: int | None) -> Any:
+    return initializers.RandomUniform(-1.0, 1.0, seed=seed)
+
+
+class _Seeds:
+    """Draws a seed for each initializer, so that no global random state is read."""
+
+    def __init__(self, rng: np.random.Generator | None) -> None:
+        self.rng = rng
+
+    def __call__(self) -> int | None:
+        return None if self.rng is None else int(self.rng.integers(2**31))
+
+
+def _sigmoid(sizes: Sequence[int], seed: _Seeds) -> list[keras.Layer]:
+    return [
+        Dense(
+            n,
+            activation="sigmoid",
+            kernel_initializer=_normal(seed()),
+            bias_initializer=_normal(seed()),
+        )
+        for n in sizes
+    ]
+
+
+def _dropout_network(seed: _Seeds, dropout: bool) -> list[keras.Layer]:
+    hidden = Dense(200, activation="tanh", use_bias=False, kernel_initializer=_uniform(seed()))
+    output = Dense(10, activation="softmax", use_bias=False, kernel_initializer=_uniform(seed()))
+    return [hidden, Dropout(0.5, seed=seed()), output] if dropout else [hidden, output]
+
+
+def _softmax_network(seed: _Seeds) -> list[keras.Layer]:
+    return [
+        Dense(64, activation="sigmoid", kernel_initializer=_normal(seed())),
+        Dense(10, activation="softmax", kernel_initializer=_normal(seed())),
+    ]
+
+
+def _relu_network(seed: _Seeds) -> list[keras.Layer]:
+    glorot = initializers.GlorotUniform
+    return [
+        Dense(500, activation="relu", kernel_initializer=glorot(seed())),
+        Dense(300, activation="relu", kernel_initializer=glorot(seed())),
+        Dense(10, activation="softmax", kernel_initializer=glorot(seed())),
+    ]
+
+
+# Name -> (inputs, layers); the arguments are the seeds and whether dropout is on.
+ARCHITECTURES: dict[str, tuple[int, Callable[[_Seeds, bool], list[keras.Layer]]]] = {
+    "64-40-10": (64, lambda seed, dropout: _sigmoid([40, 10], seed)),
+    "784-30-10": (784, lambda seed, dropout: _sigmoid([30, 10], seed)),
+    "784-100-10": (784, lambda seed, dropout: _sigmoid([100, 10], seed)),
+    "64-200-10": (64, _dropout_network),
+    "784-64-10": (784, lambda seed, dropout: _softmax_network(seed)),
+    "784-500-300-10": (784, lambda seed, dropout: _relu_network(seed)),
+}
+
+
+def build(
+    name: str | Sequence[int], rng: np.random.Generator | None = None, *, dropout: bool = True
+) -> keras.Sequential:
+    """Build a documented network, not compiled, in the precision that is set.
+
+    Args:
+        name: One of ``ARCHITECTURES``; or, for a sigmoid network of any depth, a list of at least
+            two layer sizes, also written "sigmoid:2-2-1-3".
+        rng: Draws the seed of each initializer and dropout layer; None: different on every call.
+        dropout: Whether ``64-200-10`` has its dropout layer.
+
+    Raises:
+        ValueError: An unknown name, or sizes that are not two or more positive integers.
+    """
+    seeds = _Seeds(rng)
+    if isinstance(name, str) and name in ARCHITECTURES:
+        inputs, layers = ARCHITECTURES[name]
+        return _sequential(name, inputs, layers(seeds, dropout))
+    sizes = _parse_sizes(name)
+    return _sequential("sigmoid_" + "-".join(map(str, sizes)), sizes[0], _sigmoid(sizes[1:], seeds))
+
+
+def _sequential(name: str, inputs: int, layers: list[keras.Layer]) -> keras.Sequential:
+    return keras.Sequential([keras.Input((inputs,)), *layers], name=name)
+
+
+def _parse_sizes(name: str | Sequence[int]) -> list[int]:
+    pieces: Sequence[str | int] = name
+    if isinstance(name, str):
+        prefix, _, rest = name.partition(":")
+        if prefix != "sigmoid":
+            raise ValueError(
+                f"Unknown architecture. Expected one of: {', '.join(ARCHITECTURES)}, "
+                f"or sigmoid:n0-n1-... for sigmoid layers of any sizes. Received: {name!r}"
+            )
+        pieces = rest.split("-")
+    sizes = [int(piece) if str(piece).isdecimal() else 0 for piece in pieces]
+    if len(sizes) < 2 or min(sizes) < 1:
+        raise ValueError(
+            f"Expected two or more positive layer sizes, such as 64-40-10. Received: {name!r}"
+        )
+    return sizes

@@ -1,0 +1,29 @@
+"""The from-scratch engine: networks, gradients and optimizers in plain NumPy.
+
+Start reading at :mod:`numpy_impl.layers`; then ``losses``, ``network``, ``optimizers``,
+``training``. ``models`` has the documented architectures.
+"""
+
+from numpy_impl import (
+    activations,
+    initializers,
+    layers,
+    losses,
+    models,
+    optimizers,
+    serialization,
+    training,
+)
+from numpy_impl.network import Sequential
+
+__all__ = [
+    "Sequential",
+    "activations",
+    "initializers",
+    "layers",
+    "losses",
+    "models",
+    "optimizers",
+    "serialization",
+    "training",
+]

@@ -1,0 +1,236 @@
+"""Activation functions: value, derivative, and the backward pass through them.
+
+Notation: ``z`` is the pre-activation, ``a = f(z)`` the activation and ``delta`` the gradient of
+the cost with respect to ``a``. The backward pass turns ``delta`` into the gradient with respect to
+``z``: for an element-wise function that is ``delta * f'(z)``, for softmax the product with its
+Jacobian. Names and default constants are Keras's (``keras.activations``).
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from numpy_impl.types import Array
+
+# Klambauer, Unterthiner, Mayr, Hochreiter (2017), "Self-normalizing neural networks", eq. 14.
+_SELU_ALPHA = 1.6732632423543772
+_SELU_SCALE = 1.0507009873554805
+
+
+@dataclass(frozen=True)
+class ActivationFunction:
+    """An element-wise function ``a = f(z)`` with its derivative.
+
+    Attributes:
+        name: Keras's name of the function.
+        value: ``f``; takes ``z`` of any shape and returns ``a`` of that shape and dtype.
+        derivative: ``f'``; takes ``(z, a)``, so that it may use whichever is cheaper or more exact.
+    """
+
+    name: str
+    value: Callable[[Array], Array]
+    derivative: Callable[[Array, Array], Array]
+
+    def __call__(self, z: Array) -> Array:
+        """Return ``f(z)``."""
+        return self.value(z)
+
+    def backward(self, z: Array, a: Array, delta: Array) -> Array:
+        """Return ``dC/dz`` from ``delta = dC/da``; all arrays have the shape of ``z``."""
+        return delta * self.derivative(z, a)
+
+
+class Softmax(ActivationFunction):
+    """Softmax over the last axis: ``a_i = exp(z_i) / sum_j exp(z_j)``.
+
+    Its Jacobian is ``da_i/dz_j = a_i (1[i = j] - a_j)``; it is not diagonal, so the backward pass
+    is the full product ``a * (delta - sum_j delta_j a_j)``.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("softmax", softmax, lambda z, a: a * (1 - a))
+
+    def backward(self, z: Array, a: Array, delta: Array) -> Array:
+        return a * (delta - np.sum(delta * a, axis=-1, keepdims=True))
+
+
+class LogSoftmax(ActivationFunction):
+    """Log-softmax over the last axis: ``a_i = z_i - log(sum_j exp(z_j))``."""
+
+    def __init__(self) -> None:
+        super().__init__("log_softmax", log_softmax, lambda z, a: 1 - np.exp(a))
+
+    def backward(self, z: Array, a: Array, delta: Array) -> Array:
+        return delta - np.exp(a) * np.sum(delta, axis=-1, keepdims=True)
+
+
+def softmax(z: Array) -> Array:
+    """Return the softmax of ``z`` over its last axis; the maximum is taken off against overflow."""
+    e = np.exp(z - np.max(z, axis=-1, keepdims=True))
+    return e / np.sum(e, axis=-1, keepdims=True)
+
+
+def log_softmax(z: Array) -> Array:
+    """Return ``log(softmax(z))`` over the last axis, computed without forming the softmax."""
+    shifted = z - np.max(z, axis=-1, keepdims=True)
+    return shifted - np.log(np.sum(np.exp(shifted), axis=-1, keepdims=True))
+
+
+def sigmoid(z: Array) -> Array:
+    """Return ``1 / (1 + exp(-z))``; only ``exp(-|z|)`` is formed, so nothing overflows."""
+    e = np.exp(-np.abs(z))
+    return np.where(z >= 0, 1 / (1 + e), e / (1 + e))
+
+
+def softplus(z: Array) -> Array:
+    """Return ``log(1 + exp(z))`` without overflow."""
+    return np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
+
+
+def _erf(z: Array) -> Array:
+    # NumPy has no error function; the standard library's, element by element, is slow but exact.
+    return np.vectorize(math.erf, otypes=[np.float64])(z).astype(z.dtype)
+
+
+def gelu(sqrt_two: float = math.sqrt(2.0)) -> ActivationFunction:
+    """Return the exact GELU ``z Phi(z)``, ``Phi`` the normal distribution function.
+
+    Args:
+        sqrt_two: The constant in ``Phi(z) = (1 + erf(z / sqrt_two)) / 2``; an argument because some
+            libraries round it to float32.
+
+    Reference: Hendrycks and Gimpel (2016), arXiv:1606.08415.
+    """
+
+    def cdf(z: Array) -> Array:
+        return 0.5 * (1 + _erf(z / sqrt_two))
+
+    def density(z: Array) -> Array:
+        return np.exp(-np.square(z / sqrt_two)) * (1 / (sqrt_two * math.sqrt(math.pi)))
+
+    return ActivationFunction("gelu", lambda z: z * cdf(z), lambda z, a: cdf(z) + z * density(z))
+
+
+def leaky_relu(negative_slope: float = 0.2) -> ActivationFunction:
+    """Return ``max(z, negative_slope * z)``."""
+    return ActivationFunction(
+        "leaky_relu",
+        lambda z: np.where(z > 0, z, negative_slope * z),
+        lambda z, a: np.where(z > 0, 1, negative_slope).astype(z.dtype),
+    )
+
+
+def _mish_derivative(z: Array, a: Array) -> Array:
+    t = np.tanh(softplus(z))
+    return t + z * (1 - t * t) * sigmoid(z)
+
+
+def _elu(z: Array) -> Array:
+    return np.where(z > 0, z, np.expm1(np.minimum(z, 0)))
+
+
+def _step(condition: Array, z: Array) -> Array:
+    """Return 1 where ``condition`` holds and 0 elsewhere, in the dtype of ``z``."""
+    return condition.astype(z.dtype)
+
+
+def _inside(z: Array, low: float, high: float) -> Array:
+    return _step((z > low) & (z < high), z)
+
+
+_ELEMENTWISE = [
+    ActivationFunction("linear", lambda z: z, lambda z, a: np.ones_like(z)),
+    ActivationFunction("sigmoid", sigmoid, lambda z, a: a * (1 - a)),
+    ActivationFunction("tanh", np.tanh, lambda z, a: 1 - a * a),
+    ActivationFunction("relu", lambda z: np.maximum(z, 0), lambda z, a: _step(z > 0, z)),
+    ActivationFunction("relu6", lambda z: np.clip(z, 0, 6), lambda z, a: _inside(z, 0, 6)),
+    leaky_relu(),
+    ActivationFunction("elu", _elu, lambda z, a: np.exp(np.minimum(z, 0))),
+    # celu with its default alpha = 1 is the same function as elu.
+    ActivationFunction("celu", _elu, lambda z, a: np.exp(np.minimum(z, 0))),
+    ActivationFunction(
+        "selu",
+        lambda z: _SELU_SCALE * np.where(z > 0, z, _SELU_ALPHA * np.expm1(np.minimum(z, 0))),
+        lambda z, a: _SELU_SCALE * np.where(z > 0, 1, _SELU_ALPHA * np.exp(np.minimum(z, 0))),
+    ),
+    ActivationFunction("exponential", np.exp, lambda z, a: a),
+    ActivationFunction("softplus", softplus, lambda z, a: sigmoid(z)),
+    ActivationFunction(
+        "softsign", lambda z: z / (1 + np.abs(z)), lambda z, a: 1 / (1 + np.abs(z)) ** 2
+    ),
+    ActivationFunction(
+        "squareplus",
+        lambda z: (z + np.sqrt(z * z + 4)) / 2,
+        lambda z, a: (1 + z / np.sqrt(z * z + 4)) / 2,
+    ),
+    ActivationFunction(
+        "silu",
+        lambda z: z * sigmoid(z),
+        lambda z, a: sigmoid(z) * (1 + z * (1 - sigmoid(z))),
+    ),
+    gelu(),
+    ActivationFunction("mish", lambda z: z * np.tanh(softplus(z)), _mish_derivative),
+    ActivationFunction("log_sigmoid", lambda z: -softplus(-z), lambda z, a: sigmoid(-z)),
+    ActivationFunction(
+        "hard_sigmoid",
+        lambda z: np.clip(z + 3, 0, 6) / 6,
+        lambda z, a: _inside(z, -3, 3) / 6,
+    ),
+    ActivationFunction(
+        "hard_silu",
+        lambda z: z * (np.clip(z + 3, 0, 6) / 6),
+        lambda z, a: np.clip(z + 3, 0, 6) / 6 + z * (_inside(z, -3, 3) / 6),
+    ),
+    ActivationFunction(
+        "hard_tanh",
+        lambda z: np.clip(z, -1, 1),
+        lambda z, a: _step(np.abs(z) <= 1, z),
+    ),
+    ActivationFunction("tanh_shrink", lambda z: z - np.tanh(z), lambda z, a: np.tanh(z) ** 2),
+    ActivationFunction(
+        "soft_shrink",
+        lambda z: np.sign(z) * np.maximum(np.abs(z) - 0.5, 0),
+        lambda z, a: _step(np.abs(z) > 0.5, z),
+    ),
+    ActivationFunction(
+        "hard_shrink",
+        lambda z: np.where(np.abs(z) > 0.5, z, 0),
+        lambda z, a: _step(np.abs(z) > 0.5, z),
+    ),
+    ActivationFunction(
+        "sparse_sigmoid",
+        lambda z: np.clip(0.5 * (z + 1), 0, 1),
+        lambda z, a: 0.5 * _inside(z, -1, 1),
+    ),
+    ActivationFunction(
+        "sparse_plus",
+        lambda z: np.where(z < 1, 0.25 * (np.maximum(z, -1) + 1) ** 2, z),
+        lambda z, a: np.clip(0.5 * (z + 1), 0, 1),
+    ),
+]
+
+ACTIVATIONS: dict[str, ActivationFunction] = {
+    f.name: f for f in [*_ELEMENTWISE, Softmax(), LogSoftmax()]
+}
+# Keras's second names for the same functions.
+_ALIASES = {"swish": "silu", "hard_swish": "hard_silu"}
+
+
+def get(identifier: str | ActivationFunction | None) -> ActivationFunction:
+    """Return the activation function with Keras's name ``identifier``; None means "linear".
+
+    Raises:
+        ValueError: The name is not known.
+    """
+    if isinstance(identifier, ActivationFunction):
+        return identifier
+    name = "linear" if identifier is None else str(identifier)
+    name = _ALIASES.get(name, name)
+    if name not in ACTIVATIONS:
+        raise ValueError(
+            f"Unknown activation. Expected one of: {', '.join(sorted(ACTIVATIONS))}. "
+            f"Received: {identifier!r}"
+        )
+    return ACTIVATIONS[name]

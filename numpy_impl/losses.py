@@ -1,0 +1,157 @@
+"""Cost functions: value and gradient.
+
+Every loss is the *mean over the batch* of a per-sample loss; how a sample's outputs are reduced is
+said for each. With N samples and C outputs, ``y_pred`` has shape (N, C), and so has ``y_true``,
+except for sparse categorical cross-entropy, whose ``y_true`` are the N integer labels. Formulas and
+the clipping constant are Keras's (``keras/src/losses/losses.py``, ``keras/src/backend/*/nn.py``).
+"""
+
+import numpy as np
+
+from numpy_impl.activations import log_softmax, sigmoid, softmax, softplus
+from numpy_impl.types import Array
+
+# keras.config.epsilon(): probabilities are clipped to [EPSILON, 1 - EPSILON] before the logarithm.
+EPSILON = 1e-7
+
+
+class Loss:
+    """A cost ``C(y_pred, y_true)``, averaged over the batch.
+
+    Attributes:
+        fused: Whether the loss is evaluated together with the output layer's activation: the
+            network then hands over that activation's input (the logits), and backpropagation
+            starts there.
+        sparse: Whether ``y_true`` are integer labels instead of vectors.
+    """
+
+    fused = False
+    sparse = False
+
+    def value_and_gradient(self, y_pred: Array, y_true: Array) -> tuple[float, Array]:
+        """Return the cost and its gradient ``dC/dy_pred``, which has the shape of ``y_pred``."""
+        raise TypeError(f"{type(self).__name__} defines no value_and_gradient")
+
+
+class Quadratic(Loss):
+    """The documents' quadratic cost ``1/2 sum_c (y_pred - y_true)^2``; gradient ``(a - y) / N``.
+
+    Reference: Nielsen (2015), "Neural networks and deep learning", eq. 6; documents D0 and D1.
+    """
+
+    def value_and_gradient(self, y_pred: Array, y_true: Array) -> tuple[float, Array]:
+        error = y_pred - y_true
+        return 0.5 * float(np.sum(error * error)) / len(error), error / len(error)
+
+
+class MeanSquaredError(Loss):
+    """Keras's ``mean_c (y_pred - y_true)^2``; gradient ``2 (y_pred - y_true) / (C N)``."""
+
+    def value_and_gradient(self, y_pred: Array, y_true: Array) -> tuple[float, Array]:
+        error = y_pred - y_true
+        return float(np.sum(error * error)) / error.size, error * (2 / error.size)
+
+
+class MeanAbsoluteError(Loss):
+    """Keras's ``mean_c |y_pred - y_true|``; gradient ``sign(y_pred - y_true) / (C N)``."""
+
+    def value_and_gradient(self, y_pred: Array, y_true: Array) -> tuple[float, Array]:
+        error = y_pred - y_true
+        return float(np.sum(np.abs(error))) / error.size, np.sign(error) * (1 / error.size)
+
+
+class CategoricalCrossentropy(Loss):
+    """Cross-entropy ``-sum_c y_c log p_c`` with one-hot (or probability) targets.
+
+    Args:
+        from_logits: ``y_pred`` are logits, and ``p = softmax(y_pred)``.
+        fused: Evaluate the loss at the logits of the network's own output layer, as Keras does on
+            TensorFlow, and as is best numerically. The gradient at the logits is ``(p - y) / N``.
+            The layer's activation should be softmax; Keras does the same where it is sigmoid, and
+            then the cost is not that of the outputs at all, so this follows it there too.
+
+    With neither, Keras's clipped form on probabilities: ``q = y_pred / sum_c y_pred``, clipped to
+    [EPSILON, 1 - EPSILON]; where the clip is active its gradient is 0.
+    """
+
+    def __init__(self, from_logits: bool = False, fused: bool = False) -> None:
+        self.on_logits = from_logits or fused
+        self.fused = fused
+
+    def value_and_gradient(self, y_pred: Array, y_true: Array) -> tuple[float, Array]:
+        y = self._targets(y_pred, y_true)
+        n = len(y_pred)
+        if self.on_logits:
+            return -float(np.sum(y * log_softmax(y_pred))) / n, (softmax(y_pred) - y) / n
+        total = np.sum(y_pred, axis=-1, keepdims=True)
+        q = y_pred / total
+        clipped = np.clip(q, EPSILON, 1 - EPSILON)
+        # dC/dq, then through q_i = p_i / sum_j p_j.
+        slope = np.where(q == clipped, y / clipped, 0)
+        gradient = (np.sum(slope * q, axis=-1, keepdims=True) - slope) / total
+        return -float(np.sum(y * np.log(clipped))) / n, gradient / n
+
+    def _targets(self, y_pred: Array, y_true: Array) -> Array:
+        return y_true
+
+
+class SparseCategoricalCrossentropy(CategoricalCrossentropy):
+    """Categorical cross-entropy with integer labels of shape (N,); arguments as there.
+
+    The clipped form renormalises first, as Keras does on JAX and PyTorch. On TensorFlow without
+    cached logits Keras clips first and renormalises afterwards; that variant is not provided.
+    """
+
+    sparse = True
+
+    def _targets(self, y_pred: Array, y_true: Array) -> Array:
+        return np.eye(y_pred.shape[-1], dtype=y_pred.dtype)[y_true]
+
+
+class BinaryCrossentropy(Loss):
+    """``-mean_c [y log p + (1 - y) log(1 - p)]``; arguments as in CategoricalCrossentropy.
+
+    Logits form: ``mean_c [softplus(z) - y z]`` with gradient ``(sigmoid(z) - y) / (C N)``.
+    The clipped form does not renormalise.
+    """
+
+    def __init__(self, from_logits: bool = False, fused: bool = False) -> None:
+        self.on_logits = from_logits or fused
+        self.fused = fused
+
+    def value_and_gradient(self, y_pred: Array, y_true: Array) -> tuple[float, Array]:
+        y, size = y_true, y_pred.size
+        if self.on_logits:
+            value = float(np.sum(softplus(y_pred) - y * y_pred)) / size
+            return value, (sigmoid(y_pred) - y) / size
+        p = np.clip(y_pred, EPSILON, 1 - EPSILON)
+        value = -float(np.sum(y * np.log(p) + (1 - y) * np.log(1 - p))) / size
+        slope = (1 - y) / (1 - p) - y / p
+        return value, np.where(p == y_pred, slope, 0) / size
+
+
+LOSSES: dict[str, type[Loss]] = {
+    "quadratic": Quadratic,
+    "mean_squared_error": MeanSquaredError,
+    "mean_absolute_error": MeanAbsoluteError,
+    "categorical_crossentropy": CategoricalCrossentropy,
+    "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
+    "binary_crossentropy": BinaryCrossentropy,
+}
+_ALIASES = {"mse": "mean_squared_error", "mae": "mean_absolute_error"}
+
+
+def get(identifier: str | Loss, **options: bool) -> Loss:
+    """Return the loss called ``identifier``; ``options`` go to its constructor.
+
+    Raises:
+        ValueError: The name is not known.
+    """
+    if isinstance(identifier, Loss):
+        return identifier
+    name = _ALIASES.get(identifier, identifier)
+    if name not in LOSSES:
+        raise ValueError(
+            f"Unknown loss. Expected one of: {', '.join(LOSSES)}. Received: {identifier!r}"
+        )
+    return LOSSES[name](**options)

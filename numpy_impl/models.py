@@ -1,0 +1,114 @@
+"""The documented architectures, by name.
+
+========================  ========  ==========================================================
+name                      document  network
+========================  ========  ==========================================================
+``64-40-10``              D0        sigmoid, sigmoid; weights and biases from N(0, 1)
+``784-30-10``             D1        sigmoid, sigmoid; weights and biases from N(0, 1)
+``784-100-10``            D1        the same with 100 hidden units
+``64-200-10``             D2        tanh, dropout 1/2, softmax; no biases, weights from U[-1, 1)
+``784-64-10``             D3        sigmoid, softmax; weights from N(0, 1), biases 0
+``784-500-300-10``        D4        ReLU, ReLU, softmax; Glorot uniform weights, biases 0
+``sigmoid:n0-n1-...-nk``  D1        sigmoid in every layer; weights and biases from N(0, 1)
+========================  ========  ==========================================================
+
+``keras_impl.models`` builds the same ones in Keras; a test holds the two together.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from numpy_impl.layers import Dense, Dropout, Layer
+from numpy_impl.network import Sequential
+from numpy_impl.types import DTypeLike
+
+
+def _sigmoid(sizes: Sequence[int]) -> list[Layer]:
+    return [
+        Dense(
+            n, "sigmoid", kernel_initializer="standard_normal", bias_initializer="standard_normal"
+        )
+        for n in sizes
+    ]
+
+
+def _dropout_network(dropout: bool) -> list[Layer]:
+    hidden = Dense(200, "tanh", use_bias=False, kernel_initializer="uniform_one")
+    output = Dense(10, "softmax", use_bias=False, kernel_initializer="uniform_one")
+    return [hidden, Dropout(0.5), output] if dropout else [hidden, output]
+
+
+def _softmax_network() -> list[Layer]:
+    return [
+        Dense(64, "sigmoid", kernel_initializer="standard_normal"),
+        Dense(10, "softmax", kernel_initializer="standard_normal"),
+    ]
+
+
+def _relu_network() -> list[Layer]:
+    return [Dense(500, "relu"), Dense(300, "relu"), Dense(10, "softmax")]
+
+
+# Name -> (inputs, layers); the argument says whether dropout is on.
+ARCHITECTURES: dict[str, tuple[int, Callable[[bool], list[Layer]]]] = {
+    "64-40-10": (64, lambda dropout: _sigmoid([40, 10])),
+    "784-30-10": (784, lambda dropout: _sigmoid([30, 10])),
+    "784-100-10": (784, lambda dropout: _sigmoid([100, 10])),
+    "64-200-10": (64, _dropout_network),
+    "784-64-10": (784, lambda dropout: _softmax_network()),
+    "784-500-300-10": (784, lambda dropout: _relu_network()),
+}
+
+
+def build(
+    name: str | Sequence[int],
+    rng: np.random.Generator | None = None,
+    *,
+    dtype: DTypeLike = "float32",
+    dropout: bool = True,
+) -> Sequential:
+    """Build a documented network.
+
+    Args:
+        name: One of ``ARCHITECTURES``; or, for a sigmoid network of any depth, a list of at least
+            two layer sizes, also written "sigmoid:2-2-1-3".
+        rng: Draws the initial weights; None leaves them all 0, to be filled by ``set_weights``.
+        dtype: "float32" or "float64".
+        dropout: Whether ``64-200-10`` has its dropout layer.
+
+    Raises:
+        ValueError: An unknown name, or sizes that are not two or more positive integers.
+    """
+    if isinstance(name, str) and name in ARCHITECTURES:
+        inputs, layers = ARCHITECTURES[name]
+        return Sequential(layers(dropout), inputs, rng, dtype, name)
+    sizes = parse_sizes(name)
+    title = "sigmoid:" + "-".join(map(str, sizes))
+    return Sequential(_sigmoid(sizes[1:]), sizes[0], rng, dtype, title)
+
+
+def parse_sizes(name: str | Sequence[int]) -> list[int]:
+    """Return the layer sizes that a list, or a name "sigmoid:n0-n1-...", gives.
+
+    Raises:
+        ValueError: It gives none.
+    """
+    pieces: Sequence[str | int] = name
+    if isinstance(name, str):
+        prefix, _, rest = name.partition(":")
+        if prefix != "sigmoid":
+            raise ValueError(
+                f"Unknown architecture. Expected one of: {', '.join(ARCHITECTURES)}, "
+                f"or sigmoid:n0-n1-... for sigmoid layers of any sizes. Received: {name!r}"
+            )
+        pieces = rest.split("-")
+    try:
+        sizes = [int(piece) for piece in pieces]
+    except ValueError:
+        sizes = []
+    if len(sizes) < 2 or min(sizes) < 1:
+        raise ValueError(
+            f"Expected two or more positive layer sizes, such as 64-40-10. Received: {name!r}"
+        )
+    return sizes

@@ -1,0 +1,187 @@
+"""A stack of layers: forward pass, backpropagation, and access to the weights."""
+
+import copy
+from collections.abc import Sequence
+
+import numpy as np
+
+from numpy_impl import validation
+from numpy_impl.layers import Activation, Dense, Dropout, Layer, allocate
+from numpy_impl.losses import Loss
+from numpy_impl.types import Array, DTypeLike
+
+# The activations whose logits Keras on TensorFlow remembers for the loss (``_keras_logits``).
+FUSABLE = ("softmax", "sigmoid")
+
+
+class Sequential:
+    """Layers applied one after the other.
+
+    All parameters live in one vector, ``parameters``, and all gradients in another, ``gradients``;
+    the layers' kernels and biases are views into them (see :func:`numpy_impl.layers.allocate`).
+
+    Args:
+        layers: The layers, from the input on.
+        input_shape: Shape of one sample, for example (64,) or (28, 28); an int n means (n,).
+        rng: Source of the initial weights and of dropout masks; None starts all weights at 0.
+        dtype: "float32" or "float64", of weights and computation.
+        name: What to call the network in reports and files.
+
+    Raises:
+        ValueError: No layers, shapes that do not fit together, or another dtype.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        input_shape: int | tuple[int, ...],
+        rng: np.random.Generator | None = None,
+        dtype: DTypeLike = "float32",
+        name: str = "sequential",
+    ) -> None:
+        if not layers:
+            raise ValueError("Sequential expects at least one layer. Received: []")
+        self.layers = list(layers)
+        self.name = name
+        self.dtype = validation.float_dtype(dtype)
+        self.input_shape = (input_shape,) if isinstance(input_shape, int) else tuple(input_shape)
+        shape = self.input_shape
+        for layer in self.layers:
+            shape = layer.build(shape)
+        self.output_shape = shape
+        self.parameters, self.gradients, self.slices = allocate(self.layers, self.dtype)
+        if rng is not None:
+            for layer in self.layers:
+                layer.initialize(rng)
+            for dropout, seeded in zip(self.dropouts, rng.spawn(len(self.dropouts)), strict=True):
+                dropout.rng = seeded
+
+    @property
+    def dropouts(self) -> list[Dropout]:
+        """The dropout layers, from the input on."""
+        return [layer for layer in self.layers if isinstance(layer, Dropout)]
+
+    @property
+    def weight_names(self) -> list[str]:
+        """Names of the weights in the order of ``weights``: "0/kernel", "0/bias", "1/kernel"..."""
+        return [f"{i}/{name}" for i, layer in enumerate(self.layers) for name in layer.weight_names]
+
+    @property
+    def weights(self) -> list[Array]:
+        """The weights in Keras's order, as views: writing to them changes the network."""
+        return [getattr(layer, name) for layer in self.layers for name in layer.weight_names]
+
+    @property
+    def weight_gradients(self) -> list[Array]:
+        """The gradients of ``weights`` that the last backward pass left, as views."""
+        return [
+            getattr(layer, f"{name}_gradient")
+            for layer in self.layers
+            for name in layer.weight_names
+        ]
+
+    def get_weights(self) -> list[Array]:
+        """Return copies of the weights in Keras's order."""
+        return [weight.copy() for weight in self.weights]
+
+    def set_weights(self, weights: Sequence[Array]) -> None:
+        """Copy ``weights`` (in Keras's order) into the network, cast to its dtype.
+
+        Raises:
+            ValueError: Another number of arrays or another shape; nothing is changed then.
+        """
+        validation.same_shapes(self.weight_names, self.weights, weights)
+        for own, new in zip(self.weights, weights, strict=True):
+            own[...] = new
+
+    def clone(self) -> "Sequential":
+        """Return an independent network with the same layers and weights."""
+        layers = [copy.copy(layer) for layer in self.layers]
+        twin = Sequential(layers, self.input_shape, dtype=self.dtype, name=self.name)
+        twin.set_weights(self.weights)
+        return twin
+
+    def __deepcopy__(self, memo: object) -> "Sequential":
+        # A plain deep copy would cut the layers' weights off from the parameter vector.
+        return self.clone()
+
+    def draw_masks(self, batch_size: int) -> list[Array]:
+        """Draw one mask for each dropout layer, to be given to several networks alike."""
+        return [layer.draw_mask(batch_size) for layer in self.dropouts]
+
+    def forward(
+        self, x: Array, training: bool = False, masks: Sequence[Array] | None = None
+    ) -> Array:
+        """Return the outputs for a batch ``x`` of shape (N, *input_shape), in the network's dtype.
+
+        Args:
+            x: The batch; it is not checked here, see :meth:`predict`.
+            training: Whether dropout is active.
+            masks: One boolean mask (True: kept) for each dropout layer; None draws new ones.
+        """
+        return self.layer_outputs(x, training, masks)[-1]
+
+    def layer_outputs(
+        self, x: Array, training: bool = False, masks: Sequence[Array] | None = None
+    ) -> list[Array]:
+        """Return the output of every layer; arguments as in :meth:`forward`."""
+        x = np.asarray(x, self.dtype)
+        given = iter(masks) if masks is not None else None
+        outputs = []
+        for layer in self.layers:
+            mask = next(given) if given is not None and isinstance(layer, Dropout) else None
+            x = layer.forward(x, training, mask)
+            outputs.append(x)
+        return outputs
+
+    def predict(self, x: Array, batch_size: int = 1000) -> Array:
+        """Return the outputs for any number of samples, computed in batches, dropout inactive.
+
+        Raises:
+            ValueError: ``x`` has another shape than (N, *input_shape), or a NaN or infinity.
+        """
+        x = validation.inputs(x, self.input_shape, self.dtype)
+        if not len(x):
+            return np.empty((0, *self.output_shape), self.dtype)
+        pieces = [self.forward(x[i : i + batch_size]) for i in range(0, len(x), batch_size)]
+        return np.concatenate(pieces)
+
+    def loss_and_gradients(
+        self, x: Array, y: Array, loss: Loss, masks: Sequence[Array] | None = None
+    ) -> tuple[float, list[Array]]:
+        """Run forward and backward in training mode on one batch.
+
+        Returns:
+            The cost, and the gradient of each weight in the order of ``weights``. These are views
+            that the next call overwrites.
+        """
+        outputs = self.forward(x, training=True, masks=masks)
+        return self.backward(outputs, y, loss), self.weight_gradients
+
+    def loss(self, outputs: Array, y: Array, loss: Loss) -> float:
+        """Return the cost of the last forward pass, whose ``outputs`` are given."""
+        return loss.value_and_gradient(self._entry(outputs, loss)[0], y)[0]
+
+    def backward(self, outputs: Array, y: Array, loss: Loss) -> float:
+        """Backpropagate the cost of the last forward pass's ``outputs``; return the cost."""
+        predictions, fused = self._entry(outputs, loss)
+        cost, delta = loss.value_and_gradient(predictions, y)
+        remaining = len(self.layers)
+        if fused is not None:
+            remaining -= 1
+            delta = fused.backward_from_logits(delta, input_gradient=remaining > 0)
+        for i in reversed(range(remaining)):
+            delta = self.layers[i].backward(delta, input_gradient=i > 0)
+        return cost
+
+    def _entry(self, outputs: Array, loss: Loss) -> tuple[Array, Dense | Activation | None]:
+        """Return what the loss is evaluated at, and the layer whose activation it includes."""
+        if not loss.fused:
+            return outputs, None
+        last = self.layers[-1]
+        if isinstance(last, Dense | Activation) and last.activation.name in FUSABLE:
+            return last.z, last
+        raise ValueError(
+            f"A fused loss expects a last layer with activation {' or '.join(FUSABLE)}. "
+            f"Received: {type(last).__name__} with {last.config()}"
+        )

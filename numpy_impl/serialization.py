@@ -1,0 +1,67 @@
+"""Networks as ``.npz`` files: weights, and the layers as JSON. No pickle, so nothing can run."""
+
+import json
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from numpy_impl.layers import LAYERS
+from numpy_impl.network import Sequential
+
+FORMAT = "numpy_impl.Sequential"
+VERSION = 1
+
+
+def save(network: Sequential, path: str | os.PathLike[str]) -> None:
+    """Write ``network`` to ``path``.
+
+    The file holds one array for each weight under its name ("0/kernel", "0/bias"...), and under
+    "config" a JSON text with the layers, the input shape, the dtype and the name. It is written
+    beside its place and then renamed, so that an interruption leaves the old file or the new one.
+    """
+    path = Path(path)
+    config = {
+        "format": FORMAT,
+        "version": VERSION,
+        "name": network.name,
+        "dtype": network.dtype.name,
+        "input_shape": network.input_shape,
+        "layers": [{"class": type(layer).__name__, **layer.config()} for layer in network.layers],
+    }
+    arrays = dict(zip(network.weight_names, network.weights, strict=True))
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with open(partial, "wb") as file:
+            np.savez(file, config=np.array(json.dumps(config)), **arrays)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load(path: str | os.PathLike[str]) -> Sequential:
+    """Read a network that :func:`save` wrote.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is not such a network, is damaged, or its weights do not fit.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        config = json.loads(str(arrays.pop("config")))
+        if config["format"] != FORMAT or config["version"] != VERSION:
+            raise ValueError(f"format {config['format']!r} version {config['version']!r}")
+        layers = [LAYERS[c.pop("class")](**c) for c in config["layers"]]
+        network = Sequential(
+            layers, tuple(config["input_shape"]), dtype=config["dtype"], name=config["name"]
+        )
+        network.set_weights([arrays[name] for name in network.weight_names])
+    except FileNotFoundError:
+        raise
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"Expected a network in {path} ({FORMAT}, version {VERSION}). Received: {error}"
+        ) from error
+    return network

@@ -1,0 +1,146 @@
+"""Training by mini-batches: one epoch, many epochs, evaluation. Nothing here prints.
+
+A *schedule* says which samples make up the batches of an epoch: a function of the epoch's number
+(from 0) that returns a list of index arrays. Both engines take the same schedule, so that they see
+the same samples in the same order.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from numpy_impl import validation
+from numpy_impl.losses import Loss
+from numpy_impl.network import Sequential
+from numpy_impl.optimizers import Optimizer
+from numpy_impl.types import Array
+
+Schedule = Callable[[int], list[Array]]
+
+
+@dataclass
+class History:
+    """What happened: for each metric ("loss", "accuracy", "val_loss"...) one value an epoch."""
+
+    epochs: dict[str, list[float]] = field(default_factory=dict)
+
+    def append(self, logs: dict[str, float]) -> None:
+        """Add one epoch's values."""
+        for name, value in logs.items():
+            self.epochs.setdefault(name, []).append(value)
+
+
+def shuffled(samples: int, batch_size: int, rng: np.random.Generator) -> Schedule:
+    """Return the usual schedule: a new random order every epoch, the last batch as long as it is.
+
+    Epochs have to be asked for in order, as each draws from ``rng``.
+    """
+    return lambda epoch: split(rng.permutation(samples), batch_size)
+
+
+def in_order(samples: int, batch_size: int) -> Schedule:
+    """Return the schedule that visits the samples in file order, epoch after epoch."""
+    return lambda epoch: split(np.arange(samples), batch_size)
+
+
+def split(order: Array, batch_size: int) -> list[Array]:
+    """Cut ``order`` into batches of ``batch_size``; the last may be shorter, none is lost."""
+    if batch_size < 1:
+        raise ValueError(f"Expected batch_size >= 1. Received: {batch_size}")
+    return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+
+
+def correct(outputs: Array, y: Array) -> int:
+    """Count the samples whose largest output is at the label (or at the one-hot target's 1)."""
+    labels = y if y.ndim == 1 else np.argmax(y, axis=-1)
+    return int(np.count_nonzero(np.argmax(outputs, axis=-1) == labels))
+
+
+def train_epoch(
+    network: Sequential,
+    loss: Loss,
+    optimizer: Optimizer,
+    x: Array,
+    y: Array,
+    batches: Iterable[Array],
+    on_batch: Callable[[dict[str, float]], None] | None = None,
+) -> dict[str, float]:
+    """Take one optimizer step for each batch of indices into ``x`` and ``y``.
+
+    Args:
+        on_batch: Called after each step with the running means "loss" and "accuracy" and the
+            number of "samples" so far.
+
+    Returns:
+        Mean "loss" and "accuracy" over the epoch's samples, each measured before its own step and
+        with dropout active, as Keras reports them.
+    """
+    total = hits = samples = 0.0
+    for batch in batches:
+        inputs, targets = x[batch], y[batch]
+        outputs = network.forward(inputs, training=True)
+        total += len(batch) * network.backward(outputs, targets, loss)
+        hits += correct(outputs, targets)
+        samples += len(batch)
+        optimizer.apply(network.gradients, network.parameters)
+        if on_batch is not None:
+            on_batch({"loss": total / samples, "accuracy": hits / samples, "samples": samples})
+    samples = samples or 1.0
+    return {"loss": total / samples, "accuracy": hits / samples}
+
+
+def evaluate(
+    network: Sequential, loss: Loss, x: Array, y: Array, batch_size: int = 1000
+) -> dict[str, float]:
+    """Return mean "loss" and "accuracy" over all samples, dropout inactive; checks its input."""
+    x = validation.inputs(x, network.input_shape, network.dtype)
+    y = validation.targets(y, len(x), network.output_shape[-1], loss.sparse, network.dtype)
+    total, hits = 0.0, 0
+    for batch in split(np.arange(len(x)), batch_size):
+        outputs = network.forward(x[batch])
+        total += len(batch) * network.loss(outputs, y[batch], loss)
+        hits += correct(outputs, y[batch])
+    return {"loss": total / max(len(x), 1), "accuracy": hits / max(len(x), 1)}
+
+
+def fit(
+    network: Sequential,
+    loss: Loss,
+    optimizer: Optimizer,
+    x: Array,
+    y: Array,
+    *,
+    epochs: int,
+    schedule: Schedule,
+    validation_data: tuple[Array, Array] | None = None,
+    on_batch: Callable[[dict[str, float]], None] | None = None,
+    on_epoch: Callable[[int, dict[str, float]], bool | None] | None = None,
+) -> History:
+    """Train for ``epochs`` epochs.
+
+    Args:
+        x: Inputs, shape (N, *input_shape); checked for shape and finiteness.
+        y: One-hot targets (N, outputs), or integer labels (N,) for a sparse loss; checked.
+        schedule: Which samples make up each epoch's batches.
+        validation_data: Inputs and targets evaluated after each epoch, as "val_loss" and
+            "val_accuracy".
+        on_batch: See :func:`train_epoch`.
+        on_epoch: Called after each epoch with its number from 0 and its logs; returning True stops.
+
+    Raises:
+        ValueError: Inputs or targets that do not fit the network.
+    """
+    x = validation.inputs(x, network.input_shape, network.dtype)
+    y = validation.targets(y, len(x), network.output_shape[-1], loss.sparse, network.dtype)
+    optimizer.build(network.parameters, network.slices)
+    history = History()
+    for epoch in range(epochs):
+        logs = train_epoch(network, loss, optimizer, x, y, schedule(epoch), on_batch)
+        if validation_data is not None:
+            measured = evaluate(network, loss, *validation_data)
+            logs |= {f"val_{name}": value for name, value in measured.items()}
+        history.append(logs)
+        if on_epoch is not None and on_epoch(epoch, logs):
+            break
+    return history

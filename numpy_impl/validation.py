@@ -1,0 +1,94 @@
+"""Checks of what comes in from outside: each says what it expected and what it received."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from numpy_impl.types import Array, DTypeLike
+
+
+def float_dtype(dtype: DTypeLike) -> np.dtype:
+    """Return ``dtype`` as a NumPy dtype; float32 and float64 are supported."""
+    allowed = (np.dtype("float32"), np.dtype("float64"))
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = None
+    if found not in allowed:
+        raise ValueError(f"Expected dtype float32 or float64. Received: {dtype!r}")
+    return found
+
+
+def inputs(x: Array, input_shape: tuple[int, ...], dtype: DTypeLike) -> Array:
+    """Return ``x`` as an array of ``dtype`` after checking shape, type and finiteness.
+
+    Raises:
+        ValueError: The shape is not (N, *input_shape), the values are not real numbers, or one of
+            them is NaN or infinite.
+    """
+    x = np.asarray(x)
+    if x.dtype.kind not in "fiub":
+        raise ValueError(f"Expected real numbers as inputs. Received: dtype {x.dtype}")
+    if x.shape[1:] != input_shape or x.ndim == 0:
+        expected = ", ".join(["N", *map(str, input_shape)])
+        raise ValueError(f"Expected inputs of shape ({expected}). Received: shape {x.shape}")
+    x = x.astype(dtype, copy=False)
+    finite = np.isfinite(x)
+    if not finite.all():
+        where = tuple(int(i) for i in np.argwhere(~finite)[0])
+        raise ValueError(f"Expected finite inputs. Received: {x[where]} at index {where}")
+    return x
+
+
+def targets(y: Array, samples: int, outputs: int, sparse: bool, dtype: DTypeLike) -> Array:
+    """Return ``y`` ready for a loss: (N, outputs) floats, or (N,) integer labels if ``sparse``.
+
+    Raises:
+        ValueError: Another shape, a label outside 0..outputs-1, or a NaN or infinity.
+    """
+    y = np.asarray(y)
+    if not sparse:
+        if y.shape != (samples, outputs):
+            hint = "; use one-hot targets or a sparse loss" if y.ndim == 1 else ""
+            raise ValueError(
+                f"Expected targets of shape ({samples}, {outputs}){hint}. Received: shape {y.shape}"
+            )
+        return inputs(y, (outputs,), dtype)
+    if y.shape != (samples,) or y.dtype.kind not in "iu":
+        raise ValueError(
+            f"Expected {samples} integer labels, shape ({samples},). "
+            f"Received: shape {y.shape}, dtype {y.dtype}"
+        )
+    labels(y, outputs)
+    return y
+
+
+def labels(y: Array, classes: int) -> None:
+    """Check that every integer label is in 0..classes-1.
+
+    Raises:
+        ValueError: One is not; it is named with its index.
+    """
+    wrong = np.flatnonzero((y < 0) | (y >= classes))
+    if wrong.size:
+        raise ValueError(
+            f"Expected labels in 0..{classes - 1}. Received: {y[wrong[0]]} at index {wrong[0]}"
+        )
+
+
+def same_shapes(names: Sequence[str], own: Sequence[Array], new: Sequence[Array]) -> None:
+    """Check that arrays to be copied fit.
+
+    Raises:
+        ValueError: Another number of arrays, or a shape that differs.
+    """
+    if len(own) != len(new):
+        expected = ", ".join(
+            f"{name} {array.shape}" for name, array in zip(names, own, strict=True)
+        )
+        raise ValueError(f"Expected {len(own)} arrays ({expected}). Received: {len(new)}")
+    for name, mine, other in zip(names, own, new, strict=True):
+        if mine.shape != np.shape(other):
+            raise ValueError(
+                f"Expected shape {mine.shape} for {name}. Received: shape {np.shape(other)}"
+            )

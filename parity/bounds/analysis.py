@@ -1,0 +1,65 @@
+"""Rounding bounds of one whole forward and backward pass."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from numpy_impl import layers, losses
+from numpy_impl.network import Sequential
+from numpy_impl.types import Array
+from parity.bounds.layers import backward, forward
+from parity.bounds.losses import cost
+from parity.tolerances import Approx, Rounding
+
+@dataclass(frozen=True)
+class Analysis:
+    """Bounded values of one batch's tensors; the lists are in the order of the network's own.
+
+    Attributes:
+        outputs: Output of every layer.
+        loss: The cost, a scalar.
+        gradients: Gradient of every weight.
+    """
+
+    outputs: list[Approx]
+    loss: Approx
+    gradients: list[Approx]
+
+
+def analyse(
+    network: Sequential, x: Array, y: Array, loss: losses.Loss, masks: Sequence[Array] | None = None
+) -> Analysis:
+    """Bound the rounding errors of a forward and backward pass.
+
+    Args:
+        network: Gives the layers, their weights and the precision; it is not changed.
+        x: One batch of inputs, as both engines get it.
+        y: Its targets.
+        loss: The NumPy loss.
+        masks: One boolean mask for each dropout layer; None: dropout is inactive.
+    """
+    r = Rounding(network.dtype, _count(network, len(x)))
+    given = None if masks is None else iter(masks)
+    signal = r.exact(x)
+    outputs: list[Approx] = []
+    caches: list[Any] = []
+    for layer in network.layers:
+        mask = next(given) if given and isinstance(layer, layers.Dropout) else None
+        signal, cache = forward(layer, signal, mask)
+        outputs.append(signal)
+        caches.append(cache)
+    entry = caches[-1][1] if loss.fused else signal
+    value, delta = cost(loss, entry, y)
+    gradients: list[Approx] = []
+    for i in reversed(range(len(network.layers))):
+        skip_activation = loss.fused and i == len(network.layers) - 1
+        own, delta = backward(network.layers[i], caches[i], delta, skip_activation)
+        gradients = own + gradients
+    return Analysis(outputs, value, gradients)
+
+
+def _count(network: Sequential, batch: int) -> int:
+    units = sum(int(np.prod(shape)) for layer in network.layers for shape in layer.weight_shapes())
+    return 2 * (units + batch * sum(w.shape[-1] for w in network.weights))

@@ -1,0 +1,101 @@
+"""Rounding bounds of layers, forward and backward."""
+
+from functools import singledispatch
+from typing import Any
+
+from numpy_impl import layers
+from numpy_impl.types import Array
+from parity.bounds.activations import activate, through
+from parity.tolerances import Approx
+
+
+@singledispatch
+def forward(layer: layers.Layer, x: Approx, mask: Array | None) -> tuple[Approx, Any]:
+    raise TypeError(f"No error analysis for layer {type(layer).__name__}")
+
+
+@forward.register
+def _(layer: layers.Dense, x: Approx, mask: Array | None) -> tuple[Approx, Any]:
+    z = x @ x.rounding.exact(layer.kernel)
+    if layer.use_bias:
+        z = z + x.rounding.exact(layer.bias)
+    a = activate(layer.activation, z)
+    return a, (x, z, a)
+
+
+@forward.register
+def _(layer: layers.Activation, x: Approx, mask: Array | None) -> tuple[Approx, Any]:
+    a = activate(layer.activation, x)
+    return a, (x, x, a)
+
+
+@forward.register
+def _(layer: layers.Dropout, x: Approx, mask: Array | None) -> tuple[Approx, Any]:
+    if mask is None or layer.rate == 0:
+        return x, None
+    return _masked(x, mask, layer.rate), mask
+
+
+def _masked(x: Approx, mask: Array, rate: float) -> Approx:
+    # 1/(1 - rate) is itself rounded; one more multiplication by 1 accounts for that.
+    return ((x * (1 / (1 - rate))) * 1.0).where(mask)
+
+
+@forward.register
+def _(layer: layers.Flatten, x: Approx, mask: Array | None) -> tuple[Approx, Any]:
+    return x.reshape(len(x.value), -1), None
+
+
+@forward.register
+def _(layer: layers.Rescaling, x: Approx, mask: Array | None) -> tuple[Approx, Any]:
+    # Scale and offset are rounded to the precision before use: one more rounding each.
+    return (x * layer.scale) * 1.0 + x.rounding.exact(layer.offset) * 1.0, None
+
+
+@singledispatch
+def backward(
+    layer: layers.Layer, cache: Any, delta: Approx, skip_activation: bool
+) -> tuple[list[Approx], Approx]:
+    raise TypeError(f"No error analysis for layer {type(layer).__name__}")
+
+
+@backward.register
+def _(
+    layer: layers.Dense, cache: Any, delta: Approx, skip_activation: bool
+) -> tuple[list[Approx], Approx]:
+    x, z, a = cache
+    if not skip_activation:
+        delta = through(layer.activation, z, a, delta)
+    gradients = [x.T @ delta]
+    if layer.use_bias:
+        gradients.append(delta.sum(axis=0))
+    return gradients, delta @ delta.rounding.exact(layer.kernel.T)
+
+
+@backward.register
+def _(
+    layer: layers.Activation, cache: Any, delta: Approx, skip_activation: bool
+) -> tuple[list[Approx], Approx]:
+    _, z, a = cache
+    return [], delta if skip_activation else through(layer.activation, z, a, delta)
+
+
+@backward.register
+def _(
+    layer: layers.Dropout, cache: Any, delta: Approx, skip_activation: bool
+) -> tuple[list[Approx], Approx]:
+    return [], delta if cache is None else _masked(delta, cache, layer.rate)
+
+
+@backward.register
+def _(
+    layer: layers.Flatten, cache: Any, delta: Approx, skip_activation: bool
+) -> tuple[list[Approx], Approx]:
+    return [], delta.reshape(len(delta.value), *layer.input_shape)
+
+
+@backward.register
+def _(
+    layer: layers.Rescaling, cache: Any, delta: Approx, skip_activation: bool
+) -> tuple[list[Approx], Approx]:
+    return [], (delta * layer.scale) * 1.0

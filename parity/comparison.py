@@ -1,0 +1,126 @@
+"""Compare a Keras model and a NumPy network: forward, loss, gradients, steps, whole trainings.
+
+A training is compared step by step. After k steps Keras has the state K_k (weights and optimizer
+slots). One step of the NumPy engine *from K_k* is S(K_k), and a correct pair satisfies
+``|K_{k+1} - S(K_k)| <= bound`` with the rounding bound of that one step. If this holds for every
+step, then Keras's whole training is a NumPy training perturbed by rounding only, and the distance
+between the two trainings left to themselves, which is reported too, is how much the training itself
+amplifies rounding. See ``docs/tolerances.md``.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from keras_impl import keras
+from numpy_impl import losses, optimizers
+from numpy_impl.network import Sequential
+from numpy_impl.types import Array
+from parity.pair import Pair
+from parity.result import Comparison
+from parity.trajectory import train
+
+
+def compare(
+    keras_model: keras.Model,
+    numpy_network: Sequential,
+    x: Array,
+    y: Array,
+    *,
+    loss: str | keras.losses.Loss,
+    numpy_loss: losses.Loss | None = None,
+    optimizer: keras.optimizers.Optimizer | None = None,
+    numpy_optimizer: optimizers.Optimizer | None = None,
+    steps: int = 1,
+    batch_size: int | None = None,
+    masks: Sequence[Array] | None = None,
+    seed: int = 0,
+) -> Comparison:
+    """Compare forward pass, loss, gradients and, with an optimizer, ``steps`` training steps.
+
+    Both networks and the Keras optimizer are left as they were.
+
+    Args:
+        keras_model: A chain of supported layers, in the precision that Keras is set to.
+        numpy_network: Its twin, with the same weights (:func:`parity.copy_weights`).
+        x: Inputs, shape (N, *input_shape).
+        y: Targets, as the loss wants them.
+        loss: A Keras loss, or its name as in ``keras_impl.losses.get``.
+        numpy_loss: What the NumPy side minimises; None: the twin of ``loss``.
+        optimizer: A Keras optimizer; None compares no steps. Its settings are used from a fresh
+            state.
+        numpy_optimizer: The NumPy side's; None: the twin of ``optimizer``.
+        steps: How many steps to take, on consecutive batches of ``x``, over and over.
+        batch_size: Samples a batch of the steps; None: all of ``x``.
+        masks: One boolean mask for each dropout layer, of N rows; None: drawn from ``seed``.
+        seed: For the dropout masks that are not given.
+
+    Returns:
+        The rows and the verdict; it does not raise if the two differ, see ``raise_for_failure``.
+
+    Raises:
+        ValueError: Inputs that do not fit, precisions that differ, or unsupported parts.
+    """
+    pair = Pair(keras_model, numpy_network, loss, numpy_loss, optimizer, numpy_optimizer)
+    x, y = pair.check(x, y)
+    rng = np.random.default_rng(seed)
+    masks = masks if masks is not None else pair.draw_masks(len(x), rng)
+    result = Comparison(f"{keras_model.name}, {pair.network.dtype}, {len(x)} samples")
+    result.rows += pair.compare_weights()
+    result.rows += pair.compare_outputs(x, y)
+    result.rows += pair.compare_gradients(x, y, masks)
+    if optimizer is not None:
+        before = numpy_network.get_weights(), keras_model.get_weights()
+        size = batch_size or len(x)
+        order = (np.arange(steps * size) % len(x)).reshape(steps, size)
+        drawn = [masks if size == len(x) and k == 0 else None for k in range(steps)]
+        batches = (
+            (x[b], y[b], pair.draw_masks(size, rng) if m is None else m)
+            for b, m in zip(order, drawn, strict=True)
+        )
+        rows, remark = train(pair, batches)
+        result.rows += rows
+        result.remarks.append(remark)
+        numpy_network.set_weights(before[0])
+        keras_model.set_weights(before[1])
+    return result
+
+
+def compare_training(
+    keras_model: keras.Model,
+    numpy_network: Sequential,
+    x: Array,
+    y: Array,
+    *,
+    loss: str | keras.losses.Loss,
+    optimizer: keras.optimizers.Optimizer,
+    batches: Iterable[Array],
+    check_every: int = 1,
+    seed: int = 0,
+    on_step: Callable[[int], None] | None = None,
+) -> Comparison:
+    """Train both networks on the same batches, and compare every step and the end.
+
+    Unlike :func:`compare` this leaves both networks trained.
+
+    Args:
+        batches: Index arrays into ``x`` and ``y``, in the order of training.
+        check_every: Check each step whose number is a multiple of this; the others run unchecked.
+        seed: For the dropout masks, which are the same on both sides.
+        on_step: Called with the number of steps done.
+
+    Returns:
+        Section "steps": for each weight and optimizer slot the worst of all checked single steps
+        against its bound. Section "training": the distance of the two trained networks.
+    """
+    pair = Pair(keras_model, numpy_network, loss, None, optimizer, None)
+    x, y = pair.check(x, y)
+    rng = np.random.default_rng(seed)
+    result = Comparison(
+        f"{keras_model.name}, {pair.network.dtype}, training", pair.compare_weights()
+    )
+    drawn = ((x[b], y[b], pair.draw_masks(len(b), rng)) for b in batches)
+    rows, remark = train(pair, drawn, check_every, on_step)
+    result.rows += rows
+    result.remarks.append(remark)
+    return result

@@ -1,0 +1,158 @@
+"""What a comparison found: one row for each tensor, and the verdict."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+
+from numpy_impl.types import Array
+from parity.tolerances import Approx
+
+
+class ParityError(AssertionError):
+    """Two things that were to be identical up to rounding are not."""
+
+
+class Verdict(Enum):
+    """The outcome for one tensor."""
+
+    IDENTICAL = "identical"  # bit for bit
+    ROUNDING = "rounding"  # different, within the bound
+    DIFFERENT = "DIFFERENT"  # beyond the bound, or NaN, or another shape
+    UNDECIDED = "UNDECIDED"  # nothing could have failed: the bound is as large as the values
+
+
+@dataclass(frozen=True)
+class Row:
+    """One tensor's comparison.
+
+    Attributes:
+        section: "weights", "forward", "loss", "gradients", "steps" or "training".
+        tensor: Name of the tensor, such as "0/kernel".
+        shape: Its shape.
+        index: Place of the worst element, the one with the largest error for its bound.
+        keras: Keras's value there.
+        numpy: The NumPy network's value there.
+        error: Their absolute difference.
+        ulps: ``error`` in units of the last place of the tensor's largest magnitude.
+        bound: What rounding can explain at that element, in the same units as ``ulps``; None where
+            the row has no bound of its own.
+        ratio: Largest ``error / bound`` over the tensor; above 1 is beyond rounding.
+        verdict: The outcome.
+        step: The step (from 0) at which this was found, where there are several.
+        note: What to know about the row.
+    """
+
+    section: str
+    tensor: str
+    shape: tuple[int, ...]
+    index: tuple[int, ...]
+    keras: float
+    numpy: float
+    error: float
+    ulps: float
+    bound: float | None
+    ratio: float
+    verdict: Verdict
+    step: int | None = None
+    note: str = ""
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """What orders rows from best to worst; a NaN counts as worse than anything."""
+        return (np.inf if np.isnan(self.ratio) else self.ratio, self.error)
+
+
+def compare_tensors(
+    section: str, tensor: str, keras: Array, numpy: Array, bounded: Approx | None
+) -> Row:
+    """Compare one tensor of both engines.
+
+    Args:
+        bounded: Its bound: each engine may be off by ``bounded.bound``, so twice that is allowed
+            between them. None demands equality bit for bit.
+    """
+    if keras.shape != numpy.shape:
+        return _misshapen(section, tensor, keras.shape, numpy.shape)
+    k, n = np.asarray(keras, np.float64), np.asarray(numpy, np.float64)
+    allowed = np.zeros(k.shape) if bounded is None else 2 * bounded.bound.reshape(k.shape)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        error = np.abs(k - n)
+        ratio = np.where(error == 0, 0.0, error / allowed)
+    # A NaN or infinity on either side is never rounding, whatever the bound.
+    ratio = np.where(np.isfinite(k) & np.isfinite(n), ratio, np.inf)
+    if not k.size:
+        raise ValueError(f"Expected a tensor with elements. Received: {tensor} of shape {k.shape}")
+    # Among equal ratios (all zero, say) the largest error is the one to show.
+    index = np.unravel_index(np.lexsort((error.ravel(), ratio.ravel()))[-1], k.shape)
+    scale = float(np.max(np.abs(k), initial=0.0, where=np.isfinite(k)))
+    ulp = float(np.spacing(np.asarray(scale, keras.dtype)))
+    return Row(
+        section=section,
+        tensor=tensor,
+        shape=k.shape,
+        index=tuple(int(i) for i in index),
+        keras=float(k[index]),
+        numpy=float(n[index]),
+        error=float(error[index]),
+        ulps=float(error[index]) / ulp,
+        bound=float(allowed[index]) / ulp,
+        ratio=float(ratio[index]),
+        verdict=_verdict(ratio, error, allowed, scale),
+    )
+
+
+def _misshapen(section: str, tensor: str, keras: tuple[int, ...], numpy: tuple[int, ...]) -> Row:
+    nan = float("nan")
+    note = f"shape {keras} in Keras, {numpy} in NumPy"
+    return Row(
+        section, tensor, keras, (), nan, nan, nan, nan, None, nan, Verdict.DIFFERENT, note=note
+    )
+
+
+def _verdict(ratio: Array, error: Array, allowed: Array, scale: float) -> Verdict:
+    if not np.all(ratio <= 1):
+        return Verdict.DIFFERENT
+    if not np.any(error):
+        return Verdict.IDENTICAL
+    return Verdict.ROUNDING if np.min(allowed) < scale else Verdict.UNDECIDED
+
+
+@dataclass
+class Comparison:
+    """All rows of a comparison; ``print`` it to see the table.
+
+    Attributes:
+        title: What was compared.
+        rows: One for each tensor, section by section.
+        remarks: What the comparison as a whole should say.
+    """
+
+    title: str
+    rows: list[Row] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every tensor is identical bit for bit or up to rounding."""
+        good = (Verdict.IDENTICAL, Verdict.ROUNDING)
+        return bool(self.rows) and all(row.verdict in good for row in self.rows)
+
+    def section(self, name: str) -> list[Row]:
+        """Return the rows of one section."""
+        return [row for row in self.rows if row.section == name]
+
+    def failures(self) -> Iterator[Row]:
+        """Yield the rows that did not pass, in order."""
+        return (r for r in self.rows if r.verdict in (Verdict.DIFFERENT, Verdict.UNDECIDED))
+
+    def raise_for_failure(self) -> None:
+        """Raise :class:`ParityError`, with the table as its message, unless all rows passed."""
+        if not self.passed:
+            raise ParityError(f"\n{self}")
+
+    def __str__(self) -> str:
+        from parity.report import to_text
+
+        return to_text(self)

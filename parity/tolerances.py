@@ -1,0 +1,200 @@
+"""How far rounding alone can take two correct computations apart.
+
+Standard model of floating-point arithmetic: every operation gives ``(x op y)(1 + d) + e`` with
+``|d| <= u`` (the unit roundoff) and ``|e|`` at most the smallest normal number, as results below it
+may be flushed to zero. An inner product of n terms, in any order of summation, then errs by at most
+``gamma_n = n u / (1 - n u)`` times the same inner product of absolute values. If the roundings are
+independent with mean zero, ``exp(lambda sqrt(n) u + n u^2 / (1 - u)) - 1`` does as well, except
+with probability ``2 exp(-lambda^2 (1 - u)^2 / 2)``; the smaller of the two is used.
+
+:class:`Approx` carries a value together with a bound on the error of any correct computation of it,
+and its operators propagate both. ``docs/tolerances.md`` has the derivation.
+
+References: Higham (2002), "Accuracy and stability of numerical algorithms", 2nd ed., sections 2.2
+and 3.1; Higham and Mary (2019), "A new approach to probabilistic rounding error analysis", SIAM J.
+Sci. Comput. 41(5), theorem 2.4.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from numpy_impl.types import Array, DTypeLike
+
+# Chance that a correct pair of programs is called different, over all numbers of one comparison.
+FAILURE_PROBABILITY = 1e-6
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """The rounding of one floating-point type, for a comparison of ``count`` inner products.
+
+    Args:
+        dtype: "float32" or "float64".
+        count: How many inner products (and other sums) the comparison holds; it sets lambda so that
+            all their bounds hold together except with ``FAILURE_PROBABILITY``.
+    """
+
+    dtype: DTypeLike
+    count: int = 1
+
+    @property
+    def unit(self) -> float:
+        """The unit roundoff u: 2^-24 for float32, 2^-53 for float64."""
+        return float(np.finfo(self.dtype).eps) / 2
+
+    @property
+    def tiny(self) -> float:
+        """The smallest normal number, the largest that can be lost to underflow."""
+        return float(np.finfo(self.dtype).tiny)
+
+    @property
+    def confidence(self) -> float:
+        """The lambda for which all ``count`` bounds hold except with FAILURE_PROBABILITY."""
+        return math.sqrt(2 * math.log(2 * max(self.count, 1) / FAILURE_PROBABILITY)) / (
+            1 - self.unit
+        )
+
+    def gamma(self, n: int) -> float:
+        """Return the relative error bound of a sum of n products; infinite where none holds."""
+        u = self.unit
+        certain = n * u / (1 - n * u) if n * u < 1 else math.inf
+        likely = math.expm1(self.confidence * math.sqrt(n) * u + n * u * u / (1 - u))
+        return min(certain, likely)
+
+    def exact(self, value: Array | float) -> "Approx":
+        """Return a value that every party has exactly, such as an input or a starting weight."""
+        return Approx(np.asarray(value, np.float64), None, self)
+
+
+@dataclass(frozen=True)
+class Approx:
+    """A value, computed here in float64, and a bound on the error of a correct computation of it.
+
+    ``error`` has the shape of ``value``; None means exactly zero. An error of infinity says that
+    nothing can be promised, as when a denominator may be zero.
+    """
+
+    value: Array
+    error: Array | None
+    rounding: Rounding
+
+    # Lets NumPy arrays on the left leave the operation to us.
+    __array_ufunc__ = None
+
+    @property
+    def bound(self) -> Array:
+        """The error as an array, zero where exact."""
+        return np.zeros_like(self.value) if self.error is None else self.error
+
+    @property
+    def magnitude(self) -> Array:
+        """The largest absolute value that a correct computation may have."""
+        return np.abs(self.value) + self.bound
+
+    @property
+    def T(self) -> "Approx":
+        """The transpose."""
+        return self._with(self.value.T, None if self.error is None else self.error.T)
+
+    def __getitem__(self, part: slice) -> "Approx":
+        return self._with(self.value[part], None if self.error is None else self.error[part])
+
+    def _with(self, value: Array, error: Array | None) -> "Approx":
+        return Approx(value, error, self.rounding)
+
+    def _rounded(self, value: Array, propagated: Array | float) -> "Approx":
+        """Return ``value`` with the operands' errors as propagated, plus one rounding."""
+        r = self.rounding
+        return self._with(value, propagated + r.unit * (np.abs(value) + propagated) + r.tiny)
+
+    def _other(self, other: "Approx | Array | float") -> "Approx":
+        return other if isinstance(other, Approx) else self.rounding.exact(other)
+
+    def __neg__(self) -> "Approx":
+        return self._with(-self.value, self.error)
+
+    def __add__(self, other: "Approx | Array | float") -> "Approx":
+        other = self._other(other)
+        return self._rounded(self.value + other.value, self.bound + other.bound)
+
+    def __sub__(self, other: "Approx | Array | float") -> "Approx":
+        return self + -self._other(other)
+
+    def __radd__(self, other: Array | float) -> "Approx":
+        return self + other
+
+    def __rsub__(self, other: Array | float) -> "Approx":
+        return -self + other
+
+    def __mul__(self, other: "Approx | Array | float") -> "Approx":
+        other = self._other(other)
+        propagated = self.bound * other.magnitude + np.abs(self.value) * other.bound
+        return self._rounded(self.value * other.value, propagated)
+
+    def __rmul__(self, other: Array | float) -> "Approx":
+        return self * other
+
+    def __truediv__(self, other: "Approx | Array | float") -> "Approx":
+        other = self._other(other)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value = self.value / other.value
+            room = np.abs(other.value) - other.bound
+            propagated = (self.bound + np.abs(value) * other.bound) / room
+        return self._rounded(value, np.where(room > 0, propagated, np.inf))
+
+    def __matmul__(self, other: "Approx") -> "Approx":
+        a, b, gamma = self, other, self.rounding.gamma(self.value.shape[-1])
+        if b.error is None:
+            error = (gamma * np.abs(a.value) + (1 + gamma) * a.bound) @ np.abs(b.value)
+        else:
+            error = np.abs(a.value) @ (b.error + gamma * b.magnitude)
+            if a.error is not None:
+                error = error + ((1 + gamma) * a.error) @ b.magnitude
+        underflow = self.rounding.tiny * a.value.shape[-1]
+        return self._with(a.value @ b.value, error + underflow)
+
+    def sum(self, axis: int | None = None, keepdims: bool = False) -> "Approx":
+        """Return the sum over an axis (None: over all), added up in any order."""
+        n = self.value.size if axis is None else self.value.shape[axis]
+        gamma = self.rounding.gamma(n)
+        value = np.sum(self.value, axis=axis, keepdims=keepdims)
+        error = np.sum(self.bound + gamma * self.magnitude, axis=axis, keepdims=keepdims)
+        return self._with(np.asarray(value), np.asarray(error))
+
+    def sqrt(self) -> "Approx":
+        """Return the square root of what is known to be at least 0."""
+        value = np.sqrt(np.maximum(self.value, 0))
+        low, high = self.value - self.bound, self.value + self.bound
+        with np.errstate(divide="ignore", invalid="ignore"):
+            down = np.where(low > 0, self.bound / (value + np.sqrt(np.maximum(low, 0))), value)
+            up = np.where(high > 0, self.bound / (value + np.sqrt(high)), 0)
+        return self._rounded(value, np.maximum(down, up))
+
+    def monotone(
+        self, function: Callable[[Array], Array], roundings: float, scale: Array | float = 0.0
+    ) -> "Approx":
+        """Return ``function`` of this, increasing or decreasing over the width of the error.
+
+        Args:
+            function: Evaluated at the value and at both ends of the error.
+            roundings: How many units roundoff its evaluation may err, relative to the value.
+            scale: An absolute scale added to the value for those roundings.
+        """
+        value = function(self.value)
+        low, high = function(self.value - self.bound), function(self.value + self.bound)
+        propagated = np.maximum(np.abs(high - value), np.abs(low - value))
+        r = self.rounding
+        own = roundings * r.unit * (np.abs(value) + propagated + scale) + r.tiny
+        return self._with(value, propagated + own)
+
+    def reshape(self, *shape: int) -> "Approx":
+        """Return the same numbers in another shape."""
+        error = None if self.error is None else self.error.reshape(*shape)
+        return self._with(self.value.reshape(*shape), error)
+
+    def where(self, condition: Array) -> "Approx":
+        """Return this where ``condition`` holds and an exact 0 elsewhere."""
+        return self._with(np.where(condition, self.value, 0), np.where(condition, self.bound, 0))

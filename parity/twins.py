@@ -1,0 +1,179 @@
+"""The same network, loss or optimizer in the other engine.
+
+One table for each kind says what corresponds to what; a thing that is in no table is refused by
+name. Keras's ``get_config`` is the source of every value, so defaults cannot drift apart.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from keras_impl import keras
+from keras_impl.autodiff import chain
+from numpy_impl import activations, layers, losses, optimizers
+from numpy_impl.network import FUSABLE, Sequential
+from parity.weights import copy_weights
+
+
+def numpy_twin(model: keras.Model) -> Sequential:
+    """Return the NumPy network with the layers, weights and dtype of a Keras model.
+
+    Raises:
+        ValueError: A layer or an activation has no counterpart; it is named.
+    """
+    built = [_numpy_layer(layer, model.compute_dtype) for layer in chain(model)]
+    network = Sequential(built, model.input_shape[1:], dtype=model.compute_dtype, name=model.name)
+    copy_weights(model, network)
+    return network
+
+
+def keras_twin(network: Sequential) -> keras.Sequential:
+    """Return the Keras model, not compiled, with the layers and weights of a NumPy network.
+
+    It computes in the precision that Keras is set to, see ``keras_impl.precision``.
+    """
+    built = [_TO_KERAS[type(layer).__name__](**layer.config()) for layer in network.layers]
+    name = network.name.replace(":", "_")  # not allowed in names of Keras's graphs
+    model = keras.Sequential([keras.Input(network.input_shape), *built], name=name)
+    copy_weights(network, model)
+    return model
+
+
+def numpy_optimizer(optimizer: keras.optimizers.Optimizer) -> optimizers.Optimizer:
+    """Return the NumPy optimizer with the settings of a Keras one, its state at zero.
+
+    Raises:
+        ValueError: The optimizer, or one of its options (AMSGrad, moving averages, loss scaling,
+            gradient accumulation), has no counterpart.
+    """
+    config = optimizer.get_config()
+    for option in _UNSUPPORTED_OPTIONS:
+        if config.get(option):
+            raise ValueError(
+                f"Expected {type(optimizer).__name__} without {option}, which the NumPy engine "
+                f"does not have. Received: {option}={config[option]!r}"
+            )
+    config["learning_rate"] = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+    if keras.backend.backend() == "tensorflow" and keras.config.floatx() == "float64":
+        cast = _CAST_OPTIONS.get(type(optimizer).__name__, ()) + ("weight_decay",)
+        config |= {name: _through_float32(config[name]) for name in cast if config.get(name)}
+        config["correction_betas"] = tuple(
+            _through_float32(config.get(name, 0.0)) for name in ("beta_1", "beta_2")
+        )
+    return _convert(optimizer, _OPTIMIZERS, config)
+
+
+def _through_float32(value: float) -> float:
+    return float(np.float32(value))
+
+
+def numpy_loss(loss: keras.losses.Loss, model: keras.Model) -> losses.Loss:
+    """Return the NumPy loss that computes what ``loss`` does at the output of ``model``.
+
+    On TensorFlow a cross-entropy silently works on the logits of an output layer with softmax or
+    sigmoid (whatever ``from_logits`` says, and whichever of the two activations it is), unless the
+    loss computes in another dtype than the model; its twin is then the fused form.
+
+    Raises:
+        ValueError: The loss, its reduction or label smoothing has no counterpart.
+    """
+    config = loss.get_config()
+    if config.get("reduction") != "sum_over_batch_size" or config.get("label_smoothing"):
+        raise ValueError(
+            "Expected a loss with reduction sum_over_batch_size and no label smoothing. "
+            f"Received: {type(loss).__name__} with {config}"
+        )
+    name = _LOSSES.get(type(loss).__name__)
+    if name is None:
+        raise ValueError(
+            f"Expected one of the losses {', '.join(_LOSSES)}. Received: {type(loss).__name__}"
+        )
+    if not name.endswith("crossentropy"):
+        return losses.get(name)
+    from_logits = bool(config.get("from_logits"))
+    return losses.get(name, from_logits=from_logits, fused=_caches_logits(loss, model))
+
+
+def _caches_logits(loss: keras.losses.Loss, model: keras.Model) -> bool:
+    activation = getattr(chain(model)[-1], "activation", None)
+    return (
+        keras.backend.backend() == "tensorflow"
+        and getattr(activation, "__name__", None) in FUSABLE
+        and loss.dtype == model.compute_dtype
+    )
+
+
+def _numpy_layer(layer: keras.Layer, dtype: str) -> layers.Layer:
+    config = layer.get_config()
+    for option in _UNSUPPORTED_LAYER_OPTIONS:
+        if config.get(option) is not None:
+            raise ValueError(
+                f"Expected {type(layer).__name__} {layer.name!r} without {option}, which the "
+                f"NumPy engine does not have. Received: {option}={config[option]!r}"
+            )
+    if keras.backend.backend() == "tensorflow" and dtype == "float64":
+        name = str(config.get("activation"))
+        config["activation"] = _TENSORFLOW_FLOAT64.get(name, config.get("activation"))
+    return _convert(layer, _TO_NUMPY, config)
+
+
+def _convert(thing: Any, table: dict[str, Callable[[dict[str, Any]], Any]], config: Any) -> Any:
+    name = type(thing).__name__
+    if name not in table:
+        raise ValueError(
+            f"Expected one of {', '.join(table)}, which have a NumPy counterpart. Received: {name}"
+        )
+    return table[name](config)
+
+
+def _pick(make: Callable[..., Any], *names: str) -> Callable[[dict[str, Any]], Any]:
+    """Return a function that calls ``make`` with the named entries of a config."""
+    return lambda config: make(**{name: config[name] for name in names if name in config})
+
+
+def _scalar_rescaling(config: dict[str, Any]) -> layers.Rescaling:
+    scale, offset = np.asarray(config["scale"]), np.asarray(config["offset"])
+    if scale.ndim or offset.ndim:
+        raise ValueError(
+            f"Expected Rescaling with one scale and one offset. Received: shapes {scale.shape} "
+            f"and {offset.shape}"
+        )
+    return layers.Rescaling(float(scale), float(offset))
+
+
+_TO_NUMPY: dict[str, Callable[[dict[str, Any]], layers.Layer]] = {
+    "Dense": _pick(layers.Dense, "units", "activation", "use_bias"),
+    "Activation": _pick(layers.Activation, "activation"),
+    "Dropout": _pick(layers.Dropout, "rate"),
+    "Flatten": lambda config: layers.Flatten(),
+    "Rescaling": _scalar_rescaling,
+}
+_TO_KERAS: dict[str, Callable[..., keras.Layer]] = {
+    name: getattr(keras.layers, name) for name in _TO_NUMPY
+}
+# Keras casts these Python floats (and weight_decay) to the variables' dtype, and on TensorFlow that
+# goes through a float32 tensor: in float64 a momentum of 0.9 is 0.89999998. Other numbers, such as
+# RMSprop's own momentum, are used as they are.
+_CAST_OPTIONS = {"SGD": ("momentum",)}
+# Constants that TensorFlow keeps in float32 when it computes in float64 too (``tf.nn.leaky_relu``'s
+# attribute alpha; ``tf.nn.gelu``'s cast of a Python float), which is visible at 1e-8.
+_TENSORFLOW_FLOAT64 = {
+    "leaky_relu": activations.leaky_relu(_through_float32(0.2)),
+    "gelu": activations.gelu(_through_float32(math.sqrt(2.0))),
+}
+_UNSUPPORTED_LAYER_OPTIONS = (
+    "kernel_regularizer", "bias_regularizer", "activity_regularizer", "kernel_constraint",
+    "bias_constraint", "lora_rank", "noise_shape", "quantization_config",
+)  # fmt: skip
+_COMMON = ("learning_rate", "weight_decay", "clipnorm", "clipvalue", "global_clipnorm")
+_OPTIMIZERS: dict[str, Callable[[dict[str, Any]], optimizers.Optimizer]] = {
+    "SGD": _pick(optimizers.SGD, "momentum", "nesterov", *_COMMON),
+    "RMSprop": _pick(optimizers.RMSprop, "rho", "momentum", "epsilon", "centered", *_COMMON),
+    "Adam": _pick(optimizers.Adam, "beta_1", "beta_2", "epsilon", "correction_betas", *_COMMON),
+}
+_UNSUPPORTED_OPTIONS = (
+    "use_ema", "loss_scale_factor", "gradient_accumulation_steps", "amsgrad",
+)  # fmt: skip
+_LOSSES = {"".join(word.capitalize() for word in name.split("_")): name for name in losses.LOSSES}

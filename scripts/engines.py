@@ -1,0 +1,177 @@
+"""Both engines behind one door: the same recipe, initial weights and batches go into either."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from numpy_impl import Sequential, losses, models, optimizers, training
+from numpy_impl.training import Schedule
+
+Array = NDArray[Any]
+Logs = dict[str, float]
+ENGINES = ("keras", "numpy")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be trained, and how.
+
+    Attributes:
+        name: The network, as ``numpy_impl.models.build`` takes it.
+        loss: Its name in both engines.
+        optimizer: "sgd", "rmsprop" or "adam".
+        options: The optimizer's arguments.
+        dtype: "float32" or "float64".
+        dropout: Whether ``64-200-10`` has its dropout layer.
+    """
+
+    name: str
+    loss: str
+    optimizer: str
+    options: Mapping[str, float]
+    dtype: str = "float32"
+    dropout: bool = True
+
+
+class Trainer(Protocol):
+    """What an engine offers to the commands."""
+
+    def fit(
+        self,
+        x: Array,
+        y: Array,
+        *,
+        epochs: int,
+        schedule: Schedule,
+        validation_data: tuple[Array, Array],
+        on_batch: Callable[[int, Logs], None],
+        on_epoch: Callable[[int, Logs], bool],
+    ) -> None:
+        """Train; ``on_batch`` gets the number of batches done in the epoch and running means."""
+        ...
+
+    def predict(self, x: Array) -> Array:
+        """Return the outputs, dropout inactive."""
+        ...
+
+    def network(self) -> Sequential:
+        """Return the network as it is now, as a NumPy one."""
+        ...
+
+
+@contextmanager
+def trainer(engine: str, plan: Plan, rng: np.random.Generator) -> Iterator[Trainer]:
+    """Build a network in an engine; in the block it can be trained and asked.
+
+    Args:
+        engine: "keras" or "numpy".
+        plan: What to build. Both engines start from the same weights for the same ``rng``; the
+            masks of a dropout layer differ.
+        rng: Draws the initial weights and the dropout masks.
+
+    Raises:
+        ValueError: An engine, network, loss or optimizer that is not known.
+    """
+    network = models.build(plan.name, rng, dtype=plan.dtype, dropout=plan.dropout)
+    if engine == "numpy":
+        yield _NumpyTrainer(network, plan)
+    elif engine == "keras":
+        # Late, because it takes four seconds and the NumPy engine does without.
+        import keras_impl
+
+        with keras_impl.precision(plan.dtype):
+            yield _KerasTrainer(network, plan, rng)
+    else:
+        raise ValueError(f"Expected an engine of {', '.join(ENGINES)}. Received: {engine!r}")
+
+
+class _NumpyTrainer:
+    def __init__(self, network: Sequential, plan: Plan) -> None:
+        self._network = network
+        # Keras on TensorFlow evaluates a cross-entropy together with the output layer's softmax.
+        fused = {"fused": True} if plan.loss.endswith("crossentropy") else {}
+        self._loss = losses.get(plan.loss, **fused)
+        self._optimizer = optimizers.get(plan.optimizer, **plan.options)
+
+    def fit(
+        self,
+        x: Array,
+        y: Array,
+        *,
+        epochs: int,
+        schedule: Schedule,
+        validation_data: tuple[Array, Array],
+        on_batch: Callable[[int, Logs], None],
+        on_epoch: Callable[[int, Logs], bool],
+    ) -> None:
+        done = 0
+
+        def begin(epoch: int) -> list[Array]:
+            nonlocal done
+            done = 0
+            return schedule(epoch)
+
+        def count(logs: Logs) -> None:
+            nonlocal done
+            done += 1
+            on_batch(done, logs)
+
+        # A learning rate that is too large overflows; the caller sees it in the loss.
+        with np.errstate(all="ignore"):
+            training.fit(
+                self._network, self._loss, self._optimizer, x, y, epochs=epochs, schedule=begin,
+                validation_data=validation_data, on_batch=count, on_epoch=on_epoch,
+            )  # fmt: skip
+
+    def predict(self, x: Array) -> Array:
+        return self._network.predict(x)
+
+    def network(self) -> Sequential:
+        return self._network
+
+
+class _KerasTrainer:
+    def __init__(self, network: Sequential, plan: Plan, rng: np.random.Generator) -> None:
+        import keras
+
+        from keras_impl import losses, models, training
+        from parity import copy_weights
+
+        optimizer = {
+            "sgd": keras.optimizers.SGD,
+            "rmsprop": keras.optimizers.RMSprop,
+            "adam": keras.optimizers.Adam,
+        }[plan.optimizer](**plan.options)
+        self._model = models.build(plan.name, rng, dropout=plan.dropout)
+        training.compile_model(self._model, losses.get(plan.loss), optimizer)
+        self._fit = training.fit
+        self._copy_weights = copy_weights
+        self._network = network
+        copy_weights(network, self._model)
+
+    def fit(
+        self,
+        x: Array,
+        y: Array,
+        *,
+        epochs: int,
+        schedule: Schedule,
+        validation_data: tuple[Array, Array],
+        on_batch: Callable[[int, Logs], None],
+        on_epoch: Callable[[int, Logs], bool],
+    ) -> None:
+        self._fit(
+            self._model, x, y, epochs=epochs, schedule=schedule, validation_data=validation_data,
+            on_batch=on_batch, on_epoch=on_epoch,
+        )  # fmt: skip
+
+    def predict(self, x: Array) -> Array:
+        return np.asarray(self._model.predict_on_batch(x))
+
+    def network(self) -> Sequential:
+        self._copy_weights(self._model, self._network)
+        return self._network

@@ -1,0 +1,197 @@
+"""A saved model, of either kind and in either engine, ready to be asked for scores.
+
+A model takes pixels in 0..1 (784 inputs) or 0..16 (64 inputs); if its first layer is ``Rescaling``,
+it does its own scaling and takes 0..255 or 0..16, as the pictures are stored.
+"""
+
+import math
+import zipfile
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from numpy_impl import Sequential, serialization
+from numpy_impl.layers import LAYERS
+from scripts.cli import CliError, os_reason
+
+if TYPE_CHECKING:
+    import keras
+
+Array = NDArray[Any]
+
+CLASSES = 10
+BRIGHTEST = 255
+SUFFIXES = (".npz", ".keras")
+# Scores are computed in double precision whatever the file's, so that the engines' rounding errors
+# are far below the decimals that are shown.
+DTYPE = "float64"
+# What serialization.load raises besides the ValueError it promises, on files damaged on purpose.
+_DAMAGE = (
+    ArithmeticError, AttributeError, LookupError, RuntimeError, SyntaxError, TypeError, zlib.error,
+)  # fmt: skip
+
+
+class Classifier:
+    """A network that gives ten scores for a picture.
+
+    Args:
+        path: Where it comes from, for errors.
+        input_shape: Shape of one input; 64 or 784 numbers in all.
+        output_shape: Must be (10,).
+        layers: The class names of its layers.
+        predict: The network: (N, *input_shape) to (N, 10).
+
+    Attributes:
+        side: 8 or 28: how many pixels high and wide the pictures are.
+
+    Raises:
+        CliError: Other shapes.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        input_shape: tuple[int | None, ...],
+        output_shape: tuple[int | None, ...],
+        layers: Sequence[str],
+        predict: Callable[[Array], Array],
+    ) -> None:
+        shape = tuple(n for n in input_shape if n is not None)
+        if len(shape) != len(input_shape) or math.prod(shape) not in (64, 784):
+            raise CliError(
+                f"{path}: expected a model with 64 or 784 inputs. Received: input shape "
+                f"{input_shape}"
+            )
+        if output_shape != (CLASSES,):
+            raise CliError(
+                f"{path}: expected a model with {CLASSES} outputs, a score for each digit. "
+                f"Received: output shape {output_shape}"
+            )
+        self.side = math.isqrt(math.prod(shape))
+        self._shape = shape
+        self._predict = predict
+        first = next((name for name in layers if name not in ("InputLayer", "Flatten")), "")
+        self._brightest = BRIGHTEST if self.side == 28 and first == "Rescaling" else 1
+
+    def scores(self, pictures: Array) -> Array:
+        """Return the outputs for pictures, in one batch.
+
+        Args:
+            pictures: Shape (N, side, side); pixels in 0..1 for side 28 and in 0..16 for side 8.
+
+        Returns:
+            Scores, (N, 10) float64.
+        """
+        x = np.asarray(pictures, DTYPE).reshape(-1, *self._shape)
+        # A damaged model overflows; the caller sees it in the scores.
+        with np.errstate(all="ignore"):
+            return np.asarray(self._predict(x * self._brightest), DTYPE)
+
+
+def load(path: Path, engine: str = "numpy") -> Classifier:
+    """Load a model file.
+
+    Args:
+        path: A ``.npz`` file of ``numpy_impl.serialization`` or a ``.keras`` file.
+        engine: Which engine is to compute the scores, "numpy" or "keras"; either can use either
+            kind of file, and both give the same scores. Keras is not imported for a ``.npz`` file
+            in the NumPy engine.
+
+    Raises:
+        CliError: No such file, another kind of file, damaged, with layers that the engine does not
+            have, or not a classifier of digits.
+    """
+    if path.suffix not in SUFFIXES:
+        raise CliError(
+            f"{path}: expected a model file, {' or '.join(SUFFIXES)}. Received: suffix "
+            f"{path.suffix!r}"
+        )
+    try:
+        with open(path, "rb") as file:
+            archive = zipfile.is_zipfile(file)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = os_reason(error) if isinstance(error, OSError) else error
+        raise CliError(f"expected a model file. Received: {reason}") from error
+    if not archive:  # NumPy and Keras would say misleading things about it
+        raise CliError(f"{path}: expected a model file, a zip archive. Received: no such archive")
+    if engine == "keras":
+        return _keras_classifier(path)
+    network = _read_npz(path) if path.suffix == ".npz" else _numpy_twin(path)
+    return _numpy_classifier(path, network)
+
+
+def _read_npz(path: Path) -> Sequential:
+    try:
+        return serialization.load(path)
+    except (ValueError, *_DAMAGE) as error:
+        raise CliError(f"{path}: {error}") from error
+
+
+def _numpy_classifier(path: Path, network: Sequential) -> Classifier:
+    layers = [LAYERS[type(layer).__name__](**layer.config()) for layer in network.layers]
+    double = Sequential(layers, network.input_shape, dtype=DTYPE, name=network.name)
+    double.set_weights(network.get_weights())
+    names = [type(layer).__name__ for layer in layers]
+    return Classifier(path, network.input_shape, network.output_shape, names, double.forward)
+
+
+def _numpy_twin(path: Path) -> Sequential:
+    from parity import numpy_twin
+
+    try:
+        return numpy_twin(_read_keras(path))
+    except ValueError as error:
+        raise CliError(f"{path}: {error}; try --engine keras") from error
+
+
+def _keras_classifier(path: Path) -> Classifier:
+    import keras_impl
+    from keras_impl.autodiff import chain
+    from parity import keras_twin
+
+    with keras_impl.precision(DTYPE):
+        model = keras_twin(_read_npz(path)) if path.suffix == ".npz" else _double(_read_keras(path))
+    try:
+        names = [type(layer).__name__ for layer in chain(model)]
+    except ValueError:  # a graph with branches has no first layer
+        names = []
+
+    def predict(x: Array) -> Array:
+        with keras_impl.precision(DTYPE):
+            return model.predict_on_batch(x)
+
+    input_shape, output_shape = model.input_shape, model.output_shape
+    if not isinstance(input_shape, tuple) or not isinstance(output_shape, tuple):
+        raise CliError(f"{path}: expected one input and one output. Received: {input_shape}")
+    return Classifier(path, input_shape[1:], output_shape[1:], names, predict)
+
+
+def _read_keras(path: Path) -> "keras.Model":
+    import keras_impl  # first, since it keeps Keras quiet at its start
+
+    assert keras_impl
+    import keras
+
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except Exception as error:  # whatever the file makes Keras raise, it is the file's fault
+        raise CliError(f"{path}: expected a Keras model. Received: {error}") from error
+    if not isinstance(model, keras.Model):
+        raise CliError(f"{path}: expected a Keras model. Received: {type(model).__name__}")
+    return model
+
+
+def _double(model: "keras.Model") -> "keras.Model":
+    """Return the same model in double precision."""
+    import keras
+
+    def convert(layer: "keras.Layer") -> "keras.Layer":
+        return type(layer).from_config({**layer.get_config(), "dtype": DTYPE})
+
+    double: Any = keras.models.clone_model(model, clone_function=convert)
+    double.set_weights(model.get_weights())
+    return double
