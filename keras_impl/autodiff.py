@@ -21,10 +21,7 @@ def chain(model: keras.Model) -> list[keras.Layer]:
         ValueError: The model is not such a chain.
     """
     layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
-    straight = isinstance(model, keras.Sequential) or all(
-        len(layer._inbound_nodes) == 1 and len(layer._inbound_nodes[0].input_tensors) == 1
-        for layer in layers
-    )
+    straight = isinstance(model, keras.Sequential) or _linked(model, layers)
     if not straight or any(isinstance(layer, keras.Model) for layer in layers):
         raise ValueError(
             "Expected a model whose layers follow one another, such as keras.Sequential. "
@@ -33,14 +30,36 @@ def chain(model: keras.Model) -> list[keras.Layer]:
     return layers
 
 
+def _linked(model: keras.Model, layers: list[keras.Layer]) -> bool:
+    """Return whether each layer takes what the one before gives, and the last gives the output.
+
+    Operations such as ``x * 2`` are in no list of layers; they show as a missing link.
+    """
+    if any(len(layer._inbound_nodes) != 1 for layer in layers):
+        return False
+    nodes = [layer._inbound_nodes[0] for layer in layers]
+    given = [model.inputs, *(node.output_tensors for node in nodes)]
+    taken = [*(node.input_tensors for node in nodes), model.outputs]
+    return all(
+        len(a) == len(b) == 1 and a[0] is b[0] for a, b in zip(given, taken, strict=True)
+    )
+
+
 def layer_outputs(model: keras.Model, x: Any, training: bool, masks: Sequence[Any]) -> list[Any]:
     """Return the output tensor of every layer; in training, dropout uses ``masks`` in order.
 
     The masked product is Keras's: kept inputs times ``1 / (1 - rate)``, others 0.
+
+    Raises:
+        ValueError: In training, another number of masks than of dropout layers.
     """
+    layers = chain(model)
+    dropouts = sum(isinstance(layer, keras.layers.Dropout) for layer in layers)
+    if training and len(masks) != dropouts:
+        raise ValueError(f"Expected {dropouts} dropout masks. Received: {len(masks)}")
     given = iter(masks)
     outputs = []
-    for layer in chain(model):
+    for layer in layers:
         if training and isinstance(layer, keras.layers.Dropout):
             scaled = x * (1.0 / (1.0 - layer.rate))
             x = keras.ops.where(next(given), scaled, keras.ops.zeros_like(x))

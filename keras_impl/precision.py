@@ -15,7 +15,8 @@ def set_precision(dtype: str) -> None:
     """Make Keras build and compute everything from here on in "float32" or "float64".
 
     Raises:
-        ValueError: Another dtype.
+        ValueError: Another dtype, or one that the backend does not really compute in: Keras 3.15
+            on PyTorch multiplies float64 matrices in float32.
     """
     if dtype not in ("float32", "float64"):
         raise ValueError(f"Expected dtype float32 or float64. Received: {dtype!r}")
@@ -23,16 +24,26 @@ def set_precision(dtype: str) -> None:
         import jax
 
         jax.config.update("jax_enable_x64", True)
+    before = keras.config.floatx()
     keras.config.set_floatx(dtype)
     keras.config.set_dtype_policy(dtype)
+    one = keras.ops.ones((1, 1), dtype=dtype)
+    computed = keras.backend.standardize_dtype(keras.ops.matmul(one, one).dtype)
+    if computed != dtype:
+        set_precision(before)
+        raise ValueError(
+            f"Expected a Keras backend that multiplies {dtype} matrices in {dtype}. Received: "
+            f"{keras.backend.backend()}, which does so in {computed}"
+        )
 
 
 @contextmanager
 def precision(dtype: str) -> Iterator[None]:
     """Within a ``with`` block, build and compute in ``dtype``; afterwards as before."""
-    before = keras.config.floatx()
+    floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
     set_precision(dtype)
     try:
         yield
     finally:
-        set_precision(before)
+        keras.config.set_floatx(floatx)
+        keras.config.set_dtype_policy(policy)

@@ -89,26 +89,26 @@ def softplus(z: Array) -> Array:
     return np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
 
 
-def _erf(z: Array) -> Array:
+def _erfc(z: Array) -> Array:
     # NumPy has no error function; the standard library's, element by element, is slow but exact.
-    return np.vectorize(math.erf, otypes=[np.float64])(z).astype(z.dtype)
+    return np.vectorize(math.erfc, otypes=[np.float64])(z).astype(z.dtype)
 
 
-def gelu(sqrt_two: float = math.sqrt(2.0)) -> ActivationFunction:
+def gelu(sqrt_half: float = math.sqrt(0.5)) -> ActivationFunction:
     """Return the exact GELU ``z Phi(z)``, ``Phi`` the normal distribution function.
 
     Args:
-        sqrt_two: The constant in ``Phi(z) = (1 + erf(z / sqrt_two)) / 2``; an argument because some
+        sqrt_half: The constant in ``Phi(z) = erfc(-z sqrt_half) / 2``; an argument because some
             libraries round it to float32.
 
     Reference: Hendrycks and Gimpel (2016), arXiv:1606.08415.
     """
 
     def cdf(z: Array) -> Array:
-        return 0.5 * (1 + _erf(z / sqrt_two))
+        return 0.5 * _erfc(z * -sqrt_half)
 
     def density(z: Array) -> Array:
-        return np.exp(-np.square(z / sqrt_two)) * (1 / (sqrt_two * math.sqrt(math.pi)))
+        return np.exp(-np.square(z * sqrt_half)) * (sqrt_half / math.sqrt(math.pi))
 
     return ActivationFunction("gelu", lambda z: z * cdf(z), lambda z, a: cdf(z) + z * density(z))
 

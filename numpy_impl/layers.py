@@ -190,6 +190,10 @@ class Dropout(Layer):
         if not training or self.rate == 0:
             return x
         self.mask = self.draw_mask(len(x)) if mask is None else mask
+        if self.mask.shape != x.shape:
+            raise ValueError(
+                f"Dropout expects a mask of shape {x.shape}. Received: shape {self.mask.shape}"
+            )
         return self._apply_mask(x)
 
     def backward(self, delta: Array, input_gradient: bool = True) -> Array:
@@ -210,7 +214,7 @@ class Flatten(Layer):
         return (math.prod(input_shape),)
 
     def forward(self, x: Array, training: bool = False, mask: Array | None = None) -> Array:
-        return x.reshape(len(x), -1)
+        return x.reshape(len(x), math.prod(self.input_shape))
 
     def backward(self, delta: Array, input_gradient: bool = True) -> Array:
         return delta.reshape(len(delta), *self.input_shape)
@@ -220,8 +224,8 @@ class Rescaling(Layer):
     """``x * scale + offset``, to bring pixels into the range that the network was trained on."""
 
     def __init__(self, scale: float, offset: float = 0.0) -> None:
-        self.scale = scale
-        self.offset = offset
+        self.scale = float(scale)
+        self.offset = float(offset)
 
     def forward(self, x: Array, training: bool = False, mask: Array | None = None) -> Array:
         return x * self.scale + self.offset

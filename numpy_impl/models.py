@@ -103,10 +103,7 @@ def parse_sizes(name: str | Sequence[int]) -> list[int]:
                 f"or sigmoid:n0-n1-... for sigmoid layers of any sizes. Received: {name!r}"
             )
         pieces = rest.split("-")
-    try:
-        sizes = [int(piece) for piece in pieces]
-    except ValueError:
-        sizes = []
+    sizes = [int(piece) if str(piece).isdecimal() else 0 for piece in pieces]
     if len(sizes) < 2 or min(sizes) < 1:
         raise ValueError(
             f"Expected two or more positive layer sizes, such as 64-40-10. Received: {name!r}"

@@ -95,10 +95,15 @@ class Sequential:
             own[...] = new
 
     def clone(self) -> "Sequential":
-        """Return an independent network with the same layers and weights."""
+        """Return an independent network with the same layers and weights.
+
+        Its dropout layers go on from the same random state: the same masks, drawn apart.
+        """
         layers = [copy.copy(layer) for layer in self.layers]
         twin = Sequential(layers, self.input_shape, dtype=self.dtype, name=self.name)
         twin.set_weights(self.weights)
+        for own, copied in zip(self.dropouts, twin.dropouts, strict=True):
+            copied.rng = copy.deepcopy(own.rng)
         return twin
 
     def __deepcopy__(self, memo: object) -> "Sequential":
@@ -124,7 +129,13 @@ class Sequential:
     def layer_outputs(
         self, x: Array, training: bool = False, masks: Sequence[Array] | None = None
     ) -> list[Array]:
-        """Return the output of every layer; arguments as in :meth:`forward`."""
+        """Return the output of every layer; arguments as in :meth:`forward`.
+
+        Raises:
+            ValueError: Another number of masks than of dropout layers, or one of another shape.
+        """
+        if masks is not None and len(masks) != len(self.dropouts):
+            raise ValueError(f"Expected {len(self.dropouts)} dropout masks. Received: {len(masks)}")
         x = np.asarray(x, self.dtype)
         given = iter(masks) if masks is not None else None
         outputs = []

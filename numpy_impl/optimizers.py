@@ -50,6 +50,9 @@ class Optimizer:
         given = {name: value for name, value in clips.items() if value is not None}
         if len(given) > 1:
             raise ValueError(f"Expected at most one of {', '.join(clips)}. Received: {given}")
+        for name, value in given.items():
+            if not value > 0:
+                raise ValueError(f"Expected {name} > 0. Received: {value}")
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.clipnorm = clipnorm

@@ -2,7 +2,6 @@
 
 import json
 import os
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -48,20 +47,28 @@ def load(path: str | os.PathLike[str]) -> Sequential:
         ValueError: The file is not such a network, is damaged, or its weights do not fit.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        # Opened here, as np.load leaves the file open where the archive is damaged.
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
         config = json.loads(str(arrays.pop("config")))
         if config["format"] != FORMAT or config["version"] != VERSION:
             raise ValueError(f"format {config['format']!r} version {config['version']!r}")
         layers = [LAYERS[c.pop("class")](**c) for c in config["layers"]]
-        network = Sequential(
-            layers, tuple(config["input_shape"]), dtype=config["dtype"], name=config["name"]
-        )
-        network.set_weights([arrays[name] for name in network.weight_names])
+        shape, name = tuple(config["input_shape"]), str(config["name"])
+        network = Sequential(layers, shape, dtype=config["dtype"], name=name)
+        weights = [arrays[name] for name in network.weight_names]
+        found = {array.dtype.name for array in weights} - {network.dtype.name}
+        if found:
+            raise ValueError(f"weights of dtype {', '.join(found)} in a {network.dtype} network")
+        network.set_weights(weights)
     except FileNotFoundError:
         raise
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except Exception as error:
+        # Whatever zipfile, NumPy, JSON and the layers raise on damage: zlib.error, LZMAError,
+        # NotImplementedError, MemoryError, RecursionError, AttributeError... No list is complete.
+        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        reason = " ".join(f"{kind}{error}".split())
         raise ValueError(
-            f"Expected a network in {path} ({FORMAT}, version {VERSION}). Received: {error}"
+            f"Expected a network in {path} ({FORMAT}, version {VERSION}). Received: {reason}"
         ) from error
     return network

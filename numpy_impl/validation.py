@@ -13,14 +13,19 @@ def float_dtype(dtype: DTypeLike) -> np.dtype:
     try:
         found = np.dtype(dtype)
     except TypeError:
-        found = None
-    if found not in allowed:
+        found = np.dtype(object)
+    # None is NumPy's default, float64; it even equals that dtype.
+    if dtype is None or found not in allowed:
         raise ValueError(f"Expected dtype float32 or float64. Received: {dtype!r}")
     return found
 
 
-def inputs(x: Array, input_shape: tuple[int, ...], dtype: DTypeLike) -> Array:
+def inputs(
+    x: Array, input_shape: tuple[int, ...], dtype: DTypeLike, what: str = "inputs"
+) -> Array:
     """Return ``x`` as an array of ``dtype`` after checking shape, type and finiteness.
+
+    ``what`` is the word for ``x`` in the errors.
 
     Raises:
         ValueError: The shape is not (N, *input_shape), the values are not real numbers, or one of
@@ -28,15 +33,16 @@ def inputs(x: Array, input_shape: tuple[int, ...], dtype: DTypeLike) -> Array:
     """
     x = np.asarray(x)
     if x.dtype.kind not in "fiub":
-        raise ValueError(f"Expected real numbers as inputs. Received: dtype {x.dtype}")
+        raise ValueError(f"Expected real numbers as {what}. Received: dtype {x.dtype}")
     if x.shape[1:] != input_shape or x.ndim == 0:
         expected = ", ".join(["N", *map(str, input_shape)])
-        raise ValueError(f"Expected inputs of shape ({expected}). Received: shape {x.shape}")
-    x = x.astype(dtype, copy=False)
+        raise ValueError(f"Expected {what} of shape ({expected}). Received: shape {x.shape}")
+    with np.errstate(over="ignore"):  # becomes an infinity, which is refused below
+        x = x.astype(dtype, copy=False)
     finite = np.isfinite(x)
     if not finite.all():
         where = tuple(int(i) for i in np.argwhere(~finite)[0])
-        raise ValueError(f"Expected finite inputs. Received: {x[where]} at index {where}")
+        raise ValueError(f"Expected finite {what}. Received: {x[where]} at index {where}")
     return x
 
 
@@ -53,7 +59,7 @@ def targets(y: Array, samples: int, outputs: int, sparse: bool, dtype: DTypeLike
             raise ValueError(
                 f"Expected targets of shape ({samples}, {outputs}){hint}. Received: shape {y.shape}"
             )
-        return inputs(y, (outputs,), dtype)
+        return inputs(y, (outputs,), dtype, "targets")
     if y.shape != (samples,) or y.dtype.kind not in "iu":
         raise ValueError(
             f"Expected {samples} integer labels, shape ({samples},). "

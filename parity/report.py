@@ -34,7 +34,6 @@ def to_table(comparison: Comparison) -> Table:
 def _cells(row: Row, previous: str) -> list[str | Text]:
     place = ", ".join(map(str, row.index))
     step = "" if row.step is None else f" step {row.step}"
-    verdict = f"{row.verdict.value} ({row.note})" if row.note else row.verdict.value
     return [
         row.section if row.section != previous else "",
         row.tensor,
@@ -43,13 +42,13 @@ def _cells(row: Row, previous: str) -> list[str | Text]:
         f"{row.numpy:.9g}",
         f"{row.ulps:.3g}",
         "" if row.bound is None else f"{row.bound:.3g}",
-        Text(verdict, style=_STYLES[row.verdict]),
+        Text(row.verdict.value, style=_STYLES[row.verdict]),
     ]
 
 
 def to_text(comparison: Comparison, width: int = 120) -> str:
     """Return the table, the remarks and the verdict as plain text."""
-    buffer = io.StringIO()
+    buffer = io.StringIO()  # not a terminal: rich would cut columns to the terminal's width
     console = Console(file=buffer, width=width, color_system=None, highlight=False)
     render(comparison, console)
     return buffer.getvalue().rstrip()
@@ -58,6 +57,9 @@ def to_text(comparison: Comparison, width: int = 120) -> str:
 def render(comparison: Comparison, console: Console) -> None:
     """Print the table, the remarks and the verdict on a rich console."""
     console.print(to_table(comparison))
+    for row in comparison.rows:
+        if row.note:
+            console.print(f"- {row.section} {row.tensor}: {row.note}", markup=False)
     for remark in comparison.remarks:
         console.print(f"- {remark}", markup=False)
     failed = list(comparison.failures())

@@ -78,6 +78,7 @@ def compare_tensors(
     k, n = np.asarray(keras, np.float64), np.asarray(numpy, np.float64)
     allowed = np.zeros(k.shape) if bounded is None else 2 * bounded.bound.reshape(k.shape)
     with np.errstate(invalid="ignore", divide="ignore"):
+        allowed = np.where(np.isnan(allowed), np.inf, allowed)  # 0 times infinity: nothing known
         error = np.abs(k - n)
         ratio = np.where(error == 0, 0.0, error / allowed)
     # A NaN or infinity on either side is never rounding, whatever the bound.

@@ -60,7 +60,9 @@ class Rounding:
     def gamma(self, n: int) -> float:
         """Return the relative error bound of a sum of n products; infinite where none holds."""
         u = self.unit
-        certain = n * u / (1 - n * u) if n * u < 1 else math.inf
+        if n * u >= 1:
+            return math.inf
+        certain = n * u / (1 - n * u)
         likely = math.expm1(self.confidence * math.sqrt(n) * u + n * u * u / (1 - u))
         return min(certain, likely)
 

@@ -57,7 +57,7 @@ def numpy_optimizer(optimizer: keras.optimizers.Optimizer) -> optimizers.Optimiz
             )
     config["learning_rate"] = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
     if keras.backend.backend() == "tensorflow" and keras.config.floatx() == "float64":
-        cast = _CAST_OPTIONS.get(type(optimizer).__name__, ()) + ("weight_decay",)
+        cast = (*_CAST_OPTIONS.get(type(optimizer).__name__, ()), "weight_decay")
         config |= {name: _through_float32(config[name]) for name in cast if config.get(name)}
         config["correction_betas"] = tuple(
             _through_float32(config.get(name, 0.0)) for name in ("beta_1", "beta_2")
@@ -65,8 +65,8 @@ def numpy_optimizer(optimizer: keras.optimizers.Optimizer) -> optimizers.Optimiz
     return _convert(optimizer, _OPTIMIZERS, config)
 
 
-def _through_float32(value: float) -> float:
-    return float(np.float32(value))
+def _through_float32(value: Any) -> Any:
+    return np.asarray(value).astype(np.float32).astype(np.float64)[()]
 
 
 def numpy_loss(loss: keras.losses.Loss, model: keras.Model) -> losses.Loss:
@@ -116,6 +116,7 @@ def _numpy_layer(layer: keras.Layer, dtype: str) -> layers.Layer:
     if keras.backend.backend() == "tensorflow" and dtype == "float64":
         name = str(config.get("activation"))
         config["activation"] = _TENSORFLOW_FLOAT64.get(name, config.get("activation"))
+        config |= {k: _through_float32(config[k]) for k in ("scale", "offset") if k in config}
     return _convert(layer, _TO_NUMPY, config)
 
 
@@ -153,15 +154,15 @@ _TO_NUMPY: dict[str, Callable[[dict[str, Any]], layers.Layer]] = {
 _TO_KERAS: dict[str, Callable[..., keras.Layer]] = {
     name: getattr(keras.layers, name) for name in _TO_NUMPY
 }
-# Keras casts these Python floats (and weight_decay) to the variables' dtype, and on TensorFlow that
-# goes through a float32 tensor: in float64 a momentum of 0.9 is 0.89999998. Other numbers, such as
-# RMSprop's own momentum, are used as they are.
+# Keras casts these Python floats (also weight_decay, and the scale and offset of Rescaling) to the
+# variables' dtype, and on TensorFlow that goes through a float32 tensor: in float64 a momentum of
+# 0.9 is 0.89999998. Other numbers, such as RMSprop's own momentum, are used as they are.
 _CAST_OPTIONS = {"SGD": ("momentum",)}
 # Constants that TensorFlow keeps in float32 when it computes in float64 too (``tf.nn.leaky_relu``'s
 # attribute alpha; ``tf.nn.gelu``'s cast of a Python float), which is visible at 1e-8.
 _TENSORFLOW_FLOAT64 = {
     "leaky_relu": activations.leaky_relu(_through_float32(0.2)),
-    "gelu": activations.gelu(_through_float32(math.sqrt(2.0))),
+    "gelu": activations.gelu(_through_float32(math.sqrt(0.5))),
 }
 _UNSUPPORTED_LAYER_OPTIONS = (
     "kernel_regularizer", "bias_regularizer", "activity_regularizer", "kernel_constraint",

@@ -17,6 +17,8 @@ from scripts.engines import Array, Logs, Plan
 from scripts.recipes import Recipe, Samples, squared_error
 from scripts.run_files import FILES, RunFiles, confusion_matrix
 
+METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -97,6 +99,8 @@ class Session:
         if limit is not None:
             outputs = self.trainer.predict(self.samples.x_train)
             logs["squared_error"] = squared_error(outputs, self.samples)
+        # Keras orders its metrics by the alphabet.
+        logs = {name: logs[name] for name in (*METRICS, "squared_error") if name in logs}
         self.history.append(logs)
         self.files.checkpoint(self.trainer.network(), self.history)
         self.progress.end_epoch(epoch, logs)
@@ -170,7 +174,7 @@ def _build(choice: Settings, rng: np.random.Generator, stack: ExitStack) -> engi
 
 def _interruption(stop: cli.Interrupted, session: Session) -> str:
     whole = len(session.history.epochs.get("loss", ()))
-    return f"stopped by {stop} in epoch {session.begun}; saving it and the {whole} before it"
+    return f"stopped by {stop} after {whole} whole epochs; saving what was trained"
 
 
 def _finish(session: Session, seconds: float) -> None:

@@ -13,6 +13,7 @@ from parity.bounds.layers import backward, forward
 from parity.bounds.losses import cost
 from parity.tolerances import Approx, Rounding
 
+
 @dataclass(frozen=True)
 class Analysis:
     """Bounded values of one batch's tensors; the lists are in the order of the network's own.
@@ -28,6 +29,7 @@ class Analysis:
     gradients: list[Approx]
 
 
+@np.errstate(invalid="ignore", over="ignore")  # infinite bounds
 def analyse(
     network: Sequential, x: Array, y: Array, loss: losses.Loss, masks: Sequence[Array] | None = None
 ) -> Analysis:

@@ -40,14 +40,14 @@ def _(loss: losses.CategoricalCrossentropy, pred: Approx, y: Array) -> tuple[App
         y = np.eye(pred.value.shape[-1])[y]
     if loss.on_logits:
         shifted, _, total = shifted_exponentials(pred)
-        log_p = shifted - total.monotone(np.log, 4.0)
+        log_p = shifted - _log(total)
         return -(log_p * y).sum() / n, (softmax(pred) - y) / n
     total = pred.sum(axis=-1, keepdims=True)
     q = pred / total
     clipped, inside = _clip(q)
     slope = pred.rounding.exact(y) / clipped * inside
     gradient = ((slope * q).sum(axis=-1, keepdims=True) - slope) / total / n
-    return -(clipped.monotone(np.log, 4.0) * y).sum() / n, gradient
+    return -(_log(clipped) * y).sum() / n, gradient
 
 
 @cost.register
@@ -61,7 +61,7 @@ def _(loss: losses.BinaryCrossentropy, pred: Approx, y: Array) -> tuple[Approx, 
         return value, (p - y) / size
     p, inside = _clip(pred)
     rest = 1.0 - p
-    value = -(p.monotone(np.log, 4.0) * y + rest.monotone(np.log, 4.0) * (1 - y)).sum() / size
+    value = -(_log(p) * y + _log(rest) * (1 - y)).sum() / size
     exact = pred.rounding.exact
     return value, (exact(1 - y) / rest - exact(y) / p) * inside / size
 
@@ -72,13 +72,16 @@ def _sigmoid(z: Array) -> Array:
 
 def _clip(p: Approx) -> tuple[Approx, Approx]:
     """Return p clipped as the losses do, and the indicator of where it was not clipped."""
-    low, high = losses.EPSILON, 1 - losses.EPSILON
-    # 1 - EPSILON is rounded to the precision first, which may move the upper end by a unit.
-    clipped = p.monotone(lambda v: np.clip(v, low, high), 1.0)
-    wide = Approx(p.value, p.bound + p.rounding.unit, p.rounding)
-    inside = [((v >= low) & (v <= high)).astype(float) for v in _ends(wide)]
+    real = np.dtype(p.rounding.dtype).type
+    low, high = float(real(losses.EPSILON)), float(real(1 - losses.EPSILON))
+    clipped = p.monotone(lambda v: np.clip(v, low, high), 0.0)
+    inside = [
+        ((v >= low) & (v <= high)).astype(float)
+        for v in (p.value, p.value - p.bound, p.value + p.bound)
+    ]
     return clipped, Approx(inside[0], np.ptp(inside, axis=0), p.rounding)
 
 
-def _ends(p: Approx) -> tuple[Array, Array, Array]:
-    return p.value, p.value - p.bound, p.value + p.bound
+def _log(p: Approx) -> Approx:
+    # What may be 0 or below gets a logarithm so large that nothing can be concluded from it.
+    return p.monotone(lambda v: np.log(np.maximum(v, p.rounding.tiny)), 4.0)

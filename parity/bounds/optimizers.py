@@ -9,6 +9,7 @@ from numpy_impl.types import Array
 from parity.tolerances import Approx
 
 
+@np.errstate(invalid="ignore", over="ignore")  # infinite bounds
 def analyse_step(
     optimizer: optimizers.Optimizer, gradient: Approx, parameters: Array
 ) -> dict[str, Approx]:

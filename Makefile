@@ -1,0 +1,58 @@
+# Everything runs inside .venv, which the first command makes; nothing else has to be installed.
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+
+.PHONY: help demo test mnist parity accuracy lint types format lock clean
+
+help: ## Show what can be made.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+demo: .venv/ready ## Train two networks in both engines, show that they are the same (1 minute).
+	$(BIN)/python -m scripts.demo
+
+test: .venv/ready ## Run the whole test suite.
+	$(BIN)/python -m pytest
+
+mnist: .venv/ready ## Train 784-500-300-10 on MNIST by document D4's recipe (MNIST_PATH or download).
+	$(BIN)/python -m scripts.train 784-500-300-10
+
+parity: .venv/ready ## Train it in both engines for 10 epochs, every step compared (12 minutes).
+	$(BIN)/python -m scripts.parity_mnist
+
+accuracy: .venv/ready ## Measure the accuracy of every network, 5 seeds in both engines.
+	$(BIN)/python -m scripts.accuracy
+
+lint: .venv/dev ## Check style and which package may import which.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: .venv/dev ## Check types.
+	$(BIN)/pyright
+
+format: .venv/dev ## Put the code into the standard form.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: .venv/dev ## Compile the requirements again, with hashes, for every platform.
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+		--no-header --upgrade requirements.in -o requirements.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+		--no-header --upgrade requirements-dev.in -o requirements-dev.txt
+
+clean: ## Remove what the commands made: .venv and runs.
+	rm -rf .venv runs
+
+.venv/ready: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ $(PYTHON) --version; echo "Python 3.11 or later is needed; try: make PYTHON=python3.12"; exit 1; }
+	@echo "Installing into .venv (once; about a minute)"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/dev: .venv/ready requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,327 @@
+"""Optimizer steps worked by hand, identities between the variants, and what is refused."""
+
+import math
+
+import numpy as np
+import pytest
+
+from numpy_impl import optimizers
+from numpy_impl.optimizers import SGD, Adam, Optimizer, RMSprop
+from tests.numpy_impl.textbook import unit
+
+
+def _walk(optimizer: Optimizer, start: float, gradients: list[float]) -> list[float]:
+    """Return the value of one parameter after each step."""
+    w, path = np.array([start], float), []
+    optimizer.build(w)
+    for g in gradients:
+        optimizer.apply(np.array([g], float), w)
+        path.append(float(w[0]))
+    return path
+
+
+def _assert_walk(
+    optimizer: Optimizer, start: float, gradients: list[float], path: list[float]
+) -> None:
+    # Some ten operations a step on numbers of at most 4.
+    allowed = 40 * len(path) * unit()
+    assert _walk(optimizer, start, gradients) == pytest.approx(path, rel=0, abs=allowed)
+
+
+def test_sgd() -> None:
+    # 1 - 0.5 x 0.5 = 0.75;  0.75 - 0.5 x (-1) = 1.25
+    _assert_walk(SGD(0.5), 1, [0.5, -1], [0.75, 1.25])
+
+
+def test_momentum() -> None:
+    # m = -0.5 x 0.5 = -0.25,                w = 0.75
+    # m = 0.5 x -0.25 - 0.5 x 0.5 = -0.375,  w = 0.375
+    # m = 0.5 x -0.375 + 0.5 = 0.3125,       w = 0.6875
+    _assert_walk(SGD(0.5, momentum=0.5), 1, [0.5, 0.5, -1], [0.75, 0.375, 0.6875])
+
+
+def test_nesterov() -> None:
+    # m as above; w + 0.5 m - 0.5 g:
+    # 1 - 0.125 - 0.25 = 0.625;  0.625 - 0.1875 - 0.25 = 0.1875;  0.1875 + 0.15625 + 0.5 = 0.84375
+    _assert_walk(SGD(0.5, 0.5, nesterov=True), 1, [0.5, 0.5, -1], [0.625, 0.1875, 0.84375])
+
+
+def test_rmsprop_has_epsilon_inside_the_root() -> None:
+    # v = 0.25 x 4 = 1,           root(1 + 1.25) = 1.5, step 0.75 x 2 / 1.5 = 1,    w = 0
+    # v = 0.75 + 0.25 x 1 = 1,    root           = 1.5, step 0.75 x 1 / 1.5 = 0.5,  w = -0.5
+    # v = 0.75 + 0.25 x 49 = 13,  root(14.25),          step 0.75 x 7 / root(14.25)
+    # Outside the root, the first step would be 1.5 / (1 + 1.25) = 2/3.
+    third = -0.5 - 5.25 / math.sqrt(14.25)
+    optimizer = RMSprop(0.75, rho=0.75, epsilon=1.25)
+    _assert_walk(optimizer, 1, [2, 1, 7], [0, -0.5, third])
+    assert optimizer.state["velocity"].tolist() == [13]
+
+
+def test_rmsprop_with_momentum() -> None:
+    # Steps 1 and 0.5 as above; m = 1, w = 0; m = 0.5 x 1 + 0.5 = 1, w = -1.
+    _assert_walk(RMSprop(0.75, rho=0.75, momentum=0.5, epsilon=1.25), 1, [2, 1], [0, -1])
+
+
+def test_rmsprop_centered() -> None:
+    # v = 1, b = 0.5,     v - b^2 + 1.5 = 2.25,                      step 0.75 x 2 / 1.5 = 1
+    # v = 1, b = 0.625,   1 - 0.390625 + 1.5 = 2.109375,             step 0.75 / root
+    optimizer = RMSprop(0.75, rho=0.75, epsilon=1.5, centered=True)
+    _assert_walk(optimizer, 1, [2, 1], [0, -0.75 / math.sqrt(2.109375)])
+    assert optimizer.state["average_gradient"].tolist() == [0.625]
+
+
+def test_rmsprop_centered_with_momentum() -> None:
+    # m = 1, w = 0;  m = 0.5 + 0.75 / root(2.109375), w = -m
+    optimizer = RMSprop(0.75, rho=0.75, momentum=0.5, epsilon=1.5, centered=True)
+    _assert_walk(optimizer, 1, [2, 1], [0, -0.5 - 0.75 / math.sqrt(2.109375)])
+
+
+def test_adam() -> None:
+    # t = 1: m = 0.5 x 2 = 1, v = 0.25 x 4 = 1, alpha = 0.5 root(1 - 0.75) / (1 - 0.5) = 0.5,
+    #        step 0.5 x 1 / (1 + 1) = 0.25;  epsilon inside the root: 0.5 / root(2)
+    # t = 2: m = 1 + 0.5 x (1 - 1) = 1, v = 1, alpha = 0.5 root(1 - 0.5625) / (1 - 0.25)
+    second = 0.75 - 0.5 * math.sqrt(0.4375) / 0.75 / 2
+    # t = 3: m = 1 + 0.5 x (5 - 1) = 3, v = 1 + 0.25 x (25 - 1) = 7,
+    #        alpha = 0.5 root(1 - 0.421875) / (1 - 0.125)
+    third = second - 0.5 * math.sqrt(0.578125) / 0.875 * 3 / (math.sqrt(7) + 1)
+    optimizer = Adam(0.5, beta_1=0.5, beta_2=0.75, epsilon=1)
+    _assert_walk(optimizer, 1, [2, 1, 5], [0.75, second, third])
+
+
+def test_adam_correction_betas() -> None:
+    # alpha = 0.5 root(1 - 0.9375) / (1 - 0.75) = 0.5; the moments keep 0.5 and 0.75.
+    optimizer = Adam(0.5, beta_1=0.5, beta_2=0.75, epsilon=1, correction_betas=(0.75, 0.9375))
+    _assert_walk(optimizer, 1, [2], [0.75])
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "expected"),
+    [
+        # w = 2 - 2 x 0.25 x 0.5 = 1.75 first, then the rule's own step of 0.5 x 1, or of 0.5.
+        (SGD(0.5, weight_decay=0.25), 1.25),
+        (SGD(0.5, momentum=0.5, weight_decay=0.25), 1.25),
+        (RMSprop(0.5, rho=0.0, epsilon=0.0, weight_decay=0.25), 1.25),
+        (Adam(0.5, epsilon=0.0, weight_decay=0.25), 1.25),
+    ],
+)
+def test_weight_decay_is_decoupled(optimizer: Optimizer, expected: float) -> None:
+    _assert_walk(optimizer, 2, [1], [expected])
+
+
+# Two weights of two elements: norms 5 and 12, together 13.
+G = np.array([3.0, -4.0, 0.0, 12.0])
+SLICES = [slice(0, 2), slice(2, 4)]
+
+
+def _clipped(**clipping: float) -> np.ndarray:
+    w = np.zeros(4)
+    optimizer = SGD(1.0, **clipping)
+    optimizer.build(w, SLICES)
+    optimizer.apply(G, w)
+    return -w
+
+
+@pytest.mark.parametrize(
+    ("clipping", "expected"),
+    [
+        ({"clipnorm": 6.0}, [3, -4, 0, 6]),  # norm 5 passes; 12 is halved
+        ({"clipnorm": 2.5}, [1.5, -2, 0, 2.5]),
+        ({"global_clipnorm": 6.5}, [1.5, -2, 0, 6]),  # 6.5 / 13 for all
+        ({"global_clipnorm": 13.0}, [3, -4, 0, 12]),
+        ({"clipvalue": 3.5}, [3, -3.5, 0, 3.5]),
+    ],
+)
+def test_clipping(clipping: dict[str, float], expected: list[float]) -> None:
+    assert np.max(np.abs(_clipped(**clipping) - expected)) <= 12 * 8 * unit()
+
+
+@pytest.mark.parametrize("kind", ["clipnorm", "global_clipnorm", "clipvalue"])
+def test_clipping_of_nothing(kind: str) -> None:
+    w = np.ones(4)
+    optimizer = SGD(1.0, **{kind: 1.0})
+    optimizer.build(w, SLICES)
+    optimizer.apply(np.zeros(4), w)  # a norm of 0 divides nothing
+    assert w.tolist() == [1, 1, 1, 1]
+
+
+def test_clipping_comes_before_decay_and_momentum() -> None:
+    # g = 4 clipped to 1; w = 2 - 2 x 0.25 x 0.5 = 1.75, m = -0.5, w = 1.25
+    optimizer = SGD(0.5, momentum=0.5, weight_decay=0.25, clipvalue=1.0)
+    _assert_walk(optimizer, 2, [4], [1.25])
+    assert optimizer.state["momentum"].tolist() == [-0.5]
+
+
+def _final(optimizer: Optimizer, dtype: str = "float64", slices=None, columns=None) -> np.ndarray:
+    """Return 6 parameters (or the chosen ``columns``) after ten steps on random gradients."""
+    rng = np.random.default_rng(1)
+    w, gradients = rng.standard_normal(6), rng.standard_normal((10, 6))
+    columns = slice(None) if columns is None else columns
+    w, gradients = w[columns].astype(dtype), gradients[:, columns].astype(dtype)
+    optimizer.build(w, slices)
+    for g in gradients:
+        optimizer.apply(g, w)
+    return w
+
+
+# The same arithmetic, so the same bits.
+SAME = {
+    "momentum 0 is plain": (SGD(0.1, momentum=0.0), SGD(0.1)),
+    "Nesterov without momentum is plain": (SGD(0.1, nesterov=True), SGD(0.1)),
+    "RMSprop with momentum 0": (RMSprop(0.1, momentum=0.0), RMSprop(0.1)),
+    "decay 0": (Adam(0.1, weight_decay=0.0), Adam(0.1)),
+    "huge clipnorm": (RMSprop(0.1, clipnorm=1e9), RMSprop(0.1)),
+    "huge global_clipnorm": (SGD(0.1, 0.9, global_clipnorm=1e9), SGD(0.1, 0.9)),
+    "huge clipvalue": (Adam(0.1, clipvalue=1e9), Adam(0.1)),
+    "correction by the betas": (Adam(0.1, correction_betas=(0.9, 0.999)), Adam(0.1)),
+}
+
+
+@pytest.mark.parametrize("what", SAME)
+def test_identities(what: str) -> None:
+    one, other = SAME[what]
+    np.testing.assert_array_equal(_final(one), _final(other))
+
+
+# Variants that must differ; a comparison that sees nothing would pass the identities above.
+OTHERS = [
+    SGD(0.1),
+    SGD(0.1, 0.9),
+    SGD(0.1, 0.9, nesterov=True),
+    SGD(0.1, weight_decay=0.1),
+    SGD(0.1, clipnorm=1.0),
+    SGD(0.1, clipvalue=1.0),
+    RMSprop(0.1),
+    RMSprop(0.1, rho=0.5),
+    RMSprop(0.1, momentum=0.9),
+    RMSprop(0.1, centered=True),
+    RMSprop(0.1, epsilon=1e-3),
+    Adam(0.1),
+    Adam(0.1, beta_1=0.5),
+    Adam(0.1, beta_2=0.9),
+]
+
+
+def test_variants_differ() -> None:
+    finals = [_final(optimizer) for optimizer in OTHERS]
+    for i, one in enumerate(finals):
+        for other in finals[:i]:
+            assert np.max(np.abs(one - other)) > 1e-6
+
+
+def test_without_memory_the_sign_alone_is_left() -> None:
+    # rho = 0, epsilon = 0: g / root(g^2); Adam with betas 0 likewise. Ten steps of 0.125 each.
+    rng = np.random.default_rng(1)
+    w, gradients = rng.standard_normal(6), rng.standard_normal((10, 6))
+    expected = w - 0.125 * np.sign(gradients).sum(axis=0)
+    for optimizer in (
+        RMSprop(0.125, rho=0.0, epsilon=0.0),
+        Adam(0.125, beta_1=0.0, beta_2=0.0, epsilon=0.0),
+    ):
+        # Each step: a square, a root and a quotient (3 u), and a sum of numbers below 4 (4 u).
+        assert np.max(np.abs(_final(optimizer) - expected)) <= 10 * 7 * unit()
+
+
+def test_centered_without_memory_divides_by_epsilon_alone() -> None:
+    # rho = 0: v - b^2 = g^2 - g^2 = 0, exactly; the step is lr g / root(epsilon) = lr g / 0.5.
+    plain = _final(SGD(0.25))
+    centered = _final(RMSprop(0.125, rho=0.0, epsilon=0.25, centered=True))
+    np.testing.assert_array_equal(centered, plain)
+
+
+def test_adam_without_first_moment_is_corrected_rmsprop() -> None:
+    # beta_1 = 0, epsilon = 0: RMSprop's step (rho = beta_2) times root(1 - beta_2^t).
+    w, v = np.array([1.0, -2.0]), np.zeros(2)
+    adam = Adam(0.1, beta_1=0.0, beta_2=0.75, epsilon=0.0)
+    expected = w.copy()
+    for t, g in enumerate(np.random.default_rng(2).standard_normal((5, 2)), start=1):
+        adam.apply(g, w)
+        v = 0.75 * v + 0.25 * g**2
+        expected -= 0.1 * math.sqrt(1 - 0.75**t) * g / np.sqrt(v)
+        assert np.max(np.abs(w - expected)) <= 40 * t * unit()
+
+
+def test_first_adam_step_is_the_learning_rate() -> None:
+    # m = (1 - b1) g, v = (1 - b2) g^2: with the correction, lr g / |g|, whatever the scale of g.
+    for scale in (1e-8, 1.0, 1e8):
+        step = 1 - _walk(Adam(0.25, epsilon=0.0), 1, [scale])[0]
+        assert step == pytest.approx(0.25, rel=0, abs=1e4 * unit())  # 1 - 0.999 is 1e3 u off
+
+
+@pytest.mark.parametrize("optimizer", [SGD(0.1, 0.9, clipnorm=0.5), Adam(0.1), RMSprop(0.1)])
+def test_weights_do_not_see_each_other(optimizer: Optimizer) -> None:
+    both = _final(optimizer, slices=[slice(0, 2), slice(2, 6)])
+    # One vector or two: the same but for the order in which a norm is summed.
+    apart = [_final(optimizer, columns=slice(a, b)) for a, b in ((0, 2), (2, 6))]
+    assert np.max(np.abs(both - np.concatenate(apart))) <= 10 * 10 * 4 * unit()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("optimizer", OTHERS)
+def test_dtype_state_and_gradient(optimizer: Optimizer, dtype: str) -> None:
+    w, g = np.ones(4, dtype), np.array([1, -2, 3, 0], dtype)
+    optimizer.build(w, SLICES)
+    assert optimizer.iterations == 0
+    assert tuple(optimizer.state) == optimizer.slot_names
+    for _ in range(2):
+        optimizer.apply(g, w)
+    assert optimizer.iterations == 2
+    assert w.dtype == dtype
+    assert g.tolist() == [1, -2, 3, 0]
+    for slot in optimizer.state.values():
+        assert slot.shape == (4,)
+        assert slot.dtype == dtype
+        assert slot.any()
+    optimizer.build(w)
+    assert optimizer.iterations == 0
+    assert not any(slot.any() for slot in optimizer.state.values())
+
+
+def test_slots() -> None:
+    names = {
+        (): SGD(),
+        ("momentum",): SGD(momentum=0.9),
+        ("velocity",): RMSprop(),
+        ("velocity", "momentum"): RMSprop(momentum=0.9),
+        ("velocity", "average_gradient"): RMSprop(centered=True),
+        ("velocity", "momentum", "average_gradient"): RMSprop(momentum=0.9, centered=True),
+        ("momentum", "velocity"): Adam(),
+    }
+    for expected, optimizer in names.items():
+        assert optimizer.slot_names == expected
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: SGD(-0.1), r"Expected learning_rate >= 0\. Received: -0\.1"),
+        (lambda: Adam(math.nan), r"Expected learning_rate >= 0\. Received: nan"),
+        (lambda: SGD(momentum=1.5), r"Expected momentum in \[0, 1\]\. Received: 1\.5"),
+        (lambda: RMSprop(rho=-1), r"rho and momentum in \[0, 1\]\. Received: rho=-1, momentum=0"),
+        (lambda: RMSprop(momentum=2), r"Received: rho=0\.9, momentum=2"),
+        (lambda: Adam(beta_2=1), r"in \[0, 1\)\. Received: beta_1=0\.9, beta_2=1"),
+        (lambda: SGD(clipnorm=0), r"Expected clipnorm > 0\. Received: 0"),
+        (lambda: SGD(clipvalue=-1), r"Expected clipvalue > 0\. Received: -1"),
+        (lambda: SGD(global_clipnorm=math.nan), r"Expected global_clipnorm > 0\. Received: nan"),
+        (
+            lambda: SGD(clipnorm=1, clipvalue=2),
+            r"at most one of clipnorm, clipvalue, global_clipnorm\. "
+            r"Received: {'clipnorm': 1, 'clipvalue': 2}",
+        ),
+        (
+            lambda: optimizers.get("adamw"),
+            r"Unknown optimizer\. Expected one of: sgd, rmsprop, adam\. Received: 'adamw'",
+        ),
+    ],
+)
+def test_refused(make, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_get() -> None:
+    built = optimizers.get("rmsprop", rho=0.5, clipnorm=2.0)
+    assert isinstance(built, RMSprop)
+    assert (built.rho, built.clipnorm, built.learning_rate) == (0.5, 2.0, 0.001)
+    assert optimizers.get(built) is built
+    with pytest.raises(TypeError, match="Optimizer defines no _update"):
+        Optimizer(0.1).apply(np.ones(1), np.ones(1))

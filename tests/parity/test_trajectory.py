@@ -1,0 +1,126 @@
+"""Whole trainings: the D4 recipe on real MNIST, and what a training comparison reports."""
+
+import os
+
+import numpy as np
+import pytest
+
+import parity
+from digits import datasets
+from keras_impl import keras, models, precision
+from numpy_impl import training
+from parity.result import Verdict
+
+needs_mnist = pytest.mark.skipif(
+    "MNIST_PATH" not in os.environ, reason="needs real MNIST: set MNIST_PATH"
+)
+
+
+@needs_mnist
+def test_mnist_trajectory_of_300_rmsprop_steps():
+    """784-500-300-10, RMSprop, batch 100, float64: half an epoch, every step within its bound."""
+    mnist = datasets.load_mnist(os.environ["MNIST_PATH"])
+    with precision("float64"):
+        model = models.build("784-500-300-10", np.random.default_rng(0))
+        network = parity.numpy_twin(model)
+        result = parity.compare_training(
+            model,
+            network,
+            mnist.x_train.reshape(-1, 784) / 255,
+            datasets.one_hot(mnist.y_train, 10, "float64"),
+            loss="categorical_crossentropy",
+            optimizer=keras.optimizers.RMSprop(),
+            batches=training.shuffled(60_000, 100, np.random.default_rng(1))(0)[:300],
+            check_every=10,
+        )
+        result.raise_for_failure()
+        for theirs, ours in zip(model.get_weights(), network.weights, strict=True):
+            assert np.max(np.abs(theirs - ours)) <= 1e-12 * np.max(np.abs(theirs))
+        x_test = mnist.x_test.reshape(-1, 784) / 255
+        predicted = np.argmax(model.predict(x_test, batch_size=1000, verbose=0), axis=1)
+    assert np.array_equal(predicted, np.argmax(network.predict(x_test), axis=1))
+    # It has learned: both being wrong together would be no proof of anything.
+    assert np.mean(predicted == mnist.y_test) > 0.9
+
+
+def _toy(dtype: str = "float64"):
+    with precision(dtype):
+        model = keras.Sequential(
+            [
+                keras.Input((6,)),
+                keras.layers.Dense(5, activation="tanh"),
+                keras.layers.Dropout(0.5),
+                keras.layers.Dense(4, activation="softmax"),
+            ]
+        )
+    rng = np.random.default_rng(5)
+    x = rng.standard_normal((40, 6)).astype(dtype)
+    return model, parity.numpy_twin(model), x, np.eye(4, dtype=dtype)[rng.integers(0, 4, 40)]
+
+
+def _train(model, network, x, y, **options):
+    with precision(str(x.dtype)):
+        return parity.compare_training(
+            model, network, x, y,
+            loss="categorical_crossentropy", optimizer=keras.optimizers.Adam(0.01),
+            batches=training.in_order(len(x), 16)(0) * 4, **options,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_training_with_dropout_and_a_short_last_batch_is_identical(dtype):
+    model, network, x, y = _toy(dtype)
+    start = network.get_weights()
+    seen: list[int] = []
+    result = _train(model, network, x, y, on_step=seen.append)
+    result.raise_for_failure()
+    assert seen == list(range(1, 13))
+    # Both networks are left trained, and close.
+    assert not any(np.array_equal(a, b) for a, b in zip(start, network.weights, strict=True))
+    for theirs, ours in zip(model.get_weights(), network.weights, strict=True):
+        assert np.max(np.abs(theirs - ours)) < 1e4 * np.finfo(dtype).eps
+
+
+def test_unchecked_steps_are_said_to_be():
+    model, network, x, y = _toy()
+    result = _train(model, network, x, y, check_every=5)
+    assert result.remarks == ["3 of 12 training steps checked, each from Keras's own state."]
+
+
+def test_only_the_wrong_step_is_blamed():
+    """A NumPy network that loses the last sample of every short batch, as document D3 does."""
+    model, network, x, y = _toy()
+
+    def loses_a_sample(inputs, targets, loss, masks=None):
+        if len(inputs) < 16:
+            inputs, targets = inputs[:-1], targets[:-1]
+            masks = [mask[:-1] for mask in masks]
+        return type(network).loss_and_gradients(network_of[0], inputs, targets, loss, masks)
+
+    clone, network_of = network.clone, [network]
+    network.loss_and_gradients = loses_a_sample
+
+    def wrong_clone():
+        network_of[0] = clone()
+        network_of[0].loss_and_gradients = loses_a_sample
+        return network_of[0]
+
+    network.clone = wrong_clone
+    result = _train(model, network, x, y)
+    steps = {row.step for row in result.section("steps") if row.verdict is Verdict.DIFFERENT}
+    # Batches of 16, 16, 8, over and over: the steps 2, 5, 8 and 11 are the short ones.
+    assert steps
+    assert steps <= {2, 5, 8, 11}
+
+
+def test_a_training_that_diverges_to_nan_fails():
+    _, _, x, y = _toy()
+    with precision("float64"), np.errstate(all="ignore"):
+        model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(4)])
+        result = parity.compare_training(
+            model, parity.numpy_twin(model), x, y,
+            loss="mean_squared_error", optimizer=keras.optimizers.SGD(1e200),
+            batches=training.in_order(len(x), 16)(0) * 2,
+        )  # fmt: skip
+    assert not result.passed
+    assert np.isnan(result.section("training")[0].keras)

@@ -1,0 +1,151 @@
+"""Weights copied both ways, and the twin of every layer, loss and optimizer."""
+
+import numpy as np
+import pytest
+
+import parity
+from keras_impl import keras, models, precision
+from numpy_impl import models as numpy_models
+from numpy_impl import optimizers
+
+NAMES = list(numpy_models.ARCHITECTURES)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", NAMES)
+def test_round_trip_is_exact_and_keeps_the_dtype(name, dtype):
+    with precision(dtype):
+        model = models.build(name, np.random.default_rng(1))
+        network = numpy_models.build(name, dtype=dtype)
+        original = model.get_weights()
+        parity.copy_weights(model, network)
+        model.set_weights([np.zeros_like(w) for w in original])
+        parity.copy_weights(network, model)
+    for before, after, own in zip(original, model.get_weights(), network.weights, strict=True):
+        assert after.dtype == own.dtype == np.dtype(dtype)
+        assert np.array_equal(before, after)
+
+
+def test_copies_do_not_share_memory():
+    network = numpy_models.build("64-40-10", np.random.default_rng(0))
+    twin = numpy_models.build("64-40-10")
+    parity.copy_weights(network, twin)
+    network.parameters[:] = 7
+    assert not np.any(twin.parameters == 7)
+
+
+def test_another_shape_is_refused_and_nothing_changed():
+    source = numpy_models.build([64, 41, 10], np.random.default_rng(0))
+    target = numpy_models.build("64-40-10", np.random.default_rng(1))
+    before = target.get_weights()
+    with pytest.raises(ValueError, match=r"Expected weights of shapes \[\(64, 40\).*Received"):
+        parity.copy_weights(source, target)
+    assert all(np.array_equal(a, b) for a, b in zip(before, target.weights, strict=True))
+
+
+def test_a_transposed_weight_is_refused():
+    network = numpy_models.build("64-40-10", np.random.default_rng(0))
+
+    class Transposed:
+        def get_weights(self):
+            return [w.T for w in network.weights]
+
+        def set_weights(self, weights):
+            raise AssertionError("must not be called")
+
+    with pytest.raises(ValueError, match=r"Received: \[\(40, 64\)"):
+        parity.copy_weights(Transposed(), network)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_twins_there_and_back_have_the_same_layers(name):
+    network = numpy_models.build(name, np.random.default_rng(0))
+    back = parity.numpy_twin(parity.keras_twin(network))
+    assert [(type(a), a.config()) for a in back.layers] == [
+        (type(b), b.config()) for b in network.layers
+    ]
+    assert np.array_equal(back.parameters, network.parameters)
+
+
+def my_own(x):
+    """An activation that Keras accepts and no table knows."""
+    return x
+
+
+def _model(*layers) -> keras.Sequential:
+    return keras.Sequential([keras.Input((4,)), *layers])
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (lambda: keras.layers.LayerNormalization(), "Received: LayerNormalization"),
+        (lambda: keras.layers.Dense(2, kernel_regularizer="l2"), "without kernel_regularizer"),
+        (lambda: keras.layers.Dense(2, bias_constraint="non_neg"), "without bias_constraint"),
+        (lambda: keras.layers.Dense(2, activation=my_own), "Unknown activation"),
+        (lambda: keras.layers.Rescaling([1.0, 2.0, 3.0, 4.0]), "one scale and one offset"),
+    ],
+)
+def test_what_has_no_twin_is_refused_by_name(layer, message):
+    with pytest.raises(ValueError, match=message):
+        parity.numpy_twin(_model(layer()))
+
+
+def test_a_model_that_branches_is_refused():
+    entry = keras.Input((4,))
+    left = keras.layers.Dense(3)(entry)
+    right = keras.layers.Dense(3)(entry)
+    model = keras.Model(entry, keras.layers.Add()([left, right]))
+    with pytest.raises(ValueError, match="layers follow one another"):
+        parity.numpy_twin(model)
+
+
+def test_a_functional_chain_is_accepted():
+    entry = keras.Input((4,))
+    model = keras.Model(entry, keras.layers.Dense(3, activation="tanh")(entry))
+    x = np.ones((2, 4), np.float32)
+    assert np.allclose(parity.numpy_twin(model).predict(x), model.predict(x, verbose=0))
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        (lambda: keras.losses.Huber(), "Received: Huber"),
+        (lambda: keras.losses.MeanSquaredError(reduction="sum"), "sum_over_batch_size"),
+        (lambda: keras.losses.CategoricalCrossentropy(label_smoothing=0.1), "label smoothing"),
+    ],
+)
+def test_losses_without_twin_are_refused(loss, message):
+    with pytest.raises(ValueError, match=message):
+        parity.numpy_loss(loss(), _model(keras.layers.Dense(2)))
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "message"),
+    [
+        (lambda: keras.optimizers.Nadam(), "Received: Nadam"),
+        (lambda: keras.optimizers.Adam(amsgrad=True), "without amsgrad"),
+        (lambda: keras.optimizers.SGD(use_ema=True), "without use_ema"),
+    ],
+)
+def test_optimizers_without_twin_are_refused(optimizer, message):
+    with pytest.raises(ValueError, match=message):
+        parity.numpy_optimizer(optimizer())
+
+
+def test_settings_of_an_optimizer_reach_its_twin():
+    twin = parity.numpy_optimizer(
+        keras.optimizers.RMSprop(0.25, rho=0.5, momentum=0.75, epsilon=1e-3, centered=True)
+    )
+    assert isinstance(twin, optimizers.RMSprop)
+    assert (twin.learning_rate, twin.rho, twin.momentum) == (0.25, 0.5, 0.75)
+    assert (twin.epsilon, twin.centered) == (1e-3, True)
+    assert twin.slot_names == ("velocity", "momentum", "average_gradient")
+
+
+def test_a_float64_momentum_is_what_tensorflow_makes_of_it():
+    with precision("float64"):
+        twin = parity.numpy_optimizer(keras.optimizers.SGD(0.1, momentum=0.9))
+    assert isinstance(twin, optimizers.SGD)
+    assert twin.learning_rate == 0.1  # a float64 variable, exact
+    assert twin.momentum == float(np.float32(0.9))  # cast through float32
