@@ -40,9 +40,7 @@ def _linked(model: keras.Model, layers: list[keras.Layer]) -> bool:
     nodes = [layer._inbound_nodes[0] for layer in layers]
     given = [model.inputs, *(node.output_tensors for node in nodes)]
     taken = [*(node.input_tensors for node in nodes), model.outputs]
-    return all(
-        len(a) == len(b) == 1 and a[0] is b[0] for a, b in zip(given, taken, strict=True)
-    )
+    return all(len(a) == len(b) == 1 and a[0] is b[0] for a, b in zip(given, taken, strict=True))
 
 
 def layer_outputs(model: keras.Model, x: Any, training: bool, masks: Sequence[Any]) -> list[Any]:

@@ -4,7 +4,7 @@ A schedule is a function of the epoch's number that returns a list of index arra
 in ``numpy_impl.training``: Keras's own shuffling differs from backend to backend.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -38,23 +38,39 @@ class _OnBatch(keras.callbacks.Callback):
         self.report(batch + 1, {k: float(v) for k, v in (logs or {}).items()})
 
 
+def _squared_error(y_true: Any, y_pred: Any) -> Any:
+    """Return ``sum_c (a_c - y_c)^2`` of each sample."""
+    return keras.ops.sum(keras.ops.square(y_pred - y_true), axis=-1)
+
+
+def _metric(name: str, sparse: bool) -> keras.metrics.Metric:
+    accuracy = "sparse_categorical_accuracy" if sparse else "categorical_accuracy"
+    functions = {
+        "accuracy": getattr(keras.metrics, accuracy),
+        "squared_error": _squared_error,
+    }
+    if name not in functions:
+        raise ValueError(f"Expected a metric of {', '.join(functions)}. Received: {name!r}")
+    return keras.metrics.MeanMetricWrapper(functions[name], name=name)
+
+
 def compile_model(
     model: keras.Model,
     loss: keras.losses.Loss,
     optimizer: keras.optimizers.Optimizer,
+    metrics: Sequence[str] = ("accuracy",),
     steps_per_execution: int = 32,
 ) -> None:
-    """Compile with accuracy by argmax as the metric.
+    """Compile with the metrics "accuracy" (by argmax) and "squared_error", or one of them.
 
     ``steps_per_execution`` steps run in one call of the backend, which for these small networks
     is several times faster than a call a step and computes the same.
     """
     sparse = isinstance(loss, keras.losses.SparseCategoricalCrossentropy)
-    kind = keras.metrics.SparseCategoricalAccuracy if sparse else keras.metrics.CategoricalAccuracy
     model.compile(
         optimizer=optimizer,
         loss=loss,
-        metrics=[kind(name="accuracy")],
+        metrics=[_metric(name, sparse) for name in metrics],
         steps_per_execution=steps_per_execution,
     )
 

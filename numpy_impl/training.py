@@ -5,7 +5,7 @@ A *schedule* says which samples make up the batches of an epoch: a function of t
 the same samples in the same order.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -57,6 +57,36 @@ def correct(outputs: Array, y: Array) -> int:
     return int(np.count_nonzero(np.argmax(outputs, axis=-1) == labels))
 
 
+def squared_error(outputs: Array, y: Array) -> float:
+    """Return ``sum_n sum_c (a_nc - y_nc)^2``; ``y`` are vectors."""
+    return float(np.sum(np.square(outputs - y)))
+
+
+# Name -> sum over a batch's samples; what is logged is the mean over samples.
+METRICS: dict[str, Callable[[Array, Array], float]] = {
+    "accuracy": correct,
+    "squared_error": squared_error,
+}
+
+
+class _Means:
+    """Running means, over samples, of the loss and the metrics."""
+
+    def __init__(self, metrics: Sequence[str]) -> None:
+        self.functions = {name: METRICS[name] for name in metrics}
+        self.sums = dict.fromkeys(("loss", *metrics), 0.0)
+        self.samples = 0
+
+    def add(self, cost: float, outputs: Array, targets: Array) -> None:
+        self.samples += len(targets)
+        self.sums["loss"] += len(targets) * cost
+        for name, function in self.functions.items():
+            self.sums[name] += function(outputs, targets)
+
+    def logs(self) -> dict[str, float]:
+        return {name: total / max(self.samples, 1) for name, total in self.sums.items()}
+
+
 def train_epoch(
     network: Sequential,
     loss: Loss,
@@ -64,44 +94,46 @@ def train_epoch(
     x: Array,
     y: Array,
     batches: Iterable[Array],
+    metrics: Sequence[str] = ("accuracy",),
     on_batch: Callable[[dict[str, float]], None] | None = None,
 ) -> dict[str, float]:
     """Take one optimizer step for each batch of indices into ``x`` and ``y``.
 
     Args:
-        on_batch: Called after each step with the running means "loss" and "accuracy" and the
-            number of "samples" so far.
+        metrics: Names of ``METRICS`` to measure beside the loss.
+        on_batch: Called after each step with the running means.
 
     Returns:
-        Mean "loss" and "accuracy" over the epoch's samples, each measured before its own step and
-        with dropout active, as Keras reports them.
+        Means of "loss" and the metrics over the epoch's samples, each measured before its own step
+        and with dropout active, as Keras reports them.
     """
-    total = hits = samples = 0.0
+    means = _Means(metrics)
     for batch in batches:
         inputs, targets = x[batch], y[batch]
         outputs = network.forward(inputs, training=True)
-        total += len(batch) * network.backward(outputs, targets, loss)
-        hits += correct(outputs, targets)
-        samples += len(batch)
+        means.add(network.backward(outputs, targets, loss), outputs, targets)
         optimizer.apply(network.gradients, network.parameters)
         if on_batch is not None:
-            on_batch({"loss": total / samples, "accuracy": hits / samples, "samples": samples})
-    samples = samples or 1.0
-    return {"loss": total / samples, "accuracy": hits / samples}
+            on_batch(means.logs())
+    return means.logs()
 
 
 def evaluate(
-    network: Sequential, loss: Loss, x: Array, y: Array, batch_size: int = 1000
+    network: Sequential,
+    loss: Loss,
+    x: Array,
+    y: Array,
+    metrics: Sequence[str] = ("accuracy",),
+    batch_size: int = 1000,
 ) -> dict[str, float]:
-    """Return mean "loss" and "accuracy" over all samples, dropout inactive; checks its input."""
+    """Return means of "loss" and metrics over all samples, dropout inactive; checks its input."""
     x = validation.inputs(x, network.input_shape, network.dtype)
     y = validation.targets(y, len(x), network.output_shape[-1], loss.sparse, network.dtype)
-    total, hits = 0.0, 0
+    means = _Means(metrics)
     for batch in split(np.arange(len(x)), batch_size):
         outputs = network.forward(x[batch])
-        total += len(batch) * network.loss(outputs, y[batch], loss)
-        hits += correct(outputs, y[batch])
-    return {"loss": total / max(len(x), 1), "accuracy": hits / max(len(x), 1)}
+        means.add(network.loss(outputs, y[batch], loss), outputs, y[batch])
+    return means.logs()
 
 
 def fit(
@@ -113,6 +145,7 @@ def fit(
     *,
     epochs: int,
     schedule: Schedule,
+    metrics: Sequence[str] = ("accuracy",),
     validation_data: tuple[Array, Array] | None = None,
     on_batch: Callable[[dict[str, float]], None] | None = None,
     on_epoch: Callable[[int, dict[str, float]], bool | None] | None = None,
@@ -123,8 +156,8 @@ def fit(
         x: Inputs, shape (N, *input_shape); checked for shape and finiteness.
         y: One-hot targets (N, outputs), or integer labels (N,) for a sparse loss; checked.
         schedule: Which samples make up each epoch's batches.
-        validation_data: Inputs and targets evaluated after each epoch, as "val_loss" and
-            "val_accuracy".
+        metrics: Names of ``METRICS`` to measure beside the loss.
+        validation_data: Inputs and targets evaluated after each epoch, as "val_loss" and so on.
         on_batch: See :func:`train_epoch`.
         on_epoch: Called after each epoch with its number from 0 and its logs; returning True stops.
 
@@ -136,9 +169,9 @@ def fit(
     optimizer.build(network.parameters, network.slices)
     history = History()
     for epoch in range(epochs):
-        logs = train_epoch(network, loss, optimizer, x, y, schedule(epoch), on_batch)
+        logs = train_epoch(network, loss, optimizer, x, y, schedule(epoch), metrics, on_batch)
         if validation_data is not None:
-            measured = evaluate(network, loss, *validation_data)
+            measured = evaluate(network, loss, *validation_data, metrics)
             logs |= {f"val_{name}": value for name, value in measured.items()}
         history.append(logs)
         if on_epoch is not None and on_epoch(epoch, logs):

@@ -20,9 +20,7 @@ def float_dtype(dtype: DTypeLike) -> np.dtype:
     return found
 
 
-def inputs(
-    x: Array, input_shape: tuple[int, ...], dtype: DTypeLike, what: str = "inputs"
-) -> Array:
+def inputs(x: Array, input_shape: tuple[int, ...], dtype: DTypeLike, what: str = "inputs") -> Array:
     """Return ``x`` as an array of ``dtype`` after checking shape, type and finiteness.
 
     ``what`` is the word for ``x`` in the errors.

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from numpy_impl import Sequential, losses, models, optimizers, training
 from numpy_impl.training import Schedule
+from scripts.recipes import Recipe
 
 Array = NDArray[Any]
 Logs = dict[str, float]
@@ -27,6 +28,7 @@ class Plan:
         options: The optimizer's arguments.
         dtype: "float32" or "float64".
         dropout: Whether ``64-200-10`` has its dropout layer.
+        metrics: What to measure beside the loss, "accuracy" and "squared_error".
     """
 
     name: str
@@ -35,6 +37,13 @@ class Plan:
     options: Mapping[str, float]
     dtype: str = "float32"
     dropout: bool = True
+    metrics: tuple[str, ...] = ("accuracy",)
+
+    @classmethod
+    def of(cls, recipe: Recipe, dtype: str = "float32", dropout: bool = True) -> "Plan":
+        """Return what a recipe wants to have built."""
+        r = recipe
+        return cls(r.name, r.loss, r.optimizer, r.options, dtype, dropout, r.metrics)
 
 
 class Trainer(Protocol):
@@ -47,9 +56,9 @@ class Trainer(Protocol):
         *,
         epochs: int,
         schedule: Schedule,
-        validation_data: tuple[Array, Array],
-        on_batch: Callable[[int, Logs], None],
-        on_epoch: Callable[[int, Logs], bool],
+        validation_data: tuple[Array, Array] | None = None,
+        on_batch: Callable[[int, Logs], None] | None = None,
+        on_epoch: Callable[[int, Logs], bool] | None = None,
     ) -> None:
         """Train; ``on_batch`` gets the number of batches done in the epoch and running means."""
         ...
@@ -96,6 +105,7 @@ class _NumpyTrainer:
         fused = {"fused": True} if plan.loss.endswith("crossentropy") else {}
         self._loss = losses.get(plan.loss, **fused)
         self._optimizer = optimizers.get(plan.optimizer, **plan.options)
+        self._metrics = plan.metrics
 
     def fit(
         self,
@@ -104,9 +114,9 @@ class _NumpyTrainer:
         *,
         epochs: int,
         schedule: Schedule,
-        validation_data: tuple[Array, Array],
-        on_batch: Callable[[int, Logs], None],
-        on_epoch: Callable[[int, Logs], bool],
+        validation_data: tuple[Array, Array] | None = None,
+        on_batch: Callable[[int, Logs], None] | None = None,
+        on_epoch: Callable[[int, Logs], bool] | None = None,
     ) -> None:
         done = 0
 
@@ -118,13 +128,15 @@ class _NumpyTrainer:
         def count(logs: Logs) -> None:
             nonlocal done
             done += 1
-            on_batch(done, logs)
+            if on_batch is not None:
+                on_batch(done, logs)
 
         # A learning rate that is too large overflows; the caller sees it in the loss.
         with np.errstate(all="ignore"):
             training.fit(
                 self._network, self._loss, self._optimizer, x, y, epochs=epochs, schedule=begin,
-                validation_data=validation_data, on_batch=count, on_epoch=on_epoch,
+                metrics=self._metrics, validation_data=validation_data, on_batch=count if on_batch else None,
+                on_epoch=on_epoch,
             )  # fmt: skip
 
     def predict(self, x: Array) -> Array:
@@ -136,9 +148,7 @@ class _NumpyTrainer:
 
 class _KerasTrainer:
     def __init__(self, network: Sequential, plan: Plan, rng: np.random.Generator) -> None:
-        import keras
-
-        from keras_impl import losses, models, training
+        from keras_impl import keras, losses, models, training
         from parity import copy_weights
 
         optimizer = {
@@ -147,7 +157,7 @@ class _KerasTrainer:
             "adam": keras.optimizers.Adam,
         }[plan.optimizer](**plan.options)
         self._model = models.build(plan.name, rng, dropout=plan.dropout)
-        training.compile_model(self._model, losses.get(plan.loss), optimizer)
+        training.compile_model(self._model, losses.get(plan.loss), optimizer, plan.metrics)
         self._fit = training.fit
         self._copy_weights = copy_weights
         self._network = network
@@ -160,9 +170,9 @@ class _KerasTrainer:
         *,
         epochs: int,
         schedule: Schedule,
-        validation_data: tuple[Array, Array],
-        on_batch: Callable[[int, Logs], None],
-        on_epoch: Callable[[int, Logs], bool],
+        validation_data: tuple[Array, Array] | None = None,
+        on_batch: Callable[[int, Logs], None] | None = None,
+        on_epoch: Callable[[int, Logs], bool] | None = None,
     ) -> None:
         self._fit(
             self._model, x, y, epochs=epochs, schedule=schedule, validation_data=validation_data,

@@ -14,10 +14,10 @@ from digits.datasets import DatasetError
 from numpy_impl.training import History, Schedule
 from scripts import cli, engines, progress
 from scripts.engines import Array, Logs, Plan
-from scripts.recipes import Recipe, Samples, squared_error
+from scripts.recipes import Recipe, Samples
 from scripts.run_files import FILES, RunFiles, confusion_matrix
 
-METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
+METRICS = ("loss", "accuracy", "squared_error")
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,7 @@ class Settings:
     @property
     def plan(self) -> Plan:
         """What the engine has to build."""
-        r = self.recipe
-        return Plan(r.name, r.loss, r.optimizer, r.options, self.dtype, self.dropout)
+        return Plan.of(self.recipe, self.dtype, self.dropout)
 
 
 class Session:
@@ -95,17 +94,14 @@ class Session:
 
     def _on_epoch(self, epoch: int, logs: Logs) -> bool:
         self._check_finite(logs)
-        limit = self.choice.recipe.stop_below
-        if limit is not None:
-            outputs = self.trainer.predict(self.samples.x_train)
-            logs["squared_error"] = squared_error(outputs, self.samples)
         # Keras orders its metrics by the alphabet.
-        logs = {name: logs[name] for name in (*METRICS, "squared_error") if name in logs}
+        order = (*METRICS, *(f"val_{name}" for name in METRICS))
+        logs = {name: logs[name] for name in order if name in logs}
         self.history.append(logs)
         self.files.checkpoint(self.trainer.network(), self.history)
         self.progress.end_epoch(epoch, logs)
         self.signals.check()
-        return limit is not None and logs["squared_error"] <= limit
+        return self.choice.recipe.is_done(logs, self.samples)
 
     def _check_finite(self, logs: Mapping[str, float]) -> None:
         bad = next((name for name in ("loss", "val_loss") if not _finite(logs, name)), None)

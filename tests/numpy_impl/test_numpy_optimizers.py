@@ -1,6 +1,7 @@
 """Optimizer steps worked by hand, identities between the variants, and what is refused."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -113,7 +114,7 @@ G = np.array([3.0, -4.0, 0.0, 12.0])
 SLICES = [slice(0, 2), slice(2, 4)]
 
 
-def _clipped(**clipping: float) -> np.ndarray:
+def _clipped(**clipping: Any) -> np.ndarray:
     w = np.zeros(4)
     optimizer = SGD(1.0, **clipping)
     optimizer.build(w, SLICES)
@@ -138,7 +139,8 @@ def test_clipping(clipping: dict[str, float], expected: list[float]) -> None:
 @pytest.mark.parametrize("kind", ["clipnorm", "global_clipnorm", "clipvalue"])
 def test_clipping_of_nothing(kind: str) -> None:
     w = np.ones(4)
-    optimizer = SGD(1.0, **{kind: 1.0})
+    clipping: dict[str, Any] = {kind: 1.0}
+    optimizer = SGD(1.0, **clipping)
     optimizer.build(w, SLICES)
     optimizer.apply(np.zeros(4), w)  # a norm of 0 divides nothing
     assert w.tolist() == [1, 1, 1, 1]

@@ -138,8 +138,8 @@ def test_an_unchanged_edit_loads(tmp_path: Path) -> None:
     _assert_same(serialization.load(_edited(tmp_path / "good.npz", _nothing)), _small())
 
 
-def _layer(index: int = 0, **changes: Any):
-    return lambda config, arrays: config["layers"][index].update(changes)
+def _layer(*index: int, **changes: Any):
+    return lambda config, arrays: config["layers"][sum(index)].update(changes)
 
 
 def _top(**changes: Any):

@@ -78,26 +78,35 @@ def test_an_epoch_without_steps_measures_what_evaluate_does() -> None:
         assert result["accuracy"] == hits
 
 
+METRICS = ["accuracy", "squared_error"]
+
+
 def test_each_batch_is_measured_before_its_own_step() -> None:
     network, (x, y) = _softmax(), _blobs(10)
     twin, loss = network.clone(), losses.Quadratic()
     batches = [np.array([3, 1, 4]), np.array([0, 9]), np.array([2, 6, 5, 7, 8])]
     seen: list[dict[str, float]] = []
-    logs = training.train_epoch(network, loss, optimizers.SGD(0.5), x, y, batches, seen.append)
-    total = hits = samples = 0.0
+    logs = training.train_epoch(
+        network, loss, optimizers.SGD(0.5), x, y, batches, METRICS, seen.append
+    )
+    total = hits = samples = 0
     for batch, running in zip(batches, seen, strict=True):
         outputs = twin.forward(x[batch])
-        total += np.sum((outputs - y[batch]) ** 2) / 2
+        total += np.sum((outputs - y[batch]) ** 2)
         hits += np.count_nonzero(outputs.argmax(axis=1) == y[batch].argmax(axis=1))
         samples += len(batch)
         twin.loss_and_gradients(x[batch], y[batch], loss)
         twin.parameters -= 0.5 * twin.gradients
         assert running == pytest.approx(
-            {"loss": total / samples, "accuracy": hits / samples, "samples": samples},
+            {
+                "loss": total / 2 / samples,
+                "accuracy": hits / samples,
+                "squared_error": total / samples,
+            },
             rel=0,
             abs=100 * unit(),  # sums of at most 30 terms, each below 1
         )
-    assert logs == {"loss": seen[-1]["loss"], "accuracy": seen[-1]["accuracy"]}
+    assert logs == seen[-1]
     np.testing.assert_array_equal(network.parameters, twin.parameters)
 
 

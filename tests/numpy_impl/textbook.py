@@ -155,7 +155,7 @@ def outputs(
 
 def gradients(cost: Callable[[list[Array]], Any], at: Sequence[Array]) -> list[Array]:
     """Return the complex-step gradient of ``cost`` with respect to each of the arrays ``at``."""
-    point = [np.array(array, complex) for array in at]
+    point: list[Any] = [np.array(array, complex) for array in at]
     found = []
     for array in point:
         gradient = np.empty(array.shape)

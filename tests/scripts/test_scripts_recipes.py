@@ -50,7 +50,7 @@ def test_the_window_check_notices_a_clipped_window():
         ("64-40-10", "D0", "quadratic", "sgd", 1.0, 15, 20),
         ("784-30-10", "D1", "quadratic", "sgd", 3.0, 10, 30),
         ("784-100-10", "D1", "quadratic", "sgd", 3.0, 10, 30),
-        ("64-200-10", "D2", "quadratic", "sgd", 0.1, 1, 200),
+        ("64-200-10", "D2", "categorical_crossentropy", "sgd", 0.1, 1, 200),
         ("784-64-10", "D3", "categorical_crossentropy", "sgd", 0.1, 6000, 100),
         ("784-500-300-10", "D4", "categorical_crossentropy", "rmsprop", 0.001, 100, 10),
     ],
@@ -100,12 +100,15 @@ def test_d2_visits_samples_in_file_order():
     assert [batch.tolist() for batch in schedule(3)] == [[0], [1], [2], [3]]
 
 
-def test_squared_error_by_hand():
+def test_the_stop_rule_by_hand():
     x, one_hot = np.zeros((1, 64)), np.eye(10)
+    # One training sample and three test samples.
     samples = recipes.Samples(x, one_hot[:1], x, one_hot[:1], np.zeros((3, 64)), one_hot[:3])
-    outputs = np.full((1, 10), 0.5)
-    # Ten outputs, each off by 1/2: 10 / 4 = 2.5, over 1 + 3 samples.
-    assert recipes.squared_error(outputs, samples) == 0.625
+    recipe = recipes.get("64-200-10")
+    # The training mean times 1 of 1 + 3 samples: 0.04 / 4 = 0.01 is low enough, 0.0404 / 4 is not.
+    assert recipe.is_done({"squared_error": 0.04}, samples)
+    assert not recipe.is_done({"squared_error": 0.0404}, samples)
+    assert not recipes.get("64-40-10").is_done({"loss": 0.0}, samples)
 
 
 def test_mnist_is_scaled_and_d1_holds_out_the_last_sixth(tiny_mnist: Path):
