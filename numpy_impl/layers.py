@@ -194,13 +194,13 @@ class Dropout(Layer):
             raise ValueError(
                 f"Dropout expects a mask of shape {x.shape}. Received: shape {self.mask.shape}"
             )
-        return self._apply_mask(x)
+        return self._scaled(x, self.mask)
 
     def backward(self, delta: Array, input_gradient: bool = True) -> Array:
-        return delta if self.mask is None else self._apply_mask(delta)
+        return delta if self.mask is None else self._scaled(delta, self.mask)
 
-    def _apply_mask(self, x: Array) -> Array:
-        return np.where(self.mask, x * (1 / (1 - self.rate)), 0).astype(x.dtype, copy=False)
+    def _scaled(self, x: Array, mask: Array) -> Array:
+        return np.where(mask, x * (1 / (1 - self.rate)), 0).astype(x.dtype, copy=False)
 
     def config(self) -> dict[str, object]:
         return {"rate": self.rate}

@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,7 @@ def save(network: Sequential, path: str | os.PathLike[str]) -> None:
         "input_shape": network.input_shape,
         "layers": [{"class": type(layer).__name__, **layer.config()} for layer in network.layers],
     }
-    arrays = dict(zip(network.weight_names, network.weights, strict=True))
+    arrays: dict[str, Any] = dict(zip(network.weight_names, network.weights, strict=True))
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with open(partial, "wb") as file:

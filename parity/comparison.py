@@ -78,9 +78,9 @@ def compare(
             (x[b], y[b], pair.draw_masks(size, rng) if m is None else m)
             for b, m in zip(order, drawn, strict=True)
         )
-        rows, remark = train(pair, batches)
+        rows, remarks = train(pair, batches)
         result.rows += rows
-        result.remarks.append(remark)
+        result.remarks += remarks
         numpy_network.set_weights(before[0])
         keras_model.set_weights(before[1])
     return result
@@ -120,7 +120,7 @@ def compare_training(
         f"{keras_model.name}, {pair.network.dtype}, training", pair.compare_weights()
     )
     drawn = ((x[b], y[b], pair.draw_masks(len(b), rng)) for b in batches)
-    rows, remark = train(pair, drawn, check_every, on_step)
+    rows, remarks = train(pair, drawn, check_every, on_step)
     result.rows += rows
-    result.remarks.append(remark)
+    result.remarks += remarks
     return result

@@ -11,37 +11,46 @@ from parity.result import Comparison, Row, Verdict
 _STYLES = {
     Verdict.IDENTICAL: "green",
     Verdict.ROUNDING: "green",
+    Verdict.FOLLOWS: "green",
     Verdict.DIFFERENT: "bold red",
     Verdict.UNDECIDED: "bold yellow",
 }
 
 
-def to_table(comparison: Comparison) -> Table:
+# What the table needs to show both values; on a narrower terminal NumPy's is left out.
+_WIDE = 100
+
+
+def to_table(comparison: Comparison, width: int = _WIDE) -> Table:
     """Return the comparison as a rich table; verdicts are words, so colour is not needed."""
+    both = width >= _WIDE
     table = Table(title=comparison.title, title_justify="left", pad_edge=False, box=None)
-    for name in ("what", "tensor", "worst at"):
-        table.add_column(name, no_wrap=True)
-    for name in ("Keras", "NumPy", "error/ulp", "bound/ulp"):
+    table.add_column("tensor", no_wrap=True)
+    table.add_column("worst at", no_wrap=True)
+    for name in ("Keras", "NumPy") if both else ("Keras",):
         table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("error/ulp", justify="right", no_wrap=True)
+    table.add_column("bound/ulp", justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     previous = ""
     for row in comparison.rows:
-        table.add_row(*_cells(row, previous))
-        previous = row.section
+        if row.section != previous:
+            table.add_row(Text(row.section, style="bold"))
+            previous = row.section
+        table.add_row(*_cells(row, both))
     return table
 
 
-def _cells(row: Row, previous: str) -> list[str | Text]:
+def _cells(row: Row, both: bool) -> list[Text]:
     place = ", ".join(map(str, row.index))
     step = "" if row.step is None else f" step {row.step}"
     return [
-        row.section if row.section != previous else "",
-        row.tensor,
-        f"[{place}]{step}".replace("[", r"\["),
-        f"{row.keras:.9g}",
-        f"{row.numpy:.9g}",
-        f"{row.ulps:.3g}",
-        "" if row.bound is None else f"{row.bound:.3g}",
+        Text(f"  {row.tensor}"),
+        Text(f"[{place}]{step}"),
+        Text(f"{row.keras:.8g}"),
+        *([Text(f"{row.numpy:.8g}")] if both else []),
+        Text(f"{row.ulps:.3g}"),
+        Text("" if row.bound is None else f"{row.bound:.3g}"),
         Text(row.verdict.value, style=_STYLES[row.verdict]),
     ]
 
@@ -56,13 +65,13 @@ def to_text(comparison: Comparison, width: int = 120) -> str:
 
 def render(comparison: Comparison, console: Console) -> None:
     """Print the table, the remarks and the verdict on a rich console."""
-    console.print(to_table(comparison))
+    console.print(to_table(comparison, console.width))
     for row in comparison.rows:
         if row.note:
             console.print(f"- {row.section} {row.tensor}: {row.note}", markup=False)
     for remark in comparison.remarks:
         console.print(f"- {remark}", markup=False)
-    failed = list(comparison.failures())
+    failed = comparison.failures()
     if comparison.passed:
         console.print("Identical up to rounding.", style="bold green")
     else:

@@ -1,6 +1,5 @@
 """What a comparison found: one row for each tensor, and the verdict."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -19,6 +18,7 @@ class Verdict(Enum):
 
     IDENTICAL = "identical"  # bit for bit
     ROUNDING = "rounding"  # different, within the bound
+    FOLLOWS = "follows"  # has no bound of its own: it follows from the steps
     DIFFERENT = "DIFFERENT"  # beyond the bound, or NaN, or another shape
     UNDECIDED = "UNDECIDED"  # nothing could have failed: the bound is as large as the values
 
@@ -137,16 +137,15 @@ class Comparison:
     @property
     def passed(self) -> bool:
         """Whether every tensor is identical bit for bit or up to rounding."""
-        good = (Verdict.IDENTICAL, Verdict.ROUNDING)
-        return bool(self.rows) and all(row.verdict in good for row in self.rows)
+        return bool(self.rows) and not any(self.failures())
 
     def section(self, name: str) -> list[Row]:
         """Return the rows of one section."""
         return [row for row in self.rows if row.section == name]
 
-    def failures(self) -> Iterator[Row]:
-        """Yield the rows that did not pass, in order."""
-        return (r for r in self.rows if r.verdict in (Verdict.DIFFERENT, Verdict.UNDECIDED))
+    def failures(self) -> list[Row]:
+        """Return the rows that did not pass, in order."""
+        return [r for r in self.rows if r.verdict in (Verdict.DIFFERENT, Verdict.UNDECIDED)]
 
     def raise_for_failure(self) -> None:
         """Raise :class:`ParityError`, with the table as its message, unless all rows passed."""

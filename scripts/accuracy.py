@@ -1,7 +1,8 @@
-"""Train every documented network with several seeds in both engines: ``python -m scripts.accuracy``.
+"""Train every documented network with several seeds in both engines.
 
-Writes a table of test accuracies as it goes, as text and as JSON. Both engines start from the same
-weights and see the same batches for the same seed; the masks of dropout differ.
+``python -m scripts.accuracy`` prints a line for each training and at the end a table of the test
+accuracies; the results stand in a JSON file too. Both engines start from the same weights and see
+the same batches for the same seed; the masks of dropout differ.
 """
 
 import json

@@ -134,10 +134,18 @@ class _NumpyTrainer:
         # A learning rate that is too large overflows; the caller sees it in the loss.
         with np.errstate(all="ignore"):
             training.fit(
-                self._network, self._loss, self._optimizer, x, y, epochs=epochs, schedule=begin,
-                metrics=self._metrics, validation_data=validation_data, on_batch=count if on_batch else None,
+                self._network,
+                self._loss,
+                self._optimizer,
+                x,
+                y,
+                epochs=epochs,
+                schedule=begin,
+                metrics=self._metrics,
+                validation_data=validation_data,
+                on_batch=count if on_batch else None,
                 on_epoch=on_epoch,
-            )  # fmt: skip
+            )
 
     def predict(self, x: Array) -> Array:
         return self._network.predict(x)

@@ -159,6 +159,18 @@ def test_layer_outputs_and_predict() -> None:
     assert (empty.shape, empty.dtype) == ((0, 3), "float64")
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_every_layer_keeps_the_dtype(dtype: str) -> None:
+    layers = [Flatten(), Rescaling(1 / 3, 0.1), Dropout(0.3), Dense(4, "gelu"), Dense(2, "elu")]
+    network = Sequential(layers, (2, 2), np.random.default_rng(1), dtype)
+    outputs = network.layer_outputs(np.ones((3, 2, 2)), training=True)
+    assert {out.dtype.name for out in outputs} == {dtype}
+    delta = np.ones((3, 2), dtype)
+    for layer in reversed(network.layers):
+        delta = layer.backward(delta)
+        assert delta.dtype == dtype
+
+
 def test_flatten_is_row_major_and_takes_an_empty_batch() -> None:
     network = Sequential([Flatten()], (2, 3), dtype="float64")
     assert network.forward(np.arange(6).reshape(1, 2, 3)).tolist() == [[0, 1, 2, 3, 4, 5]]

@@ -67,9 +67,7 @@ def test_documented_networks_are_identical(name, dtype, batch):
                 model, network, x, y, loss=LOSS[name], optimizer=optimizer(), steps=10
             )
             result.raise_for_failure()
-            assert result.remarks == [
-                "10 of 10 training steps checked, each from Keras's own state."
-            ]
+            assert result.remarks[0].startswith("10 of 10 training steps checked")
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -84,7 +84,7 @@ def test_a_training_with_dropout_and_a_short_last_batch_is_identical(dtype):
 def test_unchecked_steps_are_said_to_be():
     model, network, x, y = _toy()
     result = _train(model, network, x, y, check_every=5)
-    assert result.remarks == ["3 of 12 training steps checked, each from Keras's own state."]
+    assert result.remarks[0].startswith("3 of 12 training steps checked")
 
 
 def test_only_the_wrong_step_is_blamed():
