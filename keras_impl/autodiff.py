@@ -13,6 +13,15 @@ import numpy as np
 
 Masks = Sequence[np.ndarray]
 
+# How the names of an optimizer's state variables end, in Keras's SGD, RMSprop and Adam.
+SLOTS = ("average_gradient", "momentum", "velocity")
+
+
+def to_numpy(tensor: Any) -> np.ndarray:
+    """Return a copy of a backend's tensor, or of a variable's value, as an array."""
+    convert: Any = keras.ops.convert_to_numpy
+    return np.array(convert(tensor))
+
 
 def chain(model: keras.Model) -> list[keras.Layer]:
     """Return the layers of a model that applies one after the other, without its input layer.
@@ -101,38 +110,34 @@ class Autodiff:
         self, x: np.ndarray, training: bool = False, masks: Masks = ()
     ) -> list[np.ndarray]:
         """Return every layer's output for a batch, each of shape (N, ...)."""
-        x = keras.ops.convert_to_tensor(x, dtype=self.dtype)
-        outputs = layer_outputs(self.model, x, training, [np.asarray(mask) for mask in masks])
-        return [keras.ops.convert_to_numpy(output) for output in outputs]
+        tensor = keras.ops.convert_to_tensor(x, dtype=self.dtype)
+        outputs = layer_outputs(self.model, tensor, training, [np.asarray(m) for m in masks])
+        return [to_numpy(output) for output in outputs]
 
     def loss_and_gradients(
         self, x: np.ndarray, y: np.ndarray, masks: Masks = ()
     ) -> tuple[float, list[np.ndarray]]:
         """Return the loss in training mode and its gradient for each trainable variable."""
         loss, gradients = self._engine.gradients(*self._tensors(x, y, masks))
-        to_numpy = keras.ops.convert_to_numpy
-        return float(to_numpy(loss)), [np.array(to_numpy(g)) for g in gradients]
+        return float(to_numpy(loss)), [to_numpy(gradient) for gradient in gradients]
 
     def step(self, x: np.ndarray, y: np.ndarray, masks: Masks = ()) -> float:
         """Take one optimizer step on a batch; return the loss before it."""
-        return float(keras.ops.convert_to_numpy(self._engine.step(*self._tensors(x, y, masks))))
+        return float(to_numpy(self._engine.step(*self._tensors(x, y, masks))))
 
     def weights(self) -> list[np.ndarray]:
         """Return copies of the trainable variables."""
-        return [np.array(v) for v in _values(self.model.trainable_variables)]
+        return [to_numpy(variable) for variable in self.model.trainable_variables]
 
     def slots(self) -> dict[str, list[np.ndarray]]:
         """Return copies of the optimizer's state by name: "momentum", "velocity"..."""
         if self.optimizer is None:
             return {}
-        count = len(self.model.trainable_variables)
-        variables = self.optimizer.variables[2:]  # after iteration and learning_rate
         found: dict[str, list[np.ndarray]] = {}
-        for variable, value in zip(variables, _values(variables), strict=True):
-            slot = next(s for s in _SLOTS if variable.name.endswith(f"_{s}"))
-            found.setdefault(slot, []).append(np.array(value))
-        if any(len(values) != count for values in found.values()):
-            raise ValueError(f"Expected {count} variables a slot. Received: {variables}")
+        for variable in self.optimizer.variables:
+            for slot in SLOTS:
+                if variable.name.endswith(f"_{slot}"):
+                    found.setdefault(slot, []).append(to_numpy(variable))
         return found
 
     def _tensors(self, x: Any, y: Any, masks: Masks) -> tuple[Any, Any, list[Any]]:
@@ -143,14 +148,6 @@ class Autodiff:
 
     def _cost(self, x: Any, y: Any, masks: Sequence[Any]) -> Any:
         return self.loss(y, layer_outputs(self.model, x, True, masks)[-1])
-
-
-# Longest first: "average_gradient" would otherwise never be reached by a shorter suffix.
-_SLOTS = ("average_gradient", "momentum", "velocity")
-
-
-def _values(variables: Sequence[Any]) -> list[np.ndarray]:
-    return [keras.ops.convert_to_numpy(variable) for variable in variables]
 
 
 class _TensorFlow:
@@ -192,7 +189,7 @@ class _TensorFlow:
 
 class _Jax:
     def __init__(self, owner: Autodiff) -> None:
-        import jax
+        import jax  # pyright: ignore[reportMissingImports]
 
         self.owner = owner
         self.variables = owner.model.trainable_variables
@@ -220,13 +217,13 @@ class _Torch:
         self.variables = owner.model.trainable_variables
 
     def gradients(self, x: Any, y: Any, masks: Any) -> Any:
-        import torch
+        import torch  # pyright: ignore[reportMissingImports]
 
         cost = self.owner._cost(x, y, masks)
         return cost.detach(), torch.autograd.grad(cost, [v.value for v in self.variables])
 
     def step(self, x: Any, y: Any, masks: Any) -> Any:
-        import torch
+        import torch  # pyright: ignore[reportMissingImports]
 
         cost, grads = self.gradients(x, y, masks)
         assert self.owner.optimizer is not None

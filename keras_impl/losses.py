@@ -1,5 +1,7 @@
 """The documents' quadratic cost as a Keras loss, and losses by name."""
 
+from typing import Any
+
 import keras
 
 
@@ -22,7 +24,8 @@ class Quadratic(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         """Return the loss of each sample, shape (N,)."""
-        return 0.5 * keras.ops.sum(keras.ops.square(y_pred - y_true), axis=-1)
+        total: Any = keras.ops.sum(keras.ops.square(y_pred - y_true), axis=-1)
+        return 0.5 * total
 
 
 def get(identifier: str | keras.losses.Loss) -> keras.losses.Loss:

@@ -29,7 +29,7 @@ class _Seeds:
         return None if self.rng is None else int(self.rng.integers(2**31))
 
 
-def _sigmoid(sizes: Sequence[int], seed: _Seeds) -> list[keras.Layer]:
+def _sigmoid(sizes: Sequence[int], seed: _Seeds) -> Sequence[keras.Layer]:
     return [
         Dense(
             n,
@@ -41,21 +41,21 @@ def _sigmoid(sizes: Sequence[int], seed: _Seeds) -> list[keras.Layer]:
     ]
 
 
-def _dropout_network(seed: _Seeds, dropout: bool) -> list[keras.Layer]:
+def _dropout_network(seed: _Seeds, dropout: bool) -> Sequence[keras.Layer]:
     hidden = Dense(200, activation="tanh", use_bias=False, kernel_initializer=_uniform(seed()))
     output = Dense(10, activation="softmax", use_bias=False, kernel_initializer=_uniform(seed()))
     return [hidden, Dropout(0.5, seed=seed()), output] if dropout else [hidden, output]
 
 
-def _softmax_network(seed: _Seeds) -> list[keras.Layer]:
+def _softmax_network(seed: _Seeds) -> Sequence[keras.Layer]:
     return [
         Dense(64, activation="sigmoid", kernel_initializer=_normal(seed())),
         Dense(10, activation="softmax", kernel_initializer=_normal(seed())),
     ]
 
 
-def _relu_network(seed: _Seeds) -> list[keras.Layer]:
-    glorot = initializers.GlorotUniform
+def _relu_network(seed: _Seeds) -> Sequence[keras.Layer]:
+    glorot: Initializer = initializers.GlorotUniform
     return [
         Dense(500, activation="relu", kernel_initializer=glorot(seed())),
         Dense(300, activation="relu", kernel_initializer=glorot(seed())),
@@ -64,7 +64,7 @@ def _relu_network(seed: _Seeds) -> list[keras.Layer]:
 
 
 # Name -> (inputs, layers); the arguments are the seeds and whether dropout is on.
-ARCHITECTURES: dict[str, tuple[int, Callable[[_Seeds, bool], list[keras.Layer]]]] = {
+ARCHITECTURES: dict[str, tuple[int, Callable[[_Seeds, bool], Sequence[keras.Layer]]]] = {
     "64-40-10": (64, lambda seed, dropout: _sigmoid([40, 10], seed)),
     "784-30-10": (784, lambda seed, dropout: _sigmoid([30, 10], seed)),
     "784-100-10": (784, lambda seed, dropout: _sigmoid([100, 10], seed)),
@@ -96,7 +96,7 @@ def build(
     return _sequential("sigmoid_" + "-".join(map(str, sizes)), sizes[0], _sigmoid(sizes[1:], seeds))
 
 
-def _sequential(name: str, inputs: int, layers: list[keras.Layer]) -> keras.Sequential:
+def _sequential(name: str, inputs: int, layers: Sequence[keras.Layer]) -> keras.Sequential:
     return keras.Sequential([keras.Input((inputs,)), *layers], name=name)
 
 

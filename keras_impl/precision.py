@@ -7,6 +7,7 @@ must agree, and must be set before a layer, loss or optimizer is made; see
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import keras
 
@@ -21,14 +22,15 @@ def set_precision(dtype: str) -> None:
     if dtype not in ("float32", "float64"):
         raise ValueError(f"Expected dtype float32 or float64. Received: {dtype!r}")
     if keras.backend.backend() == "jax" and dtype == "float64":
-        import jax
+        import jax  # pyright: ignore[reportMissingImports]
 
         jax.config.update("jax_enable_x64", True)
     before = keras.config.floatx()
     keras.config.set_floatx(dtype)
     keras.config.set_dtype_policy(dtype)
-    one = keras.ops.ones((1, 1), dtype=dtype)
-    computed = keras.backend.standardize_dtype(keras.ops.matmul(one, one).dtype)
+    one: Any = keras.ops.ones((1, 1), dtype=dtype)
+    product: Any = keras.ops.matmul(one, one)
+    computed = keras.backend.standardize_dtype(product.dtype)
     if computed != dtype:
         set_precision(before)
         raise ValueError(

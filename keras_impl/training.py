@@ -107,7 +107,7 @@ def fit(
             validation_data=validation_data,
             validation_batch_size=1000,
             shuffle=False,
-            verbose=0,
+            verbose=0,  # pyright: ignore[reportArgumentType] (the stub says str alone)
             callbacks=callbacks,
         )
         logs = {name: float(values[-1]) for name, values in done.history.items()}

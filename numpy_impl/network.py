@@ -100,7 +100,7 @@ class Sequential:
         Its dropout layers go on from the same random state: the same masks, drawn apart.
         """
         layers = [copy.copy(layer) for layer in self.layers]
-        twin = Sequential(layers, self.input_shape, dtype=self.dtype, name=self.name)
+        twin = type(self)(layers, self.input_shape, dtype=self.dtype, name=self.name)
         twin.set_weights(self.weights)
         for own, copied in zip(self.dropouts, twin.dropouts, strict=True):
             copied.rng = copy.deepcopy(own.rng)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from parity.comparison import compare, compare_training
     from parity.result import Comparison, ParityError, Row, Verdict
     from parity.twins import keras_twin, numpy_loss, numpy_optimizer, numpy_twin
-    from parity.weights import copy_weights
+    from parity.weights import copy_weights, distance
 
 _HOME = {
     "compare": "comparison",
@@ -28,6 +28,7 @@ _HOME = {
     "numpy_optimizer": "twins",
     "numpy_twin": "twins",
     "copy_weights": "weights",
+    "distance": "weights",
 }
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "compare",
     "compare_training",
     "copy_weights",
+    "distance",
     "keras_twin",
     "numpy_loss",
     "numpy_optimizer",

@@ -12,6 +12,7 @@ from parity.bounds import analyse, analyse_step
 from parity.pair import Pair
 from parity.result import Row, Verdict, compare_tensors
 from parity.tolerances import Approx
+from parity.weights import distance
 
 Batch = tuple[Array, Array, Sequence[Array]]
 
@@ -53,7 +54,7 @@ def train(
         if on_step is not None:
             on_step(done)
     rows = list(shadow.worst.values()) + _distances(pair)
-    apart, moved = _apart(pair.keras.weights(), network.weights), control.apart(network)
+    apart, moved = distance(pair.model, network), distance(control.network, network)
     return rows, [
         f"{checked} of {done} training steps checked, each from Keras's own state.",
         f"Left to themselves, the two trainings end {apart:.1e} of the weights' scale apart; "
@@ -122,16 +123,6 @@ class _Control:
         """Take one training step."""
         self.network.loss_and_gradients(x, y, self.loss, masks)
         self.optimizer.apply(self.network.gradients, self.network.parameters)
-
-    def apart(self, network: Sequential) -> float:
-        """Return the distance to ``network``, as :func:`_apart`."""
-        return _apart(network.weights, self.network.weights)
-
-
-def _apart(some: Sequence[Array], others: Sequence[Array]) -> float:
-    """Return the largest difference of two weights, relative to the largest entry of its tensor."""
-    pairs = zip(some, others, strict=True)
-    return max(float(np.max(np.abs(a - b)) / np.max(np.abs(a))) for a, b in pairs)
 
 
 def _joined(gradients: list[Approx]) -> Approx:

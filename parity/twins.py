@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_impl import keras
-from keras_impl.autodiff import chain
+from keras_impl.autodiff import chain, to_numpy
 from numpy_impl import activations, layers, losses, optimizers
 from numpy_impl.network import FUSABLE, Sequential
 from parity.weights import copy_weights
@@ -55,7 +55,7 @@ def numpy_optimizer(optimizer: keras.optimizers.Optimizer) -> optimizers.Optimiz
                 f"Expected {type(optimizer).__name__} without {option}, which the NumPy engine "
                 f"does not have. Received: {option}={config[option]!r}"
             )
-    config["learning_rate"] = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+    config["learning_rate"] = float(to_numpy(optimizer.learning_rate))
     if keras.backend.backend() == "tensorflow" and keras.config.floatx() == "float64":
         cast = (*_CAST_OPTIONS.get(type(optimizer).__name__, ()), "weight_decay")
         config |= {name: _through_float32(config[name]) for name in cast if config.get(name)}

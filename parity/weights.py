@@ -38,3 +38,12 @@ def copy_weights(source: HasWeights, target: HasWeights) -> None:
     if received != expected:
         raise ValueError(f"Expected weights of shapes {expected}. Received: {received}")
     target.set_weights(new)
+
+
+def distance(one: HasWeights, other: HasWeights) -> float:
+    """Return the largest difference of two networks' weights, relative to their scale.
+
+    The maximum over the tensors of ``max |a - b| / max |a|``; NaN if a weight is NaN.
+    """
+    pairs = zip(one.get_weights(), other.get_weights(), strict=True)
+    return float(np.max([np.max(np.abs(a - b)) / np.max(np.abs(a)) for a, b in pairs]))

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from digits.datasets import DatasetError
@@ -113,7 +112,7 @@ def _options(argv: Sequence[str] | None) -> "cli.argparse.Namespace":
 
 def _run(argv: Sequence[str] | None) -> int:
     options = _options(argv)
-    console, results = Console(), []
+    results: list[dict[str, object]] = []
     options.out.parent.mkdir(parents=True, exist_ok=True)
     try:
         for name in options.names:
@@ -129,7 +128,7 @@ def _run(argv: Sequence[str] | None) -> int:
                     cli.write_text(options.out, json.dumps(results, indent=1) + "\n")
     except (DatasetError, ValueError) as error:
         raise cli.CliError(str(error)) from error
-    console.print(table(results))
+    cli.console().print(table(results))
     return 0
 
 

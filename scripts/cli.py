@@ -9,7 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 USAGE_ERROR = 2
 FAILURE = 1
@@ -208,3 +211,10 @@ def writable_directory(path: Path, names: tuple[str, ...]) -> Path:
         if (path / name).is_dir():
             raise CliError(f"--out: expected no folder called {name}. Received: {path / name}")
     return path
+
+
+def console() -> "Console":
+    """Return a rich console; a file or a pipe, which has no width, gets 100 columns."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 100)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from numpy_impl import Sequential, losses, models, optimizers, training
 from numpy_impl.training import Schedule
 from scripts.recipes import Recipe
+
+if TYPE_CHECKING:
+    from keras_impl import keras
 
 Array = NDArray[Any]
 Logs = dict[str, float]
@@ -98,6 +101,18 @@ def trainer(engine: str, plan: Plan, rng: np.random.Generator) -> Iterator[Train
         raise ValueError(f"Expected an engine of {', '.join(ENGINES)}. Received: {engine!r}")
 
 
+def keras_optimizer(name: str, options: Mapping[str, float]) -> "keras.optimizers.Optimizer":
+    """Return Keras's optimizer "sgd", "rmsprop" or "adam" with these arguments."""
+    from keras_impl import keras
+
+    classes: dict[str, Callable[..., keras.optimizers.Optimizer]] = {
+        "sgd": keras.optimizers.SGD,
+        "rmsprop": keras.optimizers.RMSprop,
+        "adam": keras.optimizers.Adam,
+    }
+    return classes[name](**options)
+
+
 class _NumpyTrainer:
     def __init__(self, network: Sequential, plan: Plan) -> None:
         self._network = network
@@ -156,14 +171,10 @@ class _NumpyTrainer:
 
 class _KerasTrainer:
     def __init__(self, network: Sequential, plan: Plan, rng: np.random.Generator) -> None:
-        from keras_impl import keras, losses, models, training
+        from keras_impl import losses, models, training
         from parity import copy_weights
 
-        optimizer = {
-            "sgd": keras.optimizers.SGD,
-            "rmsprop": keras.optimizers.RMSprop,
-            "adam": keras.optimizers.Adam,
-        }[plan.optimizer](**plan.options)
+        optimizer = keras_optimizer(plan.optimizer, plan.options)
         self._model = models.build(plan.name, rng, dropout=plan.dropout)
         training.compile_model(self._model, losses.get(plan.loss), optimizer, plan.metrics)
         self._fit = training.fit

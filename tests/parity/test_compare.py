@@ -289,11 +289,13 @@ class MaskForgotten(numpy_layers.Dropout):
 
 class ScaleForgotten(numpy_layers.Dropout):
     def backward(self, delta, input_gradient=True):
+        assert self.mask is not None
         return np.where(self.mask, delta, 0)
 
 
 class MaskRedrawn(numpy_layers.Dropout):
     def backward(self, delta, input_gradient=True):
+        assert self.mask is not None
         self.mask = ~self.mask
         return super().backward(delta, input_gradient)
 

@@ -62,7 +62,7 @@ def _case(data):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_random_networks_are_identical(dtype, data):
     with precision(dtype):
@@ -80,7 +80,7 @@ def test_random_networks_are_identical(dtype, data):
     assert not different, str(result)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data(), factor=st.sampled_from([-1.0, 0.5, 2.0, 1.001]))
 def test_a_random_network_with_a_wrong_gradient_is_caught(data, factor):
     with precision("float64"):

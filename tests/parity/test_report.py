@@ -44,7 +44,7 @@ def test_a_bound_as_large_as_the_values_decides_nothing():
 def test_what_is_not_finite_fails_even_with_an_infinite_bound(bad, side):
     values = [[1.0, 2.0], [1.0, 2.0]]
     values[side][1] = bad
-    row = _row(*values, [np.inf, np.inf])
+    row = _row(values[0], values[1], [np.inf, np.inf])
     assert row.verdict is Verdict.DIFFERENT
     assert row.index == (1,)
 
