@@ -183,7 +183,9 @@ class _TensorFlow:
         specs = tuple(tf.TensorSpec([None, *t.shape[1:]], t.dtype) for t in tensors)
         key = function.__name__, specs
         if key not in self._compiled:
-            self._compiled[key] = tf.function(function).get_concrete_function(*specs)
+            self._compiled[key] = tf.function(function, autograph=False).get_concrete_function(
+                *specs
+            )
         return self._compiled[key](*tensors)
 
 

@@ -8,8 +8,6 @@ import numpy as np
 from keras import initializers
 from keras.layers import Dense, Dropout
 
-Initializer = Callable[[int | None], Any]
-
 
 def _normal(seed: int | None) -> Any:
     return initializers.RandomNormal(0.0, 1.0, seed=seed)
@@ -17,6 +15,10 @@ def _normal(seed: int | None) -> Any:
 
 def _uniform(seed: int | None) -> Any:
     return initializers.RandomUniform(-1.0, 1.0, seed=seed)
+
+
+def _glorot(seed: int | None) -> Any:
+    return initializers.GlorotUniform(seed=seed)
 
 
 class _Seeds:
@@ -55,11 +57,10 @@ def _softmax_network(seed: _Seeds) -> Sequence[keras.Layer]:
 
 
 def _relu_network(seed: _Seeds) -> Sequence[keras.Layer]:
-    glorot: Initializer = initializers.GlorotUniform
     return [
-        Dense(500, activation="relu", kernel_initializer=glorot(seed())),
-        Dense(300, activation="relu", kernel_initializer=glorot(seed())),
-        Dense(10, activation="softmax", kernel_initializer=glorot(seed())),
+        Dense(500, activation="relu", kernel_initializer=_glorot(seed())),
+        Dense(300, activation="relu", kernel_initializer=_glorot(seed())),
+        Dense(10, activation="softmax", kernel_initializer=_glorot(seed())),
     ]
 
 

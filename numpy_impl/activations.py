@@ -153,7 +153,7 @@ _ELEMENTWISE = [
     ActivationFunction(
         "selu",
         lambda z: _SELU_SCALE * np.where(z > 0, z, _SELU_ALPHA * np.expm1(np.minimum(z, 0))),
-        lambda z, a: _SELU_SCALE * np.where(z > 0, 1, _SELU_ALPHA * np.exp(np.minimum(z, 0))),
+        lambda z, a: _SELU_SCALE * np.where(z >= 0, 1, _SELU_ALPHA * np.exp(np.minimum(z, 0))),
     ),
     ActivationFunction("exponential", np.exp, lambda z, a: a),
     ActivationFunction("softplus", softplus, lambda z, a: sigmoid(z)),

@@ -73,6 +73,9 @@ class _Means:
     """Running means, over samples, of the loss and the metrics."""
 
     def __init__(self, metrics: Sequence[str]) -> None:
+        for name in metrics:
+            if name not in METRICS:
+                raise ValueError(f"Expected a metric of {', '.join(METRICS)}. Received: {name!r}")
         self.functions = {name: METRICS[name] for name in metrics}
         self.sums = dict.fromkeys(("loss", *metrics), 0.0)
         self.samples = 0
