@@ -94,13 +94,13 @@ class Sequential:
         for own, new in zip(self.weights, weights, strict=True):
             own[...] = new
 
-    def clone(self) -> "Sequential":
-        """Return an independent network with the same layers and weights.
+    def clone(self, dtype: DTypeLike | None = None) -> "Sequential":
+        """Return an independent network with the same layers and weights, in ``dtype`` if given.
 
         Its dropout layers go on from the same random state: the same masks, drawn apart.
         """
         layers = [copy.copy(layer) for layer in self.layers]
-        twin = type(self)(layers, self.input_shape, dtype=self.dtype, name=self.name)
+        twin = type(self)(layers, self.input_shape, dtype=dtype or self.dtype, name=self.name)
         twin.set_weights(self.weights)
         for own, copied in zip(self.dropouts, twin.dropouts, strict=True):
             copied.rng = copy.deepcopy(own.rng)

@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 
-from numpy_impl import Sequential, losses, validation
+from numpy_impl import Sequential, losses, models, validation
 from numpy_impl.layers import Dense, Dropout, Flatten, Layer, Rescaling
 
 NAN = float("nan")
@@ -285,3 +285,12 @@ def test_predict_checks_its_input() -> None:
         _network().predict(np.zeros((2, 4)))
     with pytest.raises(ValueError, match=r"Received: nan at index \(0, 3\)"):
         _network().predict(np.array([[0, 0, 0, NAN, 0]]))
+
+
+def test_a_clone_in_another_dtype_has_the_same_weights_rounded():
+    network = models.build("64-40-10", np.random.default_rng(0), dtype="float64")
+    twin = network.clone("float32")
+    assert twin.dtype == np.float32
+    assert network.dtype == np.float64
+    for own, copied in zip(network.weights, twin.weights, strict=True):
+        assert np.array_equal(own.astype(np.float32), copied)
