@@ -95,7 +95,14 @@ def fit(
         validation_data: Inputs and targets evaluated after each epoch, as "val_...".
         on_batch: Called with the number of batches done in this epoch and the running logs.
         on_epoch: Called after each epoch with its number from 0 and its logs; returning True stops.
+
+    Raises:
+        ValueError: Inputs of another shape or with a NaN or infinity, targets of another length or
+            shape, or a label out of range; Keras itself would train on most of these.
     """
+    _check(model, x, y)
+    if validation_data is not None:
+        _check(model, *validation_data)
     callbacks: list[Any] = [_OnBatch(on_batch)] if on_batch is not None else []
     history: dict[str, list[float]] = {}
     for epoch in range(epochs):
@@ -116,6 +123,28 @@ def fit(
         if on_epoch is not None and on_epoch(epoch, logs):
             break
     return history
+
+
+def _check(model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
+    inputs, outputs = model.input_shape[1:], model.output_shape[-1]
+    if x.shape[1:] != inputs:
+        expected = ", ".join(["N", *map(str, inputs)])
+        raise ValueError(f"Expected inputs of shape ({expected}). Received: shape {x.shape}")
+    for name, values in (("inputs", x), ("targets", y)):
+        finite = np.isfinite(values)
+        if not finite.all():
+            where = tuple(int(i) for i in np.argwhere(~finite)[0])
+            raise ValueError(f"Expected finite {name}. Received: {values[where]} at index {where}")
+    if y.ndim > 1 or y.dtype.kind not in "iu":
+        if y.shape != (len(x), outputs):
+            raise ValueError(
+                f"Expected targets of shape ({len(x)}, {outputs}). Received: shape {y.shape}"
+            )
+        return
+    wrong = np.flatnonzero((y < 0) | (y >= outputs))
+    if len(y) != len(x) or wrong.size:
+        received = f"{y[wrong[0]]} at index {wrong[0]}" if wrong.size else f"{len(y)} labels"
+        raise ValueError(f"Expected {len(x)} labels in 0..{outputs - 1}. Received: {received}")
 
 
 def _arguments(x: np.ndarray, y: np.ndarray, batches: list[np.ndarray]) -> dict[str, Any]:
