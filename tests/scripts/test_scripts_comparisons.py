@@ -1,0 +1,109 @@
+"""The commands that train both engines: the demonstration, the MNIST training, the accuracies."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from numpy_impl import optimizers, serialization
+from scripts import accuracy, demo, parity_mnist, recipes
+
+
+def test_the_demonstration_in_short(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.setattr(demo, "PLAN", tuple(replace(r, epochs=1) for r in demo.PLAN))
+    assert demo.main(["--out", str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    # Two networks, each compared in all sections, with every step checked.
+    assert text.count("Identical up to rounding.") == 2
+    for section in ("weights", "forward", "loss", "gradients", "steps", "training"):
+        assert len(re.findall(rf"^{section}\b", text, re.MULTILINE)) == 2
+    assert "96 of 96 training steps checked" in text
+    assert "90 of 90 training steps checked" in text
+    # Both engines have trained the same network: the accuracies are the same to the last digit.
+    pairs = re.findall(r"test accuracy Keras ([\d.]+)%, NumPy ([\d.]+)%", text)
+    assert len(pairs) == 2
+    assert all(keras == numpy for keras, numpy in pairs)
+    # The picture is answered in the whatAmI form.
+    assert len(re.findall(r"^Am I a \d \? -- score: [\d.]+$", text, re.MULTILINE)) == 10
+    for name in ("64-40-10", "64-200-10"):
+        for file in ("curves.png", "confusion_matrix.png", "samples.png"):
+            assert (tmp_path / name / file).read_bytes().startswith(b"\x89PNG")
+        first = serialization.load(tmp_path / name / "model.npz").layers[0]
+        assert type(first).__name__ == "Rescaling"  # so that the model takes pictures as they are
+
+
+def test_the_demonstration_fails_when_an_engine_is_wrong(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.setattr(demo, "PLAN", (replace(demo.PLAN[0], epochs=1),))
+    right = optimizers.SGD._update
+    monkeypatch.setattr(optimizers.SGD, "_update", lambda self, g, w: right(self, 1.001 * g, w))
+    assert demo.main(["--out", str(tmp_path)]) == 1
+    assert "NOT shown to be identical: steps 0/kernel" in capsys.readouterr().out
+
+
+def test_the_mnist_comparison_on_a_few_pictures(tiny_mnist: Path, capsys):
+    assert (
+        parity_mnist.main(["--epochs", "3", "--check-every", "1", "--data", str(tiny_mnist)]) == 0
+    )
+    text = capsys.readouterr().out
+    assert "3 of 3 training steps checked" in text
+    assert re.search(r"Weights after 3 steps: \d\.\de-1\d of their scale apart", text)
+    assert re.search(r"Predicted labels: (\d+) of \1 the same\.", text)
+
+
+def test_the_mnist_comparison_fails_when_an_engine_is_wrong(tiny_mnist: Path, monkeypatch, capsys):
+    right = optimizers.RMSprop._update
+    monkeypatch.setattr(optimizers.RMSprop, "_update", lambda s, g, w: right(s, 1.001 * g, w))
+    assert parity_mnist.main(["--epochs", "1", "--data", str(tiny_mnist)]) == 1
+    assert "NOT shown to be identical" in capsys.readouterr().out
+
+
+def test_accuracies_of_both_engines(tmp_path: Path, monkeypatch, capsys):
+    short = replace(recipes.get("64-200-10"), epochs=2)
+    monkeypatch.setitem(recipes.RECIPES, "64-200-10", short)
+    out = tmp_path / "accuracy.json"
+    assert accuracy.main(["--names", "64-200-10", "--seeds", "2", "--out", str(out)]) == 0
+    results = json.loads(out.read_text())
+    assert [(r["engine"], r["seed"]) for r in results] == [
+        ("numpy", 0), ("numpy", 1), ("keras", 0), ("keras", 1),
+    ]  # fmt: skip
+    assert all(r["epochs"] == 2 and 0.8 < r["accuracy"] <= 1 for r in results)
+    mean = 50 * sum(r["accuracy"] for r in results[:2])
+    assert f"{mean:.2f}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "message"),
+    [
+        (accuracy, ["--seeds", "0"], "expected --seeds of at least 1. Received: 0"),
+        (accuracy, ["--engines", "torch"], "Received: 'torch'"),
+        (accuracy, ["--names", "64-41-10"], "unknown network"),
+        (parity_mnist, ["--epochs", "0"], "at least 1. Received: 0 and 10"),
+        (parity_mnist, ["--data", "/no/such/file"], "a path that does not exist"),
+    ],
+)
+def test_wrong_options_give_one_line(command, arguments, message, tmp_path, capsys):
+    if command is accuracy:
+        arguments = [*arguments, "--out", str(tmp_path / "accuracy.json")]
+    assert command.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_spread_is_the_sample_standard_deviation():
+    results = [
+        {"name": "64-40-10", "engine": "numpy", "epochs": 1, "accuracy": a, "seconds": 1.0}
+        for a in (0.80, 0.82, 0.87)
+    ]
+    from scripts import cli
+
+    console = cli.console()
+    with console.capture() as captured:
+        console.print(accuracy.table(results))
+    # Mean 83; squared deviations 9 + 1 + 16 = 26, over 2 is 13, whose root is 3.61.
+    assert np.isclose(np.sqrt(13), 3.61, atol=0.01)
+    row = captured.get().splitlines()[-1].split()
+    assert row[:6] == ["64-40-10", "numpy", "3", "1", "83.00", "3.61"]
