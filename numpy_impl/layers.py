@@ -181,9 +181,13 @@ class Dropout(Layer):
         self.rate = rate
         self.rng = np.random.default_rng(seed)
 
-    def draw_mask(self, batch_size: int) -> Array:
-        """Return a boolean mask of shape (batch, *input_shape): True where an input is kept."""
-        return self.rng.random((batch_size, *self.input_shape)) >= self.rate
+    def draw_mask(self, batch_size: int, rng: np.random.Generator | None = None) -> Array:
+        """Return a boolean mask of shape (batch, *input_shape): True where an input is kept.
+
+        It is drawn from ``rng`` if given, else from the layer's own generator.
+        """
+        source = self.rng if rng is None else rng
+        return source.random((batch_size, *self.input_shape)) >= self.rate
 
     def forward(self, x: Array, training: bool = False, mask: Array | None = None) -> Array:
         self.mask = None

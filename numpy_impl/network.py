@@ -110,9 +110,12 @@ class Sequential:
         # A plain deep copy would cut the layers' weights off from the parameter vector.
         return self.clone()
 
-    def draw_masks(self, batch_size: int) -> list[Array]:
-        """Draw one mask for each dropout layer, to be given to several networks alike."""
-        return [layer.draw_mask(batch_size) for layer in self.dropouts]
+    def draw_masks(self, batch_size: int, rng: np.random.Generator | None = None) -> list[Array]:
+        """Draw one mask for each dropout layer, to be given to several networks alike.
+
+        They are drawn from ``rng`` if given, else from the layers' own generators.
+        """
+        return [layer.draw_mask(batch_size, rng) for layer in self.dropouts]
 
     def forward(
         self, x: Array, training: bool = False, masks: Sequence[Array] | None = None

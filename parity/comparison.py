@@ -64,7 +64,7 @@ def compare(
     pair = Pair(keras_model, numpy_network, loss, numpy_loss, optimizer, numpy_optimizer)
     x, y = pair.check(x, y)
     rng = np.random.default_rng(seed)
-    masks = masks if masks is not None else pair.draw_masks(len(x), rng)
+    masks = masks if masks is not None else numpy_network.draw_masks(len(x), rng)
     result = Comparison(f"{keras_model.name}, {pair.network.dtype}, {len(x)} samples")
     result.rows += pair.compare_weights()
     result.rows += pair.compare_outputs(x, y)
@@ -75,7 +75,7 @@ def compare(
         order = (np.arange(steps * size) % len(x)).reshape(steps, size)
         drawn = [masks if size == len(x) and k == 0 else None for k in range(steps)]
         batches = (
-            (x[b], y[b], pair.draw_masks(size, rng) if m is None else m)
+            (x[b], y[b], numpy_network.draw_masks(size, rng) if m is None else m)
             for b, m in zip(order, drawn, strict=True)
         )
         rows, remarks = train(pair, batches)
@@ -119,7 +119,7 @@ def compare_training(
     result = Comparison(
         f"{keras_model.name}, {pair.network.dtype}, training", pair.compare_weights()
     )
-    drawn = ((x[b], y[b], pair.draw_masks(len(b), rng)) for b in batches)
+    drawn = ((x[b], y[b], numpy_network.draw_masks(len(b), rng)) for b in batches)
     rows, remarks = train(pair, drawn, check_every, on_step)
     result.rows += rows
     result.remarks += remarks

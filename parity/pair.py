@@ -54,13 +54,6 @@ class Pair:
         outputs = network.output_shape[-1]
         return x, validation.targets(y, len(x), outputs, self.loss.sparse, network.dtype)
 
-    def draw_masks(self, batch_size: int, rng: np.random.Generator) -> list[Array]:
-        """Draw the dropout masks that both sides will use."""
-        return [
-            rng.random((batch_size, *layer.input_shape)) >= layer.rate
-            for layer in self.network.dropouts
-        ]
-
     def compare_weights(self) -> list[Row]:
         """Compare the weights, which have to be the same bit for bit."""
         theirs, ours = self.keras.weights(), self.network.weights
