@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from parity.comparison import compare, compare_training
-    from parity.result import Comparison, ParityError, Row, Verdict
+    from parity.result import Comparison, Distance, ParityError, Row, Verdict
     from parity.twins import keras_twin, numpy_loss, numpy_optimizer, numpy_twin
     from parity.weights import copy_weights, distance
 
@@ -20,6 +20,7 @@ _HOME = {
     "compare": "comparison",
     "compare_training": "comparison",
     "Comparison": "result",
+    "Distance": "result",
     "ParityError": "result",
     "Row": "result",
     "Verdict": "result",
@@ -33,6 +34,7 @@ _HOME = {
 
 __all__ = [
     "Comparison",
+    "Distance",
     "ParityError",
     "Row",
     "Verdict",

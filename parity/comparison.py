@@ -78,7 +78,7 @@ def compare(
             (x[b], y[b], numpy_network.draw_masks(size, rng) if m is None else m)
             for b, m in zip(order, drawn, strict=True)
         )
-        rows, remarks = train(pair, batches)
+        rows, remarks, _ = train(pair, batches)
         result.rows += rows
         result.remarks += remarks
         numpy_network.set_weights(before[0])
@@ -96,6 +96,7 @@ def compare_training(
     optimizer: keras.optimizers.Optimizer,
     batches: Iterable[Array],
     check_every: int = 1,
+    measure_every: int | None = None,
     seed: int = 0,
     on_step: Callable[[int], None] | None = None,
 ) -> Comparison:
@@ -106,6 +107,8 @@ def compare_training(
     Args:
         batches: Index arrays into ``x`` and ``y``, in the order of training.
         check_every: Check each step whose number is a multiple of this; the others run unchecked.
+        measure_every: Measure the distance of the two trainings after each multiple of so many
+            steps, into ``Comparison.distances``.
         seed: For the dropout masks, which are the same on both sides.
         on_step: Called with the number of steps done.
 
@@ -120,7 +123,7 @@ def compare_training(
         f"{keras_model.name}, {pair.network.dtype}, training", pair.compare_weights()
     )
     drawn = ((x[b], y[b], numpy_network.draw_masks(len(b), rng)) for b in batches)
-    rows, remarks = train(pair, drawn, check_every, on_step)
+    rows, remarks, result.distances = train(pair, drawn, check_every, measure_every, on_step)
     result.rows += rows
     result.remarks += remarks
     return result

@@ -120,6 +120,23 @@ def _verdict(ratio: Array, error: Array, allowed: Array, scale: float) -> Verdic
     return Verdict.ROUNDING if np.min(allowed) < scale else Verdict.UNDECIDED
 
 
+@dataclass(frozen=True)
+class Distance:
+    """How far apart trainings are that were left to themselves, after so many ``steps``.
+
+    Both are the largest difference of two weights relative to the largest in its tensor.
+
+    Attributes:
+        steps: Steps done.
+        engines: Between Keras and NumPy.
+        control: Between two NumPy trainings that started one unit in the last place apart.
+    """
+
+    steps: int
+    engines: float
+    control: float
+
+
 @dataclass
 class Comparison:
     """All rows of a comparison; ``print`` it to see the table.
@@ -128,11 +145,13 @@ class Comparison:
         title: What was compared.
         rows: One for each tensor, section by section.
         remarks: What the comparison as a whole should say.
+        distances: Of a training, how far apart the engines were on the way.
     """
 
     title: str
     rows: list[Row] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    distances: list[Distance] = field(default_factory=list)
 
     @property
     def passed(self) -> bool:

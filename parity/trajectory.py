@@ -10,7 +10,7 @@ from numpy_impl.network import Sequential
 from numpy_impl.types import Array
 from parity.bounds import analyse, analyse_step
 from parity.pair import Pair
-from parity.result import Row, Verdict, compare_tensors
+from parity.result import Distance, Row, Verdict, compare_tensors
 from parity.tolerances import Approx
 from parity.weights import distance
 
@@ -21,23 +21,26 @@ def train(
     pair: Pair,
     batches: Iterable[Batch],
     check_every: int = 1,
+    measure_every: int | None = None,
     on_step: Callable[[int], None] | None = None,
-) -> tuple[list[Row], list[str]]:
+) -> tuple[list[Row], list[str], list[Distance]]:
     """Train both sides on the same batches of inputs, targets and dropout masks.
 
     Args:
         pair: Both sides, with optimizers; both are trained.
         batches: What to train on, in this order.
         check_every: Check each step whose number is a multiple of this.
+        measure_every: Measure the distances after each multiple of so many steps.
         on_step: Called with the number of steps done.
 
     Returns:
-        The rows of the sections "steps" and "training", and remarks on what was checked and on how
-        much the training amplifies rounding.
+        The rows of the sections "steps" and "training", remarks on what was checked and on how much
+        the training amplifies rounding, and the distances on the way.
     """
     network, optimizer = pair.network, pair.optimizer
     optimizer.build(network.parameters, network.slices)
     shadow, control = _Shadow(pair), _Control(pair)
+    distances: list[Distance] = []
     done = checked = 0
     for x, y, masks in batches:
         check = done % check_every == 0
@@ -51,15 +54,23 @@ def train(
         optimizer.apply(network.gradients, network.parameters)
         control.step(x, y, masks)
         done += 1
+        if measure_every and done % measure_every == 0:
+            distances.append(_distance(done, pair, control))
         if on_step is not None:
             on_step(done)
-    rows = list(shadow.worst.values()) + _distances(pair)
-    apart, moved = distance(pair.model, network), distance(control.network, network)
-    return rows, [
+    end = _distance(done, pair, control)
+    rows = list(shadow.worst.values()) + _ends(pair)
+    remarks = [
         f"{checked} of {done} training steps checked, each from Keras's own state.",
-        f"Left to themselves, the two trainings end {apart:.1e} of the weights' scale apart; "
-        f"two NumPy trainings that start one unit in the last place apart, {moved:.1e}.",
+        f"Left to themselves, the two trainings end {end.engines:.1e} of the weights' scale apart; "
+        f"two NumPy trainings that start one unit in the last place apart, {end.control:.1e}.",
     ]
+    return rows, remarks, distances
+
+
+def _distance(done: int, pair: Pair, control: "_Control") -> Distance:
+    network = pair.network
+    return Distance(done, distance(pair.model, network), distance(control.network, network))
 
 
 class _Shadow:
@@ -131,12 +142,12 @@ def _joined(gradients: list[Approx]) -> Approx:
     return Approx(value, error, gradients[0].rounding)
 
 
-def _distances(pair: Pair) -> list[Row]:
+def _ends(pair: Pair) -> list[Row]:
     triples = zip(pair.names, pair.keras.weights(), pair.network.weights, strict=True)
-    return [_distance(*triple) for triple in triples]
+    return [_end(*triple) for triple in triples]
 
 
-def _distance(name: str, theirs: Array, ours: Array) -> Row:
+def _end(name: str, theirs: Array, ours: Array) -> Row:
     """Return how far two trained weights are apart; the steps, not this, carry the verdict."""
     row = compare_tensors("training", name, theirs, ours, None)
     if row.verdict is Verdict.DIFFERENT and np.isfinite([row.keras, row.numpy]).all():
