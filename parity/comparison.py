@@ -78,9 +78,9 @@ def compare(
             (x[b], y[b], numpy_network.draw_masks(size, rng) if m is None else m)
             for b, m in zip(order, drawn, strict=True)
         )
-        rows, remarks, _ = train(pair, batches)
-        result.rows += rows
-        result.remarks += remarks
+        trained = train(pair, batches)
+        result.rows += trained.rows
+        result.remarks += trained.remarks
         numpy_network.set_weights(before[0])
         keras_model.set_weights(before[1])
     return result
@@ -123,7 +123,8 @@ def compare_training(
         f"{keras_model.name}, {pair.network.dtype}, training", pair.compare_weights()
     )
     drawn = ((x[b], y[b], numpy_network.draw_masks(len(b), rng)) for b in batches)
-    rows, remarks, result.distances = train(pair, drawn, check_every, measure_every, on_step)
-    result.rows += rows
-    result.remarks += remarks
+    trained = train(pair, drawn, check_every, measure_every, on_step)
+    result.rows += trained.rows
+    result.remarks += trained.remarks
+    result.distances = trained.distances
     return result

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,13 +18,21 @@ from parity.weights import distance
 Batch = tuple[Array, Array, Sequence[Array]]
 
 
+class Trained(NamedTuple):
+    """The outcome of :func:`train`: two sections of rows, remarks, and distances on the way."""
+
+    rows: list[Row]
+    remarks: list[str]
+    distances: list[Distance]
+
+
 def train(
     pair: Pair,
     batches: Iterable[Batch],
     check_every: int = 1,
     measure_every: int | None = None,
     on_step: Callable[[int], None] | None = None,
-) -> tuple[list[Row], list[str], list[Distance]]:
+) -> Trained:
     """Train both sides on the same batches of inputs, targets and dropout masks.
 
     Args:
@@ -32,72 +41,111 @@ def train(
         check_every: Check each step whose number is a multiple of this.
         measure_every: Measure the distances after each multiple of so many steps.
         on_step: Called with the number of steps done.
-
-    Returns:
-        The rows of the sections "steps" and "training", remarks on what was checked and on how much
-        the training amplifies rounding, and the distances on the way.
     """
-    network, optimizer = pair.network, pair.optimizer
-    optimizer.build(network.parameters, network.slices)
-    shadow, control = _Shadow(pair), _Control(pair)
+    run = _Run(pair)
     distances: list[Distance] = []
-    done = checked = 0
-    for x, y, masks in batches:
-        check = done % check_every == 0
-        if check:
-            shadow.step(x, y, masks, done)
-        pair.keras.step(x, y, masks)
-        if check:
-            shadow.compare(done)
-            checked += 1
-        network.loss_and_gradients(x, y, pair.loss, masks)
-        optimizer.apply(network.gradients, network.parameters)
-        control.step(x, y, masks)
-        done += 1
-        if measure_every and done % measure_every == 0:
-            distances.append(_distance(done, pair, control))
+    for batch in batches:
+        run.step(batch, check=run.done % check_every == 0)
+        if measure_every and run.done % measure_every == 0:
+            distances.append(run.distance())
         if on_step is not None:
-            on_step(done)
-    end = _distance(done, pair, control)
-    rows = list(shadow.worst.values()) + _ends(pair)
+            on_step(run.done)
+    end = run.distance()
     remarks = [
-        f"{checked} of {done} training steps checked, each from Keras's own state.",
+        f"{run.checked} of {run.done} training steps checked, each from Keras's own state.",
         f"Left to themselves, the two trainings end {end.engines:.1e} of the weights' scale apart; "
         f"two NumPy trainings that start one unit in the last place apart, {end.control:.1e}.",
     ]
-    return rows, remarks, distances
+    return Trained(run.rows(), remarks, distances)
 
 
-def _distance(done: int, pair: Pair, control: "_Control") -> Distance:
-    network = pair.network
-    return Distance(done, distance(pair.model, network), distance(control.network, network))
-
-
-class _Shadow:
-    """A copy of the NumPy side that takes single steps from Keras's state."""
+class _Run:
+    """Keras, NumPy, NumPy from Keras's state, and NumPy started one unit away, step by step."""
 
     def __init__(self, pair: Pair) -> None:
         self.pair = pair
-        self.network: Sequential = pair.network.clone()
+        self.own = _Learner(pair, pair.network)
+        self.shadow = _Shadow(pair)
+        self.control = _Learner(pair, _moved(pair.network))
+        self.done = self.checked = 0
+
+    def step(self, batch: Batch, check: bool) -> None:
+        """Take one step on all sides; ``check`` says whether to compare it."""
+        if check:
+            self.shadow.step(batch, self.done)
+        self.pair.keras.step(*batch)
+        if check:
+            self.shadow.compare(self.done)
+            self.checked += 1
+        self.own.step(batch)
+        self.control.step(batch)
+        self.done += 1
+
+    def distance(self) -> Distance:
+        """Return how far apart the trainings are now."""
+        own = self.own.network
+        control = distance(self.control.network, own)
+        return Distance(self.done, distance(self.pair.model, own), control)
+
+    def rows(self) -> list[Row]:
+        """Return the worst of the checked steps, and the weights at the end."""
+        pair = self.pair
+        ends = zip(pair.names, pair.keras.weights(), pair.network.weights, strict=True)
+        return [*self.shadow.worst.values(), *(_end(*triple) for triple in ends)]
+
+
+class _Learner:
+    """A NumPy network with an optimizer of its own."""
+
+    def __init__(self, pair: Pair, network: Sequential) -> None:
+        self.loss = pair.loss
+        self.network = network
         self.optimizer = copy(pair.optimizer)
+        self.optimizer.build(network.parameters, network.slices)
+
+    def step(self, batch: Batch) -> None:
+        """Take one training step."""
+        x, y, masks = batch
+        self.network.loss_and_gradients(x, y, self.loss, masks)
+        self.optimizer.apply(self.network.gradients, self.network.parameters)
+
+
+def _moved(network: Sequential) -> Sequential:
+    """Return a copy whose every weight is moved by one unit in the last place, up or down.
+
+    Some trainings amplify every rounding until nothing of the agreement is left (64-40-10 on raw
+    pixels with learning rate 1 does so within 100 steps). How far a training from here ends from
+    one of ``network`` shows what that amplification is, without Keras.
+    """
+    moved = network.clone()
+    w = moved.parameters
+    up = np.random.default_rng(0).random(w.shape) < 0.5
+    w[...] = np.nextafter(w, np.where(up, np.inf, -np.inf).astype(w.dtype))
+    return moved
+
+
+class _Shadow(_Learner):
+    """A copy of the NumPy side that takes single steps from Keras's state."""
+
+    def __init__(self, pair: Pair) -> None:
+        super().__init__(pair, pair.network.clone())
+        self.pair = pair
         self.reference = pair.reference_optimizer
-        for optimizer in (self.optimizer, self.reference):
-            optimizer.build(self.network.parameters, self.network.slices)
+        self.reference.build(self.network.parameters, self.network.slices)
         self.bounded: dict[str, Approx] = {}
         self.worst: dict[str, Row] = {}
 
-    def step(self, x: Array, y: Array, masks: Sequence[Array], done: int) -> None:
-        """Take over Keras's state, bound the step that follows, and take it."""
-        pair, network = self.pair, self.network
+    def step(self, batch: Batch, done: int = 0) -> None:
+        """Take over Keras's state after ``done`` steps, bound the next step, and take it."""
+        (x, y, masks), pair, network = batch, self.pair, self.network
         network.set_weights(pair.keras.weights())
-        for optimizer in (self.optimizer, self.reference):
-            optimizer.iterations = done
-            for name, values in pair.keras.slots().items():
-                optimizer.state[name][...] = np.concatenate([v.ravel() for v in values])
+        for name, values in pair.keras.slots().items():
+            slot = np.concatenate([value.ravel() for value in values])
+            self.optimizer.state[name][...] = self.reference.state[name][...] = slot
+        self.optimizer.iterations = self.reference.iterations = done
         gradients = analyse(network, x, y, pair.reference_loss, masks).gradients
         self.bounded = analyse_step(self.reference, _joined(gradients), network.parameters)
-        network.loss_and_gradients(x, y, pair.loss, masks)
-        self.optimizer.apply(network.gradients, network.parameters)
+        super().step(batch)
 
     def compare(self, step: int) -> None:
         """Compare the step with the one that Keras has taken since."""
@@ -113,38 +161,10 @@ class _Shadow:
                     self.worst[title] = replace(row, step=step)
 
 
-class _Control:
-    """The same NumPy training, started one unit in the last place away.
-
-    Some trainings amplify every rounding until nothing of the agreement is left (64-40-10 on raw
-    pixels with learning rate 1 does so within 100 steps). How far this one ends from the other
-    NumPy training shows what that amplification is, without Keras.
-    """
-
-    def __init__(self, pair: Pair) -> None:
-        self.loss = pair.loss
-        self.network = pair.network.clone()
-        self.optimizer = copy(pair.optimizer)
-        self.optimizer.build(self.network.parameters, self.network.slices)
-        w = self.network.parameters
-        up = np.random.default_rng(0).random(w.shape) < 0.5
-        w[...] = np.nextafter(w, np.where(up, np.inf, -np.inf).astype(w.dtype))
-
-    def step(self, x: Array, y: Array, masks: Sequence[Array]) -> None:
-        """Take one training step."""
-        self.network.loss_and_gradients(x, y, self.loss, masks)
-        self.optimizer.apply(self.network.gradients, self.network.parameters)
-
-
 def _joined(gradients: list[Approx]) -> Approx:
     value = np.concatenate([g.value.ravel() for g in gradients])
     error = np.concatenate([g.bound.ravel() for g in gradients])
     return Approx(value, error, gradients[0].rounding)
-
-
-def _ends(pair: Pair) -> list[Row]:
-    triples = zip(pair.names, pair.keras.weights(), pair.network.weights, strict=True)
-    return [_end(*triple) for triple in triples]
 
 
 def _end(name: str, theirs: Array, ours: Array) -> Row:
