@@ -17,7 +17,7 @@ test: .venv/ready ## Run the whole test suite.
 mnist: .venv/ready ## Train 784-500-300-10 on MNIST by document D4's recipe (MNIST_PATH or download).
 	$(BIN)/python -m scripts.train 784-500-300-10
 
-parity: .venv/ready ## Train it in both engines for 10 epochs, every step compared (12 minutes).
+parity: .venv/ready ## Train it in both engines side by side, every tenth step compared (5 minutes).
 	$(BIN)/python -m scripts.parity_mnist
 
 accuracy: .venv/ready ## Measure the accuracy of every network, 5 seeds in both engines.

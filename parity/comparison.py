@@ -27,7 +27,7 @@ def compare(
     x: Array,
     y: Array,
     *,
-    loss: str | keras.losses.Loss,
+    loss: str | keras.losses.Loss | None = None,
     numpy_loss: losses.Loss | None = None,
     optimizer: keras.optimizers.Optimizer | None = None,
     numpy_optimizer: optimizers.Optimizer | None = None,
@@ -45,7 +45,8 @@ def compare(
         numpy_network: Its twin, with the same weights (:func:`parity.copy_weights`).
         x: Inputs, shape (N, *input_shape).
         y: Targets, as the loss wants them.
-        loss: A Keras loss, or its name as in ``keras_impl.losses.get``.
+        loss: A Keras loss, or its name as in ``keras_impl.losses.get``; None: the one that the
+            model was compiled with.
         numpy_loss: What the NumPy side minimises; None: the twin of ``loss``.
         optimizer: A Keras optimizer; None compares no steps. Its settings are used from a fresh
             state.
@@ -92,7 +93,7 @@ def compare_training(
     x: Array,
     y: Array,
     *,
-    loss: str | keras.losses.Loss,
+    loss: str | keras.losses.Loss | None = None,
     optimizer: keras.optimizers.Optimizer,
     batches: Iterable[Array],
     check_every: int = 1,

@@ -27,13 +27,13 @@ class Pair:
         self,
         model: keras.Model,
         network: Sequential,
-        loss: str | keras.losses.Loss,
+        loss: str | keras.losses.Loss | None,
         own_loss: losses.Loss | None = None,
         optimizer: keras.optimizers.Optimizer | None = None,
         own_optimizer: optimizers.Optimizer | None = None,
     ) -> None:
         _check_precision(model, network)
-        keras_loss = keras_losses.get(loss)
+        keras_loss = keras_losses.get(loss if loss is not None else _compiled_loss(model))
         fresh = None
         if optimizer is not None:
             fresh = type(optimizer).from_config(optimizer.get_config())
@@ -85,6 +85,13 @@ class Pair:
         rows = [compare_tensors("loss", "loss", *costs, bounded.loss.reshape(1))]
         quads = zip(self.names, keras_grads, grads, bounded.gradients, strict=True)
         return rows + [compare_tensors("gradients", *quad) for quad in quads]
+
+
+def _compiled_loss(model: keras.Model) -> str | keras.losses.Loss:
+    loss = getattr(model, "loss", None)
+    if loss is None:
+        raise ValueError("Expected a loss, or a model compiled with one. Received: neither")
+    return loss
 
 
 def _check_precision(model: keras.Model, network: Sequential) -> None:

@@ -250,3 +250,14 @@ def test_a_mean_squared_error_is_not_the_quadratic_cost():
             loss=losses.get("mean_squared_error"), numpy_loss=numpy_losses.get("quadratic"),
         )  # fmt: skip
     assert {row.section for row in result.failures()} == {"loss", "gradients"}
+
+
+def test_a_compiled_model_brings_its_loss():
+    model, network, x, y = small()
+    with precision("float64"):
+        with pytest.raises(ValueError, match="a loss, or a model compiled with one"):
+            parity.compare(model, network, x, y)
+        model.compile(loss="mean_squared_error")
+        assert parity.compare(model, network, x, y).passed
+        wrong = numpy_losses.get("quadratic")
+        assert not parity.compare(model, network, x, y, numpy_loss=wrong).passed
