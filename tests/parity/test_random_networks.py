@@ -9,8 +9,8 @@ import parity
 from keras_impl import keras, precision
 from numpy_impl import activations
 
-ELEMENTWISE = sorted(set(activations.ACTIVATIONS) - {"softmax", "log_softmax"})
-HIDDEN = st.sampled_from([*ELEMENTWISE, "softmax", "log_softmax"])
+# Not exponential: the exponential of an exponential overflows, in either engine.
+HIDDEN = st.sampled_from(sorted(set(activations.ACTIVATIONS) - {"exponential"}))
 LOSSES = ["quadratic", "mean_squared_error", "mean_absolute_error", "categorical_crossentropy",
           "binary_crossentropy"]  # fmt: skip
 
