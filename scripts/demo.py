@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from parity import Comparison
 
 DTYPE = "float64"
+# With seed 0 the outputs of 64-40-10 start saturated and learn nothing for eleven epochs: the two
+# engines agree there just as well, but the curves show little.
 SEED = 1
 # Not quite the documents' own recipes: those amplify rounding until, after a hundred steps (D0) or
 # some thousand (D2), any two trainings have parted, two of the same engine as well. With pixels in
