@@ -83,6 +83,8 @@ class Autodiff:
         model: A chain of layers (:func:`chain`).
         loss: A Keras loss.
         optimizer: A Keras optimizer; needed by :meth:`step` only. It is built here.
+        eager: On TensorFlow, compute operation by operation: slower, but nothing is traced first,
+            so it is quicker for a single batch.
     """
 
     def __init__(
@@ -90,12 +92,14 @@ class Autodiff:
         model: keras.Model,
         loss: keras.losses.Loss,
         optimizer: keras.optimizers.Optimizer | None = None,
+        eager: bool = False,
     ) -> None:
         chain(model)
         self.model = model
         self.loss = loss
         self.optimizer = optimizer
         self.dtype = model.compute_dtype
+        self.eager = eager
         if optimizer is not None:
             optimizer.build(model.trainable_variables)
         backend = keras.backend.backend()
@@ -179,6 +183,8 @@ class _TensorFlow:
         """Run ``function`` as a graph, traced once for all batch sizes."""
         import tensorflow as tf
 
+        if self.owner.eager:
+            return function(x, y, *masks)
         tensors = [x, y, *masks]
         specs = tuple(tf.TensorSpec([None, *t.shape[1:]], t.dtype) for t in tensors)
         key = function.__name__, specs

@@ -35,10 +35,14 @@ class Rounding:
         dtype: "float32" or "float64".
         count: How many inner products (and other sums) the comparison holds; it sets lambda so that
             all their bounds hold together except with ``FAILURE_PROBABILITY``.
+        handwritten: Whether functions may be written out in exponentials, see ``bounds``.
+        tracked: False computes values alone and no bounds, for a first look at many hypotheses.
     """
 
     dtype: DTypeLike
     count: int = 1
+    tracked: bool = True
+    handwritten: bool = False
 
     @property
     def unit(self) -> float:
@@ -102,7 +106,7 @@ class Approx:
         """The transpose."""
         return self._with(self.value.T, None if self.error is None else self.error.T)
 
-    def __getitem__(self, part: slice) -> "Approx":
+    def __getitem__(self, part: slice | Array) -> "Approx":
         return self._with(self.value[part], None if self.error is None else self.error[part])
 
     def _with(self, value: Array, error: Array | None) -> "Approx":
@@ -110,6 +114,8 @@ class Approx:
 
     def _rounded(self, value: Array, propagated: Array | float) -> "Approx":
         """Return ``value`` with the operands' errors as propagated, plus one rounding."""
+        if not self.rounding.tracked:
+            return self._with(value, None)
         # u (|value| + propagated) + tiny + propagated, without temporary arrays: a comparison
         # spends most of its time here.
         error = np.abs(value)
@@ -158,6 +164,8 @@ class Approx:
         return self._rounded(value, np.where(room > 0, propagated, np.inf))
 
     def __matmul__(self, other: "Approx") -> "Approx":
+        if not self.rounding.tracked:
+            return self._with(self.value @ other.value, None)
         a, b, gamma = self, other, self.rounding.gamma(self.value.shape[-1])
         if b.error is None:
             error = (gamma * np.abs(a.value) + (1 + gamma) * a.bound) @ np.abs(b.value)
@@ -170,9 +178,11 @@ class Approx:
 
     def sum(self, axis: int | None = None, keepdims: bool = False) -> "Approx":
         """Return the sum over an axis (None: over all), added up in any order."""
+        value = np.sum(self.value, axis=axis, keepdims=keepdims)
+        if not self.rounding.tracked:
+            return self._with(np.asarray(value), None)
         n = self.value.size if axis is None else self.value.shape[axis]
         gamma = self.rounding.gamma(n)
-        value = np.sum(self.value, axis=axis, keepdims=keepdims)
         error = np.sum(self.bound + gamma * self.magnitude, axis=axis, keepdims=keepdims)
         return self._with(np.asarray(value), np.asarray(error))
 
@@ -196,6 +206,8 @@ class Approx:
             scale: An absolute scale added to the value for those roundings.
         """
         value = function(self.value)
+        if not self.rounding.tracked:
+            return self._with(value, None)
         low, high = function(self.value - self.bound), function(self.value + self.bound)
         propagated = np.maximum(np.abs(high - value), np.abs(low - value))
         r = self.rounding
@@ -209,4 +221,6 @@ class Approx:
 
     def where(self, condition: Array) -> "Approx":
         """Return this where ``condition`` holds and an exact 0 elsewhere."""
+        if self.error is None:
+            return self._with(np.where(condition, self.value, 0), None)
         return self._with(np.where(condition, self.value, 0), np.where(condition, self.bound, 0))

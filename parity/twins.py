@@ -23,7 +23,7 @@ def numpy_twin(model: keras.Model) -> Sequential:
     Raises:
         ValueError: A layer or an activation has no counterpart; it is named.
     """
-    built = [_numpy_layer(layer, model.compute_dtype) for layer in chain(model)]
+    built = [numpy_layer(layer, model.compute_dtype) for layer in chain(model)]
     network = Sequential(built, model.input_shape[1:], dtype=model.compute_dtype, name=model.name)
     copy_weights(model, network)
     return network
@@ -105,7 +105,8 @@ def _caches_logits(loss: keras.losses.Loss, model: keras.Model) -> bool:
     )
 
 
-def _numpy_layer(layer: keras.Layer, dtype: str) -> layers.Layer:
+def numpy_layer(layer: keras.Layer, dtype: str) -> layers.Layer:
+    """Return the NumPy layer, without weights, of a Keras one that computes in ``dtype``."""
     config = layer.get_config()
     for option in _UNSUPPORTED_LAYER_OPTIONS:
         if config.get(option) is not None:

@@ -32,19 +32,34 @@ EVALUATIONS = {
     # exp(z) - 1 is what TensorFlow computes for these two, also close to 0.
     **dict.fromkeys(["elu", "selu"], Evaluation(scale="one")),
     **dict.fromkeys(["squareplus", "tanh_shrink"], Evaluation(scale="z")),
-    **dict.fromkeys(["silu", "mish", "gelu"], Evaluation(scale="z", gated=True)),
+    **dict.fromkeys(["silu", "mish", "gelu", "gelu (tanh)"], Evaluation(scale="z", gated=True)),
 }
+
+
+def evaluation(function: ActivationFunction, z: Approx) -> tuple[Evaluation, Array | float]:
+    """Return how exactly a function is evaluated, and the scale that its errors are relative to.
+
+    Written out in exponentials by hand (``Rounding.handwritten``), as tanh by e^z and e^-z, a
+    function errs relative to the 1 that these are near, also where its own value is near 0.
+    """
+    e = EVALUATIONS.get(function.name, Evaluation())
+    scale: Array | float = {"none": 0.0, "one": 1.0, "z": np.abs(z.value)}[e.scale]
+    if z.rounding.handwritten and e is not _SELECTS and e.scale != "one":
+        scale = scale + 1.0
+    return e, scale
 
 
 @singledispatch
 def activate(function: ActivationFunction, z: Approx) -> Approx:
     """Return the bounded value of an activation function."""
-    e, u = EVALUATIONS.get(function.name, Evaluation()), z.rounding.unit
-    slope = _steepest(function, z)
-    scale = {"none": 0.0, "one": 1.0, "z": np.abs(z.value)}[e.scale]
-    a = z.monotone(function.value, e.value, scale + np.abs(z.value) * slope)
+    if not z.rounding.tracked:
+        return Approx(function.value(z.value), None, z.rounding)
+    e, scale = evaluation(function, z)
+    steepest = _steepest(function, z)
+    a = z.monotone(function.value, e.value, scale + np.abs(z.value) * steepest)
     # At a flat piece's end all of the error may pass: take the steepest slope nearby as well.
-    return Approx(a.value, np.maximum(a.bound, slope * z.bound + e.value * u * scale), z.rounding)
+    own = e.value * z.rounding.unit * scale
+    return Approx(a.value, np.maximum(a.bound, steepest * z.bound + own), z.rounding)
 
 
 @activate.register
@@ -70,8 +85,10 @@ def _steepest(function: ActivationFunction, z: Approx) -> Array:
     return np.max(np.abs(_nearby(function, z)), axis=0)
 
 
-def _slope(function: ActivationFunction, z: Approx) -> Approx:
+def slope(function: ActivationFunction, z: Approx) -> Approx:
     """Return the bounded derivative; at a kink within the error of z, the whole jump counts."""
+    if not z.rounding.tracked:
+        return Approx(function.derivative(z.value, function.value(z.value)), None, z.rounding)
     e = EVALUATIONS.get(function.name, Evaluation())
     value, low, high = _nearby(function, z)
     propagated = np.maximum(np.abs(low - value), np.abs(high - value))
@@ -95,7 +112,7 @@ def softmax(z: Approx) -> Approx:
 @singledispatch
 def through(function: ActivationFunction, z: Approx, a: Approx, delta: Approx) -> Approx:
     """Return the bounded gradient at the pre-activation, from ``delta`` at the activation."""
-    return delta * _slope(function, z)
+    return delta * slope(function, z)
 
 
 @through.register
