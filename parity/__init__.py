@@ -1,4 +1,11 @@
-"""Parity: are a Keras model and a from-scratch NumPy network the same, up to rounding?
+"""Parity: is a from-scratch network right, and is it the same as its Keras reference?
+
+Anybody's own network, through a few callables:
+
+>>> report = parity.check(parity.Candidate(get_weights=..., forward=..., gradients=...))
+>>> print(report); report.raise_for_failure()
+
+A Keras model and a ``numpy_impl`` network:
 
 >>> network = parity.numpy_twin(model)              # or your own, and parity.copy_weights
 >>> result = parity.compare(model, network, x, y, loss="categorical_crossentropy")
@@ -11,12 +18,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from parity.candidate import Candidate
+    from parity.checking import assert_parity, check
     from parity.comparison import compare, compare_training
+    from parity.findings import CheckReport, Finding, Outcome, TensorResult, Witness
     from parity.result import Comparison, Distance, ParityError, Row, Verdict
     from parity.twins import keras_twin, numpy_loss, numpy_optimizer, numpy_twin
     from parity.weights import copy_weights, distance
 
 _HOME = {
+    "Candidate": "candidate",
+    "assert_parity": "checking",
+    "check": "checking",
+    "CheckReport": "findings",
+    "Finding": "findings",
+    "Outcome": "findings",
+    "TensorResult": "findings",
+    "Witness": "findings",
     "compare": "comparison",
     "compare_training": "comparison",
     "Comparison": "result",
@@ -33,11 +51,19 @@ _HOME = {
 }
 
 __all__ = [
+    "Candidate",
+    "CheckReport",
     "Comparison",
     "Distance",
+    "Finding",
+    "Outcome",
     "ParityError",
     "Row",
+    "TensorResult",
     "Verdict",
+    "Witness",
+    "assert_parity",
+    "check",
     "compare",
     "compare_training",
     "copy_weights",

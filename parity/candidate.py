@@ -1,0 +1,82 @@
+"""What a user's own network must offer to be checked: a few callables, in its own conventions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+SAMPLES = ("rows", "columns", "single")
+KERNELS = ("in-out", "out-in")
+BIASES = ("separate", "folded-first", "folded-last", "none")
+LABELS = ("one-hot", "integer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A from-scratch network, seen through its callables, for :func:`parity.check`.
+
+    Arrays stay in the user's own shapes, order and dtype; nothing has to be transposed for us. The
+    conventions below the callables are found out by probing; give one only to fix it.
+
+    Args:
+        get_weights: ``() -> arrays``: a list, tuple, dict or nested list of arrays (nested lists
+            of Python numbers also). Called again each time, so that rebinding is seen.
+        set_weights: ``(arrays) -> None``: takes over new values in the structure that
+            ``get_weights`` returns. None: they are written into the arrays of ``get_weights``.
+        forward: ``(x) -> outputs``, or a list of every layer's activations with the output last.
+            Dropout is inactive here.
+        gradients: ``(x, y) -> arrays`` in the order and shapes of the weights.
+        step: ``(x, y, learning_rate) -> None``: one update of the weights, in place or by
+            rebinding. At least one of ``gradients`` and ``step`` is needed.
+        loss: ``(x, y) -> number``, the user's own; or the name of the loss whose gradient this is
+            meant to be: one of ``numpy_impl.losses.LOSSES``, averaged over the batch as Keras
+            does, or with "/sum" behind it summed.
+        optimizer: What ``step`` is meant to be: a Keras or ``numpy_impl`` optimizer, or the name
+            "sgd", "rmsprop" or "adam"; None: found out.
+        samples: How ``x`` and ``y`` lie: in "rows", in "columns", or one a call ("single").
+        kernel: Shape of a kernel: "in-out" (inputs, units) or "out-in".
+        bias: "separate" arrays, "folded-first" or "folded-last" (the first or last row or column
+            of the kernel, the input being extended by a 1), or "none".
+        labels: ``y`` as "one-hot" vectors or as "integer" class numbers.
+        weight_decay: The coefficient of the kernels themselves in their gradients.
+        batch_size: Samples a call, for code that fixes it.
+        name: What to call it in the report.
+
+    Raises:
+        ValueError: A convention that is none of the above, or too few callables.
+    """
+
+    get_weights: Callable[[], Any]
+    forward: Callable[[Any], Any]
+    set_weights: Callable[[Any], Any] | None = None
+    gradients: Callable[[Any, Any], Any] | None = None
+    step: Callable[[Any, Any, float], Any] | None = None
+    loss: Callable[[Any, Any], Any] | str | None = None
+    optimizer: Any = None
+    samples: str | None = None
+    kernel: str | None = None
+    bias: str | None = None
+    labels: str | None = None
+    weight_decay: float | None = None
+    batch_size: int | None = None
+    name: str = "your network"
+
+    def __post_init__(self) -> None:
+        allowed = {"samples": SAMPLES, "kernel": KERNELS, "bias": BIASES, "labels": LABELS}
+        for field, values in allowed.items():
+            value = getattr(self, field)
+            if value is not None and value not in values:
+                raise ValueError(
+                    f"Candidate: expected {field} to be one of {', '.join(values)}. "
+                    f"Received: {value!r}"
+                )
+        for field in ("get_weights", "set_weights", "forward", "gradients", "step"):
+            value = getattr(self, field)
+            needed = field in ("get_weights", "forward")
+            if not callable(value) and (needed or value is not None):
+                raise ValueError(f"Candidate: expected a callable {field}. Received: {value!r}")
+        if self.gradients is None and self.step is None:
+            raise ValueError("Candidate: expected gradients or step, or both. Received: neither")
+        if self.loss is not None and not callable(self.loss) and not isinstance(self.loss, str):
+            raise ValueError(
+                f"Candidate: expected loss to be a callable or a name. Received: {self.loss!r}"
+            )

@@ -1,0 +1,213 @@
+"""Arrays in whatever a user keeps them in: lists, dicts, nested lists, lists of Python numbers."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from numpy_impl.types import Array
+
+Convert = Callable[[Any, Any], Any]
+
+
+class Leaf(NamedTuple):
+    """One array: how the user would write it ("['W1']"), and the thing itself."""
+
+    path: str
+    value: Any
+
+
+def leaves(container: Any, split: bool = True) -> list[Leaf]:
+    """Return the arrays in a container, in order.
+
+    Args:
+        container: Arrays in lists, tuples, dicts, nested as they may be; or one array.
+        split: Whether a list of Python numbers (of lists of them) is a list of arrays, as weights
+            are; else it is an array itself, if it is rectangular.
+    """
+    items = _parts(container) if split else _items(container)
+    if items is None:
+        return [Leaf("", container)]
+    return [leaf for key, value in items for leaf in _walk(value, f"[{key!r}]")]
+
+
+def like(container: Any, template: Any) -> list[Leaf] | None:
+    """Return the arrays of a container that is built as ``template`` is; None if it is not.
+
+    Where the template has an array, the container may have whatever stands for one: a number, too.
+    """
+    found: list[Leaf] = []
+    items, own = _parts(template), _parts(container)
+    if items is None or own is None or len(items) != len(own):
+        return None
+    for (key, value), (_, part) in zip(items, own, strict=True):
+        if _items(value) is None:
+            found.append(Leaf(f"[{key!r}]", part))
+            continue
+        below = like(part, value)
+        if below is None:
+            return None
+        found += [Leaf(f"[{key!r}]{leaf.path}", leaf.value) for leaf in below]
+    return found
+
+
+def _parts(node: Any) -> list[tuple[Any, Any]] | None:
+    """Return the entries of the topmost container, a list of numbers taken as one as well."""
+    items = _items(node)
+    return list(enumerate(node)) if items is None and isinstance(node, list | tuple) else items
+
+
+def put(container: Any, values: list[Any]) -> None:
+    """Put the very objects ``values`` into a container, as far as it can be changed."""
+    _put(container, iter(values))
+
+
+def _put(node: Any, values: Iterator[Any]) -> None:
+    for key, value in _parts(node) or []:
+        if _items(value) is not None:
+            _put(value, values)
+            continue
+        new = next(values)
+        if isinstance(node, dict | list | np.ndarray):
+            node[key] = new
+
+
+def _walk(node: Any, path: str) -> Iterator[Leaf]:
+    items = _items(node)
+    if items is None:
+        yield Leaf(path, node)
+        return
+    for key, value in items:
+        yield from _walk(value, f"{path}[{key!r}]")
+
+
+def _items(node: Any) -> list[tuple[Any, Any]] | None:
+    """Return the entries of a container; None for what is an array itself."""
+    if isinstance(node, dict):
+        return list(node.items())
+    if isinstance(node, np.ndarray):
+        return list(enumerate(node)) if node.dtype == object and node.ndim == 1 else None
+    if isinstance(node, list | tuple) and not _is_array(node):
+        return list(enumerate(node))
+    return None
+
+
+def _is_array(node: Any) -> bool:
+    """Return whether a list is a vector or a matrix of Python numbers."""
+    if all(map(_is_number, node)):
+        return bool(node)
+    rows = [item for item in node if isinstance(item, list | tuple)]
+    same_length = len(rows) == len(node) and len({len(row) for row in rows}) == 1
+    return same_length and all(_is_number(item) for row in rows for item in row)
+
+
+def _is_number(item: Any) -> bool:
+    return isinstance(item, int | float | complex | np.generic)
+
+
+def to_array(value: Any) -> Array:
+    """Return a leaf as a new array of floating-point (or complex) numbers.
+
+    Raises:
+        ValueError: It is None, ragged, or holds something else than numbers.
+    """
+    if value is None:
+        raise ValueError("expected an array. Received: None")
+    try:
+        array = np.array(value)
+    except ValueError as error:
+        raise ValueError("expected a rectangular array. Received: a ragged list") from error
+    if array.dtype == object:
+        try:
+            array = np.array(value, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"expected numbers. Received: {type(value).__name__}") from error
+    if array.dtype.kind in "biu":
+        array = array.astype(np.float64)
+    if array.dtype.kind not in "fc":
+        raise ValueError(f"expected numbers. Received: dtype {array.dtype}")
+    return array
+
+
+def rebuilt(container: Any, values: list[Any], convert: Convert | None = None) -> Any:
+    """Return a container of the same structure with new leaves.
+
+    Args:
+        container: What the user keeps.
+        values: The new leaves, in order.
+        convert: ``(old leaf, new value) -> new leaf``; None: a new leaf of the old one's kind.
+    """
+    return _rebuild(container, iter(values), convert or _like, top=True)
+
+
+def _rebuild(node: Any, values: Iterator[Any], convert: Convert, top: bool = False) -> Any:
+    items = _parts(node) if top else _items(node)
+    if items is None:
+        return convert(node, next(values))
+    new = [_rebuild(value, values, convert) for _, value in items]
+    if isinstance(node, dict):
+        return dict(zip(node, new, strict=True))
+    if isinstance(node, np.ndarray):
+        objects = np.empty(len(new), dtype=object)
+        objects[:] = new
+        return objects
+    return tuple(new) if isinstance(node, tuple) else new
+
+
+def _like(old: Any, new: Array) -> Any:
+    """Return ``new`` as the kind of thing that ``old`` is."""
+    if isinstance(old, list):
+        return new.tolist()
+    if isinstance(old, tuple):
+        return tuple(new.tolist())
+    if isinstance(old, int | float):
+        return new.item()
+    if isinstance(old, np.ndarray) and old.flags.f_contiguous and not old.flags.c_contiguous:
+        return np.asfortranarray(new)
+    return new
+
+
+def write_in_place(container: Any, arrays: list[Array]) -> None:
+    """Write new values into the arrays of a container.
+
+    Raises:
+        ValueError: One of them is read-only, or sits in a tuple and is no array.
+    """
+    _fill(container, iter(arrays), "")
+
+
+def _fill(node: Any, arrays: Iterator[Array], path: str) -> None:
+    for key, value in _parts(node) or []:
+        where = f"{path}[{key!r}]"
+        if _items(value) is not None:
+            _fill(value, arrays, where)
+            continue
+        new = next(arrays)
+        if _takes(value, new):
+            if not value.flags.writeable:
+                raise ValueError(f"{where} is read-only: give set_weights as well")
+            value[...] = new
+        elif isinstance(value, np.ndarray) and new.dtype.kind == "c" != value.dtype.kind:
+            raise ValueError(f"{where} is an array of real numbers")
+        elif isinstance(node, tuple):
+            raise ValueError(f"{where} cannot be set in a tuple: give set_weights as well")
+        else:
+            node[key] = _like(value, new)
+
+
+def _takes(value: Any, new: Array) -> bool:
+    """Return whether new numbers can be written into an array that is there."""
+    return (
+        isinstance(value, np.ndarray)
+        and value.ndim > 0
+        and value.shape == new.shape
+        and value.dtype.kind == new.dtype.kind
+    )
+
+
+def same(one: list[Array], other: list[Array]) -> bool:
+    """Return whether two lists of arrays are equal bit for bit (a NaN equals itself)."""
+    return len(one) == len(other) and all(
+        a.shape == b.shape and np.array_equal(a, b, equal_nan=True)
+        for a, b in zip(one, other, strict=True)
+    )

@@ -1,0 +1,162 @@
+"""What the user's network is meant to compute: sizes, activations, biases, dropout, loss."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from numpy_impl import layers, models
+from numpy_impl.activations import ActivationFunction
+from numpy_impl.network import Sequential
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A chain of Dense layers, each with its activation and perhaps dropout behind it.
+
+    Attributes:
+        name: What to call it.
+        sizes: Inputs, then the units of each layer; inputs are 0 where it is left open.
+        activations: One a layer.
+        has_bias: One a layer.
+        dropout: Rate behind each layer, 0 for none.
+        scale: Inputs are first multiplied by this,
+        offset: and this is added.
+        loss: Name of the loss that the reference was compiled with; None if it was not.
+    """
+
+    name: str
+    sizes: tuple[int, ...]
+    activations: tuple[ActivationFunction, ...]
+    has_bias: tuple[bool, ...]
+    dropout: tuple[float, ...]
+    scale: float = 1.0
+    offset: float = 0.0
+    loss: str | None = None
+
+    @property
+    def depth(self) -> int:
+        """Number of layers."""
+        return len(self.activations)
+
+    @property
+    def text(self) -> str:
+        """Sizes and activations in words: "64-40-10 (sigmoid, sigmoid)"."""
+        sizes = "-".join(map(str, self.sizes))
+        words = [f.name for f in self.activations]
+        words = [
+            w + (f", dropout {r:g}" if r else "") for w, r in zip(words, self.dropout, strict=True)
+        ]
+        bias = "" if any(self.has_bias) else ", no biases"
+        return f"{sizes} ({', '.join(words)}{bias})"
+
+    def fits(self, sizes: Sequence[int], has_bias: Sequence[bool]) -> bool:
+        """Return whether weights of these sizes can be this network's."""
+        start = 0 if self.sizes[0] else 1
+        return tuple(sizes)[start:] == self.sizes[start:] and tuple(has_bias) == self.has_bias
+
+
+def resolve(reference: Any, inputs: int | None = None) -> Plan:
+    """Return the plan of a reference.
+
+    Args:
+        reference: The name of a documented architecture; a ``keras.Model``; a
+            ``numpy_impl.Sequential``; or a list of layers of either engine.
+        inputs: Number of inputs of a list of layers, where it is known.
+
+    Raises:
+        ValueError: An unknown name, or a layer that the NumPy engine does not have.
+    """
+    if isinstance(reference, str):
+        return _from_network(models.build(reference), reference)
+    if isinstance(reference, Plan):
+        return reference
+    if isinstance(reference, Sequential):
+        return _from_network(reference, reference.name)
+    if isinstance(reference, list | tuple):
+        plan = _from_network(Sequential(_numpy_layers(reference), inputs or 1), "your layers")
+        return plan if inputs else replace(plan, sizes=(0, *plan.sizes[1:]))
+    if not hasattr(reference, "layers"):
+        raise ValueError(
+            "reference: expected a documented name, a keras.Model, or a list of layers. "
+            f"Received: {type(reference).__name__}"
+        )
+    from parity.twins import numpy_twin
+
+    loss = getattr(reference, "loss", None)
+    plan = _from_network(numpy_twin(reference), reference.name)
+    return replace(plan, loss=_loss_name(loss))
+
+
+def _loss_name(loss: Any) -> str | None:
+    if loss is None or isinstance(loss, str):
+        return loss
+    name = type(loss).__name__
+    snake = "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
+    return snake + ("/logits" if getattr(loss, "from_logits", False) else "")
+
+
+def _numpy_layers(given: Sequence[Any]) -> list[layers.Layer]:
+    if all(isinstance(layer, layers.Layer) for layer in given):
+        return list(given)
+    from keras_impl import keras
+    from parity.twins import numpy_layer
+
+    kept = [layer for layer in given if not isinstance(layer, keras.layers.InputLayer)]
+    return [numpy_layer(layer, keras.config.floatx()) for layer in kept]
+
+
+def _from_network(network: Sequential, name: str) -> Plan:
+    """Read a chain of layers: Dense with Activation and Dropout, Rescaling and Flatten ahead."""
+    reader = _Reader(network)
+    for layer in network.layers:
+        reader.read(layer)
+    if not reader.activations:
+        raise ValueError("reference: expected at least one Dense layer. Received: none")
+    inputs = 1
+    for n in network.input_shape:
+        inputs *= n
+    return Plan(
+        name,
+        (inputs, *reader.units),
+        tuple(reader.activations),
+        tuple(reader.has_bias),
+        tuple(reader.dropout),
+        reader.scale,
+        reader.offset,
+    )
+
+
+class _Reader:
+    def __init__(self, network: Sequential) -> None:
+        self.units: list[int] = []
+        self.activations: list[ActivationFunction] = []
+        self.has_bias: list[bool] = []
+        self.dropout: list[float] = []
+        self.scale, self.offset = 1.0, 0.0
+
+    def read(self, layer: layers.Layer) -> None:
+        if isinstance(layer, layers.Dense):
+            self.units.append(layer.units)
+            self.activations.append(layer.activation)
+            self.has_bias.append(layer.use_bias)
+            self.dropout.append(0.0)
+        elif isinstance(layer, layers.Flatten):
+            return
+        elif isinstance(layer, layers.Rescaling) and not self.units:
+            self.offset = self.offset * layer.scale + layer.offset
+            self.scale *= layer.scale
+        elif isinstance(layer, layers.Dropout) and self.units and not self.dropout[-1]:
+            self.dropout[-1] = layer.rate
+        elif (
+            isinstance(layer, layers.Activation)
+            and self.units
+            and not self.dropout[-1]
+            and self.activations[-1].name == "linear"
+        ):
+            self.activations[-1] = layer.activation
+        else:
+            raise ValueError(
+                "reference: expected Dense layers, each with at most one activation and then one "
+                f"dropout, Rescaling and Flatten before them. Received: {type(layer).__name__} "
+                f"after {len(self.units)} Dense layers"
+            )

@@ -1,0 +1,147 @@
+"""Are gradients the same on equal input? If not: do they pile up, is it dropout, or is it noise?"""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from numpy_impl.types import Array
+from parity.checking.calls import batch_size, label_forms
+from parity.checking.conventions import Sample
+from parity.checking.nested import same
+from parity.checking.plan import Plan
+from parity.checking.probe import Probe, draw_probe
+from parity.checking.sources import LEARNING_RATE, Accumulating, Direct, Source
+from parity.checking.subject import Subject, TheirError
+from parity.findings import Finding
+
+_RATES = (0.5, 0.2, 0.25, 0.3, 0.4, 0.1, 0.6, 0.7, 0.75, 0.8, 0.15, 0.05, 0.9)
+_PILE = Finding(
+    "accumulated", "gradients accumulate from call to call: never zeroed, so that each batch is "
+    "counted twice on the second call", "gradients",
+    "set the gradients to zero (or assign instead of +=) at the start of each backward pass",
+    "a third call on equal input added the same again as the second",
+)  # fmt: skip
+
+
+@dataclass
+class Repeated:
+    """What asking again has shown.
+
+    Attributes:
+        source: To get gradients from.
+        random: Whether the answers differ without rule.
+        findings: What is wrong already.
+    """
+
+    source: Source
+    random: bool = False
+    findings: list[Finding] = field(default_factory=list)
+
+
+def repeat(subject: Subject, probe: Probe) -> Repeated:
+    """Ask for gradients three times on equal input.
+
+    Raises:
+        TheirError: The user's code fails on it.
+    """
+    direct = Direct(subject)
+    first = direct.ask(probe).arrays
+    if not same(subject.weights(), probe.arrays):
+        subject.modified.append("gradients changes the weights")
+    second, third = (direct.ask(probe).arrays for _ in range(2))
+    if _same(first, second) and _same(second, third):
+        return Repeated(direct)
+    if _piles_up(first, second, third):
+        return Repeated(Accumulating(subject, third), findings=[_PILE])
+    return Repeated(direct, random=True)
+
+
+def _same(one: list[Array | None], other: list[Array | None]) -> bool:
+    return len(one) == len(other) and all(
+        a is b or (a is not None and b is not None and alike(a, b))
+        for a, b in zip(one, other, strict=True)
+    )
+
+
+def alike(a: Array, b: Array) -> bool:
+    """Return whether two answers are equal, or as near as sums in another order are.
+
+    A library may add up in another order when an array lies elsewhere in memory.
+    """
+    if a.shape != b.shape:
+        return False
+    room = 64 * np.finfo(a.dtype).eps * np.max(np.abs(a), initial=0.0, where=np.isfinite(a))
+    same = (np.abs(a - b) <= room) | (a == b) | (np.isnan(a) & np.isnan(b))
+    return bool(np.all(same))
+
+
+def _piles_up(
+    first: list[Array | None], second: list[Array | None], third: list[Array | None]
+) -> bool:
+    for a, b, c in zip(first, second, third, strict=True):
+        if a is None or b is None or c is None or not a.shape == b.shape == c.shape:
+            return False
+        if not np.all(np.isfinite(c)):
+            return False
+        unit = float(np.finfo(c.dtype).eps)
+        if np.any(np.abs((c - b) - (b - a)) > 4 * unit * (np.abs(a) + np.abs(b) + np.abs(c))):
+            return False
+    return True
+
+
+def find_masks(probe: Probe) -> None:
+    """Read the dropout masks off a probe of one sample: a dropped unit's row in the next kernel's
+    gradient is zero.
+    """
+    masks: list[Array | None] = [None] * probe.plan.depth
+    for layer, rate in enumerate(probe.plan.dropout):
+        above = probe.kernel_gradients[layer + 1] if layer + 1 < probe.plan.depth else None
+        below = probe.kernel_gradients[layer]
+        if rate and above is not None:
+            masks[layer] = np.any(above != 0, axis=1)[None]
+            if np.all(masks[layer]) and below is not None:  # the backward pass may have it alone
+                masks[layer] = np.any(below != 0, axis=0)[None]
+    probe.masks = masks
+
+
+def likely_rates(probes: list[Probe]) -> list[tuple[float, ...]]:
+    """Return dropout rates, one a layer, that the zero rows suggest; the likeliest first."""
+    depth = probes[0].plan.depth
+    shares = []
+    for layer in range(depth - 1):
+        gradients = [p.kernel_gradients[layer + 1] for p in probes]
+        rows = [~np.any(g != 0, axis=1) for g in gradients if g is not None]
+        shares.append(float(np.mean(np.concatenate(rows))) if rows else 0.0)
+    if not any(0 < share < 1 for share in shares):
+        return []
+    choices = sorted(_RATES, key=lambda rate: abs(rate - max(shares)))
+    return [(*(rate if share else 0.0 for share in shares), 0.0) for rate in choices[:5]]
+
+
+def with_rates(probe: Probe, rates: tuple[float, ...]) -> Probe:
+    """Return the probe read as that of a network with dropout."""
+    changed = replace(probe, plan=replace(probe.plan, dropout=rates))
+    find_masks(changed)
+    return changed
+
+
+def takes_batches(subject: Subject, sample: Sample, plan: Plan) -> bool:
+    """Return whether the gradients of a batch have the weights' shapes, in some form of labels."""
+    rng = np.random.default_rng(0)
+    candidate, sizes = subject.candidate, sample.layout.sizes
+    for form in label_forms(sample.form, candidate, sizes[-1]):
+        batch = batch_size(candidate, form, sizes)
+        probe, _ = draw_probe(plan, sample.layout, form, sample.dtype, batch, rng)
+        try:
+            subject.set_weights(probe.arrays)
+            if candidate.gradients is None:
+                subject.step(form.x(probe.x), form.y(probe.y), LEARNING_RATE)
+                shapes = [array.shape for array in subject.weights()]
+            else:
+                arrays = subject.gradients(form.x(probe.x), form.y(probe.y))
+                shapes = [None if array is None else array.shape for array in arrays]
+        except TheirError:
+            continue
+        if shapes == list(sample.layout.shapes):
+            return True
+    return False
