@@ -8,6 +8,7 @@ the same batches for the same seed; the masks of dropout differ.
 import json
 import statistics
 import time
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -93,7 +94,7 @@ def table(results: Sequence[dict[str, object]]) -> Table:
     return shown
 
 
-def _options(argv: Sequence[str] | None) -> "cli.argparse.Namespace":
+def _options(argv: Sequence[str] | None) -> Namespace:
     parser = cli.Parser(prog="python -m scripts.accuracy", description=__doc__, epilog=EPILOG)
     parser.add_argument("--names", nargs="+", default=list(NAMES), metavar="NAME")
     parser.add_argument("--engines", nargs="+", default=["numpy", "keras"], metavar="ENGINE")

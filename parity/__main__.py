@@ -1,0 +1,60 @@
+"""The command line: ``python -m parity check mynet.py`` and ``python -m parity init mynet.py``."""
+
+import io
+import sys
+import traceback
+from collections.abc import Sequence
+
+from parity import terminal
+from parity.commands import check, init
+
+EPILOG = """\
+examples:
+  python -m parity init mynet.py               write check_mynet.py, a first connection to mynet.py
+  python -m parity check check_mynet.py        is that network right?
+  python -m parity check --help                more about one of the two
+"""
+
+
+def parser() -> terminal.Parser:
+    """Return the options of all commands."""
+    p = terminal.Parser(
+        prog="python -m parity", description="Is your own network right?", epilog=EPILOG
+    )
+    commands = p.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for command in (check, init):
+        command.add_options(commands)
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code.
+
+    Args:
+        argv: The arguments; None takes the process's own.
+    """
+
+    def body() -> int:
+        args = parser().parse_args(argv)
+        try:
+            return args.run(args)
+        except (terminal.CliError, OSError, MemoryError):
+            raise
+        except Exception:
+            # Python's own exit code for this is 1, which would say that the network is wrong.
+            traceback.print_exc()
+            raise terminal.CliError(
+                "the traceback above is a mistake in parity and says nothing about your network"
+            ) from None
+
+    if sys.stdout is None:  # started with stdout closed
+        sys.stdout = io.StringIO()
+    elif isinstance(sys.stdout, io.TextIOWrapper):
+        # Where the encoding has no "≤" its escape is shown.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    # 1 is "wrong"; whatever keeps the check from an answer is 2.
+    return terminal.run("parity", body, failure=terminal.USAGE_ERROR)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

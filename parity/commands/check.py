@@ -1,0 +1,130 @@
+"""``python -m parity check``: load the user's Candidate, check it, show and write the report."""
+
+import argparse
+import os
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from parity.commands import targets, theirs
+from parity.commands.files import check_writable
+from parity.terminal import CliError, console, write_text
+
+if TYPE_CHECKING:
+    from parity.findings import CheckReport
+
+STDOUT = "-"
+
+EPILOG = """\
+examples:
+  python -m parity check mynet.py
+  python -m parity check mynet.py:make_small --reference 64-40-10 --html report.html
+  python -m parity check mypackage.mynet:candidate --json - > report.json
+
+TARGET names a parity.Candidate, or a function without arguments that returns one, in mynet.py:
+
+  import parity
+  def make():
+      net = Network()
+      return parity.Candidate(
+          get_weights=lambda: [net.W1, net.b1, net.W2, net.b2],  # the arrays themselves
+          forward=net.forward,                                    # forward(x) -> outputs
+          gradients=net.backprop,              # gradients(x, y) -> arrays, as the weights lie
+      )
+
+"python -m parity init mynet.py" writes a first version of such a function. How x, y and the arrays
+lie is found out; nothing has to be transposed. Importing TARGET runs it, and what it prints goes to
+stderr, so that stdout has the report only.
+
+Exit codes: 0 right; 1 wrong; 2 cannot tell, or cannot run, with one line on stderr that says why;
+130 Ctrl-C.
+"""
+
+
+def add_options(commands: "argparse._SubParsersAction[Any]") -> None:
+    """Add this command and its options."""
+    p = commands.add_parser(
+        "check",
+        help="check a network: its forward pass, gradients and steps",
+        description="Is your own network right? Every tensor of it, against Keras and calculus.",
+        epilog=EPILOG,
+    )
+    add = p.add_argument
+    add("target", metavar="TARGET", help="file.py[:attribute] or package.module[:attribute]")
+    add(
+        "--reference",
+        metavar="NAME",
+        help="what to compare with: 64-40-10, sigmoid:8-5-3, or file.py:attribute, a Keras model "
+        "or list of layers; default: found out",
+    )
+    add("--json", metavar="FILE", help="write the report as JSON; - prints it instead of the text")
+    add("--html", metavar="FILE", help="write the report as one HTML page")
+    add("--seed", type=int, metavar="N", help="draws the samples and weights it is tried with")
+    p.set_defaults(run=run)
+
+
+def run(args: Namespace) -> int:
+    """Run the command; return its exit code."""
+    if args.seed is not None and args.seed < 0:
+        raise CliError(f"--seed: expected a number that is not negative. Received: {args.seed}")
+    _check_files(args)
+    reference = None if args.reference is None else targets.reference(args.reference)
+    report = _checked(targets.candidate(args.target), reference, args.seed)
+    _show(report, args)
+    return report.outcome.exit_code
+
+
+def _check_files(args: Namespace) -> None:
+    """Show, before anything takes time, that the reports can be written where they shall be."""
+    if args.html == STDOUT:
+        raise CliError("--html: expected a file. Received: -, which only --json understands")
+    files = {
+        f"--{name}": value
+        for name in ("json", "html")
+        if (value := getattr(args, name)) is not None
+    }
+    files = {option: value for option, value in files.items() if value != STDOUT}
+    sources = {targets.split(text)[0] for text in (args.target, args.reference or "")}
+    for option, value in files.items():
+        check_writable(option, Path(value))
+        if any(_same(value, source) for source in sources):
+            raise CliError(f"{option}: expected a file for the report. Received: {value}, read too")
+        # The user's code may change the folder on the way.
+        setattr(args, option.removeprefix("--"), os.path.abspath(value))
+    if len(files) == 2 and _same(*files.values()):
+        raise CliError(f"--json and --html: expected two files. Received: {args.html} for both")
+
+
+def _same(one: str, other: str) -> bool:
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+def _checked(candidate: Any, reference: Any, seed: int | None) -> "CheckReport":
+    """Check, and say in one line what the check refuses."""
+    from parity.checking import check
+
+    options: dict[str, Any] = {} if seed is None else {"seed": seed}
+    try:
+        # Late, so that what was wrong with the target was said before Keras is loaded.
+        with theirs.output_to_stderr():
+            return check(candidate, reference, **options)
+    except SystemExit as end:
+        raise theirs.ended("your network's functions to return", end) from None
+    except ValueError as error:
+        raise CliError(str(error)) from error
+
+
+def _show(report: "CheckReport", args: Namespace) -> None:
+    from parity import reports
+
+    try:
+        # Files first, since a reader of the output may close it early.
+        if args.html is not None:
+            write_text(Path(args.html), reports.to_html(report))
+        if args.json is not None and args.json != STDOUT:
+            write_text(Path(args.json), reports.to_json(report))
+    finally:  # a full disk must not take the answer with it
+        if args.json == STDOUT:
+            print(reports.to_json(report).rstrip("\n"))
+        else:
+            reports.render(report, console())

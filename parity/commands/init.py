@@ -1,0 +1,124 @@
+"""``python -m parity init``: write a first connection to a module, from its text alone."""
+
+import argparse
+import importlib.util
+import keyword
+import os
+import re
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from parity import drafting
+from parity.commands import sources
+from parity.commands.files import check_writable
+from parity.commands.theirs import GUARD
+from parity.terminal import CliError, printable, write_text
+
+EPILOG = """\
+example:
+  python -m parity init mynet.py       writes check_mynet.py beside it; look through it, then
+  python -m parity check check_mynet.py
+
+mynet.py is read and not run. What is looked for in it: a class, functions or layers with weights, a
+forward pass, and gradients or an update. Lines of the new file with "# check:" are guesses.
+Exit codes: 0 written; 2 nothing found, or the file cannot be read or written.
+"""
+_MOST_ACTIONS = 5
+# Names that the adapter itself uses.
+_TAKEN = {
+    "parity", "np", "sys", "importlib", "make", "net", "layers", "layer", "name", "x", "y",
+    "learning_rate", "output", "grads", "gradient", "gradients", "forward", "step", "loss",
+    "get_weights", "before", "array", "old", "key", "parameters",
+}  # fmt: skip
+
+
+def add_options(commands: "argparse._SubParsersAction[Any]") -> None:
+    """Add this command and its options."""
+    p = commands.add_parser(
+        "init",
+        help="write check_mynet.py, a first connection to mynet.py",
+        description="Write a first connection between parity and your own network.",
+        epilog=EPILOG,
+    )
+    p.add_argument("module", type=Path, metavar="FILE", help="your network: a Python file")
+    p.add_argument("--out", type=Path, metavar="FILE", help="default: check_... beside it")
+    p.add_argument("--force", action="store_true", help="replace the file if there is one")
+    p.set_defaults(run=run)
+
+
+def run(args: Namespace) -> int:
+    """Run the command; return its exit code."""
+    module: Path = args.module
+    survey = drafting.survey(sources.parsed(module))
+    plain = re.sub(r"\W", "_", module.stem)
+    out = args.out or module.with_name(f"check_{plain}.py")
+    _check_out(out, module, args.force)
+    source = _source(module, out, survey.relative)
+    draft = drafting.draft(survey, source.alias)
+    if draft is None:
+        raise CliError(_nothing(module, survey))
+    write_text(out, drafting.page(draft, source, out.name))
+    _tell(draft, survey, module, out)
+    return 0
+
+
+def _check_out(out: Path, module: Path, force: bool) -> None:
+    if out.suffix != ".py":
+        raise CliError(f"--out: expected a file whose name ends in .py. Received: {out}")
+    if os.path.realpath(out) == os.path.realpath(module):
+        raise CliError(f"--out: expected another file than your own. Received: {out}")
+    if out.exists() and not force:
+        raise CliError(f"expected no file {out}, or --force to replace it. Received: it is there")
+    check_writable("--out", out)
+
+
+def _source(module: Path, out: Path, relative: bool) -> drafting.Source:
+    """Return how the adapter imports the module."""
+    root, parts = module.resolve().parent, [module.stem]
+    while relative and (root / "__init__.py").exists():
+        parts.insert(0, root.name)
+        root = root.parent
+    alias = re.sub(r"\W|^(?=\d)", "_", module.stem)
+    home = out.resolve().parent
+    return drafting.Source(
+        shown=module.name,
+        module=".".join(parts),
+        alias="own" if alias in _TAKEN or keyword.iskeyword(alias) else alias,
+        root="" if root == home else os.path.relpath(root, home),
+    )
+
+
+def _nothing(module: Path, survey: drafting.Survey) -> str:
+    there = [*survey.classes, *survey.functions]
+    found = f"only {', '.join(there[:8])}" if there else "no classes or functions"
+    return (
+        "expected a class, functions or layers with weights, a forward pass, and gradients or an "
+        f"update. Received: {module}, with {found}; python -m parity check --help shows what to "
+        "write by hand"
+    )
+
+
+def _is_hidden(module: Path) -> bool:
+    """Whether importing the module by its name finds another one, such as random or parity."""
+    if "." in module.stem or module.stem == "__main__":
+        return False
+    spec = importlib.util.find_spec(module.stem)
+    return spec is not None and spec.origin != str(module.resolve())
+
+
+def _tell(draft: drafting.Draft, survey: drafting.Survey, module: Path, out: Path) -> None:
+    uses = {name: part.uses for name, part in draft.parts.items()}
+    print(f"wrote {printable(out)}")
+    print(f"found {draft.subject.title}: " + ", ".join(f"{k} by {v}" for k, v in uses.items()))
+    for check in draft.checks:
+        print(f"check: {check}")
+    if _is_hidden(module):
+        print(f"rename {module.name}: importing {module.stem} finds another module of that name")
+    if survey.actions:
+        print(f"importing {printable(module)}, as the check does, also runs:")
+        for action in survey.actions[:_MOST_ACTIONS]:
+            print(f"  line {action.line}: {action.text}")
+        more = len(survey.actions) - _MOST_ACTIONS
+        print(f"  and {more} more\n" * (more > 0) + f"put that below {GUARD}")
+    print(f"next: python -m parity check {printable(out)}")

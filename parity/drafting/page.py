@@ -1,0 +1,120 @@
+"""The text of the adapter that "python -m parity init" writes."""
+
+import json
+import keyword
+import re
+from dataclasses import dataclass
+
+from parity.drafting.draft import Draft
+from parity.terminal import printable
+
+_SIGNATURES = {
+    "forward": "forward(x)",
+    "gradients": "gradients(x, y)",
+    "step": "step(x, y, learning_rate)",
+    "loss": "loss(x, y)",
+}
+_CHECK = "# check: "
+_CONVENTIONS = (
+    '        # Found out, unless you say so here: samples="rows", "columns" or "single",',
+    '        # labels="one-hot" or "integer", kernel="in-out" or "out-in", loss="..."',
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the user's module is, as the adapter sees it.
+
+    Attributes:
+        shown: Its file, for people.
+        module: What Python imports: "mynet", "package.mynet".
+        alias: What the adapter calls it.
+        root: The folder to be put on Python's path, relative to the adapter's; "" if it is its own.
+    """
+
+    shown: str
+    module: str
+    alias: str
+    root: str = ""
+
+
+def page(draft: Draft, source: Source, adapter: str) -> str:
+    """Return the adapter's text.
+
+    Args:
+        draft: The Candidate.
+        source: The user's module.
+        adapter: The adapter's own file name.
+    """
+    body = "\n".join(_make(draft, source))
+    return "\n".join([*_head(draft, source, adapter, body), "", "", body, ""])
+
+
+def _head(draft: Draft, source: Source, adapter: str, body: str) -> list[str]:
+    shown = _quotable(source.shown)
+    lines = [
+        f'"""Connects {shown} to parity: python -m parity check {_quotable(adapter)}',
+        "",
+        f'Drafted by "python -m parity init" from the text of {shown}, which was not run.',
+    ]
+    if _CHECK in body:
+        lines.append(f'Lines with "{_CHECK.strip()}" are guesses; look at them first.')
+    lines += ['"""', "", *_imports(source, body)]
+    pairs = draft.subject.weights.pairs
+    if pairs and draft.subject.weights.gradients:
+        text = ", ".join(f'"{weight}": "{gradient}"' for weight, gradient in pairs)
+        lines += ["", "# The weights of a layer, and where it keeps the gradient of each."]
+        lines.append(f"WEIGHTS = {{{text}}}")
+    elif pairs:
+        text = ", ".join(f'"{weight}"' for weight, _ in pairs)
+        lines += ["", "# The weights of a layer.", f"WEIGHTS = [{text}]"]
+    return lines
+
+
+def _quotable(name: str) -> str:
+    """Return a file's name as it may stand between quotes."""
+    return printable(name).replace("\\", "/").replace('"', "'")
+
+
+def _imports(source: Source, body: str) -> list[str]:
+    standard, own = [], f"import {source.module}"
+    parts = source.module.split(".")
+    if not all(p.isidentifier() and not keyword.iskeyword(p) for p in parts):  # my-net, 2_layers
+        standard.append("import importlib")
+        name = json.dumps(source.module, ensure_ascii=False)
+        own = f"{source.alias} = importlib.import_module({name})"
+    elif source.module != source.alias:
+        own = f"import {source.module} as {source.alias}"
+    if source.root:
+        standard += ["import sys", "from pathlib import Path"]
+        folder = json.dumps(source.root, ensure_ascii=False)
+        path = f"sys.path.insert(0, str((Path(__file__).parent / {folder}).resolve()))"
+        own = f"{path}\n{own}"
+    others = ["import numpy as np"] if re.search(r"\bnp\.", body) else []
+    return [*standard, *[""] * bool(standard), *others, "import parity", "", own]
+
+
+def _make(draft: Draft, source: Source) -> list[str]:
+    subject = draft.subject
+    lines = ["def make():", '    """Return a new network for parity, and how to ask it."""']
+    lines += [*_checks(subject.checks, 4), *(f"    {line}" for line in subject.setup)]
+    lines += ["", "    def get_weights():"]
+    lines.append("        # The arrays themselves, no copies: parity tries other values in them.")
+    lines += _indented(f"return {subject.weights.expression}", 8)
+    for name, part in draft.parts.items():
+        lines += ["", f"    def {_SIGNATURES[name]}:", *_checks(part.checks, 8)]
+        lines += [line for text in part.lines for line in _indented(text, 8)]
+    title = _quotable(source.shown)
+    if subject.title != "functions":
+        title = f"{subject.title.removeprefix('class ')} of {title}"
+    lines += ["", "    return parity.Candidate(", f'        name="{title}",']
+    lines += [f"        {name}={name}," for name in ("get_weights", *draft.parts)]
+    return [*lines, *_CONVENTIONS, "    )"]
+
+
+def _indented(text: str, indent: int) -> list[str]:
+    return [f"{' ' * indent}{line}" for line in text.split("\n")]
+
+
+def _checks(checks: list[str], indent: int) -> list[str]:
+    return [f"{' ' * indent}{_CHECK}{check}" for check in checks]

@@ -1,0 +1,249 @@
+"""What stands in a module: classes, functions, values, and what it does when it is imported."""
+
+import ast
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+from parity.drafting.expressions import Made, called, element_names, keys, made, makes_array
+from parity.drafting.functions import Function, assignments, own_name, reach
+
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+# What a module may do on import without anybody minding.
+_HARMLESS = re.compile(
+    r"seed|filterwarnings|simplefilter|insert|append|use|set_\w+|basicConfig|seterr|setdefault"
+)
+_LONG = re.compile(
+    r"train|fit|sgd|load|read|fetch|open|download|model$|descent|imi[sz]e$|learn|^input$", re.I
+)
+_QUIET = ("range", "len", "zip", "enumerate", "str", "format", "append", "sqrt", "items", "keys")
+_LONGEST = 60
+
+
+@dataclass
+class Class:
+    """A class of the module, with what it inherits from other classes of the module.
+
+    Attributes:
+        methods: By name; properties are left out.
+        attributes: What its objects have once they are made, in the order of the text.
+    """
+
+    name: str
+    methods: dict[str, Function]
+    attributes: dict[str, Made]
+
+    def reach(self, name: str) -> list[Function]:
+        """Return a method and all that it calls, directly or not."""
+        return reach(name, self.methods)
+
+
+@dataclass(frozen=True)
+class Action:
+    """A statement that does something whenever the module is imported."""
+
+    line: int
+    text: str
+
+
+@dataclass
+class Survey:
+    """Everything that was found in a module.
+
+    Attributes:
+        tree: Its text as a tree.
+        classes: By name.
+        functions: By name.
+        values: What stands in each variable of the module.
+        constants: The literal of each name that has one, and only one, anywhere.
+        names: All that has a name once the module is imported.
+        unpacked: What a function's results are called where it is called.
+        actions: What happens when it is imported.
+        relative: Whether it imports from its own package.
+    """
+
+    tree: ast.Module
+    classes: dict[str, Class] = field(default_factory=dict)
+    functions: dict[str, Function] = field(default_factory=dict)
+    values: dict[str, Made] = field(default_factory=dict)
+    constants: dict[str, ast.expr] = field(default_factory=dict)
+    names: set[str] = field(default_factory=set)
+    unpacked: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    actions: list[Action] = field(default_factory=list)
+    relative: bool = False
+
+
+def survey(tree: ast.Module) -> Survey:
+    """Return what stands in a module."""
+    found = Survey(tree)
+    statements = list(_top(tree.body))
+    definitions = {s.name: s for s in statements if isinstance(s, ast.ClassDef)}
+    for statement in statements:
+        if isinstance(statement, ast.ClassDef):
+            found.classes[statement.name] = _class(statement, definitions, found.classes)
+        elif isinstance(statement, _FUNCTIONS):
+            found.functions[statement.name] = Function(statement)
+        elif action := _action(statement):
+            found.actions.append(action)
+        if isinstance(statement, ast.ImportFrom) and statement.level:
+            found.relative = True
+        found.names.update(_bound(statement))
+    plain = [s for s in statements if not isinstance(s, (*_FUNCTIONS, ast.ClassDef))]
+    found.values = _collect(plain, _variable, definitions.__contains__)
+    found.constants = _constants(tree)
+    for target, value in assignments(ast.walk(tree)):
+        if isinstance(target, ast.Tuple) and called(value):
+            found.unpacked.setdefault(called(value), element_names(target))
+    return found
+
+
+def is_guard(statement: ast.stmt) -> bool:
+    """Whether it is ``if __name__ == "__main__":``."""
+    return isinstance(statement, ast.If) and any(
+        isinstance(n, ast.Name) and n.id == "__name__" for n in ast.walk(statement.test)
+    )
+
+
+def _top(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yield the statements that an import runs, also those inside ``if`` and ``try``."""
+    for statement in body:
+        if isinstance(statement, ast.If) and not is_guard(statement):
+            yield from _top([*statement.body, *statement.orelse])
+        elif isinstance(statement, ast.Try):
+            yield from _top([*statement.body, *statement.orelse, *statement.finalbody])
+        elif not isinstance(statement, ast.If):
+            yield statement
+
+
+def _class(
+    node: ast.ClassDef, definitions: dict[str, ast.ClassDef], known: dict[str, Class]
+) -> Class:
+    methods: dict[str, Function] = {}
+    attributes: dict[str, Made] = {}
+    bases = [known[b.id] for b in node.bases if isinstance(b, ast.Name) and b.id in known]
+    for base in reversed(bases):
+        methods |= base.methods
+    own = {s.name: s for s in node.body if isinstance(s, _FUNCTIONS)}
+    for name, definition in own.items():
+        decorators = {d.id for d in definition.decorator_list if isinstance(d, ast.Name)}
+        first = [*definition.args.posonlyargs, *definition.args.args][:1]
+        if "property" not in decorators:
+            owner = first[0].arg if first and "staticmethod" not in decorators else ""
+            methods[name] = Function(definition, owner)
+    for base in bases:
+        if "__init__" not in own or "super" in methods["__init__"].calls:
+            attributes |= base.attributes
+    for function in reach("__init__", methods):
+
+        def attribute(target: ast.expr, function: Function = function) -> str:
+            return own_name(target, function)
+
+        attributes = _collect(function.body, attribute, definitions.__contains__, attributes)
+    return Class(node.name, methods, attributes)
+
+
+def _variable(target: ast.expr) -> str:
+    while isinstance(target, ast.Subscript):
+        target = target.value
+    return target.id if isinstance(target, ast.Name) else ""
+
+
+def _collect(
+    nodes: list[ast.stmt] | list[ast.AST],
+    name_of: Callable[[ast.expr], str],
+    is_class: Callable[[str], bool],
+    before: dict[str, Made] | None = None,
+) -> dict[str, Made]:
+    """Return what each name is made of: by an assignment, and by what is put into it then."""
+    found = dict(before or {})
+    flat = [n for node in nodes for n in (ast.walk(node) if isinstance(node, ast.stmt) else [node])]
+    local = {t.id: made(v, is_class) for t, v in assignments(flat) if isinstance(t, ast.Name)}
+    for target, value in assignments(flat):
+        name = name_of(target)
+        if not name:
+            continue
+        kind = made(value, is_class)
+        if isinstance(target, ast.Subscript):
+            found[name] = _filled(found.get(name), kind, target)
+        elif kind.kind == "parameter":
+            found[name] = local.get(kind.names[0], kind)
+        else:
+            found.setdefault(name, kind)
+    for node in flat:
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+            continue
+        name = name_of(node.func.value)
+        if name and node.func.attr == "append" and len(node.args) == 1:
+            value = node.args[0]
+            found[name] = _appended(found.get(name), called(value), value, is_class)
+    return found
+
+
+def _filled(before: Made | None, kind: Made, target: ast.Subscript) -> Made:
+    """Return what a dict or list is once an element of it was assigned."""
+    if before is not None and before.kind == "dict" and kind.kind in ("array", "value"):
+        names, starts = keys([target.slice])
+        return replace(before, names=(*before.names, *names), starts=(*before.starts, *starts))
+    if before is not None and before.kind == "empty" and kind.kind == "array":
+        return Made("arrays")
+    return before or Made("value")
+
+
+def _appended(
+    before: Made | None, name: str, value: ast.expr, is_class: Callable[[str], bool]
+) -> Made:
+    """Return what a list is once something was appended to it."""
+    if before is not None and before.kind in ("empty", "layers") and is_class(name):
+        return Made("layers", (*before.names, name))
+    if before is not None and before.kind == "empty" and makes_array(value):
+        return Made("arrays")
+    return before or Made("value")
+
+
+def _constants(tree: ast.Module) -> dict[str, ast.expr]:
+    """Return the names to which one literal, and nothing else, is assigned."""
+    found: dict[str, list[ast.expr]] = {}
+    for target, value in assignments(ast.walk(tree)):
+        if isinstance(target, ast.Name):
+            found.setdefault(target.id, []).append(value)
+    return {
+        name: values[0]
+        for name, values in found.items()
+        if len({ast.dump(value) for value in values}) == 1 and _is_literal(values[0])
+    }
+
+
+def _is_literal(value: ast.expr) -> bool:
+    try:
+        ast.literal_eval(value)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return False
+    return True
+
+
+def _bound(statement: ast.stmt) -> set[str]:
+    if isinstance(statement, (*_FUNCTIONS, ast.ClassDef)):
+        return {statement.name}
+    if isinstance(statement, (ast.Import, ast.ImportFrom)):
+        return {(a.asname or a.name).partition(".")[0] for a in statement.names}
+    stored = (n for n in ast.walk(statement) if isinstance(n, ast.Name))
+    return {n.id for n in stored if isinstance(n.ctx, ast.Store)}
+
+
+def _action(statement: ast.stmt) -> Action | None:
+    """Return what a statement does on import, if it may take long, print or read files."""
+    nodes = [node for node in ast.walk(statement) if isinstance(node, ast.Call)]
+    names = [called(node) for node in nodes if not makes_array(node)]
+    if isinstance(statement, ast.Expr):
+        does = bool(names) and not _HARMLESS.fullmatch(called(statement.value))
+    elif isinstance(statement, (ast.For, ast.While, ast.With)):
+        does = any(name not in _QUIET for name in names)
+    elif isinstance(statement, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
+        does = any(_LONG.search(name) for name in names)
+    else:
+        does = False
+    if not does:
+        return None
+    text = ast.unparse(statement).partition("\n")[0]
+    shown = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+    return Action(statement.lineno, shown)
