@@ -1,0 +1,85 @@
+"""The pages under docs are run: their files written, their commands executed, the output compared.
+
+With the environment variable ``UPDATE_DOCS=1`` the output is written into the page instead.
+"""
+
+import contextlib
+import io
+import os
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+from parity import __main__ as command
+
+DOCS = Path(__file__).parents[1] / "docs"
+BLOCK = re.compile(r"^```(python|console)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def run(line: str) -> str:
+    """Run one command of a page in this process, in the current folder; return what it prints."""
+    words = line.split()[1:]
+    for name, module in list(sys.modules.items()):  # edited since they were imported
+        if str(getattr(module, "__file__", None)).startswith(os.getcwd()):
+            del sys.modules[name]
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown):
+        if words[:2] == ["-m", "parity"]:
+            command.main(words[2:])
+        else:
+            runpy.run_path(words[0], run_name="__main__")
+    return "\n".join(text.rstrip() for text in shown.getvalue().splitlines())
+
+
+def executed(block: str) -> str:
+    """Return a console block with what its commands print now."""
+    commands = [line[2:] for line in block.splitlines() if line.startswith("$ ")]
+    return "".join(f"$ {line}\n{run(line)}\n" for line in commands)
+
+
+def written(name: str, block: str) -> None:
+    """Write a python block to its file: at its end, or with one piece replaced by another."""
+    file, _, replaces = name.strip().partition(" ")
+    path = Path(file)
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    if replaces:
+        old, new = block.split("---\n")
+        assert before.count(old) == 1
+        after = before.replace(old, new)
+    else:
+        after = f"{before}\n\n{block}" if before else block
+    path.write_text(after, encoding="utf-8")
+
+
+def stable(text: str) -> list[str]:
+    """Return the lines without what rounding decides: which of the right elements is the worst."""
+    lines = []
+    for line in text.splitlines():
+        words = line.split()
+        lines.append(" ".join(words[:3]) if words and words[-1] == "ok" else " ".join(words))
+    return lines
+
+
+@pytest.mark.parametrize("name", ["validate-your-network.md"])
+def test_a_page_prints_what_its_commands_print(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    page = DOCS / name
+    text = page.read_text(encoding="utf-8")
+
+    def checked(match: re.Match[str]) -> str:
+        kind, info, block = match.groups()
+        if kind == "python":
+            written(info, block)
+            return match[0]
+        now = executed(block)
+        if not os.environ.get("UPDATE_DOCS"):
+            assert stable(block) == stable(now)
+        return f"```console{info}\n{now}```"
+
+    new = BLOCK.sub(checked, text)
+    if os.environ.get("UPDATE_DOCS"):
+        page.write_text(new, encoding="utf-8")
