@@ -18,6 +18,7 @@ from parity.checking.sources import Source
 from parity.checking.subject import Subject, lowest
 from parity.checking.witnesses import OwnLoss
 from parity.findings import Finding
+from parity.tolerances import Approx
 
 # A tensor of one element fits any factor; so many probes make sure that it does not fit by that.
 _MOST_PROBES, _FEWEST_PROBES, _ENOUGH_NUMBERS = 6, 2, 6
@@ -49,7 +50,17 @@ class Assessment:
     @property
     def cost(self) -> int:
         """How many things are wrong."""
-        return self.explanation.cost + len(self.scale.deviations) + len(self.misfits)
+        known = self.explanation.cost + len(self.scale.deviations) + len(self.misfits)
+        return known + 2 * self._unusable
+
+    @property
+    def _unusable(self) -> int:
+        """How many tensors have no gradient of a usable shape: nothing is known of them."""
+        probe = self.probes[0]
+        biases = zip(probe.bias_gradients, probe.plan.has_bias, strict=True)
+        return sum(g is None for g in probe.kernel_gradients) + sum(
+            g is None and has_bias for g, has_bias in biases
+        )
 
     @property
     def flaws(self) -> int:
@@ -79,25 +90,46 @@ class Assessment:
         Args:
             rounded: The same gradients, all explained up to a lower precision's rounding.
         """
-        probe, base = self.probes[0], rounded.scale.base
-        right = correct_gradients(rounded.explanation.kind, probe.forward(tracked=True), probe.y)
-        own = probe.kernel_gradients, probe.bias_gradients
-        weights = probe.kernels, probe.biases
-        number = 0
+        base, number = rounded.scale.base, 0
+        rights = [
+            correct_gradients(rounded.explanation.kind, p.forward(tracked=True), p.y)
+            for p in self.probes
+        ]
         for fit in self.explanation.layers:
             for index, part in enumerate(("kernel", "bias")):
-                g, v, w = own[index][fit.layer], right[index][fit.layer], weights[index][fit.layer]
-                if fit.tensors.get(part, True) is not None or g is None or v is None or w is None:
+                if fit.tensors.get(part, True) is not None:
                     continue
-                match = rounded.explanation.fit(fit.layer).tensors[part]
-                rest = g - base * v.value
-                if match is not None and match.decay:  # the median: a few wrong do not move it
-                    rest = rest - np.median(rest / w) * w
-                off = int(np.count_nonzero(np.abs(rest) > scaled_bound(v, base)))
-                if off * 2 < np.count_nonzero(v.value):
+                off, of = self._off(fit.layer, index, base, rights, rounded)
+                if off * 2 <= of:
                     return False
                 number += off
         return number >= _MANY
+
+    def _off(
+        self,
+        layer: int,
+        index: int,
+        base: float,
+        rights: Sequence[tuple[Sequence[Approx | None], ...]],
+        rounded: "Assessment",
+    ) -> tuple[int, int]:
+        """Return how many elements of a tensor are off on all probes, and of how many."""
+        rests, bounds, weights = [], [], []
+        for probe, right in zip(self.probes, rights, strict=True):
+            g = (probe.kernel_gradients, probe.bias_gradients)[index][layer]
+            w = (probe.kernels, probe.biases)[index][layer]
+            v = right[index][layer]
+            if g is not None and w is not None and v is not None:
+                rests.append((g - base * v.value).ravel())
+                bounds.append(scaled_bound(v, base).ravel())
+                weights.append(w.ravel())
+        if not rests:
+            return 0, 0
+        rest, bound, weight = (np.concatenate(parts) for parts in (rests, bounds, weights))
+        match = rounded.explanation.fit(layer).tensors[("kernel", "bias")[index]]
+        if match is not None and match.decay:  # the median: a few wrong do not move it
+            rest = rest - np.median(rest / weight) * weight
+        return int(np.count_nonzero(np.abs(rest) > bound)), rest.size
 
 
 class Assessor:

@@ -33,8 +33,11 @@ def ask(probe: Probe, kind: LossKind) -> tuple[Array, list[Array], list[Array | 
     Raises:
         NotAsked: Keras cannot compute this.
     """
-    from keras_impl import keras, precision
-    from keras_impl.autodiff import Autodiff
+    try:
+        from keras_impl import keras, precision
+        from keras_impl.autodiff import Autodiff
+    except ImportError as error:
+        raise NotAsked(f"Keras could not be imported: {error}") from error
 
     plan, dtype = probe.plan, str(probe.dtype)
     if dtype not in ("float32", "float64"):

@@ -67,7 +67,7 @@ def _put(node: Any, values: Iterator[Any]) -> None:
         if _items(value) is not None:
             _put(value, values)
             continue
-        new = next(values)
+        new = next(values, value)  # the container may have grown
         if isinstance(node, dict | list | np.ndarray):
             node[key] = new
 
@@ -182,7 +182,9 @@ def _fill(node: Any, arrays: Iterator[Array], path: str) -> None:
         if _items(value) is not None:
             _fill(value, arrays, where)
             continue
-        new = next(arrays)
+        new = next(arrays, None)
+        if new is None:
+            raise ValueError(f"{where} was not there before: expected as many arrays as at first")
         if _takes(value, new):
             if not value.flags.writeable:
                 raise ValueError(f"{where} is read-only: give set_weights as well")

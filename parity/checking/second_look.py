@@ -84,8 +84,10 @@ def other_batch(assessor: Assessor, source: Source, assessment: Assessment) -> F
     base = assessment.scale.base
     followed = Followed(Rule("sgd"), kind, base, first, outputs)
     expected = followed.factor(len(probe.x))
-    if any(_agree(probe, kind, expected, assessment, shared) for shared in (True, False)):
-        return None
+    averaged = base * first / len(probe.x)  # a factor of no reduction, over the batch size
+    for factor in (expected, averaged):
+        if any(_agree(probe, kind, factor, assessment, shared) for shared in (True, False)):
+            return None
     if _agree(probe, kind, base, assessment):
         return (
             f"Scale: the factor of the gradients is {base:.7g} whatever the batch size; it is only "

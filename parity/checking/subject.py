@@ -4,7 +4,7 @@ import io
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from copy import copy
 from typing import Any
 
@@ -71,7 +71,12 @@ class Subject:
 
     def weights(self) -> list[Array]:
         """Return copies of the weights as they are now."""
-        return self._arrays("get_weights", self._call("get_weights", self.candidate.get_weights))
+        container = self._call("get_weights", self.candidate.get_weights)
+        arrays = self._arrays("get_weights", container)
+        if len(arrays) != len(self.names):
+            reason = f"expected {len(self.names)} arrays, as before. Received: {len(arrays)}"
+            raise TheirError("get_weights", reason)
+        return arrays
 
     def set_weights(self, arrays: Sequence[Array]) -> None:
         """Hand over copies of ``arrays``, in the structure that get_weights returns."""
@@ -99,6 +104,9 @@ class Subject:
     def forward(self, x: Array) -> list[Array]:
         """Return the answer of ``forward`` as a list of arrays; the outputs are the last."""
         answer = self._with_inputs("forward", self.candidate.forward, x)
+        if isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[0], np.ndarray):
+            # (outputs, cache), as many write it.
+            answer = answer if isinstance(answer[1], np.ndarray) else answer[0]
         return self._arrays("forward", answer)
 
     def gradients(self, x: Array, y: Any) -> list[Array | None]:
@@ -150,8 +158,9 @@ class Subject:
             self._call("set_weights", self.candidate.set_weights, new)
         else:
             nested.put(container, before)
-            if not nested.same(self.weights(), copies):
-                nested.write_in_place(container, copies)
+            with suppress(TheirError):  # what they have made unreadable cannot be put back
+                if not nested.same(self.weights(), copies):
+                    nested.write_in_place(container, copies)
 
     def _matched(self, found: list[nested.Leaf]) -> list[nested.Leaf]:
         """Return a gradient dict's entries in the order of the weights' dict, by their names."""

@@ -18,6 +18,10 @@ _TWICE = Finding(
     "learning-rate-twice", "learning rate applied twice: the change goes with its square", "step",
     "multiply the gradient by the learning rate once",
 )  # fmt: skip
+_NOTHING = Finding(
+    "no-change", "the step changes none of the weights that get_weights returns", "step",
+    "let get_weights return the arrays that the step updates, read again at each call",
+)  # fmt: skip
 _IGNORED = (
     "The step does not depend on the learning rate that it is given: the factor of its gradients "
     "has the code's own learning rate in it."
@@ -71,6 +75,8 @@ def classify(subject: Subject, probe: Probe, other: Probe) -> Stepping:
         return Stepping(Step(subject), "plain")
     on(other)
     later, slow = on(probe), on(probe, OTHER_RATE)
+    if not any(np.any(c) for c in (*first, *second)):
+        return Stepping(Step(subject), "plain", findings=[_NOTHING])
     # Not the first: it may have been from weights of another type than those it has left.
     if all(_close(c, second, 1.0, probe) for c in (third, later)):
         return _plain(subject, second, slow, probe)

@@ -135,6 +135,9 @@ class Drawer:
             fields["labels"] = "integer"  # takes batches, and is right for one sample alone
         if fields["gives"] == "step" and fields["optimizer"] in STATEFUL:
             fields |= {"decay": 0.0, "decays_biases": False, "says_decay": False}
+        if fields["dtype"] == "mixed" and fields["decay"] and min(fields["sizes"]) < 3:
+            # A float32 product of a few numbers in a float64 network looks like a bug in them.
+            fields["dtype"] = "float64"
         if fields["gives"] != "gradients" and fields["optimizer"] != "sgd":
             # A state half in float32 follows no rule up to float64's rounding.
             fields["dtype"] = self.one("float64", "float32", p=0.7)
