@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from numpy_impl.types import Array
 from parity.checking.losses import (
     ABSOLUTE,
@@ -123,8 +121,3 @@ def _loss(keras: Any, kind: LossKind, plan: Plan, batch: int) -> Any:
         loss, factor = built_in[kind.name, output]
         return lambda y, a: loss(y, a) * factor
     return formulas[kind.name]
-
-
-def agrees(one: Array, other: Array, allowed: Array) -> bool:
-    """Return whether two tensors differ by no more than is allowed, element by element."""
-    return bool(np.all(np.abs(one - other) <= allowed))

@@ -24,14 +24,12 @@ class Variant:
         code: A stable identifier.
         title: The bug in words, or "" for the right way.
         fix: What would put it right.
-        remark: Whether it is a convention to be told, not a bug.
     """
 
     compute: Callable[..., Approx | None]
     code: str = "right"
     title: str = ""
     fix: str = ""
-    remark: bool = False
 
     @property
     def cost(self) -> int:
