@@ -58,7 +58,7 @@ def row(
     )
 
 
-def forward_rows(sample: Sample, plan: Plan, keras: Array | None = None) -> list[TensorResult]:
+def forward_rows(sample: Sample, plan: Plan) -> list[TensorResult]:
     """Return a row for the outputs, or for every layer's activations where ``forward`` gives them.
 
     Each layer is computed from the user's own activations below it.
@@ -67,20 +67,18 @@ def forward_rows(sample: Sample, plan: Plan, keras: Array | None = None) -> list
     draw = sample.first
     if not draw.layers:
         out = fwd.output
-        return [_forward_row(plan.depth - 1, "forward(x)", draw.output, out, keras)]
+        return [_forward_row(plan.depth - 1, "forward(x)", draw.output, out)]
     rows, signal = [], fwd.inputs[0]
     for layer, observed in enumerate(draw.layers):
         a = fwd.activation(layer, fwd.weighted(layer, signal))
-        rows.append(_forward_row(layer, f"forward(x)[{layer}]", observed, a, None))
+        rows.append(_forward_row(layer, f"forward(x)[{layer}]", observed, a))
         signal = fwd.rounding.exact(observed)
     return rows
 
 
-def _forward_row(
-    layer: int, own_name: str, observed: Array, expected: Approx, keras: Array | None
-) -> TensorResult:
+def _forward_row(layer: int, own_name: str, observed: Array, expected: Approx) -> TensorResult:
     name = f"layer {layer + 1} activation"
-    return row("forward", name, own_name, observed, expected.value, 2 * expected.bound, keras)
+    return row("forward", name, own_name, observed, expected.value, 2 * expected.bound)
 
 
 def gradient_rows(
