@@ -1,0 +1,229 @@
+"""Keras's own files, ``.keras`` and ``.weights.h5``, read without Keras: h5py is enough.
+
+A ``.keras`` file is a zip archive with the architecture in ``config.json`` and the weights in
+``model.weights.h5``; a ``.weights.h5`` file is the latter alone, so the architecture must be known.
+In both the arrays of a layer are ``layers/<class>_<k>/vars/0``, ``.../1``: kernel and bias, in the
+layout and order of ``Sequential.weights``. The optimizer's arrays are passed over.
+
+Files may come from anywhere. Nothing in them is run or unpickled, no link out of them is followed,
+and the memory taken stays in proportion to their length.
+"""
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import IO, Any, TypeVar
+
+import numpy as np
+
+from numpy_impl import keras_configs, models
+from numpy_impl.keras_configs import WEIGHTLESS, Architecture, Refusal
+from numpy_impl.keras_hdf5 import WeightsFile
+from numpy_impl.layers import Rescaling, Shape
+from numpy_impl.network import Sequential
+from numpy_impl.types import Array
+
+T = TypeVar("T")
+StrPath = str | os.PathLike[str]
+
+_KERAS = "a .keras file of Keras 3, a chain of layers that numpy_impl has,"
+_WEIGHTS = "a .weights.h5 file of Keras 3 with the weights of Dense layers"
+_LEGACY = "a legacy HDF5 file of Keras 2 (.h5), which is not supported"
+
+_HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_LONGEST_JSON = 1 << 24
+_LONGEST_REASON = 600
+
+
+def load_keras(path: StrPath) -> Sequential:
+    """Read a model that Keras wrote with ``model.save("name.keras")``.
+
+    Args:
+        path: File of a Sequential model, or of a Functional one whose layers follow one another;
+            models inside it are laid flat. It may be trained and compiled.
+
+    Returns:
+        The network with the model's layers, weights, dtype and name.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is another kind of file, is damaged, or has a layer, option or connection
+            that ``numpy_impl`` does not have; it is named.
+        ImportError: h5py is not installed.
+
+    Reference: ``keras.src.saving.saving_lib`` of Keras 3.10 to 3.15.
+    """
+    return _reading(path, _KERAS, _read_keras)
+
+
+def load_keras_weights(path: StrPath, network: Sequential) -> None:
+    """Read weights that Keras wrote with ``model.save_weights("name.weights.h5")``.
+
+    Such a file has no activations: that ``network`` has the model's is for the caller to know.
+
+    Args:
+        path: File of a model without models inside it.
+        network: Takes over the weights, rounded to its dtype. Its Dense layers are the model's, in
+            order; dropout, Flatten and activation layers may differ.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: Another kind of file, damage, or layers that differ; ``network`` is unchanged.
+        ImportError: h5py is not installed.
+    """
+    network.set_weights(_reading(path, _WEIGHTS, partial(_read_weights, network=network)))
+
+
+def weight_shapes(path: StrPath) -> list[Shape]:
+    """Return the shapes of the weights in a ``.weights.h5`` file, in Keras's order.
+
+    Raises:
+        FileNotFoundError, ValueError, ImportError: As :func:`load_keras_weights`.
+    """
+    return [array.shape for array in _reading(path, _WEIGHTS, _read_weights)]
+
+
+def documented_architecture(path: StrPath) -> str:
+    """Return the one of ``models.ARCHITECTURES`` whose shapes a ``.weights.h5`` file has.
+
+    Raises:
+        FileNotFoundError, ImportError: As :func:`load_keras_weights`.
+        ValueError: Likewise; or none, or several, have these shapes.
+    """
+    found = weight_shapes(path)
+    fitting = [
+        name
+        for name in models.ARCHITECTURES
+        if [weight.shape for weight in models.build(name).weights] == found
+    ]
+    if len(fitting) != 1:
+        raise ValueError(
+            f"Expected the weights of one of {', '.join(models.ARCHITECTURES)} in {path}. "
+            f"Received: shapes {_listed(found)}, which fit {', '.join(fitting) or 'none'}"
+        )
+    return fitting[0]
+
+
+def _reading(path: StrPath, expected: str, read: Callable[[IO[bytes]], T]) -> T:
+    """Return what ``read`` makes of the open file; every failure becomes one line."""
+    import h5py  # noqa: F401  # first, so that its absence is not taken for a fault of the file
+
+    try:
+        with open(path, "rb") as file:
+            return read(file)
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        # Whatever zipfile, JSON, HDF5 and the layers raise on damage; see serialization.load.
+        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        reason = f"{kind}{error}"
+        if isinstance(error, Refusal):
+            expected, reason = error.expected, error.received
+        reason = " ".join(reason.split())[:_LONGEST_REASON]
+        raise ValueError(f"Expected {expected} in {path}. Received: {reason}") from error
+
+
+def _read_keras(file: IO[bytes]) -> Sequential:
+    if not zipfile.is_zipfile(file):
+        raise Refusal(_KERAS, f"no zip archive but {_kind(file)}")
+    length = file.seek(0, io.SEEK_END)
+    with zipfile.ZipFile(file) as archive:
+        version = str(_json(archive, "metadata.json")["keras_version"])
+        if not version.startswith("3."):
+            raise Refusal(_KERAS, f"a file of Keras {version}")
+        model = keras_configs.parse(_json(archive, "config.json"))
+        content = _member(archive, "model.weights.h5", length)
+    with WeightsFile(io.BytesIO(content)) as stored:
+        weights = _weights_of(model, stored)
+    network = Sequential(model.layers, model.input_shape, dtype=model.dtype, name=model.name)
+    network.set_weights(weights)
+    return network
+
+
+def _kind(file: IO[bytes]) -> str:
+    file.seek(0)
+    if file.read(len(_HDF5_SIGNATURE)) != _HDF5_SIGNATURE:
+        return "another kind of file"
+    return f"an HDF5 file: weights alone (.weights.h5), or {_LEGACY}"
+
+
+def _json(archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
+    return json.loads(_member(archive, name, _LONGEST_JSON))
+
+
+def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
+    """Return the content of a member of at most ``limit`` bytes."""
+    if name not in archive.namelist():
+        raise Refusal(f"a member {name}", ", ".join(archive.namelist()) or "none")
+    info = archive.getinfo(name)
+    # Keras does not compress, and a small compressed member may unpack to anything.
+    if info.compress_type != zipfile.ZIP_STORED:
+        method = f"compression method {info.compress_type}"
+        raise Refusal(f"{name} stored uncompressed, as Keras writes it,", method)
+    if info.file_size > limit:
+        raise Refusal(f"at most {limit} bytes of {name}", f"{info.file_size} bytes")
+    return archive.read(info)
+
+
+def _weights_of(model: Architecture, stored: WeightsFile) -> list[Array]:
+    """Return the arrays of a model's layers; each has the layer's shape and the model's dtype."""
+    weights = []
+    for layer, group in zip(model.layers, model.groups, strict=True):
+        expected = layer.weight_shapes()
+        found = stored.variables(group) if expected else []
+        if [(w.shape, w.dtype.name) for w in found] != [(s, model.dtype) for s in expected]:
+            raise Refusal(
+                f"{model.dtype} arrays of shapes {_listed(expected)} under {group}",
+                ", ".join(f"{w.dtype} {w.shape}" for w in found) or "none",
+            )
+        weights += found
+    return weights
+
+
+def _read_weights(file: IO[bytes], network: Sequential | None = None) -> list[Array]:
+    """Return the weights of the Dense layers, checked against those of ``network`` if given."""
+    if zipfile.is_zipfile(file):
+        raise Refusal(_WEIGHTS, "a zip archive; load_keras reads .keras files")
+    with WeightsFile(file) as stored:
+        if {"keras_version", "layer_names"} & set(stored.attributes()):
+            raise Refusal(_WEIGHTS, _LEGACY)
+        groups = _dense_groups(stored, network)
+        weights = [array for group in groups for array in stored.variables(group)]
+    if network is not None:
+        own, found = [[w.shape for w in side] for side in (network.weights, weights)]
+        if own != found:
+            raise Refusal(f"weights of shapes {_listed(own)}", _listed(found))
+        with np.errstate(over="raise"):  # a float64 weight may be too large for float32
+            weights = [weight.astype(network.dtype) for weight in weights]
+    return weights
+
+
+def _dense_groups(stored: WeightsFile, network: Sequential | None) -> list[str]:
+    """Return the groups of the Dense layers in the model's order; refuse other layers' weights."""
+    dense: dict[int, str] = {}
+    for name in stored.names("layers"):
+        stem, _, number = name.rpartition("_")
+        kind = stem if number.isdecimal() else name
+        group = f"layers/{name}"
+        inner = "activation/vars" if kind == "dense" else "vars"
+        if kind not in ("dense", *WEIGHTLESS) or stored.names(f"{group}/{inner}"):
+            raise Refusal(_WEIGHTS, f"weights, or layers, of another kind in {group}")
+        if kind == "dense":
+            dense[int(number) if kind == stem else 0] = group
+        elif kind == "rescaling" and network is not None:
+            _check_rescaling(network, group)
+    if not dense:
+        raise Refusal(_WEIGHTS, "no group layers/dense")
+    return [dense[number] for number in sorted(dense)]
+
+
+def _check_rescaling(network: Sequential, group: str) -> None:
+    if not any(isinstance(layer, Rescaling) for layer in network.layers):
+        raise Refusal("weights of a model without Rescaling, as the network is", group)
+
+
+def _listed(shapes: Sequence[Shape]) -> str:
+    return ", ".join(map(str, shapes)) or "none"
