@@ -232,11 +232,11 @@ def test_box_and_centre_of_28() -> None:
 
 
 def test_a_bar_counted_in_blocks() -> None:
-    # 320 rows x 120 columns scale to 32 x 12: columns 10..21 of the bitmap. Of the blocks that
-    # start at 8, 12, 16 and 20 these fill 2, 4, 4 and 2 of 4 columns: counts 8, 16, 16, 8.
+    # 320 rows x 60 columns scale to 32 x 6: columns 13..18 of the bitmap. Of the blocks that start
+    # at 12 and 16 these fill 3 of 4 columns: counts 12 and 12.
     picture = np.full((500, 500), 255, np.uint8)
-    picture[40:360, 200:320] = 0
-    expected = np.tile([0, 0, 8, 16, 16, 8, 0, 0], (8, 1))
+    picture[40:360, 200:260] = 0
+    expected = np.tile([0, 0, 0, 12, 12, 0, 0, 0], (8, 1))
     assert prepare(Image.fromarray(picture), 8).tolist() == expected.tolist()
 
 
