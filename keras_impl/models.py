@@ -43,10 +43,11 @@ def _sigmoid(sizes: Sequence[int], seed: _Seeds) -> Sequence[keras.Layer]:
     ]
 
 
-def _dropout_network(seed: _Seeds, dropout: bool) -> Sequence[keras.Layer]:
-    hidden = Dense(200, activation="tanh", use_bias=False, kernel_initializer=_uniform(seed()))
-    output = Dense(10, activation="softmax", use_bias=False, kernel_initializer=_uniform(seed()))
-    return [hidden, Dropout(0.5, seed=seed()), output] if dropout else [hidden, output]
+def _tanh_network(seed: _Seeds) -> Sequence[keras.Layer]:
+    return [
+        Dense(200, activation="tanh", use_bias=False, kernel_initializer=_uniform(seed())),
+        Dense(10, activation="softmax", use_bias=False, kernel_initializer=_uniform(seed())),
+    ]
 
 
 def _softmax_network(seed: _Seeds) -> Sequence[keras.Layer]:
@@ -64,19 +65,24 @@ def _relu_network(seed: _Seeds) -> Sequence[keras.Layer]:
     ]
 
 
-# Name -> (inputs, layers); the arguments are the seeds and whether dropout is on.
-ARCHITECTURES: dict[str, tuple[int, Callable[[_Seeds, bool], Sequence[keras.Layer]]]] = {
-    "64-40-10": (64, lambda seed, dropout: _sigmoid([40, 10], seed)),
-    "784-30-10": (784, lambda seed, dropout: _sigmoid([30, 10], seed)),
-    "784-100-10": (784, lambda seed, dropout: _sigmoid([100, 10], seed)),
-    "64-200-10": (64, _dropout_network),
-    "784-64-10": (784, lambda seed, dropout: _softmax_network(seed)),
-    "784-500-300-10": (784, lambda seed, dropout: _relu_network(seed)),
+# Name -> (inputs, layers without dropout)
+ARCHITECTURES: dict[str, tuple[int, Callable[[_Seeds], Sequence[keras.Layer]]]] = {
+    "64-40-10": (64, lambda seed: _sigmoid([40, 10], seed)),
+    "784-30-10": (784, lambda seed: _sigmoid([30, 10], seed)),
+    "784-100-10": (784, lambda seed: _sigmoid([100, 10], seed)),
+    "64-200-10": (64, _tanh_network),
+    "784-64-10": (784, _softmax_network),
+    "784-500-300-10": (784, _relu_network),
 }
+# The dropout rates that the documents state; elsewhere there is none.
+DROPOUT = {"64-200-10": 0.5}
 
 
 def build(
-    name: str | Sequence[int], rng: np.random.Generator | None = None, *, dropout: bool = True
+    name: str | Sequence[int],
+    rng: np.random.Generator | None = None,
+    *,
+    dropout: float | None = None,
 ) -> keras.Sequential:
     """Build a documented network, not compiled, in the precision that is set.
 
@@ -84,17 +90,33 @@ def build(
         name: One of ``ARCHITECTURES``; or, for a sigmoid network of any depth, a list of at least
             two layer sizes, also written "sigmoid:2-2-1-3".
         rng: Draws the seed of each initializer and dropout layer; None: different on every call.
-        dropout: Whether ``64-200-10`` has its dropout layer.
+        dropout: Rate, in [0, 1), of a dropout layer after each hidden layer; 0 for none, None for
+            the document's own (``DROPOUT``).
 
     Raises:
-        ValueError: An unknown name, or sizes that are not two or more positive integers.
+        ValueError: An unknown name, sizes that are not two or more positive integers, or a rate out
+            of range.
     """
     seeds = _Seeds(rng)
     if isinstance(name, str) and name in ARCHITECTURES:
-        inputs, layers = ARCHITECTURES[name]
-        return _sequential(name, inputs, layers(seeds, dropout))
+        inputs, make = ARCHITECTURES[name]
+        rate = DROPOUT.get(name, 0.0) if dropout is None else dropout
+        return _sequential(name, inputs, _with_dropout(make(seeds), rate, seeds))
     sizes = _parse_sizes(name)
-    return _sequential("sigmoid_" + "-".join(map(str, sizes)), sizes[0], _sigmoid(sizes[1:], seeds))
+    layers = _with_dropout(_sigmoid(sizes[1:], seeds), dropout or 0.0, seeds)
+    return _sequential("sigmoid_" + "-".join(map(str, sizes)), sizes[0], layers)
+
+
+def _with_dropout(
+    layers: Sequence[keras.Layer], rate: float, seed: _Seeds
+) -> Sequence[keras.Layer]:
+    """Put a dropout layer after each layer but the last."""
+    if rate == 0:
+        return layers
+    if not 0 <= rate < 1:  # Keras would take 1, which drops everything
+        raise ValueError(f"Dropout expects a rate in [0, 1). Received: rate={rate}")
+    *hidden, output = layers
+    return [*(each for h in hidden for each in (h, Dropout(rate, seed=seed()))), output]
 
 
 def _sequential(name: str, inputs: int, layers: Sequence[keras.Layer]) -> keras.Sequential:

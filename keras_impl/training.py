@@ -83,6 +83,8 @@ def fit(
     epochs: int,
     schedule: Schedule,
     validation_data: tuple[np.ndarray, np.ndarray] | None = None,
+    learning_rate: Callable[[int], float] | None = None,
+    augment: Callable[[int, np.ndarray], np.ndarray] | None = None,
     on_batch: Callable[[int, Logs], None] | None = None,
     on_epoch: Callable[[int, Logs], bool | None] | None = None,
 ) -> dict[str, list[float]]:
@@ -93,6 +95,10 @@ def fit(
         y: Targets as the compiled loss wants them.
         schedule: Which samples make up each epoch's batches.
         validation_data: Inputs and targets evaluated after each epoch, as "val_...".
+        learning_rate: Gives the learning rate of each epoch, counted from 0; None leaves the
+            optimizer's own.
+        augment: Gives what an epoch is trained on in place of ``x``, for example distorted copies:
+            called with the epoch and ``x``, returns the same shape. Epochs are asked for in order.
         on_batch: Called with the number of batches done in this epoch and the running logs.
         on_epoch: Called after each epoch with its number from 0 and its logs; returning True stops.
 
@@ -106,7 +112,11 @@ def fit(
     callbacks: list[Any] = [_OnBatch(on_batch)] if on_batch is not None else []
     history: dict[str, list[float]] = {}
     for epoch in range(epochs):
-        data = _arguments(x, y, schedule(epoch))
+        if learning_rate is not None:
+            optimizer: Any = model.optimizer
+            optimizer.learning_rate = learning_rate(epoch)
+        seen = x if augment is None else augment(epoch, x)
+        data = _arguments(seen, y, schedule(epoch))
         done = model.fit(
             **data,
             initial_epoch=epoch,

@@ -12,6 +12,7 @@ name                      document  network
 ``sigmoid:n0-n1-...-nk``  D1        sigmoid in every layer; weights and biases from N(0, 1)
 ========================  ========  ==========================================================
 
+``dropout`` puts another rate, and a dropout layer after each hidden layer, into any of them.
 ``keras_impl.models`` builds the same ones in Keras; a test holds the two together.
 """
 
@@ -33,10 +34,11 @@ def _sigmoid(sizes: Sequence[int]) -> list[Layer]:
     ]
 
 
-def _dropout_network(dropout: bool) -> list[Layer]:
-    hidden = Dense(200, "tanh", use_bias=False, kernel_initializer="uniform_one")
-    output = Dense(10, "softmax", use_bias=False, kernel_initializer="uniform_one")
-    return [hidden, Dropout(0.5), output] if dropout else [hidden, output]
+def _tanh_network() -> list[Layer]:
+    return [
+        Dense(200, "tanh", use_bias=False, kernel_initializer="uniform_one"),
+        Dense(10, "softmax", use_bias=False, kernel_initializer="uniform_one"),
+    ]
 
 
 def _softmax_network() -> list[Layer]:
@@ -50,15 +52,17 @@ def _relu_network() -> list[Layer]:
     return [Dense(500, "relu"), Dense(300, "relu"), Dense(10, "softmax")]
 
 
-# Name -> (inputs, layers); the argument says whether dropout is on.
-ARCHITECTURES: dict[str, tuple[int, Callable[[bool], list[Layer]]]] = {
-    "64-40-10": (64, lambda dropout: _sigmoid([40, 10])),
-    "784-30-10": (784, lambda dropout: _sigmoid([30, 10])),
-    "784-100-10": (784, lambda dropout: _sigmoid([100, 10])),
-    "64-200-10": (64, _dropout_network),
-    "784-64-10": (784, lambda dropout: _softmax_network()),
-    "784-500-300-10": (784, lambda dropout: _relu_network()),
+# Name -> (inputs, layers without dropout)
+ARCHITECTURES: dict[str, tuple[int, Callable[[], list[Layer]]]] = {
+    "64-40-10": (64, lambda: _sigmoid([40, 10])),
+    "784-30-10": (784, lambda: _sigmoid([30, 10])),
+    "784-100-10": (784, lambda: _sigmoid([100, 10])),
+    "64-200-10": (64, _tanh_network),
+    "784-64-10": (784, _softmax_network),
+    "784-500-300-10": (784, _relu_network),
 }
+# The dropout rates that the documents state; elsewhere there is none.
+DROPOUT = {"64-200-10": 0.5}
 
 
 def build(
@@ -66,7 +70,7 @@ def build(
     rng: np.random.Generator | None = None,
     *,
     dtype: DTypeLike = "float32",
-    dropout: bool = True,
+    dropout: float | None = None,
 ) -> Sequential:
     """Build a documented network.
 
@@ -75,17 +79,29 @@ def build(
             two layer sizes, also written "sigmoid:2-2-1-3".
         rng: Draws the initial weights; None leaves them all 0, to be filled by ``set_weights``.
         dtype: "float32" or "float64".
-        dropout: Whether ``64-200-10`` has its dropout layer.
+        dropout: Rate, in [0, 1), of a dropout layer after each hidden layer; 0 for none, None for
+            the document's own (``DROPOUT``).
 
     Raises:
-        ValueError: An unknown name, or sizes that are not two or more positive integers.
+        ValueError: An unknown name, sizes that are not two or more positive integers, or a rate out
+            of range.
     """
     if isinstance(name, str) and name in ARCHITECTURES:
-        inputs, layers = ARCHITECTURES[name]
-        return Sequential(layers(dropout), inputs, rng, dtype, name)
+        inputs, make = ARCHITECTURES[name]
+        rate = DROPOUT.get(name, 0.0) if dropout is None else dropout
+        return Sequential(_with_dropout(make(), rate), inputs, rng, dtype, name)
     sizes = parse_sizes(name)
     title = "sigmoid:" + "-".join(map(str, sizes))
-    return Sequential(_sigmoid(sizes[1:]), sizes[0], rng, dtype, title)
+    layers = _with_dropout(_sigmoid(sizes[1:]), dropout or 0.0)
+    return Sequential(layers, sizes[0], rng, dtype, title)
+
+
+def _with_dropout(layers: list[Layer], rate: float) -> list[Layer]:
+    """Put a dropout layer after each layer but the last."""
+    if rate == 0:
+        return layers
+    *hidden, output = layers
+    return [*(each for layer in hidden for each in (layer, Dropout(rate))), output]
 
 
 def parse_sizes(name: str | Sequence[int]) -> list[int]:

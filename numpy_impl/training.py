@@ -150,6 +150,8 @@ def fit(
     schedule: Schedule,
     metrics: Sequence[str] = ("accuracy",),
     validation_data: tuple[Array, Array] | None = None,
+    learning_rate: Callable[[int], float] | None = None,
+    augment: Callable[[int, Array], Array] | None = None,
     on_batch: Callable[[dict[str, float]], None] | None = None,
     on_epoch: Callable[[int, dict[str, float]], bool | None] | None = None,
 ) -> History:
@@ -161,6 +163,10 @@ def fit(
         schedule: Which samples make up each epoch's batches.
         metrics: Names of ``METRICS`` to measure beside the loss.
         validation_data: Inputs and targets evaluated after each epoch, as "val_loss" and so on.
+        learning_rate: Gives the learning rate of each epoch, counted from 0; None leaves the
+            optimizer's own.
+        augment: Gives what an epoch is trained on in place of ``x``, for example distorted copies:
+            called with the epoch and ``x``, returns the same shape. Epochs are asked for in order.
         on_batch: See :func:`train_epoch`.
         on_epoch: Called after each epoch with its number from 0 and its logs; returning True stops.
 
@@ -172,7 +178,10 @@ def fit(
     optimizer.build(network.parameters, network.slices)
     history = History()
     for epoch in range(epochs):
-        logs = train_epoch(network, loss, optimizer, x, y, schedule(epoch), metrics, on_batch)
+        if learning_rate is not None:
+            optimizer.learning_rate = learning_rate(epoch)
+        seen = x if augment is None else augment(epoch, x)
+        logs = train_epoch(network, loss, optimizer, seen, y, schedule(epoch), metrics, on_batch)
         if validation_data is not None:
             measured = evaluate(network, loss, *validation_data, metrics)
             logs |= {f"val_{name}": value for name, value in measured.items()}

@@ -30,7 +30,7 @@ class Plan:
         optimizer: "sgd", "rmsprop" or "adam".
         options: The optimizer's arguments.
         dtype: "float32" or "float64".
-        dropout: Whether ``64-200-10`` has its dropout layer.
+        dropout: Rate of the dropout after each hidden layer; None: the document's own.
         metrics: What to measure beside the loss, "accuracy" and "squared_error".
     """
 
@@ -39,14 +39,14 @@ class Plan:
     optimizer: str
     options: Mapping[str, float]
     dtype: str = "float32"
-    dropout: bool = True
+    dropout: float | None = None
     metrics: tuple[str, ...] = ("accuracy",)
 
     @classmethod
-    def of(cls, recipe: Recipe, dtype: str = "float32", dropout: bool = True) -> "Plan":
+    def of(cls, recipe: Recipe, dtype: str = "float32") -> "Plan":
         """Return what a recipe wants to have built."""
         r = recipe
-        return cls(r.name, r.loss, r.optimizer, r.options, dtype, dropout, r.metrics)
+        return cls(r.network, r.loss, r.optimizer, r.options, dtype, r.dropout, r.metrics)
 
 
 class Trainer(Protocol):
@@ -60,6 +60,8 @@ class Trainer(Protocol):
         epochs: int,
         schedule: Schedule,
         validation_data: tuple[Array, Array] | None = None,
+        learning_rate: Callable[[int], float] | None = None,
+        augment: Callable[[int, Array], Array] | None = None,
         on_batch: Callable[[int, Logs], None] | None = None,
         on_epoch: Callable[[int, Logs], bool] | None = None,
     ) -> None:
@@ -130,6 +132,8 @@ class _NumpyTrainer:
         epochs: int,
         schedule: Schedule,
         validation_data: tuple[Array, Array] | None = None,
+        learning_rate: Callable[[int], float] | None = None,
+        augment: Callable[[int, Array], Array] | None = None,
         on_batch: Callable[[int, Logs], None] | None = None,
         on_epoch: Callable[[int, Logs], bool] | None = None,
     ) -> None:
@@ -158,6 +162,8 @@ class _NumpyTrainer:
                 schedule=begin,
                 metrics=self._metrics,
                 validation_data=validation_data,
+                learning_rate=learning_rate,
+                augment=augment,
                 on_batch=count if on_batch else None,
                 on_epoch=on_epoch,
             )
@@ -190,12 +196,14 @@ class _KerasTrainer:
         epochs: int,
         schedule: Schedule,
         validation_data: tuple[Array, Array] | None = None,
+        learning_rate: Callable[[int], float] | None = None,
+        augment: Callable[[int, Array], Array] | None = None,
         on_batch: Callable[[int, Logs], None] | None = None,
         on_epoch: Callable[[int, Logs], bool] | None = None,
     ) -> None:
         self._fit(
             self._model, x, y, epochs=epochs, schedule=schedule, validation_data=validation_data,
-            on_batch=on_batch, on_epoch=on_epoch,
+            learning_rate=learning_rate, augment=augment, on_batch=on_batch, on_epoch=on_epoch,
         )  # fmt: skip
 
     def predict(self, x: Array) -> Array:

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,14 +28,13 @@ class Settings:
     engine: str
     seed: int
     dtype: str
-    dropout: bool
     data: Path | None
     out: Path
 
     @property
     def plan(self) -> Plan:
         """What the engine has to build."""
-        return Plan.of(self.recipe, self.dtype, self.dropout)
+        return Plan.of(self.recipe, self.dtype)
 
 
 class Session:
@@ -66,8 +65,12 @@ class Session:
         self.begun = 0
         self.progress = progress.reporter(choice.recipe.epochs)
 
-    def train(self, schedule: Schedule) -> None:
+    def train(self, schedule: Schedule, rng: np.random.Generator) -> None:
         """Train until the epochs are over, the recipe's stop rule holds or a signal arrives.
+
+        Args:
+            schedule: Which samples make up the batches.
+            rng: Draws the distortions, if the recipe has any.
 
         Raises:
             CliError: The loss is no longer finite.
@@ -84,6 +87,8 @@ class Session:
             self.trainer.fit(
                 data.x_train, data.y_train, epochs=self.choice.recipe.epochs, schedule=begin,
                 validation_data=(data.x_valid, data.y_valid),
+                learning_rate=self.choice.recipe.learning_rate,
+                augment=self.choice.recipe.augment(rng),
                 on_batch=self._on_batch, on_epoch=self._on_epoch,
             )  # fmt: skip
 
@@ -135,7 +140,7 @@ def train(choice: Settings, signals: cli.Signals) -> int:
     Raises:
         CliError: The directory, the data or the network cannot be had, or the loss is not finite.
     """
-    weights_rng, order_rng, split_rng = np.random.default_rng(choice.seed).spawn(3)
+    weights_rng, order_rng, split_rng, picture_rng = np.random.default_rng(choice.seed).spawn(4)
     started = time.monotonic()
     files = RunFiles(choice.out)
     samples = _load(choice, split_rng)
@@ -147,7 +152,7 @@ def train(choice: Settings, signals: cli.Signals) -> int:
         session = Session(choice, samples, trainer, files, signals)
         signals.defer()
         try:
-            session.train(schedule)
+            session.train(schedule, picture_rng)
         except cli.Interrupted as stop:
             print(_interruption(stop, session), file=sys.stderr, flush=True)
         _finish(session, round(time.monotonic() - started, 3))
@@ -204,9 +209,11 @@ def _summary(session: Session, accuracy: float, total: int, seconds: float) -> d
         "engine": choice.engine,
         "dtype": choice.dtype,
         "seed": choice.seed,
-        "dropout": bool(session.trainer.network().dropouts),
+        "dropout": [layer.rate for layer in session.trainer.network().dropouts],
         "loss": recipe.loss,
         "optimizer": {"name": recipe.optimizer, **recipe.options},
+        "learning_rate_decay": recipe.decay,
+        "distortions": asdict(recipe.distortions) if recipe.distortions else None,
         "batch_size": recipe.batch_size,
         "epochs_planned": recipe.epochs,
         "epochs_trained": len(session.history.epochs.get("loss", ())),

@@ -11,6 +11,7 @@ from scripts import cli, engines, recipes
 from scripts.run_files import FILES
 from scripts.session import Settings, train
 
+BELOW_ONE = math.nextafter(1, 0)
 OPTIMIZERS = ("sgd", "rmsprop", "adam")
 # Keras's defaults, for an optimizer that is not the recipe's own.
 DEFAULT_RATES = {"sgd": 0.01, "rmsprop": 0.001, "adam": 0.001}
@@ -50,7 +51,10 @@ def parser() -> cli.Parser:
     add("--dtype", choices=("float32", "float64"), default="float32", help="default: float32")
     add("--data", type=Path, metavar="PATH", help="MNIST: a file or folder, for 784 inputs")
     add("--out", type=Path, metavar="DIR", help="where to write; default: runs/NAME")
-    add("--no-dropout", action="store_true", help="leave out the dropout layer of 64-200-10")
+    add("--dropout", type=float, metavar="F", help="rate after each hidden layer, 0 to 1; 0: none")
+    add("--no-dropout", action="store_const", dest="dropout", const=0.0, help="as --dropout 0")
+    add("--weight-decay", type=float, metavar="F", help="decoupled, times the learning rate")
+    add("--decay", choices=recipes.DECAYS, help="how the learning rate falls from epoch to epoch")
     return p
 
 
@@ -75,7 +79,8 @@ def settings(args: argparse.Namespace) -> Settings:
         raise cli.CliError(
             f"--momentum: expected sgd or rmsprop; adam has none. Received: {args.momentum}"
         )
-    options = {"learning_rate": args.learning_rate, "momentum": args.momentum}
+    names = ("learning_rate", "momentum", "weight_decay")
+    options = {name: getattr(args, name) for name in names}
     given = {name: value for name, value in options.items() if value is not None}
     own = optimizer == recipe.optimizer
     base = dict(recipe.options) if own else {"learning_rate": DEFAULT_RATES[optimizer]}
@@ -85,9 +90,11 @@ def settings(args: argparse.Namespace) -> Settings:
         options=base | given,
         epochs=recipe.epochs if args.epochs is None else args.epochs,
         batch_size=recipe.batch_size if args.batch_size is None else args.batch_size,
+        dropout=recipe.dropout if args.dropout is None else args.dropout,
+        decay=args.decay or recipe.decay,
     )
     out = args.out or Path("runs") / recipe.name.replace(":", "_")  # Windows allows no colon
-    return Settings(recipe, args.engine, args.seed, args.dtype, not args.no_dropout, args.data, out)
+    return Settings(recipe, args.engine, args.seed, args.dtype, args.data, out)
 
 
 def _check_ranges(args: argparse.Namespace) -> None:
@@ -95,6 +102,8 @@ def _check_ranges(args: argparse.Namespace) -> None:
     ranges = {
         "learning_rate": (0, math.inf, "a finite number of at least 0"),
         "momentum": (0, 1, "a number in 0..1"),
+        "weight_decay": (0, math.inf, "a finite number of at least 0"),
+        "dropout": (0, BELOW_ONE, "a rate from 0 to below 1"),
         "epochs": (0, math.inf, "0 or more"),
         "batch_size": (1, math.inf, "1 or more"),
         "seed": (0, math.inf, "0 or more"),

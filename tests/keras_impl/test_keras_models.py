@@ -61,12 +61,32 @@ def test_another_network_would_be_seen() -> None:
 
 
 def test_dropout_off() -> None:
-    on, off = (models.build("64-200-10", dropout=dropout) for dropout in (True, False))
+    on, off = (models.build("64-200-10", dropout=dropout) for dropout in (None, 0.0))
     assert [type(layer).__name__ for layer in on.layers] == ["Dense", "Dropout", "Dense"]
     assert [type(layer).__name__ for layer in off.layers] == ["Dense", "Dense"]
     assert on.layers[1].rate == 0.5
-    expected = numpy_impl.models.build("64-200-10", dropout=False)
+    expected = numpy_impl.models.build("64-200-10", dropout=0.0)
     assert _description(numpy_twin(off)) == _description(expected)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_dropout_after_each_hidden_layer(name: str) -> None:
+    model = models.build(name, np.random.default_rng(1), dropout=0.25)
+    assert [layer.rate for layer in model.layers[1::2]] == [0.25] * (len(model.layers) // 2)
+    assert type(model.layers[-1]).__name__ == "Dense"
+    assert _description(numpy_twin(model)) == _description(
+        numpy_impl.models.build(name, dropout=0.25)
+    )
+    without = models.build(name, np.random.default_rng(1), dropout=0.0).get_weights()
+    for a, b in zip(model.get_weights(), without, strict=True):
+        np.testing.assert_array_equal(a, b)  # the same initial weights
+
+
+@pytest.mark.parametrize("rate", [1.0, -0.1, float("nan")])
+def test_a_dropout_rate_out_of_range(rate: float) -> None:
+    for build in (models.build, numpy_impl.models.build):
+        with pytest.raises(ValueError, match=r"expects a rate in \[0, 1\)\. Received: rate="):
+            build("64-40-10", dropout=rate)
 
 
 @pytest.mark.parametrize("name", NAMES)
