@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test mnist parity accuracy lint types format lock clean
+.PHONY: help demo test mnist draw weights parity accuracy lint types format lock clean
 
 help: ## Show what can be made.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -11,11 +11,17 @@ help: ## Show what can be made.
 demo: .venv/ready ## Train two networks in both engines, show that they are the same (1 minute).
 	$(BIN)/python -m scripts.demo
 
-test: .venv/ready ## Run the whole test suite.
-	$(BIN)/python -m pytest
+test: .venv/ready ## Run the whole test suite, in two processes (10 minutes).
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 mnist: .venv/ready ## Train 784-500-300-10 on MNIST by document D4's recipe (MNIST_PATH or download).
 	$(BIN)/python -m scripts.train 784-500-300-10
+
+draw: .venv/ready ## Serve the page on which one draws a digit, on this machine only.
+	$(BIN)/python -m scripts.draw
+
+weights: .venv/ready ## Make the shipped weights and their card again (some ten minutes).
+	$(BIN)/python -m scripts.ship
 
 parity: .venv/ready ## Train it in both engines side by side, every tenth step compared (5 minutes).
 	$(BIN)/python -m scripts.parity_mnist

@@ -38,9 +38,9 @@ __all__ = [
 Array = NDArray[Any]
 Size = Literal[8, 28]
 
-# A picture is examined with its longest side at most this many pixels long: a digit a thirtieth of
+# A picture is examined with its longest side at most this many pixels long: a digit a twentieth of
 # that high still has more pixels than MNIST's.
-WORK_SIDE = 1000
+WORK_SIDE = 560
 # Where a stroke's soft edge ends, as a share of the strongest ink. Measured on MNIST digits drawn
 # large and brought back: the mean error is least from 0.25 to 0.5.
 EDGE = 0.25

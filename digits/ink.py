@@ -20,6 +20,7 @@ LEAST_CONTRAST = 0.1
 # that is more than QUIET, the picture is smoothed first.
 NOISE_LEVELS = 5.0
 QUIET = 0.12
+MOST_NOISE = 0.8
 # Standard deviations of the smoothing, as shares of the picture's shorter side.
 SMOOTHING = (0.002, 0.004, 0.008, 0.016)
 # Deep in a shadow or on a black margin the strength would magnify noise: light counts as this much.
@@ -117,7 +118,8 @@ def _threshold(picture: Array, width: float) -> Ink:
     base = float(np.median(some))
     noise = 1.4826 * float(np.median(np.abs(some - base)))
     strength = np.clip((strength - base) / max(1 - base, LEAST_LIGHT), 0, 1)
-    least = max(LEAST_CONTRAST, NOISE_LEVELS * noise)
+    # Where ink is a good part of the picture it is no noise.
+    least = min(max(LEAST_CONTRAST, NOISE_LEVELS * noise), MOST_NOISE)
     mask = _pieces(strength, least)
     if not mask.any():
         raise NoInkError(

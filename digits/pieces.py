@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,8 +23,15 @@ LINE_ASPECT = 12
 ALONG = 0.3
 # ... and is left out if another one is taller than this share of the picture.
 TALL = 0.08
+# A piece this much wider than the largest one, so many times as wide as high, and this much paler
+# is what is left of a ruled line.
+WIDER = 1.1
+THIN = 4
+PALER = 0.85
 # Pieces of one digit are at most this share of its height apart.
 GAP = 0.15
+# No line of digits has more pieces; a page of text, or a pattern, may.
+MOST_PIECES = 100
 # Two digits side by side overlap in at most this share of the narrower one's width, and the smaller
 # is at least this share of the larger one's height.
 OVERLAP = 0.25
@@ -111,7 +119,7 @@ def find_digits(strength: Array, mask: Array) -> tuple[list[Group], Array]:
         for label, (left, top, width, height, _) in enumerate(stats.tolist())
         if label
     ]
-    groups = _joined(_without_specks(_without_junk(pieces, labels)))
+    groups = _joined(_without_remnants(_without_specks(_without_junk(pieces, labels)), stats))
     return sorted(groups, key=lambda group: group.box.left), labels
 
 
@@ -149,9 +157,25 @@ def _without_specks(pieces: list[Group]) -> list[Group]:
     return [piece for piece in pieces if max(piece.box.height, piece.box.width) >= SPECK * largest]
 
 
+def _without_remnants(pieces: list[Group], stats: Array) -> list[Group]:
+    """Leave out what is left of ruled lines: wider than the largest piece, thin, and paler."""
+    largest = max(pieces, key=lambda piece: piece.ink)
+    area = stats[:, cv2.CC_STAT_AREA]
+
+    def darkness(piece: Group) -> float:
+        return piece.ink / float(area[piece.labels[0]])
+
+    def is_remnant(piece: Group) -> bool:
+        wide = piece.box.width > max(WIDER * largest.box.width, largest.box.height / 2)
+        thin = piece.box.width > THIN * piece.box.height
+        return wide and thin and darkness(piece) < PALER * darkness(largest)
+
+    return [piece for piece in pieces if piece is largest or not is_remnant(piece)]
+
+
 def _joined(groups: list[Group]) -> list[Group]:
     """Join pieces that overlap in their columns, or nearly touch, until none do."""
-    groups = sorted(groups, key=lambda group: -group.ink)
+    groups = sorted(groups, key=lambda group: -group.ink)[:MOST_PIECES]
     done = False
     while not done:
         done = True

@@ -1,4 +1,7 @@
-"""A saved model, of either kind and in either engine, ready to be asked for scores.
+"""A saved model, of any kind and in either engine, ready to be asked for scores.
+
+The kinds are ``.npz`` (``numpy_impl.serialization``), ``.keras``, and ``.weights.h5`` with the
+weights of a documented network. The NumPy engine reads all of them without Keras.
 
 A model takes pixels in 0..1 (784 inputs) or 0..16 (64 inputs); if its first layer is ``Rescaling``,
 it does its own scaling and takes 0..255 or 0..16, as the pictures are stored.
@@ -13,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from numpy_impl import Sequential, serialization
+from numpy_impl import Sequential, models, serialization
 from scripts.cli import CliError, os_reason
 
 if TYPE_CHECKING:
@@ -23,7 +26,9 @@ Array = NDArray[Any]
 
 CLASSES = 10
 BRIGHTEST = 255
-SUFFIXES = (".npz", ".keras")
+SUFFIXES = (".npz", ".keras", ".weights.h5")
+# The model that comes with the project.
+SHIPPED_MODEL = Path(__file__).parent / "weights" / "mnist-robust.npz"
 # Scores are computed in double precision whatever the file's, so that the engines' rounding errors
 # are far below the decimals that are shown.
 DTYPE = "float64"
@@ -90,18 +95,29 @@ def load(path: Path, engine: str = "numpy") -> Classifier:
     """Load a model file.
 
     Args:
-        path: A ``.npz`` file of ``numpy_impl.serialization`` or a ``.keras`` file.
-        engine: Which engine is to compute the scores, "numpy" or "keras"; either can use either
-            kind of file, and both give the same scores. Keras is not imported for a ``.npz`` file
-            in the NumPy engine.
+        path: A ``.npz`` file of ``numpy_impl.serialization``, a ``.keras`` file, or a
+            ``.weights.h5`` file of a network in ``numpy_impl.models.ARCHITECTURES``.
+        engine: Which engine is to compute the scores, "numpy" or "keras"; either can use any kind
+            of file, and both give the same scores. Only the Keras engine imports Keras.
 
     Raises:
         CliError: No such file, another kind of file, damaged, with layers that the engine does not
             have, or not a classifier of digits.
     """
-    if path.suffix not in SUFFIXES:
+    kind = _kind(path)
+    if engine == "keras":
+        return _keras_classifier(path, kind)
+    return _numpy_classifier(path, READERS[kind](path))
+
+
+def _kind(path: Path) -> str:
+    """Return the file's suffix; check that it is there and begins as its suffix says."""
+    # Whatever else is called .h5 the reader names: models of Keras 2, say.
+    kind = next((suffix for suffix in (*READERS, ".h5") if path.name.endswith(suffix)), None)
+    if kind is None:
+        listed = ", ".join(SUFFIXES[:-1])
         raise CliError(
-            f"{path}: expected a model file, {' or '.join(SUFFIXES)}. Received: suffix "
+            f"{path}: expected a model file, {listed} or {SUFFIXES[-1]}. Received: suffix "
             f"{path.suffix!r}"
         )
     try:
@@ -110,19 +126,50 @@ def load(path: Path, engine: str = "numpy") -> Classifier:
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = os_reason(error) if isinstance(error, OSError) else error
         raise CliError(f"expected a model file. Received: {reason}") from error
-    if not archive:  # NumPy and Keras would say misleading things about it
+    if kind in (".npz", ".keras") and not archive:  # NumPy and Keras would say misleading things
         raise CliError(f"{path}: expected a model file, a zip archive. Received: no such archive")
-    if engine == "keras":
-        return _keras_classifier(path)
-    network = _read_npz(path) if path.suffix == ".npz" else _numpy_twin(path)
-    return _numpy_classifier(path, network)
+    return kind if kind in READERS else ".weights.h5"
 
 
 def _read_npz(path: Path) -> Sequential:
     try:
         return serialization.load(path)
     except ValueError as error:
-        raise CliError(f"{path}: {error}") from error
+        raise CliError(str(error)) from error
+
+
+def _read_keras_file(path: Path) -> Sequential:
+    from numpy_impl import keras_files
+    from numpy_impl.keras_configs import Refusal
+
+    try:
+        return keras_files.load_keras(path)
+    except ImportError as error:
+        raise CliError(f"{path}: expected h5py to read it with. Received: {error}") from error
+    except ValueError as error:
+        # What is whole but has other layers, Keras itself may read.
+        hint = "; try --engine keras" if isinstance(error.__cause__, Refusal) else ""
+        raise CliError(f"{error}{hint}") from error
+
+
+def _read_weights(path: Path) -> Sequential:
+    from numpy_impl import keras_files
+
+    try:
+        network = models.build(keras_files.documented_architecture(path), dtype=DTYPE)
+        keras_files.load_keras_weights(path, network)
+    except ImportError as error:
+        raise CliError(f"{path}: expected h5py to read it with. Received: {error}") from error
+    except ValueError as error:
+        raise CliError(str(error)) from error
+    return network
+
+
+READERS: dict[str, Callable[[Path], Sequential]] = {
+    ".npz": _read_npz,
+    ".keras": _read_keras_file,
+    ".weights.h5": _read_weights,
+}
 
 
 def _numpy_classifier(path: Path, network: Sequential) -> Classifier:
@@ -131,22 +178,12 @@ def _numpy_classifier(path: Path, network: Sequential) -> Classifier:
     return Classifier(path, network.input_shape, network.output_shape, names, double.forward)
 
 
-def _numpy_twin(path: Path) -> Sequential:
-    from parity import numpy_twin
-
-    try:
-        return numpy_twin(_read_keras(path))
-    except ValueError as error:
-        raise CliError(f"{path}: {error}; try --engine keras") from error
-
-
-def _keras_classifier(path: Path) -> Classifier:
+def _keras_classifier(path: Path, kind: str) -> Classifier:
     import keras_impl
     from keras_impl.autodiff import chain
-    from parity import keras_twin
 
     with keras_impl.precision(DTYPE):
-        model = keras_twin(_read_npz(path)) if path.suffix == ".npz" else _double(_read_keras(path))
+        model = KERAS_READERS[kind](path)
     try:
         names = [type(layer).__name__ for layer in chain(model)]
     except ValueError:  # a graph with branches has no first layer
@@ -162,7 +199,13 @@ def _keras_classifier(path: Path) -> Classifier:
     return Classifier(path, input_shape[1:], output_shape[1:], names, predict)
 
 
-def _read_keras(path: Path) -> "keras.Model":
+def _twin_of_npz(path: Path) -> "keras.Model":
+    from parity import keras_twin
+
+    return keras_twin(_read_npz(path))
+
+
+def _keras_file_in_keras(path: Path) -> "keras.Model":
     from keras_impl import keras
 
     try:
@@ -171,6 +214,18 @@ def _read_keras(path: Path) -> "keras.Model":
         raise CliError(f"{path}: expected a Keras model. Received: {error}") from error
     if not isinstance(model, keras.Model):
         raise CliError(f"{path}: expected a Keras model. Received: {type(model).__name__}")
+    return _double(model)
+
+
+def _weights_in_keras(path: Path) -> "keras.Model":
+    from keras_impl import models as keras_models
+    from numpy_impl import keras_files
+
+    try:
+        model = keras_models.build(keras_files.documented_architecture(path))
+        model.load_weights(path)
+    except Exception as error:  # whatever the file makes Keras raise, it is the file's fault
+        raise CliError(f"{path}: expected weights for Keras. Received: {error}") from error
     return model
 
 
@@ -184,3 +239,10 @@ def _double(model: "keras.Model") -> "keras.Model":
     double: Any = keras.models.clone_model(model, clone_function=convert)
     double.set_weights(model.get_weights())
     return double
+
+
+KERAS_READERS: "dict[str, Callable[[Path], keras.Model]]" = {
+    ".npz": _twin_of_npz,
+    ".keras": _keras_file_in_keras,
+    ".weights.h5": _weights_in_keras,
+}

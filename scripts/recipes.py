@@ -9,7 +9,7 @@ network              from   loss                     optimizer    batch         
 ``64-200-10``        D2     categorical crossentropy SGD, 0.1     1               file   <= 200
 ``784-64-10``        D3     categorical crossentropy SGD, 0.1     6000            new    100
 ``784-500-300-10``   D4     categorical crossentropy RMSprop      100             new    10
-``mnist-regularized``       categorical crossentropy RMSprop      100             new    30
+``mnist-regularized``       categorical crossentropy RMSprop      100             new    50
 ``mnist-robust``            categorical crossentropy Adam         200             new    150
 ===================  =====  =======================  ===========  ==============  =====  ======
 
@@ -169,7 +169,7 @@ _D4 = Recipe(
     options={"learning_rate": 0.001},
 )  # fmt: skip
 _REGULARIZED = replace(
-    _D4, name="mnist-regularized", architecture=_D4.name, epochs=30, dropout=0.3, decay="cosine",
+    _D4, name="mnist-regularized", architecture=_D4.name, epochs=50, dropout=0.4, decay="cosine",
     options={"learning_rate": 0.001, "weight_decay": 0.03},
 )  # fmt: skip
 _ROBUST = replace(

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -118,6 +119,7 @@ def test_rendered_mnist_is_read_as_well_as_the_raw_arrays(way: str, predict) -> 
     def through(index: int) -> Examined:
         return examine(WAYS[way](_large(raw[index]), np.random.default_rng(index)))
 
+    cv2.setNumThreads(1)
     with ThreadPoolExecutor(2) as pool:  # Pillow and OpenCV let go of the interpreter's lock
         found = list(pool.map(through, range(COUNT)))
     right = predict([each.pictures[0] for each in found]) == labels

@@ -1,5 +1,6 @@
 """The recipes against the documents."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +152,31 @@ def test_unknown_names_are_refused_with_the_known_ones(name: str):
     with pytest.raises(ValueError, match="784-500-300-10") as caught:
         recipes.get(name)
     assert repr(name) in str(caught.value)
+
+
+def test_the_cosine_decay_by_hand():
+    # 4 epochs from 0.8: 0.4 (1 + cos(0)), then cos(pi/4) = 0.7071, cos(pi/2) = 0, cos(3 pi/4).
+    recipe = replace(
+        recipes.get("mnist-robust"), epochs=4, decay="cosine", options={"learning_rate": 0.8}
+    )
+    rates = [recipe.learning_rate(epoch) for epoch in range(4)]
+    assert rates == pytest.approx([0.8, 0.4 * 1.70710678, 0.4, 0.4 * 0.29289322])
+    assert replace(recipe, decay="none").learning_rate(3) == 0.8
+
+
+def test_robust_pictures_come_from_the_seed_and_differ_from_epoch_to_epoch(tiny_mnist: Path):
+    recipe = recipes.get("mnist-robust")
+    x = recipe.load(tiny_mnist, np.random.default_rng(1), "float32").x_train
+    one, two = (recipe.augment(np.random.default_rng(7)) for _ in range(2))
+    assert one is not None
+    assert two is not None
+    first, second = one(0, x), one(1, x)
+    np.testing.assert_array_equal(first, two(0, x))
+    assert (first != second).any()
+    assert first.shape == x.shape
+    assert recipes.get("784-500-300-10").augment(np.random.default_rng(7)) is None
+
+
+def test_the_further_recipes_train_d4s_network():
+    for name in ("mnist-robust", "mnist-regularized"):
+        assert recipes.get(name).network == "784-500-300-10"

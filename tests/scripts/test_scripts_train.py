@@ -70,6 +70,36 @@ def test_both_engines_give_the_same_from_the_same_seed(
     assert "test accuracy" in capsys.readouterr().out
 
 
+def test_distortions_decay_and_schedule_are_the_same_in_both_engines(
+    tmp_path: Path, tiny_mnist: Path
+):
+    for engine in ("numpy", "keras"):
+        # Not Adam, whose corrections Keras rounds to float32 and which magnifies what is small.
+        rule = ("--optimizer", "sgd", "--learning-rate", 0.1, "--weight-decay", 0.1)
+        options = ("--dtype", "float64", "--epochs", 3, "--dropout", 0, *rule)
+        command = ("mnist-robust", "--engine", engine, "--data", tiny_mnist, *options)
+        assert _run(*command, "--batch-size", 20, "--out", tmp_path / engine) == 0
+    networks = [serialization.load(tmp_path / e / "model.npz") for e in ("numpy", "keras")]
+    for one, other in zip(*(network.weights for network in networks), strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-8)
+    # Without the distortions, or with a constant rate, the weights would be others.
+    plain = replace(recipes.get("mnist-robust"), distortions=None)
+    constant = replace(recipes.get("mnist-robust"), decay="none")
+    for changed in (plain, constant):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(recipes.RECIPES, "mnist-robust", changed)
+            command = ("mnist-robust", "--engine", "numpy", "--data", tiny_mnist, *options)
+            assert _run(*command, "--batch-size", 20, "--out", tmp_path / "other") == 0
+        other = serialization.load(tmp_path / "other" / "model.npz")
+        assert np.abs(other.parameters - networks[0].parameters).max() > 1e-4
+    summary = json.loads((tmp_path / "numpy" / "summary.json").read_text())
+    assert summary["learning_rate_decay"] == "cosine"
+    assert summary["distortions"]["elastic"] == 34.0
+    assert summary["optimizer"] == {"name": "sgd", "learning_rate": 0.1, "weight_decay": 0.1}
+    assert summary["dropout"] == []
+    assert summary["training_samples"] == 58  # 60, a twelfth held out, and three drawn
+
+
 def test_what_is_left_is_readable_and_agrees(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert _run("64-200-10", "--engine", "numpy", "--epochs", 1, "--out", tmp_path) == 0
     history = json.loads((tmp_path / "history.json").read_text())

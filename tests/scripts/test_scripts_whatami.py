@@ -1,31 +1,22 @@
-"""``scripts.whatami``: text, JSON, bad pictures, both engines, both kinds of file."""
+"""``scripts.whatami``: text, JSON, CSV, one digit and several, bad pictures, wrong options."""
 
-import json
+import csv
+import io
 import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image
 
-from numpy_impl import Sequential, models, serialization
-from numpy_impl.layers import Dense, Rescaling
-from scripts import model_files, run_files, whatami
+from numpy_impl import models, serialization
+from scripts import model_files, whatami
+from scripts.answers import Answer
+from tests.scripts.whatami_pictures import ROOT, ask_json, command, draw
 
-ROOT = Path(__file__).parents[2]
 SCORE = re.compile(r"Am I a (\d) \? -- score: (\d+\.\d{3})")
-
-
-def draw(mode: str = "L", size: tuple[int, int] = (60, 60)) -> Image.Image:
-    """A one: a dark stroke on white paper."""
-    image = Image.new("RGB", size, "white")
-    width, height = size
-    box = (int(width * 0.45), int(height * 0.2), int(width * 0.55), int(height * 0.8))
-    ImageDraw.Draw(image).rectangle(box, fill="black")
-    return image.convert(mode)
 
 
 @pytest.fixture
@@ -36,9 +27,7 @@ def picture(tmp_path: Path) -> Path:
     return path
 
 
-def ask_json(capsys: pytest.CaptureFixture[str], *arguments: object) -> list[dict[str, Any]]:
-    whatami.main([*map(str, arguments), "--json"])
-    return json.loads(capsys.readouterr().out)
+# ---- One digit ----
 
 
 def test_text_form(picture: Path, model_784: Path, capsys: pytest.CaptureFixture[str]):
@@ -48,6 +37,15 @@ def test_text_form(picture: Path, model_784: Path, capsys: pytest.CaptureFixture
     assert [match and match[1] for match in found] == list("0123456789")
     assert verdict.startswith("I am ")
     assert abs(sum(float(match[2]) for match in found if match) - 100) < 0.01
+
+
+def test_the_model_that_comes_with_the_project_answers(
+    picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+):  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    assert whatami.main([str(picture)]) == 0
+    assert capsys.readouterr().out.endswith("\nI am a 1.\n")
 
 
 @pytest.mark.parametrize(
@@ -85,44 +83,26 @@ def test_a_bad_file_does_not_stop_the_others(
     assert [record["file"] for record in records] == names
     assert [record["error"] is None for record in records] == [False, True, False, False, True]
     for record in records:
-        assert set(record) == {"file", "digit", "scores", "error"}
+        assert list(record) == ["file", "digit", "scores", "error", "notes"]
         assert (record["scores"] is None) == (record["error"] is not None)
     assert records[0]["digit"] is None
 
 
-def test_both_engines_and_both_files_give_the_same_scores(
-    picture: Path, model_784: Path, capsys: pytest.CaptureFixture[str]
+def test_the_first_of_several_frames_is_used_and_said(
+    tmp_path: Path, model_784: Path, capsys: pytest.CaptureFixture[str]
 ):
-    keras_file = model_784.with_suffix(".keras")
-    run_files.save_keras(serialization.load(model_784), keras_file)
-    answers = [
-        ask_json(capsys, picture, "--model", model, "--engine", engine)
-        for model in (model_784, keras_file)
-        for engine in ("numpy", "keras")
-    ]
-    assert all(answer == answers[0] for answer in answers)
-    # Planted error: one weight a little off shows.
-    network = serialization.load(model_784)
-    network.weights[-1][0] += 1e-3
-    serialization.save(network, model_784)
-    assert ask_json(capsys, picture, "--model", model_784) != answers[0]
+    path = tmp_path / "pages.tif"
+    first, other = draw(), draw(strokes=(0.3, 0.7))
+    first.save(path, save_all=True, append_images=[other])
+    assert whatami.main([str(path), "--model", str(model_784)]) == 0
+    said = "this is the first of 2 frames or pages"
+    assert capsys.readouterr().err == f"whatami: {path}: note: {said}\n"
+    (record,) = ask_json(capsys, path, "--model", model_784)
+    assert record["notes"] == [said]
 
 
-def test_the_numpy_engine_starts_without_the_heavy_packages(picture: Path, model_784: Path):
-    code = (
-        "import sys; from scripts.whatami import main; code = main(sys.argv[1:]); "
-        "heavy = {'keras', 'tensorflow', 'matplotlib', 'sklearn', 'rich', 'scipy'}; "
-        "print(sorted(heavy & set(sys.modules)), code)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(picture), "--model", str(model_784)],
-        cwd=ROOT, capture_output=True, text=True, timeout=60, check=True,
-    )  # fmt: skip
-    assert done.stdout.splitlines()[-1] == "[] 0"
-
-
-def _answer(*scores: float) -> whatami.Answer:
-    return whatami.Answer("x", list(scores) + [0.0] * (10 - len(scores)))
+def _answer(*scores: float, separate: int = 1) -> Answer:
+    return Answer("x", list(scores) + [0.0] * (10 - len(scores)), separate=separate)
 
 
 @pytest.mark.parametrize(
@@ -130,117 +110,44 @@ def _answer(*scores: float) -> whatami.Answer:
     [
         (_answer(1, 2, 97), 2, "I am a 2."),
         (_answer(50, 49.999), 0, "I am a 0."),
-        (_answer(49.999, 50.001 - 1), None, "I am undecided: the best score is 49.999, for 0"),
+        (
+            _answer(49.999, 50.001 - 1),
+            None,
+            "I am not a digit I know: the best score is 49.999, for 0; a verdict needs 50.",
+        ),
         (_answer(0, 80, 80), None, "I am undecided: 1 and 2 have the same score, 80.000."),
         (_answer(), None, "I am undecided: 0 and 1 and 2"),
+        (_answer(99, separate=3), None, "I see 3 separate digits; --segment reads them."),
     ],
 )
-def test_verdict(answer: whatami.Answer, digit: int | None, verdict: str):
+def test_verdict(answer: Answer, digit: int | None, verdict: str):
     assert answer.digit == digit
     assert answer.verdict().startswith(verdict)
     assert answer.record()["digit"] == digit
 
 
-def test_a_64_input_network_sees_16_grey_levels(tmp_path: Path):
-    path = tmp_path / "m.npz"
-    serialization.save(models.build("64-40-10", np.random.default_rng(0)), path)
-    model = model_files.load(path)
-    x = np.random.default_rng(1).integers(0, 17, (3, 8, 8)).astype("float64")
-    expected = models.build("64-40-10", np.random.default_rng(0)).predict(x.reshape(3, 64))
-    np.testing.assert_allclose(model.scores(x), expected, rtol=0, atol=1e-5)
+# ---- CSV ----
 
 
-def test_a_784_input_network_with_rescaling_sees_0_to_255(tmp_path: Path, model_784: Path):
-    plain = serialization.load(model_784)
-    path = tmp_path / "rescaled.npz"
-    serialization.save(run_files.with_rescaling(plain, 1 / 255, 0.0), path)
-    x = np.random.default_rng(1).random((2, 28, 28))
-    expected = model_files.load(model_784).scores(x)
-    np.testing.assert_allclose(model_files.load(path).scores(x), expected, rtol=0, atol=1e-12)
+def test_csv(picture: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]):
+    ones = tmp_path / "ones.png"
+    draw(size=(200, 60), strokes=(0.2, 0.5, 0.8)).save(ones)
+    odd = tmp_path / 'a, "b".png'
+    odd.write_bytes(picture.read_bytes())
+    assert whatami.main([str(odd), "missing.png", str(ones), "--csv"]) == 2
+    out, error = capfdbinary.readouterr()
+    assert error == b""
+    assert out.count(b"\r\n") == out.count(b"\n") == 4
+    head, one, missing, several = csv.reader(io.StringIO(out.decode(), newline=""))
+    assert head == ["file", "digit", *(f"score_{d}" for d in range(10)), "error", "notes"]
+    assert one[:2] == [str(odd), "1"]
+    assert abs(sum(map(float, one[2:12])) - 100) < 0.01
+    assert missing[1:12] == [""] * 11
+    assert "does not exist" in missing[12]
+    assert (several[1], several[13]) == ("", "there seem to be 3 separate digits")
 
 
-@pytest.mark.parametrize(
-    ("layers", "inputs", "text"),
-    [
-        ([Dense(10, "softmax")], 100, "64 or 784 inputs. Received: input shape (100,)"),
-        ([Dense(3, "softmax")], 64, "10 outputs"),
-    ],
-)
-def test_models_of_other_shapes_are_refused(
-    layers: list[Any], inputs: int, text: str, picture: Path, tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-):  # fmt: skip
-    path = tmp_path / "other.npz"
-    serialization.save(Sequential(layers, inputs), path)
-    assert whatami.main([str(picture), "--model", str(path)]) == 2
-    assert text in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(("value", "shown"), [(np.nan, "nan"), (7.0, "7")])
-def test_scores_that_are_no_scores_are_an_error(
-    value: float, shown: str, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
-    network = Sequential([Rescaling(0.0), Dense(10)], 784)
-    network.weights[1][...] = value
-    path = tmp_path / "wild.npz"
-    serialization.save(network, path)
-    (record,) = ask_json(capsys, picture, "--model", path)
-    assert record["scores"] is None
-    assert f"Received: {shown}, {shown}" in record["error"]
-
-
-def test_keras_models_that_are_no_chain_or_no_model(
-    picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
-    import keras
-
-    inputs = keras.Input((28, 28, 1))
-    branch = keras.layers.Flatten()(keras.layers.Conv2D(2, 3)(inputs))
-    outputs = keras.layers.Dense(10, activation="softmax")(branch)
-    convolution = tmp_path / "convolution.keras"
-    keras.Model(inputs, outputs).save(convolution)
-    (record,) = ask_json(capsys, picture, "--model", convolution, "--engine", "keras")
-    assert len(record["scores"]) == 10
-    assert whatami.main([str(picture), "--model", str(convolution)]) == 2
-    assert "try --engine keras" in capsys.readouterr().err
-    damaged = tmp_path / "damaged.keras"
-    np.savez(tmp_path / "damaged.npz", allow_pickle=False, x=np.zeros(3))
-    (tmp_path / "damaged.npz").rename(damaged)
-    for engine in ("numpy", "keras"):
-        assert whatami.main([str(picture), "--model", str(damaged), "--engine", engine]) == 2
-        error = capsys.readouterr().err
-        assert "expected a Keras model" in error
-        assert error.count("\n") == 1
-
-
-@pytest.mark.parametrize(
-    ("options", "text"),
-    [
-        ([], "expected an IMAGE or --index"),
-        (["x.png"], "python -m scripts.train 784-500-300-10"),
-        (["x.png", "--data", "y"], "--data: expected together with --index"),
-        (["x.png", "--model", "missing.npz"], "No such file"),
-        (["x.png", "--model", "."], "suffix"),
-        (["x.png", "--model", "text.npz"], "no such archive"),
-        (["x.png", "--model", "text.keras"], "no such archive"),
-        (["x.png", "--model", "other.npz"], "numpy_impl.Sequential"),
-        (["--index", "x"], "invalid int value"),
-    ],
-)
-def test_wrong_options_are_one_line(
-    options: list[str], text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-):  # fmt: skip
-    monkeypatch.chdir(tmp_path)
-    for name in ("text.npz", "text.keras"):
-        Path(name).write_text("no archive")
-    np.savez("other.npz", allow_pickle=False, x=np.zeros(3))
-    assert whatami.main(options) == 2
-    out, error = capsys.readouterr()
-    assert out == ""
-    assert error.startswith("whatami: ")
-    assert error.count("\n") == 1
-    assert text in error
+# ---- MNIST ----
 
 
 def test_mnist_index(
@@ -272,12 +179,75 @@ def test_real_mnist_index(real_mnist: Path, tmp_path: Path, capsys: pytest.Captu
     assert record["error"] is None
 
 
+# ---- Options and surroundings ----
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ([], "expected an IMAGE or --index"),
+        (["x.png", "--data", "y"], "--data: expected together with --index"),
+        (["x.png", "--json", "--csv"], "--csv: not allowed with argument --json"),
+        (["-", "x.png", "-"], "expected -, standard input, once at most. Received: 2 times"),
+        (["x.png", "--model", "missing.npz"], "No such file"),
+        (["x.png", "--model", "."], "suffix"),
+        (["x.png", "--model", "other.npz"], "numpy_impl.Sequential"),
+        (["--index", "x"], "invalid int value"),
+        (["x.png", "--plot", "."], "--plot: expected a file"),
+        (["x.png", "--plot", "missing/x.png"], "--plot: expected a file"),
+        (["x.png", "--plot", "x.png"], "Received: x.png, an IMAGE"),
+        (["x.png"] * 21 + ["--plot", "y.png"], "at most 20 pictures. Received: 21"),
+        (["x.png", "--save-preprocessed", "x.png"], "expected a folder to write to"),
+    ],
+)
+def test_wrong_options_are_one_line(
+    options: list[str], text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+):  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    draw().save("x.png")
+    before = Path("x.png").read_bytes()
+    np.savez("other.npz", allow_pickle=False, x=np.zeros(3))
+    assert whatami.main(options) == 2
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert error.startswith("whatami: ")
+    assert error.count("\n") == 1
+    assert text in error
+    assert Path("x.png").read_bytes() == before
+
+
 def test_names_cannot_write_to_the_terminal(
     picture: Path, model_784: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     bad = tmp_path / "a\x1b[31m\n.png"
     bad.write_bytes(picture.read_bytes())
-    assert whatami.main([str(bad), str(tmp_path / "b\x1b.png"), "--model", str(model_784)]) == 2
-    out, error = capsys.readouterr()
-    assert "\x1b" not in out + error
-    assert "a\\x1b[31m\\n.png:" in out
+    for options in ([], ["--csv"]):
+        names = [str(bad), str(tmp_path / "b\x1b.png"), *options]
+        assert whatami.main([*names, "--model", str(model_784)]) == 2
+        out, error = capsys.readouterr()
+        assert "\x1b" not in out + error
+        assert "a\\x1b[31m\\n.png" in out
+
+
+def test_names_that_the_terminal_cannot_show(picture: Path, tmp_path: Path):
+    odd = tmp_path / "eins-壱.png"
+    odd.write_bytes(picture.read_bytes())
+    for form in ("--csv", "--json", "--invert=auto"):
+        done = command(odd, odd, form, env={"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "1"})
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert b"eins-\\u58f1.png" in done.stdout
+
+
+def test_the_numpy_engine_starts_without_the_heavy_packages(picture: Path):
+    code = (
+        "import sys; from scripts.whatami import main; code = main(sys.argv[1:]); "
+        "heavy = {'keras', 'tensorflow', 'matplotlib', 'sklearn', 'rich', 'scipy', 'h5py', "
+        "'multiprocessing', 'concurrent'}; "
+        "print(sorted(heavy & set(sys.modules)), code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(picture)],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1] == "[] 0"

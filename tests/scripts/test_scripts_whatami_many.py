@@ -1,0 +1,172 @@
+"""Many pictures: in order, in several processes, with progress, and interrupted."""
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from scripts import cli, counting, looking, whatami
+from scripts.looking import View
+from scripts.pictures import Source
+from tests.scripts.whatami_pictures import ROOT, ask_json, draw
+
+COUNT = 150
+# The command, with processes for even a little work.
+PROGRAM = """
+import sys
+from scripts import looking, whatami
+
+if __name__ == "__main__":
+    looking.WORTH_PROCESSES = float(sys.argv[1])
+    sys.exit(whatami.main(sys.argv[2:]))
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with many pictures, one of them damaged."""
+    path = tmp_path / "many"
+    path.mkdir()
+    for place in range(COUNT):
+        draw(strokes=(0.3 + 0.4 * place / COUNT,)).save(path / f"{place:03}.png")
+    (path / "100.png").write_text("no picture")
+    return path
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+    """A function that starts the command; its first argument is ``WORTH_PROCESSES``."""
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+
+    def started(*arguments: object) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, str(program), *map(str, arguments)],
+            cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+
+    return started
+
+
+def test_several_processes_give_the_same_in_the_same_order(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(looking, "_processors", lambda: 1)
+    alone = ask_json(capsys, folder)
+    monkeypatch.setattr(looking, "_processors", lambda: 2)
+    monkeypatch.setattr(looking, "WORTH_PROCESSES", 0)
+    together = ask_json(capsys, folder)
+    assert together == alone
+    assert [Path(record["file"]).stem for record in alone] == [f"{i:03}" for i in range(COUNT)]
+    assert [record["file"] for record in alone if record["error"]] == [str(folder / "100.png")]
+    assert not multiprocessing.active_children()
+
+
+def test_batches_end_when_they_are_full_or_late(monkeypatch: pytest.MonkeyPatch):
+    seen = [looking.Seen(str(place)) for place in range(whatami.BATCH + 1)]
+    sizes = [len(batch) for batch in whatami.batches(iter(seen))]
+    assert sum(sizes) == whatami.BATCH + 1
+    assert max(sizes) <= whatami.BATCH
+    monkeypatch.setattr(whatami, "SECONDS_A_BATCH", 0)
+    assert {len(batch) for batch in whatami.batches(iter(seen))} == {1}
+
+
+@pytest.mark.parametrize("form", ["--json", "--csv"])
+@pytest.mark.parametrize("worth", [0, 1e9])
+def test_an_interrupt_leaves_what_was_answered(
+    worth: float, form: str, tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
+):
+    large = tmp_path / "large"
+    large.mkdir()
+    draw(size=(900, 900)).save(large / "0.png")
+    for place in range(1, 2000):
+        os.link(large / "0.png", large / f"{place}.png")
+    process = start(worth, large, form)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    first = process.stdout.read(200)
+    if worth == 0:
+        time.sleep(1.5)  # the processes are there, or being started
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    asked = time.monotonic()
+    out, error = first + process.stdout.read(), process.stderr.read()
+    assert process.wait(30) == 130
+    assert time.monotonic() - asked < 10
+    assert error.splitlines()[-1] == "whatami: stopped by SIGINT"
+    assert "Traceback" not in error
+    records = json.loads(out) if form == "--json" else out.splitlines()
+    assert 0 < len(records) < 2000
+    process.stdout.close()
+    process.stderr.close()
+
+
+def test_a_reader_that_stops(folder: Path, start: Callable[..., subprocess.Popen[str]]):
+    process = start(0, folder, "--json")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.read(1)
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    assert process.wait(30) in (0, 2, 141)  # 141 unless all had been written
+
+
+def _die(sources: list[Source], view: View) -> list[looking.Seen]:
+    os._exit(1)
+
+
+def test_a_process_that_dies_is_said(monkeypatch: pytest.MonkeyPatch, folder: Path):
+    monkeypatch.setattr(looking, "look_at_lot", _die)
+    monkeypatch.setattr(looking, "_processors", lambda: 2)
+    monkeypatch.setattr(looking, "WORTH_PROCESSES", 0)
+    sources = [Source(str(folder / "000.png"))] * 100
+    found = []
+    with pytest.raises(cli.CliError, match="ended by the system"):
+        found.extend(looking.look_at_all(sources, View(28)))
+    assert not multiprocessing.active_children()
+
+
+# ---- Progress ----
+
+
+def test_lines_now_and_then(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.setattr(counting, "SECONDS_BETWEEN_LINES", 0)
+    with counting.counting(2000, "pictures") as count:
+        count(1000)
+        count(500)
+    shown = "1,000 of 2,000 pictures\n1,500 of 2,000 pictures\n"
+    assert capsys.readouterr() == ("", shown)
+    with counting.counting(counting.MANY - 1, "pictures") as count:
+        count(50)
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals here")
+def test_a_bar_on_a_terminal(folder: Path, tmp_path: Path):
+    import pty
+
+    ours, theirs = pty.openpty()
+    with open(tmp_path / "out.csv", "wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "scripts.whatami", str(folder), "--csv"],
+            cwd=ROOT, stdout=out, stderr=theirs, env={**os.environ, "TERM": "xterm"},
+        )  # fmt: skip
+    os.close(theirs)
+    shown = b""
+    try:
+        while piece := os.read(ours, 4096):
+            shown += piece
+    except OSError:  # how Linux says that the terminal was closed
+        pass
+    os.close(ours)
+    assert process.wait(60) == 2
+    assert f"{COUNT}/{COUNT}".encode() in shown
+    assert len((tmp_path / "out.csv").read_bytes().splitlines()) == COUNT + 1
