@@ -1,7 +1,15 @@
 """The commands: they parse options, call the packages below, and show what comes back.
 
-``train`` and ``whatami`` are the commands; ``recipes`` holds how each document trains its network,
-``engines`` the two engines behind one door, ``run_files`` what a training leaves behind,
-``model_files`` a saved model ready to be asked, ``plots`` the pictures, and ``cli`` what all
-commands share. No formula of a network stands here.
+The commands: ``train``, ``whatami``, ``draw``, ``demo``, ``accuracy``, ``parity_mnist``, ``ship``.
+
+Training: ``recipes`` holds how each document trains its network and ``samples`` on what,
+``engines`` the two engines behind one door, ``session`` one training, ``run_files`` what it leaves
+behind, ``plots`` its pictures, ``calibration`` whether scores mean what they say.
+
+Asking: ``model_files`` is a saved model ready to be asked, ``pictures`` what an argument names,
+``looking`` a picture turned into what a network is given, ``answers`` what it says,
+``answer_formats``, ``answer_plots``, ``seen_files`` how that is shown, ``counting`` the progress;
+``draw_server``, ``draw_engines`` and ``page`` are the page.
+
+``cli`` is what all commands share. No formula of a network stands here.
 """

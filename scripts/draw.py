@@ -9,11 +9,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from scripts import cli
+from scripts import cli, model_files
 
 ADDRESS = "127.0.0.1"
 DEFAULT_PORT = 8000
-DEFAULT_MODEL = Path(__file__).parent / "weights" / "mnist-robust.npz"
 HIGHEST_PORT = 65535
 
 PORT_HELP = f"where on {ADDRESS} the page is; 0: any free port; default: {DEFAULT_PORT}"
@@ -40,7 +39,7 @@ def parser() -> cli.Parser:
     p = cli.Parser(prog="python -m scripts.draw", description=__doc__, epilog=EPILOG)
     add = p.add_argument
     add("--port", type=int, default=DEFAULT_PORT, metavar="N", help=PORT_HELP)
-    add("--model", type=Path, default=DEFAULT_MODEL, metavar="FILE", help=MODEL_HELP)
+    add("--model", type=Path, default=model_files.SHIPPED_MODEL, metavar="FILE", help=MODEL_HELP)
     add("--no-browser", action="store_true", help=NO_BROWSER_HELP)
     return p
 
@@ -92,7 +91,7 @@ def serve(model: Path, port: int, browser: bool) -> None:
         CliError: The model or the port cannot be used.
         Interrupted: How it ends.
     """
-    from scripts import draw_engines, draw_server, model_files
+    from scripts import draw_engines, draw_server
 
     listener = listen(port)
     url = f"http://{ADDRESS}:{listener.getsockname()[1]}/"

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from digits.images import open_image, prepare
-from scripts import draw
+from scripts.model_files import SHIPPED_MODEL
 from tests.scripts import browsing
 from tests.scripts.browsing import EMPTY, ONE, THREE, Tab, deliver, open_tab, stroke, three
 from tests.scripts.serving import ROOT, command
@@ -26,7 +26,7 @@ browser, address, tab = browsing.browser, browsing.address, browsing.tab
 def by_command(picture: bytes, path: Path, engine: str = "numpy") -> dict[str, Any]:
     """Return what ``python -m scripts.whatami`` says about a picture."""
     path.write_bytes(picture)
-    options = ["--model", str(draw.DEFAULT_MODEL), "--engine", engine, "--json"]
+    options = ["--model", str(SHIPPED_MODEL), "--engine", engine, "--json"]
     done = subprocess.run(
         [sys.executable, "-m", "scripts.whatami", str(path), *options],
         cwd=ROOT, capture_output=True, check=True,
