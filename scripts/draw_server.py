@@ -198,8 +198,9 @@ def running(app: ASGIApp, listener: socket) -> Iterator[Thread]:
     Yields:
         The thread; the server ends with the block.
     """
+    # No configuration of logging: to set up its own, Python closes the handlers of everybody else.
     config = uvicorn.Config(
-        app, log_level="error", access_log=False, lifespan="off", ws="none",
+        app, log_config=None, log_level="error", access_log=False, lifespan="off", ws="none",
         server_header=False, timeout_graceful_shutdown=GRACE,
     )  # fmt: skip
     server = uvicorn.Server(config)
