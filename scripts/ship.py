@@ -50,9 +50,11 @@ softmax, {parameters:,} parameters in float32. Written by `python -m scripts.shi
 The same seed gives the same pictures, batches and initial weights everywhere; the trained weights
 are the same to the last bit only with the same NumPy, OpenBLAS and processor.
 
-Limits: it knows single digits and nothing else. Letters and scribbles often get a low best score, but
-not always. The test set was looked at when the recipe was chosen (three trainings of 60 epochs that
-differed in dropout and learning rate; the choice was made by the held-out pictures).
+Limits: it knows single digits and nothing else; letters and scribbles often get a high score. How the
+recipe was chosen: by the held-out pictures, among three trainings of 60 epochs that differed in dropout
+and learning rate (test accuracies were printed beside them: 99.36, 99.23 and 99.34 %). The drawn digits
+were added after 1s with an upstroke were read as 7 in the pictures of `tests/pictures`, which are
+drawn from other shapes.
 """  # noqa: E501
 
 
