@@ -90,9 +90,10 @@ class Distortions:
         """
         affine = self._affine(n, rng, strength)
         offset = self._elastic(n, rng, strength)
-        offset += self._uniform((n, 2, 1, 1), self.shift, rng, strength) + np.float32(CENTRE)
+        offset += self._uniform((n, 2, 1, 1), self.shift, rng, strength)
         grid = np.mgrid[:SIDE, :SIDE].astype(np.float32) - np.float32(CENTRE)
-        return np.einsum("nij,jrc->nirc", affine, grid, optimize=True) + offset
+        turned = np.einsum("nij,jrc->nirc", affine, grid, optimize=True)
+        return turned + offset + np.float32(CENTRE)
 
     def _moved(self, chunk: Array, where: Array) -> Array:
         """Return each picture as it is at these points, between pixels in straight lines."""

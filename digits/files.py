@@ -13,6 +13,7 @@ __all__ = ["MAX_PIXELS", "ImageError", "damage_named", "open_image"]
 
 # 8000 x 8000: more than a phone's camera makes, a quarter of a gigabyte of RGBA.
 MAX_PIXELS = 64_000_000
+# Longest side, in pixels, to which a JPEG may be reduced in decoding.
 ENOUGH = 700
 # What scanners, cameras and drawing programs write. Formats that run a program (EPS) or pack a
 # picture of another size than their header says (ICO) stay out.

@@ -15,8 +15,8 @@ Array = NDArray[Any]
 MNIST_SIDE = 28
 MNIST_BOX = 20
 MNIST_CENTRE = 14
-# MNIST's strokes are 2 to 4 pixels wide for the most part (5 % of its digits are thinner, 5 %
-# thicker); what is outside is brought to the nearer end.
+# What is outside is brought to the nearer end. Of 5,000 of MNIST's digits, drawn eight times as big,
+# and measured by ``stroke_width``, the median is 2.5, 7 % are thinner and 4 % thicker than this.
 THINNEST = 1.8
 THICKEST = 4.2
 # Strokes are changed in a picture this many times as fine as MNIST's.

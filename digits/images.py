@@ -86,7 +86,7 @@ def examine(
         image: The picture, any size and mode.
         size: 28 for a network of 784 inputs (MNIST), 8 for one of 64 (scikit-learn's digits).
         invert: "yes" for dark ink on light paper, "no" for bright ink on dark paper, "auto" to tell
-            from the border.
+            from what looks like strokes (``digits.polarity``).
         segment: Whether each of several digits is a picture of its own; else they are all one, and
             a note says so.
 
@@ -119,9 +119,9 @@ def _ready(grey: Array, size: Size, invert: Invert) -> Array | None:
     """Return the picture itself if it has the data set's form already."""
     if grey.shape != (size, size) or np.ptp(grey) == 0:
         return None
-    if size == 8 and grey.max() <= SIXTEENTHS / 255:
-        grey = grey * np.float32(255 / SIXTEENTHS)  # the set's own 0..16, saved as a picture
     if size == 8:
+        if grey.max() <= SIXTEENTHS / 255:
+            grey = grey * np.float32(255 / SIXTEENTHS)  # the set's own 0..16, saved as a picture
         dark_ink = light_border(grey) if invert == "auto" else invert == "yes"
         return (np.float32(1) - grey if dark_ink else grey) * np.float32(SIXTEENTHS)
     tried = {"yes": (1 - grey,), "no": (grey,), "auto": (grey, 1 - grey)}[invert]

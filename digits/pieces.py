@@ -58,11 +58,6 @@ class Box:
     def height(self) -> int:
         return self.bottom - self.top
 
-    @property
-    def slices(self) -> tuple[slice, slice]:
-        """Rows and columns, to index an array."""
-        return slice(self.top, self.bottom), slice(self.left, self.right)
-
     def joined(self, other: "Box") -> "Box":
         """Return the smallest box around both."""
         return Box(

@@ -23,7 +23,7 @@ NAME = "mnist-robust"
 
 EPILOG = """\
 examples:
-  python -m scripts.ship                       # trains first: six minutes on two idle cores
+  python -m scripts.ship                       # trains first: some ten minutes
   python -m scripts.ship --run runs/mnist-robust --out /tmp/weights
 """
 

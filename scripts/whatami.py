@@ -70,7 +70,7 @@ def parser() -> cli.Parser:
         "--invert",
         choices=("auto", "yes", "no"),
         default="auto",
-        help="yes: dark ink on light paper; no: the opposite; default: auto, by the border",
+        help="yes: dark ink on light paper; no: opposite; default: auto, by what looks written",
     )
     return p
 
