@@ -15,7 +15,7 @@ Array = NDArray[Any]
 MNIST_SIDE = 28
 MNIST_BOX = 20
 MNIST_CENTRE = 14
-# What is outside is brought to the nearer end. Of 5,000 of MNIST's digits, drawn eight times as big,
+# What is outside is brought to the nearer end. Of 5,000 of MNIST's digits, enlarged eight times
 # and measured by ``stroke_width``, the median is 2.5, 7 % are thinner and 4 % thicker than this.
 THINNEST = 1.8
 THICKEST = 4.2
