@@ -4,6 +4,10 @@ The contract. ``build`` fixes the shapes; ``bind`` hands a layer the pieces of t
 long vectors (parameters and gradients) that belong to it; ``forward`` remembers what ``backward``
 will need; ``backward`` takes the gradient of the cost with respect to the layer's output, writes
 the gradients of the layer's own weights, and returns the gradient with respect to its input.
+
+In training a layer computes in its *workspace*: arrays that are allocated at the first step and
+written again at every later one, so what ``forward(training=True)`` and ``backward`` return is
+only good until the next step. ``forward`` outside training returns arrays of its own.
 """
 
 import math
@@ -16,6 +20,20 @@ from numpy_impl.types import Array, DTypeLike
 Shape = tuple[int, ...]
 
 
+class Workspace:
+    """A layer's arrays by name, kept from step to step and made anew when the shape changes."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[str, Array] = {}
+
+    def __call__(self, name: str, shape: Shape, dtype: np.dtype) -> Array:
+        """Return the array ``name`` of ``shape``; what it holds is left from its last use."""
+        array = self._arrays.get(name)
+        if array is None or array.shape != shape or array.dtype != dtype:
+            array = self._arrays[name] = np.empty(shape, dtype)
+        return array
+
+
 class Layer:
     """A layer without weights that passes its input on; the others override what they need.
 
@@ -23,10 +41,13 @@ class Layer:
     """
 
     weight_names: tuple[str, ...] = ()
+    workspace: Workspace
 
     def build(self, input_shape: Shape) -> Shape:
         """Fix the shapes; return the output shape, without the batch axis."""
         self.input_shape = input_shape
+        # A new one, as a copied layer must not write into the arrays of its original.
+        self.workspace = Workspace()
         return input_shape
 
     def weight_shapes(self) -> list[Shape]:
@@ -101,7 +122,7 @@ class Dense(Layer):
                 "Dense expects inputs of shape (batch, inputs); put Flatten before it. "
                 f"Received: input_shape={input_shape}"
             )
-        self.input_shape = input_shape
+        super().build(input_shape)
         return (self.units,)
 
     def weight_shapes(self) -> list[Shape]:
@@ -113,24 +134,34 @@ class Dense(Layer):
             self.bias[...] = self.bias_initializer(self.bias.shape, rng)
 
     def forward(self, x: Array, training: bool = False, mask: Array | None = None) -> Array:
-        self.x = x
-        self.z = x @ self.kernel
+        # Local names until the end: whatAmI's page calls this from several threads at once.
+        z = a = None
+        if training:
+            shape = (len(x), self.units)
+            z = self.workspace("z", shape, self.kernel.dtype)
+            a = self.workspace("a", shape, self.kernel.dtype)
+        z = np.matmul(x, self.kernel, out=z)
         if self.use_bias:
-            self.z += self.bias
-        self.a = self.activation(self.z)
-        return self.a
+            z += self.bias
+        a = self.activation(z, out=a)
+        self.x, self.z, self.a = x, z, a
+        return a
 
     def backward(self, delta: Array, input_gradient: bool = True) -> Array:
+        out = self.workspace("delta", self.z.shape, self.z.dtype)
         return self.backward_from_logits(
-            self.activation.backward(self.z, self.a, delta), input_gradient
+            self.activation.backward(self.z, self.a, delta, out=out), input_gradient
         )
 
     def backward_from_logits(self, delta: Array, input_gradient: bool = True) -> Array:
         """Like ``backward``, but from ``delta = dC/dz``, the gradient before the activation."""
         np.matmul(self.x.T, delta, out=self.kernel_gradient)
         if self.use_bias:
-            np.sum(delta, axis=0, out=self.bias_gradient)
-        return delta @ self.kernel.T if input_gradient else delta
+            np.add.reduce(delta, axis=0, out=self.bias_gradient)
+        if not input_gradient:
+            return delta
+        out = self.workspace("input_gradient", self.x.shape, delta.dtype)
+        return np.matmul(delta, self.kernel.T, out=out)
 
     def config(self) -> dict[str, object]:
         return {
@@ -147,12 +178,14 @@ class Activation(Layer):
         self.activation = activations.get(activation)
 
     def forward(self, x: Array, training: bool = False, mask: Array | None = None) -> Array:
-        self.z = x
-        self.a = self.activation(x)
-        return self.a
+        out = self.workspace("a", x.shape, x.dtype) if training else None
+        a = self.activation(x, out=out)
+        self.z, self.a = x, a
+        return a
 
     def backward(self, delta: Array, input_gradient: bool = True) -> Array:
-        return self.activation.backward(self.z, self.a, delta)
+        out = self.workspace("delta", delta.shape, delta.dtype)
+        return self.activation.backward(self.z, self.a, delta, out=out)
 
     def backward_from_logits(self, delta: Array, input_gradient: bool = True) -> Array:
         """Pass on ``delta = dC/dz``: the loss has already gone through the activation."""
@@ -198,13 +231,17 @@ class Dropout(Layer):
             raise ValueError(
                 f"Dropout expects a mask of shape {x.shape}. Received: shape {self.mask.shape}"
             )
-        return self._scaled(x, self.mask)
+        return self._scaled(x, self.mask, self.workspace("output", x.shape, x.dtype))
 
     def backward(self, delta: Array, input_gradient: bool = True) -> Array:
-        return delta if self.mask is None else self._scaled(delta, self.mask)
+        if self.mask is None:
+            return delta
+        return self._scaled(delta, self.mask, self.workspace("delta", delta.shape, delta.dtype))
 
-    def _scaled(self, x: Array, mask: Array) -> Array:
-        return np.where(mask, x * (1 / (1 - self.rate)), 0).astype(x.dtype, copy=False)
+    def _scaled(self, x: Array, mask: Array, out: Array) -> Array:
+        np.multiply(x, 1 / (1 - self.rate), out=out)
+        out *= mask
+        return out
 
     def config(self) -> dict[str, object]:
         return {"rate": self.rate}
@@ -214,7 +251,7 @@ class Flatten(Layer):
     """Turn each sample into a vector, in row-major order."""
 
     def build(self, input_shape: Shape) -> Shape:
-        self.input_shape = input_shape
+        super().build(input_shape)
         return (math.prod(input_shape),)
 
     def forward(self, x: Array, training: bool = False, mask: Array | None = None) -> Array:

@@ -82,7 +82,10 @@ class CategoricalCrossentropy(Loss):
         y = self._targets(y_pred, y_true)
         n = len(y_pred)
         if self.on_logits:
-            return -float(np.sum(y * log_softmax(y_pred))) / n, (softmax(y_pred) - y) / n
+            gradient = softmax(y_pred)
+            gradient -= y
+            gradient /= n
+            return -float(np.sum(y * log_softmax(y_pred))) / n, gradient
         total = np.sum(y_pred, axis=-1, keepdims=True)
         q = y_pred / total
         clipped = np.clip(q, EPSILON, 1 - EPSILON)

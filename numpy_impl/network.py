@@ -124,7 +124,8 @@ class Sequential:
 
         Args:
             x: The batch; it is not checked here, see :meth:`predict`.
-            training: Whether dropout is active.
+            training: Whether dropout is active. The outputs are then the network's own array, which
+                the next training step overwrites; otherwise they are the caller's.
             masks: One boolean mask (True: kept) for each dropout layer; None draws new ones.
         """
         return self.layer_outputs(x, training, masks)[-1]

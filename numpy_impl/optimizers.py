@@ -3,7 +3,8 @@
 Notation: ``w`` parameters, ``g`` gradient (after clipping), ``lr`` learning rate. An optimizer sees
 one long parameter vector and one gradient vector, never a layer; it only needs to know which slice
 belongs to which weight because ``clipnorm`` works weight by weight. Parameters and state are
-updated in place.
+updated in place, block by block: a rule reads and writes its vectors some ten times, and a block
+of them stays in the processor's cache meanwhile. Without clipping a step allocates no arrays.
 
 Order of a step, as in ``keras/src/optimizers/base_optimizer.py``: clip the gradient, decay the
 weights (``w <- w - w * weight_decay * lr``), apply the rule.
@@ -14,6 +15,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from numpy_impl.types import Array
+
+# Elements of a block: with gradient, state and scratch about a megabyte in float32. Measured: half
+# of it costs more calls than it saves traffic, the whole vector at once is slower when the cache
+# is shared with others.
+BLOCK = 65_536
 
 
 class Optimizer:
@@ -71,19 +77,28 @@ class Optimizer:
         """
         self.slices = list(slices) if slices is not None else [slice(None)]
         self.state = {name: np.zeros_like(parameters) for name in self.slot_names}
+        self._scratch = np.empty((2, min(BLOCK, len(parameters))), parameters.dtype)
         self.iterations = 0
 
     def apply(self, gradients: Array, parameters: Array) -> None:
         """Take one step: update ``parameters`` in place. ``gradients`` are left unchanged."""
         if not self.slices:
             self.build(parameters)
-        g = self._clip(gradients)
-        if self.weight_decay is not None:
-            parameters -= parameters * self.weight_decay * self.learning_rate
-        self._update(g, parameters)
+        clipped = self._clip(gradients)
+        for start in range(0, len(parameters), BLOCK):
+            block = slice(start, start + BLOCK)
+            w = parameters[block]
+            scratch = self._scratch[:, : len(w)]
+            if self.weight_decay is not None:
+                decay = np.multiply(w, self.weight_decay, out=scratch[0])
+                decay *= self.learning_rate
+                w -= decay
+            state = {name: slot[block] for name, slot in self.state.items()}
+            self._update(clipped[block], w, state, scratch)
         self.iterations += 1
 
-    def _update(self, g: Array, w: Array) -> None:
+    def _update(self, g: Array, w: Array, state: dict[str, Array], scratch: Array) -> None:
+        """Apply the rule to one block; ``scratch`` is two vectors as long as ``w``, to write to."""
         raise TypeError(f"{type(self).__name__} defines no _update")
 
     def _clip(self, g: Array) -> Array:
@@ -123,15 +138,21 @@ class SGD(Optimizer):
         self.nesterov = nesterov
         self.slot_names = ("momentum",) if momentum else ()
 
-    def _update(self, g: Array, w: Array) -> None:
-        step = g * self.learning_rate
+    def _update(self, g: Array, w: Array, state: dict[str, Array], scratch: Array) -> None:
+        step, ahead = scratch
+        np.multiply(g, self.learning_rate, out=step)
         if not self.momentum:
             w -= step
             return
-        m = self.state["momentum"]
+        m = state["momentum"]
         m *= self.momentum
         m -= step
-        w += m * self.momentum - step if self.nesterov else m
+        if self.nesterov:
+            np.multiply(m, self.momentum, out=ahead)
+            ahead -= step
+            w += ahead
+        else:
+            w += m
 
 
 class RMSprop(Optimizer):
@@ -170,19 +191,28 @@ class RMSprop(Optimizer):
         if centered:
             self.slot_names += ("average_gradient",)
 
-    def _update(self, g: Array, w: Array) -> None:
-        v = self.state["velocity"]
+    def _update(self, g: Array, w: Array, state: dict[str, Array], scratch: Array) -> None:
+        root, step = scratch
+        v = state["velocity"]
         v *= self.rho
-        v += (1 - self.rho) * np.square(g)
-        mean_square = v
+        np.square(g, out=step)
+        step *= 1 - self.rho
+        v += step
         if self.centered:
-            b = self.state["average_gradient"]
+            b = state["average_gradient"]
             b *= self.rho
-            b += (1 - self.rho) * g
-            mean_square = v - np.square(b)
-        step = g * self.learning_rate / np.sqrt(mean_square + self.epsilon)
+            np.multiply(g, 1 - self.rho, out=step)
+            b += step
+            np.square(b, out=step)
+            np.subtract(v, step, out=root)
+            root += self.epsilon
+        else:
+            np.add(v, self.epsilon, out=root)
+        np.sqrt(root, out=root)
+        np.multiply(g, self.learning_rate, out=step)
+        step /= root
         if self.momentum:
-            m = self.state["momentum"]
+            m = state["momentum"]
             m *= self.momentum
             m += step
             step = m
@@ -224,15 +254,25 @@ class Adam(Optimizer):
         self.epsilon = epsilon
         self.correction_betas = correction_betas or (beta_1, beta_2)
 
-    def _update(self, g: Array, w: Array) -> None:
-        m, v = self.state["momentum"], self.state["velocity"]
+    def _update(self, g: Array, w: Array, state: dict[str, Array], scratch: Array) -> None:
+        m, v = state["momentum"], state["velocity"]
+        change, root = scratch
         # In the parameters' own precision: 1 - 0.999 in float32 is 1.3e-5 off, in Keras as well.
         real, t = w.dtype.type, w.dtype.type(self.iterations + 1)
         beta_1, beta_2 = (real(beta) for beta in self.correction_betas)
         alpha = self.learning_rate * np.sqrt(1 - beta_2**t) / (1 - beta_1**t)
-        m += (g - m) * (1 - self.beta_1)
-        v += (np.square(g) - v) * (1 - self.beta_2)
-        w -= m * alpha / (np.sqrt(v) + self.epsilon)
+        np.subtract(g, m, out=change)
+        change *= 1 - self.beta_1
+        m += change
+        np.square(g, out=change)
+        change -= v
+        change *= 1 - self.beta_2
+        v += change
+        np.sqrt(v, out=root)
+        root += self.epsilon
+        np.multiply(m, alpha, out=change)
+        change /= root
+        w -= change
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "rmsprop": RMSprop, "adam": Adam}

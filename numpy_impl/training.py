@@ -90,6 +90,28 @@ class _Means:
         return {name: total / max(self.samples, 1) for name, total in self.sums.items()}
 
 
+class _Gather:
+    """Copies the samples of a batch into arrays that are kept from step to step."""
+
+    def __init__(self, x: Array, y: Array) -> None:
+        self.x, self.y = x, y
+        self.inputs, self.targets = x[:0], y[:0]
+
+    def __call__(self, batch: Array) -> tuple[Array, Array]:
+        # np.take copies into a given array at once only if it need not stop at a wrong index.
+        if len(batch) and not 0 <= batch.min() <= batch.max() < len(self.x):
+            raise IndexError(
+                f"Expected indices of samples in 0..{len(self.x) - 1}. "
+                f"Received: {batch.min()}..{batch.max()}"
+            )
+        if len(self.inputs) != len(batch):
+            self.inputs = np.empty((len(batch), *self.x.shape[1:]), self.x.dtype)
+            self.targets = np.empty((len(batch), *self.y.shape[1:]), self.y.dtype)
+        self.x.take(batch, 0, self.inputs, "clip")
+        self.y.take(batch, 0, self.targets, "clip")
+        return self.inputs, self.targets
+
+
 def train_epoch(
     network: Sequential,
     loss: Loss,
@@ -111,8 +133,9 @@ def train_epoch(
         and with dropout active, as Keras reports them.
     """
     means = _Means(metrics)
+    take = _Gather(x, y)
     for batch in batches:
-        inputs, targets = x[batch], y[batch]
+        inputs, targets = take(batch)
         outputs = network.forward(inputs, training=True)
         means.add(network.backward(outputs, targets, loss), outputs, targets)
         optimizer.apply(network.gradients, network.parameters)

@@ -98,24 +98,24 @@ def test_a_wrong_loss_value_is_seen():
 
 
 class EpsilonOutside(numpy_optimizers.RMSprop):
-    def _update(self, g, w):
-        v = self.state["velocity"]
+    def _update(self, g, w, state, scratch):
+        v = state["velocity"]
         v *= self.rho
         v += (1 - self.rho) * g * g
         w -= self.learning_rate * g / (np.sqrt(v) + self.epsilon)
 
 
 class SwappedRho(numpy_optimizers.RMSprop):
-    def _update(self, g, w):
-        v = self.state["velocity"]
+    def _update(self, g, w, state, scratch):
+        v = state["velocity"]
         v *= 1 - self.rho
         v += self.rho * g * g
         w -= self.learning_rate * g / np.sqrt(v + self.epsilon)
 
 
 class NoCorrection(numpy_optimizers.Adam):
-    def _update(self, g, w):
-        m, v = self.state["momentum"], self.state["velocity"]
+    def _update(self, g, w, state, scratch):
+        m, v = state["momentum"], state["velocity"]
         m += (g - m) * (1 - self.beta_1)
         v += (g * g - v) * (1 - self.beta_2)
         w -= self.learning_rate * m / (np.sqrt(v) + self.epsilon)
@@ -124,9 +124,9 @@ class NoCorrection(numpy_optimizers.Adam):
 class SlotOnly(numpy_optimizers.SGD):
     """The first step is right; the velocity it leaves behind is not."""
 
-    def _update(self, g, w):
-        super()._update(g, w)
-        self.state["momentum"] *= 1 - 1e-9
+    def _update(self, g, w, state, scratch):
+        super()._update(g, w, state, scratch)
+        state["momentum"] *= 1 - 1e-9
 
 
 PLANTED = {
@@ -152,8 +152,9 @@ def test_a_wrong_optimizer_is_seen_in_its_first_step(bug):
 
 def test_a_wrong_optimizer_that_starts_right_is_placed_at_its_step():
     class LateMistake(numpy_optimizers.SGD):
-        def _update(self, g, w):
-            super()._update(g if self.iterations < 4 else 1.001 * g, w)
+        def _update(self, g, w, state, scratch):
+            g = g if self.iterations < 4 else 1.001 * g
+            super()._update(g, w, state, scratch)
 
     model, network, x, y = small()
     with precision("float64"):

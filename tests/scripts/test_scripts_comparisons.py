@@ -38,7 +38,9 @@ def test_the_demonstration_in_short(tmp_path: Path, monkeypatch, capsys):
 def test_the_demonstration_fails_when_an_engine_is_wrong(tmp_path: Path, monkeypatch, capsys):
     monkeypatch.setattr(demo, "PLAN", (replace(demo.PLAN[0], epochs=1),))
     right = optimizers.SGD._update
-    monkeypatch.setattr(optimizers.SGD, "_update", lambda self, g, w: right(self, 1.001 * g, w))
+    monkeypatch.setattr(
+        optimizers.SGD, "_update", lambda self, g, *rest: right(self, 1.001 * g, *rest)
+    )
     assert demo.main(["--out", str(tmp_path)]) == 1
     assert "NOT shown to be identical: steps 0/kernel" in capsys.readouterr().out
 
@@ -57,7 +59,9 @@ def test_the_mnist_comparison_on_a_few_pictures(tiny_mnist: Path, capsys):
 
 def test_the_mnist_comparison_fails_when_an_engine_is_wrong(tiny_mnist: Path, monkeypatch, capsys):
     right = optimizers.RMSprop._update
-    monkeypatch.setattr(optimizers.RMSprop, "_update", lambda s, g, w: right(s, 1.001 * g, w))
+    monkeypatch.setattr(
+        optimizers.RMSprop, "_update", lambda self, g, *rest: right(self, 1.001 * g, *rest)
+    )
     assert parity_mnist.main(["--epochs", "1", "--data", str(tiny_mnist)]) == 1
     assert "NOT shown to be identical" in capsys.readouterr().out
 
