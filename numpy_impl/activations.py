@@ -167,7 +167,7 @@ def sigmoid(z: Array, out: Array | None = None) -> Array:
     """
     with np.errstate(over="ignore"):
         e = np.exp(np.negative(z, out=out), out=out)
-    return np.divide(1, np.add(e, 1, out=out), out=out)
+    return np.reciprocal(np.add(e, 1, out=out), out=out)
 
 
 def softplus(z: Array) -> Array:

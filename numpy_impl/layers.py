@@ -123,6 +123,7 @@ class Dense(Layer):
                 f"Received: input_shape={input_shape}"
             )
         super().build(input_shape)
+        self.ones = np.ones(0)
         return (self.units,)
 
     def weight_shapes(self) -> list[Shape]:
@@ -140,7 +141,7 @@ class Dense(Layer):
             shape = (len(x), self.units)
             z = self.workspace("z", shape, self.kernel.dtype)
             a = self.workspace("a", shape, self.kernel.dtype)
-        z = np.matmul(x, self.kernel, out=z)
+        z = np.dot(x, self.kernel, out=z)
         if self.use_bias:
             z += self.bias
         a = self.activation(z, out=a)
@@ -155,13 +156,19 @@ class Dense(Layer):
 
     def backward_from_logits(self, delta: Array, input_gradient: bool = True) -> Array:
         """Like ``backward``, but from ``delta = dC/dz``, the gradient before the activation."""
-        np.matmul(self.x.T, delta, out=self.kernel_gradient)
+        np.dot(self.x.T, delta, out=self.kernel_gradient)
         if self.use_bias:
-            np.add.reduce(delta, axis=0, out=self.bias_gradient)
+            # The sum over the batch as a product, which is several times as fast.
+            np.dot(self._ones(len(delta)), delta, out=self.bias_gradient)
         if not input_gradient:
             return delta
         out = self.workspace("input_gradient", self.x.shape, delta.dtype)
-        return np.matmul(delta, self.kernel.T, out=out)
+        return np.dot(delta, self.kernel.T, out=out)
+
+    def _ones(self, n: int) -> Array:
+        if len(self.ones) != n:
+            self.ones = np.ones(n, self.kernel.dtype)
+        return self.ones
 
     def config(self) -> dict[str, object]:
         return {

@@ -1,4 +1,5 @@
-"""Cost functions: value and gradient.
+"""Cost functions: value and gradient, each computed by itself, as training needs the gradient in
+every step and the value only for its reports.
 
 Every loss is the *mean over the batch* of a per-sample loss; how a sample's outputs are reduced is
 said for each. With N samples and C outputs, ``y_pred`` has shape (N, C), and so has ``y_true``,
@@ -8,7 +9,8 @@ the clipping constant are Keras's (``keras/src/losses/losses.py``, ``keras/src/b
 
 import numpy as np
 
-from numpy_impl.activations import log_softmax, sigmoid, softmax, softplus
+from numpy_impl import activations
+from numpy_impl.activations import log_softmax, softplus
 from numpy_impl.types import Array
 
 # keras.config.epsilon(): probabilities are clipped to [EPSILON, 1 - EPSILON] before the logarithm.
@@ -23,14 +25,24 @@ class Loss:
             network then hands over that activation's input (the logits), and backpropagation
             starts there.
         sparse: Whether ``y_true`` are integer labels instead of vectors.
+        link: Name of the activation whose logits a fused loss, or one from logits, takes.
     """
 
     fused = False
     sparse = False
+    link = "linear"
 
-    def value_and_gradient(self, y_pred: Array, y_true: Array) -> tuple[float, Array]:
-        """Return the cost and its gradient ``dC/dy_pred``, which has the shape of ``y_pred``."""
-        raise TypeError(f"{type(self).__name__} defines no value_and_gradient")
+    def value(self, y_pred: Array, y_true: Array) -> float:
+        """Return the cost."""
+        raise TypeError(f"{type(self).__name__} defines no value")
+
+    def gradient(self, y_pred: Array, y_true: Array, out: Array | None = None) -> Array:
+        """Return ``dC/dy_pred``, of the shape of ``y_pred``, written into ``out`` if given."""
+        raise TypeError(f"{type(self).__name__} defines no gradient")
+
+    def logits_gradient(self, p: Array, y_true: Array, out: Array | None = None) -> Array:
+        """Return the gradient at the logits ``z``, given ``p = link(z)``; see ``gradient``."""
+        raise TypeError(f"{type(self).__name__} defines no logits_gradient")
 
 
 class Quadratic(Loss):
@@ -39,25 +51,41 @@ class Quadratic(Loss):
     Reference: Nielsen (2015), "Neural networks and deep learning", eq. 6; documents D0 and D1.
     """
 
-    def value_and_gradient(self, y_pred: Array, y_true: Array) -> tuple[float, Array]:
+    def value(self, y_pred: Array, y_true: Array) -> float:
         error = y_pred - y_true
-        return 0.5 * float(np.sum(error * error)) / len(error), error / len(error)
+        return 0.5 * float(np.sum(error * error)) / len(error)
+
+    def gradient(self, y_pred: Array, y_true: Array, out: Array | None = None) -> Array:
+        out = np.subtract(y_pred, y_true, out=out)
+        out /= len(out)
+        return out
 
 
 class MeanSquaredError(Loss):
     """Keras's ``mean_c (y_pred - y_true)^2``; gradient ``2 (y_pred - y_true) / (C N)``."""
 
-    def value_and_gradient(self, y_pred: Array, y_true: Array) -> tuple[float, Array]:
+    def value(self, y_pred: Array, y_true: Array) -> float:
         error = y_pred - y_true
-        return float(np.sum(error * error)) / error.size, error * (2 / error.size)
+        return float(np.sum(error * error)) / error.size
+
+    def gradient(self, y_pred: Array, y_true: Array, out: Array | None = None) -> Array:
+        out = np.subtract(y_pred, y_true, out=out)
+        out *= 2 / out.size
+        return out
 
 
 class MeanAbsoluteError(Loss):
     """Keras's ``mean_c |y_pred - y_true|``; gradient ``sign(y_pred - y_true) / (C N)``."""
 
-    def value_and_gradient(self, y_pred: Array, y_true: Array) -> tuple[float, Array]:
+    def value(self, y_pred: Array, y_true: Array) -> float:
         error = y_pred - y_true
-        return float(np.sum(np.abs(error))) / error.size, np.sign(error) * (1 / error.size)
+        return float(np.sum(np.abs(error))) / error.size
+
+    def gradient(self, y_pred: Array, y_true: Array, out: Array | None = None) -> Array:
+        out = np.subtract(y_pred, y_true, out=out)
+        np.sign(out, out=out)
+        out *= 1 / out.size
+        return out
 
 
 class CategoricalCrossentropy(Loss):
@@ -74,25 +102,37 @@ class CategoricalCrossentropy(Loss):
     [EPSILON, 1 - EPSILON]; where the clip is active its gradient is 0.
     """
 
+    link = "softmax"
+
     def __init__(self, from_logits: bool = False, fused: bool = False) -> None:
         self.on_logits = from_logits or fused
         self.fused = fused
 
-    def value_and_gradient(self, y_pred: Array, y_true: Array) -> tuple[float, Array]:
+    def value(self, y_pred: Array, y_true: Array) -> float:
         y = self._targets(y_pred, y_true)
-        n = len(y_pred)
         if self.on_logits:
-            gradient = softmax(y_pred)
-            gradient -= y
-            gradient /= n
-            return -float(np.sum(y * log_softmax(y_pred))) / n, gradient
+            logarithm = log_softmax(y_pred)
+        else:
+            q = y_pred / np.sum(y_pred, axis=-1, keepdims=True)
+            logarithm = np.log(np.clip(q, EPSILON, 1 - EPSILON))
+        return -float(np.sum(y * logarithm)) / len(y_pred)
+
+    def gradient(self, y_pred: Array, y_true: Array, out: Array | None = None) -> Array:
+        if self.on_logits:
+            return self.logits_gradient(activations.softmax(y_pred), y_true, out)
+        y = self._targets(y_pred, y_true)
         total = np.sum(y_pred, axis=-1, keepdims=True)
         q = y_pred / total
         clipped = np.clip(q, EPSILON, 1 - EPSILON)
         # dC/dq, then through q_i = p_i / sum_j p_j.
         slope = np.where(q == clipped, y / clipped, 0)
         gradient = (np.sum(slope * q, axis=-1, keepdims=True) - slope) / total
-        return -float(np.sum(y * np.log(clipped))) / n, gradient / n
+        return np.divide(gradient, len(y_pred), out=out)
+
+    def logits_gradient(self, p: Array, y_true: Array, out: Array | None = None) -> Array:
+        out = np.subtract(p, self._targets(p, y_true), out=out)
+        out /= len(out)
+        return out
 
     def _targets(self, y_pred: Array, y_true: Array) -> Array:
         return y_true
@@ -118,19 +158,31 @@ class BinaryCrossentropy(Loss):
     The clipped form does not renormalise.
     """
 
+    link = "sigmoid"
+
     def __init__(self, from_logits: bool = False, fused: bool = False) -> None:
         self.on_logits = from_logits or fused
         self.fused = fused
 
-    def value_and_gradient(self, y_pred: Array, y_true: Array) -> tuple[float, Array]:
+    def value(self, y_pred: Array, y_true: Array) -> float:
         y, size = y_true, y_pred.size
         if self.on_logits:
-            value = float(np.sum(softplus(y_pred) - y * y_pred)) / size
-            return value, (sigmoid(y_pred) - y) / size
+            return float(np.sum(softplus(y_pred) - y * y_pred)) / size
         p = np.clip(y_pred, EPSILON, 1 - EPSILON)
-        value = -float(np.sum(y * np.log(p) + (1 - y) * np.log(1 - p))) / size
+        return -float(np.sum(y * np.log(p) + (1 - y) * np.log(1 - p))) / size
+
+    def gradient(self, y_pred: Array, y_true: Array, out: Array | None = None) -> Array:
+        if self.on_logits:
+            return self.logits_gradient(activations.sigmoid(y_pred), y_true, out)
+        y = y_true
+        p = np.clip(y_pred, EPSILON, 1 - EPSILON)
         slope = (1 - y) / (1 - p) - y / p
-        return value, np.where(p == y_pred, slope, 0) / size
+        return np.divide(np.where(p == y_pred, slope, 0), y_pred.size, out=out)
+
+    def logits_gradient(self, p: Array, y_true: Array, out: Array | None = None) -> Array:
+        out = np.subtract(p, y_true, out=out)
+        out /= out.size
+        return out
 
 
 LOSSES: dict[str, type[Loss]] = {

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from numpy_impl import validation
+from numpy_impl import activations, validation
 from numpy_impl.layers import Activation, Dense, Dropout, Layer, allocate
 from numpy_impl.losses import Loss
 from numpy_impl.types import Array, DTypeLike
@@ -171,31 +171,38 @@ class Sequential:
             that the next call overwrites.
         """
         outputs = self.forward(x, training=True, masks=masks)
-        return self.backward(outputs, y, loss), self.weight_gradients
+        self.backward(outputs, y, loss)
+        return loss.value(self.loss_input(outputs, loss), y), self.weight_gradients
 
-    def loss(self, outputs: Array, y: Array, loss: Loss) -> float:
-        """Return the cost of the last forward pass, whose ``outputs`` are given."""
-        return loss.value_and_gradient(self._entry(outputs, loss)[0], y)[0]
+    def loss_input(self, outputs: Array, loss: Loss) -> Array:
+        """Return what ``loss`` is evaluated at, after a forward pass with these ``outputs``.
 
-    def backward(self, outputs: Array, y: Array, loss: Loss) -> float:
-        """Backpropagate the cost of the last forward pass's ``outputs``; return the cost."""
-        predictions, fused = self._entry(outputs, loss)
-        cost, delta = loss.value_and_gradient(predictions, y)
+        They are the outputs themselves or, for a fused loss, the last layer's logits.
+        """
+        return self._fused_layer().z if loss.fused else outputs
+
+    def backward(self, outputs: Array, y: Array, loss: Loss) -> None:
+        """Backpropagate the cost of the last forward pass, whose ``outputs`` are given."""
         remaining = len(self.layers)
-        if fused is not None:
+        last = self.layers[-1]
+        delta = last.workspace("loss_gradient", outputs.shape, outputs.dtype)
+        if loss.fused:
+            last = self._fused_layer()
+            linked = last.activation.name == loss.link
+            p = outputs if linked else activations.get(loss.link)(last.z)
+            loss.logits_gradient(p, y, out=delta)
             remaining -= 1
-            delta = fused.backward_from_logits(delta, input_gradient=remaining > 0)
+            delta = last.backward_from_logits(delta, input_gradient=remaining > 0)
+        else:
+            loss.gradient(outputs, y, out=delta)
         for i in reversed(range(remaining)):
             delta = self.layers[i].backward(delta, input_gradient=i > 0)
-        return cost
 
-    def _entry(self, outputs: Array, loss: Loss) -> tuple[Array, Dense | Activation | None]:
-        """Return what the loss is evaluated at, and the layer whose activation it includes."""
-        if not loss.fused:
-            return outputs, None
+    def _fused_layer(self) -> Dense | Activation:
+        """Return the last layer, whose activation a fused loss includes."""
         last = self.layers[-1]
         if isinstance(last, Dense | Activation) and last.activation.name in FUSABLE:
-            return last.z, last
+            return last
         raise ValueError(
             f"A fused loss expects a last layer with activation {' or '.join(FUSABLE)}. "
             f"Received: {type(last).__name__} with {last.config()}"

@@ -18,6 +18,10 @@ from numpy_impl.types import Array
 
 Schedule = Callable[[int], list[Array]]
 
+# While training the loss and the metrics are measured of about so many samples at a time: for a
+# batch of a few samples that would take longer than the step itself.
+MEASURED_TOGETHER = 1000
+
 
 @dataclass
 class History:
@@ -90,26 +94,47 @@ class _Means:
         return {name: total / max(self.samples, 1) for name, total in self.sums.items()}
 
 
-class _Gather:
-    """Copies the samples of a batch into arrays that are kept from step to step."""
+class _Rows:
+    """Copies rows of a set, here a batch's, into an array that is kept from step to step."""
 
-    def __init__(self, x: Array, y: Array) -> None:
-        self.x, self.y = x, y
-        self.inputs, self.targets = x[:0], y[:0]
+    def __init__(self, rows: Array) -> None:
+        self.rows = rows
+        self.copy = rows[:0]
 
-    def __call__(self, batch: Array) -> tuple[Array, Array]:
-        # np.take copies into a given array at once only if it need not stop at a wrong index.
-        if len(batch) and not 0 <= batch.min() <= batch.max() < len(self.x):
-            raise IndexError(
-                f"Expected indices of samples in 0..{len(self.x) - 1}. "
-                f"Received: {batch.min()}..{batch.max()}"
-            )
-        if len(self.inputs) != len(batch):
-            self.inputs = np.empty((len(batch), *self.x.shape[1:]), self.x.dtype)
-            self.targets = np.empty((len(batch), *self.y.shape[1:]), self.y.dtype)
-        self.x.take(batch, 0, self.inputs, "clip")
-        self.y.take(batch, 0, self.targets, "clip")
-        return self.inputs, self.targets
+    def __call__(self, indices: Array) -> Array:
+        if len(self.copy) != len(indices):
+            self.copy = np.empty((len(indices), *self.rows.shape[1:]), self.rows.dtype)
+        # Only with "clip" does NumPy copy straight into the array; the indices have been checked.
+        return self.rows.take(indices, 0, self.copy, "clip")
+
+
+class _Record:
+    """The outputs of several steps, kept until they are measured together."""
+
+    def __init__(self, network: Sequential, loss: Loss, y: Array, longest_batch: int) -> None:
+        shape = (MEASURED_TOGETHER + longest_batch, *network.output_shape)
+        self.outputs = np.empty(shape, network.dtype)
+        # What the loss is evaluated at: the outputs, or a fused loss's logits.
+        self.loss_inputs = np.empty_like(self.outputs) if loss.fused else self.outputs
+        self.loss, self.y = loss, y
+        self.batches: list[Array] = []
+        self.samples = 0
+
+    def add(self, batch: Array, outputs: Array, loss_inputs: Array) -> None:
+        end = self.samples + len(batch)
+        self.outputs[self.samples : end] = outputs
+        if self.loss.fused:
+            self.loss_inputs[self.samples : end] = loss_inputs
+        self.batches.append(batch)
+        self.samples = end
+
+    def measure(self, means: _Means) -> None:
+        """Add what was kept to ``means`` and forget it."""
+        if self.samples:
+            outputs, loss_inputs = self.outputs[: self.samples], self.loss_inputs[: self.samples]
+            targets = self.y[np.concatenate(self.batches)]
+            means.add(self.loss.value(loss_inputs, targets), outputs, targets)
+        self.batches, self.samples = [], 0
 
 
 def train_epoch(
@@ -120,28 +145,46 @@ def train_epoch(
     y: Array,
     batches: Iterable[Array],
     metrics: Sequence[str] = ("accuracy",),
-    on_batch: Callable[[dict[str, float]], None] | None = None,
+    on_batch: Callable[[int, dict[str, float]], None] | None = None,
 ) -> dict[str, float]:
     """Take one optimizer step for each batch of indices into ``x`` and ``y``.
 
     Args:
         metrics: Names of ``METRICS`` to measure beside the loss.
-        on_batch: Called after each step with the running means.
+        on_batch: Called with the number of steps done and the running means, after the steps in
+            which ``MEASURED_TOGETHER`` samples or more went by and after the last step.
 
     Returns:
         Means of "loss" and the metrics over the epoch's samples, each measured before its own step
         and with dropout active, as Keras reports them.
+
+    Raises:
+        IndexError: A batch has an index that no sample has; nothing is trained then.
     """
     means = _Means(metrics)
-    take = _Gather(x, y)
-    for batch in batches:
-        inputs, targets = take(batch)
-        outputs = network.forward(inputs, training=True)
-        means.add(network.backward(outputs, targets, loss), outputs, targets)
+    batches = list(batches)
+    _check_indices(batches, len(x))
+    record = _Record(network, loss, y, max(map(len, batches), default=0))
+    inputs, targets = _Rows(x), _Rows(y)
+    for done, batch in enumerate(batches, 1):
+        outputs = network.forward(inputs(batch), training=True)
+        record.add(batch, outputs, network.loss_input(outputs, loss))
+        network.backward(outputs, targets(batch), loss)
         optimizer.apply(network.gradients, network.parameters)
-        if on_batch is not None:
-            on_batch(means.logs())
+        if record.samples >= MEASURED_TOGETHER or done == len(batches):
+            record.measure(means)
+            if on_batch is not None:
+                on_batch(done, means.logs())
     return means.logs()
+
+
+def _check_indices(batches: list[Array], samples: int) -> None:
+    order = np.concatenate(batches) if batches else np.empty(0, int)
+    if order.size and not 0 <= order.min() <= order.max() < samples:
+        raise IndexError(
+            f"Expected batches of indices in 0..{samples - 1}. "
+            f"Received: indices from {order.min()} to {order.max()}"
+        )
 
 
 def evaluate(
@@ -158,7 +201,8 @@ def evaluate(
     means = _Means(metrics)
     for batch in split(np.arange(len(x)), batch_size):
         outputs = network.forward(x[batch])
-        means.add(network.loss(outputs, y[batch], loss), outputs, y[batch])
+        cost = loss.value(network.loss_input(outputs, loss), y[batch])
+        means.add(cost, outputs, y[batch])
     return means.logs()
 
 
@@ -175,7 +219,7 @@ def fit(
     validation_data: tuple[Array, Array] | None = None,
     learning_rate: Callable[[int], float] | None = None,
     augment: Callable[[int, Array], Array] | None = None,
-    on_batch: Callable[[dict[str, float]], None] | None = None,
+    on_batch: Callable[[int, dict[str, float]], None] | None = None,
     on_epoch: Callable[[int, dict[str, float]], bool | None] | None = None,
 ) -> History:
     """Train for ``epochs`` epochs.

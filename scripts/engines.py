@@ -137,19 +137,6 @@ class _NumpyTrainer:
         on_batch: Callable[[int, Logs], None] | None = None,
         on_epoch: Callable[[int, Logs], bool] | None = None,
     ) -> None:
-        done = 0
-
-        def begin(epoch: int) -> list[Array]:
-            nonlocal done
-            done = 0
-            return schedule(epoch)
-
-        def count(logs: Logs) -> None:
-            nonlocal done
-            done += 1
-            if on_batch is not None:
-                on_batch(done, logs)
-
         # A learning rate that is too large overflows; the caller sees it in the loss.
         with np.errstate(all="ignore"):
             training.fit(
@@ -159,12 +146,12 @@ class _NumpyTrainer:
                 x,
                 y,
                 epochs=epochs,
-                schedule=begin,
+                schedule=schedule,
                 metrics=self._metrics,
                 validation_data=validation_data,
                 learning_rate=learning_rate,
                 augment=augment,
-                on_batch=count if on_batch else None,
+                on_batch=on_batch,
                 on_epoch=on_epoch,
             )
 

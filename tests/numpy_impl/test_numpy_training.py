@@ -1,11 +1,13 @@
 """Schedules, one epoch, many epochs, evaluation; tiny problems are learned."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numpy_impl import Sequential, losses, optimizers, training
+from numpy_impl import Sequential, losses, models, optimizers, training
 from numpy_impl.layers import Dense, Dropout
 from tests.numpy_impl.textbook import unit
 
@@ -81,13 +83,19 @@ def test_an_epoch_without_steps_measures_what_evaluate_does() -> None:
 METRICS = ["accuracy", "squared_error"]
 
 
-def test_each_batch_is_measured_before_its_own_step() -> None:
+def test_each_batch_is_measured_before_its_own_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "MEASURED_TOGETHER", 1)
     network, (x, y) = _softmax(), _blobs(10)
     twin, loss = network.clone(), losses.Quadratic()
     batches = [np.array([3, 1, 4]), np.array([0, 9]), np.array([2, 6, 5, 7, 8])]
     seen: list[dict[str, float]] = []
+
+    def on_batch(done: int, logs: dict[str, float]) -> None:
+        seen.append(logs)
+        assert done == len(seen)
+
     logs = training.train_epoch(
-        network, loss, optimizers.SGD(0.5), x, y, batches, METRICS, seen.append
+        network, loss, optimizers.SGD(0.5), x, y, batches, METRICS, on_batch
     )
     total = hits = samples = 0
     for batch, running in zip(batches, seen, strict=True):
@@ -108,6 +116,68 @@ def test_each_batch_is_measured_before_its_own_step() -> None:
         )
     assert logs == seen[-1]
     np.testing.assert_array_equal(network.parameters, twin.parameters)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_means_do_not_depend_on_how_many_samples_are_measured_together(
+    fused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = _blobs(60)
+    measured = []
+    for together in (1, 10, 1000):
+        monkeypatch.setattr(training, "MEASURED_TOGETHER", together)
+        calls: list[int] = []
+        logs = training.train_epoch(
+            _softmax(), losses.CategoricalCrossentropy(fused=fused), optimizers.SGD(0.5), x, y,
+            training.split(np.arange(60), 7), METRICS, lambda done, logs, c=calls: c.append(done),
+        )  # fmt: skip
+        measured.append(logs)
+        assert calls == {1: list(range(1, 10)), 10: [2, 4, 6, 8, 9], 1000: [9]}[together]
+    for logs in measured[1:]:
+        assert logs == pytest.approx(measured[0], rel=0, abs=200 * unit())  # sums of 60 terms
+
+
+@pytest.mark.parametrize("name", optimizers.OPTIMIZERS)
+def test_a_step_allocates_no_arrays(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    x, y = (
+        rng.random((500, 784)).astype("float32"),
+        np.eye(10, dtype="float32")[np.arange(500) % 10],
+    )
+    network, optimizer = models.build("784-500-300-10", rng), optimizers.get(name)
+    optimizer.build(network.parameters, network.slices)
+    loss, batches = losses.CategoricalCrossentropy(fused=True), training.split(np.arange(500), 100)
+    right, allocated, before = optimizer.apply, list[int](), 0
+
+    def apply(gradients: np.ndarray, parameters: np.ndarray) -> None:
+        nonlocal before
+        right(gradients, parameters)
+        # Since the end of the step before, at the highest.
+        now, peak = tracemalloc.get_traced_memory()
+        allocated.append(peak - before)
+        before = now
+        tracemalloc.reset_peak()
+
+    monkeypatch.setattr(optimizer, "apply", apply)
+    tracemalloc.start()
+    try:
+        training.train_epoch(network, loss, optimizer, x, y, batches)
+    finally:
+        tracemalloc.stop()
+    # The first step makes the arrays. In the later ones there are views, the softmax's maximum and
+    # sum, and the buffer of 8,192 elements that NumPy itself takes for a broadcast sum (np.add of
+    # the bias): 33 kB in all, where the least of the hidden layers' arrays would be 120 kB.
+    assert allocated[0] > 1_000_000
+    assert max(allocated[1:]) < 40_000, allocated
+
+
+def test_an_index_that_no_sample_has_is_refused_before_anything_is_trained() -> None:
+    network, (x, y) = _softmax(), _blobs()
+    before = network.parameters.copy()
+    batches = [np.arange(10), np.array([3, 60])]
+    with pytest.raises(IndexError, match=r"indices in 0\.\.59\. Received: indices from 0 to 60"):
+        training.train_epoch(network, losses.Quadratic(), optimizers.SGD(), x, y, batches)
+    np.testing.assert_array_equal(network.parameters, before)
 
 
 def test_no_batches_and_no_samples() -> None:

@@ -85,9 +85,8 @@ def test_a_wrong_bias_gradient_in_the_first_layer_is_seen(dtype):
 
 
 class WrongLoss(numpy_losses.CategoricalCrossentropy):
-    def value_and_gradient(self, y_pred, y_true):
-        value, gradient = super().value_and_gradient(y_pred, y_true)
-        return value * (1 + 1e-12), gradient
+    def value(self, y_pred, y_true):
+        return super().value(y_pred, y_true) * (1 + 1e-12)
 
 
 def test_a_wrong_loss_value_is_seen():
