@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test mnist draw weights parity accuracy lint types format lock clean
+.PHONY: help demo test mnist draw weights parity accuracy benchmark benchmark-check lint types format lock clean
 
 help: ## Show what can be made.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -28,6 +28,12 @@ parity: .venv/ready ## Train it in both engines side by side, every tenth step c
 
 accuracy: .venv/ready ## Measure the accuracy of every network, 5 seeds in both engines.
 	$(BIN)/python -m scripts.accuracy
+
+benchmark: .venv/benchmark ## Time the NumPy engine beside Keras, PyTorch and others (30 minutes).
+	$(BIN)/python -m scripts.benchmark --json runs/benchmark/benchmark.json --plot runs/benchmark
+
+benchmark-check: .venv/benchmark ## Compare the engine's times with the targets; 1 if one is missed.
+	$(BIN)/python -m scripts.benchmark --no-growth --check
 
 lint: .venv/dev ## Check style and which package may import which.
 	$(BIN)/ruff check .
@@ -61,4 +67,8 @@ clean: ## Remove what the commands made: .venv and runs.
 
 .venv/dev: .venv/ready requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+.venv/benchmark: .venv/ready requirements-benchmark.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-benchmark.txt
 	@touch $@

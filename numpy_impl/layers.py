@@ -1,181 +1,20 @@
 """The layers: what each computes forward, and how the gradient passes backward through it.
 
-The contract. ``build`` fixes the shapes; ``bind`` hands a layer the pieces of the network's two
-long vectors (parameters and gradients) that belong to it; ``forward`` remembers what ``backward``
-will need; ``backward`` takes the gradient of the cost with respect to the layer's output, writes
-the gradients of the layer's own weights, and returns the gradient with respect to its input.
-
-In training a layer computes in its *workspace*: arrays that are allocated at the first step and
-written again at every later one, so what ``forward(training=True)`` and ``backward`` return is
-only good until the next step. ``forward`` outside training returns arrays of its own.
+``numpy_impl.layer`` says what all have in common, ``numpy_impl.dense`` is :class:`Dense`.
 """
 
 import math
 
 import numpy as np
 
-from numpy_impl import activations, initializers
+from numpy_impl import activations
+from numpy_impl.dense import Dense
+from numpy_impl.layer import Layer, Shape
 from numpy_impl.types import Array, DTypeLike
 
-Shape = tuple[int, ...]
-
-
-class Workspace:
-    """A layer's arrays by name, kept from step to step and made anew when the shape changes."""
-
-    def __init__(self) -> None:
-        self._arrays: dict[str, Array] = {}
-
-    def __call__(self, name: str, shape: Shape, dtype: np.dtype) -> Array:
-        """Return the array ``name`` of ``shape``; what it holds is left from its last use."""
-        array = self._arrays.get(name)
-        if array is None or array.shape != shape or array.dtype != dtype:
-            array = self._arrays[name] = np.empty(shape, dtype)
-        return array
-
-
-class Layer:
-    """A layer without weights that passes its input on; the others override what they need.
-
-    ``x`` has shape (batch, *input_shape), the output (batch, *output_shape).
-    """
-
-    weight_names: tuple[str, ...] = ()
-    workspace: Workspace
-
-    def build(self, input_shape: Shape) -> Shape:
-        """Fix the shapes; return the output shape, without the batch axis."""
-        self.input_shape = input_shape
-        # A new one, as a copied layer must not write into the arrays of its original.
-        self.workspace = Workspace()
-        return input_shape
-
-    def weight_shapes(self) -> list[Shape]:
-        """Return the shape of each weight in ``weight_names``."""
-        return []
-
-    def bind(self, weights: list[Array], gradients: list[Array]) -> None:
-        """Take the arrays (views into the network's vectors) that hold weights and gradients."""
-        for name, weight, gradient in zip(self.weight_names, weights, gradients, strict=True):
-            setattr(self, name, weight)
-            setattr(self, f"{name}_gradient", gradient)
-
-    def initialize(self, rng: np.random.Generator) -> None:
-        """Draw the initial weights."""
-
-    def forward(self, x: Array, training: bool = False, mask: Array | None = None) -> Array:
-        """Return the output for a batch ``x``; ``mask`` is for :class:`Dropout` alone."""
-        return x
-
-    def backward(self, delta: Array, input_gradient: bool = True) -> Array:
-        """Return ``dC/dx`` from ``delta = dC/d(output)`` and set the weights' gradients.
-
-        ``input_gradient=False`` says that nobody needs ``dC/dx`` (true of a network's first
-        layer), so the layer may skip that work and return ``delta``.
-        """
-        return delta
-
-    def config(self) -> dict[str, object]:
-        """Return what the constructor needs to make this layer again, without its weights."""
-        return {}
-
-
-class Dense(Layer):
-    """Fully connected layer: ``z = x @ kernel + bias``, output ``a = f(z)``.
-
-    Backward, with ``delta_z = dC/dz``: ``dC/dkernel = x.T @ delta_z``, ``dC/dbias`` the sum of
-    ``delta_z`` over the batch, ``dC/dx = delta_z @ kernel.T``.
-
-    Args:
-        units: Number of outputs.
-        activation: Name of ``f``, one of ``activations.ACTIVATIONS``; None is linear.
-        use_bias: Whether there is a bias.
-        kernel_initializer: Initial kernel, shape (inputs, units).
-        bias_initializer: Initial bias, shape (units,).
-    """
-
-    kernel: Array
-    bias: Array
-    kernel_gradient: Array
-    bias_gradient: Array
-
-    def __init__(
-        self,
-        units: int,
-        activation: str | activations.ActivationFunction | None = None,
-        use_bias: bool = True,
-        kernel_initializer: str | initializers.Initializer = "glorot_uniform",
-        bias_initializer: str | initializers.Initializer = "zeros",
-    ) -> None:
-        if units < 1:
-            raise ValueError(f"Dense expects at least one unit. Received: units={units}")
-        self.units = units
-        self.activation = activations.get(activation)
-        self.use_bias = use_bias
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.weight_names = ("kernel", "bias") if use_bias else ("kernel",)
-
-    def build(self, input_shape: Shape) -> Shape:
-        if len(input_shape) != 1:
-            raise ValueError(
-                "Dense expects inputs of shape (batch, inputs); put Flatten before it. "
-                f"Received: input_shape={input_shape}"
-            )
-        super().build(input_shape)
-        self.ones = np.ones(0)
-        return (self.units,)
-
-    def weight_shapes(self) -> list[Shape]:
-        return [(self.input_shape[0], self.units), (self.units,)][: len(self.weight_names)]
-
-    def initialize(self, rng: np.random.Generator) -> None:
-        self.kernel[...] = self.kernel_initializer(self.kernel.shape, rng)
-        if self.use_bias:
-            self.bias[...] = self.bias_initializer(self.bias.shape, rng)
-
-    def forward(self, x: Array, training: bool = False, mask: Array | None = None) -> Array:
-        # Local names until the end: whatAmI's page calls this from several threads at once.
-        z = a = None
-        if training:
-            shape = (len(x), self.units)
-            z = self.workspace("z", shape, self.kernel.dtype)
-            a = self.workspace("a", shape, self.kernel.dtype)
-        z = np.dot(x, self.kernel, out=z)
-        if self.use_bias:
-            z += self.bias
-        a = self.activation(z, out=a)
-        self.x, self.z, self.a = x, z, a
-        return a
-
-    def backward(self, delta: Array, input_gradient: bool = True) -> Array:
-        out = self.workspace("delta", self.z.shape, self.z.dtype)
-        return self.backward_from_logits(
-            self.activation.backward(self.z, self.a, delta, out=out), input_gradient
-        )
-
-    def backward_from_logits(self, delta: Array, input_gradient: bool = True) -> Array:
-        """Like ``backward``, but from ``delta = dC/dz``, the gradient before the activation."""
-        np.dot(self.x.T, delta, out=self.kernel_gradient)
-        if self.use_bias:
-            # The sum over the batch as a product, which is several times as fast.
-            np.dot(self._ones(len(delta)), delta, out=self.bias_gradient)
-        if not input_gradient:
-            return delta
-        out = self.workspace("input_gradient", self.x.shape, delta.dtype)
-        return np.dot(delta, self.kernel.T, out=out)
-
-    def _ones(self, n: int) -> Array:
-        if len(self.ones) != n:
-            self.ones = np.ones(n, self.kernel.dtype)
-        return self.ones
-
-    def config(self) -> dict[str, object]:
-        return {
-            "units": self.units,
-            "activation": self.activation.name,
-            "use_bias": self.use_bias,
-        }
+__all__ = [
+    "LAYERS", "Activation", "Dense", "Dropout", "Flatten", "Layer", "Rescaling", "Shape", "allocate"
+]  # fmt: skip
 
 
 class Activation(Layer):

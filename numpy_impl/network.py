@@ -50,6 +50,11 @@ class Sequential:
             shape = layer.build(shape)
         self.output_shape = shape
         self.parameters, self.gradients, self.slices = allocate(self.layers, self.dtype)
+        # Backpropagation ends at the first layer with weights.
+        trained = (i for i, layer in enumerate(self.layers) if layer.weight_names)
+        self.first_trained = next(trained, len(self.layers))
+        for i, layer in enumerate(self.layers):
+            layer.sees_data = i == self.first_trained
         if rng is not None:
             for layer in self.layers:
                 layer.initialize(rng)
@@ -192,11 +197,12 @@ class Sequential:
             p = outputs if linked else activations.get(loss.link)(last.z)
             loss.logits_gradient(p, y, out=delta)
             remaining -= 1
-            delta = last.backward_from_logits(delta, input_gradient=remaining > 0)
+            further = remaining > self.first_trained
+            delta = last.backward_from_logits(delta, input_gradient=further)
         else:
             loss.gradient(outputs, y, out=delta)
-        for i in reversed(range(remaining)):
-            delta = self.layers[i].backward(delta, input_gradient=i > 0)
+        for i in reversed(range(self.first_trained, remaining)):
+            delta = self.layers[i].backward(delta, input_gradient=i > self.first_trained)
 
     def _fused_layer(self) -> Dense | Activation:
         """Return the last layer, whose activation a fused loss includes."""

@@ -1,0 +1,79 @@
+"""What all layers have in common.
+
+The contract. ``build`` fixes the shapes; ``bind`` hands a layer the pieces of the network's two
+long vectors (parameters and gradients) that belong to it; ``forward`` remembers what ``backward``
+will need; ``backward`` takes the gradient of the cost with respect to the layer's output, writes
+the gradients of the layer's own weights, and returns the gradient with respect to its input.
+
+In training a layer computes in its *workspace*: arrays that are allocated at the first step and
+written again at every later one, so what ``forward(training=True)`` and ``backward`` return is
+only good until the next step. ``forward`` outside training returns arrays of its own.
+"""
+
+import numpy as np
+
+from numpy_impl.types import Array
+
+Shape = tuple[int, ...]
+
+
+class Workspace:
+    """A layer's arrays by name, kept from step to step and made anew when the shape changes."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[str, Array] = {}
+
+    def __call__(self, name: str, shape: Shape, dtype: np.dtype) -> Array:
+        """Return the array ``name`` of ``shape``; what it holds is left from its last use."""
+        array = self._arrays.get(name)
+        if array is None or array.shape != shape or array.dtype != dtype:
+            array = self._arrays[name] = np.empty(shape, dtype)
+        return array
+
+
+class Layer:
+    """A layer without weights that passes its input on; the others override what they need.
+
+    ``x`` has shape (batch, *input_shape), the output (batch, *output_shape).
+    """
+
+    weight_names: tuple[str, ...] = ()
+    workspace: Workspace
+    # Whether it is its network's first layer with weights; Sequential sets it.
+    sees_data = False
+
+    def build(self, input_shape: Shape) -> Shape:
+        """Fix the shapes; return the output shape, without the batch axis."""
+        self.input_shape = input_shape
+        # A new one, as a copied layer must not write into the arrays of its original.
+        self.workspace = Workspace()
+        return input_shape
+
+    def weight_shapes(self) -> list[Shape]:
+        """Return the shape of each weight in ``weight_names``."""
+        return []
+
+    def bind(self, weights: list[Array], gradients: list[Array]) -> None:
+        """Take the arrays (views into the network's vectors) that hold weights and gradients."""
+        for name, weight, gradient in zip(self.weight_names, weights, gradients, strict=True):
+            setattr(self, name, weight)
+            setattr(self, f"{name}_gradient", gradient)
+
+    def initialize(self, rng: np.random.Generator) -> None:
+        """Draw the initial weights."""
+
+    def forward(self, x: Array, training: bool = False, mask: Array | None = None) -> Array:
+        """Return the output for a batch ``x``; ``mask`` is for :class:`Dropout` alone."""
+        return x
+
+    def backward(self, delta: Array, input_gradient: bool = True) -> Array:
+        """Return ``dC/dx`` from ``delta = dC/d(output)`` and set the weights' gradients.
+
+        ``input_gradient=False`` says that nobody needs ``dC/dx`` (true of a network's first
+        layer), so the layer may skip that work and return ``delta``.
+        """
+        return delta
+
+    def config(self) -> dict[str, object]:
+        """Return what the constructor needs to make this layer again, without its weights."""
+        return {}
