@@ -134,7 +134,7 @@ def scikit_learn(work: Work, x: Array, y: Array, turn: Turn) -> None:
         learning_rate_init=RATES[work.optimizer], momentum=0.0, random_state=0,
     )  # fmt: skip
     labels, classes = y.argmax(1), np.arange(y.shape[1])
-    model.partial_fit(x, labels, classes)
+    model.partial_fit(x, labels, classes=classes)
     while turn():
         for _ in range(work.repeat):
             if work.predict:

@@ -27,14 +27,14 @@ def seconds(value: float) -> str:
 def _table(*columns: str) -> Table:
     table = Table(box=box.MARKDOWN, pad_edge=False)
     for i, column in enumerate(columns):
-        table.add_column(column, justify="right" if i else "left", no_wrap=i > 0)
+        table.add_column(column, justify="right" if i else "left", no_wrap=i != 2)
     return table
 
 
 def _of_one(result: Result, measured: Measured) -> list[str]:
     steps = result.work.steps
     if measured.failure is not None:
-        return [measured.contender, "failed", measured.failure[:40], "", ""]
+        return [measured.contender, "failed", measured.failure, "", "", ""]
     low, high = min(measured.seconds), max(measured.seconds)
     ratio = result.ratio(measured.contender, OURS)
     return [

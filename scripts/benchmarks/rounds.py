@@ -5,6 +5,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,6 +14,10 @@ import numpy as np
 
 from scripts.benchmarks.contenders import FLOOR, Contender, floor_scale
 from scripts.benchmarks.works import Work, samples
+
+# After a measurement the threads of a contender's libraries wait for more by turning idly, for some
+# tens of milliseconds; the next one shall not be measured against that.
+SETTLE_SECONDS = 0.25
 
 
 @dataclass
@@ -97,6 +102,7 @@ class _Process:
             pass  # the next read finds out why
 
     def measure(self) -> None:
+        time.sleep(SETTLE_SECONDS)
         self.say("go")
         if (seconds := self.read()) is not None:
             self.result.seconds.append(seconds)

@@ -62,8 +62,10 @@ def test_operations_are_counted() -> None:
 @pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "adam"])
 @pytest.mark.parametrize("contender", HERE, ids=lambda contender: contender.name)
 def test_every_contender_does_what_it_says(contender, optimizer: str) -> None:
-    for work in (SMALL, replace(SMALL, network="64-200-10", batch=5), replace(SMALL, predict=True)):
-        work = replace(work, optimizer=optimizer)
+    kinds = [SMALL, *(replace(SMALL, network=name, batch=5) for name in ("64-200-10", "64-9-8-10"))]
+    for work in [
+        replace(kind, predict=p, optimizer=optimizer) for kind in kinds for p in (False, True)
+    ]:
         turns = iter([True, True, False])
         if contender.can(work):
             contender.run(work, *works.samples(work), lambda turns=turns: next(turns))
