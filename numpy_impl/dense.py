@@ -1,5 +1,7 @@
 """The fully connected layer, which does nearly all the work of these networks."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from numpy_impl import activations, initializers
@@ -13,6 +15,21 @@ from numpy_impl.types import Array
 USED_PART = 0.75
 LONGEST_BATCH = 256
 SMALLEST_KERNEL = 100_000
+
+
+class _Arrays(NamedTuple):
+    """What a layer writes to in every step: allocated once for a batch size."""
+
+    z: Array
+    a: Array
+    delta: Array
+    input_gradient: Array
+    ones: Array
+
+    @classmethod
+    def make(cls, n: int, inputs: int, units: int, dtype: np.dtype) -> "_Arrays":
+        z, a, delta = (np.empty((n, units), dtype) for _ in range(3))
+        return cls(z, a, delta, np.empty((n, inputs), dtype), np.ones(n, dtype))
 
 
 class Dense(Layer):
@@ -62,7 +79,7 @@ class Dense(Layer):
                 f"Received: input_shape={input_shape}"
             )
         super().build(input_shape)
-        self.ones = np.ones(0)
+        self.kept = _Arrays.make(0, 0, 0, np.dtype(float))
         return (self.units,)
 
     def weight_shapes(self) -> list[Shape]:
@@ -77,9 +94,8 @@ class Dense(Layer):
         # Local names until the end: whatAmI's page calls this from several threads at once.
         z = a = None
         if training:
-            shape = (len(x), self.units)
-            z = self.workspace("z", shape, self.kernel.dtype)
-            a = self.workspace("a", shape, self.kernel.dtype)
+            kept = self._arrays(len(x))
+            z, a = kept.z, kept.a
         used = self._used_inputs(x) if self.sees_data else None
         inputs, kernel = (x, self.kernel) if used is None else self._only(used, x, training)
         z = np.dot(inputs, kernel, out=z)
@@ -108,7 +124,7 @@ class Dense(Layer):
         return inputs, self.kernel.take(used, 0, kernel, "clip")
 
     def backward(self, delta: Array, input_gradient: bool = True) -> Array:
-        out = self.workspace("delta", self.z.shape, self.z.dtype)
+        out = self._arrays(len(delta)).delta
         return self.backward_from_logits(
             self.activation.backward(self.z, self.a, delta, out=out), input_gradient
         )
@@ -124,16 +140,16 @@ class Dense(Layer):
             self.kernel_gradient[self.used] = part
         if self.use_bias:
             # The sum over the batch as a product, which is several times as fast.
-            np.dot(self._ones(len(delta)), delta, out=self.bias_gradient)
+            np.dot(self._arrays(len(delta)).ones, delta, out=self.bias_gradient)
         if not input_gradient:
             return delta
-        out = self.workspace("input_gradient", self.x.shape, delta.dtype)
-        return np.dot(delta, self.kernel.T, out=out)
+        return np.dot(delta, self.kernel.T, out=self._arrays(len(delta)).input_gradient)
 
-    def _ones(self, n: int) -> Array:
-        if len(self.ones) != n:
-            self.ones = np.ones(n, self.kernel.dtype)
-        return self.ones
+    def _arrays(self, n: int) -> "_Arrays":
+        """Return the arrays that training in batches of ``n`` writes to."""
+        if len(self.kept.ones) != n:
+            self.kept = _Arrays.make(n, self.input_shape[0], self.units, self.kernel.dtype)
+        return self.kept
 
     def config(self) -> dict[str, object]:
         return {

@@ -26,7 +26,7 @@ class Workspace:
     def __call__(self, name: str, shape: Shape, dtype: np.dtype) -> Array:
         """Return the array ``name`` of ``shape``; what it holds is left from its last use."""
         array = self._arrays.get(name)
-        if array is None or array.shape != shape or array.dtype != dtype:
+        if array is None or array.shape != shape or array.dtype is not dtype:
             array = self._arrays[name] = np.empty(shape, dtype)
         return array
 

@@ -84,18 +84,24 @@ class Optimizer:
         """Take one step: update ``parameters`` in place. ``gradients`` are left unchanged."""
         if not self.slices:
             self.build(parameters)
-        clipped = self._clip(gradients)
-        for start in range(0, len(parameters), BLOCK):
-            block = slice(start, start + BLOCK)
-            w = parameters[block]
-            scratch = self._scratch[:, : len(w)]
-            if self.weight_decay is not None:
-                decay = np.multiply(w, self.weight_decay, out=scratch[0])
-                decay *= self.learning_rate
-                w -= decay
-            state = {name: slot[block] for name, slot in self.state.items()}
-            self._update(clipped[block], w, state, scratch)
+        g = self._clip(gradients)
+        if len(parameters) <= BLOCK:
+            self._step(g, parameters, self.state, self._scratch)
+        else:
+            for start in range(0, len(parameters), BLOCK):
+                block = slice(start, start + BLOCK)
+                w = parameters[block]
+                state = {name: slot[block] for name, slot in self.state.items()}
+                self._step(g[block], w, state, self._scratch[:, : len(w)])
         self.iterations += 1
+
+    def _step(self, g: Array, w: Array, state: dict[str, Array], scratch: Array) -> None:
+        """Decay the weights of a block, then apply the rule to it."""
+        if self.weight_decay is not None:
+            decay = np.multiply(w, self.weight_decay, out=scratch[0])
+            decay *= self.learning_rate
+            w -= decay
+        self._update(g, w, state, scratch)
 
     def _update(self, g: Array, w: Array, state: dict[str, Array], scratch: Array) -> None:
         """Apply the rule to one block; ``scratch`` is two vectors as long as ``w``, to write to."""

@@ -3,6 +3,7 @@
 import http.client
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -87,9 +88,11 @@ def command(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     # An interpreter that was started with SIGINT ignored, as background jobs are, keeps it so.
     program = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
     program += "from scripts import draw; sys.exit(draw.main())"
+    # JAX, where another test imported it, sets this, and TensorFlow then prints its warnings.
+    clean = {name: v for name, v in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     process = subprocess.Popen(
         [sys.executable, "-c", program, "--port", "0", "--no-browser", *options],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean,
     )  # fmt: skip
     try:
         assert process.stdout is not None
