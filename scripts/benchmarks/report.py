@@ -27,7 +27,7 @@ def seconds(value: float) -> str:
 def _table(*columns: str) -> Table:
     table = Table(box=box.MARKDOWN, pad_edge=False)
     for i, column in enumerate(columns):
-        table.add_column(column, justify="right" if i else "left", no_wrap=i != 2)
+        table.add_column(column, justify="right" if i else "left", no_wrap=column != "spread")
     return table
 
 

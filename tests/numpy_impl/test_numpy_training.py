@@ -171,6 +171,24 @@ def test_a_step_allocates_no_arrays(name: str, monkeypatch: pytest.MonkeyPatch) 
     assert max(allocated[1:]) < 40_000, allocated
 
 
+def test_training_needs_little_memory_beyond_what_it_trains_on() -> None:
+    tracemalloc.start()
+    try:
+        x = np.zeros((10_000, 784), "float32")
+        x[:, 100:600] = 0.5
+        y = np.eye(10, dtype="float32")[np.arange(10_000) % 10]
+        network, optimizer = models.build("784-500-300-10"), optimizers.Adam()
+        training.fit(
+            network, losses.CategoricalCrossentropy(fused=True), optimizer, x, y,
+            epochs=1, schedule=training.in_order(10_000, 100),
+        )  # fmt: skip
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    state = sum(slot.nbytes for slot in optimizer.state.values())
+    assert peak <= 2.2 * (x.nbytes + y.nbytes + network.parameters.nbytes + state)
+
+
 def test_an_index_that_no_sample_has_is_refused_before_anything_is_trained() -> None:
     network, (x, y) = _softmax(), _blobs()
     before = network.parameters.copy()
