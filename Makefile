@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test mnist draw weights parity accuracy benchmark benchmark-check lint types format lock clean
+.PHONY: help demo test mnist draw weights parity accuracy pages benchmark benchmark-check lint types format lock clean
 
 help: ## Show what can be made.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -28,6 +28,11 @@ parity: .venv/ready ## Train it in both engines side by side, every tenth step c
 
 accuracy: .venv/ready ## Measure the accuracy of every network, 5 seeds in both engines.
 	$(BIN)/python -m scripts.accuracy
+
+DOCUMENTS ?= all
+pages: .venv/dev ## Reproduce the five documents and write their pages (20 minutes; DOCUMENTS=d0).
+	$(BIN)/python -m scripts.reproduce $(DOCUMENTS) --seeds 3 --out docs/documents
+	PYTHONPATH=. $(BIN)/python -m cogapp -r README.md docs/documents/*.md
 
 benchmark: .venv/benchmark ## Time the NumPy engine beside Keras, PyTorch and others (30 minutes).
 	$(BIN)/python -m scripts.benchmark --json runs/benchmark/benchmark.json --plot runs/benchmark

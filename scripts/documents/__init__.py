@@ -1,0 +1,1 @@
+"""The five write-ups reproduced: what each measures, draws and finds wrong."""

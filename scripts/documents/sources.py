@@ -1,0 +1,91 @@
+"""Which of the project's code a module runs, and a fingerprint of it.
+
+A page states what a command measured. The fingerprint, kept with the numbers, tells when the code
+that made them has changed since.
+"""
+
+import ast
+import hashlib
+import io
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeGuard
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("digits", "keras_impl", "numpy_impl", "parity", "scripts")
+
+
+def path_of(module: str) -> Path | None:
+    """Return the file of one of the project's modules; None if it is no module of the project."""
+    if module.partition(".")[0] not in PACKAGES:
+        return None
+    base = ROOT.joinpath(*module.split("."))
+    return next((p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()), None)
+
+
+def _imported(module: str, tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):  # imports within functions too
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            yield node.module
+            # ``from package import module``
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def modules(start: str) -> list[str]:
+    """Return the project's modules that ``start`` imports, directly or not, with it; sorted."""
+    found: set[str] = set()
+    waiting = [start]
+    while waiting:
+        module = waiting.pop()
+        path = path_of(module)
+        if module in found or path is None:
+            continue
+        found.add(module)
+        tree = ast.parse(path.read_bytes())
+        waiting += _imported(module, tree)
+        if "." in module:  # a package's __init__ runs before its modules
+            waiting.append(module.rpartition(".")[0])
+    return sorted(found)
+
+
+def fingerprint(start: str) -> str:
+    """Return a hash of the code that ``start`` runs, without its comments, docstrings and blanks.
+
+    Raises:
+        ValueError: ``start`` is no module of the project.
+    """
+    if path_of(start) is None:
+        raise ValueError(f"Expected a module of {', '.join(PACKAGES)}. Received: {start!r}")
+    digest = hashlib.sha256()
+    for module in modules(start):
+        path = path_of(module)
+        assert path is not None
+        digest.update("\n".join([module, *code_lines(path.read_text(encoding="utf-8"))]).encode())
+    return digest.hexdigest()[:16]
+
+
+def code_lines(source: str) -> list[str]:
+    """Return the lines of a source file without comments, docstrings and empty lines."""
+    # By lines and not by ast.dump, which prints another text in every version of Python.
+    lines = source.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    for node in ast.walk(ast.parse(source)):
+        if _is_text(node):
+            for row in range(node.lineno, (node.end_lineno or node.lineno) + 1):
+                lines[row - 1] = ""
+    return [line.rstrip() for line in lines if line.strip()]
+
+
+def _is_text(node: ast.AST) -> TypeGuard[ast.Expr]:
+    """Return whether a node is a statement that is nothing but a text: a docstring."""
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
