@@ -51,9 +51,9 @@ _DEPTHS = (1, 2, 3, 4, 6, 8)
 _SETS = (1000, 6000, 60_000, 600_000)
 AXES = (
     Axis("batch size", "784-500-300-10, a sample", _BATCHES, _batch),
-    Axis("width", "784-n-10, batch 100, a sample", _WIDTHS, _width),
-    Axis("depth", "784-256-...-10, batch 100, a sample", _DEPTHS, _depth),
-    Axis("samples", "64-40-10, batch 15, an epoch", _SETS, _samples, per_sample=False),
+    Axis("width", "784-n-10, a sample", _WIDTHS, _width),
+    Axis("depth", "784-256-...-10, a sample", _DEPTHS, _depth),
+    Axis("samples", "64-40-10, an epoch", _SETS, _samples, per_sample=False),
 )
 
 

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from rich import box
 from rich.table import Table
 
-from scripts.benchmarks.contenders import CONTENDERS, FLOOR, OURS
+from scripts.benchmarks.contenders import FLOOR, OURS
 from scripts.benchmarks.growth import Curve
 from scripts.benchmarks.rounds import Measured, Result
 from scripts.benchmarks.targets import Target
@@ -27,7 +30,9 @@ def seconds(value: float) -> str:
 def _table(*columns: str) -> Table:
     table = Table(box=box.MARKDOWN, pad_edge=False)
     for i, column in enumerate(columns):
-        table.add_column(column, justify="right" if i else "left", no_wrap=column != "spread")
+        # Numbers stay whole where the terminal is narrow.
+        wraps = column in ("spread", "along", "of", "work")
+        table.add_column(column, justify="right" if i else "left", no_wrap=not wraps)
     return table
 
 
@@ -35,7 +40,7 @@ def _of_one(result: Result, measured: Measured) -> list[str]:
     steps = result.work.steps
     if measured.failure is not None:
         return [measured.contender, "failed", measured.failure, "", "", ""]
-    low, high = min(measured.seconds), max(measured.seconds)
+    low, high = _range(measured)
     ratio = result.ratio(measured.contender, OURS)
     return [
         measured.contender,
@@ -45,6 +50,10 @@ def _of_one(result: Result, measured: Measured) -> list[str]:
         f"{ratio:.3g}" if ratio is not None else "",
         f"{measured.megabytes:.0f}",
     ]
+
+
+def _range(measured: Measured) -> tuple[float, float]:
+    return min(measured.seconds), max(measured.seconds)
 
 
 def times(result: Result) -> Table:
@@ -124,42 +133,66 @@ def _json(result: Result) -> dict[str, Any]:
     }
 
 
-_ORDER = [c.name for c in CONTENDERS if c.name != FLOOR]
-
-
 def plot_times(results: Sequence[Result], path: Path) -> None:
-    """Plot the time of a step of all works, the floor as a line (PNG)."""
-    figure = Figure(figsize=(10, 1 + 0.75 * len(results)), layout="constrained")
-    axes = figure.subplots()
-    for who, marker in zip(_ORDER, "osD^vP", strict=True):
-        points = [(i, r, m) for i, r in enumerate(results) if (m := r.of(who)) is not None]
-        if points:
-            axes.plot(
-                [m.median / r.work.steps for _, r, m in points], [i for i, _, _ in points],
-                marker, label=who, markersize=10 if who == OURS else 7,
-                color="tab:red" if who == OURS else None, zorder=3 if who == OURS else 2,
-            )  # fmt: skip
-    floors = [(i, m.median / r.work.steps) for i, r in enumerate(results) if (m := r.of(FLOOR))]
-    for n, (i, floor) in enumerate(floors):
-        axes.plot([floor] * 2, [i - 0.35, i + 0.35], color="black", label=FLOOR if not n else None)
-    axes.set_yticks(range(len(results)), [result.work.name for result in results])
-    axes.invert_yaxis()
+    """Plot what everybody took for each work, one panel each, the floor as a line (PNG)."""
+    rows = -(-len(results) // 2)
+    figure = Figure(figsize=(11, 0.5 + 2.1 * rows), layout="constrained")
+    panels = figure.subplots(rows, 2, squeeze=False).ravel()
+    for axes in panels[len(results) :]:
+        axes.set_axis_off()
+    for axes, result in zip(panels, results, strict=False):
+        _panel(axes, result)
+    figure.suptitle("Time on a log scale, less is better; the black line is the sgemm floor")
+    figure.savefig(path, format="png", dpi=100)
+
+
+def _panel(axes: Axes, result: Result) -> None:
+    who = sorted(
+        (m for m in result.measured if m.seconds and m.contender != FLOOR),
+        key=lambda m: m.median,
+        reverse=True,
+    )
+    part = result.work.steps if result.work.of_a_step else 1
+    for i, measured in enumerate(who):
+        middle, *ends = (t / part for t in (measured.median, *_range(measured)))
+        colour = "tab:red" if measured.contender == OURS else "tab:blue"
+        axes.plot(ends, [i, i], color=colour, alpha=0.4)
+        axes.plot(middle, i, "o", color=colour)
+        axes.annotate(
+            seconds(middle), (middle, i), (0, 6), fontsize=8,
+            textcoords="offset points", ha="center",
+        )  # fmt: skip
+    if (floor := result.of(FLOOR)) is not None:
+        axes.axvline(floor.median / part, color="black")
     axes.set_xscale("log")
-    axes.set_xlabel("seconds a step (log scale; less is better)")
-    axes.grid(axis="x", which="major", color="0.85")
-    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
-    figure.savefig(path, format="png", dpi=110)
+    axes.margins(x=0.12, y=0.2)
+    _in_seconds(axes.xaxis)
+    axes.set_yticks(range(len(who)), [measured.contender for measured in who])
+    axes.set_title(result.work.name, fontsize=10)
+    axes.grid(axis="x", color="0.9")
+
+
+def _in_seconds(axis: Axis) -> None:
+    """Label a logarithmic axis at 1, 10, ..., if short at 1, 3, 10, ..., with their units."""
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 3) if high / low < 100 else (1,)))
+    axis.set_major_formatter(FuncFormatter(lambda value, position: seconds(value)))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def plot_growth(curves: Sequence[Curve], path: Path) -> None:
     """Plot the cost along each axis with its exponent, the floor below (PNG)."""
     figure = Figure(figsize=(11, 7), layout="constrained")
     for axes, curve in zip(figure.subplots(2, 2).flat, curves, strict=False):
-        axes.loglog(curve.axis.values, curve.seconds(OURS), "o-", color="tab:red", label=OURS)
-        axes.loglog(curve.axis.values, curve.seconds(FLOOR), "-", color="black", label=FLOOR)
+        values = curve.axis.values
+        axes.loglog(values, curve.seconds(OURS), "o-", color="tab:red", label=OURS)
+        axes.loglog(values, curve.seconds(FLOOR), "-", color="black", label=FLOOR)
         axes.set_title(f"{curve.axis.name}: exponent {curve.slope:.2f}")
         axes.set_xlabel(curve.axis.name)
-        axes.set_ylabel(f"seconds\n({curve.axis.what})")
+        axes.set_xticks(values, [f"{value:,}" for value in values], rotation=30)
+        axes.minorticks_off()
+        _in_seconds(axes.yaxis)
+        axes.set_ylabel(curve.axis.what)
         axes.grid(color="0.85")
         axes.legend(frameon=False)
-    figure.savefig(path, format="png", dpi=110)
+    figure.savefig(path, format="png", dpi=90)

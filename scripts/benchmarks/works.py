@@ -32,6 +32,7 @@ class Work:
         optimizer: "sgd", "rmsprop" or "adam".
         predict: Whether outputs are asked for, instead of an epoch trained.
         repeat: How often the samples are asked for in one measurement.
+        of_a_step: Whether the name speaks of one step (or call), and not of all that is measured.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Work:
     optimizer: str = "sgd"
     predict: bool = False
     repeat: int = 1
+    of_a_step: bool = False
 
     @property
     def sizes(self) -> list[int]:
@@ -91,9 +93,11 @@ WORKS = (
     Work("784-500-300-10, RMSprop, one epoch", D4, 100, 60_000, "rmsprop"),
     Work("784-500-300-10, Adam, one epoch", D4, 100, 60_000, "adam"),
     Work("784-30-10, batch 10, one epoch", D1, 10, 50_000),
-    Work("64-40-10, batch 15, a step", "64-40-10", 15, 15_000),
-    Work("64-200-10, batch 1, a step", "64-200-10", 1, 1_000),
-    Work("784-500-300-10, outputs of one picture", D4, 1, 1, predict=True, repeat=200),
+    Work("64-40-10, batch 15, a step", "64-40-10", 15, 15_000, of_a_step=True),
+    Work("64-200-10, batch 1, a step", "64-200-10", 1, 1_000, of_a_step=True),
+    Work(
+        "784-500-300-10, outputs of one picture", D4, 1, 1, predict=True, repeat=200, of_a_step=True
+    ),
     Work("784-500-300-10, outputs of 10,000", D4, 10_000, 10_000, predict=True),
 )
 SMALLER = 10
