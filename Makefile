@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test mnist draw weights parity accuracy pages benchmark benchmark-check lint types format lock clean
+.PHONY: help demo test mnist draw weights parity accuracy pages notebooks docs benchmark benchmark-check lint types format lock clean
 
 help: ## Show what can be made.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -32,7 +32,14 @@ accuracy: .venv/ready ## Measure the accuracy of every network, 5 seeds in both 
 DOCUMENTS ?= all
 pages: .venv/dev ## Reproduce the five documents and write their pages (20 minutes; DOCUMENTS=d0).
 	$(BIN)/python -m scripts.reproduce $(DOCUMENTS) --seeds 3 --out docs/documents
-	PYTHONPATH=. $(BIN)/python -m cogapp -r README.md docs/documents/*.md
+	PYTHONPATH=. $(BIN)/python -m cogapp -P -r README.md docs/documents/*.md
+
+notebooks: .venv/dev ## Execute the notebooks and save them with their outputs (MNIST_PATH; 1 minute).
+	$(BIN)/python -m scripts.notebooks
+
+docs: .venv/dev ## Build the documentation's site in runs/site; broken links fail (half a minute).
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo "Open runs/site/index.html; with search: $(BIN)/python -m http.server -b 127.0.0.1 -d runs/site"
 
 benchmark: .venv/benchmark ## Time the NumPy engine beside Keras, PyTorch and others (30 minutes).
 	$(BIN)/python -m scripts.benchmark --json runs/benchmark/benchmark.json --plot runs/benchmark

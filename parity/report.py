@@ -58,7 +58,13 @@ def _cells(row: Row, both: bool) -> list[Text]:
 def to_text(comparison: Comparison, width: int = 120) -> str:
     """Return the table, the remarks and the verdict as plain text."""
     buffer = io.StringIO()  # not a terminal: rich would cut columns to the terminal's width
-    console = Console(file=buffer, width=width, color_system=None, highlight=False)
+    console = Console(
+        file=buffer,
+        width=width,
+        color_system=None,
+        highlight=False,
+        force_jupyter=False,  # in a notebook rich would display it and leave the buffer empty
+    )
     render(comparison, console)
     return buffer.getvalue().rstrip()
 

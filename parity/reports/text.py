@@ -53,7 +53,13 @@ def to_text(report: CheckReport, width: int = 100) -> str:
         The same as :func:`render` prints, without colour.
     """
     buffer = io.StringIO()  # not a terminal: rich would cut columns to the terminal's width
-    console = Console(file=buffer, width=width, color_system=None, highlight=False)
+    console = Console(
+        file=buffer,
+        width=width,
+        color_system=None,
+        highlight=False,
+        force_jupyter=False,  # in a notebook rich would display it and leave the buffer empty
+    )
     render(report, console)
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()).rstrip()
 
