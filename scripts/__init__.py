@@ -1,6 +1,7 @@
 """The commands: they parse options, call the packages below, and show what comes back.
 
-The commands: ``train``, ``whatami``, ``draw``, ``demo``, ``accuracy``, ``parity_mnist``, ``ship``.
+The commands: ``train``, ``whatami``, ``browse``, ``draw``, ``demo``, ``accuracy``,
+``parity_mnist``, ``ship``.
 
 Training: ``recipes`` holds how each document trains its network and ``samples`` on what,
 ``engines`` the two engines behind one door, ``session`` one training, ``run_files`` what it leaves

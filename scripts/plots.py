@@ -50,17 +50,20 @@ def curves(history: Mapping[str, Sequence[float]], path: Path, title: str = "") 
     figure.savefig(path, format="png", dpi=120)
 
 
-def confusion(matrix: Array, path: Path, title: str = "") -> None:
+def confusion(
+    matrix: Array, path: Path, title: str = "", predicted: Sequence[str] | None = None
+) -> None:
     """Draw a confusion matrix with the counts in its cells.
 
     A cell's colour is its share of its row, on a square-root scale: on a straight one the few
     errors of a good network could not be seen.
 
     Args:
-        matrix: Counts, shape (classes, classes); a row for each true class, a column for each
-            predicted one.
+        matrix: Counts, shape (classes, columns); a row for each true class, a column for each
+            predicted one, and further columns for other answers.
         path: The PNG file to write.
         title: What was tested; the accuracy is added to it.
+        predicted: What the columns are called; None: 0, 1, ...
     """
     total, right = int(np.sum(matrix)), int(np.trace(matrix))
     accuracy = f"{right / total:.2%} right ({right:,} of {total:,})" if total else "no samples"
@@ -71,8 +74,8 @@ def confusion(matrix: Array, path: Path, title: str = "") -> None:
     for (row, column), count in np.ndenumerate(matrix):
         colour = "white" if share[row, column] > _DARK else "black" if count else "lightgrey"
         axes.text(column, row, str(count), ha="center", va="center", color=colour)
-    ticks = range(len(matrix))
-    axes.set(xlabel="predicted digit", ylabel="true digit", xticks=ticks, yticks=ticks)
+    axes.set(xlabel="predicted digit", ylabel="true digit", yticks=range(len(matrix)))
+    axes.set_xticks(range(matrix.shape[1]), labels=predicted)
     axes.set_title(f"{title}: {accuracy}" if title else accuracy)
     bar = figure.colorbar(image, ax=axes, shrink=0.8, label="share of the true digit")
     bar.set_ticks(
@@ -83,14 +86,19 @@ def confusion(matrix: Array, path: Path, title: str = "") -> None:
 
 
 def samples(
-    images: Array, labels: Array, scores: Array, path: Path, columns: int = 8, title: str = ""
+    images: Array,
+    labels: Array,
+    scores: Array | None,
+    path: Path,
+    columns: int = 8,
+    title: str = "",
 ) -> None:
-    """Draw pictures with their true label and the predicted digit with its score.
+    """Draw pictures with their true label and, if there are scores, the predicted digit.
 
     Args:
         images: Pictures, shape (N, height, width) or (N, side * side), N at least 1.
         labels: True digits, shape (N,).
-        scores: Outputs of a network for them in 0..1, shape (N, 10).
+        scores: Outputs of a network for them in 0..1, shape (N, 10); None if none was asked.
         path: The PNG file to write.
         columns: Pictures in a row.
         title: Over the whole figure.
@@ -98,29 +106,34 @@ def samples(
     Raises:
         ValueError: No pictures, or another number of labels or scores than pictures.
     """
-    if not len(images) or not len(images) == len(labels) == len(scores):
+    answers = [None] * len(labels) if scores is None else scores
+    if not len(images) or not len(images) == len(labels) == len(answers):
         raise ValueError(
             "Expected as many labels and scores as images, at least one. "
-            f"Received: {len(images)} images, {len(labels)} labels, {len(scores)} scores"
+            f"Received: {len(images)} images, {len(labels)} labels, {len(answers)} scores"
         )
     rows = -(-len(images) // columns)
-    figure = Figure(figsize=(1.5 * columns, 1.9 * rows + 0.4), layout="constrained")
+    height = 1.9 if scores is not None else 1.75
+    figure = Figure(figsize=(1.5 * columns, height * rows + 0.4), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid:
         axes.set_axis_off()
-    for axes, image, label, outputs in zip(grid, images, labels, scores, strict=False):
+    for axes, image, label, outputs in zip(grid, images, labels, answers, strict=False):
         _sample(axes, _square(image), int(label), outputs)
     figure.suptitle(title)
     figure.savefig(path, format="png", dpi=120)
 
 
-def _sample(axes: Axes, image: Array, label: int, outputs: Array) -> None:
-    """Draw one picture in a frame that says whether the prediction is right."""
-    predicted = int(np.argmax(outputs))
-    colour = RIGHT if predicted == label else WRONG
+def _sample(axes: Axes, image: Array, label: int, outputs: Array | None) -> None:
+    """Draw one picture in a frame that says whether the prediction, if any, is right."""
     axes.set_axis_on()
     axes.imshow(image, cmap="gray_r", interpolation="nearest")
     axes.set(xticks=[], yticks=[])
+    if outputs is None:
+        axes.set_title(str(label), fontsize=9)
+        return
+    predicted = int(np.argmax(outputs))
+    colour = RIGHT if predicted == label else WRONG
     for spine in axes.spines.values():
         spine.set(color=colour, linewidth=2)
     verdict = "" if predicted == label else "   wrong"
