@@ -60,7 +60,8 @@ class Perceptron:
             The number of mistakes in each epoch; the last is 0 if it learned them all.
 
         Raises:
-            ValueError: Shapes that do not fit, or labels that are neither 0 nor 1.
+            ValueError: Shapes that do not fit, labels that are neither 0 nor 1, samples that are
+                not finite, or a learning rate that is not above 0.
 
         References:
             A. B. J. Novikoff (1962), "On convergence proofs for perceptrons".
@@ -71,6 +72,10 @@ class Perceptron:
                 "Expected x of shape (N, inputs) and N labels that are 0 or 1. "
                 f"Received: x {x.shape}, y {y.shape} with values {np.unique(y)[:5]}"
             )
+        if not np.isfinite(x).all():
+            raise ValueError(f"Expected finite samples. Received: {x[~np.isfinite(x)][0]}")
+        if not 0 < learning_rate < np.inf:
+            raise ValueError(f"Expected a learning rate above 0. Received: {learning_rate}")
         mistakes = []
         for _ in range(epochs):
             mistakes.append(0)

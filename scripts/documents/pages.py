@@ -1,7 +1,7 @@
 """What the pages under ``docs`` take from results and source; for cog, which writes it into them.
 
-``cog -r`` runs what stands between ``[[[cog`` and ``]]]`` in a page and puts its output below;
-``cog --check`` fails if that would change anything.
+``cog -P -r`` runs what stands between ``[[[cog`` and ``]]]`` in a page and puts its output below;
+``cog -P --check`` fails if that would change anything.
 """
 
 import importlib

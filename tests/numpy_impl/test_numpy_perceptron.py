@@ -10,7 +10,7 @@ CORNERS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
 
 def test_the_threshold_itself_is_not_passed():
     # 1 x 1 + (-1) = 0 is not above 0.
-    assert Perceptron(np.array([1.0]), -1.0).predict([[1.0], [1.5]]).tolist() == [0, 1]
+    assert Perceptron(np.array([1.0]), -1.0).predict(np.array([[1.0], [1.5]])).tolist() == [0, 1]
 
 
 def test_one_sample_and_many_are_the_same():
@@ -49,3 +49,12 @@ def test_shapes_and_labels_that_do_not_fit_are_refused():
         unit.fit(CORNERS, np.array([0, 1, 2, 1]))
     with pytest.raises(ValueError, match=r"Expected weights \(inputs,\)"):
         Perceptron(np.zeros((2, 2)))
+
+
+def test_what_it_could_only_learn_nonsense_from_is_refused():
+    unit = Perceptron(np.zeros(2))
+    with pytest.raises(ValueError, match=r"finite samples\. Received: nan"):
+        unit.fit(np.array([[0.0, np.nan]]), np.array([1]))
+    with pytest.raises(ValueError, match=r"above 0\. Received: -1"):
+        unit.fit(CORNERS, np.array([0, 0, 0, 1]), learning_rate=-1)
+    assert unit.weights.tolist() == [0, 0]
