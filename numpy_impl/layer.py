@@ -63,7 +63,7 @@ class Layer:
         """Draw the initial weights."""
 
     def forward(self, x: Array, training: bool = False, mask: Array | None = None) -> Array:
-        """Return the output for a batch ``x``; ``mask`` is for :class:`Dropout` alone."""
+        """Return the output for a batch ``x``; ``mask`` is for ``Dropout`` alone."""
         return x
 
     def backward(self, delta: Array, input_gradient: bool = True) -> Array:

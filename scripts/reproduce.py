@@ -12,6 +12,7 @@ from rich import box
 from digits.datasets import DatasetError
 from scripts import cli
 from scripts.documents.results import RESULTS_JSON, Context, Results, Table, save, targets_table
+from scripts.documents.sources import fingerprint
 
 DOCUMENTS = {
     "d0": "64-40-10, sigmoid, on overlapping windows",
@@ -68,12 +69,16 @@ def _reproduce(name: str, options: Namespace) -> Results:
     out = cli.writable_directory(options.out / name, (RESULTS_JSON,))
     module = f"scripts.documents.{name}"
     console.print(f"{name.upper()}: {DOCUMENTS[name]}")
-    started = time.monotonic()
+    started, code = time.monotonic(), fingerprint(module)
     with console.status("") as status:
         context = Context(
             options.seeds, out, options.data, options.quick, status.update, console.print
         )
         results: Results = import_module(module).reproduce(context)
+    if fingerprint(module) != code:
+        raise cli.CliError(
+            f"expected code that stays. Received: changes to {module} during the run"
+        )
     save(results, context, module, time.monotonic() - started)
     for table in results.tables.values():
         console.print(_shown(table))
