@@ -77,7 +77,7 @@ def _reproduce(name: str, options: Namespace) -> Results:
         results: Results = import_module(module).reproduce(context)
     if fingerprint(module) != code:
         raise cli.CliError(
-            f"expected code that stays. Received: changes to {module} during the run"
+            f"expected code that stays. Received: changes to {module} during the run", cli.FAILURE
         )
     save(results, context, module, time.monotonic() - started)
     for table in results.tables.values():

@@ -40,8 +40,8 @@ def targets(*documents: str) -> None:
     for document in documents:
         for t in results(document)["targets"]:
             author = "" if t["author"] is None else f"{t['author']:g}"
-            rows.append([document.upper(), t["what"], author, spread(t["measured"])])
-    columns = ["document", "percent right", "its author", "here"]
+            rows.append([f"{document.upper()}: {t['what']}", author, spread(t["measured"])])
+    columns = ["percent right", "its author", "here"]
     print(f"\n{markdown(Table('', columns, rows))}\n")
 
 
