@@ -41,8 +41,9 @@ docs: .venv/dev ## Build the documentation's site in runs/site; broken links fai
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	@echo "Open runs/site/index.html; with search: $(BIN)/python -m http.server -b 127.0.0.1 -d runs/site"
 
-benchmark: .venv/benchmark ## Time the NumPy engine beside Keras, PyTorch and others (30 minutes).
-	$(BIN)/python -m scripts.benchmark --json runs/benchmark/benchmark.json --plot runs/benchmark
+BENCHMARK ?= runs/benchmark
+benchmark: .venv/benchmark ## Time the NumPy engine beside Keras, PyTorch and others (15 minutes).
+	$(BIN)/python -m scripts.benchmark --json $(BENCHMARK)/benchmark.json --plot $(BENCHMARK)
 
 benchmark-check: .venv/benchmark ## Compare the engine's times with the targets; 1 if one is missed.
 	$(BIN)/python -m scripts.benchmark --no-growth --check

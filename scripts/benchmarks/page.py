@@ -1,0 +1,53 @@
+"""The benchmark in the README: what was measured, from the JSON that the command wrote; for cog."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from scripts.benchmarks.contenders import CONTENDERS, FLOOR, OURS
+from scripts.benchmarks.report import seconds
+from scripts.documents.pages import markdown
+from scripts.documents.results import Table
+
+JSON = Path(__file__).parents[2] / "docs" / "benchmark" / "benchmark.json"
+
+
+def saved() -> dict[str, Any]:
+    """Return what the command wrote."""
+    return json.loads(JSON.read_text(encoding="utf-8"))
+
+
+def machine() -> None:
+    """Print what the numbers depend on."""
+    about, rounds = saved()["machine"], len(saved()["works"][0]["measured"][0]["seconds"])
+    print(
+        f"\nMedians of {rounds} rounds, on {about['cores']} cores of {about['processor']}, "
+        f"Python {about['python']}, NumPy {about['numpy']} with {about['blas'].split()[0]}:\n"
+    )
+
+
+def times() -> None:
+    """Print a row for each work: what everybody took, for an epoch, a step or a call."""
+    others = [c.name for c in CONTENDERS if c.name not in (OURS, FLOOR)]
+    columns = ["", OURS, *others, FLOOR]
+    rows = []
+    for work in saved()["works"]:
+        part = work["steps"] if work["of_a_step"] else 1
+        medians = {
+            m["contender"]: seconds(m["median"] / part) for m in work["measured"] if m["seconds"]
+        }
+        rows.append([work["name"], *(medians.get(who, "") for who in columns[1:])])
+    print(f"\n{markdown(Table('', columns, rows))}\n")
+
+
+def targets() -> None:
+    """Print what the engine is meant to reach, and what it did."""
+    rows = []
+    for target in saved()["targets"]:
+        value = target["measured"]
+        limit = f"{target['limit']:.2g} x {target['other']}"
+        if target["other"] is None:
+            limit = f"{target['limit']:g} us a step"
+        verdict = "" if value is None else "reached" if value <= target["limit"] else "missed"
+        rows.append([target["work"], limit, "" if value is None else f"{value:.3g}", verdict])
+    print(f"\n{markdown(Table('', ['', 'at most', 'measured', ''], rows))}\n")
