@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +22,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = cli.Parser(prog="benchmark", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the samples, 3 rounds")
     parser.add_argument("--rounds", type=int, help="how often each is measured (default: 7)")
+    parser.add_argument("--data", type=Path, metavar="PATH", help="MNIST (MNIST_PATH)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all that was measured")
     parser.add_argument("--plot", type=Path, metavar="DIR", help=f"write {', '.join(PICTURES)}")
     parser.add_argument("--work", metavar="TEXT", help="only works whose name has this in it")
@@ -64,8 +66,13 @@ def _measure(
 def _run(argv: Sequence[str] | None) -> int:
     options = _arguments(argv)
     works = _works(options)
+    if options.data is not None:
+        os.environ["MNIST_PATH"] = str(options.data)
+    # Before minutes are spent on measuring what could not be written.
     if options.plot is not None:
-        cli.writable_directory(options.plot, PICTURES)
+        cli.writable_directory(options.plot, PICTURES, "--plot")
+    if options.json is not None:
+        cli.writable_directory(options.json.parent, (options.json.name,), "--json")
     console = cli.console()
     there = [contender for contender in CONTENDERS if contender.is_there]
     for absent in (contender for contender in CONTENDERS if not contender.is_there):
@@ -92,12 +99,7 @@ def _run(argv: Sequence[str] | None) -> int:
 def _write(options: argparse.Namespace, results: list[Result], growing: list[Curve]) -> None:
     if options.json is not None:
         text = json.dumps(report.as_json(results, growing, TARGETS), indent=1)
-        try:
-            cli.write_text(options.json, text + "\n")
-        except OSError as error:
-            raise cli.CliError(
-                f"--json: expected a file to write to. Received: {cli.os_reason(error)}"
-            ) from error
+        cli.write_text(options.json, text + "\n")
     if options.plot is not None:
         report.plot_times(results, options.plot / PICTURES[0])
         if growing:

@@ -81,12 +81,13 @@ class Signals:
             raise Interrupted(signum)
 
 
-def writable_directory(path: Path, names: tuple[str, ...]) -> Path:
+def writable_directory(path: Path, names: tuple[str, ...], option: str = "--out") -> Path:
     """Make a directory and show by trying that files can be written into it.
 
     Args:
         path: The directory; its parents are made too.
         names: The files that will be written.
+        option: What asked for it, to begin the message with.
 
     Returns:
         The same path.
@@ -101,8 +102,8 @@ def writable_directory(path: Path, names: tuple[str, ...]) -> Path:
         trial.unlink()
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = os_reason(error) if isinstance(error, OSError) else error
-        raise CliError(f"--out: expected a directory to write to. Received: {reason}") from error
+        raise CliError(f"{option}: expected a directory to write to. Received: {reason}") from error
     for name in names:
         if (path / name).is_dir():
-            raise CliError(f"--out: expected no folder called {name}. Received: {path / name}")
+            raise CliError(f"{option}: expected no folder called {name}. Received: {path / name}")
     return path

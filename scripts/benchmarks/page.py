@@ -44,5 +44,5 @@ def targets() -> None:
     """Print how many of the limits that were aimed at are kept, and how far the others are off."""
     measured = [t for t in saved()["targets"] if t["measured"] is not None]
     off = sorted(t["measured"] / t["limit"] for t in measured if t["measured"] > t["limit"])
-    missed = f"; the others are off by factors of {off[0]:.2g} to {off[-1]:.2g}" if off else ""
+    missed = f", {len(off)} missed by factors of {off[0]:.2g} to {off[-1]:.2g}" if off else ""
     print(f"\n{len(measured) - len(off)} of {len(measured)} limits were kept{missed}.\n")

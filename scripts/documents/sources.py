@@ -14,6 +14,8 @@ from typing import TypeGuard
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("digits", "keras_impl", "numpy_impl", "parity", "scripts")
+# Messages, signals, and files put in their place: no number and no picture comes from these.
+PLUMBING = ("scripts.cli", "parity.terminal")
 
 
 def path_of(module: str) -> Path | None:
@@ -35,13 +37,16 @@ def _imported(module: str, tree: ast.Module) -> Iterator[str]:
 
 
 def modules(start: str) -> list[str]:
-    """Return the project's modules that ``start`` imports, directly or not, with it; sorted."""
+    """Return the project's modules that ``start`` imports, directly or not, with it; sorted.
+
+    ``PLUMBING`` is left out.
+    """
     found: set[str] = set()
     waiting = [start]
     while waiting:
         module = waiting.pop()
         path = path_of(module)
-        if module in found or path is None:
+        if module in found or module in PLUMBING or path is None:
             continue
         found.add(module)
         tree = ast.parse(path.read_bytes())

@@ -42,6 +42,12 @@ def test_a_module_is_followed_to_all_it_imports_and_no_further(monkeypatch, tmp_
     assert sources.fingerprint("numpy_impl.a") != before
 
 
+def test_how_messages_are_printed_does_not_make_a_number_old():
+    followed = sources.modules("scripts.documents.d0")
+    assert "numpy_impl.optimizers" in followed
+    assert not set(followed) & {"scripts.cli", "parity.terminal"}
+
+
 def test_only_the_projects_own_modules_have_a_fingerprint():
     with pytest.raises(ValueError, match="Received: 'numpy'"):
         sources.fingerprint("numpy")

@@ -152,17 +152,25 @@ def test_everything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     [
         (["--rounds", "0"], "--rounds: expected 1 or more. Received: 0"),
         (["--work", "LeNet"], "--work: expected a part of one of: 784-500-300-10, SGD"),
-        (["--json", "/proc/no/file"], "--json: expected a file to write to."),
+        (["--json", "/proc/no/file"], "--json: expected a directory to write to."),
+        (["--plot", "/proc/no"], "--plot: expected a directory to write to."),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line(arguments, message: str, monkeypatch, capsys) -> None:
-    monkeypatch.setattr(benchmark, "measure", lambda work, *args: _result(work, ours=[1.0]))
+    # Before anything is measured.
+    monkeypatch.setattr(benchmark, "measure", lambda work, *args: pytest.fail("measured"))
     try:
         code = benchmark.main([*arguments, "--no-growth"])
     except SystemExit as stop:
         code = stop.code
     assert code not in (0, None)
     assert message in capsys.readouterr().err
+
+
+def test_mnist_that_is_not_there_is_said_in_a_line(monkeypatch, capsys) -> None:
+    monkeypatch.setenv("MNIST_PATH", "")  # put back afterwards
+    assert benchmark.main(["--data", "nowhere.npz", "--no-growth"]) == 2
+    assert capsys.readouterr().err.startswith("benchmark: nowhere.npz: expected")
 
 
 @pytest.mark.parametrize(
