@@ -11,8 +11,9 @@ help: ## Show what can be made.
 demo: .venv/ready ## Train two networks in both engines, show that they are the same (1 minute).
 	$(BIN)/python -m scripts.demo
 
+# One BLAS thread each: idle ones spin, and would take the processor from the other process.
 test: .venv/ready ## Run the whole test suite, in two processes (10 minutes).
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 mnist: .venv/ready ## Train 784-500-300-10 on MNIST by document D4's recipe (MNIST_PATH or download).
 	$(BIN)/python -m scripts.train 784-500-300-10

@@ -177,8 +177,8 @@ def _in_processes(
 
 
 def look_at_lot(sources: Sequence[Source], view: View) -> list[Seen]:
-    """Look at some pictures, in a process of their own."""
-    return [look(source, view) for source in sources]
+    """Look at some pictures, in a process of their own; at no more once nobody waits for them."""
+    return [look(source, view) for source in sources if not (_stop and _stop.value)]
 
 
 def _awaited(future: "Future[list[Seen]]", check: Callable[[], None]) -> list[Seen]:
@@ -190,24 +190,23 @@ def _awaited(future: "Future[list[Seen]]", check: Callable[[], None]) -> list[Se
 
 @contextmanager
 def _pool(processes: int) -> "Iterator[ProcessPoolExecutor]":
-    """Give processes that end with the block, whatever they are doing."""
+    """Give processes that end with the block, after the picture that they are at."""
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
-    before, started = set(multiprocessing.active_children()), set()
     # Not forked: the threads of NumPy and of the progress bar would be lost in the middle.
-    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _begin)
+    context = multiprocessing.get_context("spawn")
+    stop = context.RawValue("b", 0)
+    pool = ProcessPoolExecutor(processes, context, _begin, (stop,))
     try:
         with _uninterrupted():
             for _ in range(processes):  # each starts one, or the first starts all
                 pool.submit(_processors)
-        started = set(multiprocessing.active_children()) - before
         yield pool
-    except BaseException:  # also when the reader of these pictures stops
-        for process in started:
-            process.terminate()
-        raise
     finally:
+        # Told and not terminated: a process that ends while it sends its answer leaves a part of
+        # it in the pipe, and the pool would wait for the rest.
+        stop.value = 1
         pool.shutdown(cancel_futures=True)
 
 
@@ -224,10 +223,16 @@ def _uninterrupted() -> Iterator[None]:
         signal.signal(signal.SIGINT, handler)
 
 
-def _begin() -> None:
-    """Prepare a process that looks at pictures."""
+# In a process that looks at pictures: whether it shall look at no more of them, if not 0.
+_stop: Any = None
+
+
+def _begin(stop: Any) -> None:
+    """Prepare a process that looks at pictures until ``stop`` is set."""
+    global _stop
     import cv2
 
+    _stop = stop
     cv2.setNumThreads(1)  # the others keep the other processors busy
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -6,9 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -117,6 +119,31 @@ def test_a_reader_that_stops(folder: Path, start: Callable[..., subprocess.Popen
     assert process.stderr.read() == ""
     process.stderr.close()
     assert process.wait(30) in (0, 2, 141)  # 141 unless all had been written
+
+
+def _answer_at_length(sources: list[Source], view: View) -> list[Any]:
+    return [bytes(30_000_000)]
+
+
+def test_who_stops_while_an_answer_is_being_sent_does_not_wait_forever(
+    monkeypatch: pytest.MonkeyPatch, folder: Path
+):
+    monkeypatch.setattr(looking, "look_at_lot", _answer_at_length)
+    monkeypatch.setattr(looking, "_processors", lambda: 2)
+    monkeypatch.setattr(looking, "WORTH_PROCESSES", 0)
+    sources = [Source(str(folder / "000.png"))] * 1000
+
+    def stop_early() -> None:
+        seen = looking.look_at_all(sources, View(28))
+        for _ in range(looking.TRIAL + 1):
+            next(seen)
+        seen.close()
+
+    stopping = threading.Thread(target=stop_early, daemon=True)
+    stopping.start()
+    stopping.join(60)
+    assert not stopping.is_alive()
+    assert not multiprocessing.active_children()
 
 
 def _die(sources: list[Source], view: View) -> list[looking.Seen]:
