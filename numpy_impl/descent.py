@@ -1,5 +1,6 @@
 """Gradient descent with a constant step: ``x <- x - learning_rate f'(x)``."""
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Literal
 
@@ -65,7 +66,7 @@ def descend(
         ValueError: See there.
         OverflowError: See there.
     """
-    *_, end = _positions(gradient, start, learning_rate, steps, diverged)
+    [end] = deque(_positions(gradient, start, learning_rate, steps, diverged), maxlen=1)
     return end
 
 

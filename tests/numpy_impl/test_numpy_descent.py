@@ -1,5 +1,7 @@
 """Gradient descent on hand-worked arithmetic."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -61,3 +63,14 @@ def test_the_starts_are_not_changed():
 def test_what_does_not_fit_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         gradient_descent(*arguments)
+
+
+def test_the_end_alone_does_not_cost_the_memory_of_the_path():
+    starts = np.linspace(-1, 1, 10_000)
+    tracemalloc.start()
+    try:
+        descend(lambda x: x, starts, 0.1, 100)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 10 * starts.nbytes  # the path is 101
