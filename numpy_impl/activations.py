@@ -1,178 +1,37 @@
-"""Activation functions: value, derivative, and the backward pass through them.
+"""The activation functions by Keras's names, and those that are given by value and derivative.
 
-Notation: ``z`` is the pre-activation, ``a = f(z)`` the activation and ``delta`` the gradient of
-the cost with respect to ``a``. The backward pass turns ``delta`` into the gradient with respect to
-``z``: for an element-wise function that is ``delta * f'(z)``, for softmax the product with its
-Jacobian. Names and default constants are Keras's (``keras.activations``).
-
-Both passes write into a given array where the caller has one (``out``), as training does in every
-step. Linear, relu, sigmoid, tanh and softmax then allocate nothing as large as ``z``; the other
-functions make temporaries.
+``numpy_impl.activation`` says what an activation function is, and has those that training meets
+most, each with passes of its own.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
+from numpy_impl.activation import (
+    ActivationFunction,
+    Linear,
+    LogSoftmax,
+    Relu,
+    Sigmoid,
+    Softmax,
+    Tanh,
+    log_softmax,
+    sigmoid,
+    softmax,
+    softplus,
+    step,
+)
 from numpy_impl.types import Array
+
+__all__ = [
+    "ACTIVATIONS", "ActivationFunction", "Linear", "LogSoftmax", "Relu", "Sigmoid", "Softmax",
+    "Tanh", "gelu", "get", "leaky_relu", "log_softmax", "sigmoid", "softmax", "softplus",
+]  # fmt: skip
 
 # Klambauer, Unterthiner, Mayr, Hochreiter (2017), "Self-normalizing neural networks", eq. 14.
 _SELU_ALPHA = 1.6732632423543772
 _SELU_SCALE = 1.0507009873554805
-
-
-@dataclass(frozen=True)
-class ActivationFunction:
-    """An element-wise function ``a = f(z)`` with its derivative.
-
-    Attributes:
-        name: Keras's name of the function.
-        value: ``f``; takes ``z`` of any shape and returns ``a`` of that shape and dtype.
-        derivative: ``f'``; takes ``(z, a)``, so that it may use whichever is cheaper or more exact.
-    """
-
-    name: str
-    value: Callable[[Array], Array]
-    derivative: Callable[[Array, Array], Array]
-
-    def __call__(self, z: Array, out: Array | None = None) -> Array:
-        """Return ``f(z)``, written into ``out`` if given (which must not be ``z``)."""
-        if out is None:
-            return self.value(z)
-        out[...] = self.value(z)
-        return out
-
-    def backward(self, z: Array, a: Array, delta: Array, out: Array | None = None) -> Array:
-        """Return ``dC/dz`` from ``delta = dC/da``; all arrays have the shape of ``z``.
-
-        It is written into ``out`` if given, which must be none of the others.
-        """
-        return np.multiply(delta, self.derivative(z, a), out=out)
-
-
-class Linear(ActivationFunction):
-    """``a = z``: nothing is computed, and the very arrays are passed on."""
-
-    def __init__(self) -> None:
-        super().__init__("linear", lambda z: z, lambda z, a: np.ones_like(z))
-
-    def __call__(self, z: Array, out: Array | None = None) -> Array:
-        return z
-
-    def backward(self, z: Array, a: Array, delta: Array, out: Array | None = None) -> Array:
-        return delta
-
-
-class Relu(ActivationFunction):
-    """``a = max(z, 0)``; the derivative at 0 is taken as 0."""
-
-    def __init__(self) -> None:
-        super().__init__("relu", lambda z: np.maximum(z, 0), lambda z, a: _step(z > 0, z))
-
-    def __call__(self, z: Array, out: Array | None = None) -> Array:
-        out = np.empty_like(z) if out is None else out
-        # Against an array of zeros NumPy's maximum is three times as fast as against a number.
-        out.fill(0)
-        return np.maximum(z, out, out=out)
-
-    def backward(self, z: Array, a: Array, delta: Array, out: Array | None = None) -> Array:
-        out = np.empty_like(z) if out is None else out
-        np.greater(z, 0, out=out, casting="unsafe")  # f'(z) as the numbers 0 and 1
-        out *= delta
-        return out
-
-
-class Sigmoid(ActivationFunction):
-    """``a = 1 / (1 + exp(-z))``, ``f' = a (1 - a)``."""
-
-    def __init__(self) -> None:
-        super().__init__("sigmoid", sigmoid, lambda z, a: a * (1 - a))
-
-    def __call__(self, z: Array, out: Array | None = None) -> Array:
-        return sigmoid(z, out)
-
-    def backward(self, z: Array, a: Array, delta: Array, out: Array | None = None) -> Array:
-        out = np.subtract(1, a, out=out)
-        out *= a
-        out *= delta
-        return out
-
-
-class Tanh(ActivationFunction):
-    """``a = tanh(z)``, ``f' = 1 - a^2``."""
-
-    def __init__(self) -> None:
-        super().__init__("tanh", np.tanh, lambda z, a: 1 - a * a)
-
-    def __call__(self, z: Array, out: Array | None = None) -> Array:
-        return np.tanh(z, out=out)
-
-    def backward(self, z: Array, a: Array, delta: Array, out: Array | None = None) -> Array:
-        out = np.square(a, out=out)
-        np.subtract(1, out, out=out)
-        out *= delta
-        return out
-
-
-class Softmax(ActivationFunction):
-    """Softmax over the last axis: ``a_i = exp(z_i) / sum_j exp(z_j)``.
-
-    Its Jacobian is ``da_i/dz_j = a_i (1[i = j] - a_j)``; it is not diagonal, so the backward pass
-    is the full product ``a * (delta - sum_j delta_j a_j)``.
-    """
-
-    def __init__(self) -> None:
-        super().__init__("softmax", softmax, lambda z, a: a * (1 - a))
-
-    def __call__(self, z: Array, out: Array | None = None) -> Array:
-        return softmax(z, out)
-
-    def backward(self, z: Array, a: Array, delta: Array, out: Array | None = None) -> Array:
-        out = np.multiply(delta, a, out=out)
-        np.subtract(delta, out.sum(axis=-1, keepdims=True), out=out)
-        out *= a
-        return out
-
-
-class LogSoftmax(ActivationFunction):
-    """Log-softmax over the last axis: ``a_i = z_i - log(sum_j exp(z_j))``."""
-
-    def __init__(self) -> None:
-        super().__init__("log_softmax", log_softmax, lambda z, a: 1 - np.exp(a))
-
-    def backward(self, z: Array, a: Array, delta: Array, out: Array | None = None) -> Array:
-        return np.subtract(delta, np.exp(a) * np.sum(delta, axis=-1, keepdims=True), out=out)
-
-
-def softmax(z: Array, out: Array | None = None) -> Array:
-    """Return the softmax of ``z`` over its last axis; the maximum is taken off against overflow."""
-    e = np.subtract(z, np.max(z, axis=-1, keepdims=True), out=out)
-    np.exp(e, out=e)
-    e /= np.sum(e, axis=-1, keepdims=True)
-    return e
-
-
-def log_softmax(z: Array) -> Array:
-    """Return ``log(softmax(z))`` over the last axis, computed without forming the softmax."""
-    shifted = z - np.max(z, axis=-1, keepdims=True)
-    return shifted - np.log(np.sum(np.exp(shifted), axis=-1, keepdims=True))
-
-
-def sigmoid(z: Array, out: Array | None = None) -> Array:
-    """Return ``1 / (1 + exp(-z))``, accurate to a few units in the last place.
-
-    Where ``exp(-z)`` overflows (z below -88 in float32, -709 in float64) the result is 0.
-    """
-    with np.errstate(over="ignore"):
-        e = np.exp(np.negative(z, out=out), out=out)
-    return np.reciprocal(np.add(e, 1, out=out), out=out)
-
-
-def softplus(z: Array) -> Array:
-    """Return ``log(1 + exp(z))`` without overflow."""
-    return np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
 
 
 def _erfc(z: Array) -> Array:
@@ -217,13 +76,8 @@ def _elu(z: Array) -> Array:
     return np.where(z > 0, z, np.expm1(np.minimum(z, 0)))
 
 
-def _step(condition: Array, z: Array) -> Array:
-    """Return 1 where ``condition`` holds and 0 elsewhere, in the dtype of ``z``."""
-    return condition.astype(z.dtype)
-
-
 def _inside(z: Array, low: float, high: float) -> Array:
-    return _step((z > low) & (z < high), z)
+    return step((z > low) & (z < high), z)
 
 
 _ELEMENTWISE = [
@@ -272,18 +126,18 @@ _ELEMENTWISE = [
     ActivationFunction(
         "hard_tanh",
         lambda z: np.clip(z, -1, 1),
-        lambda z, a: _step(np.abs(z) <= 1, z),
+        lambda z, a: step(np.abs(z) <= 1, z),
     ),
     ActivationFunction("tanh_shrink", lambda z: z - np.tanh(z), lambda z, a: np.tanh(z) ** 2),
     ActivationFunction(
         "soft_shrink",
         lambda z: np.sign(z) * np.maximum(np.abs(z) - 0.5, 0),
-        lambda z, a: _step(np.abs(z) > 0.5, z),
+        lambda z, a: step(np.abs(z) > 0.5, z),
     ),
     ActivationFunction(
         "hard_shrink",
         lambda z: np.where(np.abs(z) > 0.5, z, 0),
-        lambda z, a: _step(np.abs(z) > 0.5, z),
+        lambda z, a: step(np.abs(z) > 0.5, z),
     ),
     ActivationFunction(
         "sparse_sigmoid",

@@ -8,10 +8,16 @@ the gradients of the layer's own weights, and returns the gradient with respect 
 In training a layer computes in its *workspace*: arrays that are allocated at the first step and
 written again at every later one, so what ``forward(training=True)`` and ``backward`` return is
 only good until the next step. ``forward`` outside training returns arrays of its own.
+
+Whatever a training step has to compute, ``forward(training=True)`` and ``backward`` do through
+their argument ``do``; what they do otherwise happens in the first step alone (see
+``numpy_impl.program``). A layer of your own that is not written that way can call ``do`` once, with
+a method of its own that writes to an array it keeps.
 """
 
 import numpy as np
 
+from numpy_impl.program import Do, now
 from numpy_impl.types import Array
 
 Shape = tuple[int, ...]
@@ -62,11 +68,13 @@ class Layer:
     def initialize(self, rng: np.random.Generator) -> None:
         """Draw the initial weights."""
 
-    def forward(self, x: Array, training: bool = False, mask: Array | None = None) -> Array:
+    def forward(
+        self, x: Array, training: bool = False, mask: Array | None = None, do: Do = now
+    ) -> Array:
         """Return the output for a batch ``x``; ``mask`` is for ``Dropout`` alone."""
         return x
 
-    def backward(self, delta: Array, input_gradient: bool = True) -> Array:
+    def backward(self, delta: Array, input_gradient: bool = True, do: Do = now) -> Array:
         """Return ``dC/dx`` from ``delta = dC/d(output)`` and set the weights' gradients.
 
         ``input_gradient=False`` says that nobody needs ``dC/dx`` (true of a network's first

@@ -10,6 +10,7 @@ import numpy as np
 from numpy_impl import activations
 from numpy_impl.dense import Dense
 from numpy_impl.layer import Layer, Shape
+from numpy_impl.program import Do, now
 from numpy_impl.types import Array, DTypeLike
 
 __all__ = [
@@ -23,17 +24,21 @@ class Activation(Layer):
     def __init__(self, activation: str | activations.ActivationFunction) -> None:
         self.activation = activations.get(activation)
 
-    def forward(self, x: Array, training: bool = False, mask: Array | None = None) -> Array:
+    def forward(
+        self, x: Array, training: bool = False, mask: Array | None = None, do: Do = now
+    ) -> Array:
         out = self.workspace("a", x.shape, x.dtype) if training else None
-        a = self.activation(x, out=out)
+        a = self.activation(x, out=out, do=do)
         self.z, self.a = x, a
         return a
 
-    def backward(self, delta: Array, input_gradient: bool = True) -> Array:
+    def backward(self, delta: Array, input_gradient: bool = True, do: Do = now) -> Array:
         out = self.workspace("delta", delta.shape, delta.dtype)
-        return self.activation.backward(self.z, self.a, delta, out=out)
+        return self.activation.backward(self.z, self.a, delta, out=out, do=do)
 
-    def backward_from_logits(self, delta: Array, input_gradient: bool = True) -> Array:
+    def backward_from_logits(
+        self, delta: Array, input_gradient: bool = True, do: Do = now
+    ) -> Array:
         """Pass on ``delta = dC/dz``: the loss has already gone through the activation."""
         return delta
 
@@ -68,25 +73,33 @@ class Dropout(Layer):
         source = self.rng if rng is None else rng
         return source.random((batch_size, *self.input_shape)) >= self.rate
 
-    def forward(self, x: Array, training: bool = False, mask: Array | None = None) -> Array:
-        self.mask = None
+    def forward(
+        self, x: Array, training: bool = False, mask: Array | None = None, do: Do = now
+    ) -> Array:
+        self.mask = self.factor = None
         if not training or self.rate == 0:
             return x
-        self.mask = self.draw_mask(len(x)) if mask is None else mask
-        if self.mask.shape != x.shape:
+        if mask is None:
+            mask = self.workspace("mask", x.shape, np.dtype(bool))
+            random = self.workspace("random", x.shape, np.dtype(np.float64))
+            do(self.rng.random, out=random)
+            do(np.greater_equal, random, self.rate, out=mask)
+        if mask.shape != x.shape:
             raise ValueError(
-                f"Dropout expects a mask of shape {x.shape}. Received: shape {self.mask.shape}"
+                f"Dropout expects a mask of shape {x.shape}. Received: shape {mask.shape}"
             )
-        return self._scaled(x, self.mask, self.workspace("output", x.shape, x.dtype))
+        self.mask = mask
+        self.factor = self.workspace("factor", x.shape, x.dtype)
+        do(np.multiply, mask, x.dtype.type(1 / (1 - self.rate)), out=self.factor)
+        out = self.workspace("output", x.shape, x.dtype)
+        do(np.multiply, x, self.factor, out=out)
+        return out
 
-    def backward(self, delta: Array, input_gradient: bool = True) -> Array:
-        if self.mask is None:
+    def backward(self, delta: Array, input_gradient: bool = True, do: Do = now) -> Array:
+        if self.factor is None:
             return delta
-        return self._scaled(delta, self.mask, self.workspace("delta", delta.shape, delta.dtype))
-
-    def _scaled(self, x: Array, mask: Array, out: Array) -> Array:
-        np.multiply(x, 1 / (1 - self.rate), out=out)
-        out *= mask
+        out = self.workspace("delta", delta.shape, delta.dtype)
+        do(np.multiply, delta, self.factor, out=out)
         return out
 
     def config(self) -> dict[str, object]:
@@ -100,10 +113,12 @@ class Flatten(Layer):
         super().build(input_shape)
         return (math.prod(input_shape),)
 
-    def forward(self, x: Array, training: bool = False, mask: Array | None = None) -> Array:
+    def forward(
+        self, x: Array, training: bool = False, mask: Array | None = None, do: Do = now
+    ) -> Array:
         return x.reshape(len(x), math.prod(self.input_shape))
 
-    def backward(self, delta: Array, input_gradient: bool = True) -> Array:
+    def backward(self, delta: Array, input_gradient: bool = True, do: Do = now) -> Array:
         return delta.reshape(len(delta), *self.input_shape)
 
 
@@ -114,11 +129,18 @@ class Rescaling(Layer):
         self.scale = float(scale)
         self.offset = float(offset)
 
-    def forward(self, x: Array, training: bool = False, mask: Array | None = None) -> Array:
-        return x * self.scale + self.offset
+    def forward(
+        self, x: Array, training: bool = False, mask: Array | None = None, do: Do = now
+    ) -> Array:
+        out = self.workspace("output", x.shape, x.dtype) if training else np.empty_like(x)
+        do(np.multiply, x, self.scale, out=out)
+        do(np.add, out, self.offset, out=out)
+        return out
 
-    def backward(self, delta: Array, input_gradient: bool = True) -> Array:
-        return delta * self.scale
+    def backward(self, delta: Array, input_gradient: bool = True, do: Do = now) -> Array:
+        out = self.workspace("delta", delta.shape, delta.dtype)
+        do(np.multiply, delta, self.scale, out=out)
+        return out
 
     def config(self) -> dict[str, object]:
         return {"scale": self.scale, "offset": self.offset}

@@ -8,6 +8,7 @@ import numpy as np
 from numpy_impl import activations, validation
 from numpy_impl.layers import Activation, Dense, Dropout, Layer, allocate
 from numpy_impl.losses import Loss
+from numpy_impl.program import Do, now
 from numpy_impl.types import Array, DTypeLike
 
 # The activations whose logits Keras on TensorFlow remembers for the loss (``_keras_logits``).
@@ -123,7 +124,11 @@ class Sequential:
         return [layer.draw_mask(batch_size, rng) for layer in self.dropouts]
 
     def forward(
-        self, x: Array, training: bool = False, masks: Sequence[Array] | None = None
+        self,
+        x: Array,
+        training: bool = False,
+        masks: Sequence[Array] | None = None,
+        do: Do = now,
     ) -> Array:
         """Return the outputs for a batch ``x`` of shape (N, *input_shape), in the network's dtype.
 
@@ -132,11 +137,16 @@ class Sequential:
             training: Whether dropout is active. The outputs are then the network's own array, which
                 the next training step overwrites; otherwise they are the caller's.
             masks: One boolean mask (True: kept) for each dropout layer; None draws new ones.
+            do: Makes the calls; a ``Program`` also remembers them (see ``numpy_impl.program``).
         """
-        return self.layer_outputs(x, training, masks)[-1]
+        return self.layer_outputs(x, training, masks, do)[-1]
 
     def layer_outputs(
-        self, x: Array, training: bool = False, masks: Sequence[Array] | None = None
+        self,
+        x: Array,
+        training: bool = False,
+        masks: Sequence[Array] | None = None,
+        do: Do = now,
     ) -> list[Array]:
         """Return the output of every layer; arguments as in :meth:`forward`.
 
@@ -150,7 +160,7 @@ class Sequential:
         outputs = []
         for layer in self.layers:
             mask = next(given) if given is not None and isinstance(layer, Dropout) else None
-            x = layer.forward(x, training, mask)
+            x = layer.forward(x, training, mask, do)
             outputs.append(x)
         return outputs
 
@@ -163,8 +173,10 @@ class Sequential:
         x = validation.inputs(x, self.input_shape, self.dtype)
         if not len(x):
             return np.empty((0, *self.output_shape), self.dtype)
-        pieces = [self.forward(x[i : i + batch_size]) for i in range(0, len(x), batch_size)]
-        return np.concatenate(pieces)
+        outputs = np.empty((len(x), *self.output_shape), self.dtype)
+        for i in range(0, len(x), batch_size):
+            outputs[i : i + batch_size] = self.forward(x[i : i + batch_size])
+        return outputs
 
     def loss_and_gradients(
         self, x: Array, y: Array, loss: Loss, masks: Sequence[Array] | None = None
@@ -186,23 +198,25 @@ class Sequential:
         """
         return self._fused_layer().z if loss.fused else outputs
 
-    def backward(self, outputs: Array, y: Array, loss: Loss) -> None:
+    def backward(self, outputs: Array, y: Array, loss: Loss, do: Do = now) -> None:
         """Backpropagate the cost of the last forward pass, whose ``outputs`` are given."""
         remaining = len(self.layers)
         last = self.layers[-1]
         delta = last.workspace("loss_gradient", outputs.shape, outputs.dtype)
         if loss.fused:
             last = self._fused_layer()
-            linked = last.activation.name == loss.link
-            p = outputs if linked else activations.get(loss.link)(last.z)
-            loss.logits_gradient(p, y, out=delta)
+            p = outputs
+            if last.activation.name != loss.link:
+                p = last.workspace("linked", outputs.shape, outputs.dtype)
+                activations.get(loss.link)(last.z, out=p, do=do)
+            do(loss.logits_gradient, p, y, out=delta)
             remaining -= 1
             further = remaining > self.first_trained
-            delta = last.backward_from_logits(delta, input_gradient=further)
+            delta = last.backward_from_logits(delta, input_gradient=further, do=do)
         else:
-            loss.gradient(outputs, y, out=delta)
+            do(loss.gradient, outputs, y, out=delta)
         for i in reversed(range(self.first_trained, remaining)):
-            delta = self.layers[i].backward(delta, input_gradient=i > self.first_trained)
+            delta = self.layers[i].backward(delta, input_gradient=i > self.first_trained, do=do)
 
     def _fused_layer(self) -> Dense | Activation:
         """Return the last layer, whose activation a fused loss includes."""

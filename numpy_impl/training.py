@@ -14,6 +14,7 @@ from numpy_impl import validation
 from numpy_impl.losses import Loss
 from numpy_impl.network import Sequential
 from numpy_impl.optimizers import Optimizer
+from numpy_impl.program import Program
 from numpy_impl.types import Array
 
 Schedule = Callable[[int], list[Array]]
@@ -108,6 +109,30 @@ class _Rows:
         return self.rows.take(indices, 0, self.copy, "clip")
 
 
+class _Steps:
+    """Runs forward and backward for one batch after the other.
+
+    The first of each length is recorded, those like it are run from the record.
+    """
+
+    def __init__(self, network: Sequential, loss: Loss, x: Array, y: Array) -> None:
+        self.network, self.loss = network, loss
+        self.inputs, self.targets = _Rows(x), _Rows(y)
+        self.length = -1
+
+    def __call__(self, batch: Array) -> tuple[Array, Array]:
+        """Return the outputs and what the loss is evaluated at."""
+        inputs, targets = self.inputs(batch), self.targets(batch)
+        if len(batch) == self.length:
+            self.program.run()
+        else:
+            self.length, self.program = len(batch), Program()
+            self.outputs = self.network.forward(inputs, training=True, do=self.program)
+            self.network.backward(self.outputs, targets, self.loss, do=self.program)
+            self.loss_inputs = self.network.loss_input(self.outputs, self.loss)
+        return self.outputs, self.loss_inputs
+
+
 class _Record:
     """The outputs of several steps, kept until they are measured together."""
 
@@ -165,16 +190,16 @@ def train_epoch(
     batches = list(batches)
     _check_indices(batches, len(x))
     record = _Record(network, loss, y, max(map(len, batches), default=0))
-    inputs, targets = _Rows(x), _Rows(y)
-    for done, batch in enumerate(batches, 1):
-        outputs = network.forward(inputs(batch), training=True)
-        record.add(batch, outputs, network.loss_input(outputs, loss))
-        network.backward(outputs, targets(batch), loss)
-        optimizer.apply(network.gradients, network.parameters)
-        if record.samples >= MEASURED_TOGETHER or done == len(batches):
-            record.measure(means)
-            if on_batch is not None:
-                on_batch(done, means.logs())
+    # Sigmoids of large negative numbers overflow on the way to their limit, 0.
+    with np.errstate(over="ignore"):
+        steps = _Steps(network, loss, np.asarray(x, network.dtype), y)
+        for done, batch in enumerate(batches, 1):
+            record.add(batch, *steps(batch))
+            optimizer.apply(network.gradients, network.parameters)
+            if record.samples >= MEASURED_TOGETHER or done == len(batches):
+                record.measure(means)
+                if on_batch is not None:
+                    on_batch(done, means.logs())
     return means.logs()
 
 

@@ -1,12 +1,11 @@
 """A comparison as a table for people."""
 
-import io
-
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from parity.result import Comparison, Row, Verdict
+from parity.terminal import rendered
 
 _STYLES = {
     Verdict.IDENTICAL: "green",
@@ -57,16 +56,7 @@ def _cells(row: Row, both: bool) -> list[Text]:
 
 def to_text(comparison: Comparison, width: int = 120) -> str:
     """Return the table, the remarks and the verdict as plain text."""
-    buffer = io.StringIO()  # not a terminal: rich would cut columns to the terminal's width
-    console = Console(
-        file=buffer,
-        width=width,
-        color_system=None,
-        highlight=False,
-        force_jupyter=False,  # in a notebook rich would display it and leave the buffer empty
-    )
-    render(comparison, console)
-    return buffer.getvalue().rstrip()
+    return rendered(lambda console: render(comparison, console), width)
 
 
 def render(comparison: Comparison, console: Console) -> None:

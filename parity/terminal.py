@@ -1,9 +1,10 @@
-"""What every command line here shares: one-line errors, exit codes, safe file writing.
+"""What every command line here shares: one-line errors, exit codes, files, consoles.
 
 The commands of ``scripts`` use it too; nothing here loads more than the standard library.
 """
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -76,6 +77,8 @@ def run(program: str, body: Callable[[], int], failure: int = FAILURE) -> int:
     Returns:
         The exit code.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as it is while a command loads
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         code = body()
         print(end="", flush=True)  # not sys.stdout.flush(): it is None where stdout was closed
@@ -165,3 +168,16 @@ def console() -> "Console":
             raise  # to run, which knows the exit code; rich would exit with 1
 
     return Piped(width=None if sys.stdout.isatty() else 100)
+
+
+def rendered(render: Callable[["Console"], object], width: int) -> str:
+    """Return what ``render`` prints on a console of ``width`` columns, as plain text."""
+    from rich.console import Console
+
+    buffer = io.StringIO()  # not a terminal: rich would cut columns to the terminal's width
+    # In a notebook rich would display it and leave the buffer empty: force_jupyter.
+    plain = Console(
+        file=buffer, width=width, color_system=None, highlight=False, force_jupyter=False
+    )
+    render(plain)
+    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()).rstrip()

@@ -84,24 +84,29 @@ def mnist(path: Path | None, rng: Generator, dtype: str) -> Samples:
     return Samples(train, y_train, test, y_test, test, y_test)
 
 
+def hold_out(samples: Samples, share: int) -> Samples:
+    """Return the same with the last ``1 / share`` of the training part set aside for validation."""
+    count = len(samples.x_train) // share
+    return replace(
+        samples,
+        x_train=samples.x_train[:-count],
+        y_train=samples.y_train[:-count],
+        x_valid=samples.x_train[-count:],
+        y_valid=samples.y_train[-count:],
+    )
+
+
 def mnist_without(share: int) -> Callable[[Path | None, Generator, str], Samples]:
     """Return a loader that holds out the last ``1 / share`` of the training pictures."""
 
     def load(path: Path | None, rng: Generator, dtype: str) -> Samples:
         whole = mnist(path, rng, dtype)
-        count = len(whole.x_train) // share
-        if not count:
+        if len(whole.x_train) < share:
             raise datasets.DatasetError(
                 f"expected at least {share} training pictures, one of {share} being held out for "
                 f"validation. Received: {len(whole.x_train)}"
             )
-        return replace(
-            whole,
-            x_train=whole.x_train[:-count],
-            y_train=whole.y_train[:-count],
-            x_valid=whole.x_train[-count:],
-            y_valid=whole.y_train[-count:],
-        )
+        return hold_out(whole, share)
 
     return load
 

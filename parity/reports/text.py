@@ -1,6 +1,5 @@
 """A report for a terminal or a log; verdicts are words, so colour is not needed."""
 
-import io
 from collections.abc import Iterable
 
 from rich.cells import cell_len
@@ -11,6 +10,7 @@ from rich.text import Text
 
 from parity.findings import CheckReport, Finding, Outcome, TensorResult, Witness
 from parity.reports import words
+from parity.terminal import rendered
 
 _STYLES = {Outcome.RIGHT: "bold green", Outcome.WRONG: "bold red", Outcome.UNKNOWN: "bold yellow"}
 _WITNESS_STYLES = {True: "green", False: "bold red", None: "dim"}
@@ -52,16 +52,7 @@ def to_text(report: CheckReport, width: int = 100) -> str:
     Returns:
         The same as :func:`render` prints, without colour.
     """
-    buffer = io.StringIO()  # not a terminal: rich would cut columns to the terminal's width
-    console = Console(
-        file=buffer,
-        width=width,
-        color_system=None,
-        highlight=False,
-        force_jupyter=False,  # in a notebook rich would display it and leave the buffer empty
-    )
-    render(report, console)
-    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()).rstrip()
+    return rendered(lambda console: render(report, console), width)
 
 
 def render(report: CheckReport, console: Console) -> None:

@@ -19,7 +19,7 @@ from scripts.documents.d3_stopping import EarlyStopping, Recorder
 from scripts.documents.d3_tables import GD, SGD, WHOLE, Ways
 from scripts.documents.d3_training import Trained
 from scripts.documents.results import Context, Results, Table, Target
-from scripts.samples import Samples
+from scripts.samples import Samples, hold_out
 
 EPOCHS, RATE = 100, 0.1
 LONG_EPOCHS, LONG_RATE = 500, 0.99
@@ -167,7 +167,7 @@ def _long(context: Context, name: str, data: Samples) -> tuple[Trained, Recorder
 
 def _stopped(context: Context, data: Samples) -> tuple[Trained, EarlyStopping]:
     """Train the same until the loss of a held-out part of the training pictures stops falling."""
-    data = d3.hold_out(data, HELD_OUT)
+    data = hold_out(data, HELD_OUT)
     network, order = d3.build(context, 0)
     stopping = EarlyStopping(network, PATIENCE)
     trained = d3.train(

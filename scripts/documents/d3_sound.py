@@ -9,9 +9,9 @@ from numpy_impl import training
 from numpy_impl.layers import Dense
 from numpy_impl.network import Sequential
 from numpy_impl.types import Array
-from scripts.documents.d3_training import NETWORK, Trained, hold_out, train
+from scripts.documents.d3_training import NETWORK, Trained, train
 from scripts.documents.results import Context
-from scripts.samples import Samples
+from scripts.samples import Samples, hold_out
 
 # What the rate and the length are chosen from.
 RATES = (0.3, 1.0, 3.0)

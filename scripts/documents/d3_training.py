@@ -1,7 +1,7 @@
 """What the trainings of 784-64-10 share: the two splits of MNIST, the ten batches, the loop."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -53,18 +53,6 @@ def published(whole: Samples, seed: int) -> Samples:
     train, test = train_test_split(np.arange(len(x)), test_size=test_size, random_state=seed)
     x_test, y_test = x[test], y[test]
     return Samples(x[train], y[train], x_test, y_test, x_test, y_test)
-
-
-def hold_out(data: Samples, share: int) -> Samples:
-    """Return the same with the last ``1 / share`` of the training part set aside for validation."""
-    count = len(data.x_train) // share
-    return replace(
-        data,
-        x_train=data.x_train[:-count],
-        y_train=data.y_train[:-count],
-        x_valid=data.x_train[-count:],
-        y_valid=data.y_train[-count:],
-    )
 
 
 @dataclass

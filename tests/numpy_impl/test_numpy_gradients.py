@@ -7,6 +7,7 @@ from numpy_impl import losses
 from numpy_impl.layers import Activation, Dense, Dropout, Flatten, Layer, Rescaling
 from numpy_impl.losses import Loss
 from numpy_impl.network import Sequential
+from numpy_impl.program import Do, now
 from tests.numpy_impl import textbook
 from tests.numpy_impl.textbook import unit
 
@@ -154,10 +155,10 @@ class _Wrong(Dense):
         super().__init__(4, "tanh")
         self.bug = bug
 
-    def backward(self, delta: np.ndarray, input_gradient: bool = True) -> np.ndarray:
+    def backward(self, delta: np.ndarray, input_gradient: bool = True, do: Do = now) -> np.ndarray:
         if self.bug == "derivative left out":
-            return self.backward_from_logits(delta, input_gradient)
-        passed = super().backward(delta, input_gradient)
+            return self.backward_from_logits(delta, input_gradient, do)
+        passed = super().backward(delta, input_gradient, do)
         if self.bug == "sum instead of mean":
             self.bias_gradient *= len(delta)
         if self.bug == "one element, 1e-9 off":

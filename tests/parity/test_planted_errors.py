@@ -9,6 +9,7 @@ from numpy_impl import Sequential
 from numpy_impl import layers as numpy_layers
 from numpy_impl import losses as numpy_losses
 from numpy_impl import optimizers as numpy_optimizers
+from numpy_impl.program import now
 from parity.result import Comparison, Verdict
 from tests.parity.networks import compare_small, data, pair, small
 
@@ -30,8 +31,8 @@ def test_a_weight_one_unit_off_is_seen():
 
 
 class WrongForward(numpy_layers.Dense):
-    def forward(self, x, training=False, mask=None):
-        self.a = super().forward(x, training, mask)
+    def forward(self, x, training=False, mask=None, do=now):
+        self.a = super().forward(x, training, mask, do)
         self.a[0, 1] *= 1 + 1e-9
         return self.a
 
@@ -53,8 +54,8 @@ def test_a_forward_error_is_placed_in_its_layer():
 
 
 class WrongGradientEntry(numpy_layers.Dense):
-    def backward_from_logits(self, delta, input_gradient=True):
-        passed_on = super().backward_from_logits(delta, input_gradient)
+    def backward_from_logits(self, delta, input_gradient=True, do=now):
+        passed_on = super().backward_from_logits(delta, input_gradient, do)
         largest = np.unravel_index(np.argmax(np.abs(self.kernel_gradient)), self.kernel.shape)
         self.kernel_gradient[largest] *= 1 + 1e-6
         return passed_on
@@ -70,8 +71,8 @@ def test_one_gradient_entry_wrong_by_a_millionth_is_seen():
 
 
 class WrongBias(numpy_layers.Dense):
-    def backward_from_logits(self, delta, input_gradient=True):
-        passed_on = super().backward_from_logits(delta, input_gradient)
+    def backward_from_logits(self, delta, input_gradient=True, do=now):
+        passed_on = super().backward_from_logits(delta, input_gradient, do)
         self.bias_gradient /= len(delta)
         return passed_on
 
@@ -174,21 +175,21 @@ def test_an_optimizer_with_other_slots_is_refused():
 
 
 class MaskForgotten(numpy_layers.Dropout):
-    def backward(self, delta, input_gradient=True):
+    def backward(self, delta, input_gradient=True, do=now):
         return delta
 
 
 class ScaleForgotten(numpy_layers.Dropout):
-    def backward(self, delta, input_gradient=True):
+    def backward(self, delta, input_gradient=True, do=now):
         assert self.mask is not None
         return np.where(self.mask, delta, 0)
 
 
 class MaskRedrawn(numpy_layers.Dropout):
-    def backward(self, delta, input_gradient=True):
+    def backward(self, delta, input_gradient=True, do=now):
         assert self.mask is not None
-        self.mask = ~self.mask
-        return super().backward(delta, input_gradient)
+        self.factor = np.where(self.mask, 0, 1 / (1 - self.rate))
+        return super().backward(delta, input_gradient, do)
 
 
 @pytest.mark.parametrize("wrong", [MaskForgotten, ScaleForgotten, MaskRedrawn])

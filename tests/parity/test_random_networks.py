@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 import parity
 from keras_impl import keras, precision
 from numpy_impl import activations
+from numpy_impl.program import now
 
 # Not exponential: the exponential of an exponential overflows, in either engine.
 HIDDEN = st.sampled_from(sorted(set(activations.ACTIVATIONS) - {"exponential"}))
@@ -89,8 +90,8 @@ def test_a_random_network_with_a_wrong_gradient_is_caught(data, factor):
         last = network.layers[-1]
         right = last.backward_from_logits  # pyright: ignore[reportAttributeAccessIssue]
 
-        def wrong(delta, input_gradient=True):
-            passed_on = right(delta, input_gradient)
+        def wrong(delta, input_gradient=True, do=now):
+            passed_on = right(delta, input_gradient, do)
             last.kernel_gradient *= factor  # pyright: ignore[reportAttributeAccessIssue]
             return passed_on
 
