@@ -17,3 +17,7 @@ the NumPy engine beside others, ``site`` turns ``docs`` into a site.
 
 ``cli`` is what all commands share. No formula of a network stands here.
 """
+
+from scripts.loading import end_on_interrupt
+
+end_on_interrupt()
