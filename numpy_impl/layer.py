@@ -10,9 +10,10 @@ written again at every later one, so what ``forward(training=True)`` and ``backw
 only good until the next step. ``forward`` outside training returns arrays of its own.
 
 Whatever a training step has to compute, ``forward(training=True)`` and ``backward`` do through
-their argument ``do``; what they do otherwise happens in the first step alone (see
-``numpy_impl.program``). A layer of your own that is not written that way can call ``do`` once, with
-a method of its own that writes to an array it keeps.
+their argument ``do``; what they do otherwise happens in the first step of an epoch alone (see
+``numpy_impl.program``). A method of yours that overrides one of these takes ``do`` and hands it on;
+if it computes in some other way, let it call ``do`` once, with a function that does so and writes
+to an array that is kept.
 """
 
 import numpy as np
