@@ -15,7 +15,8 @@ Asking: ``model_files`` is a saved model ready to be asked, ``pictures`` what an
 Showing: ``documents`` reproduces the five write-ups and fills their pages, ``benchmarks`` measures
 the NumPy engine beside others, ``site`` turns ``docs`` into a site.
 
-``cli`` is what all commands share. No formula of a network stands here.
+``cli`` is what all commands share, ``loading`` what comes before their imports. No formula of a
+network stands here.
 """
 
 from scripts.loading import end_on_interrupt

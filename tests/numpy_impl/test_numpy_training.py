@@ -164,9 +164,9 @@ def test_a_step_allocates_no_arrays(name: str, monkeypatch: pytest.MonkeyPatch) 
         training.train_epoch(network, loss, optimizer, x, y, batches)
     finally:
         tracemalloc.stop()
-    # The first step makes the arrays. In the later ones there are views, the softmax's maximum and
-    # sum, and the buffer of 8,192 elements that NumPy itself takes for a broadcast sum (np.add of
-    # the bias): 33 kB in all, where the least of the hidden layers' arrays would be 120 kB.
+    # The first step makes the arrays. In the later ones there are views, and the buffer of 8,192
+    # elements that NumPy itself takes for a broadcast sum (np.add of the bias): 33 kB in all, where
+    # the least of the hidden layers' arrays would be 120 kB.
     assert allocated[0] > 1_000_000
     assert max(allocated[1:]) < 40_000, allocated
 
