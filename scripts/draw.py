@@ -4,6 +4,7 @@ import errno
 import os
 import socket
 import sys
+import threading
 import webbrowser
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from scripts import cli, model_files
 ADDRESS = "127.0.0.1"
 DEFAULT_PORT = 8000
 HIGHEST_PORT = 65535
+OWN_THREADS = ("draw-keras", "draw-server")  # of draw_engines and draw_server
 
 PORT_HELP = f"where on {ADDRESS} the page is; 0: any free port; default: {DEFAULT_PORT}"
 MODEL_HELP = ".npz or .keras; default: the model that comes with the project"
@@ -93,19 +95,18 @@ def serve(model: Path, port: int, browser: bool) -> None:
     """
     from scripts import draw_engines, draw_server
 
+    keras = draw_engines.LateKeras(model)
+    app = draw_server.create(draw_engines.Engines(model_files.load(model), keras))
     listener = listen(port)
     url = f"http://{ADDRESS}:{listener.getsockname()[1]}/"
-    keras = draw_engines.LateKeras(model)
-    with listener:
-        engines = draw_engines.Engines(model_files.load(model), keras)
-        with draw_server.running(draw_server.create(engines), listener) as thread:
-            print(f"Draw a digit at {url} (Ctrl-C ends)", flush=True)
-            if browser:
-                webbrowser.open(url)
-            keras.start()
-            while thread.is_alive():
-                thread.join(1)
-            raise cli.CliError("the server ended by itself", cli.FAILURE)
+    with draw_server.running(app, listener) as thread:
+        print(f"Draw a digit at {url} (Ctrl-C ends)", flush=True)
+        if browser:
+            webbrowser.open(url)
+        keras.start()
+        while thread.is_alive():
+            thread.join(1)
+        raise cli.CliError("the server ended by itself", cli.FAILURE)
 
 
 @contextmanager
@@ -137,14 +138,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
 
     code = cli.run("draw", body)
-    _leave_keras(code)
+    _leave_threads(code)
     return code
 
 
-def _leave_keras(code: int) -> None:
-    """End the process if Keras is being imported: that cannot be stopped, nor outlive Python."""
-    engines = sys.modules.get("scripts.draw_engines")
-    if engines is not None and engines.LateKeras.is_loading():
+def _leave_threads(code: int) -> None:
+    """End the process if Keras is being imported: that cannot be stopped, nor outlive Python.
+
+    It can hold up the server for seconds, which then cannot outlive Python either.
+    """
+    if any(thread.name in OWN_THREADS for thread in threading.enumerate()):
         print(end="", flush=True)
         print(end="", flush=True, file=sys.stderr)
         os._exit(code)

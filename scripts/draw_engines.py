@@ -15,7 +15,6 @@ from scripts.looking import Seen
 Array = NDArray[Any]
 State = Literal["loading", "ready", "failed"]
 
-LOADER = "keras-loader"
 PERCENT = 100
 # The page has no --segment, which the command's own line speaks of.
 ONE_AT_A_TIME = "I see several digits: one at a time, please."
@@ -41,7 +40,7 @@ class LateKeras:
 
     def start(self) -> None:
         """Begin to load."""
-        threading.Thread(target=self.load, name=LOADER, daemon=True).start()
+        threading.Thread(target=self.load, name="draw-keras", daemon=True).start()
 
     def load(self) -> None:
         """Load, and compute once, since the first time is the slowest."""
@@ -55,11 +54,6 @@ class LateKeras:
         else:
             self.model = model
             self.state = "ready"
-
-    @staticmethod
-    def is_loading() -> bool:
-        """Tell whether any is being loaded in this process."""
-        return any(thread.name == LOADER for thread in threading.enumerate())
 
 
 class Engines:

@@ -196,19 +196,21 @@ def running(app: ASGIApp, listener: socket) -> Iterator[Thread]:
         listener: Where to listen; it is closed at the end.
 
     Yields:
-        The thread; the server ends with the block.
+        The thread; the server ends with the block, or is left if it does not within the grace.
     """
     # No configuration of logging: to set up its own, Python closes the handlers of everybody else.
     config = uvicorn.Config(
         app, log_config=None, log_level="error", access_log=False, lifespan="off", ws="none",
         server_header=False, timeout_graceful_shutdown=GRACE,
     )  # fmt: skip
+    config.load()  # here, since the thread's imports would wait for those of Keras
     server = uvicorn.Server(config)
-    thread = Thread(target=server.run, args=([listener],), daemon=True)
+    thread = Thread(target=server.run, args=([listener],), name="draw-server", daemon=True)
     thread.start()
     try:
         yield thread
     finally:
         server.should_exit = True
         thread.join(GRACE + 1)
-        listener.close()
+        if not thread.is_alive():  # else it would fail over the closed socket, with a traceback
+            listener.close()
