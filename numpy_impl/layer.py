@@ -9,12 +9,14 @@ In training a layer computes in its *workspace*: arrays that are allocated at th
 written again at every later one, so what ``forward(training=True)`` and ``backward`` return is
 only good until the next step. ``forward`` outside training returns arrays of its own.
 
-Whatever a training step has to compute, ``forward(training=True)`` and ``backward`` do through
-their argument ``do``; what they do otherwise happens in the first step of an epoch alone (see
-``numpy_impl.program``). A method of yours that overrides one of these takes ``do`` and hands it on;
-if it computes in some other way, let it call ``do`` once, with a function that does so and writes
-to an array that is kept.
+These layers make the calls of a training step through the argument ``do`` of ``forward`` and
+``backward``, so that they can be recorded (see ``numpy_impl.program``). A layer of yours need not
+take ``do``: its network is then trained without a record, more slowly. If it takes it, it hands it
+on, and all that it computes goes through it, be it one call with a function of your own that writes
+to an array that is kept: what does not, happens in the first step of an epoch alone.
 """
+
+import inspect
 
 import numpy as np
 
@@ -82,6 +84,12 @@ class Layer:
         layer), so the layer may skip that work and return ``delta``.
         """
         return delta
+
+    def takes_do(self) -> bool:
+        """Return whether the methods of a training step can be recorded: take ``do``."""
+        steps = ("forward", "backward", "backward_from_logits")
+        methods = [getattr(self, name) for name in steps if hasattr(self, name)]
+        return all("do" in inspect.signature(method).parameters for method in methods)
 
     def config(self) -> dict[str, object]:
         """Return what the constructor needs to make this layer again, without its weights."""

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,11 @@ from numpy_impl.types import Array, DTypeLike
 
 # The activations whose logits Keras on TensorFlow remembers for the loss (``_keras_logits``).
 FUSABLE = ("softmax", "sigmoid")
+
+
+def _handed_on(do: Do) -> dict[str, Any]:
+    """Return ``do`` as a named argument; none where it is the default, which a layer may lack."""
+    return {} if do is now else {"do": do}
 
 
 class Sequential:
@@ -61,6 +67,11 @@ class Sequential:
                 layer.initialize(rng)
             for dropout, seeded in zip(self.dropouts, rng.spawn(len(self.dropouts)), strict=True):
                 dropout.rng = seeded
+
+    @property
+    def recordable(self) -> bool:
+        """Whether all layers take the argument ``do``, so that a ``Program`` can record them."""
+        return all(layer.takes_do() for layer in self.layers)
 
     @property
     def dropouts(self) -> list[Dropout]:
@@ -159,8 +170,10 @@ class Sequential:
         given = iter(masks) if masks is not None else None
         outputs = []
         for layer in self.layers:
-            mask = next(given) if given is not None and isinstance(layer, Dropout) else None
-            x = layer.forward(x, training, mask, do)
+            named = _handed_on(do)
+            if given is not None and isinstance(layer, Dropout):
+                named["mask"] = next(given)
+            x = layer.forward(x, training, **named)
             outputs.append(x)
         return outputs
 
@@ -212,11 +225,12 @@ class Sequential:
             do(loss.logits_gradient, p, y, out=delta)
             remaining -= 1
             further = remaining > self.first_trained
-            delta = last.backward_from_logits(delta, input_gradient=further, do=do)
+            delta = last.backward_from_logits(delta, input_gradient=further, **_handed_on(do))
         else:
             do(loss.gradient, outputs, y, out=delta)
         for i in reversed(range(self.first_trained, remaining)):
-            delta = self.layers[i].backward(delta, input_gradient=i > self.first_trained, do=do)
+            further = i > self.first_trained
+            delta = self.layers[i].backward(delta, input_gradient=further, **_handed_on(do))
 
     def _fused_layer(self) -> Dense | Activation:
         """Return the last layer, whose activation a fused loss includes."""

@@ -14,7 +14,7 @@ from numpy_impl import validation
 from numpy_impl.losses import Loss
 from numpy_impl.network import Sequential
 from numpy_impl.optimizers import Optimizer
-from numpy_impl.program import Program
+from numpy_impl.program import Do, Program, now
 from numpy_impl.types import Array
 
 Schedule = Callable[[int], list[Array]]
@@ -112,12 +112,14 @@ class _Rows:
 class _Steps:
     """Runs forward and backward for one batch after the other.
 
-    The first of each length is recorded, those like it are run from the record.
+    The first of each length is recorded, those like it are run from the record, unless a layer
+    takes no ``do``.
     """
 
     def __init__(self, network: Sequential, loss: Loss, x: Array, y: Array) -> None:
         self.network, self.loss = network, loss
         self.inputs, self.targets = _Rows(x), _Rows(y)
+        self.recordable = network.recordable
         self.length = -1
 
     def __call__(self, batch: Array) -> tuple[Array, Array]:
@@ -125,12 +127,17 @@ class _Steps:
         inputs, targets = self.inputs(batch), self.targets(batch)
         if len(batch) == self.length:
             self.program.run()
-        else:
+        elif self.recordable:
             self.length, self.program = len(batch), Program()
-            self.outputs = self.network.forward(inputs, training=True, do=self.program)
-            self.network.backward(self.outputs, targets, self.loss, do=self.program)
-            self.loss_inputs = self.network.loss_input(self.outputs, self.loss)
+            self._compute(inputs, targets, self.program)
+        else:
+            self._compute(inputs, targets, now)
         return self.outputs, self.loss_inputs
+
+    def _compute(self, inputs: Array, targets: Array, do: Do) -> None:
+        self.outputs = self.network.forward(inputs, training=True, do=do)
+        self.network.backward(self.outputs, targets, self.loss, do=do)
+        self.loss_inputs = self.network.loss_input(self.outputs, self.loss)
 
 
 class _Record:

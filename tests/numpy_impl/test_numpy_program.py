@@ -128,6 +128,34 @@ class Recorded(Unrecorded):
         return a
 
 
+class Naive(Dense):
+    """A layer as somebody writes it who has not read of ``do``; it counts its calls."""
+
+    calls = 0
+
+    def forward(self, x: Array, training: bool = False) -> Array:  # type: ignore[override]
+        self.calls += training
+        return super().forward(x, training)
+
+    def backward(self, delta: Array, input_gradient: bool = True) -> Array:  # type: ignore[override]
+        delta = super().backward(delta, input_gradient)
+        self.kernel_gradient += 0.1 * self.kernel
+        return delta
+
+
+def test_a_layer_that_takes_no_do_is_computed_in_every_step() -> None:
+    naive = Naive(5, "tanh")
+    one, other = _trained_both_ways(
+        [Flatten(), naive, Dropout(0.5), Dense(4)], losses.Quadratic(), "float64"
+    )
+    np.testing.assert_array_equal(one, other)
+    assert naive.calls == len(BATCHES)
+    plain, _ = _trained_both_ways(
+        [Flatten(), Dense(5, "tanh"), Dropout(0.5), Dense(4)], losses.Quadratic(), "float64"
+    )
+    assert (one != plain).any()
+
+
 def test_what_is_left_out_of_the_record_is_seen() -> None:
     train = functools.partial(_trained_both_ways, loss=losses.Quadratic(), dtype="float64")
     one, other = train([Flatten(), Unrecorded(5), Dense(4)])
