@@ -83,10 +83,7 @@ class Sample:
 
 
 def _near(expected: Approx, output: Array) -> bool:
-    value = expected.value
-    return value.shape == output.shape and bool(
-        np.max(np.abs(value - output)) <= 1e-3 * max(np.max(np.abs(output)), 1e-3)
-    )
+    return _close(expected.value, output)
 
 
 def within(expected: Approx, observed: Array) -> bool:
@@ -193,30 +190,34 @@ def _layer_fits(function: ActivationFunction, layer: int, draw: Draw) -> bool:
 def _alike(sample: Sample, depth: int) -> Iterator[tuple[ActivationFunction, ...]]:
     """Yield activations that give the outputs at a glance, the same in all hidden layers."""
     for hidden in ELEMENTWISE[: 1 if depth == 1 else None]:
-        yield from _with_output(sample, (hidden,) * (depth - 1))
+        yield from _at_a_glance(sample, [[hidden]] * (depth - 1))
 
 
 def _mixed(sample: Sample, depth: int) -> Iterator[tuple[ActivationFunction, ...]]:
     """Yield those of hidden layers that are not all the same."""
     if depth < 3 or depth - 1 > len(_POOLS) + 1:
         return
-    for mixed in product(_POOLS[depth - 3], repeat=depth - 1):
-        if len(set(mixed)) > 1:
-            yield from _with_output(sample, mixed)
+    for activations in _at_a_glance(sample, [_POOLS[depth - 3]] * (depth - 1)):
+        if len(set(activations[:-1])) > 1:
+            yield activations
 
 
-def _with_output(
-    sample: Sample, hidden: tuple[ActivationFunction, ...]
+def _at_a_glance(
+    sample: Sample, pools: Sequence[Sequence[ActivationFunction]]
 ) -> Iterator[tuple[ActivationFunction, ...]]:
+    """Yield activations, each hidden layer's of its own pool, that give about the first outputs."""
     draw = sample.first
     with np.errstate(all="ignore"):
-        signal = draw.x
-        for layer, function in enumerate(hidden):
-            signal = function.value(_weighted(draw, layer, signal))
-        z = _weighted(draw, len(hidden), signal)
-        for function in OUTPUTS:
-            if _close(function.value(z), draw.output):
-                yield (*hidden, function)
+        signals = draw.x[None]  # of every combination, in the order of ``product``
+        for layer, pool in enumerate(pools):
+            z = _weighted(draw, layer, signals)
+            signals = np.stack([f.value(z) for f in pool], axis=1).reshape(-1, *z.shape[1:])
+        z = _weighted(draw, len(pools), signals)
+        differences = [np.max(np.abs(f.value(z) - draw.output), axis=(1, 2)) for f in OUTPUTS]
+    fits = np.stack(differences, axis=1) <= _glance(draw.output)
+    hidden = list(product(*pools))
+    for combination, output in np.argwhere(fits):
+        yield (*hidden[combination], OUTPUTS[output])
 
 
 def _weighted(draw: Draw, layer: int, signal: Array) -> Array:
@@ -226,6 +227,9 @@ def _weighted(draw: Draw, layer: int, signal: Array) -> Array:
 
 
 def _close(one: Array, other: Array) -> bool:
-    return one.shape == other.shape and bool(
-        np.max(np.abs(one - other)) <= 1e-3 * max(np.max(np.abs(other)), 1e-3)
-    )
+    return one.shape == other.shape and bool(np.max(np.abs(one - other)) <= _glance(other))
+
+
+def _glance(output: Array) -> float:
+    """Return how far from an answer a guess may be to be looked at more closely."""
+    return 1e-3 * max(float(np.max(np.abs(output))), 1e-3)
