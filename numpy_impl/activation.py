@@ -15,10 +15,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from numpy_impl.program import Do, now
+from numpy_impl.program import Do, now, recordable
 from numpy_impl.types import Array
 
 
+@recordable
 @dataclass(frozen=True)
 class ActivationFunction:
     """An element-wise function ``a = f(z)`` with its derivative.
@@ -27,11 +28,13 @@ class ActivationFunction:
         name: Keras's name of the function.
         value: ``f``; takes ``z`` of any shape and returns ``a`` of that shape and dtype.
         derivative: ``f'``; takes ``(z, a)``, so that it may use whichever is cheaper or more exact.
+        kinks: Where ``f'`` jumps, or ``f`` does: numerical differences say nothing there.
     """
 
     name: str
     value: Callable[[Array], Array]
     derivative: Callable[[Array, Array], Array]
+    kinks: tuple[float, ...] = ()
 
     def __call__(self, z: Array, out: Array | None = None, do: Do = now) -> Array:
         """Return ``f(z)``, written into ``out`` if given (which must not be ``z``)."""
@@ -58,6 +61,7 @@ class ActivationFunction:
         np.multiply(delta, self.derivative(z, a), out=out)
 
 
+@recordable
 class Linear(ActivationFunction):
     """``a = z``: nothing is computed, and the very arrays are passed on."""
 
@@ -73,11 +77,12 @@ class Linear(ActivationFunction):
         return delta
 
 
+@recordable
 class Relu(ActivationFunction):
     """``a = max(z, 0)``; the derivative at 0 is taken as 0."""
 
     def __init__(self) -> None:
-        super().__init__("relu", lambda z: np.maximum(z, 0), lambda z, a: step(z > 0, z))
+        super().__init__("relu", lambda z: np.maximum(z, 0), lambda z, a: step(z > 0, z), (0.0,))
 
     def __call__(self, z: Array, out: Array | None = None, do: Do = now) -> Array:
         out = np.empty_like(z) if out is None else out
@@ -95,6 +100,7 @@ class Relu(ActivationFunction):
         return out
 
 
+@recordable
 class Sigmoid(ActivationFunction):
     """``a = 1 / (1 + exp(-z))``, ``f' = a (1 - a)``."""
 
@@ -114,6 +120,7 @@ class Sigmoid(ActivationFunction):
         return out
 
 
+@recordable
 class Tanh(ActivationFunction):
     """``a = tanh(z)``, ``f' = 1 - a^2``."""
 
@@ -135,6 +142,7 @@ class Tanh(ActivationFunction):
         return out
 
 
+@recordable
 class Softmax(ActivationFunction):
     """Softmax over the last axis: ``a_i = exp(z_i) / sum_j exp(z_j)``.
 
@@ -159,6 +167,7 @@ class Softmax(ActivationFunction):
         return out
 
 
+@recordable
 class LogSoftmax(ActivationFunction):
     """Log-softmax over the last axis: ``a_i = z_i - log(sum_j exp(z_j))``."""
 

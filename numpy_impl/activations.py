@@ -5,6 +5,7 @@ most, each with passes of its own.
 """
 
 import math
+import re
 
 import numpy as np
 
@@ -32,6 +33,7 @@ __all__ = [
 # Klambauer, Unterthiner, Mayr, Hochreiter (2017), "Self-normalizing neural networks", eq. 14.
 _SELU_ALPHA = 1.6732632423543772
 _SELU_SCALE = 1.0507009873554805
+_KERAS_SLOPE = 0.2
 
 
 def _erfc(z: Array) -> Array:
@@ -58,12 +60,18 @@ def gelu(sqrt_half: float = math.sqrt(0.5)) -> ActivationFunction:
     return ActivationFunction("gelu", lambda z: z * cdf(z), lambda z, a: cdf(z) + z * density(z))
 
 
-def leaky_relu(negative_slope: float = 0.2) -> ActivationFunction:
-    """Return ``max(z, negative_slope * z)``."""
+def leaky_relu(negative_slope: float = _KERAS_SLOPE) -> ActivationFunction:
+    """Return ``max(z, negative_slope * z)``.
+
+    A slope that is not Keras's default is a part of the name, "leaky_relu(0.01)", so that no file
+    and no twin has another one instead; :func:`get` knows such names.
+    """
+    usual = negative_slope == _KERAS_SLOPE
     return ActivationFunction(
-        "leaky_relu",
+        "leaky_relu" if usual else f"leaky_relu({negative_slope})",
         lambda z: np.where(z > 0, z, negative_slope * z),
         lambda z, a: np.where(z > 0, 1, negative_slope).astype(z.dtype),
+        kinks=(0.0,),
     )
 
 
@@ -85,15 +93,18 @@ _ELEMENTWISE = [
     Sigmoid(),
     Tanh(),
     Relu(),
-    ActivationFunction("relu6", lambda z: np.clip(z, 0, 6), lambda z, a: _inside(z, 0, 6)),
+    ActivationFunction(
+        "relu6", lambda z: np.clip(z, 0, 6), lambda z, a: _inside(z, 0, 6), kinks=(0.0, 6.0)
+    ),
     leaky_relu(),
-    ActivationFunction("elu", _elu, lambda z, a: np.exp(np.minimum(z, 0))),
+    ActivationFunction("elu", _elu, lambda z, a: np.exp(np.minimum(z, 0)), kinks=(0.0,)),
     # celu with its default alpha = 1 is the same function as elu.
-    ActivationFunction("celu", _elu, lambda z, a: np.exp(np.minimum(z, 0))),
+    ActivationFunction("celu", _elu, lambda z, a: np.exp(np.minimum(z, 0)), kinks=(0.0,)),
     ActivationFunction(
         "selu",
         lambda z: _SELU_SCALE * np.where(z > 0, z, _SELU_ALPHA * np.expm1(np.minimum(z, 0))),
         lambda z, a: _SELU_SCALE * np.where(z >= 0, 1, _SELU_ALPHA * np.exp(np.minimum(z, 0))),
+        kinks=(0.0,),
     ),
     ActivationFunction("exponential", np.exp, lambda z, a: a),
     ActivationFunction("softplus", softplus, lambda z, a: sigmoid(z)),
@@ -117,37 +128,44 @@ _ELEMENTWISE = [
         "hard_sigmoid",
         lambda z: np.clip(z + 3, 0, 6) / 6,
         lambda z, a: _inside(z, -3, 3) / 6,
+        kinks=(-3.0, 3.0),
     ),
     ActivationFunction(
         "hard_silu",
         lambda z: z * (np.clip(z + 3, 0, 6) / 6),
         lambda z, a: np.clip(z + 3, 0, 6) / 6 + z * (_inside(z, -3, 3) / 6),
+        kinks=(-3.0, 3.0),
     ),
     ActivationFunction(
         "hard_tanh",
         lambda z: np.clip(z, -1, 1),
         lambda z, a: step(np.abs(z) <= 1, z),
+        kinks=(-1.0, 1.0),
     ),
     ActivationFunction("tanh_shrink", lambda z: z - np.tanh(z), lambda z, a: np.tanh(z) ** 2),
     ActivationFunction(
         "soft_shrink",
         lambda z: np.sign(z) * np.maximum(np.abs(z) - 0.5, 0),
         lambda z, a: step(np.abs(z) > 0.5, z),
+        kinks=(-0.5, 0.5),
     ),
     ActivationFunction(
         "hard_shrink",
         lambda z: np.where(np.abs(z) > 0.5, z, 0),
         lambda z, a: step(np.abs(z) > 0.5, z),
+        kinks=(-0.5, 0.5),
     ),
     ActivationFunction(
         "sparse_sigmoid",
         lambda z: np.clip(0.5 * (z + 1), 0, 1),
         lambda z, a: 0.5 * _inside(z, -1, 1),
+        kinks=(-1.0, 1.0),
     ),
     ActivationFunction(
         "sparse_plus",
         lambda z: np.where(z < 1, 0.25 * (np.maximum(z, -1) + 1) ** 2, z),
         lambda z, a: np.clip(0.5 * (z + 1), 0, 1),
+        kinks=(-1.0, 1.0),
     ),
 ]
 
@@ -156,10 +174,13 @@ ACTIVATIONS: dict[str, ActivationFunction] = {
 }
 # Keras's second names for the same functions.
 _ALIASES = {"swish": "silu", "hard_swish": "hard_silu"}
+_SLOPE = re.compile(r"leaky_relu\((-?\d+(?:\.\d+)?(?:e[-+]?\d+)?)\)")
 
 
 def get(identifier: str | ActivationFunction | None) -> ActivationFunction:
     """Return the activation function with Keras's name ``identifier``; None means "linear".
+
+    "leaky_relu(0.01)" is leaky ReLU with that slope.
 
     Raises:
         ValueError: The name is not known.
@@ -168,6 +189,9 @@ def get(identifier: str | ActivationFunction | None) -> ActivationFunction:
         return identifier
     name = "linear" if identifier is None else str(identifier)
     name = _ALIASES.get(name, name)
+    slope = _SLOPE.fullmatch(name)
+    if slope:
+        return leaky_relu(float(slope[1]))
     if name not in ACTIVATIONS:
         raise ValueError(
             f"Unknown activation. Expected one of: {', '.join(sorted(ACTIVATIONS))}. "

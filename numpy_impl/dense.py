@@ -6,7 +6,7 @@ import numpy as np
 
 from numpy_impl import activations, initializers
 from numpy_impl.layer import Layer, Shape
-from numpy_impl.program import Do, now
+from numpy_impl.program import Do, are_recordable, now, recordable
 from numpy_impl.types import Array
 
 # Inputs that are zero in the whole batch are left out (see Dense) of kernels of at least LARGE
@@ -33,6 +33,7 @@ class _Arrays(NamedTuple):
         return cls(z, a, delta, np.empty((n, inputs), dtype), np.ones(n, dtype))
 
 
+@recordable
 class Dense(Layer):
     """Fully connected layer: ``z = x @ kernel + bias``, output ``a = f(z)``.
 
@@ -96,7 +97,7 @@ class Dense(Layer):
     def forward(
         self, x: Array, training: bool = False, mask: Array | None = None, do: Do = now
     ) -> Array:
-        # Local names until the end: whatAmI's page calls this from several threads at once.
+        # Local names until the end: outside training several threads may call this at once.
         if training:
             kept = self._arrays(len(x))
             z, a = kept.z, kept.a
@@ -137,15 +138,9 @@ class Dense(Layer):
         return inputs, self.kernel.take(used, 0, kernel, "clip")
 
     def backward(self, delta: Array, input_gradient: bool = True, do: Do = now) -> Array:
-        out = self._arrays(len(delta)).delta
-        delta = self.activation.backward(self.z, self.a, delta, out=out, do=do)
-        return self.backward_from_logits(delta, input_gradient, do)
-
-    def backward_from_logits(
-        self, delta: Array, input_gradient: bool = True, do: Do = now
-    ) -> Array:
-        """Like ``backward``, but from ``delta = dC/dz``, the gradient before the activation."""
         kept = self._arrays(len(delta))
+        if not self.given_logits_gradient:
+            delta = self.activation.backward(self.z, self.a, delta, out=kept.delta, do=do)
         if self.sees_data and self.kernel.size >= LARGE:
             do(self._gradient_of_used, delta)
         else:
@@ -174,6 +169,9 @@ class Dense(Layer):
         if len(self.kept.ones) != n:
             self.kept = _Arrays.make(n, self.input_shape[0], self.units, self.kernel.dtype)
         return self.kept
+
+    def is_recordable(self) -> bool:
+        return are_recordable(self, self.activation)
 
     def config(self) -> dict[str, object]:
         return {

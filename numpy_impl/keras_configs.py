@@ -10,7 +10,7 @@ in float64 networks (``leaky_relu``, ``gelu``, ``Rescaling``; 1e-8 relative, see
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from numpy_impl import activations
@@ -267,11 +267,7 @@ def _relu(config: Config) -> ActivationFunction:
 
 
 def _leaky_relu(config: Config) -> ActivationFunction:
-    slope = _number(config, "negative_slope")
-    if slope == 0.2:
-        return activations.get("leaky_relu")
-    # Under a name of its own, so that no file or twin made of it has the slope 0.2 instead.
-    return replace(activations.leaky_relu(slope), name=f"leaky_relu({slope})")
+    return activations.leaky_relu(_number(config, "negative_slope"))
 
 
 def _elu(config: Config) -> ActivationFunction:

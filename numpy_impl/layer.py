@@ -10,17 +10,14 @@ written again at every later one, so what ``forward(training=True)`` and ``backw
 only good until the next step. ``forward`` outside training returns arrays of its own.
 
 These layers make the calls of a training step through the argument ``do`` of ``forward`` and
-``backward``, so that they can be recorded (see ``numpy_impl.program``). A layer of yours need not
-take ``do``: its network is then trained without a record, more slowly. If it takes it, it hands it
-on, and all that it computes goes through it, be it one call with a function of your own that writes
-to an array that is kept: what does not, happens in the first step of an epoch alone.
+``backward``, so that they can be recorded. A layer of yours, derived from one of these or not, need
+not know of it: its network is trained without a record, more slowly. ``numpy_impl.program`` says
+what it has to do to be recorded.
 """
-
-import inspect
 
 import numpy as np
 
-from numpy_impl.program import Do, now
+from numpy_impl.program import Do, are_recordable, now, recordable
 from numpy_impl.types import Array
 
 Shape = tuple[int, ...]
@@ -40,6 +37,7 @@ class Workspace:
         return array
 
 
+@recordable
 class Layer:
     """A layer without weights that passes its input on; the others override what they need.
 
@@ -48,8 +46,13 @@ class Layer:
 
     weight_names: tuple[str, ...] = ()
     workspace: Workspace
-    # Whether it is its network's first layer with weights; Sequential sets it.
+    # Sequential sets these. Whether it belongs to a network,
+    built = False
+    # whether it is that network's first layer with weights,
     sees_data = False
+    # and whether ``backward`` is given ``dC/dz`` instead of ``dC/da``, ``z`` being the logits: so
+    # it is in the last layer where the loss includes its activation.
+    given_logits_gradient = False
 
     def build(self, input_shape: Shape) -> Shape:
         """Fix the shapes; return the output shape, without the batch axis."""
@@ -85,11 +88,9 @@ class Layer:
         """
         return delta
 
-    def takes_do(self) -> bool:
-        """Return whether the methods of a training step can be recorded: take ``do``."""
-        steps = ("forward", "backward", "backward_from_logits")
-        methods = [getattr(self, name) for name in steps if hasattr(self, name)]
-        return all("do" in inspect.signature(method).parameters for method in methods)
+    def is_recordable(self) -> bool:
+        """Return whether all that a training step computes here goes through ``do``."""
+        return are_recordable(self)
 
     def config(self) -> dict[str, object]:
         """Return what the constructor needs to make this layer again, without its weights."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy_impl import activations
 from numpy_impl.dense import Dense
 from numpy_impl.layer import Layer, Shape
-from numpy_impl.program import Do, now
+from numpy_impl.program import Do, are_recordable, now, recordable
 from numpy_impl.types import Array, DTypeLike
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
 ]  # fmt: skip
 
 
+@recordable
 class Activation(Layer):
     """An activation function as a layer of its own."""
 
@@ -33,19 +34,19 @@ class Activation(Layer):
         return a
 
     def backward(self, delta: Array, input_gradient: bool = True, do: Do = now) -> Array:
+        if self.given_logits_gradient:
+            return delta
         out = self.workspace("delta", delta.shape, delta.dtype)
         return self.activation.backward(self.z, self.a, delta, out=out, do=do)
 
-    def backward_from_logits(
-        self, delta: Array, input_gradient: bool = True, do: Do = now
-    ) -> Array:
-        """Pass on ``delta = dC/dz``: the loss has already gone through the activation."""
-        return delta
+    def is_recordable(self) -> bool:
+        return are_recordable(self, self.activation)
 
     def config(self) -> dict[str, object]:
         return {"activation": self.activation.name}
 
 
+@recordable
 class Dropout(Layer):
     """Inverted dropout: in training each input is kept with probability ``1 - rate``.
 
@@ -106,6 +107,7 @@ class Dropout(Layer):
         return {"rate": self.rate}
 
 
+@recordable
 class Flatten(Layer):
     """Turn each sample into a vector, in row-major order."""
 
@@ -122,6 +124,7 @@ class Flatten(Layer):
         return delta.reshape(len(delta), *self.input_shape)
 
 
+@recordable
 class Rescaling(Layer):
     """``x * scale + offset``, to bring pixels into the range that the network was trained on."""
 

@@ -200,9 +200,14 @@ def get(identifier: str | Loss, **options: bool) -> Loss:
     """Return the loss called ``identifier``; ``options`` go to its constructor.
 
     Raises:
-        ValueError: The name is not known.
+        ValueError: The name is not known, or there are options for what has been made already.
     """
     if isinstance(identifier, Loss):
+        if options:
+            raise ValueError(
+                f"Expected options with the name of a loss only. "
+                f"Received: {type(identifier).__name__} and {', '.join(options)}"
+            )
         return identifier
     name = _ALIASES.get(identifier, identifier)
     if name not in LOSSES:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy_impl import activations, validation
 from numpy_impl.layers import Activation, Dense, Dropout, Layer, allocate
 from numpy_impl.losses import Loss
-from numpy_impl.program import Do, now
+from numpy_impl.program import Do, are_recordable, now, recordable
 from numpy_impl.types import Array, DTypeLike
 
 # The activations whose logits Keras on TensorFlow remembers for the loss (``_keras_logits``).
@@ -21,6 +21,7 @@ def _handed_on(do: Do) -> dict[str, Any]:
     return {} if do is now else {"do": do}
 
 
+@recordable
 class Sequential:
     """Layers applied one after the other.
 
@@ -35,7 +36,8 @@ class Sequential:
         name: What to call the network in reports and files.
 
     Raises:
-        ValueError: No layers, shapes that do not fit together, or another dtype.
+        ValueError: No layers, one that belongs to a network, shapes that do not fit together, or
+            another dtype.
     """
 
     def __init__(
@@ -54,7 +56,13 @@ class Sequential:
         self.input_shape = (input_shape,) if isinstance(input_shape, int) else tuple(input_shape)
         shape = self.input_shape
         for layer in self.layers:
+            if layer.built:
+                raise ValueError(
+                    f"Expected new layers. Received: a {type(layer).__name__} that already belongs "
+                    f"to a network"
+                )
             shape = layer.build(shape)
+            layer.built = True
         self.output_shape = shape
         self.parameters, self.gradients, self.slices = allocate(self.layers, self.dtype)
         # Backpropagation ends at the first layer with weights.
@@ -70,8 +78,8 @@ class Sequential:
 
     @property
     def recordable(self) -> bool:
-        """Whether all layers take the argument ``do``, so that a ``Program`` can record them."""
-        return all(layer.takes_do() for layer in self.layers)
+        """Whether all that a training step computes goes through ``do`` (numpy_impl.program)."""
+        return are_recordable(self) and all(layer.is_recordable() for layer in self.layers)
 
     @property
     def dropouts(self) -> list[Dropout]:
@@ -117,6 +125,8 @@ class Sequential:
         Its dropout layers go on from the same random state: the same masks, drawn apart.
         """
         layers = [copy.copy(layer) for layer in self.layers]
+        for layer in layers:
+            layer.built = False
         twin = type(self)(layers, self.input_shape, dtype=dtype or self.dtype, name=self.name)
         twin.set_weights(self.weights)
         for own, copied in zip(self.dropouts, twin.dropouts, strict=True):
@@ -213,9 +223,9 @@ class Sequential:
 
     def backward(self, outputs: Array, y: Array, loss: Loss, do: Do = now) -> None:
         """Backpropagate the cost of the last forward pass, whose ``outputs`` are given."""
-        remaining = len(self.layers)
         last = self.layers[-1]
         delta = last.workspace("loss_gradient", outputs.shape, outputs.dtype)
+        last.given_logits_gradient = loss.fused
         if loss.fused:
             last = self._fused_layer()
             p = outputs
@@ -223,12 +233,9 @@ class Sequential:
                 p = last.workspace("linked", outputs.shape, outputs.dtype)
                 activations.get(loss.link)(last.z, out=p, do=do)
             do(loss.logits_gradient, p, y, out=delta)
-            remaining -= 1
-            further = remaining > self.first_trained
-            delta = last.backward_from_logits(delta, input_gradient=further, **_handed_on(do))
         else:
             do(loss.gradient, outputs, y, out=delta)
-        for i in reversed(range(self.first_trained, remaining)):
+        for i in reversed(range(self.first_trained, len(self.layers))):
             further = i > self.first_trained
             delta = self.layers[i].backward(delta, input_gradient=further, **_handed_on(do))
 

@@ -288,9 +288,14 @@ def get(identifier: str | Optimizer, **options: object) -> Optimizer:
     """Return the optimizer called "sgd", "rmsprop" or "adam"; ``options`` go to its constructor.
 
     Raises:
-        ValueError: The name is not known.
+        ValueError: The name is not known, or there are options for what has been made already.
     """
     if isinstance(identifier, Optimizer):
+        if options:
+            raise ValueError(
+                f"Expected options with the name of an optimizer only. "
+                f"Received: {type(identifier).__name__} and {', '.join(options)}"
+            )
         return identifier
     if identifier not in OPTIMIZERS:
         raise ValueError(

@@ -12,16 +12,32 @@ remembers it. A training lets a program record the first step and only runs it f
 
 That asks two things of whoever is handed a ``do``. What is to happen in every step has to go
 through it, as everything else happens in the recorded step alone. And the arrays have to be the
-same ones in every step, their contents new: ``out=`` says where to.
+same ones in every step, their contents new: ``out=`` says where to. A class that keeps to that says
+so by :func:`recordable`. Its subclasses have to say so themselves; without, they are never handed a
+``do`` and computed step by step.
 """
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 Do = Callable[..., Any]
+Kind = TypeVar("Kind", bound=type)
+
+_RECORDABLE: set[type] = set()
+
+
+def recordable(kind: Kind) -> Kind:
+    """Mark a class, but not its subclasses, whose steps go wholly through ``do``; a decorator."""
+    _RECORDABLE.add(kind)
+    return kind
+
+
+def are_recordable(*things: object) -> bool:
+    """Return whether the class of each is marked :func:`recordable`."""
+    return all(type(thing) in _RECORDABLE for thing in things)
 
 
 def _takes_unnamed_out(function: Callable[..., Any]) -> bool:

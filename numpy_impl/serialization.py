@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from numpy_impl.layers import LAYERS
+from numpy_impl import activations
+from numpy_impl.layers import LAYERS, Layer
 from numpy_impl.network import Sequential
 
 FORMAT = "numpy_impl.Sequential"
@@ -20,6 +21,10 @@ def save(network: Sequential, path: str | os.PathLike[str]) -> None:
     The file holds one array for each weight under its name ("0/kernel", "0/bias"...), and under
     "config" a JSON text with the layers, the input shape, the dtype and the name. It is written
     beside its place and then renamed, so that an interruption leaves the old file or the new one.
+
+    Raises:
+        ValueError: A layer or an activation is not one of ``numpy_impl``'s; :func:`load` could not
+            read it.
     """
     path = Path(path)
     config = {
@@ -28,7 +33,7 @@ def save(network: Sequential, path: str | os.PathLike[str]) -> None:
         "name": network.name,
         "dtype": network.dtype.name,
         "input_shape": network.input_shape,
-        "layers": [{"class": type(layer).__name__, **layer.config()} for layer in network.layers],
+        "layers": [_layer_config(layer) for layer in network.layers],
     }
     arrays: dict[str, Any] = dict(zip(network.weight_names, network.weights, strict=True))
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -38,6 +43,15 @@ def save(network: Sequential, path: str | os.PathLike[str]) -> None:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _layer_config(layer: Layer) -> dict[str, Any]:
+    kind = type(layer).__name__
+    config: dict[str, Any] = layer.config()
+    if LAYERS.get(kind) is not type(layer):
+        raise ValueError(f"Expected layers of {', '.join(LAYERS)} to save. Received: {kind}")
+    activations.get(config.get("activation"))  # raises for one that is known by no name
+    return {"class": kind, **config}
 
 
 def load(path: str | os.PathLike[str]) -> Sequential:

@@ -7,6 +7,7 @@ the same samples in the same order.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import is_
 
 import numpy as np
 
@@ -109,34 +110,41 @@ class _Rows:
         return self.rows.take(indices, 0, self.copy, "clip")
 
 
-class _Steps:
-    """Runs forward and backward for one batch after the other.
+class Steps:
+    """Runs forward and backward for one batch after the other, from a record where that can be.
 
-    The first of each length is recorded, those like it are run from the record, unless a layer
-    takes no ``do``.
+    A step is recorded, and repeated as long as the batches are handed over in the same arrays.
+    Whoever calls it has to switch off NumPy's warnings of overflow: the sigmoid of a large negative
+    number overflows on the way to its limit, 0.
     """
 
-    def __init__(self, network: Sequential, loss: Loss, x: Array, y: Array) -> None:
+    def __init__(self, network: Sequential, loss: Loss) -> None:
         self.network, self.loss = network, loss
-        self.inputs, self.targets = _Rows(x), _Rows(y)
         self.recordable = network.recordable
-        self.length = -1
+        self.recorded: Sequence[Array] = ()
 
-    def __call__(self, batch: Array) -> tuple[Array, Array]:
-        """Return the outputs and what the loss is evaluated at."""
-        inputs, targets = self.inputs(batch), self.targets(batch)
-        if len(batch) == self.length:
+    def __call__(
+        self, x: Array, y: Array, masks: Sequence[Array] | None = None
+    ) -> tuple[Array, Array]:
+        """Return the outputs and what the loss is evaluated at; the gradients are the network's.
+
+        Args:
+            x, y: The batch, in the network's dtype.
+            masks: As in ``Sequential.forward``.
+        """
+        given = (x, y) if masks is None else (x, y, *masks)
+        if len(given) == len(self.recorded) and all(map(is_, given, self.recorded)):
             self.program.run()
         elif self.recordable:
-            self.length, self.program = len(batch), Program()
-            self._compute(inputs, targets, self.program)
+            self.recorded, self.program = given, Program()
+            self._compute(x, y, masks, self.program)
         else:
-            self._compute(inputs, targets, now)
+            self._compute(x, y, masks, now)
         return self.outputs, self.loss_inputs
 
-    def _compute(self, inputs: Array, targets: Array, do: Do) -> None:
-        self.outputs = self.network.forward(inputs, training=True, do=do)
-        self.network.backward(self.outputs, targets, self.loss, do=do)
+    def _compute(self, x: Array, y: Array, masks: Sequence[Array] | None, do: Do) -> None:
+        self.outputs = self.network.forward(x, True, masks, do)
+        self.network.backward(self.outputs, y, self.loss, do)
         self.loss_inputs = self.network.loss_input(self.outputs, self.loss)
 
 
@@ -197,11 +205,13 @@ def train_epoch(
     batches = list(batches)
     _check_indices(batches, len(x))
     record = _Record(network, loss, y, max(map(len, batches), default=0))
-    # Sigmoids of large negative numbers overflow on the way to their limit, 0.
+    if not optimizer.slices:
+        optimizer.build(network.parameters, network.slices)
+    inputs, targets = _Rows(np.asarray(x, network.dtype)), _Rows(y)
+    steps = Steps(network, loss)
     with np.errstate(over="ignore"):
-        steps = _Steps(network, loss, np.asarray(x, network.dtype), y)
         for done, batch in enumerate(batches, 1):
-            record.add(batch, *steps(batch))
+            record.add(batch, *steps(inputs(batch), targets(batch)))
             optimizer.apply(network.gradients, network.parameters)
             if record.samples >= MEASURED_TOGETHER or done == len(batches):
                 record.measure(means)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from numpy_impl.network import Sequential
+from numpy_impl.training import Steps
 from numpy_impl.types import Array
 from parity.bounds import analyse, analyse_step
 from parity.pair import Pair
@@ -98,15 +99,23 @@ class _Learner:
     """A NumPy network with an optimizer of its own."""
 
     def __init__(self, pair: Pair, network: Sequential) -> None:
-        self.loss = pair.loss
         self.network = network
         self.optimizer = copy(pair.optimizer)
         self.optimizer.build(network.parameters, network.slices)
+        self.steps = Steps(network, pair.loss)
+        self.given: list[Array] = []
 
     def step(self, batch: Batch) -> None:
-        """Take one training step."""
+        """Take one step as ``numpy_impl.training`` does, from a record of the first."""
         x, y, masks = batch
-        self.network.loss_and_gradients(x, y, self.loss, masks)
+        arrays = [np.asarray(x, self.network.dtype), y, *masks]
+        if [v.shape for v in arrays] != [v.shape for v in self.given]:
+            self.given = [v.copy() for v in arrays]
+        for own, new in zip(self.given, arrays, strict=True):
+            own[...] = new
+        x, y, *masks = self.given
+        with np.errstate(over="ignore"):
+            self.steps(x, y, masks)
         self.optimizer.apply(self.network.gradients, self.network.parameters)
 
 

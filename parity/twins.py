@@ -6,6 +6,7 @@ name. Keras's ``get_config`` is the source of every value, so defaults cannot dr
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,16 @@ def keras_twin(network: Sequential) -> keras.Sequential:
     """Return the Keras model, not compiled, with the layers and weights of a NumPy network.
 
     It computes in the precision that Keras is set to, see ``keras_impl.precision``.
+
+    Raises:
+        ValueError: A layer or an activation has no counterpart; it is named.
     """
+    for layer in network.layers:
+        if type(layer).__name__ not in _TO_KERAS:
+            raise ValueError(
+                f"Expected layers of {', '.join(_TO_KERAS)}, which have a Keras counterpart. "
+                f"Received: {type(layer).__name__}"
+            )
     built = [_TO_KERAS[type(layer).__name__](**layer.config()) for layer in network.layers]
     name = network.name.replace(":", "_")  # not allowed in names of Keras's graphs
     model = keras.Sequential([keras.Input(network.input_shape), *built], name=name)
@@ -162,7 +172,7 @@ _CAST_OPTIONS = {"SGD": ("momentum",)}
 # Constants that TensorFlow keeps in float32 when it computes in float64 too (``tf.nn.leaky_relu``'s
 # attribute alpha; ``tf.nn.gelu``'s cast of a Python float), which is visible at 1e-8.
 _TENSORFLOW_FLOAT64 = {
-    "leaky_relu": activations.leaky_relu(_through_float32(0.2)),
+    "leaky_relu": replace(activations.leaky_relu(_through_float32(0.2)), name="leaky_relu"),
     "gelu": activations.gelu(_through_float32(math.sqrt(0.5))),
 }
 _UNSUPPORTED_LAYER_OPTIONS = (

@@ -13,7 +13,7 @@ from matplotlib.gridspec import GridSpec
 from matplotlib.patches import Rectangle
 
 from scripts import cli
-from scripts.answers import Answer, Number
+from scripts.answers import LEAST_SCORE, Answer, Number
 from scripts.looking import Seen
 
 MOST_ROWS = 24
@@ -98,8 +98,8 @@ def _bars(axes: Axes, answer: Answer) -> None:
     sure = BEST if answer.digit is not None else DOUBTFUL
     colours = [sure if digit in answer.winners else OTHER for digit in range(len(scores))]
     axes.bar(np.arange(len(scores)), scores, color=colours)
-    axes.set(ylim=(0, 108), xticks=range(len(scores)), yticks=[0, 50, 100], ylabel="score")
-    axes.axhline(50, color="black", linewidth=0.5, linestyle=":")
+    axes.set(ylim=(0, 108), xticks=range(len(scores)), yticks=[0, LEAST_SCORE, 100], ylabel="score")
+    axes.axhline(LEAST_SCORE, color="black", linewidth=0.5, linestyle=":")
     for digit in answer.winners:
         axes.text(digit, scores[digit] + 1, f"{scores[digit]:.1f}", ha="center", fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)

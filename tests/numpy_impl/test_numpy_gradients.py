@@ -157,7 +157,7 @@ class _Wrong(Dense):
 
     def backward(self, delta: np.ndarray, input_gradient: bool = True, do: Do = now) -> np.ndarray:
         if self.bug == "derivative left out":
-            return self.backward_from_logits(delta, input_gradient, do)
+            self.given_logits_gradient = True
         passed = super().backward(delta, input_gradient, do)
         if self.bug == "sum instead of mean":
             self.bias_gradient *= len(delta)

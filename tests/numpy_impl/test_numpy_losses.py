@@ -169,6 +169,8 @@ def test_names() -> None:
         assert type(losses.get(name)) is kind
     own = losses.Quadratic()
     assert losses.get(own) is own
+    with pytest.raises(ValueError, match=r"a loss only\. Received: Quadratic and fused$"):
+        losses.get(own, fused=True)
     with pytest.raises(ValueError, match=r"Unknown loss\. Expected one of: quadratic, ") as e:
         losses.get("quadratisch")
     assert str(e.value).endswith("Received: 'quadratisch'")

@@ -188,6 +188,11 @@ def test_rescaling() -> None:
     ("make", "message"),
     [
         (lambda: Sequential([], 3), r"expects at least one layer\. Received: \[\]"),
+        (
+            lambda: Sequential([Dense(2)] * 2, 2),
+            r"new layers\. Received: a Dense that already belo",
+        ),
+        (lambda: Sequential(Sequential([Dense(2)], 2).layers, 2), "already belongs to a network"),
         (lambda: Sequential([Dense(2)], (2, 3)), r"put Flatten before it\. Received: input_shape="),
         (lambda: Sequential([Dense(2)], 3, dtype="float16"), r"float32 or float64\. Received: 'fl"),
         (lambda: Sequential([Dense(2)], 3, dtype="nonsense"), r"Received: 'nonsense'"),

@@ -313,6 +313,10 @@ def test_slots() -> None:
             lambda: optimizers.get("adamw"),
             r"Unknown optimizer\. Expected one of: sgd, rmsprop, adam\. Received: 'adamw'",
         ),
+        (
+            lambda: optimizers.get(SGD(), momentum=0.9),
+            r"name of an optimizer only\. Received: SGD and momentum",
+        ),
     ],
 )
 def test_refused(make, message: str) -> None:
@@ -327,3 +331,18 @@ def test_get() -> None:
     assert optimizers.get(built) is built
     with pytest.raises(TypeError, match="Optimizer defines no _update"):
         Optimizer(0.1).apply(np.ones(1), np.ones(1))
+
+
+@pytest.mark.parametrize("make", [lambda: SGD(0.1, momentum=0.9, weight_decay=0.01), Adam, RMSprop])
+def test_blocks_are_steps_on_their_own_parts(make, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    whole, blocks = rng.normal(size=(2, 10))
+    blocks[:] = whole
+    one, other = make(), make()
+    for _ in range(3):
+        g = rng.normal(size=10)
+        monkeypatch.undo()
+        one.apply(g, whole)
+        monkeypatch.setattr(optimizers, "BLOCK", 4)
+        other.apply(g, blocks)
+    np.testing.assert_array_equal(blocks, whole)

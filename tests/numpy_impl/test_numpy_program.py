@@ -8,7 +8,7 @@ import pytest
 from numpy_impl import activations, losses, optimizers, training
 from numpy_impl.layers import Activation, Dense, Dropout, Flatten, Layer, Rescaling
 from numpy_impl.network import Sequential
-from numpy_impl.program import Do, Program, now
+from numpy_impl.program import Do, Program, now, recordable
 from numpy_impl.types import Array
 
 # Two steps of one length, two of another, then the first again.
@@ -54,12 +54,12 @@ def _trained_both_ways(layers: list[Layer], loss: losses.Loss, dtype: str) -> li
     x = rng.normal(size=(24, 2, 6)).astype(dtype)
     y = np.eye(4, dtype=dtype)[rng.integers(4, size=24)]
     one = Sequential(layers, (2, 6), np.random.default_rng(0), dtype)
-    other = one.clone()
+    other, before = one.clone(), one.clone()
     for dropout, twin in zip(one.dropouts, other.dropouts, strict=True):
         dropout.rng, twin.rng = np.random.default_rng(7), np.random.default_rng(7)
     training.train_epoch(one, loss, optimizers.get("adam"), x, y, BATCHES)
     _by_steps(other, loss, optimizers.get("adam"), x, y)
-    assert (one.parameters != Sequential(layers, (2, 6), np.random.default_rng(0)).parameters).any()
+    assert (one.parameters != before.parameters).any()
     return [one.parameters, other.parameters]
 
 
@@ -106,8 +106,9 @@ def test_a_large_first_layer_looks_anew_for_what_is_used(monkeypatch: pytest.Mon
     np.testing.assert_array_equal(one.parameters, other.parameters)
 
 
+@recordable
 class Unrecorded(Dense):
-    """A layer that computes in the first step only: what all of the above is there to find."""
+    """A layer that computes in the first step only: what the tests of records are there to find."""
 
     def forward(
         self, x: Array, training: bool = False, mask: Array | None = None, do: Do = now
@@ -117,6 +118,7 @@ class Unrecorded(Dense):
         return a
 
 
+@recordable
 class Recorded(Unrecorded):
     """The same layer, right."""
 
@@ -143,17 +145,50 @@ class Naive(Dense):
         return delta
 
 
-def test_a_layer_that_takes_no_do_is_computed_in_every_step() -> None:
-    naive = Naive(5, "tanh")
-    one, other = _trained_both_ways(
-        [Flatten(), naive, Dropout(0.5), Dense(4)], losses.Quadratic(), "float64"
-    )
+class Careless(Naive):
+    """One that takes ``do`` since the others do, and makes nothing of it."""
+
+    def forward(
+        self, x: Array, training: bool = False, mask: Array | None = None, do: Do = now
+    ) -> Array:
+        return super().forward(x, training)
+
+    def backward(self, delta: Array, input_gradient: bool = True, do: Do = now) -> Array:
+        return super().backward(delta, input_gradient)
+
+
+@pytest.mark.parametrize("kind", [Naive, Careless])
+@pytest.mark.parametrize("place", ["hidden", "last"])
+def test_a_layer_of_ones_own_is_computed_in_every_step(kind: type[Naive], place: str) -> None:
+    own = kind(5, "tanh") if place == "hidden" else kind(4, "softmax")
+    loss = losses.CategoricalCrossentropy(fused=True)
+    layers = [own, Dense(4, "softmax")] if place == "hidden" else [Dense(5, "tanh"), own]
+    one, other = _trained_both_ways([Flatten(), *layers], loss, "float64")
     np.testing.assert_array_equal(one, other)
-    assert naive.calls == len(BATCHES)
+    assert own.calls == len(BATCHES)
     plain, _ = _trained_both_ways(
-        [Flatten(), Dense(5, "tanh"), Dropout(0.5), Dense(4)], losses.Quadratic(), "float64"
+        [Flatten(), Dense(5, "tanh"), Dense(4, "softmax")], loss, "float64"
     )
     assert (one != plain).any()
+
+
+class Doubled(activations.ActivationFunction):
+    """An activation of one's own that computes without ``do``."""
+
+    def __call__(self, z: Array, out: Array | None = None, do: Do = now) -> Array:
+        if out is None:
+            return 2 * z
+        out[...] = 2 * z
+        return out
+
+
+def test_an_activation_of_ones_own_is_computed_in_every_step() -> None:
+    doubled = Doubled("doubled", lambda z: 2 * z, lambda z, a: 2 + 0 * z)
+    for layers in ([Dense(5, doubled)], [Dense(5), Activation(doubled)]):
+        one, other = _trained_both_ways(
+            [Flatten(), *layers, Dense(4)], losses.Quadratic(), "float64"
+        )
+        np.testing.assert_array_equal(one, other)
 
 
 def test_what_is_left_out_of_the_record_is_seen() -> None:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from numpy_impl import Sequential, models, serialization
+from numpy_impl import Sequential, activations, models, serialization
 from numpy_impl.layers import Activation, Dense, Dropout, Flatten, Rescaling
 
 NAMES = [*models.ARCHITECTURES, "sigmoid:2-2-1-3"]
@@ -51,6 +51,18 @@ def test_round_trip_of_every_layer(tmp_path: Path) -> None:
     path = str(tmp_path / "no suffix")
     serialization.save(network, path)
     _assert_same(serialization.load(path), network)
+
+
+class Own(Dense):
+    """A layer that load would not know, or take for another."""
+
+
+def test_what_could_not_be_read_again_is_not_saved(tmp_path: Path) -> None:
+    strange = activations.ActivationFunction("cube", lambda z: z**3, lambda z, a: 3 * z**2)
+    for layer, name in ((Own(2), "Own"), (Dense(2, strange), "'cube'")):
+        with pytest.raises(ValueError, match=f"^[^\n]*Received: {name}$"):
+            serialization.save(Sequential([layer], 2), tmp_path / "network.npz")
+    assert not os.listdir(tmp_path)
 
 
 def test_a_second_save_replaces_the_first(tmp_path: Path) -> None:

@@ -54,8 +54,8 @@ def test_a_forward_error_is_placed_in_its_layer():
 
 
 class WrongGradientEntry(numpy_layers.Dense):
-    def backward_from_logits(self, delta, input_gradient=True, do=now):
-        passed_on = super().backward_from_logits(delta, input_gradient, do)
+    def backward(self, delta, input_gradient=True, do=now):
+        passed_on = super().backward(delta, input_gradient, do)
         largest = np.unravel_index(np.argmax(np.abs(self.kernel_gradient)), self.kernel.shape)
         self.kernel_gradient[largest] *= 1 + 1e-6
         return passed_on
@@ -71,8 +71,8 @@ def test_one_gradient_entry_wrong_by_a_millionth_is_seen():
 
 
 class WrongBias(numpy_layers.Dense):
-    def backward_from_logits(self, delta, input_gradient=True, do=now):
-        passed_on = super().backward_from_logits(delta, input_gradient, do)
+    def backward(self, delta, input_gradient=True, do=now):
+        passed_on = super().backward(delta, input_gradient, do)
         self.bias_gradient /= len(delta)
         return passed_on
 

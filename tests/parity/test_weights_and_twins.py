@@ -5,8 +5,9 @@ import pytest
 
 import parity
 from keras_impl import keras, models, precision
+from numpy_impl import Sequential, optimizers
+from numpy_impl import layers as numpy_layers
 from numpy_impl import models as numpy_models
-from numpy_impl import optimizers
 
 NAMES = list(numpy_models.ARCHITECTURES)
 
@@ -65,6 +66,16 @@ def test_twins_there_and_back_have_the_same_layers(name):
         (type(b), b.config()) for b in network.layers
     ]
     assert np.array_equal(back.parameters, network.parameters)
+
+
+class Own(numpy_layers.Dense):
+    """A layer that Keras does not have."""
+
+
+def test_a_network_without_a_keras_twin_is_refused_by_name():
+    network = Sequential([Own(2)], 3)
+    with pytest.raises(ValueError, match=r"^[^\n]* Keras counterpart\. Received: Own$"):
+        parity.keras_twin(network)
 
 
 def my_own(x):
