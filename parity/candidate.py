@@ -1,7 +1,9 @@
 """What a user's own network must offer to be checked: a few callables, in its own conventions."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 SAMPLES = ("rows", "columns", "single")
@@ -37,12 +39,17 @@ class Candidate:
         bias: "separate" arrays, "folded-first" or "folded-last" (the first or last row or column
             of the kernel, the input being extended by a 1), or "none".
         labels: ``y`` as "one-hot" vectors or as "integer" class numbers.
-        weight_decay: The coefficient of the kernels themselves in their gradients.
+        weight_decay: The multiple of the kernel itself (L2) that its gradient contains: one number
+            for all kernels, or one a layer, ``(0.1, 0.0)``; a pair in that place is (kernel, bias),
+            ``((0.1, 0.1), 0.0)``. It is the number before ``W`` in the gradient: λ for a penalty of
+            λ/2 ``sum(W**2)``, 2λ for one of λ ``sum(W**2)``. λ is also right where the code divides
+            it by the batch size (λ/m ``W``), which the report then says.
         batch_size: Samples a call, for code that fixes it.
         name: What to call it in the report.
 
     Raises:
-        ValueError: A convention that is none of the above, or too few callables.
+        ValueError: A convention that is none of the above, too few callables, or a weight decay
+            that is no number.
     """
 
     get_weights: Callable[[], Any]
@@ -56,7 +63,7 @@ class Candidate:
     kernel: str | None = None
     bias: str | None = None
     labels: str | None = None
-    weight_decay: float | None = None
+    weight_decay: float | Sequence[float | Sequence[float]] | None = None
     batch_size: int | None = None
     name: str = "your network"
 
@@ -80,3 +87,24 @@ class Candidate:
             raise ValueError(
                 f"Candidate: expected loss to be a callable or a name. Received: {self.loss!r}"
             )
+        if not _is_decay(self.weight_decay):
+            raise ValueError(
+                "Candidate: expected weight_decay to be a finite number, or a sequence of one "
+                "number or (kernel, bias) pair a layer. "
+                f"Received: {self.weight_decay!r}"
+            )
+
+
+def _is_decay(given: Any) -> bool:
+    """Return whether this can be declared as weight decay."""
+
+    def is_number(value: Any) -> bool:
+        return isinstance(value, Real) and math.isfinite(value)
+
+    if given is None or is_number(given):
+        return True
+    return isinstance(given, list | tuple) and all(
+        is_number(entry)
+        or (isinstance(entry, list | tuple) and len(entry) == 2 and all(map(is_number, entry)))
+        for entry in given
+    )

@@ -1,20 +1,18 @@
 """What the user's code answers in each form of samples and labels; which form it is made for."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from parity.candidate import Candidate
-from parity.checking import calls, witnesses
+from parity.checking import calls, dropout, witnesses
 from parity.checking.assess import Assessment, Assessor
 from parity.checking.calls import Form
 from parity.checking.conventions import Sample
 from parity.checking.identify import Identified, identify
 from parity.checking.losses import LossKind, reductions
-from parity.checking.plan import Plan
-from parity.checking.probe import Probe
-from parity.checking.repeats import find_masks, likely_rates, repeat, with_rates
+from parity.checking.plan import INVERTED, Plan
+from parity.checking.repeats import repeat
 from parity.checking.rules import of_optimizer
 from parity.checking.scales import same
 from parity.checking.sources import Direct, Source
@@ -26,14 +24,13 @@ from parity.findings import Finding
 _RANDOM = Finding(
     "nondeterministic",
     "nondeterministic: other gradients on equal input, random from call to call",
-    "gradients", "fix the random numbers inside, or switch dropout off, for the check",
-    "calls with the same weights, x and y differ, and not as dropout's masks would",
+    "gradients", "give the gradients with dropout off (rate 0, or training=False), and without "
+    "other random numbers: then all but these is checked. Or name the rate, if there are no biases "
+    "to read it by: reference=[Dense(...), Dropout(rate), ...]",
+    "calls with the same weights, x and y differ. Looked for, one sample a call: dropout behind "
+    "the hidden layers, each unit dropped (a row of zeros in the next kernel's gradient) or "
+    "multiplied by one scale. No layer's gradients are explained by that",
 )  # fmt: skip
-_DROPOUT = (
-    "Dropout draws other masks each time: each was read off the gradients (a dropped unit's row is "
-    "zero), one sample a call."
-)
-_MASKED_PROBES = 4
 
 
 @dataclass
@@ -161,6 +158,7 @@ class Asking:
         answered.findings += repeated.findings
         if not repeated.random:
             answered.assessment = answered.assessor.assess(repeated.source, form)
+            self._with_fixed_masks(answered, form, repeated.source)
         elif not self._masked(answered, form, repeated.source):
             answered.findings.append(_RANDOM)
             answered.random = True
@@ -189,29 +187,45 @@ class Asking:
 
     def _masked(self, answered: Answered, form: Form, source: Source) -> bool:
         """Read the answers as those of a network with dropout, one sample a call."""
-        assessor = answered.assessor
-        assessor.batch = 1
-        probes, misfits = [], []
-        for number in range(_MASKED_PROBES):
-            probe, misfits = assessor.ask(source, form, number)
-            probes.append(probe)
-        for read in self._readings(probes):
-            found = assessor.explained(read, form, misfits)
-            if answered.assessment is None or found.cost < answered.assessment.cost:
-                answered.assessment = found
-        if answered.assessment is None or not answered.assessment.explains_something:
-            answered.assessment = None
+        found = self._dropout(answered.assessor, form, source)
+        if found is None or not found.explains_something:
             return False
-        answered.remarks.append(_DROPOUT)
+        answered.assessment = found
+        answered.remarks.append(dropout.REMARK)
         return True
 
-    def _readings(self, probes: list[Probe]) -> Sequence[list[Probe]]:
-        """Return the probes with their masks, for each likely set of dropout rates."""
-        if not any(self.plan.dropout):
-            return [[with_rates(p, rates) for p in probes] for rates in likely_rates(probes)]
-        for probe in probes:
-            find_masks(probe)
-        return [probes]
+    def _with_fixed_masks(self, answered: Answered, form: Form, source: Source) -> None:
+        """Where nothing explains the answers, read them as those of dropout with equal masks."""
+        assessor, before = answered.assessor, answered.assessment
+        assert before is not None
+        if None not in before.matches or self.candidate.batch_size is not None:
+            return
+        try:
+            found = self._dropout(assessor, form, source)
+        except TheirError:  # takes no single sample
+            found = None
+        if found is None or None in found.matches or not dropout.drops_units(found.probes):
+            assessor.batch = None
+            return
+        answered.assessment = found
+        if found.probes[0].plan.drop_power == INVERTED:  # else it may be no dropout
+            answered.remarks.append(dropout.FIXED)
+
+    def _dropout(self, assessor: Assessor, form: Form, source: Source) -> Assessment | None:
+        """Return the best reading with masks; None if there are no signs of any."""
+        assessor.batch = 1
+        probes, misfits = [], []
+        for number in range(dropout.probes_needed(self.plan)):
+            probe, misfits = assessor.ask(source, form, number)
+            probes.append(probe)
+        best: Assessment | None = None
+        for read in dropout.readings(probes):
+            found = assessor.explained(read, form, misfits)
+            if best is None or found.cost < best.cost:
+                best = found
+            if None not in best.matches:
+                break
+        return best
 
     def _own_loss(self, assessor: Assessor, form: Form) -> OwnLoss | None:
         """Return what the user's own loss is, if there is one and it takes this form."""

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from parity.checking import keras_witness, second_look, stateful, tables, witnesses
+from parity.checking import decay_numbers, keras_witness, second_look, stateful, tables, witnesses
 from parity.checking.answers import Answered, Asking
 from parity.checking.assess import Assessment
+from parity.checking.decay_numbers import Shares
 from parity.checking.decays import Decays
 from parity.checking.forward import Forward
 from parity.checking.judge import Judge, Judgement
@@ -69,14 +70,14 @@ class Backward:
             else:
                 report.outcome = Outcome.UNKNOWN
             return
-        judgement = self._judged(assessment)
+        judgement = self._judged(answered, assessment)
         if stepping is not None:
             report.conventions["optimizer"] = stateful.check_kind(stepping, self.candidate, report)
         self._conventions(report, assessment, judgement)
-        decays = judgement.right_decay
-        theirs = self._ask_keras(report, assessment, decays)
+        shares = judgement.shares
+        theirs = self._ask_keras(report, assessment, shares)
         report.tensors += tables.gradient_rows(
-            assessment, self.layout, self.subject.names, source, theirs, decays
+            assessment, self.layout, self.subject.names, source, theirs, shares
         )
         if self._own_witness(report, assessment) and judgement.unknown_loss:
             report.remarks.append(
@@ -88,19 +89,20 @@ class Backward:
             return
         report.findings += judgement.findings
         report.remarks += judgement.remarks
-        if judgement.unknown_loss and not callable(self.candidate.loss):
+        if judgement.unknown_loss and self.candidate.loss is None and self.declared is None:
             report.outcome = Outcome.UNKNOWN
 
-    def _judged(self, assessment: Assessment) -> Judgement:
+    def _judged(self, answered: Answered, assessment: Assessment) -> Judgement:
         names = [
             {p: self.subject.names[self.layout.place(layer, p)] for p in ("kernel", "bias")}
             for layer in range(self.plan.depth)
         ]
-        decay = self.candidate.weight_decay
-        own = assessment.own
-        follows = own is not None and witnesses.follows(own, assessment.probes)
-        unmeasured = callable(self.candidate.loss) and (own is None or own.kind is None)
-        decays = Decays(assessment, own, decay, follows, unmeasured)
+        own, source = assessment.own, answered.source
+        over = None
+        if source is not None:
+            over = decay_numbers.divided_by_batch(answered.assessor, source, assessment)
+        given, has_loss = self.candidate.weight_decay, callable(self.candidate.loss)
+        decays = Decays(assessment, names, own, has_loss, given, over)
         return Judge(assessment, names, self.declared, own, decays).judge()
 
     def _look_again(self, report: CheckReport, answered: Answered) -> None:
@@ -153,16 +155,16 @@ class Backward:
         assert stepping is not None
         if assessment is None:
             if not report.findings:
-                stateful.report(self.subject, self.layout, answered, report)
+                stateful.report(self.subject, self.layout, answered, report, gradients_right=True)
                 self._look_again(report, answered)
             return
         report.conventions["optimizer"] = stateful.check_kind(stepping, self.candidate, report)
         assessment.own = direct.own
         known = {(f.code, f.where) for f in report.findings}
-        judgement = self._judged(assessment)
+        judgement = self._judged(answered, assessment)
         report.findings += [f for f in judgement.findings if (f.code, f.where) not in known]
         report.tensors += tables.gradient_rows(
-            assessment, self.layout, self.subject.names, "step", None, judgement.right_decay
+            assessment, self.layout, self.subject.names, "step", None, judgement.shares
         )
         self._look_again(report, answered)
 
@@ -180,7 +182,7 @@ class Backward:
         report.conventions["batch"] = f"{len(assessment.probes[0].x)} samples a probe"
 
     def _ask_keras(
-        self, report: CheckReport, assessment: Assessment, decays: bool
+        self, report: CheckReport, assessment: Assessment, shares: Shares
     ) -> tables.KernelsAndBiases | None:
         name = "Keras's autodiff"
         if not self.keras:
@@ -192,7 +194,7 @@ class Backward:
         except keras_witness.NotAsked as reason:
             report.witnesses.append(Witness(name, None, str(reason)))
             return None
-        agree = tables.agree_with(assessment, (kernels, biases), decays)
+        agree = tables.agree_with(assessment, (kernels, biases), shares)
         comment = "your gradients are Keras's up to rounding" if agree else "your gradients differ"
         report.witnesses.append(Witness(name, agree, f"{comment} (loss: {kind.name})"))
         return kernels, biases

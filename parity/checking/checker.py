@@ -159,13 +159,14 @@ def _aliasing(subject: Subject, report: CheckReport) -> None:
         )  # fmt: skip
     if report.findings and subject.shared:
         one, other = subject.shared
+        report.outcome = Outcome.WRONG
         report.findings.insert(
             0,
             Finding(
                 "aliasing", f"aliasing: {one} and {other} of the gradients are one array",
                 "gradients",
                 "make an array for each; [a] * n and b = a do not copy",
-                "they share memory, so that the one written last is returned twice",
+                "they are equal to the last digit, the one written last in both places",
             ),
         )  # fmt: skip
     if report.findings and report.findings[0].code == "aliasing":

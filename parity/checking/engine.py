@@ -11,7 +11,7 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.bounds.activations import activate
-from parity.checking.plan import Plan
+from parity.checking.plan import INVERTED, MULTIPLIED, UNSCALED, Plan
 from parity.tolerances import Approx, Rounding
 
 
@@ -64,8 +64,17 @@ class Pass:
 
     def dropped(self, layer: int, a: Approx) -> Approx:
         """Return what goes on behind the dropout of a layer."""
-        mask, rate = self.masks[layer], self.plan.dropout[layer]
-        return a if mask is None else ((a * (1 / (1 - rate))) * 1.0).where(mask)
+        mask = self.masks[layer]
+        return a if mask is None else ((a * self.drop_scale(layer)) * 1.0).where(mask)
+
+    def drop_scale(self, layer: int) -> Approx:
+        """Return by what dropout multiplies the units it keeps.
+
+        Either the rate or the share that is kept is what is written down, and rounded.
+        """
+        one = self.rounding.exact(1.0)
+        keep = one - one * self.plan.dropout[layer]
+        return {INVERTED: one / keep, UNSCALED: one, MULTIPLIED: keep}[self.plan.drop_power]
 
 
 def rounding_for(plan: Plan, batch: int, dtype: np.dtype, tracked: bool = True) -> Rounding:

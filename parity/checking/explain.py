@@ -84,6 +84,11 @@ class Explainer:
         assert best is not None
         return best
 
+    def output_is_right(self) -> bool:
+        """Return whether the output layer's gradients are those of a known loss."""
+        found = self._usual_outputs(self.plan.depth - 1)
+        return any(not fit.cost for _, fit in found)
+
     def _outputs(self) -> Iterator[tuple[LossKind, LayerFit]]:
         """Yield the best explanations of the output layer, the likeliest first."""
         layer = self.plan.depth - 1

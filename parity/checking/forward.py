@@ -73,7 +73,8 @@ class Forward:
         if self.plan is None:
             rounded = [replace(s, dtype=np.dtype(np.float32)) for s in answers if s.dtype == float]
             if self._understood(rounded) and not self._mostly_off():
-                self.plan = None  # a bug that float32's rounding would hide
+                # A bug that float32's rounding would hide.
+                self.sample, self.plan = replace(self.sample, dtype=np.dtype(float)), None
             elif self.plan is not None:
                 report.remarks.append(_FLOAT32)
         self._conventions(report)
@@ -92,6 +93,7 @@ class Forward:
             self._explain(report, answers)
 
     def _answers(self) -> list[Sample]:
+        """Return what ``forward`` answers, the likeliest way to read it first and in ``sample``."""
         rng = np.random.default_rng([self.seed, 99])
         answers = list(conventions.samples(self.subject, self.layouts, rng))
         if not answers:
@@ -104,10 +106,10 @@ class Forward:
                     "another shape, with samples in rows, in columns, and one a call",
                 )
             )  # fmt: skip
+        self.sample = answers[0]
         return answers
 
     def _understood(self, answers: Sequence[Sample]) -> bool:
-        self.sample = answers[0] if answers else self.sample
         for sample, plan in self._readings(answers):
             if plan is not None:
                 self.sample, self.plan = sample, plan
@@ -132,7 +134,6 @@ class Forward:
         """Return whether most outputs are off by more than float64's rounding."""
         assert self.plan is not None
         sample = replace(self.sample, dtype=np.dtype(np.float64))
-        assert self.plan is not None
         expected = sample.expected(self.plan, tracked=True).output
         off = np.abs(sample.first.output - expected.value) > 2 * expected.bound
         return bool(2 * np.count_nonzero(off) >= off.size)

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from parity.checking.assess import Assessment
+from parity.checking.decay_numbers import Shares
 from parity.checking.decays import Decays
+from parity.checking.dropout import scale_finding
 from parity.checking.fit import scaled_bound
 from parity.checking.layer_fits import LayerFit
 from parity.checking.losses import Declared, LossKind, reductions
@@ -24,17 +26,14 @@ class Judgement:
         loss: What the gradients are the gradients of, in words.
         unknown_loss: Whether nothing explains the output layer's gradients: the loss may be one
             that is not known here.
+        shares: Of the weights themselves in their gradients, as it is meant.
     """
 
     findings: list[Finding] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     loss: str = ""
     unknown_loss: bool = False
-
-    @property
-    def right_decay(self) -> bool:
-        """Whether the weights' own share in their gradients, if any, is as it is meant."""
-        return not any(f.code.startswith("weight-decay") for f in self.findings)
+    shares: Shares = field(default_factory=dict)
 
 
 class Judge:
@@ -64,6 +63,7 @@ class Judge:
         self.batch, self.outputs = probe.y.shape
         self.rates = probe.plan.dropout
         self.result = Judgement()
+        self.unexplained = False
 
     def judge(self) -> Judgement:
         """Return findings and remarks."""
@@ -71,6 +71,8 @@ class Judge:
         top = assessment.explanation.layers[0]
         result.unknown_loss = bool(top.tensors) and not any(top.tensors.values())
         result.findings += assessment.misfits
+        scaled = scale_finding(assessment.probes)
+        result.findings += [scaled] if scaled is not None else []
         # As backpropagation meets them: each layer's deltas, tensors and factors, from the output.
         for fit in assessment.explanation.layers:
             self._layer(fit)
@@ -79,6 +81,7 @@ class Judge:
                     self._deviation(deviation)
         self._base()
         findings, remarks = self.decays.judge()
+        result.shares = self.decays.shares
         result.findings += findings
         result.remarks += remarks
         return result
@@ -93,7 +96,10 @@ class Judge:
                 finding = Finding(variant.code, variant.title, place, variant.fix, evidence)
                 self.result.findings.append(finding)
         if fit.tensors and not any(m is not None for m in fit.tensors.values()):
-            self.result.findings.append(self._unknown(fit, place))
+            # Below a delta that nothing explains all are off, whether right in themselves or not.
+            if not self.unexplained:
+                self.result.findings.append(self._unknown(fit, place))
+            self.unexplained = True
             return
         for part, match in fit.tensors.items():
             where = f"layer {fit.layer + 1} {part} ({self.names[fit.layer][part]})"
@@ -116,6 +122,7 @@ class Judge:
             if last
             else "what flows in from the layer above is right, this layer's delta is not"
         )
+        what += "; the layers below depend on it and are not judged" if fit.layer else ""
         return Finding(
             "unknown", "unknown: the delta is wrong, and nothing in the catalogue explains it",
             place, "compare this layer's delta with the reference's, element by element", what,

@@ -14,7 +14,7 @@ from parity.checking.losses import (
     SQUARED,
     LossKind,
 )
-from parity.checking.plan import Plan
+from parity.checking.plan import INVERTED, Plan
 from parity.checking.probe import Probe
 
 
@@ -38,6 +38,8 @@ def ask(probe: Probe, kind: LossKind) -> tuple[Array, list[Array], list[Array | 
         raise NotAsked(f"Keras could not be imported: {error}") from error
 
     plan, dtype = probe.plan, str(probe.dtype)
+    if plan.drop_power != INVERTED:
+        raise NotAsked("Keras's dropout divides what it keeps by 1 - rate, yours does not")
     if dtype not in ("float32", "float64"):
         raise NotAsked(f"Keras does not compute in {dtype}")
     try:

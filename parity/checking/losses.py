@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from numpy_impl import losses as numpy_losses
+from numpy_impl.activations import ActivationFunction
 from numpy_impl.types import Array
 from parity.bounds.activations import softmax, through
 from parity.checking.engine import Pass
@@ -35,6 +36,10 @@ class LossKind:
     usual: tuple[str, ...]
     formula: str
 
+    def cancels(self, function: ActivationFunction) -> bool:
+        """Return whether the output activation's derivative cancels: ``dC/dz`` is ``a - y``."""
+        return (self.name, function.name) in _CANCEL
+
     def delta(self, fwd: Pass, y: Array) -> Approx:
         """Return the right ``dC/dz`` at the output.
 
@@ -44,7 +49,7 @@ class LossKind:
         z, a = fwd.z[-1], fwd.a[-1]
         function = fwd.plan.activations[-1]
         unfused = through(function, z, a, self.slope(a, y))
-        if (self.name, function.name) not in _CANCEL:
+        if not self.cancels(function):
             return unfused
         fused = a - y
         return Approx(fused.value, np.maximum(fused.bound, unfused.bound), fused.rounding)

@@ -8,6 +8,9 @@ from numpy_impl import layers, models
 from numpy_impl.activations import ActivationFunction
 from numpy_impl.network import Sequential
 
+# Dropout multiplies what it keeps by this power of 1 - rate.
+INVERTED, UNSCALED, MULTIPLIED = -1, 0, 1
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -22,6 +25,7 @@ class Plan:
         scale: Inputs are first multiplied by this,
         offset: and this is added.
         loss: Name of the loss that the reference was compiled with; None if it was not.
+        drop_power: Dropout multiplies what it keeps by this power of 1 - rate; -1 is right.
     """
 
     name: str
@@ -32,6 +36,7 @@ class Plan:
     scale: float = 1.0
     offset: float = 0.0
     loss: str | None = None
+    drop_power: int = INVERTED
 
     @property
     def depth(self) -> int:

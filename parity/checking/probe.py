@@ -125,23 +125,13 @@ def draw_probe(
 
 def _near_kink(fwd: Pass) -> bool:
     for function, z in zip(fwd.plan.activations, fwd.z, strict=True):
-        kinks = _KINKS.get(function.name, ())
-        if any(np.any(np.abs(z.value - kink) <= z.bound) for kink in kinks):
+        if any(np.any(np.abs(z.value - kink) <= z.bound) for kink in function.kinks):
             return True
     return False
 
 
-_KINKS = {
-    **dict.fromkeys(["relu", "leaky_relu", "elu", "celu", "selu"], (0.0,)),
-    "relu6": (0.0, 6.0),
-    **dict.fromkeys(["hard_sigmoid", "hard_silu"], (-3.0, 3.0)),
-    **dict.fromkeys(["hard_tanh", "sparse_sigmoid", "sparse_plus"], (-1.0, 1.0)),
-    **dict.fromkeys(["soft_shrink", "hard_shrink"], (-0.5, 0.5)),
-}
-
-
 def _alive(fwd: Pass) -> bool:
-    """Return whether every layer has units that pass a gradient on, and unlike each other."""
+    """Return whether every layer has units that pass a gradient on."""
     if not np.all(np.isfinite(fwd.output.value)):
         return False
     for function, z, a in zip(fwd.plan.activations, fwd.z, fwd.a, strict=True):

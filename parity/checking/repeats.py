@@ -1,6 +1,6 @@
 """Are gradients the same on equal input? If not: do they pile up, is it dropout, or is it noise?"""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -14,7 +14,6 @@ from parity.checking.sources import LEARNING_RATE, Accumulating, Direct, Source
 from parity.checking.subject import Subject, TheirError
 from parity.findings import Finding
 
-_RATES = (0.5, 0.2, 0.25, 0.3, 0.4, 0.1, 0.6, 0.7, 0.75, 0.8, 0.15, 0.05, 0.9)
 _PILE = Finding(
     "accumulated", "gradients accumulate from call to call: never zeroed, so that each batch is "
     "counted twice on the second call", "gradients",
@@ -87,42 +86,6 @@ def _piles_up(
         if np.any(np.abs((c - b) - (b - a)) > 4 * unit * (np.abs(a) + np.abs(b) + np.abs(c))):
             return False
     return True
-
-
-def find_masks(probe: Probe) -> None:
-    """Read the dropout masks off a probe of one sample: a dropped unit's row in the next kernel's
-    gradient is zero.
-    """
-    masks: list[Array | None] = [None] * probe.plan.depth
-    for layer, rate in enumerate(probe.plan.dropout):
-        above = probe.kernel_gradients[layer + 1] if layer + 1 < probe.plan.depth else None
-        below = probe.kernel_gradients[layer]
-        if rate and above is not None:
-            masks[layer] = np.any(above != 0, axis=1)[None]
-            if np.all(masks[layer]) and below is not None:  # the backward pass may have it alone
-                masks[layer] = np.any(below != 0, axis=0)[None]
-    probe.masks = masks
-
-
-def likely_rates(probes: list[Probe]) -> list[tuple[float, ...]]:
-    """Return dropout rates, one a layer, that the zero rows suggest; the likeliest first."""
-    depth = probes[0].plan.depth
-    shares = []
-    for layer in range(depth - 1):
-        gradients = [p.kernel_gradients[layer + 1] for p in probes]
-        rows = [~np.any(g != 0, axis=1) for g in gradients if g is not None]
-        shares.append(float(np.mean(np.concatenate(rows))) if rows else 0.0)
-    if not any(0 < share < 1 for share in shares):
-        return []
-    choices = sorted(_RATES, key=lambda rate: abs(rate - max(shares)))
-    return [(*(rate if share else 0.0 for share in shares), 0.0) for rate in choices[:5]]
-
-
-def with_rates(probe: Probe, rates: tuple[float, ...]) -> Probe:
-    """Return the probe read as that of a network with dropout."""
-    changed = replace(probe, plan=replace(probe.plan, dropout=rates))
-    find_masks(changed)
-    return changed
 
 
 def takes_batches(subject: Subject, sample: Sample, plan: Plan) -> bool:

@@ -46,7 +46,7 @@ class Rule:
         return settings[self.kind] + (f" ({FORMS[self.form][0]})" if self.form in FORMS else "")
 
 
-# Form -> code and title, what is wrong, what mends it; "" for what is only another convention.
+# Form -> what it does, the code of the bug, what mends it; "" for what is another convention.
 FORMS: dict[str, tuple[str, str, str]] = {
     "outside": (
         "epsilon outside the root", "rmsprop-epsilon-outside",

@@ -17,6 +17,14 @@ _UNKNOWN = Finding(
     "its changes on equal input differ; they follow neither momentum nor RMSprop, Adagrad or Adam "
     "with the gradients of any known loss",
 )  # fmt: skip
+_UNKNOWN_UPDATE = Finding(
+    "unknown-optimizer",
+    "unknown: the gradients are right, and the step is no update by them that is known here",
+    "step",
+    "compare the update with its formula: which average is corrected by which beta, whether steps "
+    "count from 1 and states start at 0, where epsilon stands",
+    "its changes on equal input differ; they follow neither momentum nor RMSprop, Adagrad or Adam",
+)  # fmt: skip
 _DECAYS = Finding(
     "learning-rate-decay", "the learning rate changes inside the step from call to call", "step",
     "give gradients as well, or switch that off for the check",
@@ -34,13 +42,26 @@ def check_kind(stepping: Stepping, candidate: Candidate, report: CheckReport) ->
     return f"{found.words} (declared: {declared.words})"
 
 
-def report(subject: Subject, layout: Layout, answered: Answered, report: CheckReport) -> None:
-    """Report the optimizer that all steps taken so far follow, or that none known does."""
+def report(
+    subject: Subject,
+    layout: Layout,
+    answered: Answered,
+    report: CheckReport,
+    gradients_right: bool = False,
+) -> None:
+    """Report the optimizer that all steps taken so far follow, or that none known does.
+
+    Args:
+        gradients_right: Whether the gradients are given and have been found right.
+    """
     found = answered.optimizer
     if found is None:
-        report.outcome = Outcome.UNKNOWN
-        decays = answered.stepping is not None and answered.stepping.kind == "decay"
-        report.findings.append(_DECAYS if decays else _UNKNOWN)
+        if not gradients_right or subject.candidate.optimizer is None:
+            report.outcome = Outcome.UNKNOWN
+        if answered.stepping is not None and answered.stepping.kind == "decay":
+            report.findings.append(_DECAYS)
+        else:
+            report.findings.append(_UNKNOWN_UPDATE if gradients_right else _UNKNOWN)
         return
     given = subject.candidate.optimizer
     form = found.history[0].probe.form

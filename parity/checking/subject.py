@@ -209,11 +209,14 @@ class Subject:
 
 
 def _sharing(found: list[nested.Leaf]) -> tuple[str, str] | None:
-    """Return two arrays that are the same memory."""
+    """Return two arrays that are the same memory, or copies of it made in the end."""
     arrays = [leaf for leaf in found if isinstance(leaf.value, np.ndarray) and leaf.value.size]
     for i, one in enumerate(arrays):
         for other in arrays[:i]:
-            if np.may_share_memory(one.value, other.value) and one.value.shape == other.value.shape:
+            if one.value.shape != other.value.shape:
+                continue
+            copied = one.value.size > 1 and np.any(one.value) and np.all(one.value == other.value)
+            if copied or np.may_share_memory(one.value, other.value):
                 return other.path, one.path
     return None
 

@@ -6,11 +6,13 @@ from numpy_impl.types import Array
 from parity.checking.assess import Assessment
 from parity.checking.catalogue.variant import Scene
 from parity.checking.conventions import Sample
+from parity.checking.decay_numbers import Shares
 from parity.checking.fit import scaled_bound
 from parity.checking.identify import Identified
 from parity.checking.layout import Layout
 from parity.checking.losses import correct_gradients
 from parity.checking.plan import Plan
+from parity.checking.probe import Probe
 from parity.checking.rules import State
 from parity.checking.subject import lowest
 from parity.findings import TensorResult
@@ -87,11 +89,11 @@ def gradient_rows(
     names: list[str],
     source: str,
     keras: KernelsAndBiases | None,
-    decays: bool = False,
+    shares: Shares,
 ) -> list[TensorResult]:
     """Return a row for each gradient on the first probe, with the user's own factor.
 
-    ``decays`` adds the weights' own share, where the gradients have one and it is right.
+    ``shares``, of the weights themselves, are added.
     """
     probe = assessment.probes[0]
     scene = Scene(probe, probe.forward(tracked=True))
@@ -107,7 +109,7 @@ def gradient_rows(
                 continue
             noise = probe.noise[layer][index] if probe.noise else 0.0
             theirs = None if keras is None else keras[index][layer]
-            share, spread = _share(assessment, layer, part) if decays else (0.0, 0.0)
+            share, spread = _share(probe, shares, layer, part)
             bound = scaled_bound(right, base) + noise + spread
             arrays = [own, base * right.value + share, bound]
             arrays += [] if theirs is None else [base * theirs + share]
@@ -120,17 +122,18 @@ def gradient_rows(
     return rows
 
 
-def _share(assessment: Assessment, layer: int, part: str) -> tuple[Array | float, Array | float]:
+def _share(
+    probe: Probe, shares: Shares, layer: int, part: str
+) -> tuple[Array | float, Array | float]:
     """Return the weight's own share in its gradient, and what is not known of it."""
-    match = assessment.explanation.fit(layer).tensors.get(part)
-    probe = assessment.probes[0]
+    share, spread = shares.get((layer, part), (0.0, 0.0))
     weight = probe.kernels[layer] if part == "kernel" else probe.biases[layer]
-    if match is None or not match.decay or weight is None:
+    if not share or weight is None:
         return 0.0, 0.0
-    return match.decay * weight, match.decay_uncertainty * np.abs(weight)
+    return share * weight, spread * np.abs(weight)
 
 
-def agree_with(assessment: Assessment, other: KernelsAndBiases, decays: bool) -> bool:
+def agree_with(assessment: Assessment, other: KernelsAndBiases, shares: Shares) -> bool:
     """Return whether the user's gradients are another engine's up to rounding on both sides."""
     probe, base = assessment.probes[0], assessment.scale.base or 1.0
     fwd = probe.forward(tracked=True)
@@ -142,7 +145,7 @@ def agree_with(assessment: Assessment, other: KernelsAndBiases, decays: bool) ->
                 continue
             noise = probe.noise[layer][index] if probe.noise else 0.0
             part = ("kernel", "bias")[index]
-            share, spread = _share(assessment, layer, part) if decays else (0.0, 0.0)
+            share, spread = _share(probe, shares, layer, part)
             room = scaled_bound(v, base) + noise + spread
             if not np.all(np.abs(g - base * k - share) <= room):
                 return False

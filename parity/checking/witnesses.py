@@ -7,7 +7,7 @@ code lets complex numbers through; else by central differences extrapolated to s
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -22,6 +22,8 @@ from parity.checking.subject import Subject, TheirError
 # Directions in each tensor, and slopes in all at least: enough to tell the losses apart.
 _DIRECTIONS, _SLOPES = 2, 12
 _COMPLEX_STEP = 1e-30
+# From 0.1 to 1e-10: no probe is nearer to a kink than rounding is.
+_HALVINGS = 30
 
 
 @dataclass(frozen=True)
@@ -139,14 +141,18 @@ class _Line:
         self.unit = float(np.finfo(probe.dtype).eps)
 
     def at(self, layer: int, part: str, step: Array) -> complex:
+        probe = self.probe
+        self.subject.set_weights(self.layout.pack(*self._moved(layer, part, step)))
+        return complex(self.subject.loss(probe.form.x(probe.x), probe.form.y(probe.y)))
+
+    def _moved(self, layer: int, part: str, step: Array) -> tuple[list[Array], list[Array | None]]:
+        """Return the probe's kernels and biases, one of them changed by ``step``."""
         kernels, biases = list(self.probe.kernels), list(self.probe.biases)
         if part == "kernel":
             kernels[layer] = kernels[layer] + step
         else:
             biases[layer] = biases[layer] + step  # pyright: ignore[reportOptionalOperand]
-        self.subject.set_weights(self.layout.pack(kernels, biases))
-        probe = self.probe
-        return complex(self.subject.loss(probe.form.x(probe.x), probe.form.y(probe.y)))
+        return kernels, biases
 
     def complex_safe(self) -> bool:
         """Return whether complex weights give the derivative that real differences give."""
@@ -160,6 +166,30 @@ class _Line:
         rough, error = self.central(0, "kernel", direction)
         return abs(exact - rough) <= 4 * error and exact != 0
 
+    def _within_a_piece(self, layer: int, part: str, direction: Array) -> float:
+        """Return a first step within which no activation passes a kink, such as ReLU's at 0.
+
+        Beyond one the loss is another function; the tableau may take the mixture for exact.
+        """
+        step = 0.125 / max(1.0, float(np.sqrt(direction.size)))
+        here = self._pieces(layer, part, 0 * direction)
+        for _ in range(_HALVINGS):
+            if all(
+                np.array_equal(self._pieces(layer, part, s * step * direction), here)
+                for s in (1, -1)
+            ):
+                break
+            step /= 2
+        return step
+
+    def _pieces(self, layer: int, part: str, change: Array) -> Array:
+        """Return for each unit, sample and kink on which side of it the pre-activation is."""
+        kernels, biases = self._moved(layer, part, change)
+        fwd = replace(self.probe, kernels=kernels, biases=biases).forward(tracked=False)
+        layers = zip(fwd.plan.activations, fwd.z, strict=True)
+        sides = [z.value.ravel() > kink for f, z in layers for kink in f.kinks]
+        return np.concatenate([np.zeros(0, bool), *sides])
+
     def complex_step(self, layer: int, part: str, direction: Array) -> tuple[float, float]:
         derivative = self.at(layer, part, 1j * _COMPLEX_STEP * direction).imag / _COMPLEX_STEP
         return derivative, 8 * self.unit * direction.size**0.5 * abs(derivative)
@@ -170,7 +200,7 @@ class _Line:
         The tableau's entry with the smallest error estimate is taken; rounding of the loss, which
         grows as the step shrinks, is added.
         """
-        step = 0.125 / max(1.0, float(np.sqrt(direction.size)))
+        step = self._within_a_piece(layer, part, direction)
         best, least = 0.0, np.inf
         previous: list[float] = []
         size = 0.0

@@ -6,6 +6,7 @@ import numpy as np
 
 from numpy_impl.activations import ActivationFunction
 from parity.bounds.activations import softmax, through
+from parity.checking.catalogue.errors import error_variants
 from parity.checking.catalogue.variant import COMMON, LEAKY, OTHERS, Scene, Variant, from_activation
 from parity.checking.losses import LossKind
 from parity.tolerances import Approx
@@ -17,7 +18,7 @@ def output_variants(kind: LossKind, function: ActivationFunction) -> list[Varian
     """Return the ways to get ``dC/dz`` at the output layer, the right one first."""
     right = Variant(lambda scene: kind.delta(scene.fwd, scene.y))
     if function.name in ("softmax", "log_softmax"):
-        return [right, *_softmax_variants(kind)]
+        return [right, *_softmax_variants(kind), *error_variants(kind, function)]
 
     def with_slope(variant: Variant) -> Variant:
         def compute(scene: Scene) -> Approx | None:
@@ -26,7 +27,8 @@ def output_variants(kind: LossKind, function: ActivationFunction) -> list[Varian
 
         return Variant(compute, variant.code, variant.title, variant.fix)
 
-    return [right, *(with_slope(variant) for variant in slope_variants(function)[1:])]
+    slopes = (with_slope(variant) for variant in slope_variants(function)[1:])
+    return [right, *slopes, *error_variants(kind, function)]
 
 
 def _softmax_variants(kind: LossKind) -> list[Variant]:
@@ -310,8 +312,7 @@ def dropout_variants() -> list[Variant]:
         observed = scene.probe.kernel_gradients[layer]
         if scene.fwd.masks[layer] is None or observed is None:
             return None
-        scale = 1 / (1 - scene.fwd.plan.dropout[layer])
-        return (e * scale).where(np.any(observed != 0, axis=0)[None])
+        return (e * scene.fwd.drop_scale(layer)).where(np.any(observed != 0, axis=0)[None])
 
     return [
         Variant(right),

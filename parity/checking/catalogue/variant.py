@@ -1,7 +1,7 @@
 """What an entry of the catalogue is: another way to compute one piece of backpropagation."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -78,8 +78,7 @@ def from_activation(name: str, a: Approx) -> Approx | None:
 
 def leaky(slope: float) -> ActivationFunction:
     """Return leaky ReLU with a name that says its slope."""
-    made = activations.leaky_relu(slope)
-    return ActivationFunction(f"leaky_relu({slope:g})", made.value, made.derivative)
+    return replace(activations.leaky_relu(slope), name=f"leaky_relu({slope:g})")
 
 
 def _lecun_tanh() -> ActivationFunction:
@@ -121,6 +120,8 @@ OTHERS = [
     _own("arctan", np.arctan, lambda z: 1 / (1 + z * z)),
     _own("exp(-z^2)", lambda z: np.exp(-z * z), lambda z: -2 * z * np.exp(-z * z)),
     _own("z^2", lambda z: z * z, lambda z: 2 * z),
+    *(activations.get(n) for n in ("squareplus", "log_sigmoid", "hard_silu", "tanh_shrink")),
+    *(activations.get(n) for n in ("sparse_sigmoid", "sparse_plus", "soft_shrink", "hard_shrink")),
 ]
 ELEMENTWISE = [*COMMON, *LEAKY, *OTHERS]
 OUTPUTS = [

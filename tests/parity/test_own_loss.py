@@ -1,0 +1,82 @@
+"""The derivative of the user's own loss, measured across and between the kinks of ReLU."""
+
+import numpy as np
+import pytest
+
+import parity
+from numpy_impl.types import Array
+from parity.checking import witnesses
+
+SIZES = [(8, 16, 3), (20, 15, 4), (64, 40, 10)]
+SEEDS = range(4)
+
+
+class TwoLayers:
+    """ReLU and softmax with cross-entropy and weight decay, its loss and gradients in one call."""
+
+    def __init__(self, sizes: tuple[int, int, int], decay_factor: float = 1.0) -> None:
+        rng = np.random.default_rng(0)
+        self.decay, self.decay_factor = 0.05, decay_factor
+        self.w1, self.b1 = rng.normal(size=sizes[:2]), np.zeros(sizes[1])
+        self.w2, self.b2 = rng.normal(size=sizes[1:]), np.zeros(sizes[2])
+
+    def scores(self, x: Array) -> Array:
+        self.h = np.maximum(x @ self.w1 + self.b1, 0)
+        return self.h @ self.w2 + self.b2
+
+    def loss(self, x: Array, y: Array) -> float:
+        scores = self.scores(x)
+        top = scores.max(axis=1, keepdims=True)
+        log_p = scores - top - np.log(np.exp(scores - top).sum(axis=1, keepdims=True))
+        decay = self.decay * sum((w * w).sum() for w in (self.w1, self.w2))
+        return -(y * log_p).sum() / len(x) + decay
+
+    def gradients(self, x: Array, y: Array) -> list[Array]:
+        scores = self.scores(x)
+        p = np.exp(scores - scores.max(axis=1, keepdims=True))
+        delta = (p / p.sum(axis=1, keepdims=True) - y) / len(x)
+        hidden = delta @ self.w2.T * (self.h > 0)
+        decay = 2 * self.decay * self.decay_factor
+        return [
+            x.T @ hidden + decay * self.w1, hidden.sum(axis=0),
+            self.h.T @ delta + decay * self.w2, delta.sum(axis=0),
+        ]  # fmt: skip
+
+
+def checked(net: TwoLayers, seed: int) -> parity.CheckReport:
+    candidate = parity.Candidate(
+        get_weights=lambda: [net.w1, net.b1, net.w2, net.b2],
+        forward=net.scores,
+        gradients=net.gradients,
+        loss=net.loss,
+    )
+    return parity.check(candidate, keras=False, seed=seed)
+
+
+def agrees(report: parity.CheckReport) -> bool | None:
+    (own,) = [w for w in report.witnesses if w.name == "the derivative of your own loss"]
+    return own.agrees
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("sizes", SIZES)
+def test_relu_and_an_own_loss_agree_whatever_the_draw(sizes, seed: int) -> None:
+    report = checked(TwoLayers(sizes), seed)
+    assert report.passed, str(report)
+    assert agrees(report), str(report)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("sizes", SIZES)
+def test_half_of_the_loss_s_decay_is_seen_whatever_the_draw(sizes, seed: int) -> None:
+    report = checked(TwoLayers(sizes, decay_factor=0.5), seed)
+    assert not report.passed
+    assert "weight decay (L2) ×0.5" in str(report)
+
+
+def test_steps_across_a_kink_would_mislead(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wide(self, layer: int, part: str, direction: Array) -> float:
+        return 0.125 / max(1.0, float(np.sqrt(direction.size)))
+
+    monkeypatch.setattr(witnesses._Line, "_within_a_piece", wide)
+    assert not all(agrees(checked(TwoLayers(s), seed)) for s in SIZES for seed in SEEDS)
