@@ -103,7 +103,12 @@ def _folder(argument: str, path: Path) -> Iterator[Source]:
 
 def _is_picture(entry: os.DirEntry[str]) -> bool:
     name = entry.name
-    return not name.startswith(".") and name.lower().endswith(SUFFIXES) and not entry.is_dir()
+    if name.startswith(".") or not name.lower().endswith(SUFFIXES):
+        return False
+    try:
+        return not entry.is_dir()
+    except OSError:  # a loop of links: an error of this one picture, when it is read
+        return True
 
 
 def _pattern(argument: str, path: Path) -> Iterator[Source]:

@@ -108,6 +108,14 @@ class Asking:
         Raises:
             TheirError: The user's code takes none.
         """
+        found = self._best_form()
+        assessment = found.assessment
+        if not self.by_step and assessment is not None and not assessment.masked:
+            # Last, as it takes seconds: nothing simpler has explained the answers by now.
+            self._with_fixed_masks(found, assessment)
+        return found
+
+    def _best_form(self) -> Answered:
         best: Answered | None = None
         first: TheirError | None = None
         for samples in self._sample_forms():
@@ -158,7 +166,6 @@ class Asking:
         answered.findings += repeated.findings
         if not repeated.random:
             answered.assessment = answered.assessor.assess(repeated.source, form)
-            self._with_fixed_masks(answered, form, repeated.source)
         elif not self._masked(answered, form, repeated.source):
             answered.findings.append(_RANDOM)
             answered.random = True
@@ -194,20 +201,19 @@ class Asking:
         answered.remarks.append(dropout.REMARK)
         return True
 
-    def _with_fixed_masks(self, answered: Answered, form: Form, source: Source) -> None:
+    def _with_fixed_masks(self, answered: Answered, before: Assessment) -> None:
         """Where nothing explains the answers, read them as those of dropout with equal masks."""
-        assessor, before = answered.assessor, answered.assessment
-        assert before is not None
-        if None not in before.matches or self.candidate.batch_size is not None:
+        assessor, source = answered.assessor, answered.source
+        if source is None or None not in before.matches or self.candidate.batch_size is not None:
             return
         try:
-            found = self._dropout(assessor, form, source)
+            found = self._dropout(assessor, before.form, source)
         except TheirError:  # takes no single sample
             found = None
         if found is None or None in found.matches or not dropout.drops_units(found.probes):
             assessor.batch = None
             return
-        answered.assessment = found
+        found.own, answered.assessment = before.own, found
         if found.probes[0].plan.drop_power == INVERTED:  # else it may be no dropout
             answered.remarks.append(dropout.FIXED)
 
@@ -257,8 +263,9 @@ class Asking:
         found.own, answered.assessment = before.own, found
         assessor.dtype = np.dtype(np.float32)
         answered.remarks.append(
-            "Precision: a part of the computation is in float32 although the weights are float64, "
-            "so it is checked to float32's rounding; errors smaller than that are not seen."
+            "Precision: although the weights are float64, the answers are right to float32's "
+            "rounding only. A part of the computation is in float32, or a small constant is in it, "
+            "such as an epsilon in a logarithm. Errors smaller than that are not seen."
         )
 
 

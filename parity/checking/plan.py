@@ -85,11 +85,12 @@ def resolve(reference: Any, inputs: int | None = None) -> Plan:
             "reference: expected a documented name, a keras.Model, or a list of layers. "
             f"Received: {type(reference).__name__}"
         )
+    loss = _loss_name(getattr(reference, "loss", None))
+    if not getattr(reference, "built", True):  # a keras.Sequential without Input: sizes not known
+        return replace(resolve(reference.layers, inputs), name=reference.name, loss=loss)
     from parity.twins import numpy_twin
 
-    loss = getattr(reference, "loss", None)
-    plan = _from_network(numpy_twin(reference), reference.name)
-    return replace(plan, loss=_loss_name(loss))
+    return replace(_from_network(numpy_twin(reference), reference.name), loss=loss)
 
 
 def _loss_name(loss: Any) -> str | None:

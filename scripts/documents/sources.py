@@ -26,14 +26,44 @@ def path_of(module: str) -> Path | None:
     return next((p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()), None)
 
 
-def _imported(module: str, tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):  # imports within functions too
+def _imported(tree: ast.Module) -> Iterator[str]:
+    """Yield what a module imports, within functions too, but not for the type checker alone.
+
+    Of a package that loads its names when they are used, those are followed that are used.
+    """
+    late = {id(n) for branch in _for_types_only(tree) for n in ast.walk(branch)}
+    packages, used = set(), []
+    for node in ast.walk(tree):
+        if id(node) in late:
+            continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
+            packages |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module is not None:
             yield node.module
             # ``from package import module``
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            used.append(f"{node.value.id}.{node.attr}")
+    yield from (name for name in used if name.partition(".")[0] in packages)
+
+
+def _for_types_only(tree: ast.Module) -> list[ast.If]:
+    conditions = (node for node in tree.body if isinstance(node, ast.If))
+    return [c for c in conditions if isinstance(c.test, ast.Name) and c.test.id == "TYPE_CHECKING"]
+
+
+def _loaded_late(name: str) -> str | None:
+    """Return the module that "package.name" comes from, where the package loads it when used."""
+    package, _, own = name.rpartition(".")
+    path = path_of(package)
+    if path is None or path.name != "__init__.py":
+        return None
+    for branch in _for_types_only(ast.parse(path.read_bytes())):
+        for node in branch.body:
+            if isinstance(node, ast.ImportFrom) and own in {alias.name for alias in node.names}:
+                return node.module
+    return None
 
 
 def modules(start: str) -> list[str]:
@@ -46,11 +76,13 @@ def modules(start: str) -> list[str]:
     while waiting:
         module = waiting.pop()
         path = path_of(module)
+        if path is None and (home := _loaded_late(module)) is not None:
+            waiting.append(home)
         if module in found or module in PLUMBING or path is None:
             continue
         found.add(module)
         tree = ast.parse(path.read_bytes())
-        waiting += _imported(module, tree)
+        waiting += _imported(tree)
         if "." in module:  # a package's __init__ runs before its modules
             waiting.append(module.rpartition(".")[0])
     return sorted(found)

@@ -42,6 +42,23 @@ def test_a_module_is_followed_to_all_it_imports_and_no_further(monkeypatch, tmp_
     assert sources.fingerprint("numpy_impl.a") != before
 
 
+def test_of_names_that_are_loaded_late_those_that_are_used_are_followed(monkeypatch, tmp_path):
+    package = tmp_path / "parity"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "from typing import TYPE_CHECKING\n"
+        "if TYPE_CHECKING:\n    from parity.one import f, g\n    from parity.two import h\n"
+    )
+    for name in ("one", "two"):
+        (package / f"{name}.py").write_text("")
+    for source in ("import parity\nparity.g()\n", "from parity import f\n"):
+        (package / "user.py").write_text(source)
+        monkeypatch.setattr(sources, "ROOT", tmp_path)
+        assert sources.modules("parity.user") == ["parity", "parity.one", "parity.user"]
+    (package / "user.py").write_text("import parity\n\ndef run():\n    return parity.h, parity.x\n")
+    assert sources.modules("parity.user") == ["parity", "parity.two", "parity.user"]
+
+
 def test_how_messages_are_printed_does_not_make_a_number_old():
     followed = sources.modules("scripts.documents.d0")
     assert "numpy_impl.optimizers" in followed

@@ -39,6 +39,16 @@ def test_folders_give_their_pictures_by_name():
     assert names(["deep", "deep/"]) == ["deep/d.png", "deep/d.png"]
 
 
+def test_a_loop_of_links_costs_no_other_picture(capsys: pytest.CaptureFixture[str]):
+    Path("deep/one.png").symlink_to("two.png")
+    Path("deep/two.png").symlink_to("one.png")
+    assert names(["deep"]) == ["deep/d.png", "deep/one.png", "deep/two.png"]
+    assert whatami.main(["deep", "--csv"]) == 2
+    out = capsys.readouterr().out.splitlines()
+    assert out[1].startswith("deep/d.png,1,")
+    assert [line.count("Too many levels of symbolic links") for line in out] == [0, 0, 1, 1]
+
+
 def test_patterns_give_files_by_name():
     assert names(["*.png"]) == ["[1].png", "b.png"]
     assert names(["[ab].*"]) == ["a.JPG", "b.png"]

@@ -1,0 +1,52 @@
+"""References as people write them, and a forward pass that scales its inputs."""
+
+import numpy as np
+
+import parity
+from keras_impl import keras
+from numpy_impl.types import Array
+
+
+def network(scale: float = 1.0, missing: bool = False) -> parity.Candidate:
+    """ReLU and softmax with cross-entropy; ``missing`` leaves the scale out of the gradient."""
+    rng = np.random.default_rng(0)
+    w1, b1 = rng.normal(size=(6, 5)), rng.normal(size=5)
+    w2, b2 = rng.normal(size=(5, 3)), rng.normal(size=3)
+
+    def passed(x: Array) -> tuple[Array, Array]:
+        h = np.maximum(x * scale @ w1 + b1, 0)
+        e = np.exp(h @ w2 + b2)
+        return h, e / e.sum(axis=1, keepdims=True)
+
+    def gradients(x: Array, y: Array) -> list[Array]:
+        h, a = passed(x)
+        delta = (a - y) / len(x)
+        hidden = delta @ w2.T * (h > 0)
+        inputs = x if missing else x * scale
+        return [inputs.T @ hidden, hidden.sum(axis=0), h.T @ delta, delta.sum(axis=0)]
+
+    return parity.Candidate(
+        get_weights=lambda: [w1, b1, w2, b2], forward=lambda x: passed(x)[1], gradients=gradients
+    )
+
+
+def test_a_sequential_model_without_its_input_is_a_reference() -> None:
+    layers = [keras.layers.Dense(5, activation="relu"), keras.layers.Dense(3, "softmax")]
+    report = parity.check(network(), keras.Sequential(layers, name="mine"))
+    assert report.passed, str(report)
+    assert "5-3 (relu, softmax)" in report.reference
+    other = keras.Sequential([keras.layers.Dense(5, "tanh"), keras.layers.Dense(3, "softmax")])
+    assert not parity.check(network(), other).passed
+
+
+def test_inputs_that_forward_scales_are_no_bug_where_nothing_says_otherwise() -> None:
+    report = parity.check(network(scale=1 / 255), keras=False)
+    assert report.passed, str(report)
+    assert any("inputs multiplied by 0.003922" in remark for remark in report.remarks)
+    wrong = parity.check(network(scale=1 / 255, missing=True), keras=False)
+    assert not wrong.passed
+    assert "layer 1" in wrong.findings[0].where
+    named = parity.check(
+        network(scale=1 / 255), [keras.layers.Dense(5, "relu"), keras.layers.Dense(3, "softmax")]
+    )
+    assert [f.code for f in named.findings] == ["inputs-scaled"]
