@@ -79,7 +79,7 @@ class Backward:
         report.tensors += tables.gradient_rows(
             assessment, self.layout, self.subject.names, source, theirs, shares
         )
-        if self._own_witness(report, assessment) and judgement.unknown_loss:
+        if self._own_witness(report, assessment, judgement) and judgement.unknown_loss:
             report.remarks.append(
                 "Loss: it is none that is known here, and your gradients are its derivative as "
                 "measured along random directions."
@@ -199,7 +199,9 @@ class Backward:
         report.witnesses.append(Witness(name, agree, f"{comment} (loss: {kind.name})"))
         return kernels, biases
 
-    def _own_witness(self, report: CheckReport, assessment: Assessment) -> bool:
+    def _own_witness(
+        self, report: CheckReport, assessment: Assessment, judgement: Judgement
+    ) -> bool:
         name = "the derivative of your own loss"
         own = assessment.own
         if own is None:
@@ -210,6 +212,11 @@ class Backward:
         agrees = witnesses.follows(own, assessment.probes)
         what = own.kind.name if own.kind is not None else "a function unknown here"
         report.witnesses.append(Witness(name, agrees, f"{what}, measured by {own.method}"))
+        if own.kind is None and not agrees and not judgement.findings:
+            report.remarks.append(
+                f"Loss: your gradients are those of {judgement.loss}, and not the derivative of "
+                "your own loss as measured. What is printed is not what is descended."
+            )
         return agrees
 
     def _vacuous(self, report: CheckReport) -> None:

@@ -74,6 +74,18 @@ def test_half_of_the_loss_s_decay_is_seen_whatever_the_draw(sizes, seed: int) ->
     assert "weight decay (L2) ×0.5" in str(report)
 
 
+def test_a_loss_that_is_not_what_is_descended_is_remarked() -> None:
+    class Squared(TwoLayers):
+        def loss(self, x: Array, y: Array) -> float:
+            return super().loss(x, y) ** 2
+
+    report = checked(Squared((8, 16, 3)), 0)
+    assert report.passed, str(report)
+    assert agrees(report) is False
+    assert any("What is printed is not what is descended" in r for r in report.remarks)
+    assert not any("descended" in r for r in checked(TwoLayers((8, 16, 3)), 0).remarks)
+
+
 def test_steps_across_a_kink_would_mislead(monkeypatch: pytest.MonkeyPatch) -> None:
     def wide(self, layer: int, part: str, direction: Array) -> float:
         return 0.125 / max(1.0, float(np.sqrt(direction.size)))
