@@ -28,6 +28,12 @@ TALL = 0.08
 WIDER = 1.1
 THIN = 4
 PALER = 0.85
+# A piece within another's box is a digit in a frame if it is this share of its height; or if the
+# frame may be the edge of a sheet: as thin as this share of its shorter side, and around so much of
+# the picture.
+WITHIN = 0.4
+OUTLINE = 0.05
+SHEET = 0.25
 # Pieces of one digit are at most this share of its height apart.
 GAP = 0.15
 # No line of digits has more pieces; a page of text, or a pattern, may.
@@ -114,7 +120,9 @@ def find_digits(strength: Array, mask: Array) -> tuple[list[Group], Array]:
         for label, (left, top, width, height, _) in enumerate(stats.tolist())
         if label
     ]
-    groups = _joined(_without_remnants(_without_specks(_without_junk(pieces, labels)), stats))
+    pieces = _without_specks(_without_junk(pieces, labels))
+    pieces = _without_frames(pieces, stats, labels.size)
+    groups = _joined(_without_remnants(pieces, stats))
     return sorted(groups, key=lambda group: group.box.left), labels
 
 
@@ -132,6 +140,29 @@ def _without_junk(pieces: list[Group], labels: Array) -> list[Group]:
         if contact[piece.labels[0]] <= ALONG * max(piece.box.width, piece.box.height)
     ]
     return free if any(piece.box.height >= tall for piece in free) else pieces
+
+
+def _without_frames(pieces: list[Group], stats: Array, pixels: int) -> list[Group]:
+    """Leave out what is drawn around another piece: a box, a circle, the outline of a sheet.
+
+    A digit's own pieces lie beside each other or overlap; none has another within its box, but for
+    dots, and a stroke that is broken off.
+    """
+    area = stats[:, cv2.CC_STAT_AREA]
+
+    def thickness(piece: Group) -> float:
+        return float(area[piece.labels[0]]) / (piece.box.width + piece.box.height)
+
+    def is_around(piece: Group, other: Group) -> bool:
+        box, inner = piece.box, other.box
+        within = inner.left > box.left and inner.right < box.right
+        within = within and inner.top > box.top and inner.bottom < box.bottom
+        outline = thickness(piece) <= OUTLINE * min(box.width, box.height)
+        outline = outline and box.width * box.height >= SHEET * pixels
+        return within and (inner.height >= WITHIN * box.height or outline)
+
+    frames = [p for p in pieces if any(is_around(p, q) for q in pieces if q is not p)]
+    return [piece for piece in pieces if piece not in frames]
 
 
 def _contact(labels: Array) -> Array:
