@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from parity.candidate import Candidate
     from parity.checking import assert_parity, check
     from parity.comparison import compare, compare_training
-    from parity.findings import CheckReport, Finding, Outcome, TensorResult, Witness
+    from parity.reports.findings import CheckReport, Finding, Outcome, TensorResult, Witness
     from parity.result import Comparison, Distance, ParityError, Row, Verdict
     from parity.twins import keras_twin, numpy_loss, numpy_optimizer, numpy_twin
     from parity.weights import copy_weights, distance
@@ -30,11 +30,11 @@ _HOME = {
     "Candidate": "candidate",
     "assert_parity": "checking",
     "check": "checking",
-    "CheckReport": "findings",
-    "Finding": "findings",
-    "Outcome": "findings",
-    "TensorResult": "findings",
-    "Witness": "findings",
+    "CheckReport": "reports.findings",
+    "Finding": "reports.findings",
+    "Outcome": "reports.findings",
+    "TensorResult": "reports.findings",
+    "Witness": "reports.findings",
     "compare": "comparison",
     "compare_training": "comparison",
     "Comparison": "result",

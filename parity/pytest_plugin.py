@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from parity.findings import CheckReport
+    from parity.reports.findings import CheckReport
 
 
 @pytest.fixture(scope="session")

@@ -2,19 +2,20 @@
 
 import numpy as np
 
-from parity.checking import decay_numbers, keras_witness, second_look, stateful, tables, witnesses
-from parity.checking.answers import Answered, Asking
-from parity.checking.assess import Assessment
-from parity.checking.decay_numbers import Shares
-from parity.checking.decays import Decays
+from parity.checking import rows, steps
+from parity.checking.asking.sources import Direct
+from parity.checking.asking.subject import Subject, TheirError
+from parity.checking.explain import keras_gradients, own_loss, second_look, shares
+from parity.checking.explain.answers import Answered, Asking
+from parity.checking.explain.assessment import Assessment
+from parity.checking.explain.second_look import Followed
+from parity.checking.explain.shares import Shares
+from parity.checking.explain.weight_decay import Decays
 from parity.checking.forward import Forward
-from parity.checking.judge import Judge, Judgement
-from parity.checking.losses import Declared, LossKind
-from parity.checking.rules import Rule
-from parity.checking.second_look import Followed
-from parity.checking.sources import Direct
-from parity.checking.subject import Subject, TheirError
-from parity.findings import CheckReport, Finding, Outcome, Witness
+from parity.checking.model.losses import Declared, LossKind
+from parity.checking.model.rules import Rule
+from parity.checking.verdict import Judge, Judgement
+from parity.reports.findings import CheckReport, Finding, Outcome, Witness
 
 
 class Backward:
@@ -66,17 +67,17 @@ class Backward:
         assessment, stepping = answered.assessment, answered.stepping
         if assessment is None:
             if stepping is not None:
-                stateful.report(self.subject, self.layout, answered, report)
+                steps.report(self.subject, self.layout, answered, report)
             else:
                 report.outcome = Outcome.UNKNOWN
             return
         judgement = self._judged(answered, assessment)
         if stepping is not None:
-            report.conventions["optimizer"] = stateful.check_kind(stepping, self.candidate, report)
+            report.conventions["optimizer"] = steps.check_kind(stepping, self.candidate, report)
         self._conventions(report, assessment, judgement)
         shares = judgement.shares
         theirs = self._ask_keras(report, assessment, shares)
-        report.tensors += tables.gradient_rows(
+        report.tensors += rows.gradient_rows(
             assessment, self.layout, self.subject.names, source, theirs, shares
         )
         if self._own_witness(report, assessment, judgement) and judgement.unknown_loss:
@@ -100,7 +101,7 @@ class Backward:
         own, source = assessment.own, answered.source
         over = None
         if source is not None:
-            over = decay_numbers.divided_by_batch(answered.assessor, source, assessment)
+            over = shares.divided_by_batch(answered.assessor, source, assessment)
         given, has_loss = self.candidate.weight_decay, callable(self.candidate.loss)
         decays = Decays(assessment, names, own, has_loss, given, over)
         return Judge(assessment, names, self.declared, own, decays).judge()
@@ -155,15 +156,15 @@ class Backward:
         assert stepping is not None
         if assessment is None:
             if not report.findings:
-                stateful.report(self.subject, self.layout, answered, report, gradients_right=True)
+                steps.report(self.subject, self.layout, answered, report, gradients_right=True)
                 self._look_again(report, answered)
             return
-        report.conventions["optimizer"] = stateful.check_kind(stepping, self.candidate, report)
+        report.conventions["optimizer"] = steps.check_kind(stepping, self.candidate, report)
         assessment.own = direct.own
         known = {(f.code, f.where) for f in report.findings}
         judgement = self._judged(answered, assessment)
         report.findings += [f for f in judgement.findings if (f.code, f.where) not in known]
-        report.tensors += tables.gradient_rows(
+        report.tensors += rows.gradient_rows(
             assessment, self.layout, self.subject.names, "step", None, judgement.shares
         )
         self._look_again(report, answered)
@@ -183,18 +184,18 @@ class Backward:
 
     def _ask_keras(
         self, report: CheckReport, assessment: Assessment, shares: Shares
-    ) -> tables.KernelsAndBiases | None:
+    ) -> rows.KernelsAndBiases | None:
         name = "Keras's autodiff"
         if not self.keras:
             report.witnesses.append(Witness(name, None, "not asked (keras=False)"))
             return None
         kind = assessment.explanation.kind
         try:
-            _, kernels, biases = keras_witness.ask(assessment.probes[0], kind)
-        except keras_witness.NotAsked as reason:
+            _, kernels, biases = keras_gradients.ask(assessment.probes[0], kind)
+        except keras_gradients.NotAsked as reason:
             report.witnesses.append(Witness(name, None, str(reason)))
             return None
-        agree = tables.agree_with(assessment, (kernels, biases), shares)
+        agree = rows.agree_with(assessment, (kernels, biases), shares)
         comment = "your gradients are Keras's up to rounding" if agree else "your gradients differ"
         report.witnesses.append(Witness(name, agree, f"{comment} (loss: {kind.name})"))
         return kernels, biases
@@ -209,7 +210,7 @@ class Backward:
             comment = "the loss could not be called" if stated else "no loss function is given"
             report.witnesses.append(Witness(name, None, comment))
             return False
-        agrees = witnesses.follows(own, assessment.probes)
+        agrees = own_loss.follows(own, assessment.probes)
         what = own.kind.name if own.kind is not None else "a function unknown here"
         report.witnesses.append(Witness(name, agrees, f"{what}, measured by {own.method}"))
         if own.kind is None and not agrees and not judgement.findings:

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 
 from parity.candidate import Candidate
+from parity.checking.asking.subject import Subject, TheirError
 from parity.checking.backward import Backward
 from parity.checking.forward import Forward, Unreadable
-from parity.checking.layout import Layout, readings
-from parity.checking.losses import declared
-from parity.checking.plan import Plan, resolve
-from parity.checking.subject import Subject, TheirError
-from parity.findings import CheckReport, Finding, Outcome
+from parity.checking.model.layout import Layout, readings
+from parity.checking.model.losses import declared
+from parity.checking.model.plan import Plan, resolve
+from parity.reports.findings import CheckReport, Finding, Outcome
 
 Given = Candidate | Callable[[], Candidate]
 

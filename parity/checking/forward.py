@@ -5,13 +5,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from parity.checking import conventions, forwards, tables
-from parity.checking.conventions import Sample
-from parity.checking.layout import Layout
-from parity.checking.plan import Plan
-from parity.checking.repeats import alike, takes_batches
-from parity.checking.subject import Subject
-from parity.findings import CheckReport, Finding, Outcome, Witness
+from parity.checking import rows
+from parity.checking.asking import conventions
+from parity.checking.asking.conventions import Sample
+from parity.checking.asking.repeats import alike, takes_batches
+from parity.checking.asking.subject import Subject
+from parity.checking.bugs import forwards
+from parity.checking.model.layout import Layout
+from parity.checking.model.plan import Plan
+from parity.reports.findings import CheckReport, Finding, Outcome, Witness
 
 _FLOAT32 = (
     "Precision: a part of forward is in float32 although the weights are float64, so all is "
@@ -88,7 +90,7 @@ class Forward:
         if self.plan is not None:
             text = "equal up to rounding"
             report.witnesses.append(Witness("your forward and the reference's", True, text))
-            report.tensors += tables.forward_rows(self.sample, self.plan)
+            report.tensors += rows.forward_rows(self.sample, self.plan)
         elif not random:
             self._explain(report, answers)
 
@@ -214,7 +216,7 @@ class Forward:
         )
         text = "equal up to rounding"
         report.witnesses.append(Witness("your forward and the reference's", True, text))
-        report.tensors += tables.forward_rows(sample, fault.plan)
+        report.tensors += rows.forward_rows(sample, fault.plan)
 
     def _faulty(
         self, report: CheckReport, sample: Sample, plan: Plan, fault: forwards.Fault
@@ -222,7 +224,7 @@ class Forward:
         self.sample = sample
         self._conventions(report)
         report.findings.append(fault.finding)
-        report.tensors += tables.forward_rows(sample, plan)
+        report.tensors += rows.forward_rows(sample, plan)
         report.witnesses.append(
             Witness("your forward and the reference's", False, fault.finding.title)
         )
@@ -255,7 +257,7 @@ class Forward:
             f"the outputs differ by more than rounding{shown}",
         )  # fmt: skip
         report.findings.append(finding)
-        report.tensors += tables.forward_rows(sample, plan)
+        report.tensors += rows.forward_rows(sample, plan)
         report.witnesses.append(
             Witness("your forward and the reference's", False, finding.evidence)
         )

@@ -11,7 +11,7 @@ from parity.commands.files import check_writable
 from parity.terminal import CliError, console, write_text
 
 if TYPE_CHECKING:
-    from parity.findings import CheckReport
+    from parity.reports.findings import CheckReport
 
 STDOUT = "-"
 

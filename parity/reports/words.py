@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from parity.findings import Outcome, TensorResult
+from parity.reports.findings import Outcome, TensorResult
 
 KINDS = {"forward": "forward pass", "gradient": "gradients", "step": "one step"}
 OUTCOMES = {outcome: outcome.value.upper() for outcome in Outcome}

@@ -5,7 +5,7 @@ import pytest
 
 import parity
 from numpy_impl.types import Array
-from parity.checking import witnesses
+from parity.checking.explain import own_loss
 
 SIZES = [(8, 16, 3), (20, 15, 4), (64, 40, 10)]
 SEEDS = range(4)
@@ -90,5 +90,5 @@ def test_steps_across_a_kink_would_mislead(monkeypatch: pytest.MonkeyPatch) -> N
     def wide(self, layer: int, part: str, direction: Array) -> float:
         return 0.125 / max(1.0, float(np.sqrt(direction.size)))
 
-    monkeypatch.setattr(witnesses._Line, "_within_a_piece", wide)
+    monkeypatch.setattr(own_loss._Line, "_within_a_piece", wide)
     assert not all(agrees(checked(TwoLayers(s), seed)) for s in SIZES for seed in SEEDS)

@@ -11,7 +11,7 @@ pytest_plugins = ["pytester"]
 STUB = """
 import sys
 from types import ModuleType
-from parity.findings import CheckReport, Finding, Outcome
+from parity.reports.findings import CheckReport, Finding, Outcome
 
 def assert_parity(candidate, reference=None, **options):
     __tracebackhide__ = True
@@ -80,7 +80,7 @@ def test_what_pytest_shows_of_a_wrong_network(pytester: pytest.Pytester):
     failures = shown.partition("short test summary")[0]
     assert failures.count("WRONG") == 2
     # Of our own code nothing: no frame, no source line.
-    for ours in ("checking/", "findings.py", "pytest_plugin.py", "raise ParityError"):
+    for ours in ("checking/", "reports/", "pytest_plugin.py", "raise ParityError"):
         assert ours not in failures
 
 

@@ -1,0 +1,1 @@
+"""The bugs: for each piece of a network, the wrong ways to compute it, with their texts."""

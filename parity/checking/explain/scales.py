@@ -1,0 +1,164 @@
+"""The factors in a user's gradients: one for all is a reduction, another somewhere is a bug."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from parity.checking.explain.explainer import Explanation
+from parity.checking.explain.fit import Match
+
+# A factor may be fitted with no uncertainty at all (a single number): a few units roundoff.
+_SLACK = 1e-14
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """A factor that only a part of the gradients has.
+
+    Attributes:
+        layer: Counted from 0.
+        part: "kernel", "bias", "gradients" (both of the layer), or "delta" (the layer's delta, and
+            so all that is computed from it, down to the first layer).
+        factor: Relative to the others'.
+        uncertainty: How far rounding may have moved it.
+    """
+
+    layer: int
+    part: str
+    factor: float
+    uncertainty: float
+
+
+@dataclass
+class Scale:
+    """One factor for all gradients, and who has another one.
+
+    Attributes:
+        base: The factor on the loss that is summed over batch and outputs; 0 if there is none.
+        uncertainty: How far rounding may have moved it.
+        deviations: From the output down.
+    """
+
+    base: float
+    uncertainty: float
+    deviations: list[Deviation] = field(default_factory=list)
+
+
+def analyse(explanation: Explanation, usual: Sequence[float]) -> Scale:
+    """Return the factor that leaves the fewest parts deviating; of equals one that is usual.
+
+    Args:
+        explanation: Its matches carry the factors.
+        usual: Factors that reductions have.
+    """
+    # Kernels first: among equals a bias is the likelier to be the odd one out.
+    known = [fit.tensors.get(p) for p in ("kernel", "bias") for fit in explanation.layers]
+    choices = [match for match in known if match is not None and match.ratio]
+    if not choices:
+        return Scale(0.0, 0.0)
+    best: tuple[tuple[int, bool], Scale] | None = None
+    for match in choices:
+        deviations = _deviations(explanation, match)
+        base, usual_one = match.ratio, False
+        for factor in usual:
+            if same(base, factor, match.uncertainty):
+                base, usual_one = factor, True
+        rank = len(deviations), not usual_one
+        if best is None or rank < best[0]:
+            best = rank, Scale(base, match.uncertainty, deviations)
+    assert best is not None
+    return best[1]
+
+
+def same(one: float, other: float, uncertainty: float) -> bool:
+    """Return whether two factors are the same up to rounding."""
+    return abs(one - other) <= uncertainty + _SLACK * abs(other)
+
+
+def _deviations(explanation: Explanation, base: Match) -> list[Deviation]:
+    """Go from the output down with the factor of ``base``, and note who leaves it."""
+    found: list[Deviation] = []
+    current = base
+    for index, fit in enumerate(explanation.layers):
+        own = {p: m for p, m in fit.tensors.items() if m is not None and m.ratio}
+        off = {p: m for p, m in own.items() if not _equal(m, current)}
+        matches = list(own.values())
+        if not off:
+            continue
+        together = len(off) == len(own) and all(_equal(m, matches[0]) for m in matches)
+        if not together:
+            found += [_deviation(fit.layer, part, m, current) for part, m in off.items()]
+            continue
+        goes_on = _next(explanation, index)
+        if goes_on is not None and _equal(goes_on, matches[0]):
+            found.append(_deviation(fit.layer, "delta", matches[0], current))
+            current = matches[0]
+        else:
+            part = "gradients" if len(own) > 1 else next(iter(own))
+            found.append(_deviation(fit.layer, part, matches[0], current))
+    return found
+
+
+def _next(explanation: Explanation, index: int) -> Match | None:
+    """Return a factor of the next layer down, a kernel's if possible."""
+    for fit in explanation.layers[index + 1 : index + 2]:
+        for part in ("kernel", "bias"):
+            match = fit.tensors.get(part)
+            if match is not None and match.ratio:
+                return match
+    return None
+
+
+def _equal(one: Match, other: Match) -> bool:
+    return same(one.ratio, other.ratio, one.uncertainty + other.uncertainty)
+
+
+def _deviation(layer: int, part: str, match: Match, current: Match) -> Deviation:
+    factor = match.ratio / current.ratio
+    spread = match.uncertainty / abs(match.ratio) + current.uncertainty / abs(current.ratio)
+    return Deviation(layer, part, factor, abs(factor) * spread)
+
+
+def factor_in_words(
+    factor: float, uncertainty: float, batch: int, outputs: int, rate: float = 0.0
+) -> tuple[str, str, str]:
+    """Return what a deviating factor is: a code, words, and what would mend it.
+
+    Args:
+        factor: Relative to what is right.
+        uncertainty: How far rounding may have moved it.
+        batch: Number of samples m.
+        outputs: Number of outputs.
+        rate: Dropout rate behind the layer that the factor came in at.
+    """
+    m = batch if batch > 1 else 0
+    keep = 1 - rate if rate else 0
+    table = [
+        (-1.0, "sign", "sign: the negative of the gradient", "turn the sign round"),
+        (keep, "dropout-scale-missing",
+         f"dropout mask without its scale 1/(1 - rate) in the backward pass (×{keep:g})",
+         "multiply by the scale of the forward pass as well"),
+        (keep * keep, "dropout-multiplied",
+         "dropout's gradient multiplied by 1 - rate where it should be divided",
+         "divide by 1 - rate, as in the forward pass"),
+        (1 / keep if keep else 0, "dropout-scale-twice", "dropout's scale applied twice",
+         "scale once"),
+        (m, "times-m", f"×m, not divided by the batch size ({m})", "divide by the batch size"),
+        (1 / m if m else 0, "over-m", f"÷m, divided by the batch size ({m}) once too often",
+         "divide by the batch size once (a sum over the batch is not divided again)"),
+        (m / (m - 1) if m else 0, "over-m-minus-1", f"divided by m - 1 = {m - 1}, not m = {m}",
+         "divide by the number of samples"),
+        (m / (m + 1) if m else 0, "over-m-plus-1", f"divided by m + 1 = {m + 1} instead of m = {m}",
+         "divide by the number of samples"),
+        (2.0, "times-2", "×2", "take the factor 2 out"),
+        (0.5, "times-half", "×½", "take the factor ½ out"),
+        (outputs if outputs > 1 else 0, "times-outputs", f"×{outputs}, the number of outputs",
+         "divide by the number of outputs"),
+        (1 / outputs if outputs > 1 else 0, "over-outputs", f"÷{outputs}, the number of outputs",
+         "do not divide by the number of outputs here"),
+    ]  # fmt: skip
+    for value, code, words, fix in table:
+        if value and same(factor, value, uncertainty):
+            return code, words, fix
+        if value and same(factor, -value, uncertainty):
+            return "sign", f"sign turned, and {words}", f"turn the sign round, and {fix}"
+    return "factor", f"×{factor:.7g}", f"divide it by {factor:.7g}"
