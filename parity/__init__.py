@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from parity.candidate import Candidate
-    from parity.checking import assert_parity, check
+    from parity.checking.checker import assert_parity, check
     from parity.comparison import compare, compare_training
     from parity.reports.findings import CheckReport, Finding, Outcome, TensorResult, Witness
     from parity.result import Comparison, Distance, ParityError, Row, Verdict
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Candidate": "candidate",
-    "assert_parity": "checking",
-    "check": "checking",
+    "assert_parity": "checking.checker",
+    "check": "checking.checker",
     "CheckReport": "reports.findings",
     "Finding": "reports.findings",
     "Outcome": "reports.findings",

@@ -19,6 +19,6 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def parity_check() -> "Callable[..., CheckReport]":
     """``parity_check(candidate, reference=None, **options)`` is :func:`parity.assert_parity`."""
-    from parity.checking import assert_parity
+    from parity.checking.checker import assert_parity
 
     return assert_parity

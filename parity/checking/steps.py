@@ -1,100 +1,89 @@
 """Steps whose optimizer keeps a state: which optimizer it is, and what is wrong with it."""
 
 from parity.candidate import Candidate
-from parity.checking import rows
 from parity.checking.asking.subject import Subject
+from parity.checking.bugs.optimizers import BUGS
+from parity.checking.bugs.table import (
+    LEARNING_RATE_DECAY,
+    OTHER_OPTIMIZER,
+    UNKNOWN_OPTIMIZER,
+    UNKNOWN_UPDATE,
+    UPDATE_SIGN,
+)
 from parity.checking.explain.answers import Answered
 from parity.checking.explain.optimizer import Identified
 from parity.checking.explain.stepping import Stepping
 from parity.checking.model.layout import Layout
 from parity.checking.model.rules import FORMS, Rule, of_optimizer
-from parity.reports.findings import CheckReport, Finding, Outcome
+from parity.checking.rows import step_rows
+from parity.checking.stage import Notes
+from parity.reports.findings import Finding
 
-_UNKNOWN = Finding(
-    "unknown-optimizer",
-    "unknown: the step keeps a state, and is no optimizer known here with right gradients", "step",
-    "give gradients as well: they can be checked whatever the optimizer",
-    "its changes on equal input differ; they follow neither momentum nor RMSprop, Adagrad or Adam "
-    "with the gradients of any known loss",
-)  # fmt: skip
-_UNKNOWN_UPDATE = Finding(
-    "unknown-optimizer",
-    "unknown: the gradients are right, and the step is no update by them that is known here",
-    "step",
-    "compare the update with its formula: which average is corrected by which beta, whether steps "
-    "count from 1 and states start at 0, where epsilon stands",
-    "its changes on equal input differ; they follow neither momentum nor RMSprop, Adagrad or Adam",
-)  # fmt: skip
-_DECAYS = Finding(
-    "learning-rate-decay", "the learning rate changes inside the step from call to call", "step",
-    "give gradients as well, or switch that off for the check",
-)  # fmt: skip
+_NEITHER = (
+    "its changes on equal input differ; they follow neither momentum nor RMSprop, Adagrad or Adam"
+)
+_OPTIMIZERS = {"rmsprop": "RMSprop", "adam": "Adam", "adagrad": "Adagrad"}
 
 
-def check_kind(stepping: Stepping, candidate: Candidate, report: CheckReport) -> str:
-    """Return in words what update a plain or momentum step makes; report if another is declared."""
+def of_plain(stepping: Stepping, candidate: Candidate) -> Notes:
+    """Return what update a plain or momentum step makes, and whether another is declared."""
     found = Rule("sgd", decay=stepping.momentum)
     if candidate.optimizer is None:
-        return found.words
+        return Notes(conventions={"optimizer": found.words})
     declared = of_optimizer(candidate.optimizer)
+    notes = Notes(conventions={"optimizer": f"{found.words} (declared: {declared.words})"})
     if declared.kind != "sgd" or abs(declared.decay - found.decay) > 1e-6:
-        report.findings.append(_other(declared, found))
-    return f"{found.words} (declared: {declared.words})"
+        notes.findings.append(_other(declared, found))
+    return notes
 
 
-def report(
-    subject: Subject,
-    layout: Layout,
-    answered: Answered,
-    report: CheckReport,
-    gradients_right: bool = False,
-) -> None:
-    """Report the optimizer that all steps taken so far follow, or that none known does.
+def of_stateful(
+    subject: Subject, layout: Layout, answered: Answered, gradients_right: bool = False
+) -> Notes:
+    """Return the optimizer that all steps taken so far follow, or that none known does.
 
     Args:
+        subject: The user's code.
+        layout: How its weights are read.
+        answered: What its step answered.
         gradients_right: Whether the gradients are given and have been found right.
     """
-    found = answered.optimizer
+    notes, found = Notes(), answered.optimizer
     if found is None:
         # Declared or not: in float32 rounding may hide which it is.
-        report.outcome = Outcome.UNKNOWN
         if answered.stepping is not None and answered.stepping.kind == "decay":
-            report.findings.append(_DECAYS)
+            notes.findings.append(Finding(LEARNING_RATE_DECAY, "step"))
+        elif gradients_right:
+            notes.findings.append(Finding(UNKNOWN_UPDATE, "step", evidence=_NEITHER))
         else:
-            report.findings.append(_UNKNOWN_UPDATE if gradients_right else _UNKNOWN)
-        return
+            evidence = f"{_NEITHER} with the gradients of any known loss"
+            notes.findings.append(Finding(UNKNOWN_OPTIMIZER, "step", evidence=evidence))
+        return notes
     given = subject.candidate.optimizer
-    form = found.history[0].probe.form
-    report.conventions["optimizer"] = found.rule.words
-    report.conventions["labels"] = form.label_text
+    notes.conventions["optimizer"] = found.rule.words
+    notes.conventions["labels"] = found.history[0].probe.form.label_text
     if not found.own:
-        report.conventions["loss"] = found.words
-        report.tensors += rows.step_rows(layout, found, subject.names)
-    _judge(found, None if given is None else of_optimizer(given), report)
+        notes.conventions["loss"] = found.words
+        notes.tensors += step_rows(layout, found, subject.names)
+    notes.add(_judged(found, None if given is None else of_optimizer(given)))
+    return notes
 
 
-def _judge(found: Identified, declared: Rule | None, report: CheckReport) -> None:
-    rule = found.rule
+def _judged(found: Identified, declared: Rule | None) -> Notes:
+    notes, rule = Notes(), found.rule
     steps = "every step taken follows it up to rounding"
-    if rule.form in FORMS:
-        words, code, fix = FORMS[rule.form]
-        if code:
-            name = {"rmsprop": "RMSprop", "adam": "Adam", "adagrad": "Adagrad"}[rule.kind]
-            title = f"{name} with {words}" if not words.startswith("with") else f"{name} {words}"
-            report.findings.append(Finding(code, title, "step", fix, f"{rule.words}: {steps}"))
-        else:
-            report.remarks.append(f"Optimizer: {rule.words}; Keras's differs in that. No bug.")
+    if rule.form in BUGS:
+        values = {"optimizer": _OPTIMIZERS[rule.kind]}
+        notes.findings.append(Finding(BUGS[rule.form], "step", values, f"{rule.words}: {steps}"))
+    elif rule.form in FORMS:
+        notes.remarks.append(f"Optimizer: {rule.words}; Keras's differs in that. No bug.")
     elif declared is not None and rule != declared:
-        report.findings.append(_other(declared, rule))
+        notes.findings.append(_other(declared, rule))
     if found.factor < 0:
-        report.findings.append(
-            Finding("sign", "update with the wrong sign: it goes uphill", "step",
-                    "subtract the change instead of adding it", steps)
-        )  # fmt: skip
+        notes.findings.append(Finding(UPDATE_SIGN, "step", evidence=steps))
+    return notes
 
 
 def _other(declared: Rule, found: Rule) -> Finding:
-    return Finding(
-        "other-optimizer", f"another optimizer than declared: {found.words}", "step",
-        f"make it {declared.words}", f"declared is {declared.words}",
-    )  # fmt: skip
+    values = {"found": found.words, "declared": declared.words}
+    return Finding(OTHER_OPTIMIZER, "step", values, f"declared is {declared.words}")

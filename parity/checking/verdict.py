@@ -4,12 +4,38 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from parity.checking.asking.subject import Subject
+from parity.checking.bugs.factors import (
+    DROPOUT_SCALE_MISSING,
+    DROPOUT_SCALE_TWICE,
+    OVER_M,
+    OVER_M_MINUS_1,
+    OVER_M_PLUS_1,
+    SIGN,
+    TIMES_2,
+    TIMES_M,
+    name,
+    same,
+)
+from parity.checking.bugs.hidden import DROPOUT_MASK_MISSING, DROPOUT_MASK_REDRAWN
+from parity.checking.bugs.output import SAMPLE_LEFT_OUT, SAMPLE_TWICE
+from parity.checking.bugs.table import (
+    ALIASING,
+    OTHER_LOSS,
+    SHARED_GRADIENTS,
+    UNKNOWN,
+    UNKNOWN_TENSOR,
+    Bug,
+    Severity,
+    Values,
+)
+from parity.checking.bugs.tensors import BIAS_CONSTANT
 from parity.checking.explain.assessment import Assessment
 from parity.checking.explain.dropout import scale_finding
 from parity.checking.explain.fit import scaled_bound
 from parity.checking.explain.layer_fits import LayerFit
 from parity.checking.explain.own_loss import OwnLoss
-from parity.checking.explain.scales import Deviation, factor_in_words, same
+from parity.checking.explain.scales import Deviation
 from parity.checking.explain.shares import Shares
 from parity.checking.explain.weight_decay import Decays
 from parity.checking.model.losses import Declared, LossKind, reductions
@@ -44,6 +70,7 @@ class Judge:
         declared: The loss that was named; None if none was.
         own: The user's own loss as measured; None if there is none.
         decays: Judges the weights' own share.
+        loss_known: Whether gradients of a loss unknown here are wrong for certain.
     """
 
     def __init__(
@@ -53,10 +80,12 @@ class Judge:
         declared: Declared | None,
         own: OwnLoss | None,
         decays: Decays,
+        loss_known: bool,
     ) -> None:
         self.assessment = assessment
         self.names = names
         self.declared = declared
+        self.loss_known = loss_known
         self.own = own if own is not None and own.kind is not None else None
         self.decays = decays
         probe = assessment.probes[0]
@@ -91,9 +120,9 @@ class Judge:
         place = f"layer {fit.layer + 1}'s delta" + (", at the output" if last else "")
         named = [m for m in fit.tensors.values() if m is not None and m.ratio]
         for variant in fit.deltas:
-            if variant.title and named:
+            if variant.bug is not None and named:
                 evidence = "with it " + self._fitted(fit) + " agree up to rounding"
-                finding = Finding(variant.code, variant.title, place, variant.fix, evidence)
+                finding = Finding(variant.bug, place, variant.values, evidence)
                 self.result.findings.append(finding)
         if fit.tensors and not any(m is not None for m in fit.tensors.values()):
             # Below a delta that nothing explains all are off, whether right in themselves or not.
@@ -105,10 +134,10 @@ class Judge:
             where = f"layer {fit.layer + 1} {part} ({self.names[fit.layer][part]})"
             if match is None:
                 self.result.findings.append(self._unknown_tensor(fit, part, where))
-            elif match.variant.title:
-                v = match.variant
+            elif match.variant.bug is not None:
                 evidence = "with it the tensor agrees up to rounding" if match.ratio else ""
-                self.result.findings.append(Finding(v.code, v.title, where, v.fix, evidence))
+                finding = Finding(match.variant.bug, where, match.variant.values, evidence)
+                self.result.findings.append(finding)
 
     def _fitted(self, fit: LayerFit) -> str:
         parts = [self.names[fit.layer][p] for p, m in fit.tensors.items() if m is not None]
@@ -123,20 +152,16 @@ class Judge:
             else "what flows in from the layer above is right, this layer's delta is not"
         )
         what += "; the layers below depend on it and are not judged" if fit.layer else ""
-        return Finding(
-            "unknown", "unknown: the delta is wrong, and nothing in the catalogue explains it",
-            place, "compare this layer's delta with the reference's, element by element", what,
-        )  # fmt: skip
+        # Of a loss that is not known here the delta may be right.
+        open_ = last and self.result.unknown_loss and not self.loss_known
+        severity = Severity.UNCERTAIN if open_ else None
+        return Finding(UNKNOWN, place, evidence=what, severity=severity)
 
     def _unknown_tensor(self, fit: LayerFit, part: str, where: str) -> Finding:
         other = " and ".join(p for p, m in fit.tensors.items() if m is not None)
         evidence = f"the layer's {other} gradient agrees, so its delta is right; "
         evidence += self._off(fit, part)
-        return Finding(
-            "unknown", f"unknown: the {part} gradient is wrong, and nothing in the catalogue "
-            "explains it", where, "recompute it from the layer's input and delta, which are right",
-            evidence,
-        )  # fmt: skip
+        return Finding(UNKNOWN_TENSOR, where, {"part": part}, evidence)
 
     def _off(self, fit: LayerFit, part: str) -> str:
         """Say how many elements of a tensor are off, and the worst."""
@@ -160,14 +185,15 @@ class Judge:
     def _deviation(self, deviation: Deviation) -> None:
         layer, part = deviation.layer, deviation.part
         match = self.assessment.explanation.fit(layer).tensors.get(part)
-        if match is not None and match.variant.code == "bias-constant":
+        if match is not None and match.variant.bug is BIAS_CONSTANT:
             return
-        code, words, fix = factor_in_words(
+        bug, values = name(
             deviation.factor, deviation.uncertainty, self.batch, self.outputs,
             self.rates[layer] if part != "bias" else 0.0,
         )  # fmt: skip
-        deltas = self.assessment.explanation.fit(layer).deltas
-        if code.startswith("dropout-scale") and any("dropout-mask" in v.code for v in deltas):
+        deltas = {variant.bug for variant in self.assessment.explanation.fit(layer).deltas}
+        scaled = bug in (DROPOUT_SCALE_MISSING, DROPOUT_SCALE_TWICE)
+        if scaled and deltas & {DROPOUT_MASK_MISSING, DROPOUT_MASK_REDRAWN}:
             return  # the mask that is missing or another one takes its scale with it, or not
         where = {
             "gradients": f"layer {layer + 1}, kernel and bias",
@@ -179,8 +205,7 @@ class Judge:
             f"the other gradients share one factor; here it is {deviation.factor:.7g} times that"
         )
         what = {"delta": "delta", "gradients": "gradients"}.get(part, f"{part} gradient")
-        title = f"{what} off by a factor: {words}"
-        self.result.findings.append(Finding(code, title, where, fix, evidence))
+        self.result.findings.append(Finding(bug, where, {"what": what, **values}, evidence))
 
     def _base(self) -> None:
         """Say what the one factor of all gradients means."""
@@ -208,25 +233,22 @@ class Judge:
     def _undeclared(self, nearest: float) -> None:
         """Without a declared loss one factor is a scale, unless it shows the batch or a sign."""
         scale = self.assessment.scale
-        codes = {v.code for fit in self.assessment.explanation.layers for v in fit.deltas}
+        bugs = {v.bug for fit in self.assessment.explanation.layers for v in fit.deltas}
         kind = self.assessment.explanation.kind
         # Divided by as many samples as were really added up.
-        for code, counted in (
-            ("sample-left-out", self.batch - 1),
-            ("sample-twice", self.batch + 1),
-        ):
-            for f, words in reductions(kind, counted, self.outputs) if code in codes else []:
+        for bug, counted in ((SAMPLE_LEFT_OUT, self.batch - 1), (SAMPLE_TWICE, self.batch + 1)):
+            for f, words in reductions(kind, counted, self.outputs) if bug in bugs else []:
                 if same(scale.base, f, scale.uncertainty):
                     self.result.loss = words
                     return
         for factor, _ in reductions(kind, self.batch, self.outputs):
             ratio, spread = scale.base / factor, scale.uncertainty / abs(factor)
-            code, words, fix = factor_in_words(ratio, spread, self.batch, 0)
-            if code in ("sign", "times-m", "over-m", "over-m-minus-1", "over-m-plus-1"):
-                self._whole(code, words, fix, "a usual reduction of the loss")
+            bug, values = name(ratio, spread, self.batch, 0)
+            if bug in (SIGN, TIMES_M, OVER_M, OVER_M_MINUS_1, OVER_M_PLUS_1):
+                self._whole(bug, values, "a usual reduction of the loss")
                 return
         if scale.base < 0:
-            self._whole("sign", "sign turned, and a factor", "turn the sign round", "any loss")
+            self._whole(SIGN, {"words": "sign turned, and a factor", "besides": ""}, "any loss")
             return
         self.result.remarks.append(
             f"Scale: all gradients share the factor {scale.base / nearest:.7g} on those of the "
@@ -234,12 +256,12 @@ class Judge:
             "the loss that is not declared, and acts like a learning rate; it is no bug."
         )
 
-    def _whole(self, code: str, words: str, fix: str, than: str) -> None:
+    def _whole(self, bug: Bug, values: Values, than: str) -> None:
         base = self.assessment.scale.base
         evidence = f"cosine 1 everywhere; one factor, {base:.7g} on the summed loss, unlike {than}"
-        uphill = ": the update goes uphill (wrong sign of the update)" if code == "sign" else ""
-        title = f"all gradients off by a factor: {words}{uphill}"
-        self.result.findings.append(Finding(code, title, "all gradients", fix, evidence))
+        uphill = ": the update goes uphill (wrong sign of the update)" if bug is SIGN else ""
+        values = {**values, "what": "all gradients", "words": f"{values['words']}{uphill}"}
+        self.result.findings.append(Finding(bug, "all gradients", values, evidence))
 
     def _against(self, target: float, what: str, strict: bool) -> None:
         """Compare the one factor with that of a loss that is known."""
@@ -258,9 +280,10 @@ class Judge:
                 "rate."
             )
             return
-        code, words, fix = factor_in_words(ratio, spread / abs(target), self.batch, self.outputs)
-        words = words + " (as if the batch were counted twice)" if code == "times-2" else words
-        self._whole(code, words, fix, what)
+        bug, values = name(ratio, spread / abs(target), self.batch, self.outputs)
+        if bug is TIMES_2:
+            values = {**values, "words": f"{values['words']} (as if the batch were counted twice)"}
+        self._whole(bug, values, what)
 
     def _other_loss(self, stated: LossKind) -> None:
         kind = self.assessment.explanation.kind
@@ -271,10 +294,32 @@ class Judge:
                 "against that of the activation; what is printed is not what is descended."
             )
             return
-        finding = Finding(
-            "other-loss", f"gradient of another loss: {text}", "the output's delta",
-            f"start backpropagation from {stated.formula}, the derivative of the {stated.name} by "
-            f"the output a (here it starts from {kind.formula})",
-            "all gradients agree up to rounding with the other loss's",
-        )  # fmt: skip
+        values = {
+            "stated": stated.name,
+            "found": self.result.loss,
+            "formula": stated.formula,
+            "other_formula": kind.formula,
+        }
+        evidence = "all gradients agree up to rounding with the other loss's"
+        finding = Finding(OTHER_LOSS, "the output's delta", values, evidence)
         self.result.findings.append(finding)
+
+
+def with_aliasing(subject: Subject, findings: list[Finding]) -> list[Finding]:
+    """Return the findings, before them the arrays that the user's code should have left alone.
+
+    Arrays that it changed are findings in themselves; gradients that are one array, only where
+    something is wrong.
+    """
+    evidence = "the caller's array is another one after the call"
+    changed = [
+        Finding(ALIASING, change.split()[0], {"change": change}, evidence)
+        for change in reversed(subject.modified)
+    ]
+    found = [*changed, *findings]
+    if not found or subject.shared is None:
+        return found
+    one, other = subject.shared
+    evidence = "they are equal to the last digit, the one written last in both places"
+    shared = Finding(SHARED_GRADIENTS, "gradients", {"one": one, "other": other}, evidence)
+    return [shared, *found]

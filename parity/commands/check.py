@@ -101,7 +101,7 @@ def _same(one: str, other: str) -> bool:
 
 def _checked(candidate: Any, reference: Any, seed: int | None) -> "CheckReport":
     """Check, and say in one line what the check refuses."""
-    from parity.checking import check
+    from parity.checking.checker import check
 
     options: dict[str, Any] = {} if seed is None else {"seed": seed}
     try:

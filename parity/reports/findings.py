@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from numpy_impl.types import Array
+from parity.checking.bugs.table import Bug, Severity, Values
 from parity.result import ParityError
 
 
@@ -68,20 +69,40 @@ class Finding:
     """One thing that is wrong, or that cannot be told, with its place, reason and remedy.
 
     Attributes:
-        code: A stable identifier, such as "softmax-diagonal"; "unknown" where nothing explains it.
-        title: The bug in words.
+        bug: Which one, of the table in :mod:`parity.checking.bugs`.
         where: Its place: "layer 2 kernel", "the output's delta", "step".
-        fix: What would put it right, in one line.
+        values: What fills the places that the bug's texts hold open.
         evidence: What was measured that shows it.
         detail: More lines, such as the user's own traceback; may be empty.
+        severity: Where it is another than the table's; None: the table's.
     """
 
-    code: str
-    title: str
+    bug: Bug
     where: str
-    fix: str = ""
+    values: Values = field(default_factory=dict)
     evidence: str = ""
     detail: str = ""
+    severity: Severity | None = None
+
+    @property
+    def code(self) -> str:
+        """The bug's stable identifier, such as "softmax-diagonal"."""
+        return self.bug.code
+
+    @property
+    def title(self) -> str:
+        """The bug in words."""
+        return self.bug.title.format_map(self.values)
+
+    @property
+    def fix(self) -> str:
+        """What would put it right, in one line."""
+        return self.bug.fix.format_map(self.values)
+
+    @property
+    def follows(self) -> Severity:
+        """What follows from it for the whole check."""
+        return self.severity or self.bug.severity
 
 
 @dataclass(frozen=True)
@@ -103,11 +124,11 @@ class Witness:
 class CheckReport:
     """The whole answer; ``print`` it, or see ``parity.reports`` for JSON and HTML.
 
+    Outcome and summary follow from the findings.
+
     Attributes:
         name: What was checked.
         reference: What it was compared with, such as "64-40-10 (sigmoid, sigmoid)".
-        outcome: Right, wrong, or cannot tell.
-        summary: The answer in one sentence.
         conventions: What was found out about the user's code, by topic: samples, kernel, bias,
             labels, loss, dtype, optimizer...; each value says "(given)" where it was not found out.
         findings: What is wrong, the first to be mended first.
@@ -118,13 +139,31 @@ class CheckReport:
 
     name: str
     reference: str
-    outcome: Outcome
-    summary: str
     conventions: dict[str, str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     tensors: list[TensorResult] = field(default_factory=list)
     witnesses: list[Witness] = field(default_factory=list)
+
+    @property
+    def outcome(self) -> Outcome:
+        """Right, wrong, or cannot tell."""
+        severities = {finding.follows for finding in self.findings}
+        if Severity.BLOCKING in severities:
+            return Outcome.UNKNOWN
+        if Severity.CONCLUSIVE in severities:
+            return Outcome.WRONG
+        if Severity.UNCERTAIN in severities:
+            return Outcome.UNKNOWN
+        return Outcome.WRONG if severities else Outcome.RIGHT
+
+    @property
+    def summary(self) -> str:
+        """The answer in one sentence."""
+        if not self.findings:
+            return "Forward pass and gradients are right, up to rounding."
+        first = self.findings[0]
+        return first.bug.summary.format(title=first.title, where=first.where)
 
     @property
     def passed(self) -> bool:

@@ -78,9 +78,9 @@ def checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Checked
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     Path("mynet.py").write_text(MODULE)
-    fake, module = Checked(), ModuleType("parity.checking")
+    fake, module = Checked(), ModuleType("parity.checking.checker")
     vars(module)["check"] = fake.check
-    monkeypatch.setitem(sys.modules, "parity.checking", module)
+    monkeypatch.setitem(sys.modules, "parity.checking.checker", module)
     before = set(sys.modules)
     yield fake
     for name in set(sys.modules) - before:
@@ -338,7 +338,7 @@ def test_a_reader_that_closes_the_pipe_is_no_wrong_network(tmp_path: Path):
     (tmp_path / "stubbed.py").write_text(
         "import sys\nfrom types import ModuleType\n"
         "from tests.parity.test_parity_command import Checked\n"
-        "sys.modules['parity.checking'] = stub = ModuleType('parity.checking')\n"
+        "sys.modules['parity.checking.checker'] = stub = ModuleType('parity.checking.checker')\n"
         "stub.check = Checked().check\n"
         "from parity.__main__ import main\nsys.stdin.read()\nsys.exit(main())\n"
     )

@@ -21,7 +21,7 @@ def assert_parity(candidate, reference=None, **options):
     report.raise_for_failure()
     return report
 
-sys.modules["parity.checking"] = module = ModuleType("parity.checking")
+sys.modules["parity.checking.checker"] = module = ModuleType("parity.checking.checker")
 module.assert_parity = assert_parity
 """
 NETWORK = """

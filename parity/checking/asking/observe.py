@@ -1,30 +1,25 @@
 """Ask the user's code for gradients on a probe, and read its answer in the reference's layout."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from numpy_impl.types import Array
 from parity.checking.asking.sources import Answer, Source
+from parity.checking.bugs.table import (
+    BIAS_NOT_RETURNED,
+    KERNEL_NOT_RETURNED,
+    LAYER_ORDER,
+    NOT_FINITE,
+    WRONG_COUNT,
+    WRONG_SHAPE,
+    Bug,
+    Values,
+)
+from parity.checking.bugs.tensors import BIAS_AXIS, BIAS_NOT_SUMMED, TRANSPOSED
 from parity.checking.model.layout import Layout
 from parity.checking.model.probe import Probe
 from parity.reports.findings import Finding
-
-_SUM = "sum the delta over the samples: delta.sum(axis=0) with samples in rows"
-
-
-@dataclass(frozen=True)
-class Misfit:
-    """An array of another shape than its weight's.
-
-    Attributes:
-        finding: What is wrong with it.
-        usable: The array brought into shape all the same; None where that makes no sense.
-    """
-
-    finding: Finding
-    usable: Array | None = None
 
 
 def observe(source: Source, layout: Layout, names: Sequence[str], probe: Probe) -> list[Finding]:
@@ -34,10 +29,14 @@ def observe(source: Source, layout: Layout, names: Sequence[str], probe: Probe) 
     fitted: list[Array | None] = []
     nothing = bool(findings) and not any(array is not None for array in arrays)
     for index, array in enumerate(arrays):
-        misfit = _fit(array, index, layout, names[index], len(probe.x), source.name)
-        if misfit.finding.code and not nothing:
-            findings.append(misfit.finding)
-        fitted.append(misfit.usable)
+        what = f"{_part(layout, index)} gradient of {names[index]}"
+        misfit, usable = _fit(array, index, layout, len(probe.x))
+        if misfit is not None and not nothing:
+            received = "None" if array is None else f"shape {array.shape}"
+            evidence = f"{what}: expected shape {layout.shapes[index]}. Received: {received}"
+            bug, values = misfit
+            findings.append(Finding(bug, f"{what}, from {source.name}", values, evidence))
+        fitted.append(usable)
     _fill(probe, layout, fitted)
     if answer.after:
         _fill_step(probe, layout, answer)
@@ -55,34 +54,30 @@ def _in_order(
     if len(arrays) == len(expected):
         turned = _reversed_layers(arrays, layout)
         if [None if a is None else a.shape for a in turned] == expected:
-            finding = Finding(
-                "layer-order", "gradients in the wrong layer order (last layer first)", "gradients",
-                "reverse the list of gradients before you return it",
-                f"expected shapes {expected}. Received: {shapes}",
-            )  # fmt: skip
-            return turned, [finding]
+            evidence = f"expected shapes {expected}. Received: {shapes}"
+            return turned, [Finding(LAYER_ORDER, "gradients", evidence=evidence)]
         return arrays, []
     for part in (slice(len(expected)), slice(-len(expected), None)):
         if len(arrays) > len(expected) and shapes[part] == expected:
             return arrays[part], [_count(expected, shapes)]
     kernels = sorted(layout.kernels)
     if [shapes[i] for i in range(len(arrays))] == [expected[k] for k in kernels]:
-        finding = Finding(
-            "bias-missing", "bias gradient missing (only the kernels' are returned)", "gradients",
-            "return the biases' gradients too: delta summed over the batch",
-            f"expected {len(expected)} arrays. Received: {len(arrays)}",
-        )  # fmt: skip
+        values = {
+            "how": "only the kernels' are returned",
+            "what": "the biases' gradients too: delta summed over the batch",
+        }
+        evidence = f"expected {len(expected)} arrays. Received: {len(arrays)}"
+        finding = Finding(BIAS_NOT_RETURNED, "gradients", values, evidence)
         by_place = dict(zip(kernels, arrays, strict=True))
         return [by_place.get(i) for i in range(len(expected))], [finding]
     return [None] * len(expected), [_count(expected, shapes)]
 
 
 def _count(expected: list, shapes: list) -> Finding:
-    return Finding(
-        "wrong-count", "another number of gradients than of weights", "gradients",
-        "return one gradient a weight, in the order of get_weights",
-        f"expected {len(expected)} arrays, shapes {expected}. Received: {len(shapes)}, {shapes}",
-    )  # fmt: skip
+    evidence = (
+        f"expected {len(expected)} arrays, shapes {expected}. Received: {len(shapes)}, {shapes}"
+    )
+    return Finding(WRONG_COUNT, "gradients", evidence=evidence)
 
 
 def _reversed_layers(arrays: Sequence[Array | None], layout: Layout) -> list[Array | None]:
@@ -101,45 +96,40 @@ def reversed_observation(probe: Probe) -> None:
     probe.bias_gradients = probe.bias_gradients[::-1]
 
 
+def _part(layout: Layout, index: int) -> str:
+    return "kernel" if index in layout.kernels else "bias"
+
+
 def _fit(
-    array: Array | None, index: int, layout: Layout, name: str, batch: int, source: str
-) -> Misfit:
-    """Return an array in its weight's shape, and what is wrong with it (code "" if nothing)."""
+    array: Array | None, index: int, layout: Layout, batch: int
+) -> tuple[tuple[Bug, Values] | None, Array | None]:
+    """Return what is wrong with an array's shape, if anything, and the array in its weight's shape.
+
+    The latter is None where no such array can be made of it.
+    """
     shape = layout.shapes[index]
     kernel = index in layout.kernels
-    what = f"{'kernel' if kernel else 'bias'} gradient of {name}"
-
-    def wrong(code: str, title: str, fix: str, usable: Array | None = None) -> Misfit:
-        received = "None" if array is None else f"shape {array.shape}"
-        evidence = f"{what}: expected shape {shape}. Received: {received}"
-        return Misfit(Finding(code, title, f"{what}, from {source}", fix, evidence), usable)
-
-    fine = Finding("", "", "")
     if array is None:
-        part = "kernel" if kernel else "bias"
-        return wrong(f"{part}-missing", f"{part} gradient missing (None)", "return it")
+        values = {"how": "None", "what": "it"}
+        return (KERNEL_NOT_RETURNED if kernel else BIAS_NOT_RETURNED, values), None
     if not np.all(np.isfinite(array)):
-        return wrong("not-finite", "gradient is NaN or infinite", "look for a division by 0, or a "
-                     "logarithm or exponential out of range")  # fmt: skip
+        return (NOT_FINITE, {}), None
     if array.shape == shape:
-        return Misfit(fine, array)
+        return None, array
     if [n for n in array.shape if n > 1] == [n for n in shape if n > 1]:
-        return Misfit(fine, array.reshape(shape))
+        return None, array.reshape(shape)
     if kernel and array.T.shape == shape:
-        return wrong("transposed", "kernel gradient transposed", "transpose it", array.T)
+        return (TRANSPOSED, {"how": ""}), array.T
     units = int(np.prod(shape))
     if not kernel and array.ndim == 2 and array.size == units * batch:
         axis = array.shape.index(batch) if batch in array.shape else 0
         total = array.sum(axis=axis).reshape(shape) if batch > 1 else None
-        title = "bias gradient not summed over the batch"
-        return wrong("bias-not-summed", title, _SUM, total)
+        return (BIAS_NOT_SUMMED, {"how": ""}), total
     if not kernel and array.size == batch:
-        return wrong("bias-axis", "bias gradient summed over the wrong axis", _SUM)
+        return (BIAS_AXIS, {"how": ""}), None
     if not kernel and array.size == 1:
-        title = "bias gradient summed over the wrong axis (over all units, to one number)"
-        return wrong("bias-axis", title, _SUM)
-    return wrong("wrong-shape", "gradient of another shape than its weight", "give it the shape of "
-                 "the weight")  # fmt: skip
+        return (BIAS_AXIS, {"how": " (over all units, to one number)"}), None
+    return (WRONG_SHAPE, {}), None
 
 
 def _fill(probe: Probe, layout: Layout, arrays: Sequence[Array | None]) -> None:

@@ -9,16 +9,15 @@ from parity.checking.asking.conventions import Sample
 from parity.checking.asking.nested import same
 from parity.checking.asking.sources import LEARNING_RATE, Accumulating, Direct, Source
 from parity.checking.asking.subject import Subject, TheirError
+from parity.checking.bugs.table import ACCUMULATED
 from parity.checking.model.form import batch_size, label_forms
 from parity.checking.model.plan import Plan
 from parity.checking.model.probe import Probe, draw_probe
 from parity.reports.findings import Finding
 
 _PILE = Finding(
-    "accumulated", "gradients accumulate from call to call: never zeroed, so that each batch is "
-    "counted twice on the second call", "gradients",
-    "set the gradients to zero (or assign instead of +=) at the start of each backward pass",
-    "a third call on equal input added the same again as the second",
+    ACCUMULATED, "gradients",
+    evidence="a third call on equal input added the same again as the second",
 )  # fmt: skip
 
 

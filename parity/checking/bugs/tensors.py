@@ -6,8 +6,68 @@ from dataclasses import dataclass
 import numpy as np
 
 from numpy_impl.types import Array
+from parity.checking.bugs.table import Bug
 from parity.checking.bugs.variant import Scene, Variant
 from parity.tolerances import Approx
+
+_OWN_INPUT = "use the layer's own input: x for the first layer, else the activation below"
+KERNEL_MISSING = Bug(
+    "kernel-missing", "kernel gradient missing (all zeros)", "dW1 = np.zeros_like(W1)",
+    "kernel gradient = input.T @ delta",
+)  # fmt: skip
+BIAS_MISSING = Bug(
+    "bias-missing", "bias gradient missing (all zeros)", "db1 = np.zeros_like(b1)",
+    "bias gradient = delta summed over the batch",
+)  # fmt: skip
+TRANSPOSED = Bug(
+    "transposed", "kernel gradient transposed", "dW2 = delta2.T @ a1",
+    "transpose it{how}",
+)  # fmt: skip
+PRE_ACTIVATION_INPUT = Bug(
+    "pre-activation-input",
+    "kernel gradient formed with the pre-activation z of the layer below instead of its activation",
+    "dW2 = z1.T @ delta2", _OWN_INPUT,
+)  # fmt: skip
+UNDROPPED_INPUT = Bug(
+    "undropped-input",
+    "kernel gradient formed with the activation below as it was before dropout: the dropout mask "
+    "is missing there", "dropped = a1 * mask / keep; z2 = dropped @ W2; dW2 = a1.T @ delta2",
+    _OWN_INPUT,
+)  # fmt: skip
+WRONG_INPUT = Bug(
+    "wrong-input", "kernel gradient formed with the wrong layer's activation ({which})",
+    "dW2 = x.T @ delta2", _OWN_INPUT,
+)  # fmt: skip
+OVERWRITTEN_INPUT = Bug(
+    "overwritten-input",
+    "aliasing: the activation below is overwritten in place by its derivative before the kernel "
+    "gradient is formed with it", "a1 *= 1 - a1; ...; dW2 = a1.T @ delta2",
+    "write a * (1 - a) to a new array", summary="{title}.",
+)  # fmt: skip
+INPUT_MISSING = Bug(
+    "input-missing", "kernel gradient formed without the layer's input",
+    "dW2 = np.ones_like(a1).T @ delta2", _OWN_INPUT,
+)  # fmt: skip
+
+_BATCH_SUM = "sum the delta over the samples: delta.sum(axis=0) with samples in rows"
+BIAS_AXIS = Bug(
+    "bias-axis", "bias gradient summed over the wrong axis{how}", "db2 = np.sum(delta2)",
+    _BATCH_SUM,
+)  # fmt: skip
+BIAS_NOT_SUMMED = Bug(
+    "bias-not-summed", "bias gradient not summed over the batch{how}", "db2 = delta2", _BATCH_SUM,
+)  # fmt: skip
+BIAS_MULTIPLIED = Bug(
+    "bias-multiplied", "bias gradient multiplied by the bias",
+    "db2 = (delta2 * b2).sum(axis=0)", _BATCH_SUM,
+)  # fmt: skip
+BIAS_OF_ACTIVATION = Bug(
+    "bias-of-activation", "bias gradient summed from the activation instead of the delta",
+    "db2 = a2.sum(axis=0)", _BATCH_SUM,
+)  # fmt: skip
+BIAS_CONSTANT = Bug(
+    "bias-constant", "bias gradient is a constant", "db2 = np.ones_like(b2)", _BATCH_SUM,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -67,40 +127,17 @@ def kernel_variants() -> list[KernelVariant]:
     def ones(scene: Scene, layer: int) -> Approx:
         return scene.exact(np.ones_like(scene.fwd.inputs[layer].value))
 
-    own_input = "use the layer's own input: x for the first layer, else the activation below"
+    turned = {"how": ": for kernels of shape (inputs, units) it is input.T @ delta"}
     return [
         KernelVariant(own),
-        KernelVariant(
-            own, "transposed", "kernel gradient transposed",
-            "transpose it: for kernels of shape (inputs, units) it is input.T @ delta", turned=True,
-        ),
-        KernelVariant(
-            pre_activation, "pre-activation-input",
-            "kernel gradient formed with the pre-activation z of the layer below instead of its "
-            "activation", own_input,
-        ),
-        KernelVariant(
-            undropped, "undropped-input", "kernel gradient formed with the activation below as it "
-            "was before dropout: the dropout mask is missing there", own_input,
-        ),
-        KernelVariant(
-            other(1), "wrong-input", "kernel gradient formed with the wrong layer's activation "
-            "(the layer's own output)", own_input,
-        ),
-        KernelVariant(
-            other(-1), "wrong-input",
-            "kernel gradient formed with the wrong layer's activation (the one below its input)",
-            own_input,
-        ),
-        KernelVariant(
-            derivative, "aliasing",
-            "aliasing: the activation below is overwritten in place by its derivative before the "
-            "kernel gradient is formed with it", "write a * (1 - a) to a new array",
-        ),
-        KernelVariant(
-            ones, "input-missing", "kernel gradient formed without the layer's input", own_input,
-        ),
-    ]  # fmt: skip
+        KernelVariant(own, TRANSPOSED, turned, turned=True),
+        KernelVariant(pre_activation, PRE_ACTIVATION_INPUT),
+        KernelVariant(undropped, UNDROPPED_INPUT),
+        KernelVariant(other(1), WRONG_INPUT, {"which": "the layer's own output"}),
+        KernelVariant(other(-1), WRONG_INPUT, {"which": "the one below its input"}),
+        KernelVariant(derivative, OVERWRITTEN_INPUT),
+        KernelVariant(ones, INPUT_MISSING),
+    ]
 
 
 def bias_variants() -> list[Variant]:
@@ -142,26 +179,13 @@ def bias_variants() -> list[Variant]:
 
         return compute
 
-    batch_sum = "sum the delta over the samples: delta.sum(axis=0) with samples in rows"
     return [
         Variant(right),
-        Variant(
-            everything, "bias-axis",
-            "bias gradient summed over the wrong axis (over all units, to one number)", batch_sum,
-        ),
-        Variant(over_units, "bias-axis", "bias gradient summed over the wrong axis", batch_sum),
-        Variant(
-            one_row(-1), "bias-not-summed",
-            "bias gradient not summed over the batch (the last sample's delta alone)", batch_sum,
-        ),
-        Variant(
-            one_row(0), "bias-not-summed",
-            "bias gradient not summed over the batch (the first sample's delta alone)", batch_sum,
-        ),
-        Variant(of_bias, "bias-multiplied", "bias gradient multiplied by the bias", batch_sum),
-        Variant(
-            other_layer(0), "bias-of-activation",
-            "bias gradient summed from the activation instead of the delta", batch_sum,
-        ),
-        Variant(ones, "bias-constant", "bias gradient is a constant", batch_sum),
-    ]  # fmt: skip
+        Variant(everything, BIAS_AXIS, {"how": " (over all units, to one number)"}),
+        Variant(over_units, BIAS_AXIS, {"how": ""}),
+        Variant(one_row(-1), BIAS_NOT_SUMMED, {"how": " (the last sample's delta alone)"}),
+        Variant(one_row(0), BIAS_NOT_SUMMED, {"how": " (the first sample's delta alone)"}),
+        Variant(of_bias, BIAS_MULTIPLIED),
+        Variant(other_layer(0), BIAS_OF_ACTIVATION),
+        Variant(ones, BIAS_CONSTANT),
+    ]

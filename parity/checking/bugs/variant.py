@@ -1,7 +1,7 @@
-"""What an entry of the catalogue is: another way to compute one piece of backpropagation."""
+"""What a hypothesis is: another way to compute one piece of backpropagation."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy_impl import activations
 from numpy_impl.activations import ActivationFunction
 from numpy_impl.types import Array
 from parity.bounds.activations import slope
+from parity.checking.bugs.table import Bug, Values
 from parity.checking.model.probe import Probe
 from parity.checking.model.propagation import Pass
 from parity.tolerances import Approx
@@ -17,24 +18,22 @@ from parity.tolerances import Approx
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to compute a piece; the right way has no title and costs nothing.
+    """One way to compute a piece; the right way has no bug and costs nothing.
 
     Attributes:
         compute: Returns the piece, or None where this way makes no sense.
-        code: A stable identifier.
-        title: The bug in words, or "" for the right way.
-        fix: What would put it right.
+        bug: What is wrong with it; None with the right way.
+        values: What fills the places that the bug's texts hold open.
     """
 
     compute: Callable[..., Approx | None]
-    code: str = "right"
-    title: str = ""
-    fix: str = ""
+    bug: Bug | None = None
+    values: Values = field(default_factory=dict)
 
     @property
     def cost(self) -> int:
         """How many things have to be wrong for this to be the explanation."""
-        return int(bool(self.title))
+        return int(self.bug is not None)
 
 
 class Scene:

@@ -9,11 +9,13 @@ from parity.checking.asking.conventions import Sample
 from parity.checking.asking.repeats import repeat
 from parity.checking.asking.sources import Direct, Source
 from parity.checking.asking.subject import Subject, TheirError
+from parity.checking.bugs.factors import same
+from parity.checking.bugs.table import NONDETERMINISTIC, WRONG_SHAPE
+from parity.checking.bugs.tensors import BIAS_NOT_SUMMED
 from parity.checking.explain import dropout, own_loss
 from parity.checking.explain.assessment import Assessment, Assessor
 from parity.checking.explain.optimizer import Identified, identify
 from parity.checking.explain.own_loss import OwnLoss
-from parity.checking.explain.scales import same
 from parity.checking.explain.stepping import Stepping, classify
 from parity.checking.model.form import Form, label_forms, sample_forms
 from parity.checking.model.losses import LossKind, reductions
@@ -22,13 +24,9 @@ from parity.checking.model.rules import of_optimizer
 from parity.reports.findings import Finding
 
 _RANDOM = Finding(
-    "nondeterministic",
-    "nondeterministic: other gradients on equal input, random from call to call",
-    "gradients", "give the gradients with dropout off (rate 0, or training=False), and without "
-    "other random numbers: then all but these is checked. Or name the rate, if there are no biases "
-    "to read it by: reference=[Dense(...), Dropout(rate), ...]",
-    "calls with the same weights, x and y differ. Looked for, one sample a call: dropout behind "
-    "the hidden layers, each unit dropped (a row of zeros in the next kernel's gradient) or "
+    NONDETERMINISTIC, "gradients",
+    evidence="calls with the same weights, x and y differ. Looked for, one sample a call: dropout "
+    "behind the hidden layers, each unit dropped (a row of zeros in the next kernel's gradient) or "
     "multiplied by one scale. No layer's gradients are explained by that",
 )  # fmt: skip
 
@@ -275,7 +273,7 @@ def _misshapen(best: Answered) -> bool:
     An outer product of whole batches is one.
     """
     assessment = best.assessment
-    return assessment is not None and any(f.code == "wrong-shape" for f in assessment.misfits)
+    return assessment is not None and any(f.bug is WRONG_SHAPE for f in assessment.misfits)
 
 
 def _one_a_call(best: Answered) -> bool:
@@ -284,7 +282,7 @@ def _one_a_call(best: Answered) -> bool:
     It leaves the batch's axis in the biases' gradients, and nowhere divides by the batch size.
     """
     assessment = best.assessment
-    if assessment is None or {f.code for f in assessment.misfits} != {"bias-not-summed"}:
+    if assessment is None or {f.code for f in assessment.misfits} != {BIAS_NOT_SUMMED.code}:
         return False
     batch, outputs = assessment.probes[0].y.shape
     usual = reductions(assessment.explanation.kind, batch, outputs)

@@ -9,6 +9,7 @@ import numpy as np
 from parity.checking.asking import observe
 from parity.checking.asking.sources import Source
 from parity.checking.asking.subject import Subject, lowest
+from parity.checking.bugs.table import LAYER_ORDER
 from parity.checking.explain import scales
 from parity.checking.explain.explainer import Explainer, Explanation
 from parity.checking.explain.fit import Match, scaled_bound
@@ -196,11 +197,8 @@ class Assessor:
         if best.cost and self._symmetric():
             for probe in probes:
                 observe.reversed_observation(probe)
-            finding = Finding(
-                "layer-order", "gradients in the wrong layer order (last layer first)",
-                "gradients", "reverse the list of gradients before you return it",
-                "read in the reverse order they fit",
-            )  # fmt: skip
+            evidence = "read in the reverse order they fit"
+            finding = Finding(LAYER_ORDER, "gradients", evidence=evidence)
             other = self.explained(probes, form, [*misfits, finding])
             if other.cost < best.cost:
                 return other

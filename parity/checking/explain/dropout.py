@@ -13,6 +13,11 @@ from fractions import Fraction
 import numpy as np
 
 from numpy_impl.types import Array
+from parity.checking.bugs.table import (
+    TRAINING_DROPOUT_MULTIPLIED,
+    TRAINING_DROPOUT_UNSCALED,
+    UNITS_LEFT_OUT,
+)
 from parity.checking.explain.explainer import Explainer
 from parity.checking.model.plan import INVERTED, MULTIPLIED, UNSCALED, Plan
 from parity.checking.model.probe import Probe
@@ -73,25 +78,13 @@ def scale_finding(probes: Sequence[Probe]) -> Finding | None:
     layers = [str(layer + 1) for layer, rate in enumerate(plan.dropout) if rate]
     where = f"dropout behind layer {' and '.join(layers)}"
     if plan.drop_power == MULTIPLIED:
-        return Finding(
-            "dropout-multiplied", "dropout multiplies what it keeps by 1 - rate where it should "
-            "divide", where, "divide by 1 - rate, the share that is kept",
-            "with that all gradients are explained",
-        )  # fmt: skip
+        evidence = "with that all gradients are explained"
+        return Finding(TRAINING_DROPOUT_MULTIPLIED, where, evidence=evidence)
     if _fixed(probes):
-        return Finding(
-            "units-left-out", "units are left out of the gradients, the same in each call: a "
-            "dropout mask without its scale 1/(1 - rate), or units forgotten", where,
-            "divide mask * a by 1 - rate; or, without dropout, look for a loop that ends too early",
-            "with these units at zero all gradients are explained",
-        )  # fmt: skip
-    return Finding(
-        "dropout-scale-missing", "dropout without its scale 1/(1 - rate): what is kept in training "
-        "is not divided by the share that is kept, and forward does not multiply by it either",
-        where, "divide mask * a by 1 - rate, in the forward and in the backward pass; or multiply "
-        "by 1 - rate in forward when not training",
-        "the units that are kept pass on their activation as it is, in training and in forward",
-    )  # fmt: skip
+        evidence = "with these units at zero all gradients are explained"
+        return Finding(UNITS_LEFT_OUT, where, evidence=evidence)
+    evidence = "the units that are kept pass on their activation as it is, in training and in "
+    return Finding(TRAINING_DROPOUT_UNSCALED, where, evidence=evidence + "forward")
 
 
 def drops_units(probes: Sequence[Probe]) -> bool:

@@ -10,13 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from parity.checking.bugs.deltas import (
-    dropout_variants,
-    output_variants,
-    propagation_variants,
-    row_variants,
-    slope_variants,
-)
+from parity.checking.bugs.hidden import dropout_variants, propagation_variants, slope_variants
+from parity.checking.bugs.output import output_variants, row_variants
 from parity.checking.bugs.variant import Scene, Variant
 from parity.checking.explain.fit import Data, Make
 from parity.checking.explain.layer_fits import LayerFit, LayerFits

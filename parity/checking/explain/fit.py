@@ -87,7 +87,7 @@ class Data:
             # The first probe alone shows most hypotheses to be wrong, and then the first two.
             if not self._near(values, decay):
                 return None
-        return self._confirmed(variant, make, decay, sharp or bool(variant.title))
+        return self._confirmed(variant, make, decay, sharp or variant.bug is not None)
 
     def vanishing(self, variant: Variant, make: Make) -> Match | None:
         """Return the match of a hypothesis whose tensor is zero but for rounding, as the user's is.

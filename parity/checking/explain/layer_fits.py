@@ -7,7 +7,13 @@ from functools import cache
 import numpy as np
 
 from numpy_impl.types import Array
-from parity.checking.bugs.tensors import KernelVariant, bias_variants, kernel_variants
+from parity.checking.bugs.tensors import (
+    BIAS_MISSING,
+    KERNEL_MISSING,
+    KernelVariant,
+    bias_variants,
+    kernel_variants,
+)
 from parity.checking.bugs.variant import Scene, Variant
 from parity.checking.explain.fit import Data, Make, Match
 from parity.checking.model.probe import Probe
@@ -16,15 +22,9 @@ from parity.tolerances import Approx
 # A tensor that nothing explains weighs as much as so many wrong things that are named.
 _UNEXPLAINED = 3
 MISSING = {
-    "kernel": Variant(
-        lambda *_: None, "kernel-missing", "kernel gradient missing (all zeros)",
-        "kernel gradient = input.T @ delta",
-    ),
-    "bias": Variant(
-        lambda *_: None, "bias-missing", "bias gradient missing (all zeros)",
-        "bias gradient = delta summed over the batch",
-    ),
-}  # fmt: skip
+    "kernel": Variant(lambda *_: None, KERNEL_MISSING),
+    "bias": Variant(lambda *_: None, BIAS_MISSING),
+}
 
 
 @dataclass
@@ -107,9 +107,11 @@ class LayerFits:
         if self._silent(layer):
             zeros = {part: Match(MISSING[part], 0.0, 0.0) for part in parts}
             return self._scored(layer, deltas, make, {**zeros})
-        sharp = any(variant.title for variant in deltas)
+        sharp = any(variant.bug for variant in deltas)
         ways = {part: _ways(self, layer, part, make) for part in parts}
-        tensors = {p: self._right(layer, p, ways[p][0], sharp, not deltas[0].title) for p in parts}
+        tensors = {
+            p: self._right(layer, p, ways[p][0], sharp, deltas[0].bug is None) for p in parts
+        }
         if not wrong and parts and not any(m is not None and m.ratio for m in tensors.values()):
             return None
         for part in parts:

@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from parity.checking.bugs.factors import same
 from parity.checking.explain.explainer import Explanation
 from parity.checking.explain.fit import Match
-
-# A factor may be fitted with no uncertainty at all (a single number): a few units roundoff.
-_SLACK = 1e-14
 
 
 @dataclass(frozen=True)
@@ -69,11 +67,6 @@ def analyse(explanation: Explanation, usual: Sequence[float]) -> Scale:
     return best[1]
 
 
-def same(one: float, other: float, uncertainty: float) -> bool:
-    """Return whether two factors are the same up to rounding."""
-    return abs(one - other) <= uncertainty + _SLACK * abs(other)
-
-
 def _deviations(explanation: Explanation, base: Match) -> list[Deviation]:
     """Go from the output down with the factor of ``base``, and note who leaves it."""
     found: list[Deviation] = []
@@ -116,49 +109,3 @@ def _deviation(layer: int, part: str, match: Match, current: Match) -> Deviation
     factor = match.ratio / current.ratio
     spread = match.uncertainty / abs(match.ratio) + current.uncertainty / abs(current.ratio)
     return Deviation(layer, part, factor, abs(factor) * spread)
-
-
-def factor_in_words(
-    factor: float, uncertainty: float, batch: int, outputs: int, rate: float = 0.0
-) -> tuple[str, str, str]:
-    """Return what a deviating factor is: a code, words, and what would mend it.
-
-    Args:
-        factor: Relative to what is right.
-        uncertainty: How far rounding may have moved it.
-        batch: Number of samples m.
-        outputs: Number of outputs.
-        rate: Dropout rate behind the layer that the factor came in at.
-    """
-    m = batch if batch > 1 else 0
-    keep = 1 - rate if rate else 0
-    table = [
-        (-1.0, "sign", "sign: the negative of the gradient", "turn the sign round"),
-        (keep, "dropout-scale-missing",
-         f"dropout mask without its scale 1/(1 - rate) in the backward pass (×{keep:g})",
-         "multiply by the scale of the forward pass as well"),
-        (keep * keep, "dropout-multiplied",
-         "dropout's gradient multiplied by 1 - rate where it should be divided",
-         "divide by 1 - rate, as in the forward pass"),
-        (1 / keep if keep else 0, "dropout-scale-twice", "dropout's scale applied twice",
-         "scale once"),
-        (m, "times-m", f"×m, not divided by the batch size ({m})", "divide by the batch size"),
-        (1 / m if m else 0, "over-m", f"÷m, divided by the batch size ({m}) once too often",
-         "divide by the batch size once (a sum over the batch is not divided again)"),
-        (m / (m - 1) if m else 0, "over-m-minus-1", f"divided by m - 1 = {m - 1}, not m = {m}",
-         "divide by the number of samples"),
-        (m / (m + 1) if m else 0, "over-m-plus-1", f"divided by m + 1 = {m + 1} instead of m = {m}",
-         "divide by the number of samples"),
-        (2.0, "times-2", "×2", "take the factor 2 out"),
-        (0.5, "times-half", "×½", "take the factor ½ out"),
-        (outputs if outputs > 1 else 0, "times-outputs", f"×{outputs}, the number of outputs",
-         "divide by the number of outputs"),
-        (1 / outputs if outputs > 1 else 0, "over-outputs", f"÷{outputs}, the number of outputs",
-         "do not divide by the number of outputs here"),
-    ]  # fmt: skip
-    for value, code, words, fix in table:
-        if value and same(factor, value, uncertainty):
-            return code, words, fix
-        if value and same(factor, -value, uncertainty):
-            return "sign", f"sign turned, and {words}", f"turn the sign round, and {fix}"
-    return "factor", f"×{factor:.7g}", f"divide it by {factor:.7g}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from parity.checking.asking.sources import Source, Step, Taken
+from parity.checking.bugs.table import BATCH_SIZE, TRAJECTORY
 from parity.checking.bugs.variant import Scene
 from parity.checking.explain.assessment import Assessment, Assessor
 from parity.checking.explain.fit import scaled_bound
@@ -14,6 +15,7 @@ from parity.checking.model.layout import Layout
 from parity.checking.model.losses import LossKind, correct_gradients, reductions
 from parity.checking.model.probe import Probe
 from parity.checking.model.rules import Rule
+from parity.checking.stage import Notes
 from parity.reports.findings import Finding
 
 STEPS = 8
@@ -67,19 +69,19 @@ class Followed:
         return whole.parts_at(self.rule, [self.factor(len(t.probe.x)) for t in steps])
 
 
-def other_batch(assessor: Assessor, source: Source, assessment: Assessment) -> Finding | str | None:
+def other_batch(assessor: Assessor, source: Source, assessment: Assessment) -> Notes:
     """Ask for gradients on a batch of another size.
 
     Returns:
         A finding if they are wrong there, a remark if the factor is another than the reduction
-        says, None if all is as before.
+        says, nothing if all is as before.
     """
     first = len(assessment.probes[0].x)
     if first == 1 or assessor.subject.candidate.batch_size is not None:
-        return None
+        return Notes()
     probe, misfits = assessor.ask(source, assessment.form, _OTHER_PROBE, avoid=first)
     if misfits:
-        return misfits[0]
+        return Notes(findings=misfits[:1])
     kind, outputs = assessment.explanation.kind, probe.y.shape[1]
     base = assessment.scale.base
     followed = Followed(Rule("sgd"), kind, base, first, outputs)
@@ -87,16 +89,15 @@ def other_batch(assessor: Assessor, source: Source, assessment: Assessment) -> F
     averaged = base * first / len(probe.x)  # a factor of no reduction, over the batch size
     for factor in (expected, averaged):
         if any(_agree(probe, kind, factor, assessment, shared) for shared in (True, False)):
-            return None
+            return Notes()
     if _agree(probe, kind, base, assessment):
-        return (
+        remark = (
             f"Scale: the factor of the gradients is {base:.7g} whatever the batch size; it is only "
             f"for {first} samples that it looks like an average."
         )
-    return Finding(
-        "batch-size", f"right for a batch of {first}, wrong for one of {len(probe.x)}",
-        "all gradients", "look for a batch size that is written into the code",
-    )  # fmt: skip
+        return Notes(remarks=[remark])
+    values = {"first": first, "other": len(probe.x)}
+    return Notes(findings=[Finding(BATCH_SIZE, "all gradients", values)])
 
 
 def _agree(
@@ -125,7 +126,7 @@ def _agree(
     return True
 
 
-def course_of_steps(assessor: Assessor, followed: Followed) -> Finding | None:
+def course_of_steps(assessor: Assessor, followed: Followed) -> Notes:
     """Take some steps one after the other, the weights not put back, one batch shorter.
 
     Each is compared with the rule's from the user's own weights before it, so that roundings do
@@ -151,17 +152,15 @@ def course_of_steps(assessor: Assessor, followed: Followed) -> Finding | None:
     steps = [taken for taken in history if taken.probe.form == form]
     start = len(steps) - (len(history) - before)
     if not all(np.all(np.isfinite(array)) for taken in steps for array in taken.after):
-        return None
+        return Notes()
     parted = followed.parts_at(steps, layout)
     if parted is None or parted < start:  # before that the state was not yet known
-        return None
+        return Notes()
     z = steps[parted].probe.forward(tracked=False).z
     if max(float(np.max(np.abs(value.value))) for value in z) > _FARTHEST:
-        return None
+        return Notes()
     n = parted - start
     suggests = _ONSET.get(n, "an epoch's edge: shuffling, or a short last batch")
-    return Finding(
-        "trajectory", f"the trajectories part at step {n} (counted from 0)", "step",
-        f"look at {suggests}",
-        f"each step is compared from your own weights before it: those before step {n} are right",
-    )  # fmt: skip
+    evidence = f"each step is compared from your own weights before it: those before step {n} are "
+    values = {"step": n, "suspect": suggests}
+    return Notes(findings=[Finding(TRAJECTORY, "step", values, evidence + "right")])

@@ -7,10 +7,10 @@ import numpy as np
 
 from parity.checking.asking.sources import Source
 from parity.checking.asking.subject import TheirError
+from parity.checking.bugs.factors import same
 from parity.checking.explain.assessment import Assessment, Assessor
 from parity.checking.explain.fit import Match
 from parity.checking.explain.own_loss import OwnLoss
-from parity.checking.explain.scales import same
 from parity.checking.model.losses import LossKind, correct_gradients, reductions
 from parity.checking.model.probe import Probe
 

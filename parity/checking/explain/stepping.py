@@ -11,17 +11,10 @@ import numpy as np
 from numpy_impl.types import Array
 from parity.checking.asking.sources import LEARNING_RATE, OTHER_RATE, Answer, Step
 from parity.checking.asking.subject import Subject, lowest
+from parity.checking.bugs.table import LEARNING_RATE_TWICE, NO_CHANGE, VELOCITY_WITHOUT_RATE
 from parity.checking.model.probe import Probe
 from parity.reports.findings import Finding
 
-_TWICE = Finding(
-    "learning-rate-twice", "learning rate applied twice: the change goes with its square", "step",
-    "multiply the gradient by the learning rate once",
-)  # fmt: skip
-_NOTHING = Finding(
-    "no-change", "the step changes none of the weights that get_weights returns", "step",
-    "let get_weights return the arrays that the step updates, read again at each call",
-)  # fmt: skip
 _IGNORED = (
     "The step does not depend on the learning rate that it is given: the factor of its gradients "
     "has the code's own learning rate in it."
@@ -76,7 +69,7 @@ def classify(subject: Subject, probe: Probe, other: Probe) -> Stepping:
     on(other)
     later, slow = on(probe), on(probe, OTHER_RATE)
     if not any(np.any(c) for c in (*first, *second)):
-        return Stepping(Step(subject), "plain", findings=[_NOTHING])
+        return Stepping(Step(subject), "plain", findings=[Finding(NO_CHANGE, "step")])
     # Not the first: it may have been from weights of another type than those it has left.
     if all(_close(c, second, 1.0, probe) for c in (third, later)):
         return _plain(subject, second, slow, probe)
@@ -89,16 +82,9 @@ def classify(subject: Subject, probe: Probe, other: Probe) -> Stepping:
     stepping = Stepping(None, "momentum", momentum, power)
     stepping.source = MomentumStep(subject, momentum, power)
     if power is None:
-        stepping.findings.append(
-            Finding(
-                "velocity-without-rate", "velocity without the learning rate: the change does not "
-                "depend on it", "step",
-                "multiply the gradient by the learning rate as it enters the velocity: "
-                "m = momentum * m - learning_rate * g",
-            )
-        )  # fmt: skip
+        stepping.findings.append(Finding(VELOCITY_WITHOUT_RATE, "step"))
     elif power == 2:
-        stepping.findings.append(_TWICE)
+        stepping.findings.append(Finding(LEARNING_RATE_TWICE, "step"))
     return stepping
 
 
@@ -124,7 +110,12 @@ def _plain(subject: Subject, fast: list[Array], slow: list[Array], probe: Probe)
     if _close(fast, slow, ratio, probe):
         return Stepping(Step(subject), "plain")
     if _close(fast, slow, ratio**2, probe):
-        return Stepping(Step(subject, power=2), "plain", rate_power=2, findings=[_TWICE])
+        return Stepping(
+            Step(subject, power=2),
+            "plain",
+            rate_power=2,
+            findings=[Finding(LEARNING_RATE_TWICE, "step")],
+        )
     if _close(fast, slow, 1.0, probe):
         source = Step(subject, power=None)
         return Stepping(source, "plain", rate_power=None, remarks=[_IGNORED])

@@ -5,6 +5,13 @@ All numbers are multiples of the weight in the gradients as the user's code retu
 
 from collections.abc import Sequence
 
+from parity.checking.bugs.table import (
+    WEIGHT_DECAY_FACTOR,
+    WEIGHT_DECAY_MISSING,
+    WEIGHT_DECAY_ON_BIASES,
+    Bug,
+    Values,
+)
 from parity.checking.explain import own_loss
 from parity.checking.explain.assessment import Assessment
 from parity.checking.explain.fit import Match
@@ -214,22 +221,22 @@ class Decays:
         parts = {"kernel": "kernels", "bias": "biases"}[part]
         number = f"{self._number(expected.share)}·w{expected.words}"
         if not share:
-            title = f"weight decay missing in the gradients of the {parts}"
-            fix = f"add the weight's share to its gradient: {number}{either}"
             evidence = f"{expected.source} has it"
             if any(m.decay for (_, p), m in self.found.items() if p == part):
                 evidence += f"; the gradients have {self._in_words()}"
-            self._add("weight-decay-missing", title, part, layers, fix, evidence)
+            values = {"parts": parts, "number": number, "either": either}
+            self._add(WEIGHT_DECAY_MISSING, values, part, layers, evidence)
         elif part == "bias" and not expected.share:
             self._on_biases(layers, share, f", which {expected.source} does not have", either)
         else:
             ratio = share / expected.share if expected.share else 0.0
             times = f"×{ratio:.6g}" if ratio else f"which {expected.source} does not have"
-            title = f"weight decay (L2) {times} in the gradients of the {parts}"
             if self._is_batch(ratio) and not expected.words:
                 number += f" = ({self._number(share)} / {self.batch})·w"
-            fix = f"{self._hint(ratio, expected)}: expected {number}{either}"
-            self._add("weight-decay-factor", title, part, layers, fix, self._contain(part, share))
+            hint = self._hint(ratio, expected)
+            values = {"times": times, "parts": parts, "hint": hint, "number": number}
+            contain = self._contain(part, share)
+            self._add(WEIGHT_DECAY_FACTOR, {**values, "either": either}, part, layers, contain)
 
     def _hint(self, ratio: float, expected: Expected) -> str:
         if expected.scaled:
@@ -249,23 +256,20 @@ class Decays:
         return self.batch > 1 and abs(ratio / self.batch - 1) <= _ABOUT
 
     def _on_biases(self, layers: list[int], share: float, than: str, either: str) -> None:
-        title, fix = f"weight decay on biases{than}", f"leave the biases out of the decay{either}"
-        contain = self._contain("bias", share)
-        self._add("weight-decay-on-biases", title, "bias", layers, fix, contain)
+        values, contain = {"than": than, "either": either}, self._contain("bias", share)
+        self._add(WEIGHT_DECAY_ON_BIASES, values, "bias", layers, contain)
 
     def _contain(self, part: str, share: float) -> str:
         return f"the gradients contain {self._number(share)} times the {part} itself"
 
-    def _add(
-        self, code: str, title: str, part: str, layers: list[int], fix: str, evidence: str
-    ) -> None:
+    def _add(self, bug: Bug, values: Values, part: str, layers: list[int], evidence: str) -> None:
         every = [layer for layer, p in self.found if p == part]
         where = f"{part} gradients"
         if len(layers) < len(every):
             where = f"{part} gradients of " + " and ".join(
                 f"layer {layer + 1} ({self.names[layer][part]})" for layer in layers
             )
-        self.findings.append(Finding(code, title, where, fix, evidence))
+        self.findings.append(Finding(bug, where, values, evidence))
 
     def _or_declared(self) -> str:
         return f"; if it is meant as it is now, weight_decay={self._as_found()} declares it"
@@ -291,6 +295,6 @@ def _matches(assessment: Assessment) -> dict[Key, Match]:
         (fit.layer, part): match
         for fit in assessment.explanation.layers
         for part, match in fit.tensors.items()
-        if match is not None and match.ratio and not match.variant.title
+        if match is not None and match.ratio and match.variant.bug is None
     }
     return dict(sorted(found.items()))

@@ -43,27 +43,19 @@ class Rule:
             "adagrad": f"Adagrad, epsilon {self.epsilon:g}",
             "adam": f"Adam, beta_1 {self.beta:g}, beta_2 {self.decay:g}, epsilon {self.epsilon:g}",
         }
-        return settings[self.kind] + (f" ({FORMS[self.form][0]})" if self.form in FORMS else "")
+        return settings[self.kind] + (f" ({FORMS[self.form]})" if self.form in FORMS else "")
 
 
-# Form -> what it does, the code of the bug, what mends it; "" for what is another convention.
-FORMS: dict[str, tuple[str, str, str]] = {
-    "outside": (
-        "epsilon outside the root", "rmsprop-epsilon-outside",
-        "put epsilon inside, g / sqrt(v + epsilon), as Keras does (PyTorch has it outside)",
-    ),
-    "no-root": ("without the root", "rmsprop-no-root", "divide by sqrt(v + epsilon)"),
-    "swapped": (
-        "rho and 1 - rho swapped", "rmsprop-rho-swapped", "v = rho * v + (1 - rho) * g^2",
-    ),
-    "uncorrected": (
-        "without bias correction", "adam-no-correction",
-        "divide m by 1 - beta_1^t and v by 1 - beta_2^t, t counted from 1",
-    ),
-    "paper": ("epsilon beside the corrected root, as in the paper's algorithm 1", "", ""),
-    "nesterov": ("Nesterov's", "", ""),
-    "average": ("a moving average of gradients", "", ""),
-}  # fmt: skip
+# What is not Keras's own form, in words; parity.checking.bugs.optimizers says which are bugs.
+FORMS = {
+    "outside": "epsilon outside the root",
+    "no-root": "without the root",
+    "swapped": "rho and 1 - rho swapped",
+    "uncorrected": "without bias correction",
+    "paper": "epsilon beside the corrected root, as in the paper's algorithm 1",
+    "nesterov": "Nesterov's",
+    "average": "a moving average of gradients",
+}
 
 
 def _sgd(rule: Rule, state: State, g: Approx, rate: float) -> Approx:
