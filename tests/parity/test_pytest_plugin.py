@@ -11,13 +11,14 @@ pytest_plugins = ["pytester"]
 STUB = """
 import sys
 from types import ModuleType
-from parity.reports.findings import CheckReport, Finding, Outcome
+from parity.checking.bugs.table import Bug
+from parity.reports.findings import CheckReport, Finding
 
 def assert_parity(candidate, reference=None, **options):
     __tracebackhide__ = True
-    outcome = Outcome.RIGHT if candidate == "right" else Outcome.WRONG
-    finding = Finding("code", "the bug in words", "layer 1 kernel")
-    report = CheckReport(candidate, str(reference), outcome, str(options), findings=[finding])
+    finding = Finding(Bug("code", "the bug in words", "x @ W"), "layer 1 kernel")
+    findings = [] if candidate == "right" else [finding]
+    report = CheckReport(candidate, f"{reference} {options}", findings=findings)
     report.raise_for_failure()
     return report
 
@@ -53,7 +54,7 @@ def test_the_fixture_hands_everything_on(pytester: pytest.Pytester):
         """
         def test_right(parity_check):
             report = parity_check("right", "a reference", seed=3)
-            assert (report.reference, report.summary) == ("a reference", "{'seed': 3}")
+            assert report.reference == "a reference {'seed': 3}"
 
         def test_wrong(parity_check):
             parity_check("wrong")

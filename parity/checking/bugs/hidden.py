@@ -33,7 +33,7 @@ DERIVATIVE_AT_ACTIVATION = Bug(
     _CALL_WITH_Z,
 )
 DERIVATIVE_OF_DROPPED = Bug(
-    "derivative-of-dropped",
+    "derivative-at-dropped",
     "{activation}'s derivative taken at the dropped activation instead of the pre-activation",
     "a1 = a1 * mask / keep; ...; delta1 = e * d_tanh(a1)",
     _CALL_WITH_Z,

@@ -1,8 +1,8 @@
 """The table of bugs: for each code its title, what it looks like in code, and what mends it.
 
 A bug that a hypothesis finds stands beside that hypothesis, in the other modules of this package;
-one that a stage of the check sees by itself stands here. All are in ``TABLE`` once the package is
-imported, ``python -m parity explain CODE`` prints one, and docs/bugs.md lists them.
+one that a stage of the check sees by itself stands here. ``parity.checking.bugs.TABLE`` has them
+all, ``python -m parity explain CODE`` prints one, and docs/bugs.md lists them.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ class Bug:
     """One kind of bug, or one reason why nothing can be told.
 
     Attributes:
-        code: A stable identifier, such as "softmax-diagonal".
+        code: A stable identifier, such as "softmax-diagonal"; several forms of one bug share it.
         title: The bug in words; ``{name}`` holds a place open for what was found.
         example: What it looks like in code, with samples in rows.
         fix: What puts it right, in one line; places are held open as in the title.
@@ -42,13 +42,6 @@ class Bug:
     severity: Severity = Severity.WRONG
     summary: str = "{title}: {where}."
 
-    def __post_init__(self) -> None:
-        if self.code in TABLE:
-            raise ValueError(f"bug: expected a new code. Received: {self.code!r}")
-        TABLE[self.code] = self
-
-
-TABLE: dict[str, Bug] = {}
 
 # Before anything is compared: the callables and what they return.
 UNREADABLE = Bug(
@@ -91,12 +84,12 @@ UNUSABLE_ANSWER = Bug(
     summary="It cannot be checked: {title}.",
 )
 STEP_EXCEPTION = Bug(
-    "step-exception",
+    "exception",
     "step raises an exception",
     "def step(x, y, learning_rate): self.W1 -= lr * self.dW1  # NameError",
 )
 NONDETERMINISTIC_FORWARD = Bug(
-    "nondeterministic-forward",
+    "nondeterministic",
     "forward is nondeterministic: other outputs on equal input",
     "def forward(x): a1 = tanh(x @ W1); return (a1 * dropout_mask()) @ W2",
     "switch dropout (or other random parts) off in forward",
@@ -121,7 +114,7 @@ UNKNOWN_FORWARD = Bug(
     "compare this layer's activation with the reference's",
 )
 UNKNOWN_LAYERS = Bug(
-    "unknown-layers",
+    "unknown-forward",
     "unknown: forward is no chain of layers with known activations",
     "a1 = np.cbrt(x @ W1 + b1)  # and no reference is given",
     "give reference=..., with the layers that it is meant to have",
@@ -155,13 +148,13 @@ WRONG_SHAPE = Bug(
     "give it the shape of the weight",
 )
 KERNEL_NOT_RETURNED = Bug(
-    "kernel-not-returned",
+    "kernel-missing",
     "kernel gradient missing (None)",
     "return [None, db1, dW2, db2]",
     "return it",
 )
 BIAS_NOT_RETURNED = Bug(
-    "bias-not-returned",
+    "bias-missing",
     "bias gradient missing ({how})",
     "return [dW1, dW2]  # for the weights [W1, b1, W2, b2]",
     "return {what}",
@@ -181,7 +174,7 @@ ALIASING = Bug(
     summary="{title}.",
 )
 SHARED_GRADIENTS = Bug(
-    "shared-gradients",
+    "aliasing",
     "aliasing: {one} and {other} of the gradients are one array",
     "grads = [np.zeros((4, 4))] * 2",
     "make an array for each; [a] * n and b = a do not copy",
@@ -197,7 +190,7 @@ UNKNOWN = Bug(
     "compare this layer's delta with the reference's, element by element",
 )
 UNKNOWN_TENSOR = Bug(
-    "unknown-tensor",
+    "unknown",
     "unknown: the {part} gradient is wrong, and nothing in the catalogue explains it",
     "dW2[3, 1] += 0.1",
     "recompute it from the layer's input and delta, which are right",
@@ -230,13 +223,13 @@ UNITS_LEFT_OUT = Bug(
     "divide mask * a by 1 - rate; or, without dropout, look for a loop that ends too early",
 )
 TRAINING_DROPOUT_MULTIPLIED = Bug(
-    "training-dropout-multiplied",
+    "dropout-multiplied",
     "dropout multiplies what it keeps by 1 - rate where it should divide",
     "a1 = a1 * mask * (1 - rate)  # in training",
     "divide by 1 - rate, the share that is kept",
 )
 TRAINING_DROPOUT_UNSCALED = Bug(
-    "training-dropout-unscaled",
+    "dropout-scale-missing",
     "dropout without its scale 1/(1 - rate): what is kept in training is not divided by the share "
     "that is kept, and forward does not multiply by it either",
     "a1 = a1 * mask  # in training; a1 = a1 in forward",
@@ -292,7 +285,7 @@ LEARNING_RATE_DECAY = Bug(
     Severity.UNCERTAIN,
 )
 UPDATE_SIGN = Bug(
-    "update-sign",
+    "sign",
     "update with the wrong sign: it goes uphill",
     "W += learning_rate * m_hat / (np.sqrt(v_hat) + eps)",
     "subtract the change instead of adding it",
@@ -311,7 +304,7 @@ UNKNOWN_OPTIMIZER = Bug(
     Severity.UNCERTAIN,
 )
 UNKNOWN_UPDATE = Bug(
-    "unknown-update",
+    "unknown-optimizer",
     "unknown: the gradients are right, and the step is no update by them that is known here",
     "t = 0; ...; m_hat = m / (1 - beta_2**t)",
     "compare the update with its formula: which average is corrected by which beta, whether steps "

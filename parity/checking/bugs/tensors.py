@@ -39,7 +39,7 @@ WRONG_INPUT = Bug(
     "dW2 = x.T @ delta2", _OWN_INPUT,
 )  # fmt: skip
 OVERWRITTEN_INPUT = Bug(
-    "overwritten-input",
+    "aliasing",
     "aliasing: the activation below is overwritten in place by its derivative before the kernel "
     "gradient is formed with it", "a1 *= 1 - a1; ...; dW2 = a1.T @ delta2",
     "write a * (1 - a) to a new array", summary="{title}.",
