@@ -248,7 +248,8 @@ class Judge:
                 self._whole(bug, values, "a usual reduction of the loss")
                 return
         if scale.base < 0:
-            self._whole(SIGN, {"words": "sign turned, and a factor", "besides": ""}, "any loss")
+            values = {"sign": "sign turned, and a factor", "besides": "", "note": ""}
+            self._whole(SIGN, values, "any loss")
             return
         self.result.remarks.append(
             f"Scale: all gradients share the factor {scale.base / nearest:.7g} on those of the "
@@ -259,8 +260,9 @@ class Judge:
     def _whole(self, bug: Bug, values: Values, than: str) -> None:
         base = self.assessment.scale.base
         evidence = f"cosine 1 everywhere; one factor, {base:.7g} on the summed loss, unlike {than}"
-        uphill = ": the update goes uphill (wrong sign of the update)" if bug is SIGN else ""
-        values = {**values, "what": "all gradients", "words": f"{values['words']}{uphill}"}
+        values = {**values, "what": "all gradients"}
+        if bug is SIGN:
+            values["note"] = ": the update goes uphill (wrong sign of the update)"
         self.result.findings.append(Finding(bug, "all gradients", values, evidence))
 
     def _against(self, target: float, what: str, strict: bool) -> None:
@@ -282,7 +284,7 @@ class Judge:
             return
         bug, values = name(ratio, spread / abs(target), self.batch, self.outputs)
         if bug is TIMES_2:
-            values = {**values, "words": f"{values['words']} (as if the batch were counted twice)"}
+            values = {**values, "note": " (as if the batch were counted twice)"}
         self._whole(bug, values, what)
 
     def _other_loss(self, stated: LossKind) -> None:

@@ -2,6 +2,7 @@
 
 import string
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import parity
 from numpy_impl.layers import Dense
 from numpy_impl.types import Array
 from parity import Candidate, CheckReport
+from parity.__main__ import main
 from parity.checking.bugs import TABLE, Bug, factors, hidden, output, table
 from parity.checking.bugs.table import Severity
 from tests.parity.planted import BUGS, cases
@@ -18,6 +20,7 @@ from tests.parity.planted.bug import answer
 from tests.parity.test_check_dropout import Net as DropoutNet
 from tests.parity.test_output_errors import averaged, network, overwritten, sigmoid
 
+PAGE = Path(__file__).parents[2] / "docs" / "bugs.md"
 FORMS = [form for forms in TABLE.values() for form in forms]
 
 
@@ -92,9 +95,9 @@ def step_that_decays(net: Net, x: Array, y: Array, learning_rate: float) -> None
 
 
 def step_that_stumbles(net: Net, x: Array, y: Array, learning_rate: float) -> None:
-    """Momentum that loses its velocity when the ninth step has come."""
+    """Momentum that loses its velocity in the fifth step of the course that the check takes."""
     net.t += 1
-    if net.t == 14:
+    if net.t == 21:
         net.v = [0.0 * w for w in net.weights()]
     net.v = [0.9 * v - learning_rate * g for v, g in zip(net.v, net.gradients(x, y), strict=True)]
     for w, v in zip(net.weights(), net.v, strict=True):
@@ -107,8 +110,8 @@ def raising_step(net: Net, x: Array, y: Array, learning_rate: float) -> None:
 
 def fixed_batch(net: Net, x: Array, y: Array) -> list[Array]:
     d1, d2 = net.deltas(x, y)
-    d1, d2 = d1 * len(x) / 7, d2 * len(x) / 7
-    rows = slice(7)
+    d1, d2 = d1 * len(x) / 11, d2 * len(x) / 11
+    rows = slice(11)
     h = net.hidden(x)
     return [x[rows].T @ d1[rows], d1[rows].sum(0), h[rows].T @ d2[rows], d2[rows].sum(0)]
 
@@ -138,12 +141,13 @@ def other_forward(reference: Any) -> CheckReport:
 
 
 class DropoutInPlace(DropoutNet):
-    """Takes 1 - a^2 at what dropout has made of the activation."""
+    """Takes tanh's derivative at what dropout has made of the activation."""
 
     def gradients(self, x: Array, y: Array) -> list[Array]:
         delta = (self.forward(x, training=True) - y) / len(x)
         dropped = self.inputs[1]
-        below = delta @ self.kernels[1].T * self.masks[0] * (1 - dropped**2)
+        at = np.tanh(dropped) if self.bug == "derivative called" else dropped
+        below = delta @ self.kernels[1].T * self.masks[0] * (1 - at**2)
         return [x.T @ below, below.sum(axis=0), dropped.T @ delta, delta.sum(axis=0)]
 
 
@@ -170,7 +174,7 @@ def vacuous() -> CheckReport:
 PLANTED: list[tuple[Bug, Callable[[], CheckReport]]] = [
     (table.UNREADABLE, lambda: of({"weights": lambda net: [net.w1, net.b1, net.w1, net.b2]})),
     (table.OTHER_SIZES, lambda: checked(Net().candidate(), "64-40-10")),
-    (table.OUTPUTS_SHAPE, lambda: of({"forward": lambda net, x: Net.forward(net, x).mean()})),
+    (table.OUTPUTS_SHAPE, lambda: of({"forward": lambda net, x: np.ones((17, 2))})),
     (table.EXCEPTION, lambda: of({"gradients": lambda net, x, y: net.cache})),
     (table.UNUSABLE_ANSWER, lambda: of({"gradients": lambda net, x, y: None})),
     (table.STEP_EXCEPTION, lambda: of({"step": raising_step})),
@@ -197,6 +201,10 @@ PLANTED: list[tuple[Bug, Callable[[], CheckReport]]] = [
     ),
     (output.DERIVATIVE_AT_ERROR, lambda: checked(network(sigmoid, overwritten))),
     (hidden.DERIVATIVE_AT_DROPPED, lambda: checked(DropoutInPlace(hidden="tanh").connect)),
+    (
+        hidden.DERIVATIVE_OF_DROPPED,
+        lambda: checked(DropoutInPlace(hidden="tanh", bug="derivative called").connect),
+    ),
     (factors.OVER_M_PLUS_1, lambda: of({"gradients": over_m_plus_1})),
     (factors.TIMES_OUTPUTS, lambda: of({"gradients": times_outputs})),
     (factors.FACTOR, lambda: of({"gradients": three_tenths})),
@@ -237,3 +245,23 @@ def test_an_entry_is_whole(form: Bug):
     }
     blocking = form.severity is Severity.BLOCKING
     assert form.summary.startswith("It cannot be checked: ") == blocking
+
+
+def test_the_page_is_the_table(capsys: pytest.CaptureFixture[str]):
+    assert main(["explain", "--all"]) == 0
+    assert PAGE.read_text(encoding="utf-8") == capsys.readouterr().out
+
+
+def test_a_code_is_explained(capsys: pytest.CaptureFixture[str]):
+    assert main(["explain", "aliasing"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("aliasing\n\nAliasing: ‹change› in place. The network is wrong.\n")
+    assert said.count("Fix: ") == len(TABLE["aliasing"]) == 3
+
+
+def test_a_code_that_is_none_is_refused_with_what_is_near(capsys: pytest.CaptureFixture[str]):
+    assert main(["explain", "softmax-diag"]) == 2
+    assert capsys.readouterr().err == (
+        "parity: expected a code such as softmax-diagonal, softmax-axis, softmax-missing. "
+        "Received: 'softmax-diag'\n"
+    )
