@@ -9,9 +9,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from digits.mnist_cache import cached_mnist
-from digits.mnist_checks import DatasetError, Digits
-from digits.mnist_files import read_mnist
+from digit_data.mnist.cache import cached_mnist
+from digit_data.mnist.checks import DatasetError, Digits
+from digit_data.mnist.reader import read_mnist
 
 __all__ = ["DatasetError", "Digits", "load_digits", "load_digits_split", "load_mnist", "one_hot"]
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.fitting import fit_28
+from digit_data.pictures.fitting import fit_28
 
 __all__ = ["drawn_digits"]
 

@@ -1,6 +1,6 @@
 """Train every documented network with several seeds in both engines.
 
-``python -m scripts.accuracy`` prints a line for each training and at the end a table of the test
+``python -m tools.accuracy`` prints a line for each training and at the end a table of the test
 accuracies; the results stand in a JSON file too. Both engines start from the same weights and see
 the same batches for the same seed; the masks of dropout differ.
 """
@@ -15,8 +15,10 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
-from digits.datasets import DatasetError
-from scripts import cli, engines, recipes
+import terminal_io
+from digit_data.datasets import DatasetError
+from scripts import engines, recipes
+from terminal_io import CliError, Parser, run, write_text
 
 # The least mean accuracy that the project promises, and where the figure is from.
 TARGETS = {
@@ -31,7 +33,7 @@ NAMES = ("64-40-10", "784-30-10", "64-200-10", "784-64-10", "784-500-300-10")
 
 EPILOG = """\
 example:
-  python -m scripts.accuracy --names 784-500-300-10 --seeds 5 --data mnist.npz
+  python -m tools.accuracy --names 784-500-300-10 --seeds 5 --data mnist.npz
 """
 
 
@@ -103,7 +105,7 @@ def table(results: Sequence[dict[str, object]]) -> Table:
 
 
 def _options(argv: Sequence[str] | None) -> Namespace:
-    parser = cli.Parser(prog="python -m scripts.accuracy", description=__doc__, epilog=EPILOG)
+    parser = Parser(prog="python -m tools.accuracy", description=__doc__, epilog=EPILOG)
     parser.add_argument("--names", nargs="+", default=list(NAMES), metavar="NAME")
     parser.add_argument("--engines", nargs="+", default=["numpy", "keras"], metavar="ENGINE")
     parser.add_argument("--seeds", type=int, default=5, metavar="N", help="seeds 0..N-1 (5)")
@@ -112,10 +114,10 @@ def _options(argv: Sequence[str] | None) -> Namespace:
     parser.add_argument("--out", type=Path, default=Path("runs/accuracy.json"), metavar="FILE")
     options = parser.parse_args(argv)
     if options.seeds < 1:
-        raise cli.CliError(f"expected --seeds of at least 1. Received: {options.seeds}")
+        raise CliError(f"expected --seeds of at least 1. Received: {options.seeds}")
     unknown = [engine for engine in options.engines if engine not in engines.ENGINES]
     if unknown:
-        raise cli.CliError(f"expected engines of {engines.ENGINES}. Received: {unknown[0]!r}")
+        raise CliError(f"expected engines of {engines.ENGINES}. Received: {unknown[0]!r}")
     return options
 
 
@@ -134,16 +136,16 @@ def _run(argv: Sequence[str] | None) -> int:
                         f"after {result['epochs']} epochs in {result['seconds']} s",
                         flush=True,
                     )
-                    cli.write_text(options.out, json.dumps(results, indent=1) + "\n")
+                    write_text(options.out, json.dumps(results, indent=1) + "\n")
     except (DatasetError, ValueError) as error:
-        raise cli.CliError(str(error)) from error
-    cli.console().print(table(results))
+        raise CliError(str(error)) from error
+    terminal_io.console().print(table(results))
     return 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    return cli.run("accuracy", lambda: _run(argv))
+    return run("accuracy", lambda: _run(argv))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Execute the notebooks and save them with their outputs: ``python -m scripts.notebooks``."""
+"""Execute the notebooks and save them with their outputs: ``python -m tools.notebooks``."""
 
 import re
 import time
@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from scripts import cli
+from terminal_io import FAILURE, CliError, Parser, one_line, os_reason, printable, run, write_text
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -41,9 +41,9 @@ def read(path: Path) -> "NotebookNode":
     try:
         return nbformat.read(path, as_version=4)
     except OSError as error:
-        raise cli.CliError(f"expected a notebook. Received: {cli.os_reason(error)}") from error
+        raise CliError(f"expected a notebook. Received: {os_reason(error)}") from error
     except ValueError as error:
-        raise cli.CliError(f"{path}: expected a notebook. Received: {error}") from error
+        raise CliError(f"{path}: expected a notebook. Received: {error}") from error
 
 
 def execute(notebook: "NotebookNode", folder: Path) -> None:
@@ -90,7 +90,7 @@ def complaints(notebook: "NotebookNode") -> list[str]:
     found = []
     for number, cell in enumerate(notebook.cells, 1):
         errors = [o.text for o in cell.get("outputs", ()) if o.get("name") == "stderr"]
-        found += [f"cell {number} wrote to standard error: {cli.one_line(e)}" for e in errors]
+        found += [f"cell {number} wrote to standard error: {one_line(e)}" for e in errors]
         paths = [path for text in printed(cell) for path in PATH.findall(text)]
         found += [f"cell {number} printed an absolute path: {path}" for path in paths]
     return found
@@ -136,11 +136,11 @@ def renew(path: Path) -> None:
     wrong = complaints(notebook)
     if wrong:
         raise CellError("; ".join(wrong))
-    cli.write_text(path, nbformat.writes(notebook) + "\n")
+    write_text(path, nbformat.writes(notebook) + "\n")
 
 
 def _run(argv: Sequence[str] | None) -> int:
-    parser = cli.Parser(prog="python -m scripts.notebooks", description=__doc__, epilog=EPILOG)
+    parser = Parser(prog="python -m tools.notebooks", description=__doc__, epilog=EPILOG)
     default = sorted(NOTEBOOKS.glob("*.ipynb"))
     what = "a notebook; default: all in docs/notebooks"
     parser.add_argument("paths", nargs="*", type=Path, default=default, metavar="FILE", help=what)
@@ -149,16 +149,16 @@ def _run(argv: Sequence[str] | None) -> int:
         try:
             renew(path)
         except CellError as error:
-            raise cli.CliError(
-                f"{path}: expected every cell to run. Received:", cli.FAILURE, str(error)
+            raise CliError(
+                f"{path}: expected every cell to run. Received:", FAILURE, str(error)
             ) from error
-        print(f"{cli.printable(path.name)}: {time.monotonic() - started:.1f} s", flush=True)
+        print(f"{printable(path.name)}: {time.monotonic() - started:.1f} s", flush=True)
     return 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    return cli.run("notebooks", lambda: _run(argv))
+    return run("notebooks", lambda: _run(argv))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Train 784-500-300-10 on MNIST by D4's recipe in both engines, and compare step by step.
 
-``python -m scripts.parity_mnist``: batches of 100, 10 epochs (6,000 steps), float64, the same
+``python -m tools.parity_mnist``: batches of 100, 10 epochs (6,000 steps), float64, the same
 starting weights and the same order. After every epoch it says how far the two trainings, left to
 themselves, are apart, how far two NumPy trainings are that started one unit in the last place
 apart, and how many of the 10,000 test pictures get the same label from both engines.
@@ -15,10 +15,12 @@ import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from digits.datasets import DatasetError
+import terminal_io
+from digit_data.datasets import DatasetError
 from numpy_impl import Sequential, models
-from scripts import cli, engines, recipes
+from scripts import engines, recipes
 from scripts.recipes import Samples
+from terminal_io import FAILURE, CliError, Parser, run
 
 if TYPE_CHECKING:
     from keras_impl import keras
@@ -29,7 +31,7 @@ RATES = {"rmsprop": 0.001, "sgd": 0.1}
 
 
 def _options(argv: Sequence[str] | None) -> Namespace:
-    parser = cli.Parser(prog="python -m scripts.parity_mnist", description=__doc__)
+    parser = Parser(prog="python -m tools.parity_mnist", description=__doc__)
     parser.add_argument("--optimizer", default="rmsprop", choices=list(RATES), help="(rmsprop)")
     parser.add_argument("--epochs", type=int, default=10, metavar="N")
     parser.add_argument("--data", type=Path, metavar="PATH", help="MNIST (MNIST_PATH)")
@@ -39,7 +41,7 @@ def _options(argv: Sequence[str] | None) -> Namespace:
     )  # fmt: skip
     options = parser.parse_args(argv)
     if min(options.epochs, options.check_every) < 1:
-        raise cli.CliError(
+        raise CliError(
             "expected --epochs and --check-every of at least 1. "
             f"Received: {options.epochs} and {options.check_every}"
         )
@@ -70,7 +72,7 @@ def _run(argv: Sequence[str] | None) -> int:
     try:
         samples = recipe.load(options.data, split_rng, DTYPE)
     except DatasetError as error:
-        raise cli.CliError(str(error)) from error
+        raise CliError(str(error)) from error
     schedule = recipe.order(len(samples.x_train), recipe.batch_size, order_rng)
     epochs = [schedule(epoch) for epoch in range(options.epochs)]
     import keras_impl
@@ -86,7 +88,7 @@ def _compare(agreement: Agreement, epochs: list[list[np.ndarray]], options: Name
     import parity
     from parity.report import render
 
-    console, per_epoch = cli.console(), len(epochs[0])
+    console, per_epoch = terminal_io.console(), len(epochs[0])
     batches = [batch for epoch in epochs for batch in epoch]
     rate = {"learning_rate": RATES[options.optimizer]}
     bars = TextColumn(NAME), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
@@ -108,7 +110,7 @@ def _compare(agreement: Agreement, epochs: list[list[np.ndarray]], options: Name
     console.print(_table(result.distances, agreement.same))
     theirs, ours = agreement.accuracies
     console.print(f"Test accuracy: Keras {theirs:.2%}, NumPy {ours:.2%}")
-    return 0 if result.passed else cli.FAILURE
+    return 0 if result.passed else FAILURE
 
 
 def _table(distances: "list[Distance]", same: list[int]) -> Table:
@@ -123,7 +125,7 @@ def _table(distances: "list[Distance]", same: list[int]) -> Table:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; exit code 0 if every checked step is the same up to rounding."""
-    return cli.run("parity_mnist", lambda: _run(argv))
+    return run("parity_mnist", lambda: _run(argv))
 
 
 if __name__ == "__main__":

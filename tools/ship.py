@@ -1,4 +1,4 @@
-"""Make the weights that the project ships, and their card: ``python -m scripts.ship``.
+"""Make the weights that the project ships, and their card: ``python -m tools.ship``.
 
 Trains ``mnist-robust``, fits the temperature of its scores on the 5,000 training pictures that were
 held out, and writes ``mnist-robust.npz`` and its card, ``mnist-robust.md``.
@@ -15,29 +15,31 @@ from typing import Any
 import numpy as np
 
 from numpy_impl import Sequential, serialization
-from scripts import calibration, cli, model_files, recipes, train
+from scripts import calibration, model_files, recipes
 from scripts.run_files import MODEL_NPZ, SUMMARY
 from scripts.samples import Samples
+from scripts.train import __main__ as train
+from terminal_io import Parser, run, writable_directory, write_text
 
 NAME = "mnist-robust"
 
 EPILOG = """\
 examples:
-  python -m scripts.ship                       # trains first: some ten minutes
-  python -m scripts.ship --run runs/mnist-robust --out /tmp/weights
+  python -m tools.ship                       # trains first: some ten minutes
+  python -m tools.ship --run runs/mnist-robust --out /tmp/weights
 """
 
 CARD = """\
 # {name}
 
 The network that `python -m scripts.whatami` asks unless told otherwise: 784-500-300-10, ReLU, ReLU,
-softmax, {parameters:,} parameters in float32. Written by `python -m scripts.ship`.
+softmax, {parameters:,} parameters in float32. Written by `python -m tools.ship`.
 
 | | |
 |---|---|
-| input | 28x28 pixels in 0..1, bright ink on dark paper, as `digits.images.prepare` makes them |
+| input | 28x28 pixels in 0..1, bright ink on dark paper, as `digit_data.pictures.examine.prepare` makes them |
 | output | ten scores that sum to 1 |
-| trained on | {training:,} pictures: MNIST's first 55,000 training pictures, and {drawn:,} drawn by `digits.drawn` (1 with an upstroke, crossed 7) |
+| trained on | {training:,} pictures: MNIST's first 55,000 training pictures, and {drawn:,} drawn by `digit_data.drawn` (1 with an upstroke, crossed 7) |
 | recipe | `scripts.train {name}`, engine {engine}, seed {seed}, {epochs} epochs: {optimizer}, batches of {batch_size}, dropout {dropout}, rate falling as a cosine; every picture distorted anew every epoch by `{distortions}` |
 | MNIST test set | {accuracy:.2%} right ({right:,} of {tested:,}) |
 | held out | {valid_accuracy:.2%} of MNIST's last 5,000 training pictures |
@@ -58,9 +60,9 @@ drawn from other shapes.
 """  # noqa: E501
 
 
-def parser() -> cli.Parser:
+def parser() -> Parser:
     """Return the command's options."""
-    p = cli.Parser(prog="python -m scripts.ship", description=__doc__, epilog=EPILOG)
+    p = Parser(prog="python -m tools.ship", description=__doc__, epilog=EPILOG)
     p.add_argument("--run", type=Path, metavar="DIR", help="a finished training; default: train")
     p.add_argument("--data", type=Path, metavar="PATH", help="where MNIST is")
     p.add_argument(
@@ -71,31 +73,31 @@ def parser() -> cli.Parser:
 
 
 def _run(args: Namespace) -> int:
-    run = args.run
-    if run is None:
-        run = Path("runs") / NAME
+    trained = args.run
+    if trained is None:
+        trained = Path("runs") / NAME
         data = [] if args.data is None else ["--data", str(args.data)]
-        code = train.main([NAME, "--engine", "numpy", "--out", str(run), *data])
+        code = train.main([NAME, "--engine", "numpy", "--out", str(trained), *data])
         if code:
             return code
-    summary = json.loads((run / SUMMARY).read_text(encoding="utf-8"))
-    network = serialization.load(run / MODEL_NPZ)
+    summary = json.loads((trained / SUMMARY).read_text(encoding="utf-8"))
+    network = serialization.load(trained / MODEL_NPZ)
     samples = _samples(args.data, int(summary["seed"]), str(summary["dtype"]))
     labels = np.argmax(samples.y_valid, axis=1)
     temperature = calibration.fit_temperature(network, samples.x_valid, labels)
     calibrated = calibration.with_temperature(network, temperature)
-    out = cli.writable_directory(args.out, (f"{NAME}.npz", f"{NAME}.md"))
+    out = writable_directory(args.out, (f"{NAME}.npz", f"{NAME}.md"))
     serialization.save(calibrated, out / f"{NAME}.npz")
     facts = _facts(network, calibrated, samples, summary)
     facts["temperature"] = temperature
     facts["sha256"] = hashlib.sha256((out / f"{NAME}.npz").read_bytes()).hexdigest()
-    cli.write_text(out / f"{NAME}.md", CARD.format(**facts))
+    write_text(out / f"{NAME}.md", CARD.format(**facts))
     print(CARD.format(**facts))
     return 0
 
 
 def _samples(data: Path | None, seed: int, dtype: str) -> Samples:
-    # As scripts.session draws them.
+    # As ``scripts.train`` draws them.
     _, _, split_rng, _ = np.random.default_rng(seed).spawn(4)
     return recipes.get(NAME).load(data, split_rng, dtype)
 
@@ -138,7 +140,7 @@ def _facts(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    return cli.run("ship", lambda: _run(parser().parse_args(argv)))
+    return run("ship", lambda: _run(parser().parse_args(argv)))
 
 
 if __name__ == "__main__":

@@ -7,8 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from digits.mnist_checks import IMAGE_SHAPE, MAX_BYTES, DatasetError, Digits, checked_digits
-from digits.mnist_streams import opened
+from digit_data.mnist.checks import (
+    IMAGE_SHAPE,
+    MAX_BYTES,
+    DatasetError,
+    Digits,
+    checked_digits,
+    opened,
+)
 
 __all__ = ["read_arff"]
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from digits.mnist_checks import DatasetError
+from digit_data.mnist.checks import DatasetError
 
 __all__ = ["cached_mnist", "keras_cache"]
 

@@ -1,7 +1,9 @@
-"""What every source of MNIST must deliver, and how a fault in it is named."""
+"""What all readers of MNIST share: opening a file, and checks whose faults are named."""
 
+import gzip
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedIOBase
 from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +19,8 @@ __all__ = [
     "check_promise",
     "checked_digits",
     "damage_named",
+    "opened",
+    "read_at_most",
 ]
 
 Array = NDArray[Any]
@@ -26,6 +30,7 @@ IMAGE_SHAPE = (28, 28)
 # All of MNIST is 55 MB as bytes, 122 MB as ARFF text and 440 MB as float64. Anything beyond 1 GiB
 # is either not MNIST or a file made to fill the memory.
 MAX_BYTES = 2**30
+GZIP_MAGIC = b"\x1f\x8b"
 
 
 class DatasetError(ValueError):
@@ -157,3 +162,58 @@ def damage_named(path: Path) -> Iterator[None]:
     except foreign as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DatasetError(f"{path}: damaged, or not what it claims to be: {reason}") from error
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BufferedIOBase]:
+    """Open a file for reading, through gzip when its first bytes say so; faults name the file.
+
+    Args:
+        path: the file.
+
+    Yields:
+        The stream of unpacked bytes.
+
+    Raises:
+        DatasetError: missing, empty, not a regular file, unreadable, truncated or damaged.
+    """
+    if not path.exists():
+        raise DatasetError(
+            f"{path}: expected a file or folder with MNIST, received a path that does not exist"
+        )
+    if not path.is_file():
+        raise DatasetError(f"{path}: expected a regular file, received something else")
+    with damage_named(path), path.open("rb") as file:
+        magic = file.read(2)
+        file.seek(0)
+        if not magic:
+            raise DatasetError(f"{path}: expected MNIST, received an empty file")
+        if magic == GZIP_MAGIC:
+            with gzip.GzipFile(fileobj=file) as unpacked:
+                yield unpacked
+        else:
+            yield file
+
+
+def read_at_most(stream: BufferedIOBase, limit: int = MAX_BYTES) -> bytes:
+    """Read a whole stream, refusing one that unpacks to more than the limit.
+
+    Args:
+        stream: the unpacked bytes.
+        limit: the largest number of bytes admitted.
+
+    Returns:
+        All bytes.
+
+    Raises:
+        DatasetError: there are more.
+    """
+    data = bytearray()
+    # In pieces, so that a small packed file that unpacks to terabytes is stopped at the limit.
+    while piece := stream.read(2**20):
+        data += piece
+        if len(data) > limit:
+            raise DatasetError(
+                f"refused: expected at most {limit} bytes, received a file that unpacks to more"
+            )
+    return bytes(data)

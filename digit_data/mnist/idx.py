@@ -4,15 +4,15 @@ from pathlib import Path
 
 import numpy as np
 
-from digits.mnist_checks import (
+from digit_data.mnist.checks import (
     IMAGE_SHAPE,
     Array,
     DatasetError,
     Digits,
     check_promise,
     checked_digits,
+    opened,
 )
-from digits.mnist_streams import opened
 
 __all__ = ["find_idx", "read_idx", "read_idx_folder"]
 

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
-from digits.mnist_checks import (
+from digit_data.mnist.checks import (
     MAX_BYTES,
     Array,
     DatasetError,
     Digits,
     check_promise,
     checked_digits,
+    opened,
 )
-from digits.mnist_streams import opened
 
 __all__ = ["read_npz"]
 

@@ -15,15 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from digits.mnist_checks import (
+from digit_data.mnist.checks import (
     IMAGE_SHAPE,
     Array,
     DatasetError,
     Digits,
     check_promise,
     checked_digits,
+    opened,
+    read_at_most,
 )
-from digits.mnist_streams import opened, read_at_most
 
 __all__ = ["read_pickle"]
 

@@ -1,16 +1,15 @@
-"""One door to all formats of MNIST: a path in, checked arrays out."""
+"""One door to all formats of MNIST: a path in, its format recognised, checked arrays out."""
 
 from collections.abc import Callable
 from pathlib import Path
 
-from digits.mnist_arff import read_arff
-from digits.mnist_checks import DatasetError, Digits, damage_named
-from digits.mnist_idx import find_idx, read_idx_folder
-from digits.mnist_npz import read_npz
-from digits.mnist_pickle import read_pickle
-from digits.mnist_streams import recognise
+from digit_data.mnist.arff import read_arff
+from digit_data.mnist.checks import DatasetError, Digits, damage_named, opened
+from digit_data.mnist.idx import find_idx, read_idx_folder
+from digit_data.mnist.npz import read_npz
+from digit_data.mnist.pickle import read_pickle
 
-__all__ = ["read_mnist"]
+__all__ = ["read_mnist", "recognise"]
 
 READERS: dict[str, Callable[[Path], Digits]] = {
     "npz": read_npz,
@@ -59,4 +58,36 @@ def read_mnist(path: Path) -> Digits:
         f"{path}: expected the four IDX files, mnist.npz, mnist.pkl.gz or mnist_784.arff in "
         f"this folder, "
         "received none of them"
+    )
+
+
+def recognise(path: Path) -> str:
+    """Tell the format of a file from its content.
+
+    Args:
+        path: the file, gzip-ed or not.
+
+    Returns:
+        "npz", "idx", "pickle" or "arff".
+
+    Raises:
+        DatasetError: none of them, or unreadable.
+    """
+    with opened(path) as stream:
+        head = stream.read(64)
+    if head.startswith(b"PK\x03\x04"):
+        return "npz"
+    if head.startswith(b"\x00\x00"):
+        return "idx"
+    if head.startswith(b"\x80"):
+        return "pickle"
+    if head.lstrip().startswith((b"%", b"@")):
+        return "arff"
+    if head.startswith(b"("):
+        raise DatasetError(
+            f"{path}: expected a pickle of protocol 2 or newer, received protocol 0 or 1"
+        )
+    raise DatasetError(
+        f"{path}: expected Keras's mnist.npz, an IDX file, mnist.pkl.gz or OpenML's ARFF file, "
+        f"received first bytes 0x{head[:4].hex()}"
     )

@@ -1,10 +1,6 @@
-"""Any picture of a digit -> what a network of 784 or 64 inputs expects.
+"""Any picture of a digit -> what a network of 784 or 64 inputs expects: the steps in their order.
 
-The steps, each in a module of its own: ``digits.files`` (a file to a Pillow picture),
-``digits.grey`` (a picture to brightness), ``digits.polarity`` (ink bright, paper dark),
-``digits.ink`` (paper, light and noise taken away), ``digits.pieces`` (which ink is which digit),
-``digits.fitting`` (size, stroke width and place as the data sets have them).
-``prepare`` and ``examine`` run all but the first.
+``prepare`` and ``examine`` run all steps but the first, ``digit_data.pictures.files``.
 """
 
 from collections.abc import Sequence
@@ -16,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from digits.files import MAX_PIXELS, ImageError, open_image
-from digits.fitting import fit_8, fit_28, is_mnist_like
-from digits.grey import to_grey
-from digits.ink import NoInkError, find_ink, shrunk, stroke_width
-from digits.pieces import Group, find_digits, main_digit, separate_digits
-from digits.polarity import Invert, bright_on_dark, light_border
+from digit_data.pictures.files import MAX_PIXELS, ImageError, open_image
+from digit_data.pictures.fitting import fit_8, fit_28, is_mnist_like
+from digit_data.pictures.grey import to_grey
+from digit_data.pictures.ink import NoInkError, find_ink, shrunk, stroke_width
+from digit_data.pictures.pieces import Group, find_digits, main_digit, separate_digits
+from digit_data.pictures.polarity import Invert, bright_on_dark, light_border
 
 __all__ = [
     "MAX_PIXELS",
@@ -86,7 +82,7 @@ def examine(
         image: The picture, any size and mode.
         size: 28 for a network of 784 inputs (MNIST), 8 for one of 64 (scikit-learn's digits).
         invert: "yes" for dark ink on light paper, "no" for bright ink on dark paper, "auto" to tell
-            from what looks like strokes (``digits.polarity``).
+            from what looks like strokes (``digit_data.pictures.polarity``).
         segment: Whether each of several digits is a picture of its own; else they are all one, and
             a note says so.
 

@@ -68,7 +68,7 @@ def _decoded(file: BinaryIO, name: str) -> Image.Image:
             )
         frames = getattr(image, "n_frames", 1)
         # A JPEG can be decoded at a half, a quarter or an eighth of its size, much faster; larger
-        # than this is of no use (``digits.images.WORK_SIDE``).
+        # than this is of no use (``WORK_SIDE`` of ``examine``).
         image.draft(None, (ENOUGH, ENOUGH))
         image.load()
         upright = ImageOps.exif_transpose(image)

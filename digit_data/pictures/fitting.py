@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.ink import border_median, stroke_width
+from digit_data.pictures.ink import border_median, stroke_width
 
 __all__ = ["fit_8", "fit_28", "is_mnist_like"]
 

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from digits.files import ImageError, damage_named
+from digit_data.pictures.files import ImageError, damage_named
 
 __all__ = ["to_grey"]
 

@@ -1,8 +1,8 @@
 """From brightness to ink: what in a picture is a stroke, and how strong it is.
 
 Light is uneven, paper is ruled, cameras are noisy. ``find_ink`` takes the paper away and leaves
-1 where ink is strongest, 0 where there is none. Arrays in and out; files and colours are in
-``digits.images``, sizes and places in ``digits.fitting``.
+1 where ink is strongest, 0 where there is none. Arrays in and out; files and colours are
+in ``files`` and ``grey``, sizes and places in ``fitting``.
 """
 
 from typing import Any, NamedTuple

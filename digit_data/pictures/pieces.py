@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.ink import connected
+from digit_data.pictures.ink import connected
 
 __all__ = ["Box", "Group", "find_digits", "main_digit", "separate_digits"]
 

@@ -5,8 +5,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.ink import NoInkError, border_median, find_ink, shrunk, stroke_width
-from digits.pieces import find_digits, main_digit
+from digit_data.pictures.ink import NoInkError, border_median, find_ink, shrunk, stroke_width
+from digit_data.pictures.pieces import find_digits, main_digit
 
 __all__ = ["Invert", "bright_on_dark", "light_border"]
 

@@ -10,12 +10,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from scripts import cli, model_files
+from terminal_io import FAILURE, CliError, Parser, Signals, os_reason, run
+
+from .. import model_files, starting
 
 ADDRESS = "127.0.0.1"
 DEFAULT_PORT = 8000
 HIGHEST_PORT = 65535
-OWN_THREADS = ("draw-keras", "draw-server")  # of draw_engines and draw_server
+OWN_THREADS = ("draw-keras", "draw-server")  # of ``engines`` and ``server``
 
 PORT_HELP = f"where on {ADDRESS} the page is; 0: any free port; default: {DEFAULT_PORT}"
 MODEL_HELP = ".npz or .keras; default: the model that comes with the project"
@@ -36,9 +38,9 @@ Exit codes: 1 failed on the way, 2 wrong options or model, or a port in use, 130
 """
 
 
-def parser() -> cli.Parser:
+def parser() -> Parser:
     """Return the command's options."""
-    p = cli.Parser(prog="python -m scripts.draw", description=__doc__, epilog=EPILOG)
+    p = starting.parser("draw", __doc__, EPILOG)
     add = p.add_argument
     add("--port", type=int, default=DEFAULT_PORT, metavar="N", help=PORT_HELP)
     add("--model", type=Path, default=model_files.SHIPPED_MODEL, metavar="FILE", help=MODEL_HELP)
@@ -53,7 +55,7 @@ def listen(port: int) -> socket.socket:
         CliError: The port is none, is taken, or not allowed.
     """
     if not 0 <= port <= HIGHEST_PORT:
-        raise cli.CliError(f"--port: expected a port in 0..{HIGHEST_PORT}. Received: {port}")
+        raise CliError(f"--port: expected a port in 0..{HIGHEST_PORT}. Received: {port}")
     listener = socket.socket()
     try:
         if os.name == "posix":  # a port that a stopped server has just left; elsewhere: to steal
@@ -63,12 +65,12 @@ def listen(port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
-            raise cli.CliError(
+            raise CliError(
                 f"--port: expected a free port, such as --port 0 finds. Received: {port}, which "
                 f"another program uses"
             ) from error
-        reason = cli.os_reason(error)
-        raise cli.CliError(f"--port: expected a port to use. Received: {port}, {reason}") from error
+        reason = os_reason(error)
+        raise CliError(f"--port: expected a port to use. Received: {port}, {reason}") from error
     return listener
 
 
@@ -93,20 +95,20 @@ def serve(model: Path, port: int, browser: bool) -> None:
         CliError: The model or the port cannot be used.
         Interrupted: How it ends.
     """
-    from scripts import draw_engines, draw_server
+    from . import engines, server
 
-    keras = draw_engines.LateKeras(model)
-    app = draw_server.create(draw_engines.Engines(model_files.load(model), keras))
+    keras = engines.LateKeras(model)
+    app = server.create(engines.Engines(model_files.load(model), keras))
     listener = listen(port)
     url = f"http://{ADDRESS}:{listener.getsockname()[1]}/"
-    with draw_server.running(app, listener) as thread:
+    with server.running(app, listener) as thread:
         print(f"Draw a digit at {url} (Ctrl-C ends)", flush=True)
         if browser:
             webbrowser.open(url)
         keras.start()
         while thread.is_alive():
             thread.join(1)
-        raise cli.CliError("the server ended by itself", cli.FAILURE)
+        raise CliError("the server ended by itself", FAILURE)
 
 
 @contextmanager
@@ -133,11 +135,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def body() -> int:
         args = parser().parse_args(argv)
-        with cli.Signals(), kept_stderr():
+        with Signals(), kept_stderr():
             serve(args.model, args.port, browser=not args.no_browser and has_desktop())
         return 0
 
-    code = cli.run("draw", body)
+    code = run("draw", body)
     _leave_threads(code)
     return code
 

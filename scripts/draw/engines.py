@@ -8,9 +8,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.images import Examined, examine, open_image
-from scripts import answers, cli, model_files
-from scripts.looking import Seen
+from digit_data.pictures.examine import Examined, examine, open_image
+from terminal_io import one_line
+
+from .. import model_files
+from ..whatami import answers
+from ..whatami.looking import Seen
 
 Array = NDArray[Any]
 State = Literal["loading", "ready", "failed"]
@@ -49,7 +52,7 @@ class LateKeras:
             model.scores(np.zeros((1, model.side, model.side)))
         # No Keras, another Keras, a model it cannot read: the page does without and says why.
         except Exception as error:
-            self.error = cli.one_line(error) or type(error).__name__
+            self.error = one_line(error) or type(error).__name__
             self.state = "failed"
         else:
             self.model = model

@@ -1,7 +1,7 @@
 """The page of ``scripts.draw`` over HTTP: its files, and the scores for a picture.
 
 ==================  ==============================================================================
-``GET /`` and       the files of ``scripts/page``; nothing in them points to another server
+``GET /`` and       the files of ``page``; nothing in them points to another server
 ``GET /<file>``
 ``GET /status``     ``{"model": name, "keras": {"state": ..., "error": ...}}``
 ``POST /scores``    a picture file as the body; the answer is that of ``Engines.look``
@@ -26,9 +26,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from digits.images import ImageError
-from scripts import cli
-from scripts.draw_engines import Engines
+from digit_data.pictures.examine import ImageError
+from terminal_io import one_line, printable
+
+from .engines import Engines
 
 PAGE = Path(__file__).parent / "page"
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
@@ -87,10 +88,10 @@ def _refusal(headers: Headers) -> str | None:
     hosts = headers.getlist("host")
     if len(hosts) != 1 or hosts[0].lower().rsplit(":", 1)[0] not in NAMES:
         shown = ", ".join(hosts) or "none"
-        return cli.one_line(f"expected the host {' or '.join(NAMES)}. Received: {shown}")
+        return one_line(f"expected the host {' or '.join(NAMES)}. Received: {shown}")
     origin = headers.get("origin")
     if origin is not None and origin.lower() != f"http://{hosts[0].lower()}":
-        return cli.one_line(f"expected a request of this page. Received: one of {origin}")
+        return one_line(f"expected a request of this page. Received: one of {origin}")
     return None
 
 
@@ -137,7 +138,7 @@ def create(engines: Engines) -> ASGIApp:
     async def status() -> Response:
         keras = engines.keras
         state = {"state": keras.state, "error": keras.error}
-        return JSONResponse({"model": cli.printable(keras.path.name), "keras": state})
+        return JSONResponse({"model": printable(keras.path.name), "keras": state})
 
     @app.post("/scores")
     async def scores(request: Request) -> Response:
@@ -149,7 +150,7 @@ def create(engines: Engines) -> ASGIApp:
         except MemoryError:
             return _error(422, "expected a smaller picture: not enough memory for this one")
         except ImageError as error:
-            return _error(422, cli.one_line(str(error).removeprefix("the picture: ")))
+            return _error(422, one_line(str(error).removeprefix("the picture: ")))
 
     return Guard(app)
 
@@ -159,7 +160,7 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> Response:
-        return _error(error.status_code, cli.one_line(error.detail), error.headers)
+        return _error(error.status_code, one_line(error.detail), error.headers)
 
     @app.exception_handler(ClientDisconnect)
     async def gone(request: Request, error: ClientDisconnect) -> Response:

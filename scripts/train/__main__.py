@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from scripts import cli, engines, recipes
-from scripts.run_files import FILES
-from scripts.session import Settings, train
+from terminal_io import CliError, Parser, Signals, run
+
+from .. import engines, recipes, starting
+from ..run_files import FILES
+from .session import Settings, train
 
 BELOW_ONE = math.nextafter(1, 0)
 OPTIMIZERS = ("sgd", "rmsprop", "adam")
@@ -34,9 +36,9 @@ Exit codes: 0 done, 1 failed on the way, 2 wrong options or data, 130 Ctrl-C, 14
 """
 
 
-def parser() -> cli.Parser:
+def parser() -> Parser:
     """Return the command's options."""
-    p = cli.Parser(prog="python -m scripts.train", description=__doc__, epilog=EPILOG)
+    p = starting.parser("train", __doc__, EPILOG)
     p.add_argument("name", metavar="NAME", help="the network, see below")
     add = p.add_argument_group("options; where none is said, the recipe's value holds").add_argument
     add("--engine", choices=engines.ENGINES, default="keras", help="default: keras")
@@ -67,16 +69,16 @@ def settings(args: argparse.Namespace) -> Settings:
     try:
         recipe = recipes.get(args.name)
     except ValueError as error:
-        raise cli.CliError(str(error)) from error
+        raise CliError(str(error)) from error
     _check_ranges(args)
     if args.data is not None and recipe.inputs == 64:
-        raise cli.CliError(
+        raise CliError(
             f"--data: expected a network with 784 inputs; {recipe.name} is trained on the digits "
             f"that scikit-learn ships. Received: {args.data}"
         )
     optimizer = args.optimizer or recipe.optimizer
     if args.momentum is not None and optimizer == "adam":
-        raise cli.CliError(
+        raise CliError(
             f"--momentum: expected sgd or rmsprop; adam has none. Received: {args.momentum}"
         )
     names = ("learning_rate", "momentum", "weight_decay")
@@ -112,7 +114,7 @@ def _check_ranges(args: argparse.Namespace) -> None:
         value = getattr(args, name)
         if value is not None and not (low <= value <= high and value < math.inf):
             option = "--" + name.replace("_", "-")
-            raise cli.CliError(f"{option}: expected {expected}. Received: {value}")
+            raise CliError(f"{option}: expected {expected}. Received: {value}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -124,10 +126,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def body() -> int:
         choice = settings(parser().parse_args(argv))
-        with cli.Signals() as signals:
+        with Signals() as signals:
             return train(choice, signals)
 
-    return cli.run("train", body)
+    return run("train", body)
 
 
 if __name__ == "__main__":

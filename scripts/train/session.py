@@ -10,12 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from digits.datasets import DatasetError
+from digit_data.datasets import DatasetError
 from numpy_impl.training import History, Schedule
-from scripts import cli, engines, progress
-from scripts.engines import Array, Logs, Plan
-from scripts.recipes import Recipe, Samples
-from scripts.run_files import FILES, RunFiles, confusion_matrix
+from terminal_io import FAILURE, CliError, Interrupted, Signals, printable
+
+from .. import engines
+from ..engines import Array, Logs, Plan
+from ..recipes import Recipe, Samples
+from ..run_files import FILES, RunFiles, confusion_matrix
+from . import progress
 
 METRICS = ("loss", "accuracy", "squared_error")
 
@@ -54,7 +57,7 @@ class Session:
         samples: Samples,
         trainer: engines.Trainer,
         files: RunFiles,
-        signals: cli.Signals,
+        signals: Signals,
     ) -> None:
         self.choice = choice
         self.samples = samples
@@ -116,10 +119,10 @@ class Session:
             state = (
                 f"{self.files.directory} keeps epoch {kept}" if kept else "nothing of it is saved"
             )
-            raise cli.CliError(
+            raise CliError(
                 f"epoch {self.begun}: expected a finite {bad}. Received: {logs[bad]}; the learning "
                 f"rate, {rate}, is probably too large; {state}",
-                cli.FAILURE,
+                FAILURE,
             )
 
 
@@ -127,7 +130,7 @@ def _finite(logs: Mapping[str, float], name: str) -> bool:
     return math.isfinite(logs.get(name, 0.0))
 
 
-def train(choice: Settings, signals: cli.Signals) -> int:
+def train(choice: Settings, signals: Signals) -> int:
     """Train, save and report.
 
     Args:
@@ -153,7 +156,7 @@ def train(choice: Settings, signals: cli.Signals) -> int:
         signals.defer()
         try:
             session.train(schedule, picture_rng)
-        except cli.Interrupted as stop:
+        except Interrupted as stop:
             print(_interruption(stop, session), file=sys.stderr, flush=True)
         _finish(session, round(time.monotonic() - started, 3))
     return 0 if signals.received is None else 128 + signals.received
@@ -163,17 +166,17 @@ def _load(choice: Settings, rng: np.random.Generator) -> Samples:
     try:
         return choice.recipe.load(choice.data, rng, choice.dtype)
     except DatasetError as error:
-        raise cli.CliError(str(error)) from error
+        raise CliError(str(error)) from error
 
 
 def _build(choice: Settings, rng: np.random.Generator, stack: ExitStack) -> engines.Trainer:
     try:
         return stack.enter_context(engines.trainer(choice.engine, choice.plan, rng))
     except (ValueError, OverflowError) as error:  # for example a layer of 10**30 units
-        raise cli.CliError(f"{choice.recipe.name}: {error}") from error
+        raise CliError(f"{choice.recipe.name}: {error}") from error
 
 
-def _interruption(stop: cli.Interrupted, session: Session) -> str:
+def _interruption(stop: Interrupted, session: Session) -> str:
     whole = len(session.history.epochs.get("loss", ()))
     return f"stopped by {stop} after {whole} whole epochs; saving what was trained"
 
@@ -196,7 +199,7 @@ def _finish(session: Session, seconds: float) -> None:
         f"{epochs} epochs in {seconds:.1f} s, "
         f"test accuracy {right / total:.2%} ({right} of {total})"
     )
-    print(f"saved in {cli.printable(files.directory)}: {', '.join(FILES)}")
+    print(f"saved in {printable(files.directory)}: {', '.join(FILES)}")
 
 
 def _summary(session: Session, accuracy: float, total: int, seconds: float) -> dict[str, object]:

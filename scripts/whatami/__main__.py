@@ -10,10 +10,13 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from scripts import answer_formats, answers, cli, counting, model_files, pictures
-from scripts.answers import Answer, Number
-from scripts.looking import Seen, View, look_at_all
-from scripts.seen_files import SeenFiles
+from terminal_io import USAGE_ERROR, CliError, Parser, Signals, run
+
+from .. import model_files, starting
+from . import answers, counting, formats, pictures
+from .answers import Answer, Number
+from .looking import Seen, View, look_at_all
+from .seen_files import SeenFiles
 
 Array = NDArray[Any]
 
@@ -47,9 +50,9 @@ pictures are answered), 130 Ctrl-C.
 """
 
 
-def parser() -> cli.Parser:
+def parser() -> Parser:
     """Return the command's options."""
-    p = cli.Parser(prog="python -m scripts.whatami", description=__doc__, epilog=EPILOG)
+    p = starting.parser("whatami", __doc__, EPILOG)
     add = p.add_argument
     images = "a picture (PNG, JPEG, TIFF ...), -, a folder or a pattern"
     add("images", nargs="*", metavar="IMAGE", help=images)
@@ -82,11 +85,11 @@ def check(args: Namespace) -> None:
         CliError: Nothing to look at, or nowhere to draw.
     """
     if not args.images and args.index is None:
-        raise cli.CliError("expected an IMAGE or --index. Received: neither (see --help)")
+        raise CliError("expected an IMAGE or --index. Received: neither (see --help)")
     if args.data is not None and args.index is None:
-        raise cli.CliError(f"--data: expected together with --index. Received: {args.data} alone")
+        raise CliError(f"--data: expected together with --index. Received: {args.data} alone")
     if args.plot is not None and (args.plot.is_dir() or not args.plot.parent.is_dir()):
-        raise cli.CliError(f"--plot: expected a file in a folder. Received: {args.plot}")
+        raise CliError(f"--plot: expected a file in a folder. Received: {args.plot}")
 
 
 def check_plot(plot: Path, sources: Sequence[pictures.Source]) -> None:
@@ -96,12 +99,12 @@ def check_plot(plot: Path, sources: Sequence[pictures.Source]) -> None:
         CliError: Too many pictures, or the figure would replace one of them.
     """
     if len(sources) > MOST_PLOTTED:
-        raise cli.CliError(
+        raise CliError(
             f"--plot: expected at most {MOST_PLOTTED} pictures. Received: {len(sources)}"
         )
     names = [source.name for source in sources if source.content is None]
     if plot.exists() and any(Path(n).exists() and plot.samefile(n) for n in names):
-        raise cli.CliError(f"--plot: expected a file to write. Received: {plot}, an IMAGE")
+        raise CliError(f"--plot: expected a file to write. Received: {plot}, an IMAGE")
 
 
 def batches(seen: Iterator[Seen]) -> Iterator[list[Seen]]:
@@ -157,7 +160,7 @@ class Session:
         alone = alone and len(self.sources) == 1
         failed = False
         with (
-            closing(answer_formats.writer(form, args.segment, alone)) as writer,
+            closing(formats.writer(form, args.segment, alone)) as writer,
             counting.counting(len(self.sources), "pictures") as count,
             closing(look_at_all(self.sources, view, stop)) as seen,
         ):
@@ -183,9 +186,9 @@ class Session:
             yield answer
 
     def _draw(self) -> None:
-        from scripts import answer_plots  # late: matplotlib
+        from . import plots  # late: matplotlib
 
-        left_out = answer_plots.save(self.args.plot, self._drawn)
+        left_out = plots.save(self.args.plot, self._drawn)
         if left_out:
             print(f"whatami: --plot: {left_out} digits were left out", file=sys.stderr)
 
@@ -200,13 +203,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     def body() -> int:
         args = parser().parse_args(argv)
         check(args)
-        with cli.Signals() as signals:
+        with Signals() as signals:
             session = Session(args)
             signals.defer()  # answers are printed whole, and JSON ends well
             failed = session.run(signals.check)
-        return cli.USAGE_ERROR if failed else 0
+        return USAGE_ERROR if failed else 0
 
-    return cli.run("whatami", body)
+    return run("whatami", body)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scripts.looking import Seen
-from scripts.model_files import CLASSES, Classifier
+from ..model_files import CLASSES, Classifier
+from .looking import Seen
 
 Array = NDArray[Any]
 

@@ -7,9 +7,10 @@ import sys
 from collections.abc import Iterable
 from typing import Literal
 
-from scripts import cli
-from scripts.answers import Answer, Number
-from scripts.model_files import CLASSES
+from terminal_io import printable
+
+from ..model_files import CLASSES
+from .answers import Answer, Number
 
 Format = Literal["text", "json", "csv"]
 
@@ -27,7 +28,7 @@ class Text:
 
     def write(self, answer: Answer | Number) -> None:
         """Print an answer."""
-        name = cli.printable(answer.file)
+        name = printable(answer.file)
         kind = "warning" if answer.separate > 1 else "note"
         said = [f"{kind}: {note}" for note in answer.notes]
         if answer.error is not None:
@@ -77,7 +78,10 @@ class Csv:
 
     def write(self, answer: Answer | Number) -> None:
         """Print an answer."""
-        name, said = cli.printable(answer.file), [answer.error or "", "; ".join(answer.notes)]
+        name, said = (
+            printable(answer.file),
+            [answer.error or "", "; ".join(answer.notes)],
+        )
         self._print([name, *row, *said] for row in answer.rows())
 
     @staticmethod

@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from digits.images import Examined, Invert, examine, open_image, to_grey
-from scripts import cli
-from scripts.model_files import BRIGHTEST
-from scripts.pictures import Source
+from digit_data.pictures.examine import Examined, Invert, examine, open_image, to_grey
+from terminal_io import FAILURE, CliError, one_line
+
+from ..model_files import BRIGHTEST
+from .pictures import Source
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ProcessPoolExecutor
@@ -48,7 +49,7 @@ class View:
 
     Attributes:
         side: 8 or 28, the network's.
-        invert: See ``digits.images.examine``.
+        invert: See ``digit_data.pictures.examine``.
         segment: See there.
         keep: Whether a small copy of the original is kept.
     """
@@ -86,7 +87,7 @@ def look(source: Source, view: View) -> Seen:
     except (ValueError, MemoryError) as error:  # ImageError
         return Seen(source.name, error=_reason(error, source.name))
     except Exception as error:  # a bug, or what OpenCV raises; the other pictures are answered
-        reason = cli.one_line(f"{type(error).__name__}: {error}")
+        reason = one_line(f"{type(error).__name__}: {error}")
         return Seen(source.name, error=f"expected a picture that can be used. Received: {reason}")
 
 
@@ -116,7 +117,7 @@ def _reason(error: Exception, name: str) -> str:
     message = str(error) or "not enough memory"
     for prefix in (f"{name}: ", f"{Path(name).expanduser()}: ", "the picture: "):
         message = message.removeprefix(prefix)
-    return cli.one_line(message)
+    return one_line(message)
 
 
 def look_at_all(
@@ -170,9 +171,9 @@ def _in_processes(
                     pending.append(pool.submit(look_at_lot, lots[i + ahead], view))
                 yield from seen
         except BrokenProcessPool as error:
-            raise cli.CliError(
+            raise CliError(
                 "a process that reads pictures was ended by the system; was there enough memory?",
-                cli.FAILURE,
+                FAILURE,
             ) from error
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from scripts.cli import CliError, os_reason
+from terminal_io import CliError, os_reason
 
 Array = NDArray[Any]
 
@@ -126,7 +126,7 @@ def mnist_source(index: int, data: Path | None) -> Source:
         index: Its number.
         data: Where MNIST is; None looks in the usual places.
     """
-    from digits.datasets import load_mnist  # late, since pictures from files need none of it
+    from digit_data.datasets import load_mnist  # late, since pictures from files need none of it
 
     name = f"MNIST test image {index}"
     try:

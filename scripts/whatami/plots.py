@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 from matplotlib.patches import Rectangle
 
-from scripts import cli
-from scripts.answers import LEAST_SCORE, Answer, Number
-from scripts.looking import Seen
+from terminal_io import atomic, printable
+
+from .answers import LEAST_SCORE, Answer, Number
+from .looking import Seen
 
 MOST_ROWS = 24
 LONGEST_TITLE = 60
@@ -46,7 +47,7 @@ def save(path: Path, shown: Shown) -> int:
         row += count
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # names in a script that the font does not have
-        with cli.atomic(path) as partial:
+        with atomic(path) as partial:
             figure.savefig(partial, format="png", dpi=100)
     return sum(counts) - rows
 
@@ -74,7 +75,7 @@ def _original(axes: Axes, seen: Seen, answer: Answer | Number) -> None:
     assert seen.original is not None
     axes.imshow(seen.original)
     axes.set(xticks=[], yticks=[])
-    name = cli.printable(os.path.basename(seen.name) or seen.name)
+    name = printable(os.path.basename(seen.name) or seen.name)
     if len(name) > LONGEST_TITLE // 2:
         name = f"{name[: LONGEST_TITLE // 2 - 1]}…"
     # Not the file's own dollar signs as formulas.

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from scripts.cli import CliError, atomic, os_reason
-from scripts.looking import Seen
-from scripts.model_files import BRIGHTEST
-from scripts.pictures import STANDARD_INPUT
+from terminal_io import CliError, atomic, os_reason
+
+from ..model_files import BRIGHTEST
+from .looking import Seen
+from .pictures import STANDARD_INPUT
 
 Array = NDArray[Any]
 

@@ -9,9 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from digits.datasets import (
-    Digits,
-)
+from digit_data.datasets import Digits
 
 IDX_NAMES = {
     "x_train": "train-images-idx3-ubyte",

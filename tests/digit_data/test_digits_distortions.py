@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from digits.distortions import CHUNK, Distortions
-from digits.drawn import drawn_digits
+from digit_data.distortions import CHUNK, Distortions
+from digit_data.drawn import drawn_digits
 
 NONE = Distortions(**{field.name: 0.0 for field in fields(Distortions)} | {"sigma": 4.0})
 

@@ -14,11 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from digits.datasets import (
-    DatasetError,
-    load_mnist,
-)
-from tests.digits.mnist_writers import (
+from digit_data.datasets import DatasetError, load_mnist
+from tests.digit_data.mnist_writers import (
     IDX_NAMES,
     idx_bytes,
     pairs_of,

@@ -12,13 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from digits import mnist_cache
-from digits.datasets import (
-    DatasetError,
-    Digits,
-    load_mnist,
-)
-from tests.digits.mnist_writers import (
+from digit_data.datasets import DatasetError, Digits, load_mnist
+from digit_data.mnist import cache as mnist_cache
+from tests.digit_data.mnist_writers import (
     WRITERS,
     pairs_of,
     same,

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from digits import pieces
-from digits.images import prepare
+from digit_data.pictures import pieces
+from digit_data.pictures.examine import prepare
 
 SIDE = 400
 Frame = Callable[[ImageDraw.ImageDraw], None]

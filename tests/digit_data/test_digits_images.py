@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from digits import images
-from digits.datasets import load_digits, load_mnist
-from digits.images import ImageError, open_image, prepare, to_grey
+from digit_data.datasets import load_digits, load_mnist
+from digit_data.pictures import examine as images
+from digit_data.pictures.examine import ImageError, open_image, prepare, to_grey
 
 needs_mnist = pytest.mark.skipif(
     not os.environ.get("MNIST_PATH"), reason="MNIST_PATH names no copy of MNIST"

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digits.datasets import load_mnist
-from digits.images import Examined, ImageError, examine, open_image
+from digit_data.datasets import load_mnist
+from digit_data.pictures.examine import Examined, ImageError, examine, open_image
 from scripts.model_files import SHIPPED_MODEL, load
 from tests.pictures import negatives, scenes, several
 

@@ -5,12 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from digits.datasets import (
-    DatasetError,
-    load_digits,
-    load_digits_split,
-    one_hot,
-)
+from digit_data.datasets import DatasetError, load_digits, load_digits_split, one_hot
 
 
 def test_scikit_learns_digits() -> None:

@@ -15,7 +15,10 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-from scripts import draw, draw_engines, draw_server, model_files
+from scripts import model_files
+from scripts.draw import __main__ as draw
+from scripts.draw import engines as draw_engines
+from scripts.draw import server as draw_server
 
 ROOT = Path(__file__).parents[2]
 START = re.compile(r"Draw a digit at (http://127\.0\.0\.1:(\d+)/) \(Ctrl-C ends\)\n")

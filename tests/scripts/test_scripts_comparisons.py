@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from numpy_impl import optimizers, serialization
-from scripts import accuracy, demo, parity_mnist, recipes
+from scripts import demo, recipes
+from tools import accuracy, parity_mnist
 
 
 def test_the_demonstration_in_short(tmp_path: Path, monkeypatch, capsys):
@@ -104,9 +105,9 @@ def test_spread_is_the_sample_standard_deviation():
         {"name": "64-40-10", "engine": "numpy", "epochs": 1, "accuracy": a, "seconds": 1.0}
         for a in (0.80, 0.82, 0.87)
     ]
-    from scripts import cli
+    import terminal_io
 
-    console = cli.console()
+    console = terminal_io.console()
     with console.capture() as captured:
         console.print(accuracy.table(results))
     # Mean 83; squared deviations 9 + 1 + 16 = 26, over 2 is 13, whose root is 3.61.

@@ -10,8 +10,9 @@ import pytest
 
 from numpy_impl import Sequential, models, serialization
 from numpy_impl.layers import Dense, Rescaling
-from scripts import model_files, run_files, whatami
-from scripts.cli import CliError
+from scripts import model_files, run_files
+from scripts.whatami import __main__ as whatami
+from terminal_io import CliError
 from tests.scripts.whatami_pictures import ROOT, ask_json, draw
 
 ENGINES = ("numpy", "keras")

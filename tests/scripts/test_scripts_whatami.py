@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from numpy_impl import models, serialization
-from scripts import model_files, whatami
-from scripts.answers import Answer
+from scripts import model_files
+from scripts.whatami import __main__ as whatami
+from scripts.whatami.answers import Answer
 from tests.scripts.whatami_pictures import ROOT, ask_json, command, draw
 
 SCORE = re.compile(r"Am I a (\d) \? -- score: (\d+\.\d{3})")

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from numpy_impl import losses
-from scripts import benchmark
-from scripts.benchmarks import contenders, growth, report, targets, works
-from scripts.benchmarks.rounds import Measured, Result, measure
-from scripts.benchmarks.sample_loop import SampleLoop
-from scripts.benchmarks.works import Work
+from tools.benchmark import __main__ as benchmark
+from tools.benchmark import contenders, growth, report, targets, works
+from tools.benchmark.rounds import Measured, Result, measure
+from tools.benchmark.sample_loop import SampleLoop
+from tools.benchmark.works import Work
 
 SMALL = Work("small", "64-40-10", 15, 45)
 THERE = [contender for contender in contenders.CONTENDERS if contender.is_there]

@@ -1,4 +1,4 @@
-"""``python -m scripts.benchmark``: the NumPy engine beside what people would use instead."""
+"""``python -m tools.benchmark``: the NumPy engine beside what people would use instead."""
 
 import argparse
 import json
@@ -6,20 +6,21 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from digits.datasets import DatasetError
-from scripts import cli
-from scripts.benchmarks import report
-from scripts.benchmarks.contenders import CONTENDERS, Contender
-from scripts.benchmarks.growth import Curve, curves
-from scripts.benchmarks.rounds import Result, measure
-from scripts.benchmarks.targets import TARGETS
-from scripts.benchmarks.works import WORKS, Work, quick
+import terminal_io
+from digit_data.datasets import DatasetError
+from terminal_io import FAILURE, USAGE_ERROR, CliError, Parser, run, writable_directory, write_text
+from tools.benchmark import report
+from tools.benchmark.contenders import CONTENDERS, Contender
+from tools.benchmark.growth import Curve, curves
+from tools.benchmark.rounds import Result, measure
+from tools.benchmark.targets import TARGETS
+from tools.benchmark.works import WORKS, Work, quick
 
 PICTURES = ("benchmark.png", "growth.png")
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = cli.Parser(prog="benchmark", description=__doc__)
+    parser = Parser(prog="benchmark", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the samples, 3 rounds")
     parser.add_argument("--rounds", type=int, help="how often each is measured (default: 7)")
     parser.add_argument("--data", type=Path, metavar="PATH", help="MNIST (MNIST_PATH)")
@@ -40,9 +41,9 @@ def _works(options: argparse.Namespace) -> list[Work]:
     wanted = [work for work in WORKS if (options.work or "") in work.name]
     if not wanted:
         names = "; ".join(work.name for work in WORKS)
-        raise cli.CliError(
+        raise CliError(
             f"--work: expected a part of one of: {names}. Received: {options.work!r}",
-            cli.USAGE_ERROR,
+            USAGE_ERROR,
         )
     return [quick(work) for work in wanted] if options.quick else wanted
 
@@ -50,7 +51,7 @@ def _works(options: argparse.Namespace) -> list[Work]:
 def _measure(
     options: argparse.Namespace, works: list[Work], contenders: list[Contender]
 ) -> tuple[list[Result], list[Curve]]:
-    console = cli.console()
+    console = terminal_io.console()
     results = []
     with console.status("") as status:
         for work in works:
@@ -70,17 +71,17 @@ def _run(argv: Sequence[str] | None) -> int:
         os.environ["MNIST_PATH"] = str(options.data)
     # Before minutes are spent on measuring what could not be written.
     if options.plot is not None:
-        cli.writable_directory(options.plot, PICTURES, "--plot")
+        writable_directory(options.plot, PICTURES, "--plot")
     if options.json is not None:
-        cli.writable_directory(options.json.parent, (options.json.name,), "--json")
-    console = cli.console()
+        writable_directory(options.json.parent, (options.json.name,), "--json")
+    console = terminal_io.console()
     there = [contender for contender in CONTENDERS if contender.is_there]
     for absent in (contender for contender in CONTENDERS if not contender.is_there):
         console.print(f"not measured: {absent.name} ({absent.needs} is not installed)")
     try:
         results, growing = _measure(options, works, there)
     except DatasetError as error:
-        raise cli.CliError(str(error)) from error
+        raise CliError(str(error)) from error
     about = report.machine()
     console.print(
         f"{about['processor']}, {about['cores']} cores; NumPy {about['numpy']}, {about['blas']}; "
@@ -93,13 +94,13 @@ def _run(argv: Sequence[str] | None) -> int:
     table, reached = report.reached(TARGETS, results)
     console.print(table)
     _write(options, results, growing)
-    return cli.FAILURE if options.check and not reached else 0
+    return FAILURE if options.check and not reached else 0
 
 
 def _write(options: argparse.Namespace, results: list[Result], growing: list[Curve]) -> None:
     if options.json is not None:
         text = json.dumps(report.as_json(results, growing, TARGETS), indent=1)
-        cli.write_text(options.json, text + "\n")
+        write_text(options.json, text + "\n")
     if options.plot is not None:
         report.plot_times(results, options.plot / PICTURES[0])
         if growing:
@@ -108,7 +109,7 @@ def _write(options: argparse.Namespace, results: list[Result], growing: list[Cur
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; exit code 1 if ``--check`` was asked for and a target is missed."""
-    return cli.run("benchmark", lambda: _run(argv))
+    return run("benchmark", lambda: _run(argv))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 import numpy as np
 
 from numpy_impl import Sequential, layers, losses, optimizers, training
-from scripts.benchmarks.works import RATES, Array, Work
+from tools.benchmark.works import RATES, Array, Work
 
 Turn = Callable[[], bool]
 ENDLESS = 10**9
@@ -145,7 +145,7 @@ def scikit_learn(work: Work, x: Array, y: Array, turn: Turn) -> None:
 
 def document(work: Work, x: Array, y: Array, turn: Turn) -> None:
     """The write-ups' own style: column vectors, a sample at a time."""
-    from scripts.benchmarks.sample_loop import SampleLoop
+    from tools.benchmark.sample_loop import SampleLoop
 
     network = SampleLoop(work.sizes, np.random.default_rng(0))
     pairs = [

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scripts.benchmarks.contenders import BY_NAME, FLOOR, OURS
-from scripts.benchmarks.rounds import Result, measure
-from scripts.benchmarks.works import Work
+from tools.benchmark.contenders import BY_NAME, FLOOR, OURS
+from tools.benchmark.rounds import Result, measure
+from tools.benchmark.works import Work
 
 
 @dataclass(frozen=True)

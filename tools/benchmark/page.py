@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from scripts.benchmarks.contenders import CONTENDERS, FLOOR, OURS
-from scripts.benchmarks.report import seconds
 from scripts.documents.pages import markdown
 from scripts.documents.results import Table
+from tools.benchmark.contenders import CONTENDERS, FLOOR, OURS
+from tools.benchmark.report import seconds
 
 JSON = Path(__file__).parents[2] / "docs" / "benchmark" / "benchmark.json"
 

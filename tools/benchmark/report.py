@@ -15,10 +15,10 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from rich import box
 from rich.table import Table
 
-from scripts.benchmarks.contenders import FLOOR, OURS
-from scripts.benchmarks.growth import Curve
-from scripts.benchmarks.rounds import Measured, Result
-from scripts.benchmarks.targets import Target
+from tools.benchmark.contenders import FLOOR, OURS
+from tools.benchmark.growth import Curve
+from tools.benchmark.rounds import Measured, Result
+from tools.benchmark.targets import Target
 
 
 def seconds(value: float) -> str:

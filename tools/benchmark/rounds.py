@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.benchmarks.contenders import FLOOR, Contender, floor_scale
-from scripts.benchmarks.works import Work, samples
+from tools.benchmark.contenders import FLOOR, Contender, floor_scale
+from tools.benchmark.works import Work, samples
 
 # After a measurement the threads of a contender's libraries wait for more by turning idly, for some
 # tens of milliseconds; the next one shall not be measured against that.
@@ -73,7 +73,7 @@ class _Process:
         self.errors = (folder / f"{contender.name}.txt").open("w+")
         self.process = subprocess.Popen(
             [
-                sys.executable, "-m", "scripts.benchmarks.worker",
+                sys.executable, "-m", "tools.benchmark.worker",
                 contender.name, json.dumps(asdict(work)), str(folder),
             ],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True,

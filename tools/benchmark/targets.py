@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scripts.benchmarks.contenders import DOCUMENT, FLOOR, JAX, OURS
-from scripts.benchmarks.rounds import Result
-from scripts.benchmarks.works import WORKS
+from tools.benchmark.contenders import DOCUMENT, FLOOR, JAX, OURS
+from tools.benchmark.rounds import Result
+from tools.benchmark.works import WORKS
 
 SGD, RMSPROP, ADAM, D1, D0, D2, ONE, MANY = (work.name for work in WORKS)
 FASTEST_PEER = "the fastest peer"

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.benchmarks.contenders import BY_NAME
-from scripts.benchmarks.works import Work
+from tools.benchmark.contenders import BY_NAME
+from tools.benchmark.works import Work
 
 
 class Turns:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from digits import datasets
+from digit_data import datasets
 
 Array = NDArray[np.float32]
 

@@ -23,10 +23,12 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from scripts.site import formulas, notebooks
+from tools.site import formulas, notebooks
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("numpy_impl", "keras_impl", "digits", "parity", "scripts")
+PACKAGES = (
+    "numpy_impl", "keras_impl", "digit_data", "parity", "scripts", "tools", "terminal_io",
+)  # fmt: skip
 
 Nav: TypeAlias = dict[str, Any]
 
