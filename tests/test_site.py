@@ -86,7 +86,7 @@ def small(folder: Path, home: str) -> Path:
     config.write_text(
         f"INHERIT: {ROOT / 'mkdocs.yml'}\n"
         f"docs_dir: {folder / 'docs'}\n"
-        f"hooks: [{ROOT / 'scripts' / 'site' / 'hooks.py'}]\n"
+        f"hooks: [{ROOT / 'tools' / 'site' / 'hooks.py'}]\n"
         "nav: [index.md]\n"
         "plugins: [search]\n",
         encoding="utf-8",
@@ -141,7 +141,7 @@ def test_markup_that_is_left_is_noticed(text: str):
 
 
 def test_every_module_has_a_page(site: Path):
-    for package in ("numpy_impl", "keras_impl", "digits", "parity", "scripts"):
+    for package in ("numpy_impl", "keras_impl", "digit_data", "parity", "scripts", "tools"):
         for path in (ROOT / package).rglob("*.py"):
             place = path.relative_to(ROOT).with_suffix("")
             if path.name == "__init__.py":

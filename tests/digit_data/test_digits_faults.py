@@ -157,7 +157,7 @@ def test_pickles_that_are_refused(content: bytes, words: tuple[str, ...], tmp_pa
 
 
 def test_a_gzip_bomb_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("digits.mnist_streams.read_at_most.__defaults__", (2**21,))
+    monkeypatch.setattr("digit_data.mnist.checks.read_at_most.__defaults__", (2**21,))
     fails(write_pickle(tmp_path, b"\x80" + bytes(2**23)), "unpacks to more")
 
 

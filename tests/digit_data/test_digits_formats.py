@@ -123,7 +123,7 @@ def test_without_network_the_options_are_named(
 
 def test_import_is_light() -> None:
     code = (
-        "import sys, digits.datasets, digits.images; "
+        "import sys, digit_data.datasets, digit_data.pictures.examine; "
         "print([m for m in ('keras', 'tensorflow', 'sklearn', 'scipy') if m in sys.modules])"
     )
     root = Path(__file__).parents[2]

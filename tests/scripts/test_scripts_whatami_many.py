@@ -25,7 +25,7 @@ COUNT = 150
 # The command, with processes for even a little work.
 PROGRAM = """
 import sys
-from scripts.whatami import looking, __main__ as whatami
+from scripts.whatami import __main__ as whatami, looking
 
 if __name__ == "__main__":
     looking.WORTH_PROCESSES = float(sys.argv[1])
