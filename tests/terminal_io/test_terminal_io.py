@@ -1,4 +1,4 @@
-"""What the commands share."""
+"""What the commands share: files, errors of one line, signals."""
 
 import os
 import signal
