@@ -12,7 +12,11 @@ from typing import Any, NoReturn
 from terminal_io.text import one_line, os_reason
 
 USAGE_ERROR = 2
+"""The exit code for what the user can correct."""
+
 FAILURE = 1
+"""The exit code for what went wrong on the way."""
+
 _PIPE_CLOSED = 141  # what a shell reports for a program that SIGPIPE ended
 
 
