@@ -5,7 +5,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from parity import terminal
+import terminal_io as terminal
 from parity.commands import check, explain, init
 
 EPILOG = """\

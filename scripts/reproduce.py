@@ -9,8 +9,8 @@ from pathlib import Path
 import rich.table
 from rich import box
 
-from digits.datasets import DatasetError
-from scripts import cli
+import terminal_io as cli
+from digit_data.datasets import DatasetError
 from scripts.documents.results import RESULTS_JSON, Context, Results, Table, save, targets_table
 from scripts.documents.sources import fingerprint
 

@@ -23,8 +23,9 @@ def test_every_command_of_the_readme_exists():
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     mentioned = set(re.findall(r"`make ([a-z-]+)|^make ([a-z-]+)", README, re.MULTILINE))
     assert {first or second for first, second in mentioned} <= targets
-    for module in re.findall(r"python -m scripts\.(\w+)", README):
-        assert (ROOT / "scripts" / f"{module}.py").exists()
+    for package, command in re.findall(r"python -m (scripts|tools)\.(\w+)", README):
+        folder = ROOT / package
+        assert any((folder / name).exists() for name in (f"{command}.py", f"{command}/__main__.py"))
 
 
 def test_every_link_of_the_documents_leads_somewhere():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from parity.commands import targets, theirs
 from parity.commands.files import check_writable
-from parity.terminal import CliError, console, write_text
+from terminal_io import CliError, console, write_text
 
 if TYPE_CHECKING:
     from parity.reports.findings import CheckReport

@@ -6,7 +6,7 @@ from argparse import Namespace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from parity.terminal import CliError
+from terminal_io import CliError
 
 if TYPE_CHECKING:
     from parity.checking.bugs import Bug

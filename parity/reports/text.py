@@ -10,7 +10,7 @@ from rich.text import Text
 
 from parity.reports import words
 from parity.reports.findings import CheckReport, Finding, Outcome, TensorResult, Witness
-from parity.terminal import rendered
+from terminal_io import rendered
 
 _STYLES = {Outcome.RIGHT: "bold green", Outcome.WRONG: "bold red", Outcome.UNKNOWN: "bold yellow"}
 _WITNESS_STYLES = {True: "green", False: "bold red", None: "dim"}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digits import datasets
+from digit_data import datasets
 from scripts import browse, plots
 from scripts.documents import d0_data, d0_pictures, d0_reading, d0_tables
 from scripts.documents.d0_reading import UNDECIDED

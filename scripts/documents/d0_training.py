@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digits import datasets
-from digits.datasets import Digits
+from digit_data import datasets
+from digit_data.datasets import Digits
 from numpy_impl import Sequential, losses, models, optimizers, training
 from numpy_impl.layers import Dense
 from numpy_impl.training import Schedule

@@ -6,17 +6,19 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from digits.datasets import DatasetError
-from digits.images import Examined, open_image, to_grey
+from digit_data.datasets import DatasetError
+from digit_data.pictures.examine import Examined, open_image, to_grey
 from numpy_impl import Sequential
-from scripts import answer_plots, answers, model_files, pictures
-from scripts.answers import Answer
+from scripts import model_files
 from scripts.documents.results import Context, Results, Table
 from scripts.documents.sources import ROOT
-from scripts.looking import WHOLE, Seen, View, look
 from scripts.model_files import Classifier
 from scripts.recipes import Array
 from scripts.samples import Samples
+from scripts.whatami import answers, pictures
+from scripts.whatami import plots as answer_plots
+from scripts.whatami.answers import Answer
+from scripts.whatami.looking import WHOLE, Seen, View, look
 
 INDEX = 1004
 PHOTO = Path("docs/images/photo.jpg")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from scripts import cli
+import terminal_io as cli
 from scripts.documents.sources import fingerprint
 
 RESULTS_JSON = "results.json"

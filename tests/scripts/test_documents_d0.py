@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digits import datasets
+from digit_data import datasets
 from numpy_impl import losses, models
 from scripts import engines, recipes
 from scripts.documents import d0, d0_data, d0_reading, d0_training

@@ -9,12 +9,13 @@ import pytest
 
 import parity
 from numpy_impl import models
-from scripts import accuracy, recipes, run_files
-from scripts import train as train_command
+from scripts import recipes, run_files
 from scripts.documents import d1, d1_pictures, d1_trainings, gates
 from scripts.documents.d1_columns import ColumnNetwork, difference
 from scripts.documents.d1_trainings import CURED, LARGE, SMALL, Run
 from scripts.documents.results import Context
+from scripts.train import __main__ as train_command
+from tools import accuracy
 
 
 def _quietly(line: str) -> None:

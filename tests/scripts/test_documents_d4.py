@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digits.datasets import DatasetError
+from digit_data.datasets import DatasetError
 from numpy_impl.descent import descend, gradient_descent
 from numpy_impl.perceptron import Perceptron
-from scripts import recipes, train
+from scripts import recipes
 from scripts.documents import d4, d4_asked, d4_descent, d4_network, d4_perceptron
 from scripts.documents.results import Context
 from scripts.documents.sources import ROOT
+from scripts.train import __main__ as train
 
 X = np.linspace(-9, 9, 37)
 
