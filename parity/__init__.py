@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from parity.candidate import Candidate
+    from parity.checking.bugs.findings import Finding, TensorResult, Witness
     from parity.checking.checker import assert_parity, check
     from parity.comparison import compare, compare_training
-    from parity.reports.findings import CheckReport, Finding, Outcome, TensorResult, Witness
+    from parity.reports.report import CheckReport, Outcome
     from parity.result import Comparison, Distance, ParityError, Row, Verdict
     from parity.twins import keras_twin, numpy_loss, numpy_optimizer, numpy_twin
     from parity.weights import copy_weights, distance
@@ -30,11 +31,11 @@ _HOME = {
     "Candidate": "candidate",
     "assert_parity": "checking.checker",
     "check": "checking.checker",
-    "CheckReport": "reports.findings",
-    "Finding": "reports.findings",
-    "Outcome": "reports.findings",
-    "TensorResult": "reports.findings",
-    "Witness": "reports.findings",
+    "CheckReport": "reports.report",
+    "Finding": "checking.bugs.findings",
+    "Outcome": "reports.report",
+    "TensorResult": "checking.bugs.findings",
+    "Witness": "checking.bugs.findings",
     "compare": "comparison",
     "compare_training": "comparison",
     "Comparison": "result",

@@ -1,58 +1,61 @@
 """The second stage: gradients and steps, once it is known what ``forward`` computes."""
 
-from collections.abc import Sequence
-
-import numpy as np
-
-from parity.checking import rows, steps
+from parity.checking.asking.conventions import Sample
 from parity.checking.asking.sources import Direct
-from parity.checking.asking.subject import TheirError
-from parity.checking.bugs.table import STEP_EXCEPTION, VACUOUS
-from parity.checking.explain import keras_gradients, own_loss, second_look, shares
+from parity.checking.asking.subject import Subject, TheirError
+from parity.checking.bugs.findings import Finding, Notes, Witness
+from parity.checking.bugs.table import STEP_EXCEPTION
+from parity.checking.explain import (
+    keras_gradients,
+    own_loss,
+    rows,
+    second_look,
+    shares,
+    step_judge,
+)
 from parity.checking.explain.answers import Answered, Asking
 from parity.checking.explain.assessment import Assessment
+from parity.checking.explain.judge import Judge, Judgement
 from parity.checking.explain.second_look import Followed
 from parity.checking.explain.shares import Shares
 from parity.checking.explain.weight_decay import Decays
-from parity.checking.forward import Forward
 from parity.checking.model.losses import Declared, LossKind
+from parity.checking.model.plan import Plan
 from parity.checking.model.rules import Rule
-from parity.checking.stage import Notes
-from parity.checking.verdict import Judge, Judgement
-from parity.reports.findings import Finding, TensorResult, Witness
 
 
 class Backward:
     """Compares the user's gradients, or steps, with the right ones.
 
     Args:
-        forward: What is known of the user's code.
+        subject: The user's code.
+        sample: One answer of its ``forward``, read as it is meant.
+        plan: The network that the gradients are to be compared with.
         declared: The loss that was named; None if none was.
         seed: Of the probes.
         keras: Whether to ask Keras.
-        before: What was found before: then nothing is asked twice.
+        before: What was found before: where something is wrong, nothing is asked twice.
     """
 
     def __init__(
         self,
-        forward: Forward,
+        subject: Subject,
+        sample: Sample,
+        plan: Plan,
         declared: Declared | None,
         seed: int,
         keras: bool,
-        before: Sequence[Finding],
+        before: Notes,
     ) -> None:
-        self.subject = forward.subject
-        self.candidate = forward.subject.candidate
-        self.sample = forward.sample
-        self.layout = forward.sample.layout
-        assert forward.plan is not None
-        self.plan = forward.plan
+        self.subject = subject
+        self.candidate = subject.candidate
+        self.sample = sample
+        self.layout = sample.layout
+        self.plan = plan
         self.declared = declared
         self.seed = seed
         self.keras = keras
         self.before = before
-        self.samples_text = forward.notes.conventions["samples"]
-        self.forward_rows = forward.notes.tensors
         self.notes = Notes()
 
     def run(self) -> Notes:
@@ -69,12 +72,10 @@ class Backward:
         self._look_again(answered)
         if not by_step and self.candidate.step is not None and answered.assessment is not None:
             self._also_step(answered.assessment)
-        if self._nothing_found:
-            self.notes.add(self._vacuous())
 
     @property
     def _nothing_found(self) -> bool:
-        return not self.before and not self.notes.findings
+        return not self.before.findings and not self.notes.findings
 
     def _asking(self, kind: LossKind | None, by_step: bool, own: Direct | None = None) -> Asking:
         known = None if own is None or kind is None else (own, kind)
@@ -87,12 +88,12 @@ class Backward:
         assessment, stepping = answered.assessment, answered.stepping
         if assessment is None:
             if stepping is not None:
-                notes.add(steps.of_stateful(self.subject, self.layout, answered))
+                notes.add(step_judge.of_stateful(self.subject, self.layout, answered))
             return
         loss_known = self.candidate.loss is not None or self.declared is not None
         judgement = self._judged(answered, assessment, loss_known)
         if stepping is not None:
-            notes.add(steps.of_plain(stepping, self.candidate))
+            notes.add(step_judge.of_plain(stepping, self.candidate))
         notes.conventions |= self._conventions(assessment, judgement)
         witness, theirs = self._ask_keras(assessment, judgement.shares)
         notes.witnesses.append(witness)
@@ -168,12 +169,12 @@ class Backward:
         assert stepping is not None
         if assessment is None:
             if self._nothing_found:
-                notes.add(steps.of_stateful(self.subject, self.layout, answered, True))
+                notes.add(step_judge.of_stateful(self.subject, self.layout, answered, True))
                 self._look_again(answered)
             return
-        notes.add(steps.of_plain(stepping, self.candidate))
+        notes.add(step_judge.of_plain(stepping, self.candidate))
         assessment.own = direct.own
-        known = {(f.code, f.where) for f in (*self.before, *notes.findings)}
+        known = {(f.code, f.where) for f in (*self.before.findings, *notes.findings)}
         judgement = self._judged(answered, assessment, loss_known=True)
         notes.findings += [f for f in judgement.findings if (f.code, f.where) not in known]
         notes.tensors += rows.gradient_rows(
@@ -186,7 +187,8 @@ class Backward:
         given = " (given)" if self.candidate.labels is not None else ""
         found["labels"] = assessment.form.label_text + given
         if assessment.form.samples != self.sample.form.samples:
-            found["samples"] = f"{self.samples_text}; for gradients {assessment.form.sample_text}"
+            before = self.before.conventions["samples"]
+            found["samples"] = f"{before}; for gradients {assessment.form.sample_text}"
         if judgement.loss:
             same = self.declared and self.declared.kind is assessment.explanation.kind
             stated = " (given)" if same else ""
@@ -227,30 +229,3 @@ class Backward:
                 "your own loss as measured. What is printed is not what is descended."
             )
         return Witness(name, agrees, f"{what}, measured by {own.method}"), remarks
-
-    def _vacuous(self) -> Notes:
-        """A tensor whose every bound is as large as its values could not have failed.
-
-        Where a layer's other tensor could, its delta is judged by that, and it is only remarked.
-        """
-        notes = Notes()
-        judged = [row for row in (*self.forward_rows, *self.notes.tensors) if row.right]
-        vacuous = [
-            row
-            for row in judged
-            if row.bounds is not None and np.min(row.bounds) >= row.largest > 0
-        ]
-
-        def layer(row: TensorResult) -> tuple[str, str]:
-            return row.kind, row.name.rsplit(" ", 1)[0]
-
-        sound = {layer(row) for row in judged if row not in vacuous}
-        for row in vacuous:
-            if layer(row) in sound:
-                notes.remarks.append(
-                    f"Precision: in {self.sample.dtype} rounding may be as large as {row.name} "
-                    f"({row.own_name}), which is judged by its layer's other tensor alone."
-                )
-            else:
-                notes.findings.append(Finding(VACUOUS, f"{row.name} ({row.own_name})"))
-        return notes

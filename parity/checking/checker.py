@@ -8,14 +8,14 @@ import numpy as np
 from parity.candidate import Candidate
 from parity.checking.asking.subject import Subject
 from parity.checking.backward import Backward
+from parity.checking.bugs.findings import Finding, Notes, Unreadable
 from parity.checking.bugs.table import OTHER_SIZES, UNREADABLE
 from parity.checking.forward import Forward
 from parity.checking.model.layout import Layout, readings
-from parity.checking.model.losses import Declared, declared
+from parity.checking.model.losses import declared
 from parity.checking.model.plan import Plan, resolve
-from parity.checking.stage import Notes, Unreadable
-from parity.checking.verdict import with_aliasing
-from parity.reports.findings import CheckReport, Finding
+from parity.checking.verdict import conclude
+from parity.reports.report import CheckReport
 
 Given = Candidate | Callable[[], Candidate]
 
@@ -61,7 +61,10 @@ def check(
             notes.add(forward.run())
             compared_with = forward.reference
             if forward.plan is not None and not notes.blocked:
-                _backward(notes, forward, loss, seed, keras)
+                sample, known = forward.sample, forward.plan
+                notes.add(Backward(subject, sample, known, loss, seed, keras, notes).run())
+                if not notes.blocked:
+                    conclude(subject, sample, notes)
     return CheckReport(made.name, compared_with, **vars(notes))
 
 
@@ -74,15 +77,6 @@ def assert_parity(candidate: Given, reference: Any = None, **options: Any) -> Ch
     report = check(candidate, reference, **options)
     report.raise_for_failure()
     return report
-
-
-def _backward(
-    notes: Notes, forward: Forward, loss: Declared | None, seed: int, keras: bool
-) -> None:
-    found = Backward(forward, loss, seed, keras, notes.findings).run()
-    notes.add(found)
-    if not notes.blocked:
-        notes.findings = with_aliasing(forward.subject, notes.findings)
 
 
 def _fitting(subject: Subject, plan: Plan | None) -> list[Layout]:

@@ -9,6 +9,7 @@ from parity.checking.asking import conventions
 from parity.checking.asking.conventions import Sample
 from parity.checking.asking.repeats import alike, takes_batches
 from parity.checking.asking.subject import Subject
+from parity.checking.bugs.findings import Finding, Notes, Unreadable, Witness
 from parity.checking.bugs.forward import INPUTS_SCALED, Fault, faults
 from parity.checking.bugs.table import (
     NONDETERMINISTIC_FORWARD,
@@ -17,11 +18,9 @@ from parity.checking.bugs.table import (
     UNKNOWN_LAYERS,
 )
 from parity.checking.bugs.variant import COMMON, LEAKY, OUTPUTS
+from parity.checking.explain.rows import forward_rows
 from parity.checking.model.layout import Layout
 from parity.checking.model.plan import Plan
-from parity.checking.rows import forward_rows
-from parity.checking.stage import Notes, Unreadable
-from parity.reports.findings import Finding, Witness
 
 _FLOAT32 = (
     "Precision: a part of forward is in float32 although the weights are float64, so all is "

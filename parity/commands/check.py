@@ -11,7 +11,7 @@ from parity.commands.files import check_writable
 from terminal_io import CliError, console, write_text
 
 if TYPE_CHECKING:
-    from parity.reports.findings import CheckReport
+    from parity.reports.report import CheckReport
 
 STDOUT = "-"
 

@@ -7,7 +7,7 @@ from numpy_impl import activations
 from numpy_impl.network import Sequential
 from numpy_impl.training import Schedule
 from numpy_impl.types import Array
-from parity.reports.findings import CheckReport
+from parity.reports.report import CheckReport
 from scripts.documents.d3_training import BATCHES, NETWORK
 from scripts.documents.results import Table
 

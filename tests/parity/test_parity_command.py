@@ -15,8 +15,9 @@ import pytest
 
 from parity import Candidate
 from parity.__main__ import main
+from parity.checking.bugs.findings import Finding
 from parity.checking.bugs.table import EXCEPTION, UNKNOWN, VACUOUS, Bug
-from parity.reports.findings import CheckReport, Finding
+from parity.reports.report import CheckReport
 
 ROOT = Path(__file__).parents[2]
 SUMMARY = "Forward pass and gradients are right, up to rounding."

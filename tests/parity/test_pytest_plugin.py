@@ -12,7 +12,8 @@ STUB = """
 import sys
 from types import ModuleType
 from parity.checking.bugs.table import Bug
-from parity.reports.findings import CheckReport, Finding
+from parity.checking.bugs.findings import Finding
+from parity.reports.report import CheckReport
 
 def assert_parity(candidate, reference=None, **options):
     __tracebackhide__ = True

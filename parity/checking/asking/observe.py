@@ -6,6 +6,7 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.checking.asking.sources import Answer, Source
+from parity.checking.bugs.findings import Finding
 from parity.checking.bugs.table import (
     BIAS_NOT_RETURNED,
     KERNEL_NOT_RETURNED,
@@ -19,7 +20,6 @@ from parity.checking.bugs.table import (
 from parity.checking.bugs.tensors import BIAS_AXIS, BIAS_NOT_SUMMED, TRANSPOSED
 from parity.checking.model.layout import Layout
 from parity.checking.model.probe import Probe
-from parity.reports.findings import Finding
 
 
 def observe(source: Source, layout: Layout, names: Sequence[str], probe: Probe) -> list[Finding]:

@@ -9,11 +9,11 @@ from parity.checking.asking.conventions import Sample
 from parity.checking.asking.nested import same
 from parity.checking.asking.sources import LEARNING_RATE, Accumulating, Direct, Source
 from parity.checking.asking.subject import Subject, TheirError
+from parity.checking.bugs.findings import Finding
 from parity.checking.bugs.table import ACCUMULATED
 from parity.checking.model.form import batch_size, label_forms
 from parity.checking.model.plan import Plan
 from parity.checking.model.probe import Probe, draw_probe
-from parity.reports.findings import Finding
 
 _PILE = Finding(
     ACCUMULATED, "gradients",

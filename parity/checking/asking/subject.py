@@ -13,9 +13,11 @@ import numpy as np
 from numpy_impl.types import Array
 from parity.candidate import Candidate
 from parity.checking.asking import nested
+from parity.checking.bugs.findings import Finding, Unreadable
+from parity.checking.bugs.table import EXCEPTION, UNUSABLE_ANSWER
 
 
-class TheirError(Exception):
+class TheirError(Unreadable):
     """An exception that the user's own code raised, or an answer of theirs that is unusable.
 
     Attributes:
@@ -25,7 +27,9 @@ class TheirError(Exception):
     """
 
     def __init__(self, callable_name: str, reason: str, trace: str = "") -> None:
-        super().__init__(f"{callable_name}: {reason}")
+        bug = EXCEPTION if trace else UNUSABLE_ANSWER
+        values = {"callable": callable_name}
+        super().__init__(Finding(bug, callable_name, values, reason, trace))
         self.callable_name = callable_name
         self.reason = reason
         self.trace = trace

@@ -10,6 +10,7 @@ from parity.checking.asking.repeats import repeat
 from parity.checking.asking.sources import Direct, Source
 from parity.checking.asking.subject import Subject, TheirError
 from parity.checking.bugs.factors import same
+from parity.checking.bugs.findings import Finding
 from parity.checking.bugs.table import NONDETERMINISTIC, WRONG_SHAPE
 from parity.checking.bugs.tensors import BIAS_NOT_SUMMED
 from parity.checking.explain import dropout, own_loss
@@ -21,7 +22,6 @@ from parity.checking.model.form import Form, label_forms, sample_forms
 from parity.checking.model.losses import LossKind, reductions
 from parity.checking.model.plan import INVERTED, Plan
 from parity.checking.model.rules import of_optimizer
-from parity.reports.findings import Finding
 
 _RANDOM = Finding(
     NONDETERMINISTIC, "gradients",

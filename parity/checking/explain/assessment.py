@@ -9,6 +9,7 @@ import numpy as np
 from parity.checking.asking import observe
 from parity.checking.asking.sources import Source
 from parity.checking.asking.subject import Subject, lowest
+from parity.checking.bugs.findings import Finding
 from parity.checking.bugs.table import LAYER_ORDER
 from parity.checking.explain import scales
 from parity.checking.explain.explainer import Explainer, Explanation
@@ -19,7 +20,6 @@ from parity.checking.model.layout import Layout
 from parity.checking.model.losses import LossKind, correct_gradients, reductions
 from parity.checking.model.plan import Plan
 from parity.checking.model.probe import Probe, draw_probe
-from parity.reports.findings import Finding
 from parity.tolerances import Approx
 
 # A tensor of one element fits any factor; so many probes make sure that it does not fit by that.

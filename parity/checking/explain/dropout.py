@@ -13,6 +13,7 @@ from fractions import Fraction
 import numpy as np
 
 from numpy_impl.types import Array
+from parity.checking.bugs.findings import Finding
 from parity.checking.bugs.table import (
     TRAINING_DROPOUT_MULTIPLIED,
     TRAINING_DROPOUT_UNSCALED,
@@ -21,7 +22,6 @@ from parity.checking.bugs.table import (
 from parity.checking.explain.explainer import Explainer
 from parity.checking.model.plan import INVERTED, MULTIPLIED, UNSCALED, Plan
 from parity.checking.model.probe import Probe
-from parity.reports.findings import Finding
 
 # Tried where the scale cannot be read off (there are no biases, or their gradients are wrong).
 _RATES = (0.5, 0.2, 0.25, 0.3, 0.4, 0.1, 0.6, 0.7, 0.75, 0.8, 0.15, 0.05, 0.9)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from parity.checking.asking.sources import Source, Step, Taken
+from parity.checking.bugs.findings import Finding, Notes
 from parity.checking.bugs.table import BATCH_SIZE, TRAJECTORY
 from parity.checking.bugs.variant import Scene
 from parity.checking.explain.assessment import Assessment, Assessor
@@ -15,8 +16,6 @@ from parity.checking.model.layout import Layout
 from parity.checking.model.losses import LossKind, correct_gradients, reductions
 from parity.checking.model.probe import Probe
 from parity.checking.model.rules import Rule
-from parity.checking.stage import Notes
-from parity.reports.findings import Finding
 
 STEPS = 8
 # Small, so that no training runs away.

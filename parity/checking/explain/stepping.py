@@ -11,9 +11,9 @@ import numpy as np
 from numpy_impl.types import Array
 from parity.checking.asking.sources import LEARNING_RATE, OTHER_RATE, Answer, Step
 from parity.checking.asking.subject import Subject, lowest
+from parity.checking.bugs.findings import Finding
 from parity.checking.bugs.table import LEARNING_RATE_TWICE, NO_CHANGE, VELOCITY_WITHOUT_RATE
 from parity.checking.model.probe import Probe
-from parity.reports.findings import Finding
 
 _IGNORED = (
     "The step does not depend on the learning rate that it is given: the factor of its gradients "

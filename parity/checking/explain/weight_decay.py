@@ -5,6 +5,7 @@ All numbers are multiples of the weight in the gradients as the user's code retu
 
 from collections.abc import Sequence
 
+from parity.checking.bugs.findings import Finding
 from parity.checking.bugs.table import (
     WEIGHT_DECAY_FACTOR,
     WEIGHT_DECAY_MISSING,
@@ -28,7 +29,6 @@ from parity.checking.explain.shares import (
     shares_of_loss,
     written,
 )
-from parity.reports.findings import Finding
 
 # The report prints six digits, and who declares them as printed is right.
 _AS_PRINTED = 1e-5

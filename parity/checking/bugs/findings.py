@@ -1,24 +1,11 @@
-"""What :func:`parity.check` found, as data: tensors, findings, and the outcome."""
+"""What a check finds, as data: tensors, findings and witnesses; and the notes of one stage."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from enum import Enum
 
 from numpy_impl.types import Array
 from parity.checking.bugs.table import Bug, Severity, Values
-from parity.result import ParityError
-
-
-class Outcome(Enum):
-    """The answer, with the exit code that the command gives for it."""
-
-    RIGHT = "right"
-    WRONG = "wrong"
-    UNKNOWN = "cannot tell"
-
-    @property
-    def exit_code(self) -> int:
-        """0, 1 or 2."""
-        return list(Outcome).index(self)
 
 
 @dataclass(frozen=True)
@@ -120,25 +107,22 @@ class Witness:
     comment: str
 
 
-@dataclass
-class CheckReport:
-    """The whole answer; ``print`` it, or see ``parity.reports`` for JSON and HTML.
-
-    Outcome and summary follow from the findings.
+class Unreadable(Exception):
+    """The check cannot go on.
 
     Attributes:
-        name: What was checked.
-        reference: What it was compared with, such as "64-40-10 (sigmoid, sigmoid)".
-        conventions: What was found out about the user's code, by topic: samples, kernel, bias,
-            labels, loss, dtype, optimizer...; each value says "(given)" where it was not found out.
-        findings: What is wrong, the first to be mended first.
-        remarks: What is not wrong but worth knowing: scale, loss, redrawn probes, limits.
-        tensors: One row for each tensor.
-        witnesses: Who agrees with whom.
+        finding: Why.
     """
 
-    name: str
-    reference: str
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding.title)
+        self.finding = finding
+
+
+@dataclass
+class Notes:
+    """What a stage of the check found; the attributes are those of :class:`parity.CheckReport`."""
+
     conventions: dict[str, str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
@@ -146,37 +130,22 @@ class CheckReport:
     witnesses: list[Witness] = field(default_factory=list)
 
     @property
-    def outcome(self) -> Outcome:
-        """Right, wrong, or cannot tell."""
-        severities = {finding.follows for finding in self.findings}
-        if Severity.BLOCKING in severities:
-            return Outcome.UNKNOWN
-        if Severity.CONCLUSIVE in severities:
-            return Outcome.WRONG
-        if Severity.UNCERTAIN in severities:
-            return Outcome.UNKNOWN
-        return Outcome.WRONG if severities else Outcome.RIGHT
+    def blocked(self) -> bool:
+        """Whether the check cannot go on."""
+        return any(finding.follows is Severity.BLOCKING for finding in self.findings)
 
-    @property
-    def summary(self) -> str:
-        """The answer in one sentence."""
-        if not self.findings:
-            return "Forward pass and gradients are right, up to rounding."
-        first = self.findings[0]
-        return first.bug.summary.format(title=first.title, where=first.where)
+    def add(self, other: "Notes") -> None:
+        """Write down what another stage, or a part of this one, found."""
+        self.conventions |= other.conventions
+        self.findings += other.findings
+        self.remarks += other.remarks
+        self.tensors += other.tensors
+        self.witnesses += other.witnesses
 
-    @property
-    def passed(self) -> bool:
-        """Whether the outcome is "right"."""
-        return self.outcome is Outcome.RIGHT
-
-    def raise_for_failure(self) -> None:
-        """Raise :class:`parity.ParityError`, with the report as message, unless it is right."""
-        __tracebackhide__ = True  # pytest shows the caller's line and the report, not this line
-        if not self.passed:
-            raise ParityError(f"\n{self}")
-
-    def __str__(self) -> str:
-        from parity.reports import to_text
-
-        return to_text(self)
+    @contextmanager
+    def until_blocked(self) -> Iterator[None]:
+        """Write down why the stage ends, if it cannot go on; what was found so far stays."""
+        try:
+            yield
+        except Unreadable as reason:
+            self.findings.insert(0, reason.finding)

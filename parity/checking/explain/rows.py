@@ -5,6 +5,7 @@ import numpy as np
 from numpy_impl.types import Array
 from parity.checking.asking.conventions import Sample
 from parity.checking.asking.subject import lowest
+from parity.checking.bugs.findings import TensorResult
 from parity.checking.bugs.variant import Scene
 from parity.checking.explain.assessment import Assessment
 from parity.checking.explain.fit import scaled_bound
@@ -15,7 +16,6 @@ from parity.checking.model.losses import correct_gradients
 from parity.checking.model.plan import Plan
 from parity.checking.model.probe import Probe
 from parity.checking.model.rules import State
-from parity.reports.findings import TensorResult
 from parity.tolerances import Approx
 
 KernelsAndBiases = tuple[list[Array], list[Array | None]]

@@ -2,6 +2,7 @@
 
 from parity.candidate import Candidate
 from parity.checking.asking.subject import Subject
+from parity.checking.bugs.findings import Finding, Notes
 from parity.checking.bugs.optimizers import BUGS
 from parity.checking.bugs.table import (
     LEARNING_RATE_DECAY,
@@ -12,12 +13,10 @@ from parity.checking.bugs.table import (
 )
 from parity.checking.explain.answers import Answered
 from parity.checking.explain.optimizer import Identified
+from parity.checking.explain.rows import step_rows
 from parity.checking.explain.stepping import Stepping
 from parity.checking.model.layout import Layout
 from parity.checking.model.rules import FORMS, Rule, of_optimizer
-from parity.checking.rows import step_rows
-from parity.checking.stage import Notes
-from parity.reports.findings import Finding
 
 _NEITHER = (
     "its changes on equal input differ; they follow neither momentum nor RMSprop, Adagrad or Adam"
