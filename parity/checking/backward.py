@@ -3,7 +3,7 @@
 from parity.checking.asking.conventions import Sample
 from parity.checking.asking.sources import Direct
 from parity.checking.asking.subject import Subject, TheirError
-from parity.checking.bugs.findings import Finding, Notes, Witness
+from parity.checking.bugs.findings import Finding, Notes, TensorKind, Witness
 from parity.checking.bugs.table import STEP_EXCEPTION
 from parity.checking.explain import (
     keras_gradients,
@@ -68,7 +68,7 @@ class Backward:
         by_step = self.candidate.gradients is None
         kind = self.declared.kind if self.declared is not None else None
         answered = self._asking(kind, by_step).best()
-        self._note(answered, "step" if by_step else "gradients")
+        self._note(answered, "step" if by_step else "gradient")
         self._look_again(answered)
         if not by_step and self.candidate.step is not None and answered.assessment is not None:
             self._also_step(answered.assessment)
@@ -81,7 +81,7 @@ class Backward:
         known = None if own is None or kind is None else (own, kind)
         return Asking(self.subject, self.sample, self.plan, kind, self.seed, by_step, known)
 
-    def _note(self, answered: Answered, source: str) -> None:
+    def _note(self, answered: Answered, kind: TensorKind) -> None:
         notes = self.notes
         notes.findings += answered.findings
         notes.remarks += answered.remarks + answered.assessor.remarks
@@ -107,7 +107,7 @@ class Backward:
             )
             return
         notes.tensors += rows.gradient_rows(
-            assessment, self.layout, self.subject.names, source, theirs, judgement.shares
+            assessment, self.layout, self.subject.names, kind, theirs, judgement.shares
         )
         notes.findings += judgement.findings
         notes.remarks += judgement.remarks

@@ -3,9 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Literal
 
 from numpy_impl.types import Array
 from parity.checking.bugs.table import Bug, Severity, Values
+
+
+TensorKind = Literal["forward", "gradient", "step"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class TensorResult:
         largest: Largest magnitude of what is expected.
     """
 
-    kind: str
+    kind: TensorKind
     name: str
     own_name: str
     shape: tuple[int, ...]

@@ -5,7 +5,7 @@ import numpy as np
 from numpy_impl.types import Array
 from parity.checking.asking.conventions import Sample
 from parity.checking.asking.subject import lowest
-from parity.checking.bugs.findings import TensorResult
+from parity.checking.bugs.findings import TensorKind, TensorResult
 from parity.checking.bugs.variant import Scene
 from parity.checking.explain.assessment import Assessment
 from parity.checking.explain.fit import scaled_bound
@@ -22,7 +22,7 @@ KernelsAndBiases = tuple[list[Array], list[Array | None]]
 
 
 def row(
-    kind: str,
+    kind: TensorKind,
     name: str,
     own_name: str,
     value: Array,
@@ -87,7 +87,7 @@ def gradient_rows(
     assessment: Assessment,
     layout: Layout,
     names: list[str],
-    source: str,
+    kind: TensorKind,
     keras: KernelsAndBiases | None,
     shares: Shares,
 ) -> list[TensorResult]:
@@ -117,7 +117,6 @@ def gradient_rows(
             name = names[layout.place(layer, part)]
             if layout.fold:
                 name += f" ({part})"
-            kind = "gradient" if source == "gradients" else "step"
             rows.append(row(kind, f"layer {layer + 1} {part}", name, *turned))
     return rows
 

@@ -5,6 +5,7 @@ same batch: what still changes from step to step is the optimizer's own state.
 """
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -42,7 +43,7 @@ class Stepping:
     """
 
     source: Step | None
-    kind: str
+    kind: Literal["plain", "momentum", "state", "decay"]
     momentum: float = 0.0
     rate_power: int | None = 1
     findings: list[Finding] = field(default_factory=list)

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 
 from numpy_impl.types import Array
-from parity.candidate import Candidate
+from parity.candidate import Candidate, Labels, Samples
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,9 @@ class Form:
             more.
     """
 
-    samples: str
-    shape: str = ""
-    labels: str = "one-hot"
+    samples: Samples
+    shape: Literal["", "vector", "column", "row"] = ""
+    labels: Labels = "one-hot"
     flat: int = 0
 
     def x(self, x: Array) -> Array:
@@ -87,7 +88,7 @@ def sample_forms(candidate: Candidate) -> list[Form]:
 
 def label_forms(form: Form, candidate: Candidate, outputs: int) -> Iterator[Form]:
     """Yield the ways to pass labels with samples passed in ``form``."""
-    for labels in ("one-hot", "integer"):
+    for labels in get_args(Labels):
         if candidate.labels not in (None, labels):
             continue
         for flat in (0, 1, 2) if form.samples == "single" and labels == "integer" else (0, 1):
