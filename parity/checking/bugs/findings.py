@@ -8,7 +8,6 @@ from typing import Literal
 from numpy_impl.types import Array
 from parity.checking.bugs.table import Bug, Severity, Values
 
-
 TensorKind = Literal["forward", "gradient", "step"]
 
 
