@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from digits import datasets
 from digits.datasets import DatasetError
 from scripts import cli, model_files, plots
-from scripts.documents.d0_reading import UNDECIDED, read
 from scripts.model_files import BRIGHTEST, CLASSES, Classifier
+from scripts.reproduce.documents.d0.reading import UNDECIDED, read
 
 Array = NDArray[Any]
 

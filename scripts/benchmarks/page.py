@@ -6,8 +6,8 @@ from typing import Any
 
 from scripts.benchmarks.contenders import CONTENDERS, FLOOR, OURS
 from scripts.benchmarks.report import seconds
-from scripts.documents.pages import markdown
-from scripts.documents.results import Table
+from scripts.reproduce.pages import markdown
+from scripts.reproduce.results import Table
 
 JSON = Path(__file__).parents[2] / "docs" / "benchmark" / "benchmark.json"
 
