@@ -12,7 +12,7 @@ Asking: ``model_files`` is a saved model ready to be asked, ``pictures`` what an
 ``answer_formats``, ``answer_plots``, ``seen_files`` how that is shown, ``counting`` the progress;
 ``draw_server``, ``draw_engines`` and ``page`` are the page.
 
-Showing: ``documents`` reproduces the five write-ups and fills their pages, ``benchmarks`` measures
+Showing: ``reproduce`` runs the five write-ups and fills their pages, ``benchmarks`` measures
 the NumPy engine beside others, ``site`` turns ``docs`` into a site.
 
 ``cli`` is what all commands share, ``loading`` what comes before their imports. No formula of a

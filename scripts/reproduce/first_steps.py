@@ -44,13 +44,13 @@ MOST = 1e-6
 TRAINED = 1400
 
 
-Recipes = Mapping[str, Callable[[], Begun]]
+Beginnings = Mapping[str, Callable[[], Begun]]
 Kept = dict[str, dict[str, Any]]
 
 
 @contextmanager
 def context() -> Iterator[Context]:
-    """Provide what the recipes of a document are given: float64, and pictures in MNIST's form."""
+    """Provide what the trainings of a document are given: float64, and pictures in MNIST's form."""
     with TemporaryDirectory() as folder:
         data = Path(folder) / "digits.npz"
         np.savez(data, allow_pickle=False, **_enlarged())
@@ -128,18 +128,18 @@ def differences(name: str, found: FirstSteps, kept: Mapping[str, Any]) -> list[s
     return said
 
 
-def changes(document: str, recipes: Recipes, kept: Kept) -> list[str]:
+def changes(document: str, begun: Beginnings, kept: Kept) -> list[str]:
     """Return what the trainings of a document do otherwise than is kept; empty if nothing.
 
     Args:
         document: "d0" to "d4".
-        recipes: Its trainings by name.
+        begun: Its trainings by name.
         kept: What :func:`read` gave.
     """
-    said = [f"{document}, {name}: not kept" for name in recipes.keys() - kept.keys()]
-    said += [f"{document}, {name}: no such training" for name in kept.keys() - recipes.keys()]
-    for name in recipes.keys() & kept.keys():
-        found = recipes[name]().first_steps(len(kept[name]["values"]) - 1)
+    said = [f"{document}, {name}: not kept" for name in begun.keys() - kept.keys()]
+    said += [f"{document}, {name}: no such training" for name in kept.keys() - begun.keys()]
+    for name in begun.keys() & kept.keys():
+        found = begun[name]().first_steps(len(kept[name]["values"]) - 1)
         said += differences(f"{document}, {name}", found, kept[name])
     return sorted(said)
 
@@ -152,7 +152,7 @@ def read(document: str) -> Kept:
 def write(document: str, folder: Path) -> None:
     """Keep the first steps of a document's trainings in a folder."""
     with context() as given:
-        recipes: Recipes = reproduction(document).recipes(given)
-        kept = {name: measure(begin) for name, begin in recipes.items()}
+        begun: Beginnings = reproduction(document).beginnings(given)
+        kept = {name: measure(begin) for name, begin in begun.items()}
     text = json.dumps(kept, indent=1, ensure_ascii=False)
     cli.write_text(folder / FILE, text + "\n")

@@ -1,7 +1,7 @@
 """The five write-ups reproduced: what each trains, measures, draws and finds wrong.
 
 A package for each; its ``reproduction`` has ``reproduce(context)``, which does it all, and
-``recipes(context)``, which names its trainings.
+``beginnings(context)``, its trainings by name, set up and not begun.
 """
 
 from dataclasses import dataclass
@@ -32,8 +32,8 @@ DOCUMENTS = {
         "64-40-10, sigmoid, on overlapping windows",
     ),
     "d1": Document(
-        "a set of reading notes on chapter 1 of M. Nielsen, Neural Networks and Deep Learning (2015), "
-        "with its program in Python 3",
+        "a set of reading notes on chapter 1 of M. Nielsen, Neural Networks and Deep Learning "
+        "(2015), with its program in Python 3",
         "perceptrons, NAND, 784-30-10, 784-100-10",
     ),
     "d2": Document(

@@ -67,7 +67,7 @@ def test_numbers_that_do_not_fit_are_refused(a: int, b: int, bits: int):
         gates.add(a, b, bits)
 
 
-def _checked(network: ColumnNetwork) -> parity.CheckReport:
+def _checked(network: ColumnNetwork, keras: bool) -> parity.CheckReport:
     def gradients(x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
         of_biases, of_weights = network.backprop(x, y)
         return [*of_weights, *of_biases]
@@ -81,6 +81,7 @@ def _checked(network: ColumnNetwork) -> parity.CheckReport:
             loss="quadratic",
         ),
         reference="sigmoid:6-5-4-3",
+        keras=keras,
     )
 
 
@@ -94,8 +95,8 @@ class _WithoutDerivative(ColumnNetwork):
 
 def test_the_documents_program_is_right_and_a_bug_in_it_is_found():
     sizes, rng = [6, 5, 4, 3], np.random.default_rng(0)
-    assert _checked(ColumnNetwork(sizes, rng)).outcome is parity.Outcome.RIGHT
-    assert _checked(_WithoutDerivative(sizes, rng)).outcome is parity.Outcome.WRONG
+    assert _checked(ColumnNetwork(sizes, rng), keras=True).outcome is parity.Outcome.RIGHT
+    assert _checked(_WithoutDerivative(sizes, rng), keras=False).outcome is parity.Outcome.WRONG
 
 
 def test_the_documents_program_and_ours_take_the_same_steps(

@@ -8,7 +8,7 @@ from digits.datasets import DatasetError
 from numpy_impl.descent import descend, gradient_descent
 from numpy_impl.perceptron import Perceptron
 from scripts import recipes, train
-from scripts.reproduce import ROOT
+from scripts.reproduce import ROOT, first_steps
 from scripts.reproduce.documents.d4 import asked, descent, network, perceptron, reproduction
 from scripts.reproduce.results import Context
 
@@ -139,3 +139,15 @@ def test_everything_runs_and_every_picture_is_drawn(tiny_mnist, tmp_path):
     assert rows["SGD", "Keras"] == rows["SGD", "NumPy"]
     assert len(results.values["lines_index"]) == 11
     assert any("RMSprop in Keras, seed 0" in line for line in said)
+
+
+@pytest.mark.parametrize("optimizer", [network.RMSPROP, network.SGD])
+def test_keras_takes_the_first_steps_that_are_kept(optimizer):
+    name = f"{network.NAME}, {network.SHOWN[optimizer]}"
+    kept = first_steps.read("d4")[name]
+    with first_steps.context() as context:
+        rng = np.random.default_rng(0)
+        samples = recipes.get(network.NAME).load(context.data, rng, context.dtype)
+        with network.set_up(context, samples, optimizer, "keras", 0) as training:
+            found = training.first_steps(len(kept["values"]) - 1)
+    assert first_steps.differences(name, found, kept) == []

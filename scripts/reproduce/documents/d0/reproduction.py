@@ -72,7 +72,7 @@ def reproduce(context: Context) -> Results:
     )
 
 
-def recipes(context: Context) -> dict[str, Callable[[], Training]]:
+def beginnings(context: Context) -> dict[str, Callable[[], Training]]:
     """Return the trainings by name, with seed 0."""
     on = {protocol.title: (protocol, last_359(0)) for protocol in LADDER}
     on |= {f"{name}, random split": (p, random_split(0, context)) for p, name in NAMES.items()}

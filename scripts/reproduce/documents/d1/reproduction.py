@@ -49,7 +49,7 @@ def reproduce(context: Context) -> Results:
     return Results(made, _targets(runs), values)
 
 
-def recipes(context: Context) -> dict[str, Callable[[], Training]]:
+def beginnings(context: Context) -> dict[str, Callable[[], Training]]:
     """Return the trainings by name, with seed 0."""
     samples = training.load(context)
     lengths = dict.fromkeys(KINDS, EPOCHS) | dict.fromkeys(HALVES, FEWER_EPOCHS)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from .... import recipes as project
+from .... import recipes
 from ...results import Context, Results, Table, Target, spread
 from ...training import Training
 from . import direction, pictures
@@ -72,13 +72,13 @@ def reproduce(context: Context) -> Results:
     return Results(tables, _targets(runs), _values(runs) | {"report": str(report)})
 
 
-def recipes(context: Context) -> dict[str, Callable[[], Training]]:
+def beginnings(context: Context) -> dict[str, Callable[[], Training]]:
     """Return the trainings by name, with seed 0."""
     jobs = {}
     for update, dropout, mended in LEAST_SEEDS:
         name = f"{NAMES[update]}, dropout {'on' if dropout else 'off'}"
         jobs[f"{name}, without {mended.value}" if mended else name] = partial(
-            Job, update, dropout, mended=mended, passes=project.get(NETWORK).epochs,
+            Job, update, dropout, mended=mended, passes=recipes.get(NETWORK).epochs,
             dtype=context.dtype,
         )  # fmt: skip
     return {name: lambda job=job: set_up(job(context.generators(0))) for name, job in jobs.items()}
@@ -88,7 +88,7 @@ def _trained(context: Context) -> Runs:
     jobs = [
         Job(
             update, dropout, context.generators(seed), mended,
-            context.at_most(project.get(NETWORK).epochs, 2), 100 if context.quick else None,
+            context.at_most(recipes.get(NETWORK).epochs, 2), 100 if context.quick else None,
         )
         for (update, dropout, mended), least in LEAST_SEEDS.items()
         for seed in range(max(least, context.seeds) if context.seeds >= 3 else context.seeds)
@@ -106,7 +106,7 @@ def _trained(context: Context) -> Runs:
 
 
 def _draw(runs: Runs, context: Context) -> None:
-    out, limit = context.out, project.get(NETWORK).stop_below
+    out, limit = context.out, recipes.get(NETWORK).stop_below
     assert limit is not None
     pictures.confusions(
         {

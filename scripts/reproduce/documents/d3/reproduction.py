@@ -76,7 +76,7 @@ def reproduce(context: Context) -> Results:
     return Results(_tables(m), [target], _values(m, context))
 
 
-def recipes(context: Context) -> dict[str, Callable[[], Training]]:
+def beginnings(context: Context) -> dict[str, Callable[[], Training]]:
     """Return the trainings by name, with seed 0."""
     whole = training.intended(context)
     splits = {PUBLISHED: training.published(whole, 0), INTENDED: whole}

@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from .... import recipes as project
+from .... import recipes
 from ...results import Context, Results, Table, spread
 from ...training import Begun
 from . import asked, descent, perceptron
@@ -23,7 +23,7 @@ def reproduce(context: Context) -> Results:
         DatasetError: No MNIST, or one without the test picture that the document asks about.
     """
     seen = asked.looked_at(asked.picture(context), context.data)
-    recipe = project.get(networks.NAME)
+    recipe = recipes.get(networks.NAME)
     samples = recipe.load(context.data, np.random.default_rng(0), context.dtype)
     network, own = networks.reproduce(context, samples)
     parts = [
@@ -38,9 +38,9 @@ def reproduce(context: Context) -> Results:
     return Results(tables, network.targets, values)
 
 
-def recipes(context: Context) -> dict[str, Callable[[], Begun]]:
+def beginnings(context: Context) -> dict[str, Callable[[], Begun]]:
     """Return the trainings of the network by name, the descents, and how the perceptron learns."""
-    samples = project.get(networks.NAME).load(context.data, np.random.default_rng(0), context.dtype)
+    samples = recipes.get(networks.NAME).load(context.data, np.random.default_rng(0), context.dtype)
     named: dict[str, Callable[[], Begun]] = {
         f"{networks.NAME}, {networks.SHOWN[optimizer]}": partial(
             networks.begun, context, samples, optimizer
