@@ -1,7 +1,6 @@
 """A training that is set up and has not begun: what decides its steps, in one place.
 
-What a document trains it sets up as one of these; :mod:`.first_steps` takes the first steps of the
-same.
+A document sets up what it trains as one of these; ``first_steps`` begins the same.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -10,7 +10,7 @@ import pytest
 
 from numpy_impl import optimizers, training
 from scripts import recipes
-from scripts.reproduce import first_steps
+from scripts.reproduce import first_steps, pages
 from scripts.reproduce.documents import DOCUMENTS, reproduction
 from scripts.reproduce.results import Context
 from scripts.reproduce.training import FirstSteps, Training
@@ -213,3 +213,13 @@ def test_steps_are_taken_over_the_end_of_an_epoch(tmp_path: Path):
         on_epoch=lambda epoch, measured: logs.append(measured),
     )  # fmt: skip
     assert np.mean(steps.values[:4]) == pytest.approx(logs[0]["loss"], rel=1e-12)
+
+
+def test_how_long_and_how_often_is_what_the_pages_state():
+    """What the first steps of a training do not show."""
+    d0, d2, d3 = (reproduction(document) for document in ("d0", "d2", "d3"))
+    assert pages.value("d0", "trainings") == d0.TRAININGS_A_SEED * pages.results("d0")["seeds"]
+    assert pages.value("d2", "seeds") == d2.LEAST_SEEDS[d2.CROSSENTROPY, True, None]
+    assert pages.value("d3", "patience") == d3.PATIENCE
+    assert pages.value("d3", "tried_epochs") == d3.training.TRIED_EPOCHS
+    assert recipes.get("64-200-10").stop_below == 0.01
