@@ -31,7 +31,8 @@ accuracy: .venv/ready ## Measure the accuracy of every network, 5 seeds in both 
 	$(BIN)/python -m tools.accuracy
 
 DOCUMENTS ?= all
-pages: .venv/dev ## Reproduce the five documents and write their pages (20 minutes; DOCUMENTS=d0).
+# A step of a release, not of an edit: that a training goes as it went is tested in its first steps.
+pages: .venv/dev ## Reproduce the five documents and write their pages (51 minutes; DOCUMENTS=d0).
 	$(BIN)/python -m scripts.reproduce $(DOCUMENTS) --seeds 3 --out docs/documents
 	PYTHONPATH=. $(BIN)/python -m cogapp -P -r README.md docs/documents/*.md
 

@@ -21,8 +21,8 @@ from digit_data.datasets import DatasetError
 from terminal_io import CliError, atomic, os_reason, printable, run
 
 from . import model_files, plots, starting
-from .documents.d0_reading import UNDECIDED, read
 from .model_files import BRIGHTEST, CLASSES, Classifier
+from .reproduce.documents.d0.reading import UNDECIDED, read
 
 Array = NDArray[Any]
 

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from scripts.documents.pages import markdown
-from scripts.documents.results import Table
+from scripts.reproduce.pages import markdown
+from scripts.reproduce.results import Table
 from tools.benchmark.contenders import CONTENDERS, FLOOR, OURS
 from tools.benchmark.report import seconds
 
