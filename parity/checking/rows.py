@@ -1,6 +1,6 @@
 """The report's rows: each of the user's tensors beside the right one."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -93,40 +93,41 @@ def gradient_rows(
 
     ``shares``, of the weights themselves, are added.
     """
-    probe, base = assessment.probes[0], assessment.scale.base or 1.0
-    correct = correct_gradients(assessment.explanation.kind, probe.forward(tracked=True), probe.y)
-    rows = []
-    for key, weight, own, noise in probe.tensors():
-        right = correct[key]
-        share, spread = _share(weight, shares.get(key))
-        bound = scaled_bound(right, base) + noise + spread
-        arrays = [own, base * right.value + share, bound]
+    kind = "gradient" if source == "gradients" else "step"
+    base, rows = assessment.scale.base or 1.0, []
+    for key, own, right, share, bound in _compared(assessment, shares):
+        arrays = [own, base * right + share, bound]
         arrays += [] if keras is None else [base * keras[key] + share]
         turned = [layout.as_given(array, key) for array in arrays]
         name = names[layout.place(key)]
         if layout.fold:
             name += f" ({key.part})"
-        kind = "gradient" if source == "gradients" else "step"
         rows.append(row(kind, f"layer {key.layer + 1} {key.part}", name, *turned))
     return rows
 
 
-def _share(weight: Array, known: tuple[float, float] | None) -> tuple[Array | float, Array | float]:
-    """Return the weight's own share in its gradient, and what is not known of it."""
-    share, spread = known or (0.0, 0.0)
-    return (share * weight, spread * np.abs(weight)) if share else (0.0, 0.0)
-
-
 def agree_with(assessment: Assessment, other: Mapping[Key, Array], shares: Shares) -> bool:
     """Return whether the user's gradients are another engine's up to rounding on both sides."""
+    base = assessment.scale.base or 1.0
+    return all(
+        np.all(np.abs(own - base * other[key] - share) <= bound)
+        for key, own, _, share, bound in _compared(assessment, shares)
+    )
+
+
+def _compared(
+    assessment: Assessment, shares: Shares
+) -> Iterator[tuple[Key, Array, Array, Array | float, Array]]:
+    """Yield key, the user's gradient, the loss's, the weight's own share besides, and the bound."""
     probe, base = assessment.probes[0], assessment.scale.base or 1.0
-    right = correct_gradients(assessment.explanation.kind, probe.forward(tracked=True), probe.y)
+    rights = correct_gradients(assessment.explanation.kind, probe.forward(tracked=True), probe.y)
     for key, weight, own, noise in probe.tensors():
-        share, spread = _share(weight, shares.get(key))
-        room = scaled_bound(right[key], base) + noise + spread
-        if not np.all(np.abs(own - base * other[key] - share) <= room):
-            return False
-    return True
+        right, bound = rights[key], scaled_bound(rights[key], base) + noise
+        share, spread = shares.get(key, (0.0, 0.0))
+        if share:
+            yield key, own, right.value, share * weight, bound + spread * np.abs(weight)
+        else:
+            yield key, own, right.value, 0.0, bound
 
 
 def step_rows(layout: Layout, found: Identified, names: list[str]) -> list[TensorResult]:
