@@ -251,7 +251,7 @@ class Observed:
             wrong: Whether to look at wrong ways to get both gradients from it. Otherwise one of the
                 two has to be right: most deltas fail at that, and soon.
         """
-        make = remembered(make)
+        make = _remembered(make)
         if make(self.quick[0]) is None:
             return None
         own = self._of(layer)
@@ -273,7 +273,8 @@ class Observed:
     def unexplained(self, layer: int, deltas: tuple[Variant, ...], make: Make) -> LayerFit:
         """Return the fit of a layer that nothing explains."""
         tensors = dict.fromkeys(data.key for data in self._of(layer))
-        return LayerFit(layer, deltas, remembered(make), tensors, _UNEXPLAINED * (len(tensors) + 1))
+        cost = _UNEXPLAINED * (len(tensors) + 1)
+        return LayerFit(layer, deltas, _remembered(make), tensors, cost)
 
     def _of(self, layer: int) -> list[Data]:
         """Return a layer's tensors, the bias first: it is compared the fastest."""
@@ -298,7 +299,7 @@ def _projection(units: int) -> Array:
     return np.random.default_rng(units).standard_normal((units, 2))
 
 
-def remembered(make: Make) -> Make:
+def _remembered(make: Make) -> Make:
     """Return ``make`` so that it computes once for each scene."""
     known: dict[int, Approx | None] = {}
 
