@@ -1,5 +1,6 @@
 """The second stage: gradients and steps, once it is known what ``forward`` computes."""
 
+from numpy_impl.types import Array
 from parity.checking.asking.conventions import Sample
 from parity.checking.asking.sources import Direct
 from parity.checking.asking.subject import Subject, TheirError
@@ -19,6 +20,7 @@ from parity.checking.explain.judge import Judge, Judgement
 from parity.checking.explain.second_look import Followed
 from parity.checking.explain.shares import Shares
 from parity.checking.explain.weight_decay import Decays
+from parity.checking.model.layout import Key
 from parity.checking.model.losses import Declared, LossKind
 from parity.checking.model.plan import Plan
 from parity.checking.model.rules import Rule
@@ -113,10 +115,7 @@ class Backward:
         notes.remarks += judgement.remarks
 
     def _judged(self, answered: Answered, assessment: Assessment, loss_known: bool) -> Judgement:
-        names = [
-            {p: self.subject.names[self.layout.place(layer, p)] for p in ("kernel", "bias")}
-            for layer in range(self.plan.depth)
-        ]
+        names = {key: self.subject.names[self.layout.place(key)] for key in self.layout.keys}
         own, source = assessment.own, answered.source
         over = None
         if source is not None:
@@ -198,18 +197,18 @@ class Backward:
 
     def _ask_keras(
         self, assessment: Assessment, shares: Shares
-    ) -> tuple[Witness, rows.KernelsAndBiases | None]:
+    ) -> tuple[Witness, dict[Key, Array] | None]:
         name = "Keras's autodiff"
         if not self.keras:
             return Witness(name, None, "not asked (keras=False)"), None
         kind = assessment.explanation.kind
         try:
-            _, kernels, biases = keras_gradients.ask(assessment.probes[0], kind)
+            _, theirs = keras_gradients.ask(assessment.probes[0], kind)
         except keras_gradients.NotAsked as reason:
             return Witness(name, None, str(reason)), None
-        agree = rows.agree_with(assessment, (kernels, biases), shares)
+        agree = rows.agree_with(assessment, theirs, shares)
         comment = "your gradients are Keras's up to rounding" if agree else "your gradients differ"
-        return Witness(name, agree, f"{comment} (loss: {kind.name})"), (kernels, biases)
+        return Witness(name, agree, f"{comment} (loss: {kind.name})"), theirs
 
     def _own_witness(
         self, assessment: Assessment, judgement: Judgement

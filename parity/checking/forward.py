@@ -154,7 +154,7 @@ class Forward:
     def _random(self) -> bool:
         """Ask once more on equal input; return whether the answer is another one."""
         sample, draw = self.sample, self.sample.first
-        arrays = sample.layout.pack(draw.kernels, draw.biases)
+        arrays = sample.layout.pack(draw.weights)
         self.subject.set_weights(arrays)
         answer = self.subject.forward(sample.form.x(draw.x))
         again = conventions.read(arrays, draw.x, answer, sample.layout, sample.form)

@@ -11,7 +11,7 @@ from numpy_impl.types import Array
 from parity.checking.asking.subject import Subject, TheirError, lowest
 from parity.checking.bugs.variant import COMMON, ELEMENTWISE, LEAKY, OTHERS, OUTPUTS
 from parity.checking.model.form import Form, batch_size, sample_forms
-from parity.checking.model.layout import Layout
+from parity.checking.model.layout import Key, Layout
 from parity.checking.model.plan import Plan
 from parity.checking.model.probe import draw_samples, draw_weights
 from parity.checking.model.propagation import Pass, rounding_for
@@ -30,14 +30,13 @@ class Draw:
     """What ``forward`` answered on one set of weights and one batch.
 
     Attributes:
-        kernels, biases: The weights, upright.
+        weights: Upright.
         x: The batch, (N, inputs).
         output: The answer, (N, units).
         layers: Every layer's activation, (N, units), where ``forward`` gives them; else empty.
     """
 
-    kernels: list[Array]
-    biases: list[Array | None]
+    weights: dict[Key, Array]
     x: Array
     output: Array
     layers: list[Array]
@@ -70,7 +69,7 @@ class Sample:
         """Return what a plan gives for the same weights and batch, the first if not said."""
         d = draw or self.first
         rounding = rounding_for(plan, len(d.x), self.dtype, tracked)
-        return kind(plan, d.kernels, d.biases, d.x, rounding)
+        return kind(plan, d.weights, d.x, rounding)
 
     def agrees(self, plan: Plan, kind: type[Pass] = Pass) -> bool:
         """Return whether all answers are the plan's up to rounding."""
@@ -134,9 +133,9 @@ def read(
 ) -> Draw | None:
     """Return an answer with the outputs and, if there are any, all layers' activations upright."""
     units, depth, batch = layout.sizes[1:], len(layout.sizes) - 1, len(x)
-    kernels, biases = layout.unpack(arrays)
+    weights = layout.unpack(arrays)
     if len(answer) == batch > 1 and all(a.size == units[-1] for a in answer):
-        return Draw(kernels, biases, x, np.stack([a.reshape(-1) for a in answer]), [])
+        return Draw(weights, x, np.stack([a.reshape(-1) for a in answer]), [])
     output = form.outputs(answer[-1], batch, units[-1])
     if output is None:
         return None
@@ -144,7 +143,7 @@ def read(
     if depth > 1 and len(answer) in (depth, depth + 1):
         seen = [form.outputs(a, batch, n) for a, n in zip(answer[-depth:], units, strict=True)]
         layers = [a for a in seen if a is not None]
-    return Draw(kernels, biases, x, output, layers if len(layers) == depth else [])
+    return Draw(weights, x, output, layers if len(layers) == depth else [])
 
 
 def guess(sample: Sample, name: str, mixed: bool) -> Plan | None:
@@ -220,8 +219,8 @@ def _at_a_glance(
 
 
 def _weighted(draw: Draw, layer: int, signal: Array) -> Array:
-    bias = draw.biases[layer]
-    z = signal @ draw.kernels[layer]
+    z = signal @ draw.weights[Key(layer, "kernel")]
+    bias = draw.weights.get(Key(layer, "bias"))
     return z if bias is None else z + bias
 
 

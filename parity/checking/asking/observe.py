@@ -18,7 +18,7 @@ from parity.checking.bugs.table import (
     Values,
 )
 from parity.checking.bugs.tensors import BIAS_AXIS, BIAS_NOT_SUMMED, TRANSPOSED
-from parity.checking.model.layout import Layout
+from parity.checking.model.layout import Key, Layout, Part
 from parity.checking.model.probe import Probe
 
 
@@ -37,7 +37,7 @@ def observe(source: Source, layout: Layout, names: Sequence[str], probe: Probe) 
             bug, values = misfit
             findings.append(Finding(bug, f"{what}, from {source.name}", values, evidence))
         fitted.append(usable)
-    _fill(probe, layout, fitted)
+    probe.gradients = layout.unpack(fitted)
     if answer.after:
         _fill_step(probe, layout, answer)
     return findings
@@ -92,11 +92,11 @@ def _reversed_layers(arrays: Sequence[Array | None], layout: Layout) -> list[Arr
 
 def reversed_observation(probe: Probe) -> None:
     """Read a probe's gradients as listed last layer first, where the shapes allow it."""
-    probe.kernel_gradients = probe.kernel_gradients[::-1]
-    probe.bias_gradients = probe.bias_gradients[::-1]
+    last = probe.plan.depth - 1
+    probe.gradients = {Key(last - n, part): g for (n, part), g in probe.gradients.items()}
 
 
-def _part(layout: Layout, index: int) -> str:
+def _part(layout: Layout, index: int) -> Part:
     return "kernel" if index in layout.kernels else "bias"
 
 
@@ -132,22 +132,8 @@ def _fit(
     return (WRONG_SHAPE, {}), None
 
 
-def _fill(probe: Probe, layout: Layout, arrays: Sequence[Array | None]) -> None:
-    """Take the gradients apart into kernels' and biases'."""
-    stand_in = [
-        np.full(s, np.nan) if a is None else a for a, s in zip(arrays, layout.shapes, strict=True)
-    ]
-    kernels, biases = layout.unpack(stand_in)
-    probe.kernel_gradients = [None if np.isnan(k).any() else k for k in kernels]
-    probe.bias_gradients = [None if b is None or np.isnan(b).any() else b for b in biases]
-
-
 def _fill_step(probe: Probe, layout: Layout, answer: Answer) -> None:
     if all(a.shape == s for a, s in zip(answer.after, layout.shapes, strict=True)):
-        probe.after = layout.unpack(answer.after)[0]
-    noise = [
-        np.broadcast_to(np.asarray(n), s) if np.shape(n) == s else np.zeros(s)
-        for n, s in zip(answer.noise, layout.shapes, strict=True)
-    ]
-    kernels, biases = layout.unpack(noise)
-    probe.noise = [(k, 0.0 if b is None else b) for k, b in zip(kernels, biases, strict=True)]
+        probe.after = layout.unpack(answer.after)
+    pairs = zip(answer.noise, layout.shapes, strict=True)
+    probe.noise = layout.unpack([np.asarray(n) if np.shape(n) == s else None for n, s in pairs])

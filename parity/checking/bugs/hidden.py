@@ -8,6 +8,7 @@ from numpy_impl.activations import ActivationFunction
 from parity.bounds.activations import through
 from parity.checking.bugs.table import Bug
 from parity.checking.bugs.variant import COMMON, LEAKY, OTHERS, Scene, Variant, from_activation
+from parity.checking.model.layout import Key
 from parity.tolerances import Approx
 
 _SLOPES = [f for f in (*COMMON, *LEAKY, *OTHERS) if f.name != "linear"]
@@ -199,9 +200,8 @@ def propagation_variants() -> list[Variant]:
         return delta @ scene.fwd.kernels[layer + 1].T
 
     def updated(scene: Scene, layer: int, delta: Approx) -> Approx | None:
-        if scene.probe.after is None:
-            return None
-        return delta @ scene.exact(scene.probe.after[layer + 1]).T
+        after = scene.probe.after.get(Key(layer + 1, "kernel"))
+        return None if after is None else delta @ scene.exact(after).T
 
     def turned(scene: Scene, layer: int, delta: Approx) -> Approx | None:
         kernel = scene.fwd.kernels[layer + 1]
@@ -252,7 +252,7 @@ def dropout_variants() -> list[Variant]:
         return None if scene.fwd.masks[layer] is None else e
 
     def redrawn(scene: Scene, layer: int, e: Approx) -> Approx | None:
-        observed = scene.probe.kernel_gradients[layer]
+        observed = scene.probe.gradients.get(Key(layer, "kernel"))
         if scene.fwd.masks[layer] is None or observed is None:
             return None
         return (e * scene.fwd.drop_scale(layer)).where(np.any(observed != 0, axis=0)[None])

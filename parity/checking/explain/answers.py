@@ -202,13 +202,13 @@ class Asking:
     def _with_fixed_masks(self, answered: Answered, before: Assessment) -> None:
         """Where nothing explains the answers, read them as those of dropout with equal masks."""
         assessor, source = answered.assessor, answered.source
-        if source is None or None not in before.matches or self.candidate.batch_size is not None:
+        if source is None or before.explains_all or self.candidate.batch_size is not None:
             return
         try:
             found = self._dropout(assessor, before.form, source)
         except TheirError:  # takes no single sample
             found = None
-        if found is None or None in found.matches or not dropout.drops_units(found.probes):
+        if found is None or not found.explains_all or not dropout.drops_units(found.probes):
             assessor.batch = None
             return
         found.own, answered.assessment = before.own, found
@@ -227,7 +227,7 @@ class Asking:
             found = assessor.explained(read, form, misfits)
             if best is None or found.cost < best.cost:
                 best = found
-            if None not in best.matches:
+            if best.explains_all:
                 break
         return best
 

@@ -13,10 +13,10 @@ from parity.checking.bugs.findings import Finding
 from parity.checking.bugs.table import LAYER_ORDER
 from parity.checking.explain import scales
 from parity.checking.explain.explainer import Explainer, Explanation
-from parity.checking.explain.fit import Match, scaled_bound
+from parity.checking.explain.fit import scaled_bound
 from parity.checking.explain.own_loss import OwnLoss
 from parity.checking.model.form import Form, batch_size
-from parity.checking.model.layout import Layout
+from parity.checking.model.layout import Key, Layout
 from parity.checking.model.losses import LossKind, correct_gradients, reductions
 from parity.checking.model.plan import Plan
 from parity.checking.model.probe import Probe, draw_probe
@@ -58,16 +58,13 @@ class Assessment:
     @property
     def _unusable(self) -> int:
         """How many tensors have no gradient of a usable shape: nothing is known of them."""
-        probe = self.probes[0]
-        biases = zip(probe.bias_gradients, probe.plan.has_bias, strict=True)
-        return sum(g is None for g in probe.kernel_gradients) + sum(
-            g is None and has_bias for g, has_bias in biases
-        )
+        return len(self.probes[0].weights.keys() - self.probes[0].gradients.keys())
 
     @property
     def flaws(self) -> int:
         """How many things are wrong, weight decay not counted: it may be meant."""
-        return self.cost - sum(match is not None and bool(match.decay) for match in self.matches)
+        decays = [match for match in self.explanation.tensors.values() if match and match.decay]
+        return self.cost - len(decays)
 
     @property
     def masked(self) -> bool:
@@ -75,14 +72,14 @@ class Assessment:
         return self.probes[0].masks is not None
 
     @property
-    def matches(self) -> list[Match | None]:
-        """What explains each tensor."""
-        return [match for fit in self.explanation.layers for match in fit.tensors.values()]
-
-    @property
     def explains_something(self) -> bool:
         """Whether any tensor is explained."""
-        return any(match is not None for match in self.matches)
+        return any(match is not None for match in self.explanation.tensors.values())
+
+    @property
+    def explains_all(self) -> bool:
+        """Whether every tensor is explained."""
+        return None not in self.explanation.tensors.values()
 
     def widely_off(self, rounded: "Assessment") -> bool:
         """Return whether what nothing explains is off nearly everywhere, as it is by rounding.
@@ -92,44 +89,26 @@ class Assessment:
         Args:
             rounded: The same gradients, all explained up to a lower precision's rounding.
         """
-        base, number = rounded.scale.base, 0
-        rights = [
-            correct_gradients(rounded.explanation.kind, p.forward(tracked=True), p.y)
-            for p in self.probes
-        ]
-        for fit in self.explanation.layers:
-            for index, part in enumerate(("kernel", "bias")):
-                if fit.tensors.get(part, True) is not None:
-                    continue
-                off, of = self._off(fit.layer, index, base, rights, rounded)
-                if off * 2 <= of:
-                    return False
-                number += off
+        kind, number = rounded.explanation.kind, 0
+        rights = [correct_gradients(kind, p.forward(tracked=True), p.y) for p in self.probes]
+        for key, match in self.explanation.tensors.items():
+            if match is not None:
+                continue
+            off, of = self._off(key, [right[key] for right in rights], rounded)
+            if off * 2 <= of:
+                return False
+            number += off
         return number >= _MANY
 
-    def _off(
-        self,
-        layer: int,
-        index: int,
-        base: float,
-        rights: Sequence[tuple[Sequence[Approx | None], ...]],
-        rounded: "Assessment",
-    ) -> tuple[int, int]:
+    def _off(self, key: Key, rights: Sequence[Approx], rounded: "Assessment") -> tuple[int, int]:
         """Return how many elements of a tensor are off on all probes, and of how many."""
-        rests, bounds, weights = [], [], []
-        for probe, right in zip(self.probes, rights, strict=True):
-            g = (probe.kernel_gradients, probe.bias_gradients)[index][layer]
-            w = (probe.kernels, probe.biases)[index][layer]
-            v = right[index][layer]
-            if g is not None and w is not None and v is not None:
-                rests.append((g - base * v.value).ravel())
-                bounds.append(scaled_bound(v, base).ravel())
-                weights.append(w.ravel())
-        if not rests:
-            return 0, 0
-        rest, bound, weight = (np.concatenate(parts) for parts in (rests, bounds, weights))
-        match = rounded.explanation.fit(layer).tensors[("kernel", "bias")[index]]
+        base, probes = rounded.scale.base, self.probes
+        pairs = list(zip(probes, rights, strict=True))
+        rest = np.concatenate([(p.gradients[key] - base * v.value).ravel() for p, v in pairs])
+        bound = np.concatenate([scaled_bound(v, base).ravel() for v in rights])
+        match = rounded.explanation.tensors[key]
         if match is not None and match.decay:  # the median: a few wrong do not move it
+            weight = np.concatenate([p.weights[key].ravel() for p in probes])
             rest = rest - np.median(rest / weight) * weight
         return int(np.count_nonzero(np.abs(rest) > bound)), rest.size
 
@@ -179,7 +158,7 @@ class Assessor:
         """Return a probe with the user's gradients, and what is wrong with their shapes."""
         probe = self.draw(form, number, avoid)
         misfits = observe.observe(source, self.layout, self.subject.names, probe)
-        probe.dtype = lowest(self.dtype, *probe.dtypes)
+        probe.dtype = lowest(self.dtype, *(g.dtype for g in probe.gradients.values()))
         return probe, misfits
 
     def assess(self, source: Source, form: Form) -> Assessment:

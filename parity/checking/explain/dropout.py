@@ -20,6 +20,7 @@ from parity.checking.bugs.table import (
     UNITS_LEFT_OUT,
 )
 from parity.checking.explain.explainer import Explainer
+from parity.checking.model.layout import Key
 from parity.checking.model.plan import INVERTED, MULTIPLIED, UNSCALED, Plan
 from parity.checking.model.probe import Probe
 
@@ -50,7 +51,9 @@ def probes_needed(plan: Plan) -> int:
 def readings(probes: Sequence[Probe]) -> Iterator[list[Probe]]:
     """Yield the probes with their masks, for each likely set of rates; the likeliest first."""
     # Where a whole layer is dropped nothing is to be seen of those below.
-    telling = [p for p in probes if all(g is None or np.any(g) for g in p.kernel_gradients)]
+    telling = [
+        p for p in probes if all(np.any(g) for k, g in p.gradients.items() if k.part == "kernel")
+    ]
     probes = telling or probes
     plan = probes[0].plan
     if any(plan.dropout):
@@ -129,7 +132,7 @@ def _masks(probes: Sequence[Probe], layer: int) -> list[Array | None]:
     """Return which of a layer's units are kept, on each probe; None where no gradient tells."""
     kept, reached = [], []
     for probe in probes:
-        above, below = probe.kernel_gradients[layer + 1], probe.kernel_gradients[layer]
+        above, below = (probe.gradients.get(Key(n, "kernel")) for n in (layer + 1, layer))
         if above is None:
             return [None] * len(probes)
         silent = _activation(probe, layer) == 0
@@ -144,7 +147,7 @@ def _masks(probes: Sequence[Probe], layer: int) -> list[Array | None]:
 
 def _dropped(probe: Probe, layer: int) -> bool:
     """Return whether a unit of a layer that is not silent has no share in the next kernel's."""
-    above = probe.kernel_gradients[layer + 1]
+    above = probe.gradients.get(Key(layer + 1, "kernel"))
     active = _activation(probe, layer) != 0
     return above is not None and bool(np.any(active & ~np.any(above != 0, axis=1)))
 
@@ -176,14 +179,15 @@ def _measured(probes: Sequence[Probe]) -> tuple[tuple[float, ...], tuple[float, 
 
 def _passed_on(probe: Probe, layer: int, mask: Array) -> tuple[Array, Array]:
     """Return activation over what was passed on, for each unit that was kept, and its bound."""
-    above, delta = probe.kernel_gradients[layer + 1], probe.bias_gradients[layer + 1]
+    kernel, bias = Key(layer + 1, "kernel"), Key(layer + 1, "bias")
+    above, delta = probe.gradients.get(kernel), probe.gradients.get(bias)
     if above is None or delta is None or not np.any(delta):
         return np.empty(0), np.empty(0)
     fwd = probe.forward(tracked=True)
     a, bound, rounding = fwd.a[layer].value[0], fwd.a[layer].bound[0], fwd.rounding
     size = delta @ delta
     signal = above @ delta / size
-    noise, noise_of_delta = probe.noise[layer + 1] if probe.noise else (0.0, 0.0)
+    noise, noise_of_delta = probe.noise.get(kernel, 0.0), probe.noise.get(bias, 0.0)
     lost = np.broadcast_to(noise, above.shape) @ np.abs(delta)
     lost = lost + 3 * np.abs(above) @ np.broadcast_to(noise_of_delta, delta.shape)
     # Elements err by a few roundings each; no terms of these sums cancel.

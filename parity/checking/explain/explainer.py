@@ -13,8 +13,8 @@ from itertools import product
 from parity.checking.bugs.hidden import dropout_variants, propagation_variants, slope_variants
 from parity.checking.bugs.output import output_variants, row_variants
 from parity.checking.bugs.variant import Scene, Variant
-from parity.checking.explain.fit import Data, Make
-from parity.checking.explain.layer_fits import LayerFit, LayerFits
+from parity.checking.explain.fit import LayerFit, Make, Match, Observed
+from parity.checking.model.layout import Key
 from parity.checking.model.losses import LossKind, kinds
 from parity.checking.model.plan import Plan
 from parity.checking.model.probe import Probe
@@ -36,6 +36,11 @@ class Explanation:
         """How many things are wrong, factors not counted."""
         return sum(fit.cost for fit in self.layers)
 
+    @property
+    def tensors(self) -> dict[Key, Match | None]:
+        """What explains each tensor; None where nothing does."""
+        return {key: match for fit in self.layers for key, match in fit.tensors.items()}
+
     def fit(self, layer: int) -> LayerFit:
         """Return what explains a layer."""
         return self.layers[len(self.layers) - 1 - layer]
@@ -53,16 +58,7 @@ class Explainer:
         self.preferred = preferred
         self.plan = probes[0].plan
         self.batch = len(probes[0].x)
-        self.fits = LayerFits(probes)
-
-    @property
-    def scene(self) -> Scene:
-        """The first probe's, with bounds."""
-        return self.fits.bounded[0]
-
-    def data(self, layer: int, part: str) -> Data | None:
-        """Return a tensor of the user's; None where there is none."""
-        return self.fits.data(layer, part)
+        self.observed = Observed(probes)
 
     def explain(self) -> Explanation:
         """Return the explanation with the fewest things wrong."""
@@ -94,7 +90,7 @@ class Explainer:
                 break
         if not found:
             kind, deltas, make = next(self._output_ways(row_variants(self.batch)[:1]))
-            found = [(kind, self.fits.unexplained(layer, deltas, make))]
+            found = [(kind, self.observed.unexplained(layer, deltas, make))]
         found.sort(key=lambda entry: entry[1].cost)
         yield from found[:_MOST_OUTPUTS]
 
@@ -130,7 +126,7 @@ class Explainer:
     ) -> list[tuple[LossKind, LayerFit]]:
         found = []
         for kind, deltas, make in ways:
-            fit = self.fits.fit(layer, deltas, make, wrong)
+            fit = self.observed.fit(layer, deltas, make, wrong)
             if fit is not None:
                 # That the gradient is of another family of losses than declared counts as well.
                 preferred = self.preferred
@@ -147,14 +143,15 @@ class Explainer:
                 if (best is not None and cost >= best.cost) or (wrong and cost > 1):
                     break
                 make = _below(layer, above, combination)
-                fit = self.fits.fit(layer, combination, make, wrong)
+                fit = self.observed.fit(layer, combination, make, wrong)
                 if fit is not None and (best is None or fit.cost < best.cost):
                     best = fit
             if best is not None and None not in best.tensors.values():
                 return best
         if best is not None:
             return best
-        return self.fits.unexplained(layer, combinations[0], _below(layer, above, combinations[0]))
+        likeliest = combinations[0]
+        return self.observed.unexplained(layer, likeliest, _below(layer, above, likeliest))
 
 
 def _at_output(variant: Variant, row: Variant) -> Make:

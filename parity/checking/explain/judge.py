@@ -1,5 +1,6 @@
 """From an explanation to findings and remarks, in the user's own terms."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -30,12 +31,12 @@ from parity.checking.bugs.table import (
 from parity.checking.bugs.tensors import BIAS_CONSTANT
 from parity.checking.explain.assessment import Assessment
 from parity.checking.explain.dropout import scale_finding
-from parity.checking.explain.fit import scaled_bound
-from parity.checking.explain.layer_fits import LayerFit
+from parity.checking.explain.fit import LayerFit, scaled_bound
 from parity.checking.explain.own_loss import OwnLoss
 from parity.checking.explain.scales import Deviation
 from parity.checking.explain.shares import Shares
 from parity.checking.explain.weight_decay import Decays
+from parity.checking.model.layout import Key
 from parity.checking.model.losses import Declared, LossKind, reductions
 
 
@@ -63,7 +64,7 @@ class Judge:
     """Turns one assessment into words.
 
     Args:
-        names: The user's name of each layer's arrays: ``names[layer]["kernel"]``.
+        names: The user's name of the array that holds each tensor.
         declared: The loss that was named; None if none was.
         own: The user's own loss as measured; None if there is none.
         decays: Judges the weights' own share.
@@ -73,7 +74,7 @@ class Judge:
     def __init__(
         self,
         assessment: Assessment,
-        names: list[dict[str, str]],
+        names: Mapping[Key, str],
         declared: Declared | None,
         own: OwnLoss | None,
         decays: Decays,
@@ -87,7 +88,7 @@ class Judge:
         self.decays = decays
         probe = assessment.probes[0]
         self.batch, self.outputs = probe.y.shape
-        self.rates = probe.plan.dropout
+        self.plan = probe.plan
         self.result = Judgement()
         self.unexplained = False
 
@@ -113,11 +114,10 @@ class Judge:
         return result
 
     def _layer(self, fit: LayerFit) -> None:
-        last = fit.layer == len(self.names) - 1
+        last = fit.layer == self.plan.depth - 1
         place = f"layer {fit.layer + 1}'s delta" + (", at the output" if last else "")
-        named = [m for m in fit.tensors.values() if m is not None and m.ratio]
         for variant in fit.deltas:
-            if variant.bug is not None and named:
+            if variant.bug is not None and fit.matched:
                 evidence = "with it " + self._fitted(fit) + " agree up to rounding"
                 finding = Finding(variant.bug, place, variant.values, evidence)
                 self.result.findings.append(finding)
@@ -127,21 +127,21 @@ class Judge:
                 self.result.findings.append(self._unknown(fit, place))
             self.unexplained = True
             return
-        for part, match in fit.tensors.items():
-            where = f"layer {fit.layer + 1} {part} ({self.names[fit.layer][part]})"
+        for key, match in fit.tensors.items():
+            where = f"layer {key.layer + 1} {key.part} ({self.names[key]})"
             if match is None:
-                self.result.findings.append(self._unknown_tensor(fit, part, where))
+                self.result.findings.append(self._unknown_tensor(fit, key, where))
             elif match.variant.bug is not None:
                 evidence = "with it the tensor agrees up to rounding" if match.ratio else ""
                 finding = Finding(match.variant.bug, where, match.variant.values, evidence)
                 self.result.findings.append(finding)
 
     def _fitted(self, fit: LayerFit) -> str:
-        parts = [self.names[fit.layer][p] for p, m in fit.tensors.items() if m is not None]
+        parts = [self.names[key] for key, m in fit.tensors.items() if m is not None]
         return "the gradients of " + " and ".join(parts)
 
     def _unknown(self, fit: LayerFit, place: str) -> Finding:
-        last = fit.layer == len(self.names) - 1
+        last = fit.layer == self.plan.depth - 1
         kind = self.assessment.explanation.kind.name
         what = (
             f"not the gradient of any loss known here (best candidate: {kind})"
@@ -154,21 +154,19 @@ class Judge:
         severity = Severity.UNCERTAIN if open_ else None
         return Finding(UNKNOWN, place, evidence=what, severity=severity)
 
-    def _unknown_tensor(self, fit: LayerFit, part: str, where: str) -> Finding:
-        other = " and ".join(p for p, m in fit.tensors.items() if m is not None)
+    def _unknown_tensor(self, fit: LayerFit, key: Key, where: str) -> Finding:
+        other = " and ".join(k.part for k, m in fit.tensors.items() if m is not None)
         evidence = f"the layer's {other} gradient agrees, so its delta is right; "
-        evidence += self._off(fit, part)
-        return Finding(UNKNOWN_TENSOR, where, {"part": part}, evidence)
+        evidence += self._off(fit, key)
+        return Finding(UNKNOWN_TENSOR, where, {"part": key.part}, evidence)
 
-    def _off(self, fit: LayerFit, part: str) -> str:
+    def _off(self, fit: LayerFit, key: Key) -> str:
         """Say how many elements of a tensor are off, and the worst."""
-        explainer = self.assessment.explainer
-        data = explainer.data(fit.layer, part)
-        assert data is not None
-        scene = explainer.scene
+        observed = self.assessment.explainer.observed
+        data, scene = observed.data[key], observed.bounded[0]
         delta = fit.make(scene)
         assert delta is not None
-        right = delta.sum(axis=0) if part == "bias" else scene.fwd.inputs[fit.layer].T @ delta
+        right = delta.sum(axis=0) if key.part == "bias" else scene.fwd.inputs[key.layer].T @ delta
         base = self.assessment.scale.base or 1.0
         error = np.abs(data.observed[0] - base * right.value)
         off = error > scaled_bound(right, base) + data.noise[0]
@@ -181,12 +179,13 @@ class Judge:
 
     def _deviation(self, deviation: Deviation) -> None:
         layer, part = deviation.layer, deviation.part
-        match = self.assessment.explanation.fit(layer).tensors.get(part)
+        key = None if part == "gradients" or part == "delta" else Key(layer, part)
+        match = self.assessment.explanation.tensors.get(key) if key is not None else None
         if match is not None and match.variant.bug is BIAS_CONSTANT:
             return
         bug, values = name(
             deviation.factor, deviation.uncertainty, self.batch, self.outputs,
-            self.rates[layer] if part != "bias" else 0.0,
+            self.plan.dropout[layer] if part != "bias" else 0.0,
         )  # fmt: skip
         deltas = {variant.bug for variant in self.assessment.explanation.fit(layer).deltas}
         scaled = bug in (DROPOUT_SCALE_MISSING, DROPOUT_SCALE_TWICE)
@@ -196,8 +195,8 @@ class Judge:
             "gradients": f"layer {layer + 1}, kernel and bias",
             "delta": f"layer {layer + 1}'s delta, and all below it",
         }.get(part, f"layer {layer + 1} {part}")
-        if part in ("kernel", "bias"):
-            where += f" ({self.names[layer][part]})"
+        if key is not None:
+            where += f" ({self.names[key]})"
         evidence = (
             f"the other gradients share one factor; here it is {deviation.factor:.7g} times that"
         )

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from numpy_impl.types import Array
+from parity.checking.model.layout import Key
 from parity.checking.model.losses import (
     ABSOLUTE,
     BINARY,
@@ -22,8 +23,8 @@ class NotAsked(Exception):
     """Keras has no such activation or precision; the message says which."""
 
 
-def ask(probe: Probe, kind: LossKind) -> tuple[Array, list[Array], list[Array | None]]:
-    """Return Keras's outputs and its kernel and bias gradients, the loss summed over the batch.
+def ask(probe: Probe, kind: LossKind) -> tuple[Array, dict[Key, Array]]:
+    """Return Keras's outputs and its gradients, the loss summed over the batch.
 
     Everything is built and computed in the probe's precision, in which Keras then starts from the
     same weights. Dropout has the probe's masks.
@@ -45,8 +46,7 @@ def ask(probe: Probe, kind: LossKind) -> tuple[Array, list[Array], list[Array | 
     try:
         with precision(dtype):
             model = _model(keras, plan)
-            arrays = [a for pair in zip(probe.kernels, probe.biases, strict=True) for a in pair]
-            model.set_weights([a for a in arrays if a is not None])
+            model.set_weights(list(probe.weights.values()))
             autodiff = Autodiff(model, _loss(keras, kind, plan, len(probe.x)), eager=True)
             masks = [m for m in probe.masks or [] if m is not None]
             x, y = probe.x * plan.scale + plan.offset, probe.y
@@ -54,13 +54,7 @@ def ask(probe: Probe, kind: LossKind) -> tuple[Array, list[Array], list[Array | 
             _, gradients = autodiff.loss_and_gradients(x.astype(dtype), y.astype(dtype), masks)
     except ValueError as error:
         raise NotAsked(str(error)) from error
-    given = iter(gradients)
-    kernels: list[Array] = []
-    biases: list[Array | None] = []
-    for has_bias in plan.has_bias:
-        kernels.append(next(given))
-        biases.append(next(given) if has_bias else None)
-    return outputs, kernels, biases
+    return outputs, dict(zip(probe.weights, gradients, strict=True))
 
 
 def _model(keras: Any, plan: Plan) -> Any:

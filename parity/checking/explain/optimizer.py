@@ -7,7 +7,7 @@ import numpy as np
 
 from parity.checking.asking.sources import Direct, Taken
 from parity.checking.asking.subject import lowest
-from parity.checking.model.layout import Layout
+from parity.checking.model.layout import Key, Layout
 from parity.checking.model.losses import LossKind, correct_gradients, kinds, reductions
 from parity.checking.model.probe import Probe
 from parity.checking.model.rules import EPSILONS, Rule, State, adaptive, siblings
@@ -84,7 +84,7 @@ class Course:
 def course(history: Sequence[Taken], layout: Layout, kind: LossKind, tracked: bool) -> Course:
     """Return the steps taken, with the gradients of one loss at the same weights and batches."""
 
-    def gradients(probe: Probe) -> tuple[Sequence[Approx | None], ...]:
+    def gradients(probe: Probe) -> dict[Key, Approx]:
         return correct_gradients(kind, probe.forward(tracked), probe.y)
 
     return _course(history, layout, gradients)
@@ -93,21 +93,17 @@ def course(history: Sequence[Taken], layout: Layout, kind: LossKind, tracked: bo
 def course_of_own(history: Sequence[Taken], layout: Layout, source: Direct) -> Course:
     """Return the steps taken, with the user's own gradients at the same weights and batches."""
 
-    def gradients(probe: Probe) -> tuple[Sequence[Approx | None], ...]:
-        arrays = [np.zeros(0) if a is None else a for a in source.ask(probe).arrays]
+    def gradients(probe: Probe) -> dict[Key, Approx]:
+        pairs = zip(source.ask(probe).arrays, layout.shapes, strict=True)
+        own = layout.unpack([None if a is None else a.reshape(shape) for a, shape in pairs])
         rounding = probe.forward(tracked=True).rounding
-        parts = layout.unpack([a.reshape(s) for a, s in zip(arrays, layout.shapes, strict=True)])
-        return tuple(
-            [None if g is None else rounding.exact(g) * 1.0 * 1.0 for g in part] for part in parts
-        )
+        return {key: rounding.exact(g) * 1.0 * 1.0 for key, g in own.items()}
 
     return _course(history, layout, gradients)
 
 
 def _course(
-    history: Sequence[Taken],
-    layout: Layout,
-    gradients_at: Callable[[Probe], tuple[Sequence[Approx | None], ...]],
+    history: Sequence[Taken], layout: Layout, gradients_at: Callable[[Probe], dict[Key, Approx]]
 ) -> Course:
     """Of large networks a fixed selection of numbers is looked at."""
     changes, noise, gradients = [], [], []
@@ -115,20 +111,13 @@ def _course(
         unit = float(np.finfo(lowest(*(c.dtype for c in taken.change))).eps) / 2
         parts: list[Approx] = []
         own, lost = [], []
-        everything = zip(
-            gradients_at(taken.probe),
-            layout.unpack(taken.change),
-            layout.unpack(taken.probe.arrays),
-            strict=True,
-        )
-        for arrays in everything:
-            for g, c, w in zip(*arrays, strict=True):
-                if g is None or c is None or w is None:
-                    continue
-                keep = _selection(c.size)
-                parts.append(g.reshape(-1)[keep])
-                own.append(c.ravel()[keep])
-                lost.append(2 * unit * (2 * np.abs(w) + np.abs(c)).ravel()[keep])
+        changed = layout.unpack(taken.change)
+        for key, g in gradients_at(taken.probe).items():
+            c, w = changed[key], taken.probe.weights[key]
+            keep = _selection(c.size)
+            parts.append(g.reshape(-1)[keep])
+            own.append(c.ravel()[keep])
+            lost.append(2 * unit * (2 * np.abs(w) + np.abs(c)).ravel()[keep])
         value = np.concatenate([part.value for part in parts])
         bound = np.concatenate([part.bound for part in parts])
         gradients.append(Approx(value, bound, parts[0].rounding))

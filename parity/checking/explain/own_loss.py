@@ -15,7 +15,7 @@ import numpy as np
 from numpy_impl.types import Array
 from parity.checking.asking.subject import Subject, TheirError
 from parity.checking.bugs.variant import Scene
-from parity.checking.model.layout import Layout
+from parity.checking.model.layout import Key, Layout
 from parity.checking.model.losses import LossKind, correct_gradients, kinds
 from parity.checking.model.probe import Probe
 
@@ -32,16 +32,14 @@ class Slope:
 
     Attributes:
         probe: Which probe, from 0.
-        layer: Counted from 0.
-        part: "kernel" or "bias".
+        key: Which tensor.
         direction: Same shape as the tensor, entries 1 and -1.
         value: The derivative.
         error: How far it may be off.
     """
 
     probe: int
-    layer: int
-    part: str
+    key: Key
     direction: Array
     value: float
     error: float
@@ -97,8 +95,7 @@ def follows(own: OwnLoss, probes: Sequence[Probe]) -> bool:
     """Return whether the user's gradients are the derivative of the user's own loss."""
     for slope in own.slopes:
         probe = probes[slope.probe]
-        parts = probe.kernel_gradients if slope.part == "kernel" else probe.bias_gradients
-        gradient = parts[slope.layer]
+        gradient = probe.gradients.get(slope.key)
         if gradient is None:
             return False
         unit = float(np.finfo(probe.dtype).eps)
@@ -114,20 +111,14 @@ def _slopes(subject: Subject, layout: Layout, probes: Sequence[Probe]) -> tuple[
     rng = np.random.default_rng(0)
     lines = [_Line(subject, layout, probe) for probe in probes]
     usable = lines[0].complex_safe()
-    tensors = sum(1 + (bias is not None) for probe in probes for bias in probe.biases)
-    count = max(_DIRECTIONS, -(-_SLOPES // tensors))
+    count = max(_DIRECTIONS, -(-_SLOPES // sum(len(probe.weights) for probe in probes)))
     slopes = []
     for number, (line, probe) in enumerate(zip(lines, probes, strict=True)):
-        for layer, bias in enumerate(probe.biases):
-            for part in ("kernel", "bias")[: 1 + (bias is not None)]:
-                weight = probe.kernels[layer] if part == "kernel" else bias
-                assert weight is not None
-                for _ in range(count):
-                    direction = rng.choice([-1.0, 1.0], weight.shape)
-                    along = line.complex_step if usable else line.central
-                    slopes.append(
-                        Slope(number, layer, part, direction, *along(layer, part, direction))
-                    )
+        along = line.complex_step if usable else line.central
+        for key, weight in probe.weights.items():
+            for _ in range(count):
+                direction = rng.choice([-1.0, 1.0], weight.shape)
+                slopes.append(Slope(number, key, direction, *along(key, direction)))
     return slopes, "complex step" if usable else "central differences"
 
 
@@ -140,73 +131,65 @@ class _Line:
         self.probe = probe
         self.unit = float(np.finfo(probe.dtype).eps)
 
-    def at(self, layer: int, part: str, step: Array) -> complex:
+    def at(self, key: Key, step: Array) -> complex:
         probe = self.probe
-        self.subject.set_weights(self.layout.pack(*self._moved(layer, part, step)))
+        self.subject.set_weights(self.layout.pack(self._moved(key, step)))
         return complex(self.subject.loss(probe.form.x(probe.x), probe.form.y(probe.y)))
 
-    def _moved(self, layer: int, part: str, step: Array) -> tuple[list[Array], list[Array | None]]:
-        """Return the probe's kernels and biases, one of them changed by ``step``."""
-        kernels, biases = list(self.probe.kernels), list(self.probe.biases)
-        if part == "kernel":
-            kernels[layer] = kernels[layer] + step
-        else:
-            biases[layer] = biases[layer] + step  # pyright: ignore[reportOptionalOperand]
-        return kernels, biases
+    def _moved(self, key: Key, step: Array) -> dict[Key, Array]:
+        """Return the probe's weights, one of them changed by ``step``."""
+        return {**self.probe.weights, key: self.probe.weights[key] + step}
 
     def complex_safe(self) -> bool:
         """Return whether complex weights give the derivative that real differences give."""
         if self.unit > 1e-10:
             return False
-        direction = np.ones_like(self.probe.kernels[0])
+        key = Key(0, "kernel")
+        direction = np.ones_like(self.probe.weights[key])
         try:
-            exact, _ = self.complex_step(0, "kernel", direction)
+            exact, _ = self.complex_step(key, direction)
         except TheirError:
             return False
-        rough, error = self.central(0, "kernel", direction)
+        rough, error = self.central(key, direction)
         return abs(exact - rough) <= 4 * error and exact != 0
 
-    def _within_a_piece(self, layer: int, part: str, direction: Array) -> float:
+    def _within_a_piece(self, key: Key, direction: Array) -> float:
         """Return a first step within which no activation passes a kink, such as ReLU's at 0.
 
         Beyond one the loss is another function; the tableau may take the mixture for exact.
         """
         step = 0.125 / max(1.0, float(np.sqrt(direction.size)))
-        here = self._pieces(layer, part, 0 * direction)
+        here = self._pieces(key, 0 * direction)
         for _ in range(_HALVINGS):
-            if all(
-                np.array_equal(self._pieces(layer, part, s * step * direction), here)
-                for s in (1, -1)
-            ):
+            if all(np.array_equal(self._pieces(key, s * step * direction), here) for s in (1, -1)):
                 break
             step /= 2
         return step
 
-    def _pieces(self, layer: int, part: str, change: Array) -> Array:
+    def _pieces(self, key: Key, change: Array) -> Array:
         """Return for each unit, sample and kink on which side of it the pre-activation is."""
-        kernels, biases = self._moved(layer, part, change)
-        fwd = replace(self.probe, kernels=kernels, biases=biases).forward(tracked=False)
+        fwd = replace(self.probe, weights=self._moved(key, change)).forward(tracked=False)
         layers = zip(fwd.plan.activations, fwd.z, strict=True)
         sides = [z.value.ravel() > kink for f, z in layers for kink in f.kinks]
         return np.concatenate([np.zeros(0, bool), *sides])
 
-    def complex_step(self, layer: int, part: str, direction: Array) -> tuple[float, float]:
-        derivative = self.at(layer, part, 1j * _COMPLEX_STEP * direction).imag / _COMPLEX_STEP
+    def complex_step(self, key: Key, direction: Array) -> tuple[float, float]:
+        derivative = self.at(key, 1j * _COMPLEX_STEP * direction).imag / _COMPLEX_STEP
         return derivative, 8 * self.unit * direction.size**0.5 * abs(derivative)
 
-    def central(self, layer: int, part: str, direction: Array) -> tuple[float, float]:
+    def central(self, key: Key, direction: Array) -> tuple[float, float]:
         """Return Ridders's estimate and its error; the step shrinks by 2 from a first one.
 
         The tableau's entry with the smallest error estimate is taken; rounding of the loss, which
         grows as the step shrinks, is added.
         """
-        step = self._within_a_piece(layer, part, direction)
+        step = self._within_a_piece(key, direction)
         best, least = 0.0, np.inf
         previous: list[float] = []
         size = 0.0
         for row in range(8):
             h = step / 2**row
-            high, low = (self.at(layer, part, s * h * direction).real for s in (1, -1))
+            high, low = (self.at(key, s * h * direction).real for s in (1, -1))
             size = max(size, abs(high), abs(low))
             current = [(high - low) / (2 * h)]
             rounding = 64 * self.unit * size / h
@@ -227,14 +210,10 @@ def _identified(
     gradients = [correct_gradients(kind, scene.fwd, scene.y) for scene in scenes]
     rows, right, room = [], [], []
     for slope in slopes:
-        (kernels, biases), scene = gradients[slope.probe], scenes[slope.probe]
-        kernel = slope.part == "kernel"
-        gradient = kernels[slope.layer] if kernel else biases[slope.layer]
-        weight = scene.fwd.kernels[slope.layer] if kernel else scene.fwd.biases[slope.layer]
-        assert gradient is not None
-        assert weight is not None
+        gradient, probe = gradients[slope.probe][slope.key], scenes[slope.probe].probe
+        kernel = slope.key.part == "kernel"
         along = float(np.sum(gradient.value * slope.direction))
-        decay = float(np.sum(weight.value * slope.direction))
+        decay = float(np.sum(probe.weights[slope.key] * slope.direction))
         rows.append([along, decay if kernel else 0.0, 0.0 if kernel else decay])
         right.append(slope.value)
         room.append((slope.error, float(np.sum(4 * gradient.bound)), abs(along), abs(decay)))

@@ -1,24 +1,22 @@
 """The report's rows: each of the user's tensors beside the right one."""
 
+from collections.abc import Iterator, Mapping
+
 import numpy as np
 
 from numpy_impl.types import Array
 from parity.checking.asking.conventions import Sample
 from parity.checking.asking.subject import lowest
 from parity.checking.bugs.findings import TensorKind, TensorResult
-from parity.checking.bugs.variant import Scene
 from parity.checking.explain.assessment import Assessment
 from parity.checking.explain.fit import scaled_bound
 from parity.checking.explain.optimizer import Identified
 from parity.checking.explain.shares import Shares
-from parity.checking.model.layout import Layout
+from parity.checking.model.layout import Key, Layout
 from parity.checking.model.losses import correct_gradients
 from parity.checking.model.plan import Plan
-from parity.checking.model.probe import Probe
 from parity.checking.model.rules import State
 from parity.tolerances import Approx
-
-KernelsAndBiases = tuple[list[Array], list[Array | None]]
 
 
 def row(
@@ -88,102 +86,64 @@ def gradient_rows(
     layout: Layout,
     names: list[str],
     kind: TensorKind,
-    keras: KernelsAndBiases | None,
+    keras: Mapping[Key, Array] | None,
     shares: Shares,
 ) -> list[TensorResult]:
     """Return a row for each gradient on the first probe, with the user's own factor.
 
     ``shares``, of the weights themselves, are added.
     """
-    probe = assessment.probes[0]
-    scene = Scene(probe, probe.forward(tracked=True))
-    kernels, biases = correct_gradients(assessment.explanation.kind, scene.fwd, scene.y)
-    base = assessment.scale.base or 1.0
-    rows = []
-    for layer in range(probe.plan.depth):
-        for part, right, own, index in (
-            ("kernel", kernels[layer], probe.kernel_gradients[layer], 0),
-            ("bias", biases[layer], probe.bias_gradients[layer], 1),
-        ):
-            if right is None or own is None:
-                continue
-            noise = probe.noise[layer][index] if probe.noise else 0.0
-            theirs = None if keras is None else keras[index][layer]
-            share, spread = _share(probe, shares, layer, part)
-            bound = scaled_bound(right, base) + noise + spread
-            arrays = [own, base * right.value + share, bound]
-            arrays += [] if theirs is None else [base * theirs + share]
-            turned = [_as_theirs(a, layout, layer, part) for a in arrays]
-            name = names[layout.place(layer, part)]
-            if layout.fold:
-                name += f" ({part})"
-            rows.append(row(kind, f"layer {layer + 1} {part}", name, *turned))
+    base, rows = assessment.scale.base or 1.0, []
+    for key, own, right, share, bound in _compared(assessment, shares):
+        arrays = [own, base * right + share, bound]
+        arrays += [] if keras is None else [base * keras[key] + share]
+        turned = [layout.as_given(array, key) for array in arrays]
+        name = names[layout.place(key)]
+        if layout.fold:
+            name += f" ({key.part})"
+        rows.append(row(kind, f"layer {key.layer + 1} {key.part}", name, *turned))
     return rows
 
 
-def _share(
-    probe: Probe, shares: Shares, layer: int, part: str
-) -> tuple[Array | float, Array | float]:
-    """Return the weight's own share in its gradient, and what is not known of it."""
-    share, spread = shares.get((layer, part), (0.0, 0.0))
-    weight = probe.kernels[layer] if part == "kernel" else probe.biases[layer]
-    if not share or weight is None:
-        return 0.0, 0.0
-    return share * weight, spread * np.abs(weight)
-
-
-def agree_with(assessment: Assessment, other: KernelsAndBiases, shares: Shares) -> bool:
+def agree_with(assessment: Assessment, other: Mapping[Key, Array], shares: Shares) -> bool:
     """Return whether the user's gradients are another engine's up to rounding on both sides."""
+    base = assessment.scale.base or 1.0
+    return all(
+        np.all(np.abs(own - base * other[key] - share) <= bound)
+        for key, own, _, share, bound in _compared(assessment, shares)
+    )
+
+
+def _compared(
+    assessment: Assessment, shares: Shares
+) -> Iterator[tuple[Key, Array, Array, Array | float, Array]]:
+    """Yield key, the user's gradient, the loss's, the weight's own share besides, and the bound."""
     probe, base = assessment.probes[0], assessment.scale.base or 1.0
-    fwd = probe.forward(tracked=True)
-    right = correct_gradients(assessment.explanation.kind, fwd, probe.y)
-    own = probe.kernel_gradients, probe.bias_gradients
-    for index in (0, 1):
-        for layer, (g, v, k) in enumerate(zip(own[index], right[index], other[index], strict=True)):
-            if g is None or v is None or k is None:
-                continue
-            noise = probe.noise[layer][index] if probe.noise else 0.0
-            part = ("kernel", "bias")[index]
-            share, spread = _share(probe, shares, layer, part)
-            room = scaled_bound(v, base) + noise + spread
-            if not np.all(np.abs(g - base * k - share) <= room):
-                return False
-    return True
+    rights = correct_gradients(assessment.explanation.kind, probe.forward(tracked=True), probe.y)
+    for key, weight, own, noise in probe.tensors():
+        right, bound = rights[key], scaled_bound(rights[key], base) + noise
+        share, spread = shares.get(key, (0.0, 0.0))
+        if share:
+            yield key, own, right.value, share * weight, bound + spread * np.abs(weight)
+        else:
+            yield key, own, right.value, 0.0, bound
 
 
 def step_rows(layout: Layout, found: Identified, names: list[str]) -> list[TensorResult]:
     """Return a row for each weight: what the last step changed, beside what the rule says."""
-    states: dict[tuple[int, str], State] = {}
+    states: dict[Key, State] = {}
     rows: list[TensorResult] = []
     for taken in found.history:
-        scene = Scene(taken.probe, taken.probe.forward(tracked=True))
-        right = correct_gradients(found.kind, scene.fwd, scene.y)
-        changes = layout.unpack(taken.change)
+        right = correct_gradients(found.kind, taken.probe.forward(tracked=True), taken.probe.y)
         rows = []
-        for layer in range(len(right[0])):
-            for index, part in enumerate(("kernel", "bias")):
-                g, change = right[index][layer], changes[index][layer]
-                if g is None or change is None:
-                    continue
-                state = states.setdefault((layer, part), {})
-                expected = found.rule.change(state, g * found.factor, taken.rate)
-                weight = layout.unpack(taken.probe.arrays)[index][layer]
-                assert weight is not None
-                unit = float(np.finfo(lowest(change.dtype)).eps) / 2
-                lost = 2 * unit * (2 * np.abs(weight) + np.abs(change))
-                bound = 2 * expected.bound + lost + 16 * unit * np.abs(expected.value)
-                arrays = [change, expected.value, bound]
-                turned = [_as_theirs(a, layout, layer, part) for a in arrays]
-                own_name = names[layout.place(layer, part)]
-                rows.append(row("step", f"layer {layer + 1} {part}", own_name, *turned))
+        for key, change in layout.unpack(taken.change).items():
+            state = states.setdefault(key, {})
+            expected = found.rule.change(state, right[key] * found.factor, taken.rate)
+            unit = float(np.finfo(lowest(change.dtype)).eps) / 2
+            lost = 2 * unit * (2 * np.abs(taken.probe.weights[key]) + np.abs(change))
+            bound = 2 * expected.bound + lost + 16 * unit * np.abs(expected.value)
+            arrays = [change, expected.value, bound]
+            turned = [layout.as_given(array, key) for array in arrays]
+            name = f"layer {key.layer + 1} {key.part}"
+            rows.append(row("step", name, names[layout.place(key)], *turned))
     return rows
-
-
-def _as_theirs(array: Array, layout: Layout, layer: int, part: str) -> Array:
-    """Return a kernel or bias in the user's shape; a folded one without the other part."""
-    array = np.broadcast_to(array, np.shape(array))
-    if part == "kernel":
-        array = array.T if layout.orientation == "out-in" else array
-        return array if layout.fold else array.reshape(layout.shapes[layout.kernels[layer]])
-    index = layout.biases[layer]
-    return array if index is None else array.reshape(layout.shapes[index])

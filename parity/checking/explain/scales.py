@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from parity.checking.bugs.factors import same
 from parity.checking.explain.explainer import Explanation
 from parity.checking.explain.fit import Match
+from parity.checking.model.layout import Key, Part
+
+Scaled = Part | Literal["gradients", "delta"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,7 @@ class Deviation:
     """
 
     layer: int
-    part: str
+    part: Scaled
     factor: float
     uncertainty: float
 
@@ -49,8 +53,8 @@ def analyse(explanation: Explanation, usual: Sequence[float]) -> Scale:
         usual: Factors that reductions have.
     """
     # Kernels first: among equals a bias is the likelier to be the odd one out.
-    known = [fit.tensors.get(p) for p in ("kernel", "bias") for fit in explanation.layers]
-    choices = [match for match in known if match is not None and match.ratio]
+    known = [item for fit in explanation.layers for item in fit.matched.items()]
+    choices = [match for _, match in sorted(known, key=lambda item: item[0].part == "bias")]
     if not choices:
         return Scale(0.0, 0.0)
     best: tuple[tuple[int, bool], Scale] | None = None
@@ -72,21 +76,21 @@ def _deviations(explanation: Explanation, base: Match) -> list[Deviation]:
     found: list[Deviation] = []
     current = base
     for index, fit in enumerate(explanation.layers):
-        own = {p: m for p, m in fit.tensors.items() if m is not None and m.ratio}
-        off = {p: m for p, m in own.items() if not _equal(m, current)}
+        own = fit.matched
+        off = {key: m for key, m in own.items() if not _equal(m, current)}
         matches = list(own.values())
         if not off:
             continue
         together = len(off) == len(own) and all(_equal(m, matches[0]) for m in matches)
         if not together:
-            found += [_deviation(fit.layer, part, m, current) for part, m in off.items()]
+            found += [_deviation(*key, m, current) for key, m in off.items()]
             continue
         goes_on = _next(explanation, index)
         if goes_on is not None and _equal(goes_on, matches[0]):
             found.append(_deviation(fit.layer, "delta", matches[0], current))
             current = matches[0]
         else:
-            part = "gradients" if len(own) > 1 else next(iter(own))
+            part = "gradients" if len(own) > 1 else next(iter(own)).part
             found.append(_deviation(fit.layer, part, matches[0], current))
     return found
 
@@ -94,10 +98,8 @@ def _deviations(explanation: Explanation, base: Match) -> list[Deviation]:
 def _next(explanation: Explanation, index: int) -> Match | None:
     """Return a factor of the next layer down, a kernel's if possible."""
     for fit in explanation.layers[index + 1 : index + 2]:
-        for part in ("kernel", "bias"):
-            match = fit.tensors.get(part)
-            if match is not None and match.ratio:
-                return match
+        own = fit.matched
+        return own.get(Key(fit.layer, "kernel")) or own.get(Key(fit.layer, "bias"))
     return None
 
 
@@ -105,7 +107,7 @@ def _equal(one: Match, other: Match) -> bool:
     return same(one.ratio, other.ratio, one.uncertainty + other.uncertainty)
 
 
-def _deviation(layer: int, part: str, match: Match, current: Match) -> Deviation:
+def _deviation(layer: int, part: Scaled, match: Match, current: Match) -> Deviation:
     factor = match.ratio / current.ratio
     spread = match.uncertainty / abs(match.ratio) + current.uncertainty / abs(current.ratio)
     return Deviation(layer, part, factor, abs(factor) * spread)

@@ -8,7 +8,6 @@ import numpy as np
 from parity.checking.asking.sources import Source, Step, Taken
 from parity.checking.bugs.findings import Finding, Notes
 from parity.checking.bugs.table import BATCH_SIZE, TRAJECTORY
-from parity.checking.bugs.variant import Scene
 from parity.checking.explain.assessment import Assessment, Assessor
 from parity.checking.explain.fit import scaled_bound
 from parity.checking.explain.optimizer import course
@@ -102,26 +101,19 @@ def other_batch(assessor: Assessor, source: Source, assessment: Assessment) -> N
 def _agree(
     probe: Probe, kind: LossKind, factor: float, assessment: Assessment, shared: bool = True
 ) -> bool:
-    scene = Scene(probe, probe.forward(tracked=True))
-    for part, right in zip(
-        ("kernel", "bias"), correct_gradients(kind, scene.fwd, scene.y), strict=True
-    ):
-        own = probe.kernel_gradients if part == "kernel" else probe.bias_gradients
-        weights = probe.kernels if part == "kernel" else probe.biases
-        for layer, (value, g, w) in enumerate(zip(right, own, weights, strict=True)):
-            if value is None or g is None or w is None:
-                continue
-            match = assessment.explanation.fit(layer).tensors.get(part)
-            decay = match.decay if match is not None else 0.0
-            if decay and not shared:  # lambda / m, as some divide it too
-                decay *= len(assessment.probes[0].x) / len(probe.x)
-            noise = probe.noise[layer][part == "bias"] if probe.noise else 0.0
-            uncertainty = match.uncertainty if match is not None else 0.0
-            room = scaled_bound(value, factor) + noise + uncertainty * np.abs(value.value)
-            room = room + 8 * value.rounding.unit * abs(decay) * np.abs(w)
-            room = room + 4 * uncertainty * np.abs(w) * bool(decay)
-            if not np.all(np.abs(g - factor * value.value - decay * w) <= room):
-                return False
+    right = correct_gradients(kind, probe.forward(tracked=True), probe.y)
+    matches = assessment.explanation.tensors
+    for key, w, g, noise in probe.tensors():
+        value, match = right[key], matches.get(key)
+        decay = match.decay if match is not None else 0.0
+        if decay and not shared:  # lambda / m, as some divide it too
+            decay *= len(assessment.probes[0].x) / len(probe.x)
+        uncertainty = match.uncertainty if match is not None else 0.0
+        room = scaled_bound(value, factor) + noise + uncertainty * np.abs(value.value)
+        room = room + 8 * value.rounding.unit * abs(decay) * np.abs(w)
+        room = room + 4 * uncertainty * np.abs(w) * bool(decay)
+        if not np.all(np.abs(g - factor * value.value - decay * w) <= room):
+            return False
     return True
 
 
@@ -142,10 +134,8 @@ def course_of_steps(assessor: Assessor, followed: Followed) -> Notes:
     for k in range(STEPS):
         drawn = assessor.draw(form, _FIRST_OF_COURSE + k)
         keep = max(len(drawn.x) - (k == STEPS - 3 and shortens), 1)
-        kernels, biases = layout.unpack(arrays)
-        probe = replace(
-            drawn, x=drawn.x[:keep], y=drawn.y[:keep], arrays=arrays, kernels=kernels, biases=biases
-        )
+        x, y, weights = drawn.x[:keep], drawn.y[:keep], layout.unpack(arrays)
+        probe = replace(drawn, x=x, y=y, arrays=arrays, weights=weights)
         step.change(probe, reset=k == 0)
         arrays = history[-1].after
     steps = [taken for taken in history if taken.probe.form == form]

@@ -11,11 +11,10 @@ from parity.checking.bugs.factors import same
 from parity.checking.explain.assessment import Assessment, Assessor
 from parity.checking.explain.fit import Match
 from parity.checking.explain.own_loss import OwnLoss
+from parity.checking.model.layout import PARTS, Key, Part
 from parity.checking.model.losses import LossKind, correct_gradients, reductions
 from parity.checking.model.probe import Probe
 
-# A layer, counted from 0, and "kernel" or "bias".
-Key = tuple[int, str]
 # The multiple of the weight in its gradient, and how far it is not known.
 Shares = dict[Key, tuple[float, float]]
 Declared = float | Sequence[float | Sequence[float]]
@@ -102,15 +101,15 @@ def declared_shares(given: Declared | None, depth: int) -> dict[Key, float] | No
     shares: dict[Key, float] = {}
     for layer, entry in enumerate(given):
         pair = entry if isinstance(entry, Sequence) else (entry, 0.0)
-        shares[layer, "kernel"], shares[layer, "bias"] = map(float, pair)
+        shares |= {Key(layer, p): float(v) for p, v in zip(PARTS, pair, strict=True)}
     return shares
 
 
 def written(found: Mapping[Key, Match], depth: int, times: int, uncertainty: float) -> str:
     """Return as Python what declares the shares found, times a batch size they are divided by."""
 
-    def number(layer: int, part: str) -> float:
-        match = found.get((layer, part))
+    def number(layer: int, part: Part) -> float:
+        match = found.get(Key(layer, part))
         return rounded(match.decay * times, uncertainty * times) if match is not None else 0.0
 
     pairs = [(number(layer, "kernel"), number(layer, "bias")) for layer in range(depth)]
@@ -158,9 +157,8 @@ def divided_by_batch(assessor: Assessor, source: Source, assessment: Assessment)
         Whether they are divided by the batch size; None if that cannot be told.
     """
     found = {
-        (fit.layer, part): match.decay
-        for fit in assessment.explanation.layers
-        for part, match in fit.tensors.items()
+        key: match.decay
+        for key, match in assessment.explanation.tensors.items()
         if match is not None and match.decay
     }
     first = len(assessment.probes[0].x)
@@ -191,16 +189,12 @@ def shares_of_loss(own: OwnLoss, assessment: Assessment) -> Shares | None:
     ]
     measured: dict[Key, list[tuple[float, float, float]]] = {}
     for slope in own.slopes:
-        probe, index = probes[slope.probe], int(slope.part == "bias")
-        v = rights[slope.probe][index][slope.layer]
-        w = (probe.kernels, probe.biases)[index][slope.layer]
-        if v is None or w is None:
-            return None
+        v, w = rights[slope.probe][slope.key], probes[slope.probe].weights[slope.key]
         along = base * float(np.sum(v.value * slope.direction))
         rounding = 4 * abs(base) * float(np.sum(v.bound)) + 64 * unit * abs(along)
         weight = float(np.sum(w * slope.direction))
         rest = slope.value - along, slope.error + rounding
-        measured.setdefault((slope.layer, slope.part), []).append((weight, *rest))
+        measured.setdefault(slope.key, []).append((weight, *rest))
     found = {key: _one_share(rows, unit) for key, rows in measured.items()}
     return None if None in found.values() else {k: s for k, s in found.items() if s is not None}
 
@@ -220,12 +214,8 @@ def _one_share(rows: list[tuple[float, float, float]], unit: float) -> tuple[flo
 def _fitted(probe: Probe, kind: LossKind) -> dict[Key, float]:
     """Return each weight's share in its gradient, by least squares."""
     rights = correct_gradients(kind, probe.forward(tracked=False), probe.y)
-    own = probe.kernel_gradients, probe.bias_gradients
     shares: dict[Key, float] = {}
-    for index, part in enumerate(("kernel", "bias")):
-        weights = (probe.kernels, probe.biases)[index]
-        for layer, (v, g, w) in enumerate(zip(rights[index], own[index], weights, strict=True)):
-            if v is not None and g is not None and w is not None and np.all(np.isfinite(g)):
-                matrix = np.stack([v.value.ravel(), w.ravel()], axis=1)
-                shares[layer, part] = float(np.linalg.lstsq(matrix, g.ravel(), rcond=None)[0][1])
+    for key, w, g, _ in probe.tensors():
+        matrix = np.stack([rights[key].value.ravel(), w.ravel()], axis=1)
+        shares[key] = float(np.linalg.lstsq(matrix, g.ravel(), rcond=None)[0][1])
     return shares

@@ -3,7 +3,7 @@
 All numbers are multiples of the weight in the gradients as the user's code returns them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from parity.checking.bugs.findings import Finding
 from parity.checking.bugs.table import (
@@ -19,7 +19,6 @@ from parity.checking.explain.fit import Match
 from parity.checking.explain.own_loss import OwnLoss
 from parity.checking.explain.shares import (
     Expected,
-    Key,
     Reading,
     Shares,
     declared_shares,
@@ -29,6 +28,7 @@ from parity.checking.explain.shares import (
     shares_of_loss,
     written,
 )
+from parity.checking.model.layout import Key, Part
 
 # The report prints six digits, and who declares them as printed is right.
 _AS_PRINTED = 1e-5
@@ -41,7 +41,7 @@ class Decays:
 
     Args:
         assessment: The gradients, explained.
-        names: The user's name of each layer's arrays: ``names[layer]["kernel"]``.
+        names: The user's name of the array that holds each tensor.
         own: The user's own loss as measured; None if there is none.
         has_loss: Whether the user has a loss, known or not.
         weight_decay: What the user declares; None if it is to be found out.
@@ -57,7 +57,7 @@ class Decays:
     def __init__(
         self,
         assessment: Assessment,
-        names: Sequence[dict[str, str]],
+        names: Mapping[Key, str],
         own: OwnLoss | None,
         has_loss: bool,
         weight_decay: float | Sequence[float | Sequence[float]] | None,
@@ -70,7 +70,8 @@ class Decays:
         self.by_layer = shares_of_loss(own, assessment) if own is not None and differs else None
         self.penalised = self.own is not None and bool(self.own.kernel_decay or self.own.bias_decay)
         self.unmeasured = has_loss and self.own is None
-        self.given = declared_shares(weight_decay, len(names))
+        self.depth = assessment.probes[0].plan.depth
+        self.given = declared_shares(weight_decay, self.depth)
         self.over_batch = over_batch
         self.batch = len(assessment.probes[0].x)
         self.base = assessment.scale.base or 1.0
@@ -106,12 +107,12 @@ class Decays:
         scaled = abs(times - 1) > own.uncertainty / own.factor + 1e-6
         spread = (64 * own.decay_uncertainty / own.factor + 1e-12) * abs(self.base) + self.unsure
         wanted = {}
-        for layer in range(len(self.names)):
-            for part, share in (("kernel", own.kernel_decay), ("bias", own.bias_decay)):
-                room = spread + 1e-9 * abs(share * times)
-                words = f" ({share:.6g}·w in your loss, which all gradients are {times:.6g} times)"
-                words = words if scaled and share else ""
-                wanted[layer, part] = Expected(share * times, room, "your loss", words, scaled)
+        for key in self.names:
+            share = own.kernel_decay if key.part == "kernel" else own.bias_decay
+            room = spread + 1e-9 * abs(share * times)
+            words = f" ({share:.6g}·w in your loss, which all gradients are {times:.6g} times)"
+            words = words if scaled and share else ""
+            wanted[key] = Expected(share * times, room, "your loss", words, scaled)
         self._compare(wanted)
 
     def _against_declared(self, given: dict[Key, float]) -> None:
@@ -175,7 +176,7 @@ class Decays:
             )
 
     def _undeclared(self) -> None:
-        biases = [k for k, m in self.found.items() if k[1] == "bias" and m.decay]
+        biases = [k for k, m in self.found.items() if k.part == "bias" and m.decay]
         if biases and not self.unmeasured:
             share = self.found[biases[0]].decay
             self._on_biases([layer for layer, _ in biases], share, "", self._or_declared())
@@ -201,12 +202,12 @@ class Decays:
                 continue
             for other, layers in groups:
                 if self._alike(key, other, wanted):
-                    layers.append(key[0])
+                    layers.append(key.layer)
                     break
             else:
-                groups.append((key, [key[0]]))
+                groups.append((key, [key.layer]))
         for key, layers in groups:
-            self._differs(key[1], layers, self.found[key].decay, wanted[key])
+            self._differs(key.part, layers, self.found[key].decay, wanted[key])
 
     def _alike(self, key: Key, other: Key, wanted: dict[Key, Expected]) -> bool:
         pairs = (
@@ -214,9 +215,9 @@ class Decays:
             (wanted[key].share, wanted[other].share),
         )
         near = all(abs(a - b) <= 2 * self.unsure + _AS_PRINTED * abs(b) for a, b in pairs)
-        return near and key[1] == other[1]
+        return near and key.part == other.part
 
-    def _differs(self, part: str, layers: list[int], share: float, expected: Expected) -> None:
+    def _differs(self, part: Part, layers: list[int], share: float, expected: Expected) -> None:
         either = "" if self.penalised or self.by_layer else self._or_declared()
         parts = {"kernel": "kernels", "bias": "biases"}[part]
         number = f"{self._number(expected.share)}·w{expected.words}"
@@ -259,15 +260,15 @@ class Decays:
         values, contain = {"than": than, "either": either}, self._contain("bias", share)
         self._add(WEIGHT_DECAY_ON_BIASES, values, "bias", layers, contain)
 
-    def _contain(self, part: str, share: float) -> str:
+    def _contain(self, part: Part, share: float) -> str:
         return f"the gradients contain {self._number(share)} times the {part} itself"
 
-    def _add(self, bug: Bug, values: Values, part: str, layers: list[int], evidence: str) -> None:
+    def _add(self, bug: Bug, values: Values, part: Part, layers: list[int], evidence: str) -> None:
         every = [layer for layer, p in self.found if p == part]
         where = f"{part} gradients"
         if len(layers) < len(every):
             where = f"{part} gradients of " + " and ".join(
-                f"layer {layer + 1} ({self.names[layer][part]})" for layer in layers
+                f"layer {layer + 1} ({self.names[Key(layer, part)]})" for layer in layers
             )
         self.findings.append(Finding(bug, where, values, evidence))
 
@@ -277,7 +278,7 @@ class Decays:
     def _as_found(self) -> str:
         """Return what to declare for the gradients as they are."""
         times = self.batch if self.over_batch else 1
-        return written(self.found, len(self.names), times, self.unsure)
+        return written(self.found, self.depth, times, self.unsure)
 
     def _number(self, share: float) -> str:
         return f"{rounded(share, self.unsure):.6g}"
@@ -287,14 +288,13 @@ class Decays:
             whole = f" = {self._number(share * self.batch)} / {self.batch}"
             return self._number(share) + (whole if self.over_batch else "")
 
-        return in_words(self.found, len(self.names), number)
+        return in_words(self.found, self.depth, number)
 
 
 def _matches(assessment: Assessment) -> dict[Key, Match]:
     found = {
-        (fit.layer, part): match
-        for fit in assessment.explanation.layers
-        for part, match in fit.tensors.items()
+        key: match
+        for key, match in assessment.explanation.tensors.items()
         if match is not None and match.ratio and match.variant.bug is None
     }
     return dict(sorted(found.items()))

@@ -5,17 +5,27 @@ the biases are folded into them. :func:`readings` lists all that fit the shapes;
 is found by calling ``forward``.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from numpy_impl.types import Array
 
 Shape = tuple[int, ...]
+Part = Literal["kernel", "bias"]
+PARTS: tuple[Part, ...] = ("kernel", "bias")
 # More arrays of one row or column than this are taken as biases only: 2^n readings otherwise.
 _MOST_AMBIGUOUS = 10
+
+
+class Key(NamedTuple):
+    """Which tensor: a layer, counted from 0, and its "kernel" or "bias"."""
+
+    layer: int
+    part: Part
 
 
 @dataclass(frozen=True)
@@ -57,43 +67,51 @@ class Layout:
         """Whether each layer has a bias, in whatever form."""
         return tuple(bool(self.fold) or b is not None for b in self.biases)
 
-    def unpack(self, arrays: Sequence[Array]) -> tuple[list[Array], list[Array | None]]:
-        """Return the kernels as (inputs, units), and the biases as (units,) or None."""
-        kernels, biases = [], []
-        for layer, (k, b) in enumerate(zip(self.kernels, self.biases, strict=True)):
-            full = self._upright(arrays[k], layer)
-            start = 1 if self.fold == "first" else 0
-            kernels.append(full[start : start + self.sizes[layer]])
-            if self.fold:
-                biases.append(full[0 if self.fold == "first" else -1])
-            else:
-                biases.append(None if b is None else arrays[b].reshape(-1))
-        return kernels, biases
+    @property
+    def keys(self) -> list[Key]:
+        """The tensors that there are, layer by layer, the kernel first."""
+        layers = enumerate(self.has_bias)
+        return [Key(n, p) for n, biased in layers for p in PARTS if biased or p == "kernel"]
 
-    def pack(self, kernels: Sequence[Array], biases: Sequence[Array | None]) -> list[Array]:
-        """Return kernels and biases as arrays in the user's shapes and order."""
-        arrays: list[Array] = [np.empty(0)] * len(self.shapes)
-        for layer, (k, b) in enumerate(zip(self.kernels, self.biases, strict=True)):
-            full, bias = kernels[layer], biases[layer]
-            if self.fold and bias is not None:
-                parts = [bias[None], full] if self.fold == "first" else [full, bias[None]]
-                full = np.concatenate(parts)
-            turned = full.T if self.orientation == "out-in" else full
-            arrays[k] = turned.reshape(self.shapes[k])
-            if b is not None and bias is not None:
-                arrays[b] = bias.reshape(self.shapes[b])
+    def unpack(self, arrays: Sequence[Array | None]) -> dict[Key, Array]:
+        """Return the kernels as (inputs, units) and the biases as (units,), in the order of keys.
+
+        They are views of the arrays; None has no entry.
+        """
+        given = ((key, arrays[self.place(key)]) for key in self.keys)
+        return {key: self._upright(array, key) for key, array in given if array is not None}
+
+    def pack(self, tensors: Mapping[Key, Array]) -> list[Array]:
+        """Return kernels and biases as new arrays in the user's shapes and order."""
+        arrays = []
+        for index, shape in enumerate(self.shapes):
+            inside = [tensors[key].dtype for key in self.keys if self.place(key) == index]
+            arrays.append(np.empty(shape, np.result_type(*inside)))
+        for key, view in self.unpack(arrays).items():
+            view[...] = tensors[key]
         return arrays
 
-    def place(self, layer: int, part: str) -> int:
-        """Return which of the user's arrays holds a layer's "kernel" or "bias"."""
-        bias = self.biases[layer]
-        return self.kernels[layer] if part == "kernel" or bias is None else bias
+    def place(self, key: Key) -> int:
+        """Return which of the user's arrays holds a tensor."""
+        bias = self.biases[key.layer]
+        return self.kernels[key.layer] if key.part == "kernel" or bias is None else bias
 
-    def _upright(self, array: Array, layer: int) -> Array:
-        rows = self.sizes[layer] + bool(self.fold)
-        if self.orientation == "out-in":
-            return array.reshape(self.sizes[layer + 1], rows).T
-        return array.reshape(rows, self.sizes[layer + 1])
+    def as_given(self, tensor: Array, key: Key) -> Array:
+        """Return a kernel or bias in the user's shape; a folded one without the other part."""
+        turned = tensor.T if key.part == "kernel" and self.orientation == "out-in" else tensor
+        return turned if self.fold else turned.reshape(self.shapes[self.place(key)])
+
+    def _upright(self, array: Array, key: Key) -> Array:
+        if key.part == "bias" and not self.fold:
+            return array.reshape(-1)
+        rows, units = self.sizes[key.layer] + bool(self.fold), self.sizes[key.layer + 1]
+        out_in = self.orientation == "out-in"
+        full = array.reshape(units, rows).T if out_in else array.reshape(rows, units)
+        if not self.fold:
+            return full
+        if key.part == "bias":
+            return full[0 if self.fold == "first" else -1]
+        return full[1:] if self.fold == "first" else full[:-1]
 
 
 def readings(shapes: Sequence[Shape]) -> list[Layout]:

@@ -12,6 +12,7 @@ from numpy_impl import losses as numpy_losses
 from numpy_impl.activations import ActivationFunction
 from numpy_impl.types import Array
 from parity.bounds.activations import softmax, through
+from parity.checking.model.layout import Key
 from parity.checking.model.propagation import Pass
 from parity.tolerances import Approx
 
@@ -101,20 +102,18 @@ _BY_NAME = {
 }  # fmt: skip
 
 
-def correct_gradients(
-    kind: LossKind, fwd: Pass, y: Array
-) -> tuple[list[Approx], list[Approx | None]]:
-    """Return the right kernel and bias gradients of a loss, summed over batch and outputs."""
+def correct_gradients(kind: LossKind, fwd: Pass, y: Array) -> dict[Key, Approx]:
+    """Return the right gradients of a loss, summed over batch and outputs."""
     plan, delta = fwd.plan, kind.delta(fwd, y)
-    kernels: list[Approx] = []
-    biases: list[Approx | None] = []
+    found: dict[Key, Approx] = {}
     for layer in reversed(range(plan.depth)):
-        kernels.append(fwd.inputs[layer].T @ delta)
-        biases.append(delta.sum(axis=0) if plan.has_bias[layer] else None)
+        if fwd.biases[layer] is not None:
+            found[Key(layer, "bias")] = delta.sum(axis=0)
+        found[Key(layer, "kernel")] = fwd.inputs[layer].T @ delta
         if layer:
             e = fwd.dropped(layer - 1, delta @ fwd.kernels[layer].T)
             delta = through(plan.activations[layer - 1], fwd.z[layer - 1], fwd.a[layer - 1], e)
-    return kernels[::-1], biases[::-1]
+    return dict(reversed(found.items()))
 
 
 @dataclass(frozen=True)

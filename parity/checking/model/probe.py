@@ -1,13 +1,13 @@
 """Random weights and samples on which nothing can hide, and what the user's code makes of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from numpy_impl.types import Array
 from parity.checking.model.form import Form
-from parity.checking.model.layout import Layout, Shape
+from parity.checking.model.layout import Key, Layout, Shape
 from parity.checking.model.plan import Plan
 from parity.checking.model.propagation import Pass, rounding_for
 from parity.tolerances import Rounding
@@ -55,45 +55,42 @@ class Probe:
 
     Attributes:
         plan: What is computed.
-        kernels: (inputs, units) of each layer.
-        biases: (units,) of each layer, or None.
+        weights: Kernels (inputs, units) and biases (units,), layer by layer, the kernel first.
         x: (N, inputs).
         y: One-hot targets (N, outputs).
         dtype: In which the user computes.
         form: How the batch is passed.
         arrays: The weights in the user's own shapes.
-        kernel_gradients: The user's, one a layer; None where there is none of a usable shape.
-        bias_gradients: Likewise.
-        noise: What the difference of two weights loses, where gradients come from a step: for
-            each layer the kernel's and the bias's, to be added to every bound.
-        after: The kernels after the step, where gradients come from a step.
+        gradients: The user's, those of a usable shape.
+        noise: What the difference of two weights loses, where gradients come from a step, to be
+            added to every bound.
+        after: The weights after the step, where gradients come from a step.
         masks: Dropout masks behind each layer, found out from the answer.
     """
 
     plan: Plan
-    kernels: list[Array]
-    biases: list[Array | None]
+    weights: dict[Key, Array]
     x: Array
     y: Array
     dtype: np.dtype
     form: Form
     arrays: list[Array]
-    kernel_gradients: list[Array | None] = field(default_factory=list)
-    bias_gradients: list[Array | None] = field(default_factory=list)
-    noise: list[tuple[Array | float, Array | float]] = field(default_factory=list)
-    after: list[Array] | None = None
+    gradients: dict[Key, Array] = field(default_factory=dict)
+    noise: dict[Key, Array] = field(default_factory=dict)
+    after: dict[Key, Array] = field(default_factory=dict)
     masks: list[Array | None] | None = None
 
-    @property
-    def dtypes(self) -> list[np.dtype]:
-        """The types of the user's gradients."""
-        return [g.dtype for g in (*self.kernel_gradients, *self.bias_gradients) if g is not None]
+    def tensors(self) -> Iterator[tuple[Key, Array, Array, Array | float]]:
+        """Yield key, weight, gradient and noise of each tensor that has a usable gradient."""
+        for key, weight in self.weights.items():
+            if key in self.gradients:
+                yield key, weight, self.gradients[key], self.noise.get(key, 0.0)
 
     def forward(self, tracked: bool, plan: Plan | None = None) -> Pass:
         """Return the reference's forward pass, bounded if ``tracked``."""
         plan = plan or self.plan
         rounding = rounding_for(plan, len(self.x), self.dtype, tracked)
-        return Pass(plan, self.kernels, self.biases, self.x, rounding, self.masks)
+        return Pass(plan, self.weights, self.x, rounding, self.masks)
 
 
 def draw_probe(
@@ -113,9 +110,8 @@ def draw_probe(
     probe = None
     for _ in range(MOST_REDRAWS):
         arrays = draw_weights(layout.shapes, rng)
-        kernels, biases = layout.unpack(arrays)
         x, y = draw_samples(batch, layout.sizes[0], layout.sizes[-1], rng, turn)
-        probe = Probe(plan, kernels, biases, x, y, dtype, form, arrays)
+        probe = Probe(plan, layout.unpack(arrays), x, y, dtype, form, arrays)
         fwd = probe.forward(tracked=True)
         if not _near_kink(fwd) and _alive(fwd):
             return probe, False

@@ -4,13 +4,14 @@ With ``Rounding(tracked=False)`` it computes values alone, fast enough to try hu
 hypotheses; with tracking it gives the bound of each of a hypothesis's tensors.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
 
 from numpy_impl.types import Array
 from parity.bounds.activations import activate
+from parity.checking.model.layout import Key
 from parity.checking.model.plan import INVERTED, MULTIPLIED, UNSCALED, Plan
 from parity.tolerances import Approx, Rounding
 
@@ -23,22 +24,23 @@ class Pass:
         z: Pre-activation of each layer, (N, units).
         a: Activation of each layer, before dropout.
         kernels: (inputs, units) of each layer.
+        biases: (units,) of each layer, or None.
         masks: Dropout mask behind each layer, or None.
     """
 
     def __init__(
         self,
         plan: Plan,
-        kernels: Sequence[Array],
-        biases: Sequence[Array | None],
+        weights: Mapping[Key, Array],
         x: Array,
         rounding: Rounding,
         masks: Sequence[Array | None] | None = None,
     ) -> None:
         self.plan = plan
         self.rounding = r = rounding
-        self.kernels = [r.exact(kernel) for kernel in kernels]
-        self.biases = [None if bias is None else r.exact(bias) for bias in biases]
+        exact = {key: r.exact(weight) for key, weight in weights.items()}
+        self.kernels = [exact[Key(layer, "kernel")] for layer in range(plan.depth)]
+        self.biases = [exact.get(Key(layer, "bias")) for layer in range(plan.depth)]
         self.masks = list(masks) if masks is not None else [None] * plan.depth
         self.inputs: list[Approx] = []
         self.z: list[Approx] = []
