@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from numpy_impl.types import Array
-from parity.result import ParityError
+from parity.bounds.rounding import ParityError
 
 
 class Outcome(Enum):

@@ -7,7 +7,7 @@ import numpy as np
 
 from numpy_impl.activations import ActivationFunction, LogSoftmax, Softmax
 from numpy_impl.types import Array
-from parity.tolerances import Approx
+from parity.bounds.rounding import Approx
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 from numpy_impl import layers
 from numpy_impl.types import Array
 from parity.bounds.activations import activate, through
-from parity.tolerances import Approx
+from parity.bounds.rounding import Approx
 
 
 @singledispatch

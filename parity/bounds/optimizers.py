@@ -6,7 +6,7 @@ import numpy as np
 
 from numpy_impl import optimizers
 from numpy_impl.types import Array
-from parity.tolerances import Approx
+from parity.bounds.rounding import Approx
 
 
 @np.errstate(invalid="ignore", over="ignore")  # infinite bounds

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from parity.bounds.rounding import Approx
 from parity.checking import observe, scales
 from parity.checking.calls import Form, batch_size
 from parity.checking.explain import Explainer, Explanation
@@ -18,7 +19,6 @@ from parity.checking.sources import Source
 from parity.checking.subject import Subject, lowest
 from parity.checking.witnesses import OwnLoss
 from parity.findings import Finding
-from parity.tolerances import Approx
 
 # A tensor of one element fits any factor; so many probes make sure that it does not fit by that.
 _MOST_PROBES, _FEWEST_PROBES, _ENOUGH_NUMBERS = 6, 2, 6

@@ -8,6 +8,7 @@ import numpy as np
 
 from numpy_impl.activations import ActivationFunction
 from numpy_impl.types import Array
+from parity.bounds.rounding import Approx
 from parity.checking import calls
 from parity.checking.calls import Form
 from parity.checking.catalogue.variant import COMMON, ELEMENTWISE, LEAKY, OTHERS, OUTPUTS
@@ -16,7 +17,6 @@ from parity.checking.layout import Layout
 from parity.checking.plan import Plan
 from parity.checking.probe import draw_samples, draw_weights
 from parity.checking.subject import Subject, TheirError, lowest
-from parity.tolerances import Approx
 
 # Hidden activations that differ from layer to layer, where ``forward`` gives the outputs alone, are
 # looked for among these in networks of 3, 4 and 5 layers; the number of combinations is the limit.

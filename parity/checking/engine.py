@@ -1,4 +1,4 @@
-"""The mathematics of a network in :class:`parity.tolerances.Approx` arithmetic.
+"""The mathematics of a network in :class:`parity.bounds.rounding.Approx` arithmetic.
 
 With ``Rounding(tracked=False)`` it computes values alone, fast enough to try hundreds of
 hypotheses; with tracking it gives the bound of each of a hypothesis's tensors.
@@ -11,8 +11,8 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.bounds.activations import activate
+from parity.bounds.rounding import Approx, Rounding
 from parity.checking.plan import INVERTED, MULTIPLIED, UNSCALED, Plan
-from parity.tolerances import Approx, Rounding
 
 
 class Pass:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
+from parity.bounds.rounding import Approx
 from parity.checking.catalogue.deltas import (
     dropout_variants,
     output_variants,
@@ -23,7 +24,6 @@ from parity.checking.layer_fits import LayerFit, LayerFits
 from parity.checking.losses import LossKind, kinds
 from parity.checking.plan import Plan
 from parity.checking.probe import Probe
-from parity.tolerances import Approx
 
 # So many explanations of the output layer are followed down; a second may win below.
 _MOST_OUTPUTS = 4

@@ -7,9 +7,9 @@ from functools import cached_property
 import numpy as np
 
 from numpy_impl.types import Array
+from parity.bounds.rounding import Approx
 from parity.checking.catalogue.variant import Scene, Variant
 from parity.checking.probe import wide
-from parity.tolerances import Approx
 
 # From a scene to the tensor that a hypothesis gives; None where the hypothesis makes no sense.
 Make = Callable[[Scene], Approx | None]

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from parity.bounds.rounding import Approx
 from parity.checking.catalogue.variant import COMMON, ELEMENTWISE, LEAKY, OUTPUTS
 from parity.checking.conventions import Sample, within
 from parity.checking.engine import Pass
 from parity.checking.plan import Plan
 from parity.findings import Finding
-from parity.tolerances import Approx
 
 
 @dataclass(frozen=True)

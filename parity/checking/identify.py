@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from parity.bounds.rounding import Approx
 from parity.checking.layout import Layout
 from parity.checking.losses import LossKind, correct_gradients, kinds, reductions
 from parity.checking.probe import Probe
 from parity.checking.rules import EPSILONS, Rule, State, adaptive, siblings
 from parity.checking.sources import Direct, Taken
 from parity.checking.subject import lowest
-from parity.tolerances import Approx
 
 # A first look at a rule, with epsilon and the reduction still open, may be off by this much.
 _ROUGH = 0.1

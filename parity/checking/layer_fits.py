@@ -7,11 +7,11 @@ from functools import cache
 import numpy as np
 
 from numpy_impl.types import Array
+from parity.bounds.rounding import Approx
 from parity.checking.catalogue.tensors import KernelVariant, bias_variants, kernel_variants
 from parity.checking.catalogue.variant import Scene, Variant
 from parity.checking.fit import Data, Make, Match
 from parity.checking.probe import Probe
-from parity.tolerances import Approx
 
 # A tensor that nothing explains weighs as much as so many wrong things that are named.
 _UNEXPLAINED = 3

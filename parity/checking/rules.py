@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from parity.tolerances import Approx
+from parity.bounds.rounding import Approx
 
 State = dict[str, Any]
 
@@ -155,7 +155,7 @@ def of_optimizer(optimizer: Any) -> Rule:
     if isinstance(optimizer, str):
         optimizer = optimizers.get(optimizer)
     if not isinstance(optimizer, optimizers.Optimizer):
-        from parity.twins import numpy_optimizer
+        from parity.comparing.twins import numpy_optimizer
 
         optimizer = numpy_optimizer(optimizer)
     if isinstance(optimizer, optimizers.SGD):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from numpy_impl.types import Array
+from parity.bounds.rounding import Approx
 from parity.checking.assess import Assessment
 from parity.checking.catalogue.variant import Scene
 from parity.checking.conventions import Sample
@@ -16,7 +17,6 @@ from parity.checking.probe import Probe
 from parity.checking.rules import State
 from parity.checking.subject import lowest
 from parity.findings import TensorResult
-from parity.tolerances import Approx
 
 KernelsAndBiases = tuple[list[Array], list[Array | None]]
 

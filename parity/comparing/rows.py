@@ -1,16 +1,12 @@
-"""What a comparison found: one row for each tensor, and the verdict."""
+"""One tensor of both engines compared: the worst element, its bound, and the verdict."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
 
 from numpy_impl.types import Array
-from parity.tolerances import Approx
-
-
-class ParityError(AssertionError):
-    """Two things that were to be identical up to rounding are not."""
+from parity.bounds.rounding import Approx
 
 
 class Verdict(Enum):
@@ -119,60 +115,3 @@ def _verdict(ratio: Array, error: Array, allowed: Array, scale: float) -> Verdic
     if not np.any(error):
         return Verdict.IDENTICAL
     return Verdict.ROUNDING if np.min(allowed) < scale else Verdict.UNDECIDED
-
-
-@dataclass(frozen=True)
-class Distance:
-    """How far apart trainings are that were left to themselves, after so many ``steps``.
-
-    Both are the largest difference of two weights relative to the largest in its tensor.
-
-    Attributes:
-        steps: Steps done.
-        engines: Between Keras and NumPy.
-        control: Between two NumPy trainings that started one unit in the last place apart.
-    """
-
-    steps: int
-    engines: float
-    control: float
-
-
-@dataclass
-class Comparison:
-    """All rows of a comparison; ``print`` it to see the table.
-
-    Attributes:
-        title: What was compared.
-        rows: One for each tensor, section by section.
-        remarks: What the comparison as a whole should say.
-        distances: Of a training, how far apart the engines were on the way.
-    """
-
-    title: str
-    rows: list[Row] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
-    distances: list[Distance] = field(default_factory=list)
-
-    @property
-    def passed(self) -> bool:
-        """Whether every tensor is identical bit for bit or up to rounding."""
-        return bool(self.rows) and not any(self.failures())
-
-    def section(self, name: str) -> list[Row]:
-        """Return the rows of one section."""
-        return [row for row in self.rows if row.section == name]
-
-    def failures(self) -> list[Row]:
-        """Return the rows that did not pass, in order."""
-        return [r for r in self.rows if r.verdict in (Verdict.DIFFERENT, Verdict.UNDECIDED)]
-
-    def raise_for_failure(self) -> None:
-        """Raise :class:`ParityError`, with the table as its message, unless all rows passed."""
-        if not self.passed:
-            raise ParityError(f"\n{self}")
-
-    def __str__(self) -> str:
-        from parity.report import to_text
-
-        return to_text(self)

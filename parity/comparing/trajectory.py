@@ -11,10 +11,11 @@ from numpy_impl.network import Sequential
 from numpy_impl.training import Steps
 from numpy_impl.types import Array
 from parity.bounds import analyse, analyse_step
-from parity.pair import Pair
-from parity.result import Distance, Row, Verdict, compare_tensors
-from parity.tolerances import Approx
-from parity.weights import distance
+from parity.bounds.rounding import Approx
+from parity.comparing.pair import Pair
+from parity.comparing.result import Distance
+from parity.comparing.rows import Row, Verdict, compare_tensors
+from parity.comparing.weights import distance
 
 Batch = tuple[Array, Array, Sequence[Array]]
 

@@ -15,7 +15,7 @@ from keras_impl import keras
 from keras_impl.autodiff import chain, to_numpy
 from numpy_impl import activations, layers, losses, optimizers
 from numpy_impl.network import FUSABLE, Sequential
-from parity.weights import copy_weights
+from parity.comparing.weights import copy_weights
 
 
 def numpy_twin(model: keras.Model) -> Sequential:

@@ -13,7 +13,7 @@ from keras_impl import keras, precision
 from keras_impl import models as keras_models
 from keras_impl.autodiff import to_numpy
 from numpy_impl import Sequential, activations, models, serialization
-from numpy_impl.keras_files import (
+from numpy_impl.files.keras_files import (
     documented_architecture,
     load_keras,
     load_keras_weights,
@@ -185,7 +185,7 @@ def test_neither_keras_nor_tensorflow_is_imported(tmp_path: Path) -> None:
     model.save_weights(tmp_path / "m.weights.h5")
     code = """
 import sys
-from numpy_impl import keras_files as files
+from numpy_impl.files import keras_files as files
 from numpy_impl import models
 assert "h5py" not in sys.modules
 network = files.load_keras(sys.argv[1])

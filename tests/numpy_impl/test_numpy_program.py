@@ -93,7 +93,7 @@ def test_the_record_of_every_loss_and_layer_is_complete(loss: losses.Loss, last:
 
 
 def test_a_large_first_layer_looks_anew_for_what_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("numpy_impl.dense.LARGE", 1)
+    monkeypatch.setattr("numpy_impl.layers.dense.LARGE", 1)
     rng = np.random.default_rng(5)
     x, y = np.zeros((24, 30)), np.eye(4)[rng.integers(4, size=24)]
     for row in x:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from numpy_impl import Sequential, dense, losses
-from numpy_impl.layers import Dense, Flatten, Rescaling
+from numpy_impl import Sequential, losses
+from numpy_impl.layers import Dense, Flatten, Rescaling, dense
 from tests.numpy_impl.textbook import unit
 
 INPUTS, UNITS = 400, 300  # kernels above SMALLEST_KERNEL

@@ -4,7 +4,7 @@ import numpy as np
 
 import parity
 from keras_impl import keras, models, precision
-from parity.result import Comparison
+from parity.comparing.result import Comparison
 
 
 def data(name: str, batch: int, dtype: str, seed: int = 0):

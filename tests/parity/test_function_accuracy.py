@@ -10,7 +10,7 @@ from scipy import special
 from keras_impl import keras, precision
 from numpy_impl import activations
 from parity.bounds.activations import EVALUATIONS, Evaluation
-from parity.twins import numpy_twin
+from parity.comparing.twins import numpy_twin
 
 ELEMENTWISE = [
     name

@@ -10,7 +10,7 @@ from digits import datasets
 from keras_impl import keras, models, precision
 from numpy_impl import Sequential, training
 from numpy_impl.program import now
-from parity.result import Verdict
+from parity.comparing.rows import Verdict
 
 needs_mnist = pytest.mark.skipif(
     "MNIST_PATH" not in os.environ, reason="needs real MNIST: set MNIST_PATH"

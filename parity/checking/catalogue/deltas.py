@@ -6,10 +6,10 @@ import numpy as np
 
 from numpy_impl.activations import ActivationFunction
 from parity.bounds.activations import softmax, through
+from parity.bounds.rounding import Approx
 from parity.checking.catalogue.errors import error_variants
 from parity.checking.catalogue.variant import COMMON, LEAKY, OTHERS, Scene, Variant, from_activation
 from parity.checking.losses import LossKind
-from parity.tolerances import Approx
 
 _SLOPES = [f for f in (*COMMON, *LEAKY, *OTHERS) if f.name != "linear"]
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from numpy_impl.activations import ActivationFunction
 from parity.bounds.activations import through
+from parity.bounds.rounding import Approx
 from parity.checking.catalogue.variant import Scene, Variant, from_activation
 from parity.checking.losses import LossKind
-from parity.tolerances import Approx
 
 
 def error_variants(kind: LossKind, function: ActivationFunction) -> list[Variant]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from numpy_impl.types import Array
+from parity.bounds.rounding import Approx
 from parity.checking.catalogue.variant import Scene, Variant
-from parity.tolerances import Approx
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from numpy_impl import activations
 from numpy_impl.activations import ActivationFunction
 from numpy_impl.types import Array
 from parity.bounds.activations import slope
+from parity.bounds.rounding import Approx
 from parity.checking.engine import Pass
 from parity.checking.probe import Probe
-from parity.tolerances import Approx
 
 
 @dataclass(frozen=True)
