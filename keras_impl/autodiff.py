@@ -13,9 +13,6 @@ import numpy as np
 
 Masks = Sequence[np.ndarray]
 
-# How the names of an optimizer's state variables end, in Keras's SGD, RMSprop and Adam.
-SLOTS = ("average_gradient", "momentum", "velocity")
-
 
 def to_numpy(tensor: Any) -> np.ndarray:
     """Return a copy of a backend's tensor, or of a variable's value, as an array."""
@@ -137,11 +134,14 @@ class Autodiff:
         """Return copies of the optimizer's state by name: "momentum", "velocity"..."""
         if self.optimizer is None:
             return {}
+        # Keras calls a slot after the variable that it belongs to: "dense_kernel_momentum".
+        owners = [v.path.replace("/", "_") + "_" for v in self.model.trainable_variables]
         found: dict[str, list[np.ndarray]] = {}
         for variable in self.optimizer.variables:
-            for slot in SLOTS:
-                if variable.name.endswith(f"_{slot}"):
-                    found.setdefault(slot, []).append(to_numpy(variable))
+            named = [owner for owner in owners if variable.name.startswith(owner)]
+            if named:
+                slot = variable.name.removeprefix(max(named, key=len))
+                found.setdefault(slot, []).append(to_numpy(variable))
         return found
 
     def _tensors(self, x: Any, y: Any, masks: Masks) -> tuple[Any, Any, list[Any]]:

@@ -192,6 +192,6 @@ def _likely(quick: Course, rule: Rule, usual: Sequence[tuple[float, str]]) -> bo
     """Return whether steps look like a rule's with epsilon left open, and mostly the factor too."""
     rough = replace(rule, epsilon=1e-8)
     # What divides by a root does not feel the factor, but for its sign.
-    factors = [f for f, _ in usual] if rule.form == "no-root" or rule.kind == "adagrad" else []
+    factors = [f for f, _ in usual] if rule.form == "no-root" or rule.known.feels_scale else []
     factors += [usual[0][0], -usual[0][0]]
     return any(quick.roughly(rough, factor) for factor in factors)

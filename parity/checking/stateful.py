@@ -79,7 +79,7 @@ def _judge(found: Identified, declared: Rule | None, report: CheckReport) -> Non
     if rule.form in FORMS:
         words, code, fix = FORMS[rule.form]
         if code:
-            name = {"rmsprop": "RMSprop", "adam": "Adam", "adagrad": "Adagrad"}[rule.kind]
+            name = rule.known.title
             title = f"{name} with {words}" if not words.startswith("with") else f"{name} {words}"
             report.findings.append(Finding(code, title, "step", fix, f"{rule.words}: {steps}"))
         else:

@@ -7,6 +7,7 @@ name. Keras's ``get_config`` is the source of every value, so defaults cannot dr
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from keras_impl import keras
 from keras_impl.autodiff import chain, to_numpy
 from numpy_impl import activations, layers, losses, optimizers
 from numpy_impl.network import FUSABLE, Sequential
+from numpy_impl.optimizers import Optimizer
 from parity.comparing.weights import copy_weights
 
 
@@ -179,11 +181,10 @@ _UNSUPPORTED_LAYER_OPTIONS = (
     "kernel_regularizer", "bias_regularizer", "activity_regularizer", "kernel_constraint",
     "bias_constraint", "lora_rank", "noise_shape", "quantization_config",
 )  # fmt: skip
-_COMMON = ("learning_rate", "weight_decay", "clipnorm", "clipvalue", "global_clipnorm")
+# Keras's classes and options have the names of the NumPy engine's.
 _OPTIMIZERS: dict[str, Callable[[dict[str, Any]], optimizers.Optimizer]] = {
-    "SGD": _pick(optimizers.SGD, "momentum", "nesterov", *_COMMON),
-    "RMSprop": _pick(optimizers.RMSprop, "rho", "momentum", "epsilon", "centered", *_COMMON),
-    "Adam": _pick(optimizers.Adam, "beta_1", "beta_2", "epsilon", "correction_betas", *_COMMON),
+    kind.__name__: _pick(kind, *signature(kind).parameters, *signature(Optimizer).parameters)
+    for kind in optimizers.OPTIMIZERS.values()
 }
 _UNSUPPORTED_OPTIONS = (
     "use_ema", "loss_scale_factor", "gradient_accumulation_steps", "amsgrad",
