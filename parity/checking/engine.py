@@ -11,6 +11,7 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.bounds.activations import activate
+from parity.bounds.layers import masked, weighted
 from parity.bounds.rounding import Approx, Rounding
 from parity.checking.plan import INVERTED, MULTIPLIED, UNSCALED, Plan
 
@@ -55,8 +56,7 @@ class Pass:
 
     def weighted(self, layer: int, signal: Approx) -> Approx:
         """Return ``signal @ kernel + bias``."""
-        z, bias = signal @ self.kernels[layer], self.biases[layer]
-        return z if bias is None else z + bias
+        return weighted(signal, self.kernels[layer], self.biases[layer])
 
     def activation(self, layer: int, z: Approx) -> Approx:
         """Return the activation function of the pre-activation."""
@@ -65,7 +65,7 @@ class Pass:
     def dropped(self, layer: int, a: Approx) -> Approx:
         """Return what goes on behind the dropout of a layer."""
         mask = self.masks[layer]
-        return a if mask is None else ((a * self.drop_scale(layer)) * 1.0).where(mask)
+        return a if mask is None else masked(a, mask, self.drop_scale(layer))
 
     def drop_scale(self, layer: int) -> Approx:
         """Return by what dropout multiplies the units it keeps.
