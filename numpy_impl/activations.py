@@ -15,6 +15,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -32,12 +33,17 @@ class ActivationFunction:
         value: ``f``; takes ``z`` of any shape and returns ``a`` of that shape and dtype.
         derivative: ``f'``; takes ``(z, a)``, so that it may use whichever is cheaper or more exact.
         kinks: Where ``f'`` jumps, or ``f`` does: numerical differences say nothing there.
+        keras: ``f`` for what Keras has under no such name: takes ``keras.ops``, so that nothing is
+            imported here, and a tensor ``z``.
+        elementwise: Whether each ``a`` depends on its own ``z`` alone.
     """
 
     name: str
     value: Callable[[Array], Array]
     derivative: Callable[[Array, Array], Array]
     kinks: tuple[float, ...] = ()
+    keras: Callable[[Any, Any], Any] | None = None
+    elementwise: ClassVar[bool] = True
 
     def __call__(self, z: Array, out: Array | None = None, do: Do = now) -> Array:
         """Return ``f(z)``, written into ``out`` if given (which must not be ``z``)."""
@@ -153,6 +159,8 @@ class Softmax(ActivationFunction):
     is the full product ``a * (delta - sum_j delta_j a_j)``.
     """
 
+    elementwise = False
+
     def __init__(self) -> None:
         super().__init__("softmax", softmax, lambda z, a: a * (1 - a))
 
@@ -173,6 +181,8 @@ class Softmax(ActivationFunction):
 @recordable
 class LogSoftmax(ActivationFunction):
     """Log-softmax over the last axis: ``a_i = z_i - log(sum_j exp(z_j))``."""
+
+    elementwise = False
 
     def __init__(self) -> None:
         super().__init__("log_softmax", log_softmax, lambda z, a: 1 - np.exp(a))
@@ -270,6 +280,8 @@ def leaky_relu(negative_slope: float = _KERAS_SLOPE) -> ActivationFunction:
         lambda z: np.where(z > 0, z, negative_slope * z),
         lambda z, a: np.where(z > 0, 1, negative_slope).astype(z.dtype),
         kinks=(0.0,),
+        # Not ops.leaky_relu: TensorFlow keeps its slope in float32.
+        keras=lambda ops, z: ops.where(z > 0, z, negative_slope * z),
     )
 
 
@@ -342,18 +354,6 @@ _ELEMENTWISE = [
     ),
     ActivationFunction("tanh_shrink", lambda z: z - np.tanh(z), lambda z, a: np.tanh(z) ** 2),
     ActivationFunction(
-        "soft_shrink",
-        lambda z: np.sign(z) * np.maximum(np.abs(z) - 0.5, 0),
-        lambda z, a: step(np.abs(z) > 0.5, z),
-        kinks=(-0.5, 0.5),
-    ),
-    ActivationFunction(
-        "hard_shrink",
-        lambda z: np.where(np.abs(z) > 0.5, z, 0),
-        lambda z, a: step(np.abs(z) > 0.5, z),
-        kinks=(-0.5, 0.5),
-    ),
-    ActivationFunction(
         "sparse_sigmoid",
         lambda z: np.clip(0.5 * (z + 1), 0, 1),
         lambda z, a: 0.5 * _inside(z, -1, 1),
@@ -364,6 +364,18 @@ _ELEMENTWISE = [
         lambda z: np.where(z < 1, 0.25 * (np.maximum(z, -1) + 1) ** 2, z),
         lambda z, a: np.clip(0.5 * (z + 1), 0, 1),
         kinks=(-1.0, 1.0),
+    ),
+    ActivationFunction(
+        "soft_shrink",
+        lambda z: np.sign(z) * np.maximum(np.abs(z) - 0.5, 0),
+        lambda z, a: step(np.abs(z) > 0.5, z),
+        kinks=(-0.5, 0.5),
+    ),
+    ActivationFunction(
+        "hard_shrink",
+        lambda z: np.where(np.abs(z) > 0.5, z, 0),
+        lambda z, a: step(np.abs(z) > 0.5, z),
+        kinks=(-0.5, 0.5),
     ),
 ]
 

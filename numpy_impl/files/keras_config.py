@@ -247,6 +247,7 @@ def _rescaling(config: Config) -> Rescaling:
 
 def _activation(activation: Any) -> ActivationFunction:
     """Return the function for Keras's name, or for the JSON of a layer used as a function."""
+    activation = registered_name(activation)
     if not isinstance(activation, dict):
         return activations.get(activation)
     if activation.get("class_name") not in _ACTIVATIONS:
@@ -255,6 +256,14 @@ def _activation(activation: Any) -> ActivationFunction:
         raise ValueError(f"activation {name}")
     _check_class(activation, tuple(_ACTIVATIONS), "activation layers")
     return _ACTIVATIONS[activation["class_name"]](activation["config"])
+
+
+def registered_name(activation: Any) -> Any:
+    """Return the name of a function that Keras lacks and ``keras_twin`` made; all else as it is."""
+    if isinstance(activation, dict) and activation.get("class_name") == "function":
+        package, _, name = str(activation.get("config")).partition(">")
+        return name if package == "numpy_impl" else activation
+    return activation
 
 
 def _relu(config: Config) -> ActivationFunction:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import singledispatch
+from typing import Literal
 
 import numpy as np
 
@@ -22,7 +23,7 @@ class Evaluation:
 
     value: float = 8.0
     derivative: float = 16.0
-    scale: str = "none"
+    scale: Literal["none", "one", "z"] = "none"
     gated: bool = False
 
 

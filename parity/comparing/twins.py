@@ -7,6 +7,7 @@ name. Keras's ``get_config`` is the source of every value, so defaults cannot dr
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from inspect import signature
 from typing import Any
 
@@ -15,6 +16,8 @@ import numpy as np
 from keras_impl import keras
 from keras_impl.autodiff import chain, to_numpy
 from numpy_impl import activations, layers, losses, optimizers
+from numpy_impl.activations import ActivationFunction
+from numpy_impl.files.keras_config import registered_name
 from numpy_impl.network import FUSABLE, Sequential
 from numpy_impl.optimizers import Optimizer
 from parity.comparing.weights import copy_weights
@@ -46,11 +49,38 @@ def keras_twin(network: Sequential) -> keras.Sequential:
                 f"Expected layers of {', '.join(_TO_KERAS)}, which have a Keras counterpart. "
                 f"Received: {type(layer).__name__}"
             )
-    built = [_TO_KERAS[type(layer).__name__](**layer.config()) for layer in network.layers]
+    built = [_TO_KERAS[type(layer).__name__](**_keras_config(layer)) for layer in network.layers]
     name = network.name.replace(":", "_")  # not allowed in names of Keras's graphs
     model = keras.Sequential([keras.Input(network.input_shape), *built], name=name)
     copy_weights(network, model)
     return model
+
+
+def _keras_config(layer: layers.Layer) -> dict[str, Any]:
+    config: dict[str, Any] = layer.config()
+    if isinstance(layer, layers.Dense | layers.Activation):
+        config["activation"] = keras_activation(layer.activation)
+    return config
+
+
+def keras_activation(function: ActivationFunction) -> Any:
+    """Return the name of a function in Keras; where it has none, one made of its operations."""
+    known = hasattr(keras.activations, function.name)
+    return function.name if known else _formula_in_keras(function)
+
+
+@cache
+def _formula_in_keras(function: ActivationFunction) -> Any:
+    """Return a function that Keras lacks, made of its operations; files say "numpy_impl>NAME"."""
+    formula, name = function.keras, function.name
+    if formula is None or name not in activations.ACTIVATIONS:
+        return name  # for Keras to refuse
+
+    @keras.saving.register_keras_serializable("numpy_impl", name)
+    def computed(z: Any) -> Any:
+        return formula(keras.ops, z)
+
+    return computed
 
 
 def numpy_optimizer(optimizer: keras.optimizers.Optimizer) -> optimizers.Optimizer:
@@ -126,6 +156,8 @@ def numpy_layer(layer: keras.Layer, dtype: str) -> layers.Layer:
                 f"Expected {type(layer).__name__} {layer.name!r} without {option}, which the "
                 f"NumPy engine does not have. Received: {option}={config[option]!r}"
             )
+    if "activation" in config:
+        config["activation"] = registered_name(config["activation"])
     if keras.backend.backend() == "tensorflow" and dtype == "float64":
         name = str(config.get("activation"))
         config["activation"] = _TENSORFLOW_FLOAT64.get(name, config.get("activation"))
@@ -173,8 +205,13 @@ _TO_KERAS: dict[str, Callable[..., keras.Layer]] = {
 _CAST_OPTIONS = {"SGD": ("momentum",)}
 # Constants that TensorFlow keeps in float32 when it computes in float64 too (``tf.nn.leaky_relu``'s
 # attribute alpha; ``tf.nn.gelu``'s cast of a Python float), which is visible at 1e-8.
+_rounded_leaky_relu = activations.leaky_relu(_through_float32(0.2))
 _TENSORFLOW_FLOAT64 = {
-    "leaky_relu": replace(activations.leaky_relu(_through_float32(0.2)), name="leaky_relu"),
+    "leaky_relu": replace(
+        activations.get("leaky_relu"),
+        value=_rounded_leaky_relu.value,
+        derivative=_rounded_leaky_relu.derivative,
+    ),
     "gelu": activations.gelu(_through_float32(math.sqrt(0.5))),
 }
 _UNSUPPORTED_LAYER_OPTIONS = (

@@ -19,6 +19,7 @@ from numpy_impl.files.keras_files import (
     load_keras_weights,
     weight_shapes,
 )
+from parity.comparing.twins import keras_activation
 from tests.numpy_impl.keras_samples import edit_config, functional, sequential
 
 L: Any = keras.layers
@@ -130,7 +131,9 @@ def test_layers(what: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [*activations.ACTIVATIONS, "swish", None])
 def test_activations(name: str, tmp_path: Path) -> None:
-    network = _assert_read(sequential(L.Dense(5, name)), tmp_path / "activation.keras")
+    function = activations.get(name)
+    own = keras_activation(function) if name == function.name else name
+    network = _assert_read(sequential(L.Dense(5, own)), tmp_path / "activation.keras")
     assert network.layers[0].config()["activation"] == activations.get(name).name
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from numpy_impl import activations
 from numpy_impl.layers import Activation, Dense, Dropout, Flatten, Rescaling
 from numpy_impl.network import Sequential
 
@@ -91,7 +92,7 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "softmax": _softmax,
     "log_softmax": lambda z: np.log(_softmax(z)),
 }
-KINKS = (0.5, 1.0, 3.0, 6.0, 0.0)
+KINKS = sorted({abs(kink) for f in activations.ACTIVATIONS.values() for kink in f.kinks})
 
 
 def _clip(p: Array) -> Array:
