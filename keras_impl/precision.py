@@ -5,8 +5,9 @@ must agree, and must be set before a layer, loss or optimizer is made; see
 ``docs/tolerances.md`` for what happens otherwise.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 import keras
@@ -22,8 +23,7 @@ def set_precision(dtype: str) -> None:
     if dtype not in ("float32", "float64"):
         raise ValueError(f"Expected dtype float32 or float64. Received: {dtype!r}")
     if keras.backend.backend() == "jax" and dtype == "float64":
-        import jax  # pyright: ignore[reportMissingImports]
-
+        jax: Any = import_module("jax")
         jax.config.update("jax_enable_x64", True)
     before = keras.config.floatx()
     keras.config.set_floatx(dtype)
@@ -40,7 +40,7 @@ def set_precision(dtype: str) -> None:
 
 
 @contextmanager
-def precision(dtype: str) -> Iterator[None]:
+def precision(dtype: str) -> Generator[None, None, None]:
     """Within a ``with`` block, build and compute in ``dtype``; afterwards as before."""
     floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
     set_precision(dtype)

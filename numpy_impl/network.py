@@ -178,7 +178,7 @@ class Sequential:
             raise ValueError(f"Expected {len(self.dropouts)} dropout masks. Received: {len(masks)}")
         x = np.asarray(x, self.dtype)
         given = iter(masks) if masks is not None else None
-        outputs = []
+        outputs: list[Array] = []
         for layer in self.layers:
             named = _handed_on(do)
             if given is not None and isinstance(layer, Dropout):

@@ -15,6 +15,7 @@ import os
 import zipfile
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib import import_module
 from typing import IO, Any, TypeVar
 
 import numpy as np
@@ -110,7 +111,7 @@ def documented_architecture(path: StrPath) -> str:
 
 def _reading(path: StrPath, expected: str, read: Callable[[IO[bytes]], T]) -> T:
     """Return what ``read`` makes of the open file; every failure becomes one line."""
-    import h5py  # noqa: F401  # first, so that its absence is not taken for a fault of the file
+    import_module("h5py")  # first, so that its absence is not taken for a fault of the file
 
     try:
         with open(path, "rb") as file:
@@ -171,7 +172,7 @@ def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
 
 def _weights_of(model: Architecture, stored: WeightsFile) -> list[Array]:
     """Return the arrays of a model's layers; each has the layer's shape and the model's dtype."""
-    weights = []
+    weights: list[Array] = []
     for layer, group in zip(model.layers, model.groups, strict=True):
         expected = layer.weight_shapes()
         found = stored.variables(group) if expected else []
