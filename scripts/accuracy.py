@@ -16,6 +16,7 @@ import numpy as np
 from rich.table import Table
 
 from digits.datasets import DatasetError
+from numpy_impl.types import Precision
 from scripts import cli, engines, recipes
 
 # The least mean accuracy that the project promises, and where the figure is from.
@@ -35,7 +36,9 @@ example:
 """
 
 
-def measure(name: str, engine: str, seed: int, dtype: str, data: Path | None) -> dict[str, object]:
+def measure(
+    name: str, engine: str, seed: int, dtype: Precision, data: Path | None
+) -> dict[str, object]:
     """Train one network by its own recipe and test it.
 
     Returns:

@@ -12,6 +12,7 @@ import numpy as np
 
 from digits.datasets import DatasetError
 from numpy_impl.training import History, Schedule
+from numpy_impl.types import Precision
 from scripts import cli, engines, progress
 from scripts.engines import Array, Logs, Plan
 from scripts.recipes import Recipe, Samples
@@ -27,7 +28,7 @@ class Settings:
     recipe: Recipe
     engine: str
     seed: int
-    dtype: str
+    dtype: Precision
     data: Path | None
     out: Path
 

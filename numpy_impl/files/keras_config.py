@@ -16,6 +16,7 @@ from typing import Any, cast
 from numpy_impl import activations
 from numpy_impl.activations import ActivationFunction
 from numpy_impl.layers import Activation, Dense, Dropout, Flatten, Layer, Rescaling, Shape
+from numpy_impl.types import Precision
 
 Config = dict[str, Any]
 
@@ -44,7 +45,7 @@ class Architecture:
     layers: list[Layer]
     groups: list[str]
     input_shape: Shape
-    dtype: str
+    dtype: Precision
     name: str
 
 
@@ -181,7 +182,7 @@ def _policy(policy: Any) -> str:
     return str(policy)
 
 
-def _common_dtype(chain: list[Config]) -> str:
+def _common_dtype(chain: list[Config]) -> Precision:
     policies = [_policy(entry["config"].get("dtype")) for entry in chain]
     for entry, policy in zip(chain, policies, strict=True):
         if policy not in ("float32", "float64") or policy != policies[0]:
@@ -189,10 +190,10 @@ def _common_dtype(chain: list[Config]) -> str:
                 "one dtype policy, float32 or float64, in all layers",
                 f"{describe(entry)} with dtype policy {policy}; the first layer's is {policies[0]}",
             )
-    return policies[0]
+    return "float64" if policies[0] == "float64" else "float32"
 
 
-def _check_input_dtype(entry: Config, dtype: str, first: bool) -> None:
+def _check_input_dtype(entry: Config, dtype: Precision, first: bool) -> None:
     """Check that the input layer does not round what the network is given.
 
     One of integers is allowed at the network's input: its inputs are then whole numbers.

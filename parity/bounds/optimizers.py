@@ -11,7 +11,7 @@ written otherwise, or wrong.
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -23,6 +23,10 @@ from parity.bounds.rounding import Approx, Rounding
 Number = Any
 State = dict[str, Any]
 Options = Mapping[str, Any]
+# "keras" is Keras's own form of a rule; the others are as they are often written, right or wrong.
+Form = Literal[
+    "keras", "outside", "no-root", "swapped", "uncorrected", "paper", "nesterov", "average"
+]
 
 
 class Computation(Protocol):
@@ -89,7 +93,7 @@ class Anyone:
 
 # From options, form, state, gradient, learning rate and who computes to the change of the weights;
 # the state is updated. ``state["t"]`` counts the steps, this one included.
-Change = Callable[[Options, str, State, Approx, Number, Computation], Approx]
+Change = Callable[[Options, Form, State, Approx, Number, Computation], Approx]
 
 
 @dataclass(frozen=True)
@@ -116,14 +120,14 @@ class UpdateRule:
     decay: str
     beta: str = ""
     usual: tuple[tuple[float, ...], ...] = ()
-    beside: str = ""
-    wrong: tuple[str, ...] = ()
+    beside: Form | None = None
+    wrong: tuple[Form, ...] = ()
     off: Options = field(default_factory=dict)
     limits: str = ""
     feels_scale: bool = False
 
 
-def _sgd(o: Options, form: str, state: State, g: Approx, lr: Number, by: Computation) -> Approx:
+def _sgd(o: Options, form: Form, state: State, g: Approx, lr: Number, by: Computation) -> Approx:
     step = g * lr
     if not o["momentum"]:
         return -step
@@ -133,7 +137,9 @@ def _sgd(o: Options, form: str, state: State, g: Approx, lr: Number, by: Computa
     return m * mu - step if o.get("nesterov") or form == "nesterov" else m
 
 
-def _rmsprop(o: Options, form: str, state: State, g: Approx, lr: Number, by: Computation) -> Approx:
+def _rmsprop(
+    o: Options, form: Form, state: State, g: Approx, lr: Number, by: Computation
+) -> Approx:
     rho = 1 - o["rho"] if form == "swapped" else o["rho"]
     square = state["velocity"] = by.mean(state.get("velocity"), g * g, rho)
     if o["centered"]:
@@ -146,20 +152,22 @@ def _rmsprop(o: Options, form: str, state: State, g: Approx, lr: Number, by: Com
     return -step
 
 
-def _adagrad(o: Options, form: str, state: State, g: Approx, lr: Number, by: Computation) -> Approx:
+def _adagrad(
+    o: Options, form: Form, state: State, g: Approx, lr: Number, by: Computation
+) -> Approx:
     v = g * g + state.get("accumulator", o["initial_accumulator_value"])
     state["accumulator"] = v
     return -(g * lr / _root(v, o, form, by))
 
 
-def _root(square: Approx, o: Options, form: str, by: Computation) -> Approx:
+def _root(square: Approx, o: Options, form: Form, by: Computation) -> Approx:
     epsilon = by.constant(o["epsilon"])
     if form == "no-root":
         return square + epsilon
     return square.sqrt() + epsilon if form == "outside" else (square + epsilon).sqrt()
 
 
-def _adam(o: Options, form: str, state: State, g: Approx, lr: Number, by: Computation) -> Approx:
+def _adam(o: Options, form: Form, state: State, g: Approx, lr: Number, by: Computation) -> Approx:
     m = state["momentum"] = by.moved(state.get("momentum"), g, o["beta_1"])
     v = state["velocity"] = by.moved(state.get("velocity"), g * g, o["beta_2"])
     epsilon = by.constant(o["epsilon"])

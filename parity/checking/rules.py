@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from parity.bounds.optimizers import RULES, Anyone, Options, State, UpdateRule, name_of
+from parity.bounds.optimizers import RULES, Anyone, Form, Options, State, UpdateRule, name_of
 from parity.bounds.rounding import Approx
 
 __all__ = ["EPSILONS", "FORMS", "Rule", "State", "adaptive", "of_optimizer", "siblings"]
@@ -26,7 +26,7 @@ class Rule:
     """
 
     kind: str
-    form: str = "keras"
+    form: Form = "keras"
     decay: float = 0.0
     beta: float = 0.0
     epsilon: float = 0.0
@@ -55,7 +55,7 @@ class Rule:
 
 
 # Form -> what it does, the code of the bug, what mends it; "" for what is another convention.
-FORMS: dict[str, tuple[str, str, str]] = {
+FORMS: dict[Form, tuple[str, str, str]] = {
     "outside": (
         "epsilon outside the root", "rmsprop-epsilon-outside",
         "put epsilon inside, g / sqrt(v + epsilon), as Keras does (PyTorch has it outside)",
@@ -88,7 +88,7 @@ def adaptive() -> Iterator[Rule]:
                 yield Rule(kind, form, *settings)
 
 
-def siblings(rule: Rule) -> tuple[str, ...]:
+def siblings(rule: Rule) -> tuple[Form, ...]:
     """Return the forms that differ from a rule by the place of epsilon alone."""
     beside = rule.known.beside
     return (rule.form, beside) if rule.form == "keras" and beside else (rule.form,)
@@ -122,6 +122,6 @@ def of_optimizer(optimizer: Any) -> Rule:
             f"Received: {type(optimizer).__name__}"
         )
     known = RULES[kind]
-    form = "nesterov" if options.get("nesterov") else "keras"
+    form: Form = "nesterov" if options.get("nesterov") else "keras"
     beta = options[known.beta] if known.beta else 0.0
     return Rule(kind, form, options[known.decay], beta, options.get("epsilon", 0.0))

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from parity.bounds.rounding import ParityError
-from parity.comparing.rows import Row, Verdict
+from parity.comparing.rows import Row, Section, Verdict
 from parity.terminal import rendered
 
 
@@ -49,7 +49,7 @@ class Comparison:
         """Whether every tensor is identical bit for bit or up to rounding."""
         return bool(self.rows) and not any(self.failures())
 
-    def section(self, name: str) -> list[Row]:
+    def section(self, name: Section) -> list[Row]:
         """Return the rows of one section."""
         return [row for row in self.rows if row.section == name]
 

@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Literal
 
 import numpy as np
 
 from numpy_impl.types import Array
 from parity.bounds.rounding import Approx
+
+Section = Literal["weights", "forward", "loss", "gradients", "steps", "training"]
 
 
 class Verdict(Enum):
@@ -40,7 +43,7 @@ class Row:
         note: What to know about the row.
     """
 
-    section: str
+    section: Section
     tensor: str
     shape: tuple[int, ...]
     index: tuple[int, ...]
@@ -61,7 +64,7 @@ class Row:
 
 
 def compare_tensors(
-    section: str, tensor: str, keras: Array, numpy: Array, bounded: Approx | None
+    section: Section, tensor: str, keras: Array, numpy: Array, bounded: Approx | None
 ) -> Row:
     """Compare one tensor of both engines.
 
@@ -101,7 +104,9 @@ def compare_tensors(
     )
 
 
-def _misshapen(section: str, tensor: str, keras: tuple[int, ...], numpy: tuple[int, ...]) -> Row:
+def _misshapen(
+    section: Section, tensor: str, keras: tuple[int, ...], numpy: tuple[int, ...]
+) -> Row:
     nan = float("nan")
     note = f"shape {keras} in Keras, {numpy} in NumPy"
     return Row(

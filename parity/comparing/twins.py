@@ -30,7 +30,8 @@ def numpy_twin(model: keras.Model) -> Sequential:
         ValueError: A layer or an activation has no counterpart; it is named.
     """
     built = [numpy_layer(layer, model.compute_dtype) for layer in chain(model)]
-    network = Sequential(built, model.input_shape[1:], dtype=model.compute_dtype, name=model.name)
+    dtype: Any = model.compute_dtype
+    network = Sequential(built, model.input_shape[1:], dtype=dtype, name=model.name)
     copy_weights(model, network)
     return network
 

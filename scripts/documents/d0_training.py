@@ -12,6 +12,7 @@ from digits.datasets import Digits
 from numpy_impl import Sequential, losses, models, optimizers, training
 from numpy_impl.layers import Dense
 from numpy_impl.training import Schedule
+from numpy_impl.types import Precision
 from scripts import recipes
 from scripts.documents.d0_reading import Reading, judge
 from scripts.documents.results import Context
@@ -68,7 +69,7 @@ class Protocol:
         """Return which samples make up the batches of each epoch."""
         return self.order(samples, BATCH_SIZE, rng)
 
-    def network(self, rng: np.random.Generator, dtype: str = DTYPE) -> Sequential:
+    def network(self, rng: np.random.Generator, dtype: Precision = DTYPE) -> Sequential:
         """Return the network before training, its weights drawn from ``rng``."""
         if self.shrunk:
             layers = [Dense(n, "sigmoid", kernel_initializer="scaled_normal") for n in (40, 10)]
