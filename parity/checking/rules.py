@@ -10,7 +10,7 @@ from typing import Any
 from parity.bounds.optimizers import RULES, Anyone, Form, Options, State, UpdateRule, name_of
 from parity.bounds.rounding import Approx
 
-__all__ = ["EPSILONS", "FORMS", "Rule", "State", "adaptive", "of_optimizer", "siblings"]
+__all__ = ["ADAPTIVE", "EPSILONS", "FORMS", "Rule", "State", "adaptive", "of_optimizer", "siblings"]
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,11 @@ FORMS: dict[Form, tuple[str, str, str]] = {
 
 
 EPSILONS = (1e-7, 1e-8, 1e-6, 1e-10, 1e-5, 1e-4, 1e-3, 1e-2, 1e-9, 1e-12, 1e-15, 1e-16, 0.0)
+
+
+_titles = [known.title for known in RULES.values() if known.usual]
+# The rules that are tried where none is declared, in words.
+ADAPTIVE = f"{', '.join(_titles[:-1])} or {_titles[-1]}"
 
 
 def adaptive() -> Iterator[Rule]:

@@ -5,7 +5,7 @@ from parity.checking import tables
 from parity.checking.answers import Answered
 from parity.checking.identify import Identified
 from parity.checking.layout import Layout
-from parity.checking.rules import FORMS, Rule, of_optimizer
+from parity.checking.rules import ADAPTIVE, FORMS, Rule, of_optimizer
 from parity.checking.subject import Subject
 from parity.checking.updates import Stepping
 from parity.findings import CheckReport, Finding, Outcome
@@ -14,7 +14,7 @@ _UNKNOWN = Finding(
     "unknown-optimizer",
     "unknown: the step keeps a state, and is no optimizer known here with right gradients", "step",
     "give gradients as well: they can be checked whatever the optimizer",
-    "its changes on equal input differ; they follow neither momentum nor RMSprop, Adagrad or Adam "
+    f"its changes on equal input differ; they follow neither momentum nor {ADAPTIVE} "
     "with the gradients of any known loss",
 )  # fmt: skip
 _UNKNOWN_UPDATE = Finding(
@@ -23,7 +23,7 @@ _UNKNOWN_UPDATE = Finding(
     "step",
     "compare the update with its formula: which average is corrected by which beta, whether steps "
     "count from 1 and states start at 0, where epsilon stands",
-    "its changes on equal input differ; they follow neither momentum nor RMSprop, Adagrad or Adam",
+    f"its changes on equal input differ; they follow neither momentum nor {ADAPTIVE}",
 )  # fmt: skip
 _DECAYS = Finding(
     "learning-rate-decay", "the learning rate changes inside the step from call to call", "step",

@@ -316,7 +316,7 @@ def test_slots() -> None:
         ),
         (
             lambda: optimizers.get("adamw"),
-            r"Unknown optimizer\. Expected one of: sgd, rmsprop, adam\. Received: 'adamw'",
+            rf"Unknown optimizer\. Expected one of: {', '.join(OPTIMIZERS)}\. Received: 'adamw'",
         ),
         (
             lambda: optimizers.get(SGD(), momentum=0.9),
