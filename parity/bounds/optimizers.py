@@ -1,7 +1,7 @@
 """The update rules of optimizers, each formula once, in bounded arithmetic.
 
 ``RULES`` has them by name. Who computes a step decides how its constants are rounded and in which
-order a running mean is formed: :class:`Engines` do so as Keras does, :class:`Anyone` in any of the
+order a running mean is formed: :class:`ByEngines` as Keras does, :class:`ByAnyone` in any of the
 usual ways. A formula asks for both, so the same one bounds a step of the two engines
 (:func:`analyse_step`) and says whether somebody's own step follows the rule
 (``parity.checking.rules``). For the latter a formula knows the ``form`` in which it is often
@@ -50,7 +50,7 @@ class Computation(Protocol):
 
 
 @dataclass(frozen=True)
-class Engines:
+class ByEngines:
     """Keras and the NumPy engine: all constants are rounded to the precision; Keras's order."""
 
     rounding: Rounding
@@ -74,7 +74,7 @@ class Engines:
         return 1.0 - rounded.monotone(lambda b: b**t, 4.0 + exponent)
 
 
-class Anyone:
+class ByAnyone:
     """A program of unknown make: constants are Python's numbers, put in in any order."""
 
     def constant(self, value: float) -> float:
@@ -237,7 +237,7 @@ def analyse_step(
     Returns:
         The vectors after the step: "weights", and each slot under its name.
     """
-    exact, by = gradient.rounding.exact, Engines(gradient.rounding)
+    exact, by = gradient.rounding.exact, ByEngines(gradient.rounding)
     state: State = {name: exact(value) for name, value in optimizer.state.items()}
     state["t"] = optimizer.iterations + 1
     w, lr = exact(parameters), by.constant(optimizer.learning_rate)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from parity.bounds.optimizers import RULES, Anyone, Form, Options, State, UpdateRule, name_of
+from parity.bounds.optimizers import RULES, ByAnyone, Form, Options, State, UpdateRule, name_of
 from parity.bounds.rounding import Approx
 
 __all__ = ["ADAPTIVE", "EPSILONS", "FORMS", "Rule", "State", "adaptive", "of_optimizer", "siblings"]
@@ -34,7 +34,7 @@ class Rule:
     def change(self, state: State, g: Approx, rate: float) -> Approx:
         """Return what one step adds to the weights; ``state`` is updated."""
         state["t"] = state.get("t", 0) + 1
-        return self.known.change(self.options, self.form, state, g, rate, Anyone())
+        return self.known.change(self.options, self.form, state, g, rate, ByAnyone())
 
     @property
     def known(self) -> UpdateRule:

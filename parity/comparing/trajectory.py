@@ -20,7 +20,7 @@ from parity.comparing.weights import distance
 Batch = tuple[Array, Array, Sequence[Array]]
 
 
-class Trained(NamedTuple):
+class Trajectory(NamedTuple):
     """The outcome of :func:`train`: two sections of rows, remarks, and distances on the way."""
 
     rows: list[Row]
@@ -34,7 +34,7 @@ def train(
     check_every: int = 1,
     measure_every: int | None = None,
     on_step: Callable[[int], None] | None = None,
-) -> Trained:
+) -> Trajectory:
     """Train both sides on the same batches of inputs, targets and dropout masks.
 
     Args:
@@ -58,7 +58,7 @@ def train(
         f"Left to themselves, the two trainings end {end.engines:.1e} of the weights' scale apart; "
         f"two NumPy trainings that start one unit in the last place apart, {end.control:.1e}.",
     ]
-    return Trained(run.rows(), remarks, distances)
+    return Trajectory(run.rows(), remarks, distances)
 
 
 class _Run:
