@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 _NOISE = re.compile(
@@ -23,7 +23,7 @@ _NOISE = re.compile(
 
 
 @contextmanager
-def without_noise() -> Iterator[None]:
+def without_noise() -> Generator[None, None, None]:
     """Hold back what is written to file descriptor 2; afterwards pass on all but the noise."""
     sys.stderr.flush()
     real = os.dup(2)

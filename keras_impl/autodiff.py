@@ -6,15 +6,13 @@ are arguments, because each backend draws its own from a seed.
 """
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 import keras
 import numpy as np
 
 Masks = Sequence[np.ndarray]
-
-# How the names of an optimizer's state variables end, in Keras's SGD, RMSprop and Adam.
-SLOTS = ("average_gradient", "momentum", "velocity")
 
 
 def to_numpy(tensor: Any) -> np.ndarray:
@@ -65,7 +63,7 @@ def layer_outputs(model: keras.Model, x: Any, training: bool, masks: Sequence[An
     if training and len(masks) != dropouts:
         raise ValueError(f"Expected {dropouts} dropout masks. Received: {len(masks)}")
     given = iter(masks)
-    outputs = []
+    outputs: list[Any] = []
     for layer in layers:
         if training and isinstance(layer, keras.layers.Dropout):
             scaled = x * (1.0 / (1.0 - layer.rate))
@@ -137,11 +135,14 @@ class Autodiff:
         """Return copies of the optimizer's state by name: "momentum", "velocity"..."""
         if self.optimizer is None:
             return {}
+        # Keras calls a slot after the variable that it belongs to: "dense_kernel_momentum".
+        owners = [v.path.replace("/", "_") + "_" for v in self.model.trainable_variables]
         found: dict[str, list[np.ndarray]] = {}
         for variable in self.optimizer.variables:
-            for slot in SLOTS:
-                if variable.name.endswith(f"_{slot}"):
-                    found.setdefault(slot, []).append(to_numpy(variable))
+            named = [owner for owner in owners if variable.name.startswith(owner)]
+            if named:
+                slot = variable.name.removeprefix(max(named, key=len))
+                found.setdefault(slot, []).append(to_numpy(variable))
         return found
 
     def _tensors(self, x: Any, y: Any, masks: Masks) -> tuple[Any, Any, list[Any]]:
@@ -150,7 +151,8 @@ class Autodiff:
         y = convert(y, dtype="int32" if y.dtype.kind in "iu" else self.dtype)
         return convert(x, dtype=self.dtype), y, [convert(m, dtype="bool") for m in masks]
 
-    def _cost(self, x: Any, y: Any, masks: Sequence[Any]) -> Any:
+    def cost(self, x: Any, y: Any, masks: Sequence[Any]) -> Any:
+        """Return the loss of a batch of tensors in training mode, as a tensor."""
         return self.loss(y, layer_outputs(self.model, x, True, masks)[-1])
 
 
@@ -170,7 +172,7 @@ class _TensorFlow:
         import tensorflow as tf
 
         with tf.GradientTape() as tape:
-            cost = self.owner._cost(x, y, masks)
+            cost = self.owner.cost(x, y, masks)
         return cost, tape.gradient(cost, [variable.value for variable in self.variables])
 
     def _step(self, x: Any, y: Any, *masks: Any) -> Any:
@@ -197,15 +199,14 @@ class _TensorFlow:
 
 class _Jax:
     def __init__(self, owner: Autodiff) -> None:
-        import jax  # pyright: ignore[reportMissingImports]
-
+        jax: Any = import_module("jax")
         self.owner = owner
         self.variables = owner.model.trainable_variables
 
         def cost(values: Any, x: Any, y: Any, masks: Any) -> Any:
             mapping = list(zip(self.variables, values, strict=True))
             with keras.StatelessScope(state_mapping=mapping):
-                return owner._cost(x, y, masks)
+                return owner.cost(x, y, masks)
 
         self._value_and_grad = jax.jit(jax.value_and_grad(cost))
 
@@ -225,14 +226,12 @@ class _Torch:
         self.variables = owner.model.trainable_variables
 
     def gradients(self, x: Any, y: Any, masks: Any) -> Any:
-        import torch  # pyright: ignore[reportMissingImports]
-
-        cost = self.owner._cost(x, y, masks)
+        torch: Any = import_module("torch")
+        cost = self.owner.cost(x, y, masks)
         return cost.detach(), torch.autograd.grad(cost, [v.value for v in self.variables])
 
     def step(self, x: Any, y: Any, masks: Any) -> Any:
-        import torch  # pyright: ignore[reportMissingImports]
-
+        torch: Any = import_module("torch")
         cost, grads = self.gradients(x, y, masks)
         assert self.owner.optimizer is not None
         with torch.no_grad():

@@ -22,7 +22,7 @@ class Quadratic(keras.losses.Loss):
     ) -> None:
         super().__init__(name=name, reduction=reduction, dtype=dtype)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> Any:
         """Return the loss of each sample, shape (N,)."""
         total: Any = keras.ops.sum(keras.ops.square(y_pred - y_true), axis=-1)
         return 0.5 * total

@@ -5,14 +5,17 @@ must agree, and must be set before a layer, loss or optimizer is made; see
 ``docs/tolerances.md`` for what happens otherwise.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any
+from importlib import import_module
+from typing import Any, Literal
 
 import keras
 
+Precision = Literal["float32", "float64"]
 
-def set_precision(dtype: str) -> None:
+
+def set_precision(dtype: Precision) -> None:
     """Make Keras build and compute everything from here on in "float32" or "float64".
 
     Raises:
@@ -22,10 +25,9 @@ def set_precision(dtype: str) -> None:
     if dtype not in ("float32", "float64"):
         raise ValueError(f"Expected dtype float32 or float64. Received: {dtype!r}")
     if keras.backend.backend() == "jax" and dtype == "float64":
-        import jax  # pyright: ignore[reportMissingImports]
-
+        jax: Any = import_module("jax")
         jax.config.update("jax_enable_x64", True)
-    before = keras.config.floatx()
+    before: Any = keras.config.floatx()
     keras.config.set_floatx(dtype)
     keras.config.set_dtype_policy(dtype)
     one: Any = keras.ops.ones((1, 1), dtype=dtype)
@@ -40,7 +42,7 @@ def set_precision(dtype: str) -> None:
 
 
 @contextmanager
-def precision(dtype: str) -> Iterator[None]:
+def precision(dtype: Precision) -> Generator[None, None, None]:
     """Within a ``with`` block, build and compute in ``dtype``; afterwards as before."""
     floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
     set_precision(dtype)

@@ -11,9 +11,9 @@ from numpy_impl import (
     losses,
     models,
     optimizers,
-    serialization,
     training,
 )
+from numpy_impl.files import npz as serialization
 from numpy_impl.network import Sequential
 
 __all__ = [

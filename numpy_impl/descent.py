@@ -95,7 +95,7 @@ def _positions(
 
 
 def _checked(
-    start: Array | float, learning_rate: Array | float, steps: int, diverged: str
+    start: Array | float, learning_rate: Array | float, steps: int, diverged: Diverged
 ) -> tuple[Array, Array]:
     x, rate = np.broadcast_arrays(np.asarray(start, float), np.asarray(learning_rate, float))
     if steps < 0:

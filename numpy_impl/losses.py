@@ -7,6 +7,8 @@ except for sparse categorical cross-entropy, whose ``y_true`` are the N integer 
 the clipping constant are Keras's (``keras/src/losses/losses.py``, ``keras/src/backend/*/nn.py``).
 """
 
+from typing import Literal
+
 import numpy as np
 
 from numpy_impl import activations
@@ -30,7 +32,7 @@ class Loss:
 
     fused = False
     sparse = False
-    link = "linear"
+    link: Literal["linear", "softmax", "sigmoid"] = "linear"
 
     def value(self, y_pred: Array, y_true: Array) -> float:
         """Return the cost."""

@@ -10,7 +10,7 @@ from numpy_impl import activations, validation
 from numpy_impl.layers import Activation, Dense, Dropout, Layer, allocate
 from numpy_impl.losses import Loss
 from numpy_impl.program import Do, are_recordable, now, recordable
-from numpy_impl.types import Array, DTypeLike
+from numpy_impl.types import Array, DTypeLike, Precision
 
 # The activations whose logits Keras on TensorFlow remembers for the loss (``_keras_logits``).
 FUSABLE = ("softmax", "sigmoid")
@@ -75,6 +75,11 @@ class Sequential:
                 layer.initialize(rng)
             for dropout, seeded in zip(self.dropouts, rng.spawn(len(self.dropouts)), strict=True):
                 dropout.rng = seeded
+
+    @property
+    def precision(self) -> Precision:
+        """The dtype by name."""
+        return "float64" if self.dtype == np.float64 else "float32"
 
     @property
     def recordable(self) -> bool:
@@ -178,7 +183,7 @@ class Sequential:
             raise ValueError(f"Expected {len(self.dropouts)} dropout masks. Received: {len(masks)}")
         x = np.asarray(x, self.dtype)
         given = iter(masks) if masks is not None else None
-        outputs = []
+        outputs: list[Array] = []
         for layer in self.layers:
             named = _handed_on(do)
             if given is not None and isinstance(layer, Dropout):

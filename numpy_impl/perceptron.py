@@ -76,7 +76,7 @@ class Perceptron:
             raise ValueError(f"Expected finite samples. Received: {x[~np.isfinite(x)][0]}")
         if not 0 < learning_rate < np.inf:
             raise ValueError(f"Expected a learning rate above 0. Received: {learning_rate}")
-        mistakes = []
+        mistakes: list[int] = []
         for _ in range(epochs):
             mistakes.append(0)
             for sample, target in zip(x, y, strict=True):

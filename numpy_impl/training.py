@@ -29,7 +29,7 @@ MEASURED_TOGETHER = 1000
 class History:
     """What happened: for each metric ("loss", "accuracy", "val_loss"...) one value an epoch."""
 
-    epochs: dict[str, list[float]] = field(default_factory=dict)
+    epochs: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
 
     def append(self, logs: dict[str, float]) -> None:
         """Add one epoch's values."""

@@ -1,13 +1,14 @@
 """Checks of what comes in from outside: each says what it expected and what it received."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from numpy_impl.types import Array, DTypeLike
 
 
-def float_dtype(dtype: DTypeLike) -> np.dtype:
+def float_dtype(dtype: DTypeLike | None) -> np.dtype[Any]:
     """Return ``dtype`` as a NumPy dtype; float32 and float64 are supported."""
     allowed = (np.dtype("float32"), np.dtype("float64"))
     try:

@@ -18,14 +18,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from parity.bounds.rounding import ParityError
     from parity.candidate import Candidate
     from parity.checking.bugs.findings import Finding, TensorResult, Witness
     from parity.checking.checker import assert_parity, check
-    from parity.comparison import compare, compare_training
+    from parity.comparing.compare import compare, compare_training
+    from parity.comparing.result import Comparison, Distance
+    from parity.comparing.rows import Row, Verdict
+    from parity.comparing.twins import keras_twin, numpy_loss, numpy_optimizer, numpy_twin
+    from parity.comparing.weights import copy_weights, distance
     from parity.reports.report import CheckReport, Outcome
-    from parity.result import Comparison, Distance, ParityError, Row, Verdict
-    from parity.twins import keras_twin, numpy_loss, numpy_optimizer, numpy_twin
-    from parity.weights import copy_weights, distance
 
 _HOME = {
     "Candidate": "candidate",
@@ -36,19 +38,19 @@ _HOME = {
     "Outcome": "reports.report",
     "TensorResult": "checking.bugs.findings",
     "Witness": "checking.bugs.findings",
-    "compare": "comparison",
-    "compare_training": "comparison",
-    "Comparison": "result",
-    "Distance": "result",
-    "ParityError": "result",
-    "Row": "result",
-    "Verdict": "result",
-    "keras_twin": "twins",
-    "numpy_loss": "twins",
-    "numpy_optimizer": "twins",
-    "numpy_twin": "twins",
-    "copy_weights": "weights",
-    "distance": "weights",
+    "compare": "comparing.compare",
+    "compare_training": "comparing.compare",
+    "Comparison": "comparing.result",
+    "Distance": "comparing.result",
+    "ParityError": "bounds.rounding",
+    "Row": "comparing.rows",
+    "Verdict": "comparing.rows",
+    "keras_twin": "comparing.twins",
+    "numpy_loss": "comparing.twins",
+    "numpy_optimizer": "comparing.twins",
+    "numpy_twin": "comparing.twins",
+    "copy_weights": "comparing.weights",
+    "distance": "comparing.weights",
 }
 
 __all__ = [

@@ -140,7 +140,7 @@ def _run(argv: Sequence[str] | None) -> int:
     started = time.monotonic()
     console.print("Importing Keras ...")
     import keras_impl
-    from parity.report import render
+    from parity.comparing.result import render
 
     writable_directory(out, ("digit.png",))
     passed, accuracies, model_file = True, [], out

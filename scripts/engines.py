@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from numpy_impl import Sequential, losses, models, optimizers, training
 from numpy_impl.training import Schedule
+from numpy_impl.types import Precision
 
 from .recipes import Recipe
 
@@ -39,12 +40,12 @@ class Plan:
     loss: str
     optimizer: str
     options: Mapping[str, float]
-    dtype: str = "float32"
+    dtype: Precision = "float32"
     dropout: float | None = None
     metrics: tuple[str, ...] = ("accuracy",)
 
     @classmethod
-    def of(cls, recipe: Recipe, dtype: str = "float32") -> "Plan":
+    def of(cls, recipe: Recipe, dtype: Precision = "float32") -> "Plan":
         """Return what a recipe wants to have built."""
         r = recipe
         return cls(r.network, r.loss, r.optimizer, r.options, dtype, r.dropout, r.metrics)

@@ -139,8 +139,8 @@ def _read_npz(path: Path) -> Sequential:
 
 
 def _read_keras_file(path: Path) -> Sequential:
-    from numpy_impl import keras_files
-    from numpy_impl.keras_configs import Refusal
+    from numpy_impl.files import keras_files
+    from numpy_impl.files.keras_config import Refusal
 
     try:
         return keras_files.load_keras(path)
@@ -153,7 +153,7 @@ def _read_keras_file(path: Path) -> Sequential:
 
 
 def _read_weights(path: Path) -> Sequential:
-    from numpy_impl import keras_files
+    from numpy_impl.files import keras_files
 
     try:
         network = models.build(keras_files.documented_architecture(path), dtype=DTYPE)
@@ -219,7 +219,7 @@ def _keras_file_in_keras(path: Path) -> "keras.Model":
 
 def _weights_in_keras(path: Path) -> "keras.Model":
     from keras_impl import models as keras_models
-    from numpy_impl import keras_files
+    from numpy_impl.files import keras_files
 
     try:
         model = keras_models.build(keras_files.documented_architecture(path))

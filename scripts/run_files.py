@@ -112,7 +112,7 @@ def save_keras(network: Sequential, path: Path) -> None:
     import keras_impl
     from parity import keras_twin
 
-    with keras_impl.precision(network.dtype.name), atomic(path) as partial:
+    with keras_impl.precision(network.precision), atomic(path) as partial:
         keras_twin(network).save(partial)
 
 

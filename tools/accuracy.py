@@ -17,6 +17,7 @@ from rich.table import Table
 
 import terminal_io
 from digit_data.datasets import DatasetError
+from numpy_impl.types import Precision
 from scripts import engines, recipes
 from terminal_io import CliError, Parser, run, write_text
 
@@ -37,7 +38,9 @@ example:
 """
 
 
-def measure(name: str, engine: str, seed: int, dtype: str, data: Path | None) -> dict[str, object]:
+def measure(
+    name: str, engine: str, seed: int, dtype: Precision, data: Path | None
+) -> dict[str, object]:
     """Train one network by its own recipe and test it.
 
     Returns:

@@ -86,7 +86,7 @@ def _run(argv: Sequence[str] | None) -> int:
 
 def _compare(agreement: Agreement, epochs: list[list[np.ndarray]], options: Namespace) -> int:
     import parity
-    from parity.report import render
+    from parity.comparing.result import render
 
     console, per_epoch = terminal_io.console(), len(epochs[0])
     batches = [batch for epoch in epochs for batch in epoch]

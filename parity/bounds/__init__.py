@@ -1,9 +1,10 @@
 """The rounding bound of every tensor of one forward pass, backward pass and optimizer step.
 
-This repeats the mathematics of a network in :class:`parity.tolerances.Approx` arithmetic, apart
-from both engines: weights and inputs enter as exact (both engines start from the same numbers), and
-what comes out is each tensor's value in float64 with a bound on the error of any correct
-computation in the engines' precision. Two correct engines differ by at most twice that bound.
+This repeats the mathematics of a network in :class:`parity.bounds.rounding.Approx` arithmetic,
+apart from both engines: weights and inputs enter as exact (both engines start from the same
+numbers), and what comes out is each tensor's value in float64 with a bound on the error of any
+correct computation in the engines' precision. Two correct engines differ by at most twice that
+bound.
 """
 
 from parity.bounds.analysis import Analysis, analyse

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from functools import singledispatch
+from typing import Literal
 
 import numpy as np
 
 from numpy_impl.activations import ActivationFunction, LogSoftmax, Softmax
 from numpy_impl.types import Array
-from parity.tolerances import Approx
+from parity.bounds.rounding import Approx
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Evaluation:
 
     value: float = 8.0
     derivative: float = 16.0
-    scale: str = "none"
+    scale: Literal["none", "one", "z"] = "none"
     gated: bool = False
 
 

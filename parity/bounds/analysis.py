@@ -11,7 +11,7 @@ from numpy_impl.network import Sequential
 from numpy_impl.types import Array
 from parity.bounds.layers import backward, forward
 from parity.bounds.losses import cost
-from parity.tolerances import Approx, Rounding
+from parity.bounds.rounding import Approx, Rounding
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,8 @@
-"""Rounding bounds of layers, forward and backward."""
+"""Rounding bounds of layers, forward and backward.
+
+:func:`weighted`, :func:`weight_gradients` and :func:`masked` are the mathematics of Dense and
+Dropout for whoever has weights and masks; ``activations`` is that of their functions.
+"""
 
 from functools import singledispatch
 from typing import Any
@@ -6,7 +10,26 @@ from typing import Any
 from numpy_impl import layers
 from numpy_impl.types import Array
 from parity.bounds.activations import activate, through
-from parity.tolerances import Approx
+from parity.bounds.rounding import Approx
+
+
+def weighted(x: Approx, kernel: Approx, bias: Approx | None) -> Approx:
+    """Return the pre-activation ``x @ kernel + bias``, shape (N, units)."""
+    z = x @ kernel
+    return z if bias is None else z + bias
+
+
+def weight_gradients(x: Approx, delta: Approx) -> tuple[Approx, Approx]:
+    """Return the gradients of kernel and bias from ``delta`` at the pre-activation."""
+    return x.T @ delta, delta.sum(axis=0)
+
+
+def masked(x: Approx, mask: Array, factor: Approx | float) -> Approx:
+    """Return what dropout lets through, forward and backward: ``x * factor`` where ``mask`` holds.
+
+    The factor is itself rounded; one more multiplication by 1 accounts for that.
+    """
+    return ((x * factor) * 1.0).where(mask)
 
 
 @singledispatch
@@ -16,9 +39,8 @@ def forward(layer: layers.Layer, x: Approx, mask: Array | None) -> tuple[Approx,
 
 @forward.register
 def _(layer: layers.Dense, x: Approx, mask: Array | None) -> tuple[Approx, Any]:
-    z = x @ x.rounding.exact(layer.kernel)
-    if layer.use_bias:
-        z = z + x.rounding.exact(layer.bias)
+    exact = x.rounding.exact
+    z = weighted(x, exact(layer.kernel), exact(layer.bias) if layer.use_bias else None)
     a = activate(layer.activation, z)
     return a, (x, z, a)
 
@@ -33,12 +55,7 @@ def _(layer: layers.Activation, x: Approx, mask: Array | None) -> tuple[Approx, 
 def _(layer: layers.Dropout, x: Approx, mask: Array | None) -> tuple[Approx, Any]:
     if mask is None or layer.rate == 0:
         return x, None
-    return _masked(x, mask, layer.rate), mask
-
-
-def _masked(x: Approx, mask: Array, rate: float) -> Approx:
-    # 1/(1 - rate) is itself rounded; one more multiplication by 1 accounts for that.
-    return ((x * (1 / (1 - rate))) * 1.0).where(mask)
+    return masked(x, mask, 1 / (1 - layer.rate)), mask
 
 
 @forward.register
@@ -66,10 +83,8 @@ def _(
     x, z, a = cache
     if not skip_activation:
         delta = through(layer.activation, z, a, delta)
-    gradients = [x.T @ delta]
-    if layer.use_bias:
-        gradients.append(delta.sum(axis=0))
-    return gradients, delta @ delta.rounding.exact(layer.kernel.T)
+    gradients = weight_gradients(x, delta)[: len(layer.weight_names)]
+    return list(gradients), delta @ delta.rounding.exact(layer.kernel.T)
 
 
 @backward.register
@@ -84,7 +99,7 @@ def _(
 def _(
     layer: layers.Dropout, cache: Any, delta: Approx, skip_activation: bool
 ) -> tuple[list[Approx], Approx]:
-    return [], delta if cache is None else _masked(delta, cache, layer.rate)
+    return [], delta if cache is None else masked(delta, cache, 1 / (1 - layer.rate))
 
 
 @backward.register

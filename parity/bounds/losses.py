@@ -7,7 +7,7 @@ import numpy as np
 from numpy_impl import losses
 from numpy_impl.types import Array
 from parity.bounds.activations import shifted_exponentials, softmax
-from parity.tolerances import Approx
+from parity.bounds.rounding import Approx
 
 
 @singledispatch

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from enum import Enum
 
+from parity.bounds.rounding import ParityError
 from parity.checking.bugs.findings import Finding, TensorResult, Witness
 from parity.checking.bugs.table import Severity
-from parity.result import ParityError
 
 
 class Outcome(Enum):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import terminal_io as cli
+from numpy_impl.types import Precision
 
 RESULTS_JSON = "results.json"
 
@@ -35,7 +36,7 @@ class Context:
     quick: bool = False
     status: Callable[[str], None] = print
     line: Callable[[str], None] = print
-    dtype: str = "float32"
+    dtype: Precision = "float32"
 
     def generators(self, seed: int) -> list[np.random.Generator]:
         """Return the four generators of a training, as ``scripts.train`` has them.

@@ -12,6 +12,7 @@ import numpy as np
 
 from digit_data.datasets import DatasetError
 from numpy_impl.training import History, Schedule
+from numpy_impl.types import Precision
 from terminal_io import FAILURE, CliError, Interrupted, Signals, printable
 
 from .. import engines
@@ -30,7 +31,7 @@ class Settings:
     recipe: Recipe
     engine: str
     seed: int
-    dtype: str
+    dtype: Precision
     data: Path | None
     out: Path
 

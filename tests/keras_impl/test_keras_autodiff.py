@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_impl import autodiff, keras, losses, precision
 from keras_impl.autodiff import Autodiff
+from keras_impl.precision import Precision
 
 DTYPES = ["float32", "float64"]
 SAMPLES = 6
@@ -23,13 +24,13 @@ def _model(*, dropout: float | None = None, seed: int = 1) -> Any:
     return model
 
 
-def _data(dtype: str = "float32") -> tuple[np.ndarray, np.ndarray]:
+def _data(dtype: Precision = "float32") -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(2)
     x = rng.uniform(-1, 1, (SAMPLES, 5)).astype(dtype)
     return x, np.eye(3, dtype=dtype)[rng.integers(0, 3, SAMPLES)]
 
 
-def _allowed(dtype: str) -> float:
+def _allowed(dtype: Precision) -> float:
     # Some 100 operations on a path from a weight to the cost and back (sums over 5, 4, 3 and 6
     # terms, tanh, softmax, loss, twice), each erring by u, enlarged at most 12 times by the two
     # kernels (largest absolute sums of their columns: 2.4 and 5.1).
@@ -53,7 +54,7 @@ def _tape(model: Any, loss: Any, x, y) -> tuple[float, list[Any]]:
 @pytest.mark.parametrize(
     "name", ["quadratic", "mse", "mae", "categorical_crossentropy", "binary_crossentropy"]
 )
-def test_gradients_are_those_of_a_plain_tape(name: str, dtype: str) -> None:
+def test_gradients_are_those_of_a_plain_tape(name: str, dtype: Precision) -> None:
     with precision(dtype):
         model, loss, (x, y) = _model(), losses.get(name), _data(dtype)
         value, gradients = Autodiff(model, loss).loss_and_gradients(x, y)
@@ -104,7 +105,7 @@ def test_sparse_labels() -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("rate", [0.5, 0.2])
-def test_a_given_mask_does_what_keras_does(rate: float, dtype: str) -> None:
+def test_a_given_mask_does_what_keras_does(rate: float, dtype: Precision) -> None:
     with precision(dtype):
         model, (x, y) = _model(dropout=rate), _data(dtype)
         loss: Any = losses.Quadratic()
@@ -165,7 +166,7 @@ OPTIMIZERS = {
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_steps_are_those_of_train_on_batch(name: str, dtype: str) -> None:
+def test_steps_are_those_of_train_on_batch(name: str, dtype: Precision) -> None:
     with precision(dtype):
         model, twin, (x, y) = _model(), _model(), _data(dtype)
         # The same graph of operations; XLA would fuse them and round otherwise.

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from keras_impl import keras, losses, precision, set_precision
+from keras_impl.precision import Precision
 
 # errors: (1, -2, 2) and (0, 3, -1); their squares sum to 9 and 10.
 TRUE = np.array([[0.0, 2.0, 1.0], [5.0, -1.0, 0.5]])
@@ -14,7 +15,7 @@ PREDICTED = np.array([[1.0, 0.0, 3.0], [5.0, 2.0, -0.5]])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_quadratic(dtype: str) -> None:
+def test_quadratic(dtype: Precision) -> None:
     with precision(dtype):
         loss: Any = losses.Quadratic()
         value = loss(TRUE.astype(dtype), PREDICTED.astype(dtype))
@@ -117,7 +118,8 @@ def test_set_precision() -> None:
         set_precision("float32")
     assert _settings() == ("float32", "float32")
     with pytest.raises(ValueError, match=r"float32 or float64\. Received: 'float16'"):
-        set_precision("float16")
-    with pytest.raises(ValueError, match="Received: 'double'"), precision("double"):
+        set_precision("float16")  # type: ignore[arg-type]
+    wrong: Any = "double"
+    with pytest.raises(ValueError, match="Received: 'double'"), precision(wrong):
         pass
     assert _settings() == ("float32", "float32")

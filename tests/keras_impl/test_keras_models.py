@@ -6,6 +6,7 @@ from scipy import stats
 
 import numpy_impl
 from keras_impl import keras, models, precision
+from keras_impl.precision import Precision
 from parity import numpy_twin
 
 NAMES = [*numpy_impl.models.ARCHITECTURES, "sigmoid:2-2-1-3"]
@@ -44,7 +45,7 @@ def test_both_engines_have_the_same_names() -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", NAMES)
-def test_same_layers_in_both_engines(name: str, dtype: str) -> None:
+def test_same_layers_in_both_engines(name: str, dtype: Precision) -> None:
     with precision(dtype):
         model = models.build(name)
         assert model.compute_dtype == dtype

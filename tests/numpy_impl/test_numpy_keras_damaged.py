@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from keras_impl import keras
 from numpy_impl import Sequential, models, serialization
-from numpy_impl.keras_files import load_keras, load_keras_weights
+from numpy_impl.files.keras_files import load_keras, load_keras_weights
 from tests.numpy_impl.keras_samples import edit_config, edit_members, sequential
 
 L: Any = keras.layers

@@ -13,19 +13,21 @@ from keras_impl import keras, precision
 from keras_impl import models as keras_models
 from keras_impl.autodiff import to_numpy
 from numpy_impl import Sequential, activations, models, serialization
-from numpy_impl.keras_files import (
+from numpy_impl.files.keras_files import (
     documented_architecture,
     load_keras,
     load_keras_weights,
     weight_shapes,
 )
+from numpy_impl.types import Precision
+from parity.comparing.twins import keras_activation
 from tests.numpy_impl.keras_samples import edit_config, functional, sequential
 
 L: Any = keras.layers
 ROOT = Path(__file__).parents[2]
 
 
-def _data(inputs: int, dtype: str = "float32") -> tuple[np.ndarray, np.ndarray]:
+def _data(inputs: int, dtype: Precision = "float32") -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     return rng.random((20, inputs)).astype(dtype), np.eye(10, dtype=dtype)[rng.integers(0, 10, 20)]
 
@@ -50,7 +52,7 @@ def _assert_read(model: keras.Model, path: Path, x: np.ndarray | None = None) ->
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", models.ARCHITECTURES)
-def test_documented_networks(name: str, dtype: str, tmp_path: Path) -> None:
+def test_documented_networks(name: str, dtype: Precision, tmp_path: Path) -> None:
     loss = "categorical_crossentropy"
     with precision(dtype):
         model = keras_models.build(name, np.random.default_rng(1))
@@ -130,7 +132,9 @@ def test_layers(what: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [*activations.ACTIVATIONS, "swish", None])
 def test_activations(name: str, tmp_path: Path) -> None:
-    network = _assert_read(sequential(L.Dense(5, name)), tmp_path / "activation.keras")
+    function = activations.get(name)
+    own = keras_activation(function) if name == function.name else name
+    network = _assert_read(sequential(L.Dense(5, own)), tmp_path / "activation.keras")
     assert network.layers[0].config()["activation"] == activations.get(name).name
 
 
@@ -143,7 +147,7 @@ def test_another_slope_is_not_saved_as_the_default_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("input_dtype", "dtype"), [("uint8", "float32"), ("float64", "float64")])
-def test_inputs_of_another_dtype(input_dtype: str, dtype: str, tmp_path: Path) -> None:
+def test_inputs_of_another_dtype(input_dtype: str, dtype: Precision, tmp_path: Path) -> None:
     layers = [L.Rescaling(1 / 255, dtype=dtype), L.Dense(3, "relu", dtype=dtype)]
     model = keras.Sequential([keras.Input((4,), dtype=input_dtype), *layers])
     _assert_read(model, tmp_path / "inputs.keras", np.arange(12, dtype=input_dtype).reshape(3, 4))
@@ -185,7 +189,7 @@ def test_neither_keras_nor_tensorflow_is_imported(tmp_path: Path) -> None:
     model.save_weights(tmp_path / "m.weights.h5")
     code = """
 import sys
-from numpy_impl import keras_files as files
+from numpy_impl.files import keras_files as files
 from numpy_impl import models
 assert "h5py" not in sys.modules
 network = files.load_keras(sys.argv[1])

@@ -10,7 +10,7 @@ import pytest
 
 from keras_impl import keras
 from numpy_impl import models
-from numpy_impl.keras_files import load_keras, load_keras_weights, weight_shapes
+from numpy_impl.files.keras_files import load_keras, load_keras_weights, weight_shapes
 from tests.numpy_impl.keras_samples import edit_members, sequential
 
 L: Any = keras.layers

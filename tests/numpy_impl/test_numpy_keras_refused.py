@@ -9,7 +9,7 @@ import pytest
 
 from keras_impl import keras
 from numpy_impl import models
-from numpy_impl.keras_files import documented_architecture, load_keras, load_keras_weights
+from numpy_impl.files.keras_files import documented_architecture, load_keras, load_keras_weights
 from tests.numpy_impl.keras_samples import edit_config, functional, sequential
 
 L: Any = keras.layers

@@ -7,11 +7,12 @@ import pytest
 
 from numpy_impl import Sequential, losses, models, validation
 from numpy_impl.layers import Dense, Dropout, Flatten, Layer, Rescaling
+from numpy_impl.types import Precision
 
 NAN = float("nan")
 
 
-def _network(dtype: str = "float64") -> Sequential:
+def _network(dtype: Precision = "float64") -> Sequential:
     layers = [Dense(4, "tanh"), Dropout(0.5), Dense(3, "softmax", use_bias=False)]
     return Sequential(layers, 5, np.random.default_rng(1), dtype)
 
@@ -160,7 +161,7 @@ def test_layer_outputs_and_predict() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_every_layer_keeps_the_dtype(dtype: str) -> None:
+def test_every_layer_keeps_the_dtype(dtype: Precision) -> None:
     layers = [Flatten(), Rescaling(1 / 3, 0.1), Dropout(0.3), Dense(4, "gelu"), Dense(2, "elu")]
     network = Sequential(layers, (2, 2), np.random.default_rng(1), dtype)
     outputs = network.layer_outputs(np.ones((3, 2, 2)), training=True)
@@ -194,10 +195,10 @@ def test_rescaling() -> None:
         ),
         (lambda: Sequential(Sequential([Dense(2)], 2).layers, 2), "already belongs to a network"),
         (lambda: Sequential([Dense(2)], (2, 3)), r"put Flatten before it\. Received: input_shape="),
-        (lambda: Sequential([Dense(2)], 3, dtype="float16"), r"float32 or float64\. Received: 'fl"),
-        (lambda: Sequential([Dense(2)], 3, dtype="nonsense"), r"Received: 'nonsense'"),
+        (lambda: Sequential([Dense(2)], 3, dtype="float16"), r"float32 or float64\. Received: 'fl"),  # type: ignore[arg-type]
+        (lambda: Sequential([Dense(2)], 3, dtype="nonsense"), r"Received: 'nonsense'"),  # type: ignore[arg-type]
         (lambda: Sequential([Dense(2)], 3, dtype=None), r"Received: None"),  # type: ignore[arg-type]
-        (lambda: Sequential([Dense(2)], 3, dtype=">f8"), r"Received: '>f8'"),
+        (lambda: Sequential([Dense(2)], 3, dtype=">f8"), r"Received: '>f8'"),  # type: ignore[arg-type]
         (lambda: Dense(0), r"at least one unit\. Received: units=0"),
         (lambda: Dense(2, "rellu"), r"Unknown activation.*Received: 'rellu'"),
         (lambda: Dense(2, kernel_initializer="he"), r"Unknown initializer.*Received: 'he'"),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from numpy_impl import optimizers
-from numpy_impl.optimizers import SGD, Adam, Optimizer, RMSprop
+from numpy_impl.optimizers import OPTIMIZERS, SGD, Adam, Optimizer, RMSprop
 from tests.numpy_impl.textbook import unit
 
 
@@ -200,6 +200,7 @@ OTHERS = [
     Adam(0.1),
     Adam(0.1, beta_1=0.5),
     Adam(0.1, beta_2=0.9),
+    *(kind(0.1) for kind in OPTIMIZERS.values() if kind not in (SGD, RMSprop, Adam)),
 ]
 
 
@@ -264,6 +265,7 @@ def test_dtype_state_and_gradient(optimizer: Optimizer, dtype: str) -> None:
     optimizer.build(w, SLICES)
     assert optimizer.iterations == 0
     assert tuple(optimizer.state) == optimizer.slot_names
+    start = {name: slot.copy() for name, slot in optimizer.state.items()}
     for _ in range(2):
         optimizer.apply(g, w)
     assert optimizer.iterations == 2
@@ -275,7 +277,8 @@ def test_dtype_state_and_gradient(optimizer: Optimizer, dtype: str) -> None:
         assert slot.any()
     optimizer.build(w)
     assert optimizer.iterations == 0
-    assert not any(slot.any() for slot in optimizer.state.values())
+    for name, slot in optimizer.state.items():
+        np.testing.assert_array_equal(slot, start[name])
 
 
 def test_slots() -> None:
@@ -290,6 +293,8 @@ def test_slots() -> None:
     }
     for expected, optimizer in names.items():
         assert optimizer.slot_names == expected
+        optimizer.build(np.ones(4))
+        assert not any(slot.any() for slot in optimizer.state.values())
 
 
 @pytest.mark.parametrize(
@@ -311,7 +316,7 @@ def test_slots() -> None:
         ),
         (
             lambda: optimizers.get("adamw"),
-            r"Unknown optimizer\. Expected one of: sgd, rmsprop, adam\. Received: 'adamw'",
+            rf"Unknown optimizer\. Expected one of: {', '.join(OPTIMIZERS)}\. Received: 'adamw'",
         ),
         (
             lambda: optimizers.get(SGD(), momentum=0.9),
@@ -333,7 +338,9 @@ def test_get() -> None:
         Optimizer(0.1).apply(np.ones(1), np.ones(1))
 
 
-@pytest.mark.parametrize("make", [lambda: SGD(0.1, momentum=0.9, weight_decay=0.01), Adam, RMSprop])
+@pytest.mark.parametrize(
+    "make", [lambda: SGD(0.1, momentum=0.9, weight_decay=0.01), *OPTIMIZERS.values()]
+)
 def test_blocks_are_steps_on_their_own_parts(make, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     whole, blocks = rng.normal(size=(2, 10))

@@ -9,7 +9,7 @@ from numpy_impl import activations, losses, optimizers, training
 from numpy_impl.layers import Activation, Dense, Dropout, Flatten, Layer, Rescaling
 from numpy_impl.network import Sequential
 from numpy_impl.program import Do, Program, now, recordable
-from numpy_impl.types import Array
+from numpy_impl.types import Array, Precision
 
 # Two steps of one length, two of another, then the first again.
 BATCHES = [np.arange(*ends) for ends in ((0, 6), (6, 12), (12, 15), (15, 18), (18, 24))]
@@ -48,7 +48,7 @@ def _by_steps(
         optimizer.apply(network.gradients, network.parameters)
 
 
-def _trained_both_ways(layers: list[Layer], loss: losses.Loss, dtype: str) -> list[Array]:
+def _trained_both_ways(layers: list[Layer], loss: losses.Loss, dtype: Precision) -> list[Array]:
     """Return the parameters after the same five steps, recorded and each by itself."""
     rng = np.random.default_rng(3)
     x = rng.normal(size=(24, 2, 6)).astype(dtype)
@@ -65,7 +65,7 @@ def _trained_both_ways(layers: list[Layer], loss: losses.Loss, dtype: str) -> li
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", sorted(activations.ACTIVATIONS))
-def test_the_record_of_every_activation_is_complete(name: str, dtype: str) -> None:
+def test_the_record_of_every_activation_is_complete(name: str, dtype: Precision) -> None:
     layers = [Flatten(), Dense(5, name), Dense(5, "tanh"), Activation(name), Dense(4, name)]
     one, other = _trained_both_ways(layers, losses.get("mean_squared_error"), dtype)
     np.testing.assert_array_equal(one, other)
@@ -93,7 +93,7 @@ def test_the_record_of_every_loss_and_layer_is_complete(loss: losses.Loss, last:
 
 
 def test_a_large_first_layer_looks_anew_for_what_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("numpy_impl.dense.LARGE", 1)
+    monkeypatch.setattr("numpy_impl.layers.dense.LARGE", 1)
     rng = np.random.default_rng(5)
     x, y = np.zeros((24, 30)), np.eye(4)[rng.integers(4, size=24)]
     for row in x:

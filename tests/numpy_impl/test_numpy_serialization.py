@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 
 from numpy_impl import Sequential, activations, models, serialization
 from numpy_impl.layers import Activation, Dense, Dropout, Flatten, Rescaling
+from numpy_impl.types import Precision
 
 NAMES = [*models.ARCHITECTURES, "sigmoid:2-2-1-3"]
 
 
-def _small(dtype: str = "float32") -> Sequential:
+def _small(dtype: Precision = "float32") -> Sequential:
     return models.build("sigmoid:3-2-2", np.random.default_rng(1), dtype=dtype)
 
 
@@ -34,7 +35,7 @@ def _assert_same(one: Sequential, other: Sequential) -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", NAMES)
-def test_round_trip(name: str, dtype: str, tmp_path: Path) -> None:
+def test_round_trip(name: str, dtype: Precision, tmp_path: Path) -> None:
     network = models.build(name, np.random.default_rng(1), dtype=dtype)
     serialization.save(network, tmp_path / "network.npz")
     _assert_same(serialization.load(tmp_path / "network.npz"), network)

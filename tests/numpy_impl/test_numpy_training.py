@@ -209,7 +209,7 @@ def test_no_batches_and_no_samples() -> None:
 LOSSES = ["quadratic", "mse", "categorical_crossentropy", "sparse_categorical_crossentropy"]
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "adam"])
+@pytest.mark.parametrize("optimizer", list(optimizers.OPTIMIZERS))
 @pytest.mark.parametrize("name", LOSSES)
 def test_blobs_are_learned(name: str, optimizer: str) -> None:
     x, y = _blobs()

@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 
-from numpy_impl import Sequential, dense, losses
-from numpy_impl.layers import Dense, Flatten, Rescaling
+from numpy_impl import Sequential, losses
+from numpy_impl.layers import Dense, Flatten, Rescaling, dense
+from numpy_impl.types import Precision
 from tests.numpy_impl.textbook import unit
 
 INPUTS, UNITS = 400, 300  # kernels above SMALLEST_KERNEL
 
 
-def _network(dtype: str = "float64") -> Sequential:
+def _network(dtype: Precision = "float64") -> Sequential:
     layers = [Flatten(), Dense(UNITS, "relu"), Dense(3, "softmax")]
     return Sequential(layers, (20, 20), np.random.default_rng(1), dtype)
 
@@ -34,7 +35,9 @@ def _dense(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_outputs_and_gradients_are_those_of_the_whole_product(dtype: str, monkeypatch) -> None:
+def test_outputs_and_gradients_are_those_of_the_whole_product(
+    dtype: Precision, monkeypatch
+) -> None:
     x, y = _pictures()
     loss = losses.CategoricalCrossentropy(fused=True)
     network = _network(dtype)

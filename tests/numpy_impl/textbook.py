@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from numpy_impl import activations
 from numpy_impl.layers import Activation, Dense, Dropout, Flatten, Rescaling
 from numpy_impl.network import Sequential
+from numpy_impl.types import Array
 
 H = 1e-20
 EPSILON = 1e-7
-Array = np.ndarray[Any, Any]
 LossFunction = Callable[[Array, Array], Any]
 
 
@@ -31,12 +32,12 @@ def _pieces(z: Array, *pieces: Any) -> Array:
     """Return ``pieces[0]`` up to ``pieces[1]``, then ``pieces[2]`` up to ``pieces[3]``..."""
     result = np.broadcast_to(pieces[-1], z.shape)
     for value, end in zip(pieces[-3::-2], pieces[-2::-2], strict=True):
-        result = np.where(z.real < end, value, result)
+        result = np.where(np.real(z) < end, value, result)
     return result
 
 
 def _absolute(z: Array) -> Array:
-    return np.where(z.real < 0, -z, z)
+    return np.where(np.real(z) < 0, -z, z)
 
 
 def _sigmoid(z: Array) -> Array:
@@ -62,7 +63,7 @@ def _softmax(z: Array) -> Array:
 # Klambauer et al. (2017), section 2: alpha = 1.6733, lambda = 1.0507, here with all their digits.
 _SELU = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
 
-ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+ACTIVATIONS: dict[str, Callable[[Array], Any]] = {
     "linear": lambda z: z,
     "sigmoid": _sigmoid,
     "tanh": _tanh,
@@ -91,7 +92,7 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "softmax": _softmax,
     "log_softmax": lambda z: np.log(_softmax(z)),
 }
-KINKS = (0.5, 1.0, 3.0, 6.0, 0.0)
+KINKS = sorted({abs(kink) for f in activations.ACTIVATIONS.values() for kink in f.kinks})
 
 
 def _clip(p: Array) -> Array:

@@ -4,10 +4,11 @@ import numpy as np
 
 import parity
 from keras_impl import keras, models, precision
-from parity.result import Comparison
+from numpy_impl.types import Precision
+from parity.comparing.result import Comparison
 
 
-def data(name: str, batch: int, dtype: str, seed: int = 0):
+def data(name: str, batch: int, dtype: Precision, seed: int = 0):
     """Return inputs that look like the network's own data, and one-hot targets."""
     rng = np.random.default_rng(seed)
     inputs = int(name.split("-")[0])
@@ -24,7 +25,7 @@ def pair(name: str, seed: int = 0):
     return model, parity.numpy_twin(model)
 
 
-def small(dtype: str = "float64"):
+def small(dtype: Precision = "float64"):
     with precision(dtype):
         model = keras.Sequential(
             [
@@ -40,5 +41,5 @@ def small(dtype: str = "float64"):
 
 
 def compare_small(model, network, x, y, **options) -> Comparison:
-    with precision(str(x.dtype)):
+    with precision("float64" if x.dtype == np.float64 else "float32"):
         return parity.compare(model, network, x, y, loss="categorical_crossentropy", **options)

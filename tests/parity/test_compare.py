@@ -7,6 +7,7 @@ import pytest
 
 import parity
 from keras_impl import keras, precision
+from numpy_impl import optimizers
 from tests.parity.networks import data, pair
 
 LOSS = {
@@ -17,12 +18,14 @@ LOSS = {
     "784-500-300-10": "categorical_crossentropy",
 }
 OPTIMIZERS = {
+    **{
+        name: getattr(keras.optimizers, kind.__name__)
+        for name, kind in optimizers.OPTIMIZERS.items()
+    },
     "sgd": lambda: keras.optimizers.SGD(0.1),
     "momentum": lambda: keras.optimizers.SGD(0.1, momentum=0.9),
     "nesterov": lambda: keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True),
-    "rmsprop": lambda: keras.optimizers.RMSprop(),
     "rmsprop-centered": lambda: keras.optimizers.RMSprop(centered=True, momentum=0.9),
-    "adam": lambda: keras.optimizers.Adam(),
 }
 EXTRAS = {
     "weight-decay": lambda: keras.optimizers.SGD(0.1, weight_decay=0.01),

@@ -10,7 +10,7 @@ from scipy import special
 from keras_impl import keras, precision
 from numpy_impl import activations
 from parity.bounds.activations import EVALUATIONS, Evaluation
-from parity.twins import numpy_twin
+from parity.comparing.twins import keras_activation, numpy_twin
 
 ELEMENTWISE = [
     name
@@ -23,7 +23,7 @@ def _points(dtype: str) -> np.ndarray:
     sizes = np.concatenate([np.logspace(-8, 2, 5000), np.linspace(0, 8, 5001)[1:]])
     z = np.concatenate([sizes, -sizes]).astype(dtype)
     # A function's kinks, where the derivative is a matter of taste.
-    kinks = np.array([0.5, 1, 3, 6, 0])
+    kinks = np.unique([abs(k) for f in activations.ACTIVATIONS.values() for k in f.kinks])
     return z[np.min(np.abs(np.abs(z)[:, None] - kinks), axis=1) > 0]
 
 
@@ -43,13 +43,14 @@ def _keras(name: str, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     x = tf.constant(z)
     with tf.GradientTape() as tape:
         tape.watch(x)
-        value: Any = keras.activations.get(name)(x)
+        value: Any = keras.activations.get(keras_activation(activations.get(name)))(x)
     return value.numpy(), tape.gradient(value, x).numpy()
 
 
 def _twin(name: str):
     """Return the NumPy function with the constants that Keras uses in the precision that is set."""
-    model = keras.Sequential([keras.Input((1,)), keras.layers.Activation(name)])
+    layer = keras.layers.Activation(keras_activation(activations.get(name)))
+    model = keras.Sequential([keras.Input((1,)), layer])
     return numpy_twin(model).layers[0].activation  # pyright: ignore[reportAttributeAccessIssue]
 
 

@@ -10,11 +10,12 @@ from numpy_impl import layers as numpy_layers
 from numpy_impl import losses as numpy_losses
 from numpy_impl import optimizers as numpy_optimizers
 from numpy_impl.program import now
-from parity.result import Comparison, Verdict
+from parity.comparing.result import Comparison
+from parity.comparing.rows import Section, Verdict
 from tests.parity.networks import compare_small, data, pair, small
 
 
-def verdicts(result: Comparison, section: str) -> set[Verdict]:
+def verdicts(result: Comparison, section: Section) -> set[Verdict]:
     return {row.verdict for row in result.section(section)}
 
 

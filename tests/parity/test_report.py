@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import parity
-from parity.result import Comparison, Row, Verdict, compare_tensors
-from parity.tolerances import Approx, Rounding
+from parity.bounds.rounding import Approx, Rounding
+from parity.comparing.result import Comparison
+from parity.comparing.rows import Row, Verdict, compare_tensors
 
 
 def _row(keras, numpy, bound) -> Row:

@@ -10,7 +10,8 @@ from digit_data import datasets
 from keras_impl import keras, models, precision
 from numpy_impl import Sequential, training
 from numpy_impl.program import now
-from parity.result import Verdict
+from numpy_impl.types import Precision
+from parity.comparing.rows import Verdict
 
 needs_mnist = pytest.mark.skipif(
     "MNIST_PATH" not in os.environ, reason="needs real MNIST: set MNIST_PATH"
@@ -44,7 +45,7 @@ def test_mnist_trajectory_of_300_rmsprop_steps():
     assert np.mean(predicted == mnist.y_test) > 0.9
 
 
-def _toy(dtype: str = "float64"):
+def _toy(dtype: Precision = "float64"):
     with precision(dtype):
         model = keras.Sequential(
             [
@@ -60,7 +61,7 @@ def _toy(dtype: str = "float64"):
 
 
 def _train(model, network, x, y, **options):
-    with precision(str(x.dtype)):
+    with precision("float64" if x.dtype == np.float64 else "float32"):
         return parity.compare_training(
             model, network, x, y,
             loss="categorical_crossentropy", optimizer=keras.optimizers.Adam(0.01),

@@ -5,9 +5,11 @@ import pytest
 
 import parity
 from keras_impl import keras, models, precision
-from numpy_impl import Sequential, optimizers
+from numpy_impl import Sequential, activations, losses, optimizers
 from numpy_impl import layers as numpy_layers
 from numpy_impl import models as numpy_models
+from numpy_impl.activations import ActivationFunction
+from numpy_impl.files.keras_files import load_keras
 
 NAMES = list(numpy_models.ARCHITECTURES)
 
@@ -81,6 +83,35 @@ def test_a_network_without_a_keras_twin_is_refused_by_name():
 def my_own(x):
     """An activation that Keras accepts and no table knows."""
     return x
+
+
+def test_an_activation_that_keras_lacks_has_a_twin_all_the_same(monkeypatch, tmp_path):
+    sinusoid = ActivationFunction(
+        "sinusoid", np.sin, lambda z, a: np.cos(z), keras=lambda ops, z: ops.sin(z)
+    )
+    monkeypatch.setitem(activations.ACTIVATIONS, "sinusoid", sinusoid)
+    layers = [numpy_layers.Dense(5, "sinusoid"), numpy_layers.Dense(3, "softmax")]
+    with precision("float64"):
+        network = Sequential(layers, 4, np.random.default_rng(0), "float64")
+        model = parity.keras_twin(network)
+        rng = np.random.default_rng(1)
+        x, y = rng.standard_normal((6, 4)), np.eye(3)[rng.integers(0, 3, 6)]
+        parity.compare(
+            model, network, x, y, loss="mse", optimizer=keras.optimizers.SGD()
+        ).raise_for_failure()
+        loss = losses.MeanSquaredError()
+        candidate = parity.Candidate(
+            get_weights=lambda: network.weights,
+            forward=network.predict,
+            gradients=lambda x, y: network.loss_and_gradients(x, y, loss)[1],
+        )
+        report = parity.check(candidate, reference=model)
+    assert report.passed, str(report)
+    assert "4-5-3 (sinusoid, softmax)" in report.reference
+    assert [w.agrees for w in report.witnesses if "autodiff" in w.name] == [True]
+    model.save(tmp_path / "model.keras")
+    read = load_keras(tmp_path / "model.keras")
+    np.testing.assert_array_equal(read.predict(x), network.predict(x))
 
 
 def _model(*layers) -> keras.Sequential:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from numpy_impl.activations import ActivationFunction
+from parity.bounds.rounding import Approx
 from parity.checking.bugs.table import Bug, Values
 from parity.checking.bugs.variant import ELEMENTWISE, OUTPUTS
 from parity.checking.model.plan import Plan
 from parity.checking.model.propagation import Pass
-from parity.tolerances import Approx
 
 ACTIVATION_MISSING = Bug(
     "activation-missing",

@@ -6,10 +6,10 @@ import numpy as np
 
 from numpy_impl.activations import ActivationFunction
 from parity.bounds.activations import through
+from parity.bounds.rounding import Approx
 from parity.checking.bugs.table import Bug
 from parity.checking.bugs.variant import COMMON, LEAKY, OTHERS, Scene, Variant, from_activation
 from parity.checking.model.layout import Key
-from parity.tolerances import Approx
 
 _SLOPES = [f for f in (*COMMON, *LEAKY, *OTHERS) if f.name != "linear"]
 

@@ -6,11 +6,11 @@ import numpy as np
 
 from numpy_impl.activations import ActivationFunction
 from parity.bounds.activations import softmax, through
+from parity.bounds.rounding import Approx
 from parity.checking.bugs.hidden import slope_variants
 from parity.checking.bugs.table import Bug
 from parity.checking.bugs.variant import Scene, Variant, from_activation
 from parity.checking.model.losses import LossKind
-from parity.tolerances import Approx
 
 _JACOBIAN = "multiply by the whole Jacobian: delta = a * (g - sum(g * a)) with g = dC/da"
 _FUSED = "for softmax with cross-entropy use delta = a - y as it is"

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from numpy_impl.types import Array
+from parity.bounds.rounding import Approx
 from parity.checking.bugs.table import Bug
 from parity.checking.bugs.variant import Scene, Variant
-from parity.tolerances import Approx
 
 _OWN_INPUT = "use the layer's own input: x for the first layer, else the activation below"
 KERNEL_MISSING = Bug(

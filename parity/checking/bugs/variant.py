@@ -10,10 +10,10 @@ from numpy_impl import activations
 from numpy_impl.activations import ActivationFunction
 from numpy_impl.types import Array
 from parity.bounds.activations import slope
+from parity.bounds.rounding import Approx
 from parity.checking.bugs.table import Bug, Values
 from parity.checking.model.probe import Probe
 from parity.checking.model.propagation import Pass
-from parity.tolerances import Approx
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,7 @@ def _lecun_tanh() -> ActivationFunction:
         "1.7159 tanh(2z/3)",
         lambda z: 1.7159 * np.tanh(2 / 3 * z),
         lambda z, a: 1.7159 * 2 / 3 * (1 - np.tanh(2 / 3 * z) ** 2),
+        keras=lambda ops, z: 1.7159 * ops.tanh(2 / 3 * z),
     )
 
 
@@ -101,30 +102,46 @@ def _gelu_tanh() -> ActivationFunction:
         lambda z, a: (
             0.5 * (1 + inner(z)) + 0.5 * z * (1 - inner(z) ** 2) * c * (1 + 3 * 0.044715 * z**2)
         ),
+        keras=lambda ops, z: ops.gelu(z, approximate=True),
     )
 
 
-def _own(name: str, value: Any, derivative: Any) -> ActivationFunction:
-    return ActivationFunction(name, value, lambda z, a: derivative(z))
+def _own(name: str, value: Any, derivative: Any, keras: Any) -> ActivationFunction:
+    return ActivationFunction(name, value, lambda z, a: derivative(z), keras=keras)
 
 
-COMMON = [activations.get(name) for name in ("sigmoid", "tanh", "relu", "linear")]
+def _named(*names: str) -> list[ActivationFunction]:
+    return [activations.get(name) for name in names]
+
+
+def _rest(known: list[ActivationFunction]) -> list[ActivationFunction]:
+    """Return the engine's functions of single elements that compute what none of ``known`` does."""
+    formulas = {f.value for f in (activations.get("leaky_relu"), *known)}
+    every = activations.ACTIVATIONS.values()
+    return [f for f in every if f.elementwise and f.value not in formulas]
+
+
+COMMON = _named("sigmoid", "tanh", "relu", "linear")
 LEAKY = [leaky(s) for s in (0.01, 0.1, 0.2, 0.3, 0.05, 0.001, 0.02)]
 OTHERS = [
-    *(activations.get(n) for n in ("softplus", "elu", "selu", "gelu", "silu", "softsign")),
-    *(activations.get(n) for n in ("hard_sigmoid", "hard_tanh", "relu6", "mish", "exponential")),
+    *_named("softplus", "elu", "selu", "gelu", "silu", "softsign"),
+    *_named("hard_sigmoid", "hard_tanh", "relu6", "mish", "exponential"),
     _lecun_tanh(),
     _gelu_tanh(),
-    _own("sin", np.sin, np.cos),
-    _own("arctan", np.arctan, lambda z: 1 / (1 + z * z)),
-    _own("exp(-z^2)", lambda z: np.exp(-z * z), lambda z: -2 * z * np.exp(-z * z)),
-    _own("z^2", lambda z: z * z, lambda z: 2 * z),
-    *(activations.get(n) for n in ("squareplus", "log_sigmoid", "hard_silu", "tanh_shrink")),
-    *(activations.get(n) for n in ("sparse_sigmoid", "sparse_plus", "soft_shrink", "hard_shrink")),
+    _own("sin", np.sin, np.cos, lambda ops, z: ops.sin(z)),
+    _own("arctan", np.arctan, lambda z: 1 / (1 + z * z), lambda ops, z: ops.arctan(z)),
+    _own(
+        "exp(-z^2)",
+        lambda z: np.exp(-z * z),
+        lambda z: -2 * z * np.exp(-z * z),
+        lambda ops, z: ops.exp(-z * z),
+    ),
+    _own("z^2", lambda z: z * z, lambda z: 2 * z, lambda ops, z: z * z),
 ]
+OTHERS += _rest([*COMMON, *OTHERS])
 ELEMENTWISE = [*COMMON, *LEAKY, *OTHERS]
 OUTPUTS = [
-    *(activations.get(n) for n in ("softmax", "sigmoid", "linear", "tanh", "relu", "log_softmax")),
+    *_named("softmax", "sigmoid", "linear", "tanh", "relu", "log_softmax"),
     *LEAKY,
     *OTHERS,
 ]

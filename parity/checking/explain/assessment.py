@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from parity.bounds.rounding import Approx
 from parity.checking.asking import observe
 from parity.checking.asking.sources import Source
 from parity.checking.asking.subject import Subject, lowest
@@ -20,7 +21,6 @@ from parity.checking.model.layout import Key, Layout
 from parity.checking.model.losses import LossKind, correct_gradients, reductions
 from parity.checking.model.plan import Plan
 from parity.checking.model.probe import Probe, draw_probe
-from parity.tolerances import Approx
 
 # A tensor of one element fits any factor; so many probes make sure that it does not fit by that.
 _MOST_PROBES, _FEWEST_PROBES, _ENOUGH_NUMBERS = 6, 2, 6

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
+from parity.bounds.rounding import Approx
 from parity.checking.bugs.hidden import dropout_variants, propagation_variants, slope_variants
 from parity.checking.bugs.output import output_variants, row_variants
 from parity.checking.bugs.variant import Scene, Variant
@@ -18,7 +19,6 @@ from parity.checking.model.layout import Key
 from parity.checking.model.losses import LossKind, kinds
 from parity.checking.model.plan import Plan
 from parity.checking.model.probe import Probe
-from parity.tolerances import Approx
 
 # So many explanations of the output layer are followed down; a second may win below.
 _MOST_OUTPUTS = 4

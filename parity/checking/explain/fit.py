@@ -7,6 +7,7 @@ from functools import cache, cached_property
 import numpy as np
 
 from numpy_impl.types import Array
+from parity.bounds.rounding import Approx
 from parity.checking.bugs.tensors import (
     BIAS_MISSING,
     KERNEL_MISSING,
@@ -16,7 +17,6 @@ from parity.checking.bugs.tensors import (
 from parity.checking.bugs.variant import Scene, Variant
 from parity.checking.model.layout import Key
 from parity.checking.model.probe import Probe, wide
-from parity.tolerances import Approx
 
 # From a scene to the tensor that a hypothesis gives; None where the hypothesis makes no sense.
 Make = Callable[[Scene], Approx | None]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from numpy_impl.activations import ActivationFunction
 from numpy_impl.types import Array
 from parity.checking.model.layout import Key
 from parity.checking.model.losses import (
@@ -62,32 +63,19 @@ def _model(keras: Any, plan: Plan) -> Any:
     for units, function, bias, rate in zip(
         plan.sizes[1:], plan.activations, plan.has_bias, plan.dropout, strict=True
     ):
-        layers.append(keras.layers.Dense(units, _activation(keras, function.name), use_bias=bias))
+        layers.append(keras.layers.Dense(units, _activation(keras, function), use_bias=bias))
         if rate:
             layers.append(keras.layers.Dropout(rate))
     return keras.Sequential(layers)
 
 
-def _activation(keras: Any, name: str) -> str | Callable[[Any], Any]:
-    ops = keras.ops
-    if name.startswith("leaky_relu("):
-        slope = float(name[len("leaky_relu(") : -1])
-        # Not ops.leaky_relu: TensorFlow keeps its slope in float32.
-        return lambda z: ops.where(z > 0, z, slope * z)
-    own = {
-        "1.7159 tanh(2z/3)": lambda z: 1.7159 * ops.tanh(2 / 3 * z),
-        "sin": ops.sin,
-        "arctan": ops.arctan,
-        "exp(-z^2)": lambda z: ops.exp(-z * z),
-        "z^2": lambda z: z * z,
-        "gelu (tanh)": lambda z: ops.gelu(z, approximate=True),
-        "leaky_relu": lambda z: ops.where(z > 0, z, 0.2 * z),
-    }
-    if name in own:
-        return own[name]
-    if getattr(keras.activations, name, None) is None:
-        raise NotAsked(f"Keras has no activation {name}")
-    return name
+def _activation(keras: Any, function: ActivationFunction) -> str | Callable[[Any], Any]:
+    formula = function.keras
+    if formula is not None:
+        return lambda z: formula(keras.ops, z)
+    if getattr(keras.activations, function.name, None) is None:
+        raise NotAsked(f"Keras has no activation {function.name}")
+    return function.name
 
 
 def _loss(keras: Any, kind: LossKind, plan: Plan, batch: int) -> Any:

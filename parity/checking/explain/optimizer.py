@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from parity.bounds.rounding import Approx
 from parity.checking.asking.sources import Direct, Taken
 from parity.checking.asking.subject import lowest
 from parity.checking.model.layout import Key, Layout
 from parity.checking.model.losses import LossKind, correct_gradients, kinds, reductions
 from parity.checking.model.probe import Probe
 from parity.checking.model.rules import EPSILONS, Rule, State, adaptive, siblings
-from parity.tolerances import Approx
 
 # A first look at a rule, with epsilon and the reduction still open, may be off by this much.
 _ROUGH = 0.1
@@ -181,6 +181,6 @@ def _likely(quick: Course, rule: Rule, usual: Sequence[tuple[float, str]]) -> bo
     """Return whether steps look like a rule's with epsilon left open, and mostly the factor too."""
     rough = replace(rule, epsilon=1e-8)
     # What divides by a root does not feel the factor, but for its sign.
-    factors = [f for f, _ in usual] if rule.form == "no-root" or rule.kind == "adagrad" else []
+    factors = [f for f, _ in usual] if rule.form == "no-root" or rule.known.feels_scale else []
     factors += [usual[0][0], -usual[0][0]]
     return any(quick.roughly(rough, factor) for factor in factors)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from numpy_impl.types import Array
+from parity.bounds.rounding import Approx
 from parity.checking.asking.conventions import Sample
 from parity.checking.asking.subject import lowest
 from parity.checking.bugs.findings import TensorKind, TensorResult
@@ -16,7 +17,6 @@ from parity.checking.model.layout import Key, Layout
 from parity.checking.model.losses import correct_gradients
 from parity.checking.model.plan import Plan
 from parity.checking.model.rules import State
-from parity.tolerances import Approx
 
 
 def row(

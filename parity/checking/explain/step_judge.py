@@ -16,12 +16,9 @@ from parity.checking.explain.optimizer import Identified
 from parity.checking.explain.rows import step_rows
 from parity.checking.explain.stepping import Stepping
 from parity.checking.model.layout import Layout
-from parity.checking.model.rules import FORMS, Rule, of_optimizer
+from parity.checking.model.rules import ADAPTIVE, FORMS, Rule, of_optimizer
 
-_NEITHER = (
-    "its changes on equal input differ; they follow neither momentum nor RMSprop, Adagrad or Adam"
-)
-_OPTIMIZERS = {"rmsprop": "RMSprop", "adam": "Adam", "adagrad": "Adagrad"}
+_NEITHER = f"its changes on equal input differ; they follow neither momentum nor {ADAPTIVE}"
 
 
 def of_plain(stepping: Stepping, candidate: Candidate) -> Notes:
@@ -72,7 +69,7 @@ def _judged(found: Identified, declared: Rule | None) -> Notes:
     notes, rule = Notes(), found.rule
     steps = "every step taken follows it up to rounding"
     if rule.form in BUGS:
-        values = {"optimizer": _OPTIMIZERS[rule.kind]}
+        values = {"optimizer": rule.known.title}
         notes.findings.append(Finding(BUGS[rule.form], "step", values, f"{rule.words}: {steps}"))
     elif rule.form in FORMS:
         notes.remarks.append(f"Optimizer: {rule.words}; Keras's differs in that. No bug.")

@@ -12,9 +12,9 @@ from numpy_impl import losses as numpy_losses
 from numpy_impl.activations import ActivationFunction
 from numpy_impl.types import Array
 from parity.bounds.activations import softmax, through
+from parity.bounds.rounding import Approx
 from parity.checking.model.layout import Key
 from parity.checking.model.propagation import Pass
-from parity.tolerances import Approx
 
 Slope = Callable[[Approx, Array], Approx]
 

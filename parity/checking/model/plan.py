@@ -88,7 +88,7 @@ def resolve(reference: Any, inputs: int | None = None) -> Plan:
     loss = _loss_name(getattr(reference, "loss", None))
     if not getattr(reference, "built", True):  # a keras.Sequential without Input: sizes not known
         return replace(resolve(reference.layers, inputs), name=reference.name, loss=loss)
-    from parity.twins import numpy_twin
+    from parity.comparing.twins import numpy_twin
 
     return replace(_from_network(numpy_twin(reference), reference.name), loss=loss)
 
@@ -105,7 +105,7 @@ def _numpy_layers(given: Sequence[Any]) -> list[layers.Layer]:
     if all(isinstance(layer, layers.Layer) for layer in given):
         return list(given)
     from keras_impl import keras
-    from parity.twins import numpy_layer
+    from parity.comparing.twins import numpy_layer
 
     kept = [layer for layer in given if not isinstance(layer, keras.layers.InputLayer)]
     return [numpy_layer(layer, keras.config.floatx()) for layer in kept]

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from numpy_impl.types import Array
+from parity.bounds.rounding import Rounding
 from parity.checking.model.form import Form
 from parity.checking.model.layout import Key, Layout, Shape
 from parity.checking.model.plan import Plan
 from parity.checking.model.propagation import Pass, rounding_for
-from parity.tolerances import Rounding
 
 # Redraws before a probe with a unit too near its kink is taken as it is; its bound then has the
 # kink's whole jump in it.

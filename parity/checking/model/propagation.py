@@ -1,4 +1,4 @@
-"""The mathematics of a network in :class:`parity.tolerances.Approx` arithmetic.
+"""The mathematics of a network in :class:`parity.bounds.rounding.Approx` arithmetic.
 
 With ``Rounding(tracked=False)`` it computes values alone, fast enough to try hundreds of
 hypotheses; with tracking it gives the bound of each of a hypothesis's tensors.
@@ -11,9 +11,10 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.bounds.activations import activate
+from parity.bounds.layers import masked, weighted
+from parity.bounds.rounding import Approx, Rounding
 from parity.checking.model.layout import Key
 from parity.checking.model.plan import INVERTED, MULTIPLIED, UNSCALED, Plan
-from parity.tolerances import Approx, Rounding
 
 
 class Pass:
@@ -57,8 +58,7 @@ class Pass:
 
     def weighted(self, layer: int, signal: Approx) -> Approx:
         """Return ``signal @ kernel + bias``."""
-        z, bias = signal @ self.kernels[layer], self.biases[layer]
-        return z if bias is None else z + bias
+        return weighted(signal, self.kernels[layer], self.biases[layer])
 
     def activation(self, layer: int, z: Approx) -> Approx:
         """Return the activation function of the pre-activation."""
@@ -67,7 +67,7 @@ class Pass:
     def dropped(self, layer: int, a: Approx) -> Approx:
         """Return what goes on behind the dropout of a layer."""
         mask = self.masks[layer]
-        return a if mask is None else ((a * self.drop_scale(layer)) * 1.0).where(mask)
+        return a if mask is None else masked(a, mask, self.drop_scale(layer))
 
     def drop_scale(self, layer: int) -> Approx:
         """Return by what dropout multiplies the units it keeps.

@@ -12,6 +12,7 @@ from digit_data.datasets import Digits
 from numpy_impl import Sequential, losses, models, optimizers, training
 from numpy_impl.layers import Dense
 from numpy_impl.training import Schedule
+from numpy_impl.types import Precision
 
 from .... import recipes
 from ....samples import Samples
@@ -70,7 +71,7 @@ class Protocol:
         """Return which samples make up the batches of each epoch."""
         return self.order(samples, BATCH_SIZE, rng)
 
-    def network(self, rng: np.random.Generator, dtype: str) -> Sequential:
+    def network(self, rng: np.random.Generator, dtype: Precision) -> Sequential:
         """Return the network before training, its weights drawn from ``rng``."""
         if self.shrunk:
             layers = [Dense(n, "sigmoid", kernel_initializer="scaled_normal") for n in (40, 10)]
@@ -81,7 +82,7 @@ class Protocol:
             np.nextafter(network.parameters, np.inf, out=network.parameters)
         return network
 
-    def inputs(self, pictures: Array, dtype: str) -> Array:
+    def inputs(self, pictures: Array, dtype: Precision) -> Array:
         """Return pictures (N, 8, 8) as the network takes them, (N, 64)."""
         return pictures.reshape(len(pictures), -1).astype(dtype) * np.dtype(dtype).type(self.scale)
 

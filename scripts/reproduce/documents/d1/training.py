@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from numpy_impl import Sequential, losses, optimizers, training
 from numpy_impl.layers import Dense
+from numpy_impl.types import Precision
 
 from .... import recipes
 from ....samples import Samples
@@ -136,7 +137,7 @@ def load(context: Context) -> Samples:
     return replace(samples, **{part: getattr(samples, part)[:QUICK_SAMPLES] for part in parts})
 
 
-def build(kind: Kind, rng: np.random.Generator, dtype: str = "float32") -> Sequential:
+def build(kind: Kind, rng: np.random.Generator, dtype: Precision = "float32") -> Sequential:
     """Build a sigmoid network, biases from N(0, 1).
 
     The draws are those of ``numpy_impl.models.build``; scaling divides by the root afterwards.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from numpy_impl import Sequential, models
 from numpy_impl.training import Schedule
+from numpy_impl.types import Precision
 
 from .... import engines, recipes
 from ....recipes import Recipe
@@ -48,7 +49,7 @@ class Job:
     mended: Mistake | None = None
     passes: int = 200
     samples: int | None = None
-    dtype: str = "float32"
+    dtype: Precision = "float32"
 
     @property
     def kind(self) -> tuple[str, bool, Mistake | None]:

@@ -10,7 +10,7 @@ from numpy_impl.layers import Dense
 from numpy_impl.network import Sequential
 from numpy_impl.optimizers import SGD
 from numpy_impl.training import History, Schedule
-from numpy_impl.types import Array
+from numpy_impl.types import Array, Precision
 
 from .... import recipes
 from ....samples import Samples, hold_out
@@ -96,7 +96,7 @@ def set_up(
     seed: int,
     data: Samples,
     *,
-    start: Callable[[np.random.Generator, str], Sequential],
+    start: Callable[[np.random.Generator, Precision], Sequential],
     schedule: Callable[[int, np.random.Generator], Schedule],
     rate: float,
     epochs: int,
@@ -174,12 +174,12 @@ def small_batches(samples: int, rng: np.random.Generator) -> Schedule:
     return training.shuffled(samples, SOUND_BATCH, rng)
 
 
-def normal(rng: np.random.Generator, dtype: str) -> Sequential:
+def normal(rng: np.random.Generator, dtype: Precision) -> Sequential:
     """Return the document's network, weights from N(0, 1)."""
     return models.build(NETWORK, rng, dtype=dtype)
 
 
-def glorot(rng: np.random.Generator, dtype: str) -> Sequential:
+def glorot(rng: np.random.Generator, dtype: Precision) -> Sequential:
     """Return the same layers with Glorot's uniform weights, which leave no unit saturated.
 
     Reference: X. Glorot, Y. Bengio (2010), "Understanding the difficulty of training deep

@@ -7,6 +7,8 @@ name. Keras's ``get_config`` is the source of every value, so defaults cannot dr
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -14,8 +16,11 @@ import numpy as np
 from keras_impl import keras
 from keras_impl.autodiff import chain, to_numpy
 from numpy_impl import activations, layers, losses, optimizers
+from numpy_impl.activations import ActivationFunction
+from numpy_impl.files.keras_config import registered_name
 from numpy_impl.network import FUSABLE, Sequential
-from parity.weights import copy_weights
+from numpy_impl.optimizers import Optimizer
+from parity.comparing.weights import copy_weights
 
 
 def numpy_twin(model: keras.Model) -> Sequential:
@@ -25,7 +30,8 @@ def numpy_twin(model: keras.Model) -> Sequential:
         ValueError: A layer or an activation has no counterpart; it is named.
     """
     built = [numpy_layer(layer, model.compute_dtype) for layer in chain(model)]
-    network = Sequential(built, model.input_shape[1:], dtype=model.compute_dtype, name=model.name)
+    dtype: Any = model.compute_dtype
+    network = Sequential(built, model.input_shape[1:], dtype=dtype, name=model.name)
     copy_weights(model, network)
     return network
 
@@ -44,11 +50,38 @@ def keras_twin(network: Sequential) -> keras.Sequential:
                 f"Expected layers of {', '.join(_TO_KERAS)}, which have a Keras counterpart. "
                 f"Received: {type(layer).__name__}"
             )
-    built = [_TO_KERAS[type(layer).__name__](**layer.config()) for layer in network.layers]
+    built = [_TO_KERAS[type(layer).__name__](**_keras_config(layer)) for layer in network.layers]
     name = network.name.replace(":", "_")  # not allowed in names of Keras's graphs
     model = keras.Sequential([keras.Input(network.input_shape), *built], name=name)
     copy_weights(network, model)
     return model
+
+
+def _keras_config(layer: layers.Layer) -> dict[str, Any]:
+    config: dict[str, Any] = layer.config()
+    if isinstance(layer, layers.Dense | layers.Activation):
+        config["activation"] = keras_activation(layer.activation)
+    return config
+
+
+def keras_activation(function: ActivationFunction) -> Any:
+    """Return the name of a function in Keras; where it has none, one made of its operations."""
+    known = hasattr(keras.activations, function.name)
+    return function.name if known else _formula_in_keras(function)
+
+
+@cache
+def _formula_in_keras(function: ActivationFunction) -> Any:
+    """Return a function that Keras lacks, made of its operations; files say "numpy_impl>NAME"."""
+    formula, name = function.keras, function.name
+    if formula is None or name not in activations.ACTIVATIONS:
+        return name  # for Keras to refuse
+
+    @keras.saving.register_keras_serializable("numpy_impl", name)
+    def computed(z: Any) -> Any:
+        return formula(keras.ops, z)
+
+    return computed
 
 
 def numpy_optimizer(optimizer: keras.optimizers.Optimizer) -> optimizers.Optimizer:
@@ -124,6 +157,8 @@ def numpy_layer(layer: keras.Layer, dtype: str) -> layers.Layer:
                 f"Expected {type(layer).__name__} {layer.name!r} without {option}, which the "
                 f"NumPy engine does not have. Received: {option}={config[option]!r}"
             )
+    if "activation" in config:
+        config["activation"] = registered_name(config["activation"])
     if keras.backend.backend() == "tensorflow" and dtype == "float64":
         name = str(config.get("activation"))
         config["activation"] = _TENSORFLOW_FLOAT64.get(name, config.get("activation"))
@@ -171,19 +206,23 @@ _TO_KERAS: dict[str, Callable[..., keras.Layer]] = {
 _CAST_OPTIONS = {"SGD": ("momentum",)}
 # Constants that TensorFlow keeps in float32 when it computes in float64 too (``tf.nn.leaky_relu``'s
 # attribute alpha; ``tf.nn.gelu``'s cast of a Python float), which is visible at 1e-8.
+_rounded_leaky_relu = activations.leaky_relu(_through_float32(0.2))
 _TENSORFLOW_FLOAT64 = {
-    "leaky_relu": replace(activations.leaky_relu(_through_float32(0.2)), name="leaky_relu"),
+    "leaky_relu": replace(
+        activations.get("leaky_relu"),
+        value=_rounded_leaky_relu.value,
+        derivative=_rounded_leaky_relu.derivative,
+    ),
     "gelu": activations.gelu(_through_float32(math.sqrt(0.5))),
 }
 _UNSUPPORTED_LAYER_OPTIONS = (
     "kernel_regularizer", "bias_regularizer", "activity_regularizer", "kernel_constraint",
     "bias_constraint", "lora_rank", "noise_shape", "quantization_config",
 )  # fmt: skip
-_COMMON = ("learning_rate", "weight_decay", "clipnorm", "clipvalue", "global_clipnorm")
+# Keras's classes and options have the names of the NumPy engine's.
 _OPTIMIZERS: dict[str, Callable[[dict[str, Any]], optimizers.Optimizer]] = {
-    "SGD": _pick(optimizers.SGD, "momentum", "nesterov", *_COMMON),
-    "RMSprop": _pick(optimizers.RMSprop, "rho", "momentum", "epsilon", "centered", *_COMMON),
-    "Adam": _pick(optimizers.Adam, "beta_1", "beta_2", "epsilon", "correction_betas", *_COMMON),
+    kind.__name__: _pick(kind, *signature(kind).parameters, *signature(Optimizer).parameters)
+    for kind in optimizers.OPTIMIZERS.values()
 }
 _UNSUPPORTED_OPTIONS = (
     "use_ema", "loss_scale_factor", "gradient_accumulation_steps", "amsgrad",

@@ -16,9 +16,9 @@ from keras_impl import keras
 from numpy_impl import losses, optimizers
 from numpy_impl.network import Sequential
 from numpy_impl.types import Array
-from parity.pair import Pair
-from parity.result import Comparison
-from parity.trajectory import train
+from parity.comparing.pair import Pair
+from parity.comparing.result import Comparison
+from parity.comparing.trajectory import train
 
 
 def compare(

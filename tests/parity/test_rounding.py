@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parity.tolerances import FAILURE_PROBABILITY, Approx, Rounding
+from parity.bounds.rounding import FAILURE_PROBABILITY, Approx, Rounding
 
 DTYPES = ["float32", "float64"]
 

@@ -11,9 +11,9 @@ from keras_impl.autodiff import Autodiff, chain
 from numpy_impl import losses, optimizers, validation
 from numpy_impl.network import Sequential
 from numpy_impl.types import Array
-from parity import twins
 from parity.bounds import analyse
-from parity.result import Row, Verdict, compare_tensors
+from parity.comparing import twins
+from parity.comparing.rows import Row, Verdict, compare_tensors
 
 
 class Pair:

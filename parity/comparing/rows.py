@@ -1,16 +1,15 @@
-"""What a comparison found: one row for each tensor, and the verdict."""
+"""One tensor of both engines compared: the worst element, its bound, and the verdict."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
+from typing import Literal
 
 import numpy as np
 
 from numpy_impl.types import Array
-from parity.tolerances import Approx
+from parity.bounds.rounding import Approx
 
-
-class ParityError(AssertionError):
-    """Two things that were to be identical up to rounding are not."""
+Section = Literal["weights", "forward", "loss", "gradients", "steps", "training"]
 
 
 class Verdict(Enum):
@@ -44,7 +43,7 @@ class Row:
         note: What to know about the row.
     """
 
-    section: str
+    section: Section
     tensor: str
     shape: tuple[int, ...]
     index: tuple[int, ...]
@@ -65,7 +64,7 @@ class Row:
 
 
 def compare_tensors(
-    section: str, tensor: str, keras: Array, numpy: Array, bounded: Approx | None
+    section: Section, tensor: str, keras: Array, numpy: Array, bounded: Approx | None
 ) -> Row:
     """Compare one tensor of both engines.
 
@@ -105,7 +104,9 @@ def compare_tensors(
     )
 
 
-def _misshapen(section: str, tensor: str, keras: tuple[int, ...], numpy: tuple[int, ...]) -> Row:
+def _misshapen(
+    section: Section, tensor: str, keras: tuple[int, ...], numpy: tuple[int, ...]
+) -> Row:
     nan = float("nan")
     note = f"shape {keras} in Keras, {numpy} in NumPy"
     return Row(
@@ -119,60 +120,3 @@ def _verdict(ratio: Array, error: Array, allowed: Array, scale: float) -> Verdic
     if not np.any(error):
         return Verdict.IDENTICAL
     return Verdict.ROUNDING if np.min(allowed) < scale else Verdict.UNDECIDED
-
-
-@dataclass(frozen=True)
-class Distance:
-    """How far apart trainings are that were left to themselves, after so many ``steps``.
-
-    Both are the largest difference of two weights relative to the largest in its tensor.
-
-    Attributes:
-        steps: Steps done.
-        engines: Between Keras and NumPy.
-        control: Between two NumPy trainings that started one unit in the last place apart.
-    """
-
-    steps: int
-    engines: float
-    control: float
-
-
-@dataclass
-class Comparison:
-    """All rows of a comparison; ``print`` it to see the table.
-
-    Attributes:
-        title: What was compared.
-        rows: One for each tensor, section by section.
-        remarks: What the comparison as a whole should say.
-        distances: Of a training, how far apart the engines were on the way.
-    """
-
-    title: str
-    rows: list[Row] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
-    distances: list[Distance] = field(default_factory=list)
-
-    @property
-    def passed(self) -> bool:
-        """Whether every tensor is identical bit for bit or up to rounding."""
-        return bool(self.rows) and not any(self.failures())
-
-    def section(self, name: str) -> list[Row]:
-        """Return the rows of one section."""
-        return [row for row in self.rows if row.section == name]
-
-    def failures(self) -> list[Row]:
-        """Return the rows that did not pass, in order."""
-        return [r for r in self.rows if r.verdict in (Verdict.DIFFERENT, Verdict.UNDECIDED)]
-
-    def raise_for_failure(self) -> None:
-        """Raise :class:`ParityError`, with the table as its message, unless all rows passed."""
-        if not self.passed:
-            raise ParityError(f"\n{self}")
-
-    def __str__(self) -> str:
-        from parity.report import to_text
-
-        return to_text(self)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from numpy_impl import activations, initializers
-from numpy_impl.layer import Layer, Shape
+from numpy_impl.layers.base import Layer, Shape
 from numpy_impl.program import Do, are_recordable, now, recordable
 from numpy_impl.types import Array
 

@@ -1,11 +1,70 @@
-"""A comparison as a table for people."""
+"""What a comparison found: rows, remarks, and the table of them for people."""
+
+from dataclasses import dataclass, field
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from parity.result import Comparison, Row, Verdict
+from parity.bounds.rounding import ParityError
+from parity.comparing.rows import Row, Section, Verdict
 from terminal_io import rendered
+
+
+@dataclass(frozen=True)
+class Distance:
+    """How far apart trainings are that were left to themselves, after so many ``steps``.
+
+    Both are the largest difference of two weights relative to the largest in its tensor.
+
+    Attributes:
+        steps: Steps done.
+        engines: Between Keras and NumPy.
+        control: Between two NumPy trainings that started one unit in the last place apart.
+    """
+
+    steps: int
+    engines: float
+    control: float
+
+
+@dataclass
+class Comparison:
+    """All rows of a comparison; ``print`` it to see the table.
+
+    Attributes:
+        title: What was compared.
+        rows: One for each tensor, section by section.
+        remarks: What the comparison as a whole should say.
+        distances: Of a training, how far apart the engines were on the way.
+    """
+
+    title: str
+    rows: list[Row] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    distances: list[Distance] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every tensor is identical bit for bit or up to rounding."""
+        return bool(self.rows) and not any(self.failures())
+
+    def section(self, name: Section) -> list[Row]:
+        """Return the rows of one section."""
+        return [row for row in self.rows if row.section == name]
+
+    def failures(self) -> list[Row]:
+        """Return the rows that did not pass, in order."""
+        return [r for r in self.rows if r.verdict in (Verdict.DIFFERENT, Verdict.UNDECIDED)]
+
+    def raise_for_failure(self) -> None:
+        """Raise :class:`ParityError`, with the table as its message, unless all rows passed."""
+        if not self.passed:
+            raise ParityError(f"\n{self}")
+
+    def __str__(self) -> str:
+        return to_text(self)
+
 
 _STYLES = {
     Verdict.IDENTICAL: "green",

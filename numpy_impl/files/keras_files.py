@@ -15,13 +15,15 @@ import os
 import zipfile
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib import import_module
 from typing import IO, Any, TypeVar
 
 import numpy as np
 
-from numpy_impl import keras_configs, models
-from numpy_impl.keras_configs import WEIGHTLESS, Architecture, Refusal
-from numpy_impl.keras_hdf5 import WeightsFile
+from numpy_impl import models
+from numpy_impl.files import keras_config
+from numpy_impl.files.hdf5 import WeightsFile
+from numpy_impl.files.keras_config import WEIGHTLESS, Architecture, Refusal
 from numpy_impl.layers import Rescaling, Shape
 from numpy_impl.network import Sequential
 from numpy_impl.types import Array
@@ -109,7 +111,7 @@ def documented_architecture(path: StrPath) -> str:
 
 def _reading(path: StrPath, expected: str, read: Callable[[IO[bytes]], T]) -> T:
     """Return what ``read`` makes of the open file; every failure becomes one line."""
-    import h5py  # noqa: F401  # first, so that its absence is not taken for a fault of the file
+    import_module("h5py")  # first, so that its absence is not taken for a fault of the file
 
     try:
         with open(path, "rb") as file:
@@ -117,7 +119,7 @@ def _reading(path: StrPath, expected: str, read: Callable[[IO[bytes]], T]) -> T:
     except FileNotFoundError:
         raise
     except Exception as error:
-        # Whatever zipfile, JSON, HDF5 and the layers raise on damage; see serialization.load.
+        # Whatever zipfile, JSON, HDF5 and the layers raise on damage; see npz.load.
         kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
         reason = f"{kind}{error}"
         if isinstance(error, Refusal):
@@ -134,7 +136,7 @@ def _read_keras(file: IO[bytes]) -> Sequential:
         version = str(_json(archive, "metadata.json")["keras_version"])
         if not version.startswith("3."):
             raise Refusal(_KERAS, f"a file of Keras {version}")
-        model = keras_configs.parse(_json(archive, "config.json"))
+        model = keras_config.parse(_json(archive, "config.json"))
         content = _member(archive, "model.weights.h5", length)
     with WeightsFile(io.BytesIO(content)) as stored:
         weights = _weights_of(model, stored)
@@ -170,7 +172,7 @@ def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
 
 def _weights_of(model: Architecture, stored: WeightsFile) -> list[Array]:
     """Return the arrays of a model's layers; each has the layer's shape and the model's dtype."""
-    weights = []
+    weights: list[Array] = []
     for layer, group in zip(model.layers, model.groups, strict=True):
         expected = layer.weight_shapes()
         found = stored.variables(group) if expected else []

@@ -7,7 +7,7 @@ import io
 from contextlib import AbstractContextManager
 from typing import IO, TYPE_CHECKING, Any
 
-from numpy_impl.keras_configs import Refusal
+from numpy_impl.files.keras_config import Refusal
 from numpy_impl.types import Array
 
 if TYPE_CHECKING:

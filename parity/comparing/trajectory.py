@@ -11,15 +11,16 @@ from numpy_impl.network import Sequential
 from numpy_impl.training import Steps
 from numpy_impl.types import Array
 from parity.bounds import analyse, analyse_step
-from parity.pair import Pair
-from parity.result import Distance, Row, Verdict, compare_tensors
-from parity.tolerances import Approx
-from parity.weights import distance
+from parity.bounds.rounding import Approx
+from parity.comparing.pair import Pair
+from parity.comparing.result import Distance
+from parity.comparing.rows import Row, Verdict, compare_tensors
+from parity.comparing.weights import distance
 
 Batch = tuple[Array, Array, Sequence[Array]]
 
 
-class Trained(NamedTuple):
+class Trajectory(NamedTuple):
     """The outcome of :func:`train`: two sections of rows, remarks, and distances on the way."""
 
     rows: list[Row]
@@ -33,7 +34,7 @@ def train(
     check_every: int = 1,
     measure_every: int | None = None,
     on_step: Callable[[int], None] | None = None,
-) -> Trained:
+) -> Trajectory:
     """Train both sides on the same batches of inputs, targets and dropout masks.
 
     Args:
@@ -57,7 +58,7 @@ def train(
         f"Left to themselves, the two trainings end {end.engines:.1e} of the weights' scale apart; "
         f"two NumPy trainings that start one unit in the last place apart, {end.control:.1e}.",
     ]
-    return Trained(run.rows(), remarks, distances)
+    return Trajectory(run.rows(), remarks, distances)
 
 
 class _Run:

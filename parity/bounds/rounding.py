@@ -27,6 +27,10 @@ from numpy_impl.types import Array, DTypeLike
 FAILURE_PROBABILITY = 1e-6
 
 
+class ParityError(AssertionError):
+    """Two things that were to be identical up to rounding are not."""
+
+
 @dataclass(frozen=True)
 class Rounding:
     """The rounding of one floating-point type, for a comparison of ``count`` inner products.

@@ -11,11 +11,12 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from numpy_impl import activations
 from numpy_impl.activations import ActivationFunction
 from numpy_impl.layers import Activation, Dense, Dropout, Flatten, Layer, Rescaling, Shape
+from numpy_impl.types import Precision
 
 Config = dict[str, Any]
 
@@ -44,7 +45,7 @@ class Architecture:
     layers: list[Layer]
     groups: list[str]
     input_shape: Shape
-    dtype: str
+    dtype: Precision
     name: str
 
 
@@ -67,7 +68,7 @@ def parse(model: Config) -> Architecture:
         if entry["class_name"] == "InputLayer":
             _check_input_dtype(entry, dtype, first=i == 0)
     input_shape = shape = _input_shape(flat[0][0])
-    layers = []
+    layers: list[Layer] = []
     for entry, _ in chain:
         layer, shape = _built_layer(entry, shape)
         layers.append(layer)
@@ -142,10 +143,16 @@ def _check_links(config: Config) -> None:
             )
 
 
+def _object(value: Any) -> Config | None:
+    """Return a value of the JSON if it is an object; None for any other."""
+    return cast(Config, value) if isinstance(value, dict) else None
+
+
 def _names(ends: Any) -> list[str]:
     """Return the layers in ``["input", 0, 0]`` or in a list or dict of such."""
-    if isinstance(ends, dict):
-        ends = list(ends.values())
+    named = _object(ends)
+    if named is not None:
+        ends = list(named.values())
     leaves = [ends] if isinstance(ends[0], str) else ends
     return [str(leaf[0]) for leaf in leaves]
 
@@ -159,21 +166,23 @@ def _arguments(node: Config) -> list[str]:
 
 
 def _argument(name: str, value: Any) -> str:
-    if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
-        layer, _, output = value["config"]["keras_history"]
+    entry = _object(value)
+    if entry is not None and entry.get("class_name") == "__keras_tensor__":
+        layer, _, output = entry["config"]["keras_history"]
         return layer if output == 0 else f"{layer}[{output}]"
     return f"{name}={value!r}"
 
 
 def _policy(policy: Any) -> str:
     """Return the name of a dtype policy: "float32", "mixed_float16", "QuantizedDTypePolicy"..."""
-    if isinstance(policy, dict):
-        name = str(policy["class_name"])
-        return str(policy["config"]["name"]) if name == "DTypePolicy" else name
+    entry = _object(policy)
+    if entry is not None:
+        name = str(entry["class_name"])
+        return str(entry["config"]["name"]) if name == "DTypePolicy" else name
     return str(policy)
 
 
-def _common_dtype(chain: list[Config]) -> str:
+def _common_dtype(chain: list[Config]) -> Precision:
     policies = [_policy(entry["config"].get("dtype")) for entry in chain]
     for entry, policy in zip(chain, policies, strict=True):
         if policy not in ("float32", "float64") or policy != policies[0]:
@@ -181,10 +190,10 @@ def _common_dtype(chain: list[Config]) -> str:
                 "one dtype policy, float32 or float64, in all layers",
                 f"{describe(entry)} with dtype policy {policy}; the first layer's is {policies[0]}",
             )
-    return policies[0]
+    return "float64" if policies[0] == "float64" else "float32"
 
 
-def _check_input_dtype(entry: Config, dtype: str, first: bool) -> None:
+def _check_input_dtype(entry: Config, dtype: Precision, first: bool) -> None:
     """Check that the input layer does not round what the network is given.
 
     One of integers is allowed at the network's input: its inputs are then whole numbers.
@@ -247,14 +256,25 @@ def _rescaling(config: Config) -> Rescaling:
 
 def _activation(activation: Any) -> ActivationFunction:
     """Return the function for Keras's name, or for the JSON of a layer used as a function."""
-    if not isinstance(activation, dict):
+    activation = registered_name(activation)
+    entry = _object(activation)
+    if entry is None:
         return activations.get(activation)
-    if activation.get("class_name") not in _ACTIVATIONS:
-        name = activation.get("config")
-        name = name if isinstance(name, str) else activation.get("class_name", "lambda")
+    if entry.get("class_name") not in _ACTIVATIONS:
+        name = entry.get("config")
+        name = name if isinstance(name, str) else entry.get("class_name", "lambda")
         raise ValueError(f"activation {name}")
-    _check_class(activation, tuple(_ACTIVATIONS), "activation layers")
-    return _ACTIVATIONS[activation["class_name"]](activation["config"])
+    _check_class(entry, tuple(_ACTIVATIONS), "activation layers")
+    return _ACTIVATIONS[entry["class_name"]](entry["config"])
+
+
+def registered_name(activation: Any) -> Any:
+    """Return the name of a function that Keras lacks and ``keras_twin`` made; all else as it is."""
+    entry = _object(activation)
+    if entry is not None and entry.get("class_name") == "function":
+        package, _, name = str(entry.get("config")).partition(">")
+        return name if package == "numpy_impl" else activation
+    return activation
 
 
 def _relu(config: Config) -> ActivationFunction:

@@ -1,0 +1,68 @@
+"""Dropout: in training each input is kept or set to 0 by a mask."""
+
+import numpy as np
+
+from numpy_impl.layers.base import Layer
+from numpy_impl.program import Do, now, recordable
+from numpy_impl.types import Array
+
+
+@recordable
+class Dropout(Layer):
+    """Inverted dropout: in training each input is kept with probability ``1 - rate``.
+
+    Kept inputs are multiplied by ``1 / (1 - rate)`` and the others set to 0, in the forward and in
+    the backward pass alike; outside training the layer does nothing.
+
+    Args:
+        rate: Probability of dropping, in [0, 1).
+        seed: Seed, or Generator, of the masks drawn when none is given.
+
+    Reference: Srivastava et al. (2014), "Dropout", section 10 (the scaling at training time).
+    """
+
+    def __init__(self, rate: float, seed: int | np.random.Generator | None = None) -> None:
+        if not 0 <= rate < 1:
+            raise ValueError(f"Dropout expects a rate in [0, 1). Received: rate={rate}")
+        self.rate = rate
+        self.rng = np.random.default_rng(seed)
+
+    def draw_mask(self, batch_size: int, rng: np.random.Generator | None = None) -> Array:
+        """Return a boolean mask of shape (batch, *input_shape): True where an input is kept.
+
+        It is drawn from ``rng`` if given, else from the layer's own generator.
+        """
+        source = self.rng if rng is None else rng
+        return source.random((batch_size, *self.input_shape)) >= self.rate
+
+    def forward(
+        self, x: Array, training: bool = False, mask: Array | None = None, do: Do = now
+    ) -> Array:
+        self.mask = self.factor = None
+        if not training or self.rate == 0:
+            return x
+        if mask is None:
+            mask = self.workspace("mask", x.shape, np.dtype(bool))
+            random = self.workspace("random", x.shape, np.dtype(np.float64))
+            do(self.rng.random, out=random)
+            do(np.greater_equal, random, self.rate, out=mask)
+        if mask.shape != x.shape:
+            raise ValueError(
+                f"Dropout expects a mask of shape {x.shape}. Received: shape {mask.shape}"
+            )
+        self.mask = mask
+        self.factor = self.workspace("factor", x.shape, x.dtype)
+        do(np.multiply, mask, x.dtype.type(1 / (1 - self.rate)), out=self.factor)
+        out = self.workspace("output", x.shape, x.dtype)
+        do(np.multiply, x, self.factor, out=out)
+        return out
+
+    def backward(self, delta: Array, input_gradient: bool = True, do: Do = now) -> Array:
+        if self.factor is None:
+            return delta
+        out = self.workspace("delta", delta.shape, delta.dtype)
+        do(np.multiply, delta, self.factor, out=out)
+        return out
+
+    def config(self) -> dict[str, object]:
+        return {"rate": self.rate}

@@ -1,0 +1,24 @@
+"""Samples of any shape turned into vectors."""
+
+import math
+
+from numpy_impl.layers.base import Layer, Shape
+from numpy_impl.program import Do, now, recordable
+from numpy_impl.types import Array
+
+
+@recordable
+class Flatten(Layer):
+    """Turn each sample into a vector, in row-major order."""
+
+    def build(self, input_shape: Shape) -> Shape:
+        super().build(input_shape)
+        return (math.prod(input_shape),)
+
+    def forward(
+        self, x: Array, training: bool = False, mask: Array | None = None, do: Do = now
+    ) -> Array:
+        return x.reshape(len(x), math.prod(self.input_shape))
+
+    def backward(self, delta: Array, input_gradient: bool = True, do: Do = now) -> Array:
+        return delta.reshape(len(delta), *self.input_shape)

@@ -1,0 +1,32 @@
+"""Inputs brought into another range."""
+
+import numpy as np
+
+from numpy_impl.layers.base import Layer
+from numpy_impl.program import Do, now, recordable
+from numpy_impl.types import Array
+
+
+@recordable
+class Rescaling(Layer):
+    """``x * scale + offset``, to bring pixels into the range that the network was trained on."""
+
+    def __init__(self, scale: float, offset: float = 0.0) -> None:
+        self.scale = float(scale)
+        self.offset = float(offset)
+
+    def forward(
+        self, x: Array, training: bool = False, mask: Array | None = None, do: Do = now
+    ) -> Array:
+        out = self.workspace("output", x.shape, x.dtype) if training else np.empty_like(x)
+        do(np.multiply, x, self.scale, out=out)
+        do(np.add, out, self.offset, out=out)
+        return out
+
+    def backward(self, delta: Array, input_gradient: bool = True, do: Do = now) -> Array:
+        out = self.workspace("delta", delta.shape, delta.dtype)
+        do(np.multiply, delta, self.scale, out=out)
+        return out
+
+    def config(self) -> dict[str, object]:
+        return {"scale": self.scale, "offset": self.offset}

@@ -1,0 +1,4 @@
+# It has no types: everything is Any.
+from typing import Any
+
+def __getattr__(name: str) -> Any: ...

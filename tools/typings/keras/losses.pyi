@@ -1,0 +1,16 @@
+from typing import Any
+
+class Loss:
+    dtype: str
+    name: str
+    reduction: str
+    def __init__(
+        self, name: str | None = None, reduction: str = ..., dtype: str | None = None
+    ) -> None: ...
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any: ...
+    def get_config(self) -> dict[str, Any]: ...
+
+class SparseCategoricalCrossentropy(Loss):
+    def __init__(self, from_logits: bool = False, **options: Any) -> None: ...
+
+def __getattr__(name: str) -> Any: ...

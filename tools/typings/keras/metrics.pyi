@@ -1,0 +1,9 @@
+from typing import Any
+
+class Metric:
+    def __getattr__(self, name: str) -> Any: ...
+
+class MeanMetricWrapper(Metric):
+    def __init__(self, fn: Any, name: str | None = None) -> None: ...
+
+def __getattr__(name: str) -> Any: ...

@@ -1,0 +1,6 @@
+from typing import Any
+
+class PyDataset:
+    def __init__(self, **options: Any) -> None: ...
+
+def __getattr__(name: str) -> Any: ...
