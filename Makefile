@@ -33,7 +33,7 @@ accuracy: .venv/ready ## Measure the accuracy of every network, 5 seeds in both 
 DOCUMENTS ?= all
 pages: .venv/dev ## Reproduce the five documents and write their pages (20 minutes; DOCUMENTS=d0).
 	$(BIN)/python -m scripts.reproduce $(DOCUMENTS) --seeds 3 --out docs/documents
-	PYTHONPATH=. $(BIN)/python -m cogapp -P -r README.md docs/documents/*.md
+	PYTHONPATH=. $(BIN)/python -m cogapp -P -r docs/*.md docs/documents/*.md
 
 notebooks: .venv/dev ## Execute the notebooks and save them with their outputs (MNIST_PATH; 1 minute).
 	$(BIN)/python -m scripts.notebooks

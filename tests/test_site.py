@@ -160,6 +160,7 @@ def test_links_to_files_lead_to_their_pages(site: Path):
     assert 'href="api/parity/tolerances.html"' in page
     assert 'href="api/parity/bounds/index.html"' in page
     assert 'href="tolerances.html"' in (site / "readme.html").read_text(encoding="utf-8")
+    assert 'href="readme.html"' in (site / "contributing.html").read_text(encoding="utf-8")
 
 
 def test_formulas_are_mathml(site: Path):
