@@ -280,7 +280,14 @@ def foreign(tab: "Tab", address: str) -> list[str]:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(
     "name",
-    ["index", "documents/d1", "validate-your-network", "notebooks/train", "api/parity/candidate"],
+    [
+        "index",
+        "architecture",
+        "documents/d1",
+        "validate-your-network",
+        "notebooks/train",
+        "api/parity/candidate",
+    ],
 )
 def test_a_page_asks_nobody_else(name: str, scheme: Any, browser: "Browser", address: str):
     tab = open_tab(browser, f"{address}{name}.html", PHONE, color_scheme=scheme)
