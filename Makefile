@@ -22,21 +22,22 @@ draw: .venv/ready ## Serve the page on which one draws a digit, on this machine 
 	$(BIN)/python -m scripts.draw
 
 weights: .venv/ready ## Make the shipped weights and their card again (some ten minutes).
-	$(BIN)/python -m scripts.ship
+	$(BIN)/python -m tools.ship
 
 parity: .venv/ready ## Train it in both engines side by side, every tenth step compared (5 minutes).
-	$(BIN)/python -m scripts.parity_mnist
+	$(BIN)/python -m tools.parity_mnist
 
 accuracy: .venv/ready ## Measure the accuracy of every network, 5 seeds in both engines.
-	$(BIN)/python -m scripts.accuracy
+	$(BIN)/python -m tools.accuracy
 
 DOCUMENTS ?= all
-pages: .venv/dev ## Reproduce the five documents and write their pages (20 minutes; DOCUMENTS=d0).
+# A step of a release, not of an edit: that a training goes as it went is tested in its first steps.
+pages: .venv/dev ## Reproduce the five documents and write their pages (51 minutes; DOCUMENTS=d0).
 	$(BIN)/python -m scripts.reproduce $(DOCUMENTS) --seeds 3 --out docs/documents
 	PYTHONPATH=. $(BIN)/python -m cogapp -P -r docs/*.md docs/documents/*.md
 
 notebooks: .venv/dev ## Execute the notebooks and save them with their outputs (MNIST_PATH; 1 minute).
-	$(BIN)/python -m scripts.notebooks
+	$(BIN)/python -m tools.notebooks
 
 docs: .venv/dev ## Build the documentation's site in runs/site; broken links fail (half a minute).
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
@@ -44,10 +45,10 @@ docs: .venv/dev ## Build the documentation's site in runs/site; broken links fai
 
 BENCHMARK ?= runs/benchmark
 benchmark: .venv/benchmark ## Time the NumPy engine beside Keras, PyTorch and others (15 minutes).
-	$(BIN)/python -m scripts.benchmark --json $(BENCHMARK)/benchmark.json --plot $(BENCHMARK)
+	$(BIN)/python -m tools.benchmark --json $(BENCHMARK)/benchmark.json --plot $(BENCHMARK)
 
 benchmark-check: .venv/benchmark ## Compare the engine's times with the targets; 1 if one is missed.
-	$(BIN)/python -m scripts.benchmark --no-growth --check
+	$(BIN)/python -m tools.benchmark --no-growth --check
 
 lint: .venv/dev ## Check style and which package may import which.
 	$(BIN)/ruff check .
@@ -70,7 +71,7 @@ lock: .venv/dev ## Compile the requirements again, with hashes, for every platfo
 clean: ## Remove what the commands made: .venv and runs.
 	rm -rf .venv runs
 
-.venv/ready: requirements.txt pyproject.toml
+.venv/ready: requirements.txt pyproject.toml setup.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ $(PYTHON) --version; echo "Python 3.11 or later is needed; try: make PYTHON=python3.12"; exit 1; }
 	@echo "Installing into .venv (once; about a minute)"

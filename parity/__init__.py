@@ -19,22 +19,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from parity.candidate import Candidate
-    from parity.checking import assert_parity, check
+    from parity.checking.bugs.findings import Finding, TensorResult, Witness
+    from parity.checking.checker import assert_parity, check
     from parity.comparison import compare, compare_training
-    from parity.findings import CheckReport, Finding, Outcome, TensorResult, Witness
+    from parity.reports.report import CheckReport, Outcome
     from parity.result import Comparison, Distance, ParityError, Row, Verdict
     from parity.twins import keras_twin, numpy_loss, numpy_optimizer, numpy_twin
     from parity.weights import copy_weights, distance
 
 _HOME = {
     "Candidate": "candidate",
-    "assert_parity": "checking",
-    "check": "checking",
-    "CheckReport": "findings",
-    "Finding": "findings",
-    "Outcome": "findings",
-    "TensorResult": "findings",
-    "Witness": "findings",
+    "assert_parity": "checking.checker",
+    "check": "checking.checker",
+    "CheckReport": "reports.report",
+    "Finding": "checking.bugs.findings",
+    "Outcome": "reports.report",
+    "TensorResult": "checking.bugs.findings",
+    "Witness": "checking.bugs.findings",
     "compare": "comparison",
     "compare_training": "comparison",
     "Comparison": "result",

@@ -1,18 +1,19 @@
-"""The command line: ``python -m parity check mynet.py`` and ``python -m parity init mynet.py``."""
+"""The command line: ``python -m parity check``, ``init`` and ``explain``."""
 
 import io
 import sys
 import traceback
 from collections.abc import Sequence
 
-from parity import terminal
-from parity.commands import check, init
+import terminal_io as terminal
+from parity.commands import check, explain, init
 
 EPILOG = """\
 examples:
   python -m parity init mynet.py               write check_mynet.py, a first connection to mynet.py
   python -m parity check check_mynet.py        is that network right?
-  python -m parity check --help                more about one of the two
+  python -m parity explain softmax-diagonal    what is this bug, and what mends it?
+  python -m parity check --help                more about one of them
 """
 
 
@@ -22,7 +23,7 @@ def parser() -> terminal.Parser:
         prog="python -m parity", description="Is your own network right?", epilog=EPILOG
     )
     commands = p.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for command in (check, init):
+    for command in (check, init, explain):
         command.add_options(commands)
     return p
 

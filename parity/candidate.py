@@ -4,12 +4,12 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any
+from typing import Any, Literal, get_args
 
-SAMPLES = ("rows", "columns", "single")
-KERNELS = ("in-out", "out-in")
-BIASES = ("separate", "folded-first", "folded-last", "none")
-LABELS = ("one-hot", "integer")
+Samples = Literal["rows", "columns", "single"]
+Kernel = Literal["in-out", "out-in"]
+Bias = Literal["separate", "folded-first", "folded-last", "none"]
+Labels = Literal["one-hot", "integer"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,18 +59,18 @@ class Candidate:
     step: Callable[[Any, Any, float], Any] | None = None
     loss: Callable[[Any, Any], Any] | str | None = None
     optimizer: Any = None
-    samples: str | None = None
-    kernel: str | None = None
-    bias: str | None = None
-    labels: str | None = None
+    samples: Samples | None = None
+    kernel: Kernel | None = None
+    bias: Bias | None = None
+    labels: Labels | None = None
     weight_decay: float | Sequence[float | Sequence[float]] | None = None
     batch_size: int | None = None
     name: str = "your network"
 
     def __post_init__(self) -> None:
-        allowed = {"samples": SAMPLES, "kernel": KERNELS, "bias": BIASES, "labels": LABELS}
-        for field, values in allowed.items():
-            value = getattr(self, field)
+        allowed = {"samples": Samples, "kernel": Kernel, "bias": Bias, "labels": Labels}
+        for field, kind in allowed.items():
+            value, values = getattr(self, field), get_args(kind)
             if value is not None and value not in values:
                 raise ValueError(
                     f"Candidate: expected {field} to be one of {', '.join(values)}. "

@@ -5,7 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from parity.result import Comparison, Row, Verdict
-from parity.terminal import rendered
+from terminal_io import rendered
 
 _STYLES = {
     Verdict.IDENTICAL: "green",

@@ -1,24 +1,18 @@
 """The commands: they parse options, call the packages below, and show what comes back.
 
-The commands: ``train``, ``whatami``, ``browse``, ``draw``, ``demo``, ``reproduce``, ``accuracy``,
-``parity_mnist``, ``benchmark``, ``ship``, ``notebooks``.
+``train``, ``whatami``, ``draw``, ``browse``, ``demo`` and ``reproduce`` are commands, each run as
+``python -m scripts.NAME``; one that has modules of its own is a folder with them.
 
-Training: ``recipes`` holds how each document trains its network and ``samples`` on what,
-``engines`` the two engines behind one door, ``session`` one training, ``run_files`` what it leaves
-behind, ``plots`` its pictures, ``calibration`` whether scores mean what they say.
+What several of them share: ``recipes`` holds how each document trains its network and ``samples``
+on what, ``engines`` the two engines behind one door, ``run_files`` what a training leaves behind,
+``plots`` its pictures, ``calibration`` whether scores mean what they say, ``model_files`` a saved
+model ready to be asked. ``starting`` is how commands are started, ``pytest_plugin`` the fixture
+that pytest finds. No formula of a network stands here.
 
-Asking: ``model_files`` is a saved model ready to be asked, ``pictures`` what an argument names,
-``looking`` a picture turned into what a network is given, ``answers`` what it says,
-``answer_formats``, ``answer_plots``, ``seen_files`` how that is shown, ``counting`` the progress;
-``draw_server``, ``draw_engines`` and ``page`` are the page.
-
-Showing: ``documents`` reproduces the five write-ups and fills their pages, ``benchmarks`` measures
-the NumPy engine beside others, ``site`` turns ``docs`` into a site.
-
-``cli`` is what all commands share, ``loading`` what comes before their imports. No formula of a
-network stands here.
+Installed, this folder is the package ``digits_parity``; so every import of one of its modules by
+another is relative.
 """
 
-from scripts.loading import end_on_interrupt
+from .starting import end_on_interrupt
 
 end_on_interrupt()

@@ -16,11 +16,13 @@ from matplotlib.figure import Figure
 from matplotlib.widgets import Slider
 from numpy.typing import NDArray
 
-from digits import datasets
-from digits.datasets import DatasetError
-from scripts import cli, model_files, plots
-from scripts.documents.d0_reading import UNDECIDED, read
-from scripts.model_files import BRIGHTEST, CLASSES, Classifier
+from digit_data import datasets
+from digit_data.datasets import DatasetError
+from terminal_io import CliError, atomic, os_reason, printable, run
+
+from . import model_files, plots, starting
+from .model_files import BRIGHTEST, CLASSES, Classifier
+from .reproduce.documents.d0.reading import UNDECIDED, read
 
 Array = NDArray[Any]
 
@@ -148,7 +150,7 @@ def grid(examples: Examples, model: Classifier | None, index: int, path: Path) -
     pictures, labels = examples.pictures[shown], examples.labels[shown]
     scores = None if model is None else examples.scores(model, shown)
     title = f"{examples.name}, {examples.part} {index} to {index + len(labels) - 1}"
-    with cli.atomic(path) as partial:
+    with atomic(path) as partial:
         plots.samples(pictures, labels, scores, partial, title=title)
 
 
@@ -177,7 +179,7 @@ def run_window(browser: Browser) -> None:
 
 
 def _options(argv: Sequence[str] | None) -> Namespace:
-    parser = cli.Parser(prog="python -m scripts.browse", description=__doc__, epilog=EPILOG)
+    parser = starting.parser("browse", __doc__, EPILOG)
     add = parser.add_argument
     add("name", nargs="?", choices=("digits", "mnist"), default="digits", help="default: digits")
     add("--part", choices=("test", "train"), default="test", help="default: test")
@@ -188,9 +190,9 @@ def _options(argv: Sequence[str] | None) -> Namespace:
     add("--out", type=Path, metavar="FILE.png", help=out)
     options = parser.parse_args(argv)
     if options.data is not None and options.name != "mnist":
-        raise cli.CliError(f"--data: expected together with mnist. Received: {options.data} alone")
+        raise CliError(f"--data: expected together with mnist. Received: {options.data} alone")
     if options.out is not None and options.out.is_dir():
-        raise cli.CliError(f"--out: expected a file to write. Received: {options.out}, a folder")
+        raise CliError(f"--out: expected a file to write. Received: {options.out}, a folder")
     return options
 
 
@@ -199,7 +201,7 @@ def _model(path: Path | None, examples: Examples) -> Classifier | None:
         return None
     model, side = model_files.load(path), examples.pictures.shape[-1]
     if model.side != side:
-        raise cli.CliError(
+        raise CliError(
             f"{path}: expected a model with {side * side} inputs for {examples.name}. "
             f"Received: one with {model.side * model.side}"
         )
@@ -211,10 +213,10 @@ def _run(argv: Sequence[str] | None) -> int:
     try:
         examples = load(options.name, options.part, options.data)
     except DatasetError as error:
-        raise cli.CliError(str(error)) from error
+        raise CliError(str(error)) from error
     last = len(examples.labels) - 1
     if not 0 <= options.index <= last:
-        raise cli.CliError(f"--index: expected 0..{last}. Received: {options.index}")
+        raise CliError(f"--index: expected 0..{last}. Received: {options.index}")
     model = _model(options.model, examples)
     figure = window() if options.out is None else None
     if figure is not None:
@@ -225,16 +227,16 @@ def _run(argv: Sequence[str] | None) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         grid(examples, model, options.index, path)
     except OSError as error:
-        reason = cli.os_reason(error)
-        raise cli.CliError(f"--out: expected a file to write. Received: {reason}") from error
+        reason = os_reason(error)
+        raise CliError(f"--out: expected a file to write. Received: {reason}") from error
     reason = "" if options.out is not None else "no display for a window; "
-    print(f"{reason}wrote {cli.printable(path)}")
+    print(f"{reason}wrote {printable(path)}")
     return 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    return cli.run("browse", lambda: _run(argv))
+    return run("browse", lambda: _run(argv))
 
 
 if __name__ == "__main__":

@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+import terminal_io
 from numpy_impl import losses, models, training
-from scripts import cli, engines, recipes, whatami
-from scripts.run_files import RunFiles, confusion_matrix
+from terminal_io import FAILURE, run, writable_directory
+
+from . import engines, recipes, starting
+from .run_files import RunFiles, confusion_matrix
+from .whatami import __main__ as whatami
 
 if TYPE_CHECKING:
     from parity import Comparison
@@ -92,7 +96,7 @@ class Demonstration:
 
     def save(self, out: Path) -> Path:
         """Save the trained NumPy network with its pictures; return the model file."""
-        from scripts import plots
+        from . import plots
 
         directory = out / self.recipe.name
         outputs = self.network.predict(self.samples.x_test)
@@ -119,7 +123,7 @@ def _write_digit(out: Path) -> Path:
     """Write one of the test digits as a picture file, black on white and enlarged."""
     from PIL import Image
 
-    from digits import datasets
+    from digit_data import datasets
 
     pixels = datasets.load_digits()[0][-5]
     image = Image.fromarray(np.uint8(255 - 255 * pixels / BRIGHTEST))
@@ -129,16 +133,16 @@ def _write_digit(out: Path) -> Path:
 
 
 def _run(argv: Sequence[str] | None) -> int:
-    parser = cli.Parser(prog="python -m scripts.demo", description=__doc__)
+    parser = starting.parser("demo", __doc__)
     parser.add_argument("--out", type=Path, default=Path("runs/demo"), metavar="DIR")
     out = parser.parse_args(argv).out
-    console = cli.console()
+    console = terminal_io.console()
     started = time.monotonic()
     console.print("Importing Keras ...")
     import keras_impl
     from parity.report import render
 
-    cli.writable_directory(out, ("digit.png",))
+    writable_directory(out, ("digit.png",))
     passed, accuracies, model_file = True, [], out
     bars = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with keras_impl.precision(DTYPE):
@@ -157,15 +161,16 @@ def _run(argv: Sequence[str] | None) -> int:
     for name, theirs, ours in accuracies:
         console.print(f"{name}: test accuracy Keras {theirs:.2%}, NumPy {ours:.2%}")
     picture = _write_digit(out)
-    console.print(f"\npython -m scripts.whatami {picture} --model {model_file}")
+    asked = f"python -m scripts.whatami {picture} --model {model_file}"
+    console.print(f"\n{starting.as_started(asked)}")
     code = whatami.main([str(picture), "--model", str(model_file)])
     console.print(f"\nPictures, models and histories: {out}/ ({time.monotonic() - started:.0f} s)")
-    return code if passed else cli.FAILURE
+    return code if passed else FAILURE
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the demonstration; exit code 0 if both engines were shown to be the same."""
-    return cli.run("demo", lambda: _run(argv))
+    return run("demo", lambda: _run(argv))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from numpy_impl import Sequential, losses, models, optimizers, training
 from numpy_impl.training import Schedule
-from scripts.recipes import Recipe
+
+from .recipes import Recipe
 
 if TYPE_CHECKING:
     from keras_impl import keras

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from numpy_impl import Sequential, models, serialization
-from scripts.cli import CliError, os_reason
+from terminal_io import CliError, os_reason
 
 if TYPE_CHECKING:
     from keras_impl import keras

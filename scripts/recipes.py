@@ -31,11 +31,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.distortions import Distortions
+from digit_data.distortions import Distortions
 from numpy_impl import models, training
 from numpy_impl.training import Schedule
-from scripts import samples
-from scripts.samples import CLASSES, Samples
+
+from . import samples
+from .samples import CLASSES, Samples
 
 Array = NDArray[Any]
 Generator = np.random.Generator

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from numpy_impl import Sequential, serialization
 from numpy_impl.layers import LAYERS, Rescaling
 from numpy_impl.training import History
-from scripts.cli import atomic, writable_directory, write_text
+from terminal_io import atomic, writable_directory, write_text
 
 Array = NDArray[Any]
 
@@ -75,7 +75,7 @@ class RunFiles:
             confusion: Counts, shape (10, 10): a row for each true digit.
             summary: Goes to ``summary.json``, with the versions of the packages.
         """
-        from scripts import plots  # late: matplotlib
+        from . import plots  # late: matplotlib
 
         self.checkpoint(network, history)
         title = str(summary["name"])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digits import datasets
+from digit_data import datasets
 
 Array = NDArray[Any]
 Generator = np.random.Generator
@@ -114,7 +114,7 @@ def mnist_without(share: int) -> Callable[[Path | None, Generator, str], Samples
 def mnist_and_drawn(path: Path | None, rng: Generator, dtype: str) -> Samples:
     """Load MNIST, a twelfth of it held out, and add drawn digits of kinds that it lacks."""
     # Late, since it loads OpenCV.
-    from digits.drawn import drawn_digits
+    from digit_data.drawn import drawn_digits
 
     parts = mnist_without(ROBUST_SHARE)(path, rng, dtype)
     pictures, labels = drawn_digits(len(parts.x_train) // DRAWN_SHARE, rng)

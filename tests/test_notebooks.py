@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from scripts import cli, notebooks
+import terminal_io
+from tools import notebooks
 
 nbformat = pytest.importorskip("nbformat", reason="the notebooks need requirements-dev.txt")
 pytest.importorskip("nbclient", reason="the notebooks need requirements-dev.txt")
@@ -93,10 +94,10 @@ def test_a_notebook_that_fails_is_left_as_it_was(tmp_path, capsys):
     file = tmp_path / "failing.ipynb"
     nbformat.write(notebook_of("1 / 0"), file)
     before = file.read_bytes()
-    assert notebooks.main([str(file)]) == cli.FAILURE
+    assert notebooks.main([str(file)]) == terminal_io.FAILURE
     assert "failing.ipynb: expected every cell to run." in capsys.readouterr().err
     assert file.read_bytes() == before
-    assert notebooks.main([str(tmp_path / "none.ipynb")]) == cli.USAGE_ERROR
+    assert notebooks.main([str(tmp_path / "none.ipynb")]) == terminal_io.USAGE_ERROR
 
 
 def test_running_again_changes_nothing(tmp_path):

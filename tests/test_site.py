@@ -86,7 +86,7 @@ def small(folder: Path, home: str) -> Path:
     config.write_text(
         f"INHERIT: {ROOT / 'mkdocs.yml'}\n"
         f"docs_dir: {folder / 'docs'}\n"
-        f"hooks: [{ROOT / 'scripts' / 'site' / 'hooks.py'}]\n"
+        f"hooks: [{ROOT / 'tools' / 'site' / 'hooks.py'}]\n"
         "nav: [index.md]\n"
         "plugins: [search]\n",
         encoding="utf-8",
@@ -141,7 +141,7 @@ def test_markup_that_is_left_is_noticed(text: str):
 
 
 def test_every_module_has_a_page(site: Path):
-    for package in ("numpy_impl", "keras_impl", "digits", "parity", "scripts"):
+    for package in ("numpy_impl", "keras_impl", "digit_data", "parity", "scripts", "tools"):
         for path in (ROOT / package).rglob("*.py"):
             place = path.relative_to(ROOT).with_suffix("")
             if path.name == "__init__.py":
@@ -172,7 +172,7 @@ def test_formulas_are_mathml(site: Path):
 
 def test_formulas_are_set_as_latex_sets_them():
     need_mkdocs()
-    from scripts.site.formulas import mathml
+    from tools.site.formulas import mathml
 
     sign = '<mo form="prefix">&#x02212;</mo>'
     for latex in ("[-1, 1]", "x = -y", r"\left(-1\right)", r"w \leftarrow -w"):
@@ -211,7 +211,7 @@ def test_a_formula_that_cannot_be_shown_fails(latex: str, reason: str):
     need_mkdocs()
     from mkdocs.exceptions import PluginError
 
-    from scripts.site import hooks
+    from tools.site import hooks
 
     page: Any = SimpleNamespace(file=SimpleNamespace(src_uri="a.md"))
     content = f'<span class="arithmatex">\\({latex}\\)</span>'.replace("&", "&amp;")
@@ -233,7 +233,7 @@ def test_a_notebooks_outputs():
     import nbformat
     from mkdocs.exceptions import PluginError
 
-    from scripts.site import notebooks
+    from tools.site import notebooks
 
     v4 = nbformat.v4
     red = v4.new_output("stream", text="\x1b[31mred\x1b[0m and ```\n")

@@ -1,20 +1,29 @@
-"""The second half of a check: gradients and steps, once it is known what ``forward`` computes."""
+"""The second stage: gradients and steps, once it is known what ``forward`` computes."""
 
-import numpy as np
-
-from parity.checking import decay_numbers, keras_witness, second_look, stateful, tables, witnesses
-from parity.checking.answers import Answered, Asking
-from parity.checking.assess import Assessment
-from parity.checking.decay_numbers import Shares
-from parity.checking.decays import Decays
-from parity.checking.forward import Forward
-from parity.checking.judge import Judge, Judgement
-from parity.checking.losses import Declared, LossKind
-from parity.checking.rules import Rule
-from parity.checking.second_look import Followed
-from parity.checking.sources import Direct
-from parity.checking.subject import Subject, TheirError
-from parity.findings import CheckReport, Finding, Outcome, Witness
+from numpy_impl.types import Array
+from parity.checking.asking.conventions import Sample
+from parity.checking.asking.sources import Direct
+from parity.checking.asking.subject import Subject, TheirError
+from parity.checking.bugs.findings import Finding, Notes, TensorKind, Witness
+from parity.checking.bugs.table import STEP_EXCEPTION
+from parity.checking.explain import (
+    keras_gradients,
+    own_loss,
+    rows,
+    second_look,
+    shares,
+    step_judge,
+)
+from parity.checking.explain.answers import Answered, Asking
+from parity.checking.explain.assessment import Assessment
+from parity.checking.explain.judge import Judge, Judgement
+from parity.checking.explain.second_look import Followed
+from parity.checking.explain.shares import Shares
+from parity.checking.explain.weight_decay import Decays
+from parity.checking.model.layout import Key
+from parity.checking.model.losses import Declared, LossKind
+from parity.checking.model.plan import Plan
+from parity.checking.model.rules import Rule
 
 
 class Backward:
@@ -22,104 +31,109 @@ class Backward:
 
     Args:
         subject: The user's code.
-        forward: What is known of it.
+        sample: One answer of its ``forward``, read as it is meant.
+        plan: The network that the gradients are to be compared with.
         declared: The loss that was named; None if none was.
         seed: Of the probes.
         keras: Whether to ask Keras.
+        before: What was found before: where something is wrong, nothing is asked twice.
     """
 
     def __init__(
-        self, subject: Subject, forward: Forward, declared: Declared | None, seed: int, keras: bool
+        self,
+        subject: Subject,
+        sample: Sample,
+        plan: Plan,
+        declared: Declared | None,
+        seed: int,
+        keras: bool,
+        before: Notes,
     ) -> None:
         self.subject = subject
         self.candidate = subject.candidate
-        self.sample = forward.sample
-        self.layout = forward.sample.layout
-        assert forward.plan is not None
-        self.plan = forward.plan
+        self.sample = sample
+        self.layout = sample.layout
+        self.plan = plan
         self.declared = declared
         self.seed = seed
         self.keras = keras
+        self.before = before
+        self.notes = Notes()
 
-    def run(self, report: CheckReport) -> None:
-        """Fill in the report.
+    def run(self) -> Notes:
+        """Return what was found."""
+        with self.notes.until_blocked():
+            self._run()
+        return self.notes
 
-        Raises:
-            TheirError: The user's code takes no form of samples and labels.
-        """
+    def _run(self) -> None:
         by_step = self.candidate.gradients is None
         kind = self.declared.kind if self.declared is not None else None
         answered = self._asking(kind, by_step).best()
-        self._report(report, answered, "step" if by_step else "gradients")
-        self._look_again(report, answered)
+        self._note(answered, "step" if by_step else "gradient")
+        self._look_again(answered)
         if not by_step and self.candidate.step is not None and answered.assessment is not None:
-            self._also_step(report, answered.assessment)
-        self._conclude(report)
+            self._also_step(answered.assessment)
+
+    @property
+    def _nothing_found(self) -> bool:
+        return not self.before.findings and not self.notes.findings
 
     def _asking(self, kind: LossKind | None, by_step: bool, own: Direct | None = None) -> Asking:
         known = None if own is None or kind is None else (own, kind)
         return Asking(self.subject, self.sample, self.plan, kind, self.seed, by_step, known)
 
-    def _report(self, report: CheckReport, answered: Answered, source: str) -> None:
-        report.findings += answered.findings
-        report.remarks += answered.remarks + answered.assessor.remarks
+    def _note(self, answered: Answered, kind: TensorKind) -> None:
+        notes = self.notes
+        notes.findings += answered.findings
+        notes.remarks += answered.remarks + answered.assessor.remarks
         assessment, stepping = answered.assessment, answered.stepping
         if assessment is None:
             if stepping is not None:
-                stateful.report(self.subject, self.layout, answered, report)
-            else:
-                report.outcome = Outcome.UNKNOWN
+                notes.add(step_judge.of_stateful(self.subject, self.layout, answered))
             return
-        judgement = self._judged(answered, assessment)
+        loss_known = self.candidate.loss is not None or self.declared is not None
+        judgement = self._judged(answered, assessment, loss_known)
         if stepping is not None:
-            report.conventions["optimizer"] = stateful.check_kind(stepping, self.candidate, report)
-        self._conventions(report, assessment, judgement)
-        shares = judgement.shares
-        theirs = self._ask_keras(report, assessment, shares)
-        report.tensors += tables.gradient_rows(
-            assessment, self.layout, self.subject.names, source, theirs, shares
-        )
-        if self._own_witness(report, assessment, judgement) and judgement.unknown_loss:
-            report.remarks.append(
+            notes.add(step_judge.of_plain(stepping, self.candidate))
+        notes.conventions |= self._conventions(assessment, judgement)
+        witness, theirs = self._ask_keras(assessment, judgement.shares)
+        notes.witnesses.append(witness)
+        own, remarks = self._own_witness(assessment, judgement)
+        notes.witnesses.append(own)
+        notes.remarks += remarks
+        if own.agrees and judgement.unknown_loss:
+            notes.remarks.append(
                 "Loss: it is none that is known here, and your gradients are its derivative as "
                 "measured along random directions."
             )
-            for row in [row for row in report.tensors if row.kind != "forward"]:
-                report.tensors.remove(row)
             return
-        report.findings += judgement.findings
-        report.remarks += judgement.remarks
-        if judgement.unknown_loss and self.candidate.loss is None and self.declared is None:
-            report.outcome = Outcome.UNKNOWN
+        notes.tensors += rows.gradient_rows(
+            assessment, self.layout, self.subject.names, kind, theirs, judgement.shares
+        )
+        notes.findings += judgement.findings
+        notes.remarks += judgement.remarks
 
-    def _judged(self, answered: Answered, assessment: Assessment) -> Judgement:
-        names = [
-            {p: self.subject.names[self.layout.place(layer, p)] for p in ("kernel", "bias")}
-            for layer in range(self.plan.depth)
-        ]
+    def _judged(self, answered: Answered, assessment: Assessment, loss_known: bool) -> Judgement:
+        names = {key: self.subject.names[self.layout.place(key)] for key in self.layout.keys}
         own, source = assessment.own, answered.source
         over = None
         if source is not None:
-            over = decay_numbers.divided_by_batch(answered.assessor, source, assessment)
+            over = shares.divided_by_batch(answered.assessor, source, assessment)
         given, has_loss = self.candidate.weight_decay, callable(self.candidate.loss)
         decays = Decays(assessment, names, own, has_loss, given, over)
-        return Judge(assessment, names, self.declared, own, decays).judge()
+        return Judge(assessment, names, self.declared, own, decays, loss_known).judge()
 
-    def _look_again(self, report: CheckReport, answered: Answered) -> None:
+    def _look_again(self, answered: Answered) -> None:
         """What looks right is asked on another batch size, and step after step."""
         assessment, source = answered.assessment, answered.source
-        if report.findings or report.outcome is not Outcome.RIGHT:
+        if not self._nothing_found:
             return
         if assessment is not None and source is not None and assessment.scale.base:
-            found = second_look.other_batch(answered.assessor, source, assessment)
-            if isinstance(found, Finding):
-                report.findings.append(found)
-            elif found is not None:
-                report.remarks.append(found)
+            self.notes.add(second_look.other_batch(answered.assessor, source, assessment))
         followed = self._followed(answered)
-        if followed is not None and not report.findings:
-            found = second_look.course_of_steps(answered.assessor, followed)
-            report.findings += [found] if found is not None else []
+        if followed is not None and self._nothing_found:
+            self.notes.add(second_look.course_of_steps(answered.assessor, followed))
 
     def _followed(self, answered: Answered) -> Followed | None:
         """Return what steps one after the other have to follow; None if that is not known."""
@@ -137,122 +151,80 @@ class Backward:
         base, kind = assessment.scale.base, assessment.explanation.kind
         return Followed(rule, kind, base, batch, outputs, stepping.rate_power is None)
 
-    def _also_step(self, report: CheckReport, direct: Assessment) -> None:
+    def _also_step(self, direct: Assessment) -> None:
         """With gradients and step both given: what is wrong with the step besides."""
+        notes = self.notes
         try:
-            source = None if report.findings else Direct(self.subject)
+            source = Direct(self.subject) if self._nothing_found else None
             asking = self._asking(direct.explanation.kind, True, source)
             answered = asking.answer(direct.form)
         except TheirError as error:
-            trace = Finding(
-                "exception", "step raises an exception", "step", "", error.reason, error.trace
-            )
-            report.findings.append(trace)
+            finding = Finding(STEP_EXCEPTION, "step", evidence=error.reason, detail=error.trace)
+            notes.findings.append(finding)
             return
-        report.remarks += answered.remarks
-        report.findings += answered.findings
+        notes.remarks += answered.remarks
+        notes.findings += answered.findings
         stepping, assessment = answered.stepping, answered.assessment
         assert stepping is not None
         if assessment is None:
-            if not report.findings:
-                stateful.report(self.subject, self.layout, answered, report, gradients_right=True)
-                self._look_again(report, answered)
+            if self._nothing_found:
+                notes.add(step_judge.of_stateful(self.subject, self.layout, answered, True))
+                self._look_again(answered)
             return
-        report.conventions["optimizer"] = stateful.check_kind(stepping, self.candidate, report)
+        notes.add(step_judge.of_plain(stepping, self.candidate))
         assessment.own = direct.own
-        known = {(f.code, f.where) for f in report.findings}
-        judgement = self._judged(answered, assessment)
-        report.findings += [f for f in judgement.findings if (f.code, f.where) not in known]
-        report.tensors += tables.gradient_rows(
+        known = {(f.code, f.where) for f in (*self.before.findings, *notes.findings)}
+        judgement = self._judged(answered, assessment, loss_known=True)
+        notes.findings += [f for f in judgement.findings if (f.code, f.where) not in known]
+        notes.tensors += rows.gradient_rows(
             assessment, self.layout, self.subject.names, "step", None, judgement.shares
         )
-        self._look_again(report, answered)
+        self._look_again(answered)
 
-    def _conventions(
-        self, report: CheckReport, assessment: Assessment, judgement: Judgement
-    ) -> None:
+    def _conventions(self, assessment: Assessment, judgement: Judgement) -> dict[str, str]:
+        found = {}
         given = " (given)" if self.candidate.labels is not None else ""
-        report.conventions["labels"] = assessment.form.label_text + given
+        found["labels"] = assessment.form.label_text + given
         if assessment.form.samples != self.sample.form.samples:
-            report.conventions["samples"] += f"; for gradients {assessment.form.sample_text}"
+            before = self.before.conventions["samples"]
+            found["samples"] = f"{before}; for gradients {assessment.form.sample_text}"
         if judgement.loss:
             same = self.declared and self.declared.kind is assessment.explanation.kind
             stated = " (given)" if same else ""
-            report.conventions["loss"] = judgement.loss + stated
-        report.conventions["batch"] = f"{len(assessment.probes[0].x)} samples a probe"
+            found["loss"] = judgement.loss + stated
+        found["batch"] = f"{len(assessment.probes[0].x)} samples a probe"
+        return found
 
     def _ask_keras(
-        self, report: CheckReport, assessment: Assessment, shares: Shares
-    ) -> tables.KernelsAndBiases | None:
+        self, assessment: Assessment, shares: Shares
+    ) -> tuple[Witness, dict[Key, Array] | None]:
         name = "Keras's autodiff"
         if not self.keras:
-            report.witnesses.append(Witness(name, None, "not asked (keras=False)"))
-            return None
+            return Witness(name, None, "not asked (keras=False)"), None
         kind = assessment.explanation.kind
         try:
-            _, kernels, biases = keras_witness.ask(assessment.probes[0], kind)
-        except keras_witness.NotAsked as reason:
-            report.witnesses.append(Witness(name, None, str(reason)))
-            return None
-        agree = tables.agree_with(assessment, (kernels, biases), shares)
+            _, theirs = keras_gradients.ask(assessment.probes[0], kind)
+        except keras_gradients.NotAsked as reason:
+            return Witness(name, None, str(reason)), None
+        agree = rows.agree_with(assessment, theirs, shares)
         comment = "your gradients are Keras's up to rounding" if agree else "your gradients differ"
-        report.witnesses.append(Witness(name, agree, f"{comment} (loss: {kind.name})"))
-        return kernels, biases
+        return Witness(name, agree, f"{comment} (loss: {kind.name})"), theirs
 
     def _own_witness(
-        self, report: CheckReport, assessment: Assessment, judgement: Judgement
-    ) -> bool:
+        self, assessment: Assessment, judgement: Judgement
+    ) -> tuple[Witness, list[str]]:
         name = "the derivative of your own loss"
         own = assessment.own
         if own is None:
             stated = callable(self.candidate.loss)
             comment = "the loss could not be called" if stated else "no loss function is given"
-            report.witnesses.append(Witness(name, None, comment))
-            return False
-        agrees = witnesses.follows(own, assessment.probes)
+            return Witness(name, None, comment), []
+        agrees = own_loss.follows(own, assessment.probes)
         what = own.kind.name if own.kind is not None else "a function unknown here"
-        report.witnesses.append(Witness(name, agrees, f"{what}, measured by {own.method}"))
+        remarks = []
         if own.kind is None and not agrees and not judgement.findings:
-            report.remarks.append(
+            remarks.append(
                 f"Loss: your gradients are those of {judgement.loss}, and not the derivative of "
                 "your own loss as measured. What is printed is not what is descended."
             )
-        return agrees
-
-    def _vacuous(self, report: CheckReport) -> None:
-        """A tensor whose every bound is as large as its values could not have failed.
-
-        Where a layer's other tensor could, its delta is judged by that, and it is only remarked.
-        """
-        judged = [row for row in report.tensors if row.right]
-        vacuous = [
-            row
-            for row in judged
-            if row.bounds is not None and np.min(row.bounds) >= row.largest > 0
-        ]
-        sound = {(row.kind, row.name.rsplit(" ", 1)[0]) for row in judged if row not in vacuous}
-        for row in vacuous:
-            if (row.kind, row.name.rsplit(" ", 1)[0]) in sound:
-                report.remarks.append(
-                    f"Precision: in {self.sample.dtype} rounding may be as large as {row.name} "
-                    f"({row.own_name}), which is judged by its layer's other tensor alone."
-                )
-                continue
-            report.outcome = Outcome.UNKNOWN
-            report.findings.append(
-                Finding(
-                    "vacuous", "nothing could have failed: rounding may be as large as the values",
-                    f"{row.name} ({row.own_name})", "check it in float64",
-                )
-            )  # fmt: skip
-
-    def _conclude(self, report: CheckReport) -> None:
-        if not report.findings:
-            self._vacuous(report)
-        if report.findings and report.outcome is Outcome.RIGHT:
-            report.outcome = Outcome.WRONG
-        if report.findings:
-            first = report.findings[0]
-            report.summary = report.summary or f"{first.title}: {first.where}."
-        else:
-            report.summary = "Forward pass and gradients are right, up to rounding."
+        return Witness(name, agrees, f"{what}, measured by {own.method}"), remarks

@@ -1,40 +1,34 @@
-"""The first half of a check: what ``forward`` computes, and whether it is what is meant."""
+"""The first stage: what ``forward`` computes, and whether it is what is meant."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from parity.checking import conventions, forwards, tables
-from parity.checking.conventions import Sample
-from parity.checking.layout import Layout
-from parity.checking.plan import Plan
-from parity.checking.repeats import alike, takes_batches
-from parity.checking.subject import Subject
-from parity.findings import CheckReport, Finding, Outcome, Witness
+from parity.checking.asking import conventions
+from parity.checking.asking.conventions import Sample
+from parity.checking.asking.repeats import alike, takes_batches
+from parity.checking.asking.subject import Subject
+from parity.checking.bugs.findings import Finding, Notes, Unreadable, Witness
+from parity.checking.bugs.forward import INPUTS_SCALED, Fault, faults
+from parity.checking.bugs.table import (
+    NONDETERMINISTIC_FORWARD,
+    OUTPUTS_SHAPE,
+    UNKNOWN_FORWARD,
+    UNKNOWN_LAYERS,
+)
+from parity.checking.bugs.variant import COMMON, LEAKY, OUTPUTS
+from parity.checking.explain.rows import forward_rows
+from parity.checking.model.layout import Layout
+from parity.checking.model.plan import Plan
 
 _FLOAT32 = (
     "Precision: a part of forward is in float32 although the weights are float64, so all is "
     "checked to float32's rounding; errors smaller than that are not seen."
 )
-_NONDETERMINISTIC = Finding(
-    "nondeterministic", "forward is nondeterministic: other outputs on equal input", "forward",
-    "switch dropout (or other random parts) off in forward",
-)  # fmt: skip
+_WITNESS = "your forward and the reference's"
 # A forward pass is explained for so many readings of the weights, the likeliest.
 _MOST_EXPLAINED = 4
-
-
-class Unreadable(Exception):
-    """The check cannot go on.
-
-    Attributes:
-        finding: Why.
-    """
-
-    def __init__(self, finding: Finding) -> None:
-        super().__init__(finding.title)
-        self.finding = finding
 
 
 class Forward:
@@ -43,6 +37,7 @@ class Forward:
     Attributes:
         sample: One answer of ``forward``, read as it is meant.
         plan: The network that the gradients are to be compared with; None where there is none.
+        reference: What ``forward`` was compared with, in words.
     """
 
     sample: Sample
@@ -56,14 +51,16 @@ class Forward:
         self.given = plan
         self.seed = seed
         self.plan = None
+        self.reference = "none given" if plan is None else plan.text
+        self.notes = Notes()
 
-    def run(self, report: CheckReport) -> None:
-        """Fill in conventions, forward findings and rows.
+    def run(self) -> Notes:
+        """Return conventions, forward findings and rows."""
+        with self.notes.until_blocked():
+            self._run()
+        return self.notes
 
-        Raises:
-            TheirError: The user's ``forward`` fails.
-            Unreadable: Its outputs have no shape that fits the weights.
-        """
+    def _run(self) -> None:
         answers = self._answers()
         if not self._understood(answers) and self.subject.own_dtype != self.subject.dtype:
             # Code that mixes float64 weights with float32 of its own: in its own precision, then.
@@ -76,21 +73,21 @@ class Forward:
                 # A bug that float32's rounding would hide.
                 self.sample, self.plan = replace(self.sample, dtype=np.dtype(float)), None
             elif self.plan is not None:
-                report.remarks.append(_FLOAT32)
-        self._conventions(report)
+                self.notes.remarks.append(_FLOAT32)
+        self._conventions()
         random = self._random()
         if random:
-            report.findings.append(_NONDETERMINISTIC)
-            report.outcome = Outcome.UNKNOWN
-            report.summary = f"{_NONDETERMINISTIC.title}."
-        if self.plan is not None and self._for_batches(report, answers):
+            self.notes.findings.append(Finding(NONDETERMINISTIC_FORWARD, "forward"))
+        if self.plan is None:
+            if not random:
+                self._explain(answers)
             return
-        if self.plan is not None:
-            text = "equal up to rounding"
-            report.witnesses.append(Witness("your forward and the reference's", True, text))
-            report.tensors += tables.forward_rows(self.sample, self.plan)
-        elif not random:
-            self._explain(report, answers)
+        found = self._fault_of_batches(answers)
+        if found is None:
+            self._agrees(self.plan)
+        else:
+            sample, fault = found
+            self._faulty(sample, self.plan, fault)
 
     def _answers(self) -> list[Sample]:
         """Return what ``forward`` answers, the likeliest way to read it first and in ``sample``."""
@@ -98,14 +95,11 @@ class Forward:
         answers = list(conventions.samples(self.subject, self.layouts, rng))
         if not answers:
             sizes = self.layouts[0].sizes
-            raise Unreadable(
-                Finding(
-                    "outputs-shape", "the outputs of forward have no shape that fits", "forward",
-                    "return one row (or column) of outputs a sample",
-                    f"expected {sizes[-1]} outputs a sample for {sizes[0]} inputs. Received: "
-                    "another shape, with samples in rows, in columns, and one a call",
-                )
-            )  # fmt: skip
+            evidence = (
+                f"expected {sizes[-1]} outputs a sample for {sizes[0]} inputs. Received: "
+                "another shape, with samples in rows, in columns, and one a call"
+            )
+            raise Unreadable(Finding(OUTPUTS_SHAPE, "forward", evidence=evidence))
         self.sample = answers[0]
         return answers
 
@@ -138,129 +132,149 @@ class Forward:
         off = np.abs(sample.first.output - expected.value) > 2 * expected.bound
         return bool(2 * np.count_nonzero(off) >= off.size)
 
-    def _conventions(self, report: CheckReport) -> None:
-        candidate, sample = self.subject.candidate, self.sample
+    def _conventions(self) -> None:
+        candidate, sample, found = self.subject.candidate, self.sample, self.notes.conventions
 
         def said(given: object) -> str:
             return " (given)" if given is not None else ""
 
         layout = sample.layout
-        report.conventions["samples"] = sample.form.sample_text + said(candidate.samples)
+        found["samples"] = sample.form.sample_text + said(candidate.samples)
         orientation = {"in-out": "(inputs, units)", "out-in": "(units, inputs)"}
-        report.conventions["kernel"] = orientation[layout.orientation] + said(candidate.kernel)
-        report.conventions["bias"] = layout.bias + said(candidate.bias)
-        report.conventions["sizes"] = "-".join(map(str, layout.sizes))
+        found["kernel"] = orientation[layout.orientation] + said(candidate.kernel)
+        found["bias"] = layout.bias + said(candidate.bias)
+        found["sizes"] = "-".join(map(str, layout.sizes))
         if self.plan is not None:
             names = ", ".join(f.name for f in self.plan.activations)
-            report.conventions["activations"] = names + said(self.given)
-        report.conventions["dtype"] = str(sample.dtype)
+            found["activations"] = names + said(self.given)
+        found["dtype"] = str(sample.dtype)
         if self.given is None and self.plan is not None:
-            report.reference = self.plan.text
+            self.reference = self.plan.text
 
     def _random(self) -> bool:
         """Ask once more on equal input; return whether the answer is another one."""
         sample, draw = self.sample, self.sample.first
-        arrays = sample.layout.pack(draw.kernels, draw.biases)
+        arrays = sample.layout.pack(draw.weights)
         self.subject.set_weights(arrays)
         answer = self.subject.forward(sample.form.x(draw.x))
         again = conventions.read(arrays, draw.x, answer, sample.layout, sample.form)
         return again is None or not alike(again.output, draw.output)
 
-    def _for_batches(self, report: CheckReport, answers: Sequence[Sample]) -> bool:
-        """Report a fault that shows in batches only, where the code is made for batches.
+    def _fault_of_batches(self, answers: Sequence[Sample]) -> tuple[Sample, Fault] | None:
+        """Return a fault that shows in batches only, where the code is made for batches.
 
         One sample a call is right, then: a softmax over the batch's axis, say. Code that is made
         for one sample a call may do the same with a batch, and be right; but its gradients of a
         batch do not have the weights' shapes.
         """
         if self.sample.form.samples != "single" or self.subject.candidate.samples is not None:
-            return False
+            return None
         assert self.plan is not None
         for sample in answers:
             if sample.form.samples == "single" or sample.layout != self.sample.layout:
                 continue
-            fault = forwards.explain(sample, self.plan)
+            fault = _fault(sample, self.plan)
             if fault is not None and takes_batches(self.subject, sample, self.plan):
-                self._faulty(report, sample, self.plan, fault)
-                return True
-        return False
+                return sample, fault
+        return None
 
-    def _explain(self, report: CheckReport, answers: Sequence[Sample]) -> None:
+    def _explain(self, answers: Sequence[Sample]) -> None:
         """Say what is wrong with the forward pass."""
         for sample in answers[:_MOST_EXPLAINED]:
             name = self.subject.candidate.name
-            meant = [self.given] if self.given else list(forwards.usual_plans(sample, name))
-            for plan in meant:
-                fault = forwards.explain(sample, _sized(plan, sample))
-                if (
-                    fault is not None
-                    and fault.finding.code == "inputs-scaled"
-                    and self.given is None
-                ):
-                    self._scaled(report, sample, fault)
+            for meant in [self.given] if self.given else _usual_plans(sample, name):
+                plan = _sized(meant, sample)
+                fault = _fault(sample, plan)
+                if fault is not None and fault.bug is INPUTS_SCALED and self.given is None:
+                    self._scaled(sample, fault)
                     return
                 if fault is not None:
-                    self._faulty(report, sample, _sized(plan, sample), fault)
+                    self._faulty(sample, plan, fault)
                     return
-        self._inexplicable(report, answers)
+        self._inexplicable(answers[0])
 
-    def _scaled(self, report: CheckReport, sample: Sample, fault: forwards.Fault) -> None:
+    def _agrees(self, plan: Plan) -> None:
+        self.notes.witnesses.append(Witness(_WITNESS, True, "equal up to rounding"))
+        self.notes.tensors += forward_rows(self.sample, plan)
+
+    def _scaled(self, sample: Sample, fault: Fault) -> None:
         """Take inputs that forward scales as they are, since no reference says otherwise."""
         assert fault.plan is not None
         self.sample, self.plan = sample, fault.plan
-        self._conventions(report)
-        report.remarks.append(
-            f"Inputs: {fault.finding.title}, and so they are here; no reference says otherwise."
+        self._conventions()
+        title = _finding(fault).title
+        self.notes.remarks.append(
+            f"Inputs: {title}, and so they are here; no reference says otherwise."
         )
-        text = "equal up to rounding"
-        report.witnesses.append(Witness("your forward and the reference's", True, text))
-        report.tensors += tables.forward_rows(sample, fault.plan)
+        self._agrees(fault.plan)
 
-    def _faulty(
-        self, report: CheckReport, sample: Sample, plan: Plan, fault: forwards.Fault
-    ) -> None:
+    def _faulty(self, sample: Sample, plan: Plan, fault: Fault) -> None:
         self.sample = sample
-        self._conventions(report)
-        report.findings.append(fault.finding)
-        report.tensors += tables.forward_rows(sample, plan)
-        report.witnesses.append(
-            Witness("your forward and the reference's", False, fault.finding.title)
-        )
-        report.outcome = Outcome.WRONG
-        report.summary = f"{fault.finding.title}: {fault.finding.where}."
+        self._conventions()
+        finding = _finding(fault)
+        self.notes.findings.append(finding)
+        self._differs(plan, finding.title)
         self.plan = fault.plan
 
-    def _inexplicable(self, report: CheckReport, answers: Sequence[Sample]) -> None:
-        sample = answers[0]
-        given = self.given
-        if given is None:
-            report.outcome = Outcome.UNKNOWN
-            report.summary = "It cannot be told what forward computes; give a reference."
-            finding = Finding(
-                "unknown-forward", "unknown: forward is no chain of layers with known activations",
-                "forward", "give reference=..., with the layers that it is meant to have",
-                "no reading of the weights and no known activations give its outputs",
-            )  # fmt: skip
-            report.findings.append(finding)
+    def _differs(self, plan: Plan, comment: str) -> None:
+        self.notes.tensors += forward_rows(self.sample, plan)
+        self.notes.witnesses.append(Witness(_WITNESS, False, comment))
+
+    def _inexplicable(self, sample: Sample) -> None:
+        if self.given is None:
+            evidence = "no reading of the weights and no known activations give its outputs"
+            self.notes.findings.append(Finding(UNKNOWN_LAYERS, "forward", evidence=evidence))
             return
-        plan = _sized(given, sample)
-        layer = forwards.parting_layer(sample, plan)
+        self.sample = sample
+        plan = _sized(self.given, sample)
+        layer = _parting_layer(sample, plan)
         where = "forward" if layer is None else f"layer {layer + 1}, forward"
         shown = (
             "" if layer is None else "; the layers below agree, and this one is fed their values"
         )
-        finding = Finding(
-            "unknown-forward", "unknown: the forward pass is another function than the reference's",
-            where, "compare this layer's activation with the reference's",
-            f"the outputs differ by more than rounding{shown}",
-        )  # fmt: skip
-        report.findings.append(finding)
-        report.tensors += tables.forward_rows(sample, plan)
-        report.witnesses.append(
-            Witness("your forward and the reference's", False, finding.evidence)
-        )
-        report.outcome = Outcome.WRONG
-        report.summary = f"{finding.title}: {where}."
+        evidence = f"the outputs differ by more than rounding{shown}"
+        self.notes.findings.append(Finding(UNKNOWN_FORWARD, where, evidence=evidence))
+        self._differs(plan, evidence)
+
+
+def _finding(fault: Fault) -> Finding:
+    return Finding(fault.bug, fault.where, fault.values)
+
+
+def _fault(sample: Sample, plan: Plan) -> Fault | None:
+    """Return the one thing wrong with a forward pass; None if nothing known explains it."""
+    for fault in faults(plan, len(sample.first.x)):
+        if sample.agrees(fault.plan or plan, fault.passing):
+            return fault
+    return None
+
+
+def _parting_layer(sample: Sample, plan: Plan) -> int | None:
+    """Return the first layer whose activations differ though what it takes agrees.
+
+    Each layer is fed the user's own activations of the layer below. None where ``forward`` gives
+    the outputs alone, or where all layers agree.
+    """
+    fwd = sample.expected(plan, tracked=True)
+    signal = fwd.inputs[0]
+    for layer, observed in enumerate(sample.first.layers):
+        a = fwd.activation(layer, fwd.weighted(layer, signal))
+        if not conventions.within(a, observed):
+            return layer
+        signal = fwd.rounding.exact(observed)
+    return None
+
+
+def _usual_plans(sample: Sample, name: str) -> Iterator[Plan]:
+    """Yield networks that a forward pass may be meant to be, where no reference says it."""
+    layout = sample.layout
+    depth = len(layout.sizes) - 1
+    for hidden in (*COMMON, LEAKY[0]):
+        for output in OUTPUTS[:4]:
+            activations = (hidden,) * (depth - 1) + (output,)
+            yield Plan(name, layout.sizes, activations, layout.has_bias, (0.0,) * depth)
+        if depth == 1:
+            return
 
 
 def _sized(plan: Plan, sample: Sample) -> Plan:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from parity.commands import targets, theirs
 from parity.commands.files import check_writable
-from parity.terminal import CliError, console, write_text
+from terminal_io import CliError, console, write_text
 
 if TYPE_CHECKING:
-    from parity.findings import CheckReport
+    from parity.reports.report import CheckReport
 
 STDOUT = "-"
 
@@ -101,7 +101,7 @@ def _same(one: str, other: str) -> bool:
 
 def _checked(candidate: Any, reference: Any, seed: int | None) -> "CheckReport":
     """Check, and say in one line what the check refuses."""
-    from parity.checking import check
+    from parity.checking.checker import check
 
     options: dict[str, Any] = {} if seed is None else {"seed": seed}
     try:

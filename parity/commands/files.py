@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from parity.terminal import CliError, write_text
+from terminal_io import CliError, write_text
 
 
 def check_writable(option: str, path: Path) -> None:

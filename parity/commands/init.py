@@ -13,7 +13,7 @@ from parity import drafting
 from parity.commands import sources
 from parity.commands.files import check_writable
 from parity.commands.theirs import GUARD
-from parity.terminal import CliError, printable, write_text
+from terminal_io import CliError, printable, write_text
 
 EPILOG = """\
 example:

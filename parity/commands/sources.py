@@ -5,7 +5,7 @@ import warnings
 from pathlib import Path
 from types import CodeType
 
-from parity.terminal import CliError, os_reason
+from terminal_io import CliError, os_reason
 
 
 def read(path: Path) -> bytes:

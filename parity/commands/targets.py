@@ -12,7 +12,7 @@ from typing import Any
 
 from parity.candidate import Candidate
 from parity.commands import sources, theirs
-from parity.terminal import CliError
+from terminal_io import CliError
 
 _MOST_NAMES = 12
 _DEFAULT = "make"

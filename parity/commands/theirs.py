@@ -10,7 +10,7 @@ from contextlib import contextmanager, redirect_stdout
 from types import TracebackType
 from typing import Any
 
-from parity.terminal import CliError
+from terminal_io import CliError
 
 _MOST_FRAMES = 8
 _KEPT: list[Any] = []

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from parity.drafting.draft import Draft
-from parity.terminal import printable
+from terminal_io import printable
 
 _SIGNATURES = {
     "forward": "forward(x)",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from numpy_impl.types import Array
-from parity.findings import TensorResult
+from parity.checking.bugs.findings import TensorResult
 
 MOST_CELLS = 128  # along each side
 _SIDE = 384  # pixels that the longer side gets where it can

@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from html import escape
 
-from parity.findings import CheckReport, Finding, Outcome, TensorResult
+from parity.checking.bugs.findings import Finding, TensorResult
 from parity.reports import heatmap, words
+from parity.reports.report import CheckReport, Outcome
 from parity.reports.style import CSS
 
 _CLASSES = {Outcome.RIGHT: "good", Outcome.WRONG: "bad", Outcome.UNKNOWN: "unsure"}

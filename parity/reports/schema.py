@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from numpy_impl.types import Array
-from parity.findings import CheckReport, Finding, TensorResult, Witness
+from parity.checking.bugs.findings import Finding, TensorResult, Witness
 from parity.reports import words
+from parity.reports.report import CheckReport
 
 # Raised when a key is renamed, removed or changes its meaning; a new key does not raise it.
 SCHEMA = 1

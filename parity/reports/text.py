@@ -8,9 +8,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from parity.findings import CheckReport, Finding, Outcome, TensorResult, Witness
+from parity.checking.bugs.findings import Finding, TensorResult, Witness
 from parity.reports import words
-from parity.terminal import rendered
+from parity.reports.report import CheckReport, Outcome
+from terminal_io import rendered
 
 _STYLES = {Outcome.RIGHT: "bold green", Outcome.WRONG: "bold red", Outcome.UNKNOWN: "bold yellow"}
 _WITNESS_STYLES = {True: "green", False: "bold red", None: "dim"}

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from parity.findings import Outcome, TensorResult
+from parity.checking.bugs.findings import TensorResult
+from parity.reports.report import Outcome
 
 KINDS = {"forward": "forward pass", "gradient": "gradients", "step": "one step"}
 OUTCOMES = {outcome: outcome.value.upper() for outcome in Outcome}

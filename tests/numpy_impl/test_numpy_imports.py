@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 HEAVY = {"keras", "tensorflow", "jax", "torch", "h5py", "sklearn", "scipy", "matplotlib", "PIL"}
-OURS = {"keras_impl", "parity", "digits", "scripts"}
+OURS = {"keras_impl", "parity", "digit_data", "scripts", "terminal_io"}
 ROOT = Path(__file__).parents[2]
 
 

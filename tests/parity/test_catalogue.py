@@ -5,7 +5,7 @@ import pytest
 
 import parity
 from numpy_impl.activations import ACTIVATIONS
-from parity.checking.catalogue.variant import ELEMENTWISE, OUTPUTS
+from parity.checking.bugs.variant import ELEMENTWISE, OUTPUTS
 
 # celu with Keras's alpha is elu, and these two are no functions of single elements.
 OF_OTHERS = {"celu", "softmax", "log_softmax"}

@@ -17,10 +17,18 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from parity import CheckReport, Finding, Outcome, TensorResult, Witness
+from parity.checking.bugs.table import Bug, Severity
 from parity.reports import render, to_dict, to_html, to_json, to_text
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "report-schema.md"
 TRACEBACK = 'Traceback (most recent call last):\n  File "net.py", line 3, in f\n    a[red]b[/red]'
+
+
+TRANSPOSED = Bug(
+    "transposed", "The {part} is transposed", "x @ W", "use {name}.T",
+    summary="One gradient is wrong: {where}.",
+)  # fmt: skip
+UNSURE = Bug("unsure", "Who knows", "", severity=Severity.UNCERTAIN, summary="Nothing.")
 
 
 def _tensor(shape=(3, 4), wrong=None, *, bounds=True, **changes) -> TensorResult:
@@ -54,14 +62,15 @@ def _report(**changes) -> CheckReport:
     fields = {
         "name": "my net",
         "reference": "3-4 (sigmoid)",
-        "outcome": Outcome.WRONG,
-        "summary": "One gradient is wrong.",
         "conventions": {"samples": "in rows", "loss": "quadratic (given)"},
         "findings": [
             Finding(
-                "transposed", "The kernel is transposed", "layer 1 kernel", "use W.T", "It is."
+                TRANSPOSED,
+                "layer 1 kernel",
+                {"part": "kernel", "name": "W"},
+                "It is.",
             ),
-            Finding("raised", "step raised", "step", detail=TRACEBACK),
+            Finding(Bug("raised", "step raised", "1 / 0"), "step", detail=TRACEBACK),
         ],
         "remarks": ["The loss is summed."],
         "tensors": [
@@ -148,9 +157,26 @@ def _coloured(picture: np.ndarray) -> list[tuple[int, int]]:
 
 
 def test_the_text_begins_with_the_answer():
-    assert to_text(_report()).startswith("my net: WRONG. One gradient is wrong.\n")
-    for outcome, word in zip(Outcome, ("RIGHT", "WRONG", "CANNOT TELL"), strict=True):
-        assert to_text(_report(outcome=outcome)).startswith(f"my net: {word}. ")
+    first = "my net: WRONG. One gradient is wrong: layer 1 kernel.\n"
+    assert to_text(_report()).startswith(first)
+    unsure = [*_report().findings, Finding(UNSURE, "all")]
+    for findings, word in (([], "RIGHT"), (unsure[:1], "WRONG"), (unsure, "CANNOT TELL")):
+        assert to_text(_report(findings=findings)).startswith(f"my net: {word}. ")
+
+
+@pytest.mark.parametrize(
+    ("severities", "outcome"),
+    [
+        ((), Outcome.RIGHT),
+        ((Severity.WRONG,), Outcome.WRONG),
+        ((Severity.WRONG, Severity.UNCERTAIN), Outcome.UNKNOWN),
+        ((Severity.UNCERTAIN, Severity.WRONG, Severity.CONCLUSIVE), Outcome.WRONG),
+        ((Severity.CONCLUSIVE, Severity.BLOCKING), Outcome.UNKNOWN),
+    ],
+)
+def test_the_outcome_follows_from_the_findings(severities, outcome):
+    findings = [Finding(TRANSPOSED, "", severity=severity) for severity in severities]
+    assert CheckReport("n", "", findings=findings).outcome is outcome
 
 
 def test_the_text_says_everything_in_order():
@@ -181,16 +207,18 @@ def test_the_detail_is_indented_as_a_block():
 
 
 def test_an_empty_report_is_one_line():
-    assert to_text(CheckReport("n", "", Outcome.UNKNOWN, "Nothing.")) == "n: CANNOT TELL. Nothing."
+    right = "Forward pass and gradients are right, up to rounding."
+    assert to_text(CheckReport("n", "")) == f"n: RIGHT. {right}"
 
 
 def test_foreign_strings_are_not_markup():
     name = "[bold]n[/bold] [/] :smile: https://example.org"
-    report = _report(name=name, summary=name, remarks=[name], conventions={name: name})
+    finding = Finding(Bug("c", "{t}", ""), name, {"t": name}, detail=TRACEBACK)
+    report = _report(name=name, findings=[finding], remarks=[name], conventions={name: name})
     report.tensors = [dataclasses.replace(report.tensors[0], name="[red]t[/]", own_name="w[/w]")]
     report.witnesses = [Witness(name, True, name)]
     text = to_text(report, width=200)
-    assert text.count(name) == 7
+    assert text.count(name) == 10
     assert "[red]t[/]" in text
     assert "w[/w]" in text
     assert "a[red]b[/red]" in text
@@ -347,9 +375,9 @@ def test_the_page_says_what_the_text_says():
 def test_foreign_strings_are_escaped():
     evil = "<script>alert(1)</script>\"'&<img src=//x onerror=y>"
     report = _report(
-        **dict.fromkeys(("name", "reference", "summary"), evil),
+        **dict.fromkeys(("name", "reference"), evil),
         conventions={evil: evil},
-        findings=[Finding(*[evil] * 6)],
+        findings=[Finding(Bug(evil, evil, evil, evil), evil, {}, evil, evil)],
         remarks=[evil],
         tensors=[_tensor(name=evil, own_name="<b>", kind=evil), _tensor((0,), name=evil, index=())],
         witnesses=[Witness(evil, True, evil)],

@@ -5,7 +5,8 @@ import pytest
 
 import parity
 from numpy_impl.types import Array
-from parity.checking import witnesses
+from parity.checking.explain import own_loss
+from parity.checking.model.layout import Key
 
 SIZES = [(8, 16, 3), (20, 15, 4), (64, 40, 10)]
 SEEDS = range(4)
@@ -87,8 +88,8 @@ def test_a_loss_that_is_not_what_is_descended_is_remarked() -> None:
 
 
 def test_steps_across_a_kink_would_mislead(monkeypatch: pytest.MonkeyPatch) -> None:
-    def wide(self, layer: int, part: str, direction: Array) -> float:
+    def wide(self, key: Key, direction: Array) -> float:
         return 0.125 / max(1.0, float(np.sqrt(direction.size)))
 
-    monkeypatch.setattr(witnesses._Line, "_within_a_piece", wide)
+    monkeypatch.setattr(own_loss._Line, "_within_a_piece", wide)
     assert not all(agrees(checked(TwoLayers(s), seed)) for s in SIZES for seed in SEEDS)

@@ -15,9 +15,12 @@ import pytest
 
 from parity import Candidate
 from parity.__main__ import main
-from parity.findings import CheckReport, Outcome
+from parity.checking.bugs.findings import Finding
+from parity.checking.bugs.table import EXCEPTION, UNKNOWN, VACUOUS, Bug
+from parity.reports.report import CheckReport
 
 ROOT = Path(__file__).parents[2]
+SUMMARY = "Forward pass and gradients are right, up to rounding."
 MODULE = """
 import parity
 
@@ -58,10 +61,10 @@ def make():
 
 
 class Checked:
-    """Stands for ``parity.checking``: notes what it was asked, and answers what it is told to."""
+    """Stands for ``parity.check``: notes what it was asked, and answers what it is told to."""
 
     def __init__(self) -> None:
-        self.outcome = Outcome.RIGHT
+        self.bug: Bug | None = None
         self.raises: BaseException | None = None
         self.asked: list[tuple[str, Any, dict[str, Any]]] = []
 
@@ -69,7 +72,8 @@ class Checked:
         self.asked.append((candidate.name, reference, options))
         if self.raises is not None:
             raise self.raises
-        return CheckReport(candidate.name, "a reference", self.outcome, "The summary.")
+        findings = [] if self.bug is None else [Finding(self.bug, "x", {"callable": "f"})]
+        return CheckReport(candidate.name, "a reference", findings=findings)
 
 
 @pytest.fixture
@@ -78,9 +82,9 @@ def checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Checked
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     Path("mynet.py").write_text(MODULE)
-    fake, module = Checked(), ModuleType("parity.checking")
+    fake, module = Checked(), ModuleType("parity.checking.checker")
     vars(module)["check"] = fake.check
-    monkeypatch.setitem(sys.modules, "parity.checking", module)
+    monkeypatch.setitem(sys.modules, "parity.checking.checker", module)
     before = set(sys.modules)
     yield fake
     for name in set(sys.modules) - before:
@@ -124,16 +128,16 @@ def test_what_a_target_names_is_checked(target: str, name: str, checked: Checked
     assert checked.asked == [(name, None, {})]
 
 
-@pytest.mark.parametrize(("outcome", "code"), [(o, k) for k, o in enumerate(Outcome)])
-def test_the_exit_code_is_the_outcome(outcome: Outcome, code: int, checked: Checked):
-    checked.outcome = outcome
+@pytest.mark.parametrize(("bug", "code"), [(None, 0), (UNKNOWN, 1), (VACUOUS, 2), (EXCEPTION, 2)])
+def test_the_exit_code_is_the_outcome(bug: Bug | None, code: int, checked: Checked):
+    checked.bug = bug
     assert main(["check", "mynet.py"]) == code
 
 
 def test_only_the_report_is_on_stdout(checked: Checked, capsys: pytest.CaptureFixture[str]):
     assert main(["check", "mynet.py", "--json", "-", "--seed", "7"]) == 0
     said = capsys.readouterr()
-    assert json.loads(said.out)["summary"] == "The summary."
+    assert json.loads(said.out)["summary"] == SUMMARY
     assert said.err == "printed by make\n"
     assert checked.asked[0][2] == {"seed": 7}
 
@@ -144,7 +148,7 @@ def test_reports_are_written_whole_and_nothing_else(
     Path("old.json").write_text("old")
     os.symlink("old.json", "link.json")
     assert main(["check", "mynet.py", "--json", "link.json", "--html", "r.html"]) == 0
-    assert "The summary." in capsys.readouterr().out
+    assert SUMMARY in capsys.readouterr().out
     assert json.loads(Path("old.json").read_text())["outcome"] == "right"
     assert Path("r.html").read_text().lower().startswith("<!doctype html")
     there = {"mynet.py", "old.json", "link.json", "r.html"}
@@ -160,7 +164,7 @@ def test_a_module_that_turns_everything_round(checked: Checked, capsys: pytest.C
     here = Path.cwd()
     assert main(["check", "odd.py", "--json", "r.json"]) == 0
     assert (here / "r.json").exists()
-    assert "The summary." in capsys.readouterr().out
+    assert SUMMARY in capsys.readouterr().out
     print("still open", file=sys.stderr)
 
 
@@ -314,7 +318,7 @@ def test_a_full_disk_does_not_take_the_answer_with_it(
     monkeypatch.setattr("parity.commands.check.write_text", full)
     assert main(["check", "mynet.py", "--json", "r.json"]) == 2
     said = capsys.readouterr()
-    assert "The summary." in said.out
+    assert SUMMARY in said.out
     assert said.err.endswith(f"parity: No space left on device: {Path('r.json').resolve()}\n")
 
 
@@ -338,7 +342,7 @@ def test_a_reader_that_closes_the_pipe_is_no_wrong_network(tmp_path: Path):
     (tmp_path / "stubbed.py").write_text(
         "import sys\nfrom types import ModuleType\n"
         "from tests.parity.test_parity_command import Checked\n"
-        "sys.modules['parity.checking'] = stub = ModuleType('parity.checking')\n"
+        "sys.modules['parity.checking.checker'] = stub = ModuleType('parity.checking.checker')\n"
         "stub.check = Checked().check\n"
         "from parity.__main__ import main\nsys.stdin.read()\nsys.exit(main())\n"
     )

@@ -10,7 +10,7 @@ import pytest
 
 import parity
 from parity import Candidate
-from parity.checking import nested
+from parity.checking.asking import nested
 from tests.parity.planted import BUGS, CASES, documents
 from tests.parity.planted.bug import SAMPLES, Case, answer, build
 from tests.parity.planted.nets import D2, D4, NETS, PLAIN, SIGMOID, SMALL, SOFTMAX, Net

@@ -11,17 +11,19 @@ pytest_plugins = ["pytester"]
 STUB = """
 import sys
 from types import ModuleType
-from parity.findings import CheckReport, Finding, Outcome
+from parity.checking.bugs.table import Bug
+from parity.checking.bugs.findings import Finding
+from parity.reports.report import CheckReport
 
 def assert_parity(candidate, reference=None, **options):
     __tracebackhide__ = True
-    outcome = Outcome.RIGHT if candidate == "right" else Outcome.WRONG
-    finding = Finding("code", "the bug in words", "layer 1 kernel")
-    report = CheckReport(candidate, str(reference), outcome, str(options), findings=[finding])
+    finding = Finding(Bug("code", "the bug in words", "x @ W"), "layer 1 kernel")
+    findings = [] if candidate == "right" else [finding]
+    report = CheckReport(candidate, f"{reference} {options}", findings=findings)
     report.raise_for_failure()
     return report
 
-sys.modules["parity.checking"] = module = ModuleType("parity.checking")
+sys.modules["parity.checking.checker"] = module = ModuleType("parity.checking.checker")
 module.assert_parity = assert_parity
 """
 NETWORK = """
@@ -53,7 +55,7 @@ def test_the_fixture_hands_everything_on(pytester: pytest.Pytester):
         """
         def test_right(parity_check):
             report = parity_check("right", "a reference", seed=3)
-            assert (report.reference, report.summary) == ("a reference", "{'seed': 3}")
+            assert report.reference == "a reference {'seed': 3}"
 
         def test_wrong(parity_check):
             parity_check("wrong")
@@ -80,7 +82,7 @@ def test_what_pytest_shows_of_a_wrong_network(pytester: pytest.Pytester):
     failures = shown.partition("short test summary")[0]
     assert failures.count("WRONG") == 2
     # Of our own code nothing: no frame, no source line.
-    for ours in ("checking/", "findings.py", "pytest_plugin.py", "raise ParityError"):
+    for ours in ("checking/", "reports/", "pytest_plugin.py", "raise ParityError"):
         assert ours not in failures
 
 

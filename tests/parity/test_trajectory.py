@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import parity
-from digits import datasets
+from digit_data import datasets
 from keras_impl import keras, models, precision
 from numpy_impl import Sequential, training
 from numpy_impl.program import now

@@ -15,7 +15,10 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-from scripts import draw, draw_engines, draw_server, model_files
+from scripts import model_files
+from scripts.draw import __main__ as draw
+from scripts.draw import engines as draw_engines
+from scripts.draw import server as draw_server
 
 ROOT = Path(__file__).parents[2]
 START = re.compile(r"Draw a digit at (http://127\.0\.0\.1:(\d+)/) \(Ctrl-C ends\)\n")
@@ -87,7 +90,7 @@ def command(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run the command itself on a free port; yield the process and its address."""
     # An interpreter that was started with SIGINT ignored, as background jobs are, keeps it so.
     program = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    program += "from scripts import draw; sys.exit(draw.main())"
+    program += "from scripts.draw import __main__ as draw; sys.exit(draw.main())"
     # JAX, where another test imported it, sets this, and TensorFlow then prints its warnings.
     clean = {name: v for name, v in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     process = subprocess.Popen(

@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from digits.datasets import load_mnist
+from digit_data.datasets import load_mnist
 from numpy_impl import Sequential, serialization
 from numpy_impl.layers import Dense
-from scripts import calibration, model_files, ship, train
+from scripts import calibration, model_files
+from scripts.train import __main__ as train
+from tools import ship
 
 
 def _network(seed: int = 0) -> Sequential:

@@ -17,10 +17,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digits.images import prepare
+from digit_data.pictures.examine import prepare
 from numpy_impl import Sequential, models, serialization
 from numpy_impl.layers import Dense
-from scripts import draw, draw_engines, draw_server, model_files, whatami
+from scripts import model_files
+from scripts.draw import __main__ as draw
+from scripts.draw import engines as draw_engines
+from scripts.draw import server as draw_server
+from scripts.whatami import __main__ as whatami
 from tests.scripts.serving import Client, png, serving, seven
 
 

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 
-from scripts import cli, draw, draw_server
+import terminal_io
+from scripts.draw import __main__ as draw
+from scripts.draw import server as draw_server
 from tests.scripts.serving import ROOT, Client, command, png, seven
 
 
@@ -46,7 +48,8 @@ def test_help(capsys: pytest.CaptureFixture[str]):
 def test_the_start_loads_no_heavy_library(model_784: Path):
     program = f"""
 import sys
-from scripts import draw, draw_engines, draw_server, model_files
+from scripts.draw import __main__ as draw, engines as draw_engines, server as draw_server
+from scripts import model_files
 draw_server.create(draw_engines.Engines(model_files.load(draw.Path({str(model_784)!r})), None))
 print(*sys.modules)
 """
@@ -101,10 +104,10 @@ def test_a_browser_opens_only_where_someone_sits(monkeypatch: pytest.MonkeyPatch
 
 def test_the_browser_is_told_the_address(model_784: Path, monkeypatch: pytest.MonkeyPatch):
     def opened(url: str) -> None:
-        raise cli.CliError(url, 1)
+        raise terminal_io.CliError(url, 1)
 
     monkeypatch.setattr(draw.webbrowser, "open", opened)
-    with pytest.raises(cli.CliError, match=r"^http://127\.0\.0\.1:\d+/$"):
+    with pytest.raises(terminal_io.CliError, match=r"^http://127\.0\.0\.1:\d+/$"):
         draw.serve(model_784, 0, browser=True)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digits.images import open_image, prepare
+from digit_data.pictures.examine import open_image, prepare
 from scripts.model_files import SHIPPED_MODEL
 from tests.scripts import browsing
 from tests.scripts.browsing import EMPTY, ONE, THREE, Tab, deliver, open_tab, stroke, three

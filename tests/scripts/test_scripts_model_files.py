@@ -10,8 +10,9 @@ import pytest
 
 from numpy_impl import Sequential, models, serialization
 from numpy_impl.layers import Dense, Rescaling
-from scripts import model_files, run_files, whatami
-from scripts.cli import CliError
+from scripts import model_files, run_files
+from scripts.whatami import __main__ as whatami
+from terminal_io import CliError
 from tests.scripts.whatami_pictures import ROOT, ask_json, draw
 
 ENGINES = ("numpy", "keras")
@@ -101,7 +102,7 @@ def test_keras_files_are_read_without_keras(tmp_path: Path, picture: Path):
     weights, keras_file = tmp_path / "model.weights.h5", tmp_path / "model.keras"
     run_files.save_keras(save_weights("784-30-10", weights), keras_file)
     code = (
-        "import sys; from scripts.whatami import main; "
+        "import sys; from scripts.whatami.__main__ import main; "
         f"codes = [main([{str(picture)!r}, '--model', name]) for name in sys.argv[1:]]; "
         "print(codes, sorted({'keras', 'tensorflow'} & set(sys.modules)))"
     )

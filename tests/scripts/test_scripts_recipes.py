@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from digits import datasets
+from digit_data import datasets
 from scripts import recipes
 
 

@@ -15,14 +15,15 @@ import pytest
 from PIL import Image
 
 from numpy_impl import serialization
-from scripts import recipes, run_files, train
+from scripts import recipes, run_files
+from scripts.train import __main__ as train
 
 ROOT = Path(__file__).parents[2]
 # A child may inherit an ignored SIGINT from a shell that runs the tests in the background.
 CHILD = """\
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from scripts.train import main
+from scripts.train.__main__ import main
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -119,7 +120,7 @@ def test_what_is_left_is_readable_and_agrees(tmp_path: Path, capsys: pytest.Capt
     assert [type(layer).__name__ for layer in network.layers] == [
         "Rescaling", "Dense", "Dropout", "Dense",
     ]  # fmt: skip
-    from digits.datasets import load_digits_split, one_hot
+    from digit_data.datasets import load_digits_split, one_hot
     from scripts.model_files import load
 
     # The saved models take the pictures as they are, 0..16, and do as well as was printed.

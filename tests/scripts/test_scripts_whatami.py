@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from numpy_impl import models, serialization
-from scripts import model_files, whatami
-from scripts.answers import Answer
+from scripts import model_files
+from scripts.whatami import __main__ as whatami
+from scripts.whatami.answers import Answer
 from tests.scripts.whatami_pictures import ROOT, ask_json, command, draw
 
 SCORE = re.compile(r"Am I a (\d) \? -- score: (\d+\.\d{3})")
@@ -241,7 +242,7 @@ def test_names_that_the_terminal_cannot_show(picture: Path, tmp_path: Path):
 
 def test_the_numpy_engine_starts_without_the_heavy_packages(picture: Path):
     code = (
-        "import sys; from scripts.whatami import main; code = main(sys.argv[1:]); "
+        "import sys; from scripts.whatami.__main__ import main; code = main(sys.argv[1:]); "
         "heavy = {'keras', 'tensorflow', 'matplotlib', 'sklearn', 'rich', 'scipy', 'h5py', "
         "'multiprocessing', 'concurrent'}; "
         "print(sorted(heavy & set(sys.modules)), code)"

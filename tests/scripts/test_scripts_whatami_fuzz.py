@@ -12,8 +12,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from scripts import answers, looking, model_files
-from scripts.pictures import Source
+from scripts import model_files
+from scripts.whatami import answers, looking
+from scripts.whatami.pictures import Source
 from tests.scripts.whatami_pictures import command, draw
 
 PNG_MODES = ("L", "1", "P", "RGB", "RGBA", "LA", "I;16")

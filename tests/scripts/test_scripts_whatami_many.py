@@ -14,16 +14,18 @@ from typing import Any
 
 import pytest
 
-from scripts import cli, counting, looking, whatami
-from scripts.looking import View
-from scripts.pictures import Source
+import terminal_io
+from scripts.whatami import __main__ as whatami
+from scripts.whatami import counting, looking
+from scripts.whatami.looking import View
+from scripts.whatami.pictures import Source
 from tests.scripts.whatami_pictures import ROOT, ask_json, draw
 
 COUNT = 150
 # The command, with processes for even a little work.
 PROGRAM = """
 import sys
-from scripts import looking, whatami
+from scripts.whatami import __main__ as whatami, looking
 
 if __name__ == "__main__":
     looking.WORTH_PROCESSES = float(sys.argv[1])
@@ -156,7 +158,7 @@ def test_a_process_that_dies_is_said(monkeypatch: pytest.MonkeyPatch, folder: Pa
     monkeypatch.setattr(looking, "WORTH_PROCESSES", 0)
     sources = [Source(str(folder / "000.png"))] * 100
     found = []
-    with pytest.raises(cli.CliError, match="ended by the system"):
+    with pytest.raises(terminal_io.CliError, match="ended by the system"):
         found.extend(looking.look_at_all(sources, View(28)))
     assert not multiprocessing.active_children()
 

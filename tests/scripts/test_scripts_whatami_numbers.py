@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scripts import whatami
-from scripts.answers import Answer, Number
+from scripts.whatami import __main__ as whatami
+from scripts.whatami.answers import Answer, Number
 from tests.scripts.whatami_pictures import ask_json, draw
 
 THREE = (0.2, 0.5, 0.8)

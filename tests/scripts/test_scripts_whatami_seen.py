@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digits.images import examine, open_image
+from digit_data.pictures.examine import examine, open_image
 from numpy_impl import models, serialization
-from scripts import seen_files, whatami
+from scripts.whatami import __main__ as whatami
+from scripts.whatami import seen_files
 from tests.scripts.whatami_pictures import ask_json, draw
 
 
@@ -121,7 +122,7 @@ def test_nothing_is_drawn_where_nothing_was_seen():
 def test_more_digits_than_the_figure_holds_are_said(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    from scripts import answer_plots
+    from scripts.whatami import plots as answer_plots
 
     monkeypatch.setattr(answer_plots, "MOST_ROWS", 2)
     assert whatami.main(["ones.png", "one.png", "--segment", "--plot", "plot.png"]) == 0

@@ -10,7 +10,8 @@ from threading import Thread
 
 import pytest
 
-from scripts import pictures, whatami
+from scripts.whatami import __main__ as whatami
+from scripts.whatami import pictures
 from tests.scripts.whatami_pictures import ask_json, command, draw
 
 

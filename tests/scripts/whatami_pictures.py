@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw
 
-from scripts import whatami
+from scripts.whatami import __main__ as whatami
 
 ROOT = Path(__file__).parents[2]
 

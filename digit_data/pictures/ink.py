@@ -1,0 +1,248 @@
+"""From brightness to ink: what in a picture is a stroke, and how strong it is.
+
+Light is uneven, paper is ruled, cameras are noisy. ``find_ink`` takes the paper away and leaves
+1 where ink is strongest, 0 where there is none. Arrays in and out; files and colours are
+in ``files`` and ``grey``, sizes and places in ``fitting``.
+"""
+
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Ink", "NoInkError", "border_median", "connected", "find_ink", "shrunk", "stroke_width"]
+
+Array = NDArray[Any]
+# Contrast below this share of the paper's brightness is grain, JPEG noise or a shadow.
+LEAST_CONTRAST = 0.1
+# Ink weaker than this many standard deviations of the paper's noise cannot be told from it; where
+# that is more than QUIET, the picture is smoothed first.
+NOISE_LEVELS = 5.0
+QUIET = 0.12
+MOST_NOISE = 0.8
+# Standard deviations of the smoothing, as shares of the picture's shorter side.
+SMOOTHING = (0.002, 0.004, 0.008, 0.016)
+# Deep in a shadow or on a black margin the strength would magnify noise: light counts as this much.
+LEAST_LIGHT = 0.25
+# In a piece, weaker ink counts where it touches ink above the threshold, down to this share of it.
+WEAK = 0.6
+# A piece that spans more than this share of the picture may be a net of ruled lines, whose width is
+# at most this share of the digit's strokes' greatest.
+NET = 0.7
+LINE_WIDTH = 0.4
+# Pieces shorter than this share of the picture are specks.
+SPECK = 0.03
+# The paper is what is left when everything narrower than this many stroke widths is taken away;
+# in the first of two rounds, when no stroke width is known, than this share of the picture.
+STROKES = 3.0
+FIRST_SHARE = 0.5
+# The paper's brightness varies slowly: it is measured in a picture of at most this many pixels.
+PAPER_SIDE = 128
+# A median of more pixels than this is taken of every fourth.
+ENOUGH = 20_000
+
+
+class NoInkError(ValueError):
+    """A picture without a stroke on it."""
+
+
+class Ink(NamedTuple):
+    """Ink found in a picture; every array is (H, W).
+
+    Attributes:
+        strength: float32 in 0..1, with 0 for paper.
+        mask: bool, where the ink counts: above the threshold, or touching what is.
+        paper: The paper's brightness, float32, also where there is ink on it.
+    """
+
+    strength: Array
+    mask: Array
+    paper: Array
+
+
+def border_median(picture: Array) -> float:
+    """Return the median of a frame 2 % wide, at least one pixel."""
+    width = max(1, min(picture.shape) // 50)
+    inner = picture[width:-width]
+    frame = (picture[:width], picture[-width:], inner[:, :width], inner[:, -width:])
+    return float(np.median(np.concatenate([side.ravel() for side in frame])))
+
+
+def find_ink(picture: Array) -> Ink:
+    """Tell ink from paper.
+
+    Against the local brightness ``p`` of the paper, a pixel ``x`` has the strength
+    ``(x - p) / (1 - p)``: for dark ink on light paper, negated, one minus the share of the light
+    that it leaves.
+
+    Args:
+        picture: Bright ink on dark paper, (H, W) float32 in 0..1.
+
+    Raises:
+        NoInkError: Nothing stands out from the paper.
+    """
+    picture = _quiet(picture)
+    side = min(picture.shape)
+    ink = _threshold(picture, FIRST_SHARE * side)
+    width = STROKES * stroke_width(ink.mask)
+    if width < FIRST_SHARE * side:
+        ink = _threshold(picture, max(width, side / 20))
+    return ink
+
+
+def _quiet(picture: Array) -> Array:
+    """Smooth a picture as much as its noise asks for, and not at all if there is little."""
+    side = min(picture.shape)
+    smooth, sigma = picture, 0.0
+    for share in SMOOTHING:
+        if NOISE_LEVELS * _noise(smooth, max(3 * sigma, 2.0)) <= QUIET:
+            break
+        sigma = share * side
+        smooth = cv2.GaussianBlur(picture, (0, 0), sigma)
+    return smooth
+
+
+def _noise(picture: Array, scale: float) -> float:
+    """Return the standard deviation of what is finer than a scale, in units of ink's strength."""
+    residue = (picture - cv2.GaussianBlur(picture, (0, 0), scale))[::2, ::2]
+    deviation = 1.4826 * float(np.median(np.abs(residue - np.median(residue))))
+    return deviation / max(1 - float(np.median(picture[::2, ::2])), LEAST_LIGHT)
+
+
+def _threshold(picture: Array, width: float) -> Ink:
+    """Tell ink from paper, the paper being what is left without structures of a width."""
+    paper = _paper(picture, width)
+    strength = (picture - paper) / np.maximum(1 - paper, LEAST_LIGHT)
+    some = strength[::2, ::2] if strength.size > ENOUGH else strength
+    base = float(np.median(some))
+    noise = 1.4826 * float(np.median(np.abs(some - base)))
+    strength = np.clip((strength - base) / max(1 - base, LEAST_LIGHT), 0, 1)
+    # Where ink is a good part of the picture it is no noise.
+    least = min(max(LEAST_CONTRAST, NOISE_LEVELS * noise), MOST_NOISE)
+    mask = _pieces(strength, least)
+    if not mask.any():
+        raise NoInkError(
+            f"no ink found: expected a stroke with a contrast of at least {least:.2f}, "
+            f"received at most {float(strength.max()):.3f} or only specks"
+        )
+    return Ink(strength, mask, paper)
+
+
+def _pieces(strength: Array, least: float) -> Array:
+    """Return where ink counts: each piece above ``least`` has a threshold of its own.
+
+    A faint pencil digit beside a black blot, and a black digit on faint ruled lines, are both seen.
+    """
+    labels, stats = connected(strength > least)
+    mask = np.zeros(strength.shape, bool)
+    rows, columns = strength.shape
+    sizes = stats[:, cv2.CC_STAT_WIDTH : cv2.CC_STAT_HEIGHT + 1].max(axis=1)
+    large = np.flatnonzero(sizes >= max(SPECK * min(rows, columns), 2))
+    for label in large[large > 0].tolist():
+        left, top, width, height, _ = stats[label].tolist()
+        where = np.s_[top : top + height, left : left + width]
+        own = np.where(labels[where] == label, strength[where], np.float32(0))
+        if max(width / columns, height / rows) > NET:
+            own = _without_lines(own, least)
+        strong = max(_otsu(own[own > 0]), least)
+        mask[where] |= _hysteresis(own, max(WEAK * strong, least), strong)
+    return mask
+
+
+def connected(mask: Array) -> tuple[Array, Array]:
+    """Number the connected pieces of a mask.
+
+    Returns:
+        The number of its piece for each pixel, (H, W), 0 outside the mask; and for each number a
+        row of left, top, width, height and area.
+    """
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    return np.asarray(labels), np.asarray(stats)
+
+
+def _paper(picture: Array, width: float) -> Array:
+    """Return the brightness that the paper has, or would have, everywhere.
+
+    The morphological opening: of all windows of this width around a pixel, the one whose darkest
+    pixel is brightest. Slopes of any steepness survive it; strokes narrower than the window do not.
+    """
+    small = shrunk(picture, PAPER_SIDE)
+    scale = small.shape[0] / picture.shape[0]
+    # Noise would pull the minimum down.
+    smooth = cv2.medianBlur(small, 3)
+    window = 2 * round(max(width * scale, 3) / 2) + 1
+    # A square, which OpenCV takes apart into rows and columns; a disc is twenty times slower.
+    kernel = np.ones((window, window), np.uint8)
+    opened = cv2.morphologyEx(smooth, cv2.MORPH_OPEN, kernel)
+    opened = cv2.GaussianBlur(opened, (0, 0), max(window / 8, 0.5))
+    return cv2.resize(opened, picture.shape[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def shrunk(picture: Array, side: int) -> Array:
+    """Return a picture with its longest side brought to at most so many pixels, by area means."""
+    scale = side / max(picture.shape)
+    if scale >= 1:
+        return picture
+    height, width = (max(1, round(n * scale)) for n in picture.shape)
+    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def _without_lines(own: Array, least: float) -> Array:
+    """Take the lines of ruled or squared paper away from the digit that they run through.
+
+    They are thinner than its strokes. What is left of the piece after an opening by a part of its
+    greatest width is grown back a little, so that the ends of strokes are not cut.
+
+    Args:
+        own: Strength of one piece's ink, 0 outside it, (H, W).
+        least: Weaker is none.
+    """
+    mask = (own > least).astype(np.uint8)
+    widest = 2 * float(_distance(mask).max())
+    size = round(LINE_WIDTH * widest)
+    if size < 2:
+        return own
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    left = cv2.morphologyEx(mask, cv2.MORPH_OPEN, kernel)
+    if not left.any():
+        return own
+    around = cv2.dilate(left, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size + 2, size + 2)))
+    return np.where(around > 0, own, np.float32(0))
+
+
+def _distance(mask: Array) -> Array:
+    """Return each pixel's distance to the nearest one that is not in the mask, as float32."""
+    framed = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    return np.asarray(cv2.distanceTransform(framed, cv2.DIST_L2, 5))[1:-1, 1:-1]
+
+
+def _otsu(values: Array) -> float:
+    """Return the level that parts values in 0..1 best into two kinds (Otsu, 1979)."""
+    levels = np.round(values * 255).astype(np.uint8).reshape(-1, 1)
+    level, _ = cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    return (level + 0.5) / 255
+
+
+def _hysteresis(strength: Array, weak: float, strong: float) -> Array:
+    """Return the connected pieces of what is above ``weak`` that reach ``strong`` somewhere."""
+    labels, _ = connected(strength > weak)
+    kept = np.zeros(int(labels.max()) + 1, bool)
+    kept[labels[strength > strong]] = True
+    kept[0] = False
+    return kept[labels]
+
+
+def stroke_width(mask: Array) -> float:
+    """Return the typical width of strokes, in pixels.
+
+    Twice the distance to the nearest paper, as it is on the middle line of the strokes; the upper
+    quartile, since noise only makes thin pieces.
+
+    Args:
+        mask: Where ink is, (H, W) bool; some is.
+    """
+    distance = _distance(mask.astype(np.uint8))
+    ridge = (distance >= cv2.dilate(distance, np.ones((3, 3), np.uint8))) & (distance > 0)
+    # The distance is counted to the nearest paper pixel's centre, half a pixel off the edge.
+    return float(2 * np.quantile(distance[ridge], 0.75) - 1)

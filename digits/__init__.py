@@ -1,1 +1,0 @@
-"""The pictures and the data sets that both engines eat; imports neither of them."""

@@ -1,0 +1,1 @@
+"""All that runs the user's code: with copies, in every convention, and put back afterwards."""

@@ -1,0 +1,145 @@
+"""Where gradients come from: the user's ``gradients``, or what a ``step`` did to the weights."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from numpy_impl.types import Array
+from parity.checking.asking.subject import Subject, lowest
+from parity.checking.model.probe import Probe
+
+Noise = list[Array | float]
+# Powers of two, so that dividing by them is exact.
+LEARNING_RATE = 0.5
+OTHER_RATE = 0.125
+
+
+@dataclass
+class Answer:
+    """One answer in the user's own shapes.
+
+    Attributes:
+        arrays: The gradients; None where the user gave None.
+        noise: What the way to get them has lost, one entry an array; empty where nothing.
+        after: The weights after a step; empty where there was none.
+    """
+
+    arrays: list[Array | None]
+    noise: Noise = field(default_factory=list)
+    after: list[Array] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """One step that the user's code has taken: from where and on what, and what it changed."""
+
+    probe: Probe
+    rate: float
+    change: list[Array]
+    after: list[Array]
+
+
+class Direct:
+    """The user's ``gradients``."""
+
+    name = "gradients"
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+
+    def ask(self, probe: Probe) -> Answer:
+        """Return the gradients at the probe's weights."""
+        self.subject.set_weights(probe.arrays)
+        return Answer(self.subject.gradients(probe.form.x(probe.x), probe.form.y(probe.y)))
+
+
+class Accumulating(Direct):
+    """``gradients`` that adds each call's to those of the calls before."""
+
+    def __init__(self, subject: Subject, last: Sequence[Array | None]) -> None:
+        super().__init__(subject)
+        self.last = list(last)
+
+    def ask(self, probe: Probe) -> Answer:
+        """Return what this call added."""
+        answer = super().ask(probe)
+        unit = float(np.finfo(self.subject.dtype).eps)
+        added: list[Array | None] = []
+        for now, before in zip(answer.arrays, self.last, strict=True):
+            if now is None or before is None:
+                added.append(None)
+                answer.noise.append(0.0)
+                continue
+            added.append(now - before)
+            answer.noise.append(unit * (np.abs(now) + np.abs(before)))
+        self.last = answer.arrays
+        return Answer(added, answer.noise)
+
+
+class Step:
+    """What one ``step`` changes, divided by its learning rate.
+
+    Args:
+        rate: The learning rate of the steps.
+        momentum: How much of the change before is in each change (0 for a plain step).
+        power: With which power of the learning rate the change goes; None if with none.
+    """
+
+    name = "step"
+
+    def __init__(
+        self,
+        subject: Subject,
+        rate: float = LEARNING_RATE,
+        momentum: float = 0.0,
+        power: int | None = 1,
+    ) -> None:
+        self.subject = subject
+        self.rate = rate
+        self.momentum = momentum
+        self.power = power
+        self.last: list[Array] = []
+
+    def change(self, probe: Probe, reset: bool = True) -> list[Array]:
+        """Take a step from the probe's weights; return what changed.
+
+        ``reset=False``: the user's code has these weights already, and keeps them as they are.
+        """
+        if reset:
+            self.subject.set_weights(probe.arrays)
+        self.subject.step(probe.form.x(probe.x), probe.form.y(probe.y), self.rate)
+        after = self.subject.weights()
+        # In the weights' own type, by which it is seen what the difference may have lost.
+        changed = [
+            (now - before).astype(now.dtype) if now.shape == before.shape else now - before
+            for now, before in zip(after, probe.arrays, strict=True)
+        ]
+        self.taken.append(Taken(probe, self.rate, changed, after))
+        return changed
+
+    @property
+    def taken(self) -> list[Taken]:
+        """Every step that this candidate's code has taken, from the first."""
+        return self.subject.history
+
+    def ask(self, probe: Probe) -> Answer:
+        """Return ``-change / learning_rate`` with what its rounding may have lost."""
+        change = self.change(probe)
+        after = self.taken[-1].after
+        # Adding the change to the weight rounds by half a unit in the last place of the result.
+        rate = 1.0 if self.power is None else self.rate**self.power
+        unit = float(np.finfo(lowest(*(array.dtype for array in after))).eps)
+        noise: Noise = [
+            unit * (np.abs(a) + np.abs(a - c)) / rate for a, c in zip(after, change, strict=True)
+        ]
+        plain = change
+        if self.momentum:
+            plain = [c - self.momentum * p for c, p in zip(change, self.last, strict=True)]
+            size = [np.abs(p) * unit * 4 / rate for p in self.last]
+            noise = [2 * n + s for n, s in zip(noise, size, strict=True)]
+            self.last = change
+        return Answer([-c / rate for c in plain], noise, after)
+
+
+Source = Direct | Step

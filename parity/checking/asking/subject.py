@@ -1,0 +1,250 @@
+"""The user's callables, run with care: what they hold is put back, and their errors stay theirs."""
+
+import io
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout, suppress
+from copy import copy
+from typing import Any
+
+import numpy as np
+
+from numpy_impl.types import Array
+from parity.candidate import Candidate
+from parity.checking.asking import nested
+from parity.checking.bugs.findings import Finding, Unreadable
+from parity.checking.bugs.table import EXCEPTION, UNUSABLE_ANSWER
+
+
+class TheirError(Unreadable):
+    """An exception that the user's own code raised, or an answer of theirs that is unusable.
+
+    Attributes:
+        callable_name: Which callable.
+        reason: One line.
+        trace: Their part of the traceback; empty where the answer itself is at fault.
+    """
+
+    def __init__(self, callable_name: str, reason: str, trace: str = "") -> None:
+        bug = EXCEPTION if trace else UNUSABLE_ANSWER
+        values = {"callable": callable_name}
+        super().__init__(Finding(bug, callable_name, values, reason, trace))
+        self.callable_name = callable_name
+        self.reason = reason
+        self.trace = trace
+
+
+def lowest(*dtypes: np.dtype) -> np.dtype:
+    """Return the least precise of some dtypes; float64 at most, in which bounds are computed."""
+    return min((np.dtype(np.float64), *dtypes), key=lambda dtype: -np.finfo(dtype).eps)
+
+
+class Subject:
+    """A candidate, called with copies and answered in arrays.
+
+    Args:
+        candidate: The user's callables.
+        renew: Makes them anew, so that a step's state is as at the beginning; None if nothing does.
+    """
+
+    def __init__(self, candidate: Candidate, renew: Callable[[], Candidate] | None = None) -> None:
+        self.candidate = candidate
+        self.renew = renew
+        container = self._call("get_weights", candidate.get_weights)
+        found = nested.leaves(container)
+        if not found:
+            raise TheirError("get_weights", "expected arrays. Received: none")
+        self.names = [f"weights{leaf.path}" for leaf in found]
+        arrays = self._arrays("get_weights", container)
+        self.shapes = [array.shape for array in arrays]
+        # Code that follows the weights' precision is checked in float64, where bounds are tight.
+        self.dtype = np.result_type(np.float64, *arrays)
+        self.own_dtype = np.result_type(*arrays)
+        self.modified: list[str] = []
+        self.shared: tuple[str, str] | None = None
+        self.history: list[Any] = []
+
+    def fresh(self) -> "Subject":
+        """Return one without a history where that can be made, else this one."""
+        if self.renew is None:
+            return self
+        new = Subject(self.renew(), self.renew)
+        new.dtype = self.dtype
+        return new
+
+    def weights(self) -> list[Array]:
+        """Return copies of the weights as they are now."""
+        container = self._call("get_weights", self.candidate.get_weights)
+        arrays = self._arrays("get_weights", container)
+        if len(arrays) != len(self.names):
+            reason = f"expected {len(self.names)} arrays, as before. Received: {len(arrays)}"
+            raise TheirError("get_weights", reason)
+        return arrays
+
+    def set_weights(self, arrays: Sequence[Array]) -> None:
+        """Hand over copies of ``arrays``, in the structure that get_weights returns."""
+        container = self._call("get_weights", self.candidate.get_weights)
+        copies = [self._cast(array) for array in arrays]
+        if self.candidate.set_weights is None:
+            try:
+                nested.write_in_place(container, copies)
+            except ValueError as error:
+                raise TheirError("get_weights", str(error)) from error
+        else:
+            new = nested.rebuilt(container, copies)
+            self._call("set_weights", self.candidate.set_weights, new)
+        for name, new, now in zip(self.names, arrays, self.weights(), strict=True):
+            if not np.array_equal(now, np.asarray(new).astype(now.dtype)):
+                raise TheirError(
+                    "set_weights" if self.candidate.set_weights else "get_weights",
+                    f"expected get_weights to return what was just set. Received: other values, or "
+                    f"another shape, in {name}",
+                )
+
+    def _cast(self, array: Array) -> Array:
+        return array.copy() if array.dtype.kind == "c" else array.astype(self.dtype)
+
+    def forward(self, x: Array) -> list[Array]:
+        """Return the answer of ``forward`` as a list of arrays; the outputs are the last."""
+        answer = self._with_inputs("forward", self.candidate.forward, x)
+        if isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[0], np.ndarray):
+            # (outputs, cache), as many write it.
+            answer = answer if isinstance(answer[1], np.ndarray) else answer[0]
+        return self._arrays("forward", answer)
+
+    def gradients(self, x: Array, y: Any) -> list[Array | None]:
+        """Return the gradients in the order of the weights; None where one was None."""
+        assert self.candidate.gradients is not None
+        answer = self._with_inputs("gradients", self.candidate.gradients, x, y)
+        if answer is None:
+            raise TheirError("gradients", "expected arrays. Received: None")
+        container = self._call("get_weights", self.candidate.get_weights)
+        found = None if isinstance(answer, dict) else nested.like(answer, container)
+        if found is None:
+            found = self._matched(nested.leaves(answer))
+        self.shared = self.shared or _sharing(found)
+        return [None if v is None else self._array("gradients", p, v) for p, v in found]
+
+    def step(self, x: Array, y: Any, learning_rate: float) -> None:
+        """Let ``step`` update the weights."""
+        assert self.candidate.step is not None
+        self._with_inputs("step", self.candidate.step, x, y, learning_rate)
+
+    def loss(self, x: Array, y: Any) -> Any:
+        """Return the user's own loss, a number (complex for complex weights)."""
+        assert callable(self.candidate.loss)
+        answer = self._with_inputs("loss", self.candidate.loss, x, y)
+        value = self._array("loss", "", answer)
+        if value.size != 1:
+            raise TheirError("loss", f"expected one number. Received: shape {value.shape}")
+        return value.reshape(())[()]
+
+    @contextmanager
+    def preserved(self) -> Iterator[None]:
+        """Put the user's weights back at the end, also after an exception."""
+        before = [leaf.value for leaf in nested.leaves(self.candidate.get_weights())]
+        copies = [nested.to_array(value) for value in before]
+        try:
+            yield
+        finally:
+            self._put_back(before, copies)
+
+    def _put_back(self, before: list[Any], copies: list[Array]) -> None:
+        # First the very objects that were there, as others may hold them too; then, if the user
+        # keeps copies or has rebound, the values.
+        for old, saved in zip(before, copies, strict=True):
+            if isinstance(old, np.ndarray) and old.flags.writeable:
+                old[...] = saved
+        container = self.candidate.get_weights()
+        if self.candidate.set_weights is not None:
+            new = nested.rebuilt(container, before, lambda old, new: new)
+            self._call("set_weights", self.candidate.set_weights, new)
+        else:
+            nested.put(container, before)
+            with suppress(TheirError):  # what they have made unreadable cannot be put back
+                if not nested.same(self.weights(), copies):
+                    nested.write_in_place(container, copies)
+
+    def _matched(self, found: list[nested.Leaf]) -> list[nested.Leaf]:
+        """Return a gradient dict's entries in the order of the weights' dict, by their names."""
+        names = [name.removeprefix("weights") for name in self.names]
+        best: dict[str, nested.Leaf] = {}
+        for prefix in ("", "d", "d_", "grad_", "g"):
+            renamed = {_renamed(leaf.path, prefix): leaf for leaf in found}
+            if len(set(names) & set(renamed)) > len(set(names) & set(best)):
+                best = renamed
+        if not any("['" in name for name in set(names) & set(best)):
+            return found
+        more = [leaf for name, leaf in best.items() if name not in names]
+        return [best.get(name, nested.Leaf(name, None)) for name in names] + more
+
+    def _with_inputs(self, name: str, function: Callable[..., Any], *inputs: Any) -> Any:
+        given = [
+            self._cast(v) if isinstance(v, np.ndarray) and v.dtype.kind == "f" else copy(v)
+            for v in inputs
+        ]
+        answer = self._call(name, function, *given)
+        for label, before, after in zip(("x", "y"), inputs, given, strict=False):
+            if not np.array_equal(before, after) and f"{name} changes {label}" not in self.modified:
+                self.modified.append(f"{name} changes {label}")
+        return answer
+
+    def _call(self, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        with warnings.catch_warnings(), np.errstate(all="ignore"), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", np.exceptions.ComplexWarning)
+            try:
+                return function(*arguments)
+            except (Exception, SystemExit) as error:
+                shapes = ", ".join(_short(argument) for argument in arguments)
+                reason = f"{type(error).__name__}: {error} (called as {name}({shapes}))"
+                raise TheirError(name, reason, _their_part(error)) from error
+
+    def _arrays(self, name: str, container: Any) -> list[Array]:
+        found = nested.leaves(container, split=name != "forward")
+        return [self._array(name, path, value) for path, value in found]
+
+    def _array(self, name: str, path: str, value: Any) -> Array:
+        try:
+            return nested.to_array(value)
+        except ValueError as error:
+            raise TheirError(name, f"{path} {error}".strip()) from error
+
+
+def _sharing(found: list[nested.Leaf]) -> tuple[str, str] | None:
+    """Return two arrays that are the same memory, or copies of it made in the end."""
+    arrays = [leaf for leaf in found if isinstance(leaf.value, np.ndarray) and leaf.value.size]
+    for i, one in enumerate(arrays):
+        for other in arrays[:i]:
+            if one.value.shape != other.value.shape:
+                continue
+            copied = one.value.size > 1 and np.any(one.value) and np.all(one.value == other.value)
+            if copied or np.may_share_memory(one.value, other.value):
+                return other.path, one.path
+    return None
+
+
+def _renamed(path: str, prefix: str) -> str:
+    """Return the path of "dW1" as that of "W1"."""
+    head, _, key = path.rpartition("['")
+    return f"{head}['{key.removeprefix(prefix)}" if key.startswith(prefix) else path
+
+
+def _short(argument: Any) -> str:
+    shape = getattr(argument, "shape", None)
+    if isinstance(argument, np.ndarray):
+        return f"{argument.dtype} array of shape {shape}"
+    return (
+        type(argument).__name__
+        if shape is None and isinstance(argument, list)
+        else repr(argument)[:60]
+    )
+
+
+def _their_part(error: BaseException) -> str:
+    """Return the traceback from the first frame that is not ours."""
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [f for f in frames if not f.filename.endswith("parity/checking/asking/subject.py")]
+    lines = traceback.format_list(theirs) + traceback.format_exception_only(error)
+    return "".join(lines).rstrip()

@@ -1,0 +1,16 @@
+"""The bugs: for each piece of a network, the wrong ways to compute it, with their texts.
+
+``TABLE`` has them all by their codes, in the order in which a check meets them. A code may have
+several forms, which are told apart and mended differently.
+"""
+
+from parity.checking.bugs import factors, forward, hidden, optimizers, output, table, tensors
+from parity.checking.bugs.table import Bug
+
+TABLE: dict[str, list[Bug]] = {}
+for _module in (table, forward, output, hidden, tensors, factors, optimizers):
+    for _bug in vars(_module).values():
+        if isinstance(_bug, Bug) and _bug not in TABLE.setdefault(_bug.code, []):
+            TABLE[_bug.code].append(_bug)
+
+__all__ = ["TABLE", "Bug"]

@@ -1,0 +1,154 @@
+"""What a check finds, as data: tensors, findings and witnesses; and the notes of one stage."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+
+from numpy_impl.types import Array
+from parity.checking.bugs.table import Bug, Severity, Values
+
+TensorKind = Literal["forward", "gradient", "step"]
+
+
+@dataclass(frozen=True)
+class TensorResult:
+    """One tensor of the user's beside the reference's.
+
+    Attributes:
+        kind: "forward", "gradient" or "step".
+        name: Which tensor, by layer: "layer 1 kernel", "layer 2 output".
+        own_name: Which array of the user's it is: "weights[0]" or "weights['W1']".
+        shape: Its shape in the user's layout.
+        index: Place of the worst element (largest error for its bound), in the user's layout.
+        value: The user's value there.
+        expected: What the reference says there, with the user's own reduction.
+        keras: What Keras's automatic differentiation says there; None where it was not asked.
+        error: ``|value - expected|`` there.
+        bound: What rounding can explain there.
+        ratio: Largest ``error / bound`` over the tensor; above 1 is beyond rounding.
+        scale: The factor that fits best: the user's tensor is about ``scale * expected``.
+        cosine: Cosine of the angle between the two, 1 where they are proportional.
+        right: Whether the whole tensor agrees up to rounding.
+        errors: ``|value - expected|`` of each element, in the user's layout.
+        bounds: What rounding can explain at each element; None where only ``bound`` is known.
+        largest: Largest magnitude of what is expected.
+    """
+
+    kind: TensorKind
+    name: str
+    own_name: str
+    shape: tuple[int, ...]
+    index: tuple[int, ...]
+    value: float
+    expected: float
+    keras: float | None
+    error: float
+    bound: float
+    ratio: float
+    scale: float
+    cosine: float
+    right: bool
+    errors: Array = field(repr=False, compare=False)
+    bounds: Array | None = field(default=None, repr=False, compare=False)
+    largest: float = 0.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong, or that cannot be told, with its place, reason and remedy.
+
+    Attributes:
+        bug: Which one, of the table in :mod:`parity.checking.bugs`.
+        where: Its place: "layer 2 kernel", "the output's delta", "step".
+        values: What fills the places that the bug's texts hold open.
+        evidence: What was measured that shows it.
+        detail: More lines, such as the user's own traceback; may be empty.
+        severity: Where it is another than the table's; None: the table's.
+    """
+
+    bug: Bug
+    where: str
+    values: Values = field(default_factory=dict)
+    evidence: str = ""
+    detail: str = ""
+    severity: Severity | None = None
+
+    @property
+    def code(self) -> str:
+        """The bug's stable identifier, such as "softmax-diagonal"."""
+        return self.bug.code
+
+    @property
+    def title(self) -> str:
+        """The bug in words."""
+        return self.bug.title.format_map(self.values)
+
+    @property
+    def fix(self) -> str:
+        """What would put it right, in one line."""
+        return self.bug.fix.format_map(self.values)
+
+    @property
+    def follows(self) -> Severity:
+        """What follows from it for the whole check."""
+        return self.severity or self.bug.severity
+
+
+@dataclass(frozen=True)
+class Witness:
+    """One of the three: what it is, and whether the user's gradient agrees with it.
+
+    Attributes:
+        name: "Keras's autodiff", "derivative of your own loss", "your forward and the reference's".
+        agrees: True or False; None where it could not be asked.
+        comment: What was measured, or why it could not be asked.
+    """
+
+    name: str
+    agrees: bool | None
+    comment: str
+
+
+class Unreadable(Exception):
+    """The check cannot go on.
+
+    Attributes:
+        finding: Why.
+    """
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding.title)
+        self.finding = finding
+
+
+@dataclass
+class Notes:
+    """What a stage of the check found; the attributes are those of :class:`parity.CheckReport`."""
+
+    conventions: dict[str, str] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    tensors: list[TensorResult] = field(default_factory=list)
+    witnesses: list[Witness] = field(default_factory=list)
+
+    @property
+    def blocked(self) -> bool:
+        """Whether the check cannot go on."""
+        return any(finding.follows is Severity.BLOCKING for finding in self.findings)
+
+    def add(self, other: "Notes") -> None:
+        """Write down what another stage, or a part of this one, found."""
+        self.conventions |= other.conventions
+        self.findings += other.findings
+        self.remarks += other.remarks
+        self.tensors += other.tensors
+        self.witnesses += other.witnesses
+
+    @contextmanager
+    def until_blocked(self) -> Iterator[None]:
+        """Write down why the stage ends, if it cannot go on; what was found so far stays."""
+        try:
+            yield
+        except Unreadable as reason:
+            self.findings.insert(0, reason.finding)

@@ -1,0 +1,264 @@
+"""Ways to get the deltas of hidden layers wrong: through activations, kernels and dropout."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from numpy_impl.activations import ActivationFunction
+from parity.bounds.activations import through
+from parity.checking.bugs.table import Bug
+from parity.checking.bugs.variant import COMMON, LEAKY, OTHERS, Scene, Variant, from_activation
+from parity.checking.model.layout import Key
+from parity.tolerances import Approx
+
+_SLOPES = [f for f in (*COMMON, *LEAKY, *OTHERS) if f.name != "linear"]
+
+_CALL_WITH_Z = "call the derivative of {activation} with z, not with a = {activation}(z)"
+MISSING_DERIVATIVE = Bug(
+    "missing-derivative",
+    "missing activation derivative{hint}",
+    "delta1 = delta2 @ W2.T  # and no * a1 * (1 - a1)",
+    "multiply the delta by {activation}'(z), elementwise",
+)
+DERIVATIVE_AT_DROPPED = Bug(
+    "derivative-at-dropped",
+    "{activation}'s derivative taken at the dropped and rescaled activation instead of at the "
+    "activation itself (that is, not at the pre-activation z)",
+    "a1 = a1 * mask / keep; ...; delta1 = e * (1 - a1**2)",
+    "keep the activation as it was before dropout for the derivative",
+)
+DERIVATIVE_AT_ACTIVATION = Bug(
+    "derivative-at-activation",
+    "{activation}'s derivative taken at the activation instead of the pre-activation",
+    "def d_sigmoid(z): return sigmoid(z) * (1 - sigmoid(z)); delta1 = e * d_sigmoid(a1)",
+    _CALL_WITH_Z,
+)
+DERIVATIVE_OF_DROPPED = Bug(
+    "derivative-at-dropped",
+    "{activation}'s derivative taken at the dropped activation instead of the pre-activation",
+    "a1 = a1 * mask / keep; ...; delta1 = e * d_tanh(a1)",
+    _CALL_WITH_Z,
+)
+DERIVATIVE_AT_PRE_ACTIVATION = Bug(
+    "derivative-at-pre-activation",
+    "{activation}'s derivative, written in terms of the activation, taken at the pre-activation",
+    "def d_sigmoid(a): return a * (1 - a); delta1 = e * d_sigmoid(z1)",
+    "the formula needs a = {activation}(z), not z",
+)
+OTHER_DERIVATIVE = Bug(
+    "other-derivative",
+    "another activation's derivative: {other} in a layer of {activation}",
+    "a1 = np.tanh(z1); ...; delta1 = e * a1 * (1 - a1)",
+    "use the derivative of {activation}",
+)
+DERIVATIVE_TWICE = Bug(
+    "derivative-twice",
+    "{activation}'s derivative multiplied in twice",
+    "delta1 = e * d_tanh(z1); dz1 = delta1 * d_tanh(z1)",
+    "multiply by it once",
+)
+DERIVATIVE_OF_OTHER_LAYER = Bug(
+    "derivative-of-other-layer",
+    "activation derivative taken at the {which} layer's pre-activation",
+    "delta1 = (delta2 @ W2.T) * d_tanh(z2)",
+    "use the pre-activation of the same layer",
+)
+UPDATED_WEIGHTS = Bug(
+    "updated-weights",
+    "delta propagated with already updated weights",
+    "W2 -= learning_rate * dW2; delta1 = (delta2 @ W2.T) * d_tanh(z1)",
+    "compute all gradients first, then update; or keep a copy of the kernel",
+)
+PROPAGATION_TRANSPOSED = Bug(
+    "propagation-transposed",
+    "delta propagated through the kernel untransposed (transposed the wrong way)",
+    "delta1 = (delta2 @ W2) * d_tanh(z1)  # W2 is square",
+    "transpose the kernel in the backward pass",
+)
+BIAS_COLUMN = Bug(
+    "bias-column",
+    "delta propagated with the bias column of the kernel in place of a weight",
+    "delta1 = (delta2 @ W2[:, :-1])  # the bias is the first column of W2",
+    "cut the bias out of the kernel (it is its own row or column) before you transpose it",
+)
+WRONG_LAYER = Bug(
+    "wrong-layer",
+    "delta propagated through the wrong layer's kernel",
+    "delta1 = (delta2 @ W1.T) * d_tanh(z1)",
+    "use the kernel of the layer that the delta comes from",
+)
+DROPOUT_MASK_MISSING = Bug(
+    "dropout-mask-missing",
+    "dropout mask missing in the backward pass",
+    "a1 = a1 * mask / keep; ...; delta1 = (delta2 @ W2.T) * d_tanh(z1)",
+    "multiply the gradient by the same mask (and scale) as the activations",
+)
+DROPOUT_MASK_REDRAWN = Bug(
+    "dropout-mask-redrawn",
+    "dropout mask redrawn for the backward pass",
+    "delta1 = (delta2 @ W2.T) * draw_mask() / keep",
+    "keep the mask of the forward pass and use it again",
+)
+
+
+def slope_variants(function: ActivationFunction) -> list[Variant]:
+    """Return the ways to pass a delta through an element-wise activation, the right one first.
+
+    Each takes ``(scene, layer, e)``, e the gradient at the activation.
+    """
+    name = function.name
+
+    def right(scene: Scene, layer: int, e: Approx) -> Approx:
+        return through(function, scene.fwd.z[layer], scene.fwd.a[layer], e)
+
+    def missing(scene: Scene, layer: int, e: Approx) -> Approx:
+        return e
+
+    def at_activation(scene: Scene, layer: int, e: Approx) -> Approx | None:
+        return e * scene.slope(function, scene.fwd.a[layer])
+
+    def at_dropped(scene: Scene, layer: int, e: Approx) -> Approx | None:
+        if scene.fwd.masks[layer] is None:
+            return None
+        return e * scene.slope(function, scene.fwd.inputs[layer + 1])
+
+    def form_at_z(scene: Scene, layer: int, e: Approx) -> Approx | None:
+        form = from_activation(name, scene.fwd.z[layer])
+        return None if form is None else e * form
+
+    def form_at_dropped(scene: Scene, layer: int, e: Approx) -> Approx | None:
+        if scene.fwd.masks[layer] is None:
+            return None
+        form = from_activation(name, scene.fwd.inputs[layer + 1])
+        return None if form is None else e * form
+
+    def twice(scene: Scene, layer: int, e: Approx) -> Approx:
+        slope = scene.slope(function, scene.fwd.z[layer])
+        return e * slope * slope
+
+    hint = " (or ReLU's mask tested on the post-activation with >=, which always holds)"
+    own = {"activation": name}
+    others = list(_other_slopes(function))
+    if name == "linear":  # whose derivative is 1, wherever it is taken
+        return [Variant(right), *(v for v in others if v.bug is OTHER_DERIVATIVE)]
+    found = [
+        Variant(right),
+        Variant(missing, MISSING_DERIVATIVE, {**own, "hint": hint if name == "relu" else ""}),
+        Variant(form_at_dropped, DERIVATIVE_AT_DROPPED, own),
+        Variant(at_activation, DERIVATIVE_AT_ACTIVATION, own),
+        Variant(at_dropped, DERIVATIVE_OF_DROPPED, own),
+        Variant(form_at_z, DERIVATIVE_AT_PRE_ACTIVATION, own),
+        *others,
+    ]
+    if not name.startswith(("relu", "leaky")):
+        found.append(Variant(twice, DERIVATIVE_TWICE, own))
+    return found
+
+
+def _other_slopes(function: ActivationFunction) -> Iterator[Variant]:
+    def values(other: str) -> dict[str, str]:
+        return {"activation": function.name, "other": other}
+
+    def of(other: ActivationFunction) -> Variant:
+        return Variant(
+            lambda scene, layer, e: e * scene.slope(other, scene.fwd.z[layer]),
+            OTHER_DERIVATIVE,
+            values(f"{other.name}'s"),
+        )
+
+    def of_form(name: str) -> Variant:
+        def compute(scene: Scene, layer: int, e: Approx) -> Approx | None:
+            form = from_activation(name, scene.fwd.a[layer])
+            return None if form is None else e * form
+
+        shown = "a(1 - a)" if name == "sigmoid" else "1 - a^2"
+        return Variant(compute, OTHER_DERIVATIVE, values(f"{name}'s {shown}"))
+
+    def elsewhere(offset: int) -> Variant:
+        def compute(scene: Scene, layer: int, e: Approx) -> Approx | None:
+            if not 0 <= layer + offset < scene.fwd.plan.depth:
+                return None
+            z = scene.fwd.z[layer + offset]
+            return e * scene.slope(function, z) if z.value.shape == e.value.shape else None
+
+        which = "next" if offset > 0 else "previous"
+        return Variant(compute, DERIVATIVE_OF_OTHER_LAYER, {"which": which})
+
+    yield from (of_form(name) for name in ("sigmoid", "tanh") if name != function.name)
+    yield from (of(other) for other in _SLOPES if other.name != function.name)
+    yield from (elsewhere(1), elsewhere(-1))
+
+
+def propagation_variants() -> list[Variant]:
+    """Return the ways to bring a delta from a layer to the one below, the right one first.
+
+    Each takes ``(scene, layer, delta)`` with the delta of ``layer + 1`` and returns the gradient at
+    the input of ``layer + 1``.
+    """
+
+    def right(scene: Scene, layer: int, delta: Approx) -> Approx:
+        return delta @ scene.fwd.kernels[layer + 1].T
+
+    def updated(scene: Scene, layer: int, delta: Approx) -> Approx | None:
+        after = scene.probe.after.get(Key(layer + 1, "kernel"))
+        return None if after is None else delta @ scene.exact(after).T
+
+    def turned(scene: Scene, layer: int, delta: Approx) -> Approx | None:
+        kernel = scene.fwd.kernels[layer + 1]
+        return delta @ kernel if kernel.value.shape[0] == kernel.value.shape[1] else None
+
+    def rolled(last: bool) -> Callable[[Scene, int, Approx], Approx | None]:
+        def compute(scene: Scene, layer: int, delta: Approx) -> Approx | None:
+            bias, kernel = scene.fwd.biases[layer + 1], scene.fwd.kernels[layer + 1].value
+            if bias is None:
+                return None
+            row = bias.value[None]
+            parts = [kernel[1:], row] if last else [row, kernel[:-1]]
+            return delta @ scene.exact(np.concatenate(parts)).T
+
+        return compute
+
+    def other(offset: int, turned: bool) -> Callable[[Scene, int, Approx], Approx | None]:
+        def compute(scene: Scene, layer: int, delta: Approx) -> Approx | None:
+            index = layer + 1 + offset
+            if not 0 <= index < scene.fwd.plan.depth:
+                return None
+            kernel = scene.fwd.kernels[index] if turned else scene.fwd.kernels[index].T
+            fits = (delta.value.shape[1], scene.fwd.z[layer].value.shape[1])
+            return delta @ kernel if kernel.value.shape == fits else None
+
+        return compute
+
+    return [
+        Variant(right),
+        Variant(updated, UPDATED_WEIGHTS),
+        Variant(turned, PROPAGATION_TRANSPOSED),
+        Variant(rolled(last=True), BIAS_COLUMN),
+        Variant(rolled(last=False), BIAS_COLUMN),
+        *(Variant(other(n, turned), WRONG_LAYER) for n in (-1, 1) for turned in (False, True)),
+    ]
+
+
+def dropout_variants() -> list[Variant]:
+    """Return the ways to pass a gradient back through dropout, the right one first.
+
+    A missing or doubled scale shows as a factor, not here. Each takes ``(scene, layer, e)``.
+    """
+
+    def right(scene: Scene, layer: int, e: Approx) -> Approx:
+        return scene.fwd.dropped(layer, e)
+
+    def missing(scene: Scene, layer: int, e: Approx) -> Approx | None:
+        return None if scene.fwd.masks[layer] is None else e
+
+    def redrawn(scene: Scene, layer: int, e: Approx) -> Approx | None:
+        observed = scene.probe.gradients.get(Key(layer, "kernel"))
+        if scene.fwd.masks[layer] is None or observed is None:
+            return None
+        return (e * scene.fwd.drop_scale(layer)).where(np.any(observed != 0, axis=0)[None])
+
+    return [
+        Variant(right),
+        Variant(missing, DROPOUT_MASK_MISSING),
+        Variant(redrawn, DROPOUT_MASK_REDRAWN),
+    ]

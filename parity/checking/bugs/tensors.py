@@ -1,0 +1,191 @@
+"""Ways to get a layer's kernel and bias gradient from its delta."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from numpy_impl.types import Array
+from parity.checking.bugs.table import Bug
+from parity.checking.bugs.variant import Scene, Variant
+from parity.tolerances import Approx
+
+_OWN_INPUT = "use the layer's own input: x for the first layer, else the activation below"
+KERNEL_MISSING = Bug(
+    "kernel-missing", "kernel gradient missing (all zeros)", "dW1 = np.zeros_like(W1)",
+    "kernel gradient = input.T @ delta",
+)  # fmt: skip
+BIAS_MISSING = Bug(
+    "bias-missing", "bias gradient missing (all zeros)", "db1 = np.zeros_like(b1)",
+    "bias gradient = delta summed over the batch",
+)  # fmt: skip
+TRANSPOSED = Bug(
+    "transposed", "kernel gradient transposed", "dW2 = delta2.T @ a1",
+    "transpose it{how}",
+)  # fmt: skip
+PRE_ACTIVATION_INPUT = Bug(
+    "pre-activation-input",
+    "kernel gradient formed with the pre-activation z of the layer below instead of its activation",
+    "dW2 = z1.T @ delta2", _OWN_INPUT,
+)  # fmt: skip
+UNDROPPED_INPUT = Bug(
+    "undropped-input",
+    "kernel gradient formed with the activation below as it was before dropout: the dropout mask "
+    "is missing there", "dropped = a1 * mask / keep; z2 = dropped @ W2; dW2 = a1.T @ delta2",
+    _OWN_INPUT,
+)  # fmt: skip
+WRONG_INPUT = Bug(
+    "wrong-input", "kernel gradient formed with the wrong layer's activation ({which})",
+    "dW2 = x.T @ delta2", _OWN_INPUT,
+)  # fmt: skip
+OVERWRITTEN_INPUT = Bug(
+    "aliasing",
+    "aliasing: the activation below is overwritten in place by its derivative before the kernel "
+    "gradient is formed with it", "a1 *= 1 - a1; ...; dW2 = a1.T @ delta2",
+    "write a * (1 - a) to a new array", summary="{title}.",
+)  # fmt: skip
+INPUT_MISSING = Bug(
+    "input-missing", "kernel gradient formed without the layer's input",
+    "dW2 = np.ones_like(a1).T @ delta2", _OWN_INPUT,
+)  # fmt: skip
+
+_BATCH_SUM = "sum the delta over the samples: delta.sum(axis=0) with samples in rows"
+BIAS_AXIS = Bug(
+    "bias-axis", "bias gradient summed over the wrong axis{how}", "db2 = np.sum(delta2)",
+    _BATCH_SUM,
+)  # fmt: skip
+BIAS_NOT_SUMMED = Bug(
+    "bias-not-summed", "bias gradient not summed over the batch{how}", "db2 = delta2", _BATCH_SUM,
+)  # fmt: skip
+BIAS_MULTIPLIED = Bug(
+    "bias-multiplied", "bias gradient multiplied by the bias",
+    "db2 = (delta2 * b2).sum(axis=0)", _BATCH_SUM,
+)  # fmt: skip
+BIAS_OF_ACTIVATION = Bug(
+    "bias-of-activation", "bias gradient summed from the activation instead of the delta",
+    "db2 = a2.sum(axis=0)", _BATCH_SUM,
+)  # fmt: skip
+BIAS_CONSTANT = Bug(
+    "bias-constant", "bias gradient is a constant", "db2 = np.ones_like(b2)", _BATCH_SUM,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class KernelVariant(Variant):
+    """A way to compute a kernel's gradient: ``left.T @ delta``, perhaps transposed.
+
+    ``compute(scene, layer)`` returns ``left``, (N, inputs).
+    """
+
+    turned: bool = False
+
+    def gradient(self, scene: Scene, layer: int, delta: Approx) -> Approx | None:
+        """Return the gradient."""
+        left = self.compute(scene, layer)
+        if left is None or not self._fits(scene, layer, left):
+            return None
+        return delta.T @ left if self.turned else left.T @ delta
+
+    def glimpse(self, scene: Scene, layer: int, delta: Approx, p: Array) -> Approx | None:
+        """Return ``gradient @ p`` without forming the gradient."""
+        left = self.compute(scene, layer)
+        if left is None or not self._fits(scene, layer, left):
+            return None
+        q = scene.exact(p)
+        return delta.T @ (left @ q) if self.turned else left.T @ (delta @ q)
+
+    def _fits(self, scene: Scene, layer: int, left: Approx) -> bool:
+        shape = scene.fwd.kernels[layer].value.shape
+        return left.value.shape[1] == shape[0] and not (self.turned and shape[0] != shape[1])
+
+
+def kernel_variants() -> list[KernelVariant]:
+    """Return the ways to compute a kernel's gradient, the right one first."""
+
+    def own(scene: Scene, layer: int) -> Approx:
+        return scene.fwd.inputs[layer]
+
+    def pre_activation(scene: Scene, layer: int) -> Approx | None:
+        return scene.fwd.z[layer - 1] if layer else None
+
+    def undropped(scene: Scene, layer: int) -> Approx | None:
+        return scene.fwd.a[layer - 1] if layer and scene.fwd.masks[layer - 1] is not None else None
+
+    def other(offset: int) -> Callable[[Scene, int], Approx | None]:
+        def compute(scene: Scene, layer: int) -> Approx | None:
+            every = [*scene.fwd.inputs, scene.fwd.output]
+            return every[layer + offset] if 0 <= layer + offset < len(every) else None
+
+        return compute
+
+    def derivative(scene: Scene, layer: int) -> Approx | None:
+        if not layer:
+            return None
+        function = scene.function(layer - 1)
+        return None if function.name == "softmax" else scene.slope(function, scene.fwd.z[layer - 1])
+
+    def ones(scene: Scene, layer: int) -> Approx:
+        return scene.exact(np.ones_like(scene.fwd.inputs[layer].value))
+
+    turned = {"how": ": for kernels of shape (inputs, units) it is input.T @ delta"}
+    return [
+        KernelVariant(own),
+        KernelVariant(own, TRANSPOSED, turned, turned=True),
+        KernelVariant(pre_activation, PRE_ACTIVATION_INPUT),
+        KernelVariant(undropped, UNDROPPED_INPUT),
+        KernelVariant(other(1), WRONG_INPUT, {"which": "the layer's own output"}),
+        KernelVariant(other(-1), WRONG_INPUT, {"which": "the one below its input"}),
+        KernelVariant(derivative, OVERWRITTEN_INPUT),
+        KernelVariant(ones, INPUT_MISSING),
+    ]
+
+
+def bias_variants() -> list[Variant]:
+    """Return the ways to compute a bias's gradient, the right one first; arguments likewise."""
+
+    def right(scene: Scene, layer: int, delta: Approx) -> Approx:
+        return delta.sum(axis=0)
+
+    def everything(scene: Scene, layer: int, delta: Approx) -> Approx | None:
+        units = delta.value.shape[1]
+        return None if units == 1 else delta.sum() * np.ones(units)
+
+    def over_units(scene: Scene, layer: int, delta: Approx) -> Approx | None:
+        batch, units = delta.value.shape
+        return delta.sum(axis=1) if batch == units > 1 else None
+
+    def one_row(index: int) -> Callable[[Scene, int, Approx], Approx | None]:
+        def compute(scene: Scene, layer: int, delta: Approx) -> Approx | None:
+            if len(delta.value) < 2:
+                return None
+            row = slice(index, index + 1 or None)
+            return delta[row].sum(axis=0)
+
+        return compute
+
+    def ones(scene: Scene, layer: int, delta: Approx) -> Approx | None:
+        return scene.exact(np.ones(delta.value.shape[1]))
+
+    def of_bias(scene: Scene, layer: int, delta: Approx) -> Approx | None:
+        bias = scene.fwd.biases[layer]
+        return None if bias is None else delta.sum(axis=0) * bias
+
+    def other_layer(offset: int) -> Callable[[Scene, int, Approx], Approx | None]:
+        def compute(scene: Scene, layer: int, delta: Approx) -> Approx | None:
+            if not 0 <= layer + offset < scene.fwd.plan.depth:
+                return None
+            signal = scene.fwd.a[layer + offset]
+            return signal.sum(axis=0) if signal.value.shape == delta.value.shape else None
+
+        return compute
+
+    return [
+        Variant(right),
+        Variant(everything, BIAS_AXIS, {"how": " (over all units, to one number)"}),
+        Variant(over_units, BIAS_AXIS, {"how": ""}),
+        Variant(one_row(-1), BIAS_NOT_SUMMED, {"how": " (the last sample's delta alone)"}),
+        Variant(one_row(0), BIAS_NOT_SUMMED, {"how": " (the first sample's delta alone)"}),
+        Variant(of_bias, BIAS_MULTIPLIED),
+        Variant(other_layer(0), BIAS_OF_ACTIVATION),
+        Variant(ones, BIAS_CONSTANT),
+    ]

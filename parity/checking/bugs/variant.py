@@ -1,0 +1,130 @@
+"""What a hypothesis is: another way to compute one piece of backpropagation."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from numpy_impl import activations
+from numpy_impl.activations import ActivationFunction
+from numpy_impl.types import Array
+from parity.bounds.activations import slope
+from parity.checking.bugs.table import Bug, Values
+from parity.checking.model.probe import Probe
+from parity.checking.model.propagation import Pass
+from parity.tolerances import Approx
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to compute a piece; the right way has no bug and costs nothing.
+
+    Attributes:
+        compute: Returns the piece, or None where this way makes no sense.
+        bug: What is wrong with it; None with the right way.
+        values: What fills the places that the bug's texts hold open.
+    """
+
+    compute: Callable[..., Approx | None]
+    bug: Bug | None = None
+    values: Values = field(default_factory=dict)
+
+    @property
+    def cost(self) -> int:
+        """How many things have to be wrong for this to be the explanation."""
+        return int(self.bug is not None)
+
+
+class Scene:
+    """One probe's forward pass, from which the pieces of a backward pass are computed.
+
+    Attributes:
+        fwd: The forward pass.
+        y: One-hot targets.
+        probe: Where it comes from.
+    """
+
+    def __init__(self, probe: Probe, fwd: Pass) -> None:
+        self.probe = probe
+        self.fwd = fwd
+        self.y = probe.y
+
+    def function(self, layer: int) -> ActivationFunction:
+        """Return a layer's activation function."""
+        return self.fwd.plan.activations[layer]
+
+    def exact(self, array: Array) -> Approx:
+        """Return an array that every party has exactly."""
+        return self.fwd.rounding.exact(array)
+
+    def slope(self, function: ActivationFunction, at: Approx) -> Approx:
+        """Return the bounded derivative of a function at a point."""
+        return slope(function, at)
+
+
+def from_activation(name: str, a: Approx) -> Approx | None:
+    """Return the derivative that is written in terms of the activation, put at ``a``.
+
+    sigmoid' = a (1 - a), tanh' = 1 - a^2; None for functions that have no such form.
+    """
+    if name in ("sigmoid", "softmax"):
+        return a * (1.0 - a)
+    if name == "tanh":
+        return 1.0 - a * a
+    return None
+
+
+def leaky(slope: float) -> ActivationFunction:
+    """Return leaky ReLU with a name that says its slope."""
+    return replace(activations.leaky_relu(slope), name=f"leaky_relu({slope:g})")
+
+
+def _lecun_tanh() -> ActivationFunction:
+    # LeCun, Bottou, Orr, Mueller (1998), "Efficient BackProp", section 4.4.
+    return ActivationFunction(
+        "1.7159 tanh(2z/3)",
+        lambda z: 1.7159 * np.tanh(2 / 3 * z),
+        lambda z, a: 1.7159 * 2 / 3 * (1 - np.tanh(2 / 3 * z) ** 2),
+    )
+
+
+def _gelu_tanh() -> ActivationFunction:
+    c = float(np.sqrt(2 / np.pi))
+
+    def inner(z: Array) -> Array:
+        return np.tanh(c * (z + 0.044715 * z**3))
+
+    return ActivationFunction(
+        "gelu (tanh)",
+        lambda z: 0.5 * z * (1 + inner(z)),
+        lambda z, a: (
+            0.5 * (1 + inner(z)) + 0.5 * z * (1 - inner(z) ** 2) * c * (1 + 3 * 0.044715 * z**2)
+        ),
+    )
+
+
+def _own(name: str, value: Any, derivative: Any) -> ActivationFunction:
+    return ActivationFunction(name, value, lambda z, a: derivative(z))
+
+
+COMMON = [activations.get(name) for name in ("sigmoid", "tanh", "relu", "linear")]
+LEAKY = [leaky(s) for s in (0.01, 0.1, 0.2, 0.3, 0.05, 0.001, 0.02)]
+OTHERS = [
+    *(activations.get(n) for n in ("softplus", "elu", "selu", "gelu", "silu", "softsign")),
+    *(activations.get(n) for n in ("hard_sigmoid", "hard_tanh", "relu6", "mish", "exponential")),
+    _lecun_tanh(),
+    _gelu_tanh(),
+    _own("sin", np.sin, np.cos),
+    _own("arctan", np.arctan, lambda z: 1 / (1 + z * z)),
+    _own("exp(-z^2)", lambda z: np.exp(-z * z), lambda z: -2 * z * np.exp(-z * z)),
+    _own("z^2", lambda z: z * z, lambda z: 2 * z),
+    *(activations.get(n) for n in ("squareplus", "log_sigmoid", "hard_silu", "tanh_shrink")),
+    *(activations.get(n) for n in ("sparse_sigmoid", "sparse_plus", "soft_shrink", "hard_shrink")),
+]
+ELEMENTWISE = [*COMMON, *LEAKY, *OTHERS]
+OUTPUTS = [
+    *(activations.get(n) for n in ("softmax", "sigmoid", "linear", "tanh", "relu", "log_softmax")),
+    *LEAKY,
+    *OTHERS,
+]

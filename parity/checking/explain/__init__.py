@@ -1,0 +1,1 @@
+"""Which bug brings the difference down to rounding? The searches, from the output layer down."""

@@ -1,0 +1,210 @@
+"""Probe the gradients in one form of samples and labels, and explain what comes back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+
+from parity.checking.asking import observe
+from parity.checking.asking.sources import Source
+from parity.checking.asking.subject import Subject, lowest
+from parity.checking.bugs.findings import Finding
+from parity.checking.bugs.table import LAYER_ORDER
+from parity.checking.explain import scales
+from parity.checking.explain.explainer import Explainer, Explanation
+from parity.checking.explain.fit import scaled_bound
+from parity.checking.explain.own_loss import OwnLoss
+from parity.checking.model.form import Form, batch_size
+from parity.checking.model.layout import Key, Layout
+from parity.checking.model.losses import LossKind, correct_gradients, reductions
+from parity.checking.model.plan import Plan
+from parity.checking.model.probe import Probe, draw_probe
+from parity.tolerances import Approx
+
+# A tensor of one element fits any factor; so many probes make sure that it does not fit by that.
+_MOST_PROBES, _FEWEST_PROBES, _ENOUGH_NUMBERS = 6, 2, 6
+# Fewer elements than this are off by a bug, not by the rounding of a lower precision.
+_MANY = 8
+
+
+@dataclass
+class Assessment:
+    """What was asked and how it is explained.
+
+    Attributes:
+        form: How samples and labels were passed.
+        probes: With the user's gradients.
+        explanation: The likeliest, from the output down.
+        scale: The factor of the gradients, and who deviates.
+        misfits: What is wrong with the shapes of the answer.
+        own: The user's own loss as measured on the first probe; None if there is none.
+    """
+
+    form: Form
+    probes: list[Probe]
+    explanation: Explanation
+    scale: scales.Scale
+    explainer: Explainer
+    misfits: list[Finding] = field(default_factory=list)
+    own: OwnLoss | None = None
+
+    @property
+    def cost(self) -> int:
+        """How many things are wrong."""
+        known = self.explanation.cost + len(self.scale.deviations) + len(self.misfits)
+        return known + 2 * self._unusable
+
+    @property
+    def _unusable(self) -> int:
+        """How many tensors have no gradient of a usable shape: nothing is known of them."""
+        return len(self.probes[0].weights.keys() - self.probes[0].gradients.keys())
+
+    @property
+    def flaws(self) -> int:
+        """How many things are wrong, weight decay not counted: it may be meant."""
+        decays = [match for match in self.explanation.tensors.values() if match and match.decay]
+        return self.cost - len(decays)
+
+    @property
+    def masked(self) -> bool:
+        """Whether dropout was active."""
+        return self.probes[0].masks is not None
+
+    @property
+    def explains_something(self) -> bool:
+        """Whether any tensor is explained."""
+        return any(match is not None for match in self.explanation.tensors.values())
+
+    @property
+    def explains_all(self) -> bool:
+        """Whether every tensor is explained."""
+        return None not in self.explanation.tensors.values()
+
+    def widely_off(self, rounded: "Assessment") -> bool:
+        """Return whether what nothing explains is off nearly everywhere, as it is by rounding.
+
+        A bug that is as small as float32's rounding sits in a few elements.
+
+        Args:
+            rounded: The same gradients, all explained up to a lower precision's rounding.
+        """
+        kind, number = rounded.explanation.kind, 0
+        rights = [correct_gradients(kind, p.forward(tracked=True), p.y) for p in self.probes]
+        for key, match in self.explanation.tensors.items():
+            if match is not None:
+                continue
+            off, of = self._off(key, [right[key] for right in rights], rounded)
+            if off * 2 <= of:
+                return False
+            number += off
+        return number >= _MANY
+
+    def _off(self, key: Key, rights: Sequence[Approx], rounded: "Assessment") -> tuple[int, int]:
+        """Return how many elements of a tensor are off on all probes, and of how many."""
+        base, probes = rounded.scale.base, self.probes
+        pairs = list(zip(probes, rights, strict=True))
+        rest = np.concatenate([(p.gradients[key] - base * v.value).ravel() for p, v in pairs])
+        bound = np.concatenate([scaled_bound(v, base).ravel() for v in rights])
+        match = rounded.explanation.tensors[key]
+        if match is not None and match.decay:  # the median: a few wrong do not move it
+            weight = np.concatenate([p.weights[key].ravel() for p in probes])
+            rest = rest - np.median(rest / weight) * weight
+        return int(np.count_nonzero(np.abs(rest) > bound)), rest.size
+
+
+class Assessor:
+    """Asks for gradients in any form, for one reading of the weights and one plan."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        layout: Layout,
+        plan: Plan,
+        dtype: np.dtype,
+        preferred: LossKind | None,
+        seed: int,
+    ) -> None:
+        self.subject = subject
+        self.layout = layout
+        self.plan = plan
+        self.dtype = dtype
+        self.preferred = preferred
+        self.seed = seed
+        self.remarks: list[str] = []
+        self.batch: int | None = None
+
+    @property
+    def fixed_batch(self) -> bool:
+        """Whether the user's code takes batches of one size only."""
+        return self.subject.candidate.batch_size is not None
+
+    def draw(self, form: Form, number: int, avoid: int = 0) -> Probe:
+        """Return the probe of a number; the same number gives the same weights."""
+        rng = np.random.default_rng([self.seed, number])
+        batch = self.batch or batch_size(self.subject.candidate, form, self.layout.sizes, avoid)
+        probe, in_vain = draw_probe(self.plan, self.layout, form, self.dtype, batch, rng, number)
+        remark = (
+            "No probe keeps every unit away from its kink and alive; where one is at its kink, the "
+            "bound has the whole jump in it."
+        )
+        if in_vain and remark not in self.remarks:
+            self.remarks.append(remark)
+        return probe
+
+    def ask(
+        self, source: Source, form: Form, number: int, avoid: int = 0
+    ) -> tuple[Probe, list[Finding]]:
+        """Return a probe with the user's gradients, and what is wrong with their shapes."""
+        probe = self.draw(form, number, avoid)
+        misfits = observe.observe(source, self.layout, self.subject.names, probe)
+        probe.dtype = lowest(self.dtype, *(g.dtype for g in probe.gradients.values()))
+        return probe, misfits
+
+    def assess(self, source: Source, form: Form) -> Assessment:
+        """Ask for gradients on several probes, and explain them.
+
+        Raises:
+            TheirError: The user's code does not take this form.
+        """
+        probes, misfits = [], []
+        for number in range(self.count(form)):
+            probe, found = self.ask(source, form, number)
+            probes.append(probe)
+            misfits = misfits or found
+        best = self.explained(probes, form, misfits)
+        if best.cost and self._symmetric():
+            for probe in probes:
+                observe.reversed_observation(probe)
+            evidence = "read in the reverse order they fit"
+            finding = Finding(LAYER_ORDER, "gradients", evidence=evidence)
+            other = self.explained(probes, form, [*misfits, finding])
+            if other.cost < best.cost:
+                return other
+            for probe in probes:
+                observe.reversed_observation(probe)
+        return best
+
+    def explained(
+        self, probes: Sequence[Probe], form: Form, misfits: Sequence[Finding]
+    ) -> Assessment:
+        """Explain what was observed on some probes."""
+        explainer = Explainer(probes, self.preferred)
+        explanation = explainer.explain()
+        probe = probes[0]
+        usual = [f for f, _ in reductions(explanation.kind, len(probe.x), probe.y.shape[1])]
+        scale = scales.analyse(explanation, usual)
+        return Assessment(form, list(probes), explanation, scale, explainer, list(misfits))
+
+    def count(self, form: Form) -> int:
+        """Return how many probes to take."""
+        smallest = min(int(np.prod(shape)) for shape in self.layout.shapes)
+        needed = -(-_ENOUGH_NUMBERS // max(smallest, 1))
+        least = _FEWEST_PROBES if form.samples != "single" else 2 * _FEWEST_PROBES
+        return min(max(needed, least), _MOST_PROBES)
+
+    def _symmetric(self) -> bool:
+        """Return whether the layers' shapes read the same last layer first."""
+        sizes = self.layout.sizes
+        pairs = list(pairwise(sizes))
+        return len(pairs) > 1 and pairs == pairs[::-1]

@@ -1,0 +1,348 @@
+"""Does one way of computing a layer's tensors give the user's, up to one factor and rounding?"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+import numpy as np
+
+from numpy_impl.types import Array
+from parity.checking.bugs.tensors import (
+    BIAS_MISSING,
+    KERNEL_MISSING,
+    bias_variants,
+    kernel_variants,
+)
+from parity.checking.bugs.variant import Scene, Variant
+from parity.checking.model.layout import Key
+from parity.checking.model.probe import Probe, wide
+from parity.tolerances import Approx
+
+# From a scene to the tensor that a hypothesis gives; None where the hypothesis makes no sense.
+Make = Callable[[Scene], Approx | None]
+# A hypothesis about a tensor, what computes that, and what computes it at a glance.
+Way = tuple[Variant, Make, Make]
+# A tensor that nothing explains weighs as much as so many wrong things that are named.
+_UNEXPLAINED = 3
+
+
+@dataclass(frozen=True)
+class Match:
+    """A hypothesis about one tensor that holds to within rounding, on every probe.
+
+    Attributes:
+        variant: The way to compute it from the layer's delta.
+        ratio: The user's tensor is ``ratio`` times that of the hypothesis, 0 where it is missing;
+        uncertainty: give or take this much, by rounding.
+        decay: and has ``decay`` times the weight itself added,
+        decay_uncertainty: give or take this much.
+    """
+
+    variant: Variant
+    ratio: float
+    uncertainty: float
+    decay: float = 0.0
+    decay_uncertainty: float = 0.0
+
+    @property
+    def cost(self) -> int:
+        """How many things have to be wrong."""
+        return self.variant.cost + bool(self.decay)
+
+
+@dataclass
+class LayerFit:
+    """What explains one layer.
+
+    Attributes:
+        layer: Counted from 0.
+        deltas: The ways by which its delta comes about.
+        make: Computes that delta.
+        tensors: The match of each, None where nothing explains it; the bias first.
+        cost: How many things are wrong.
+    """
+
+    layer: int
+    deltas: tuple[Variant, ...]
+    make: Make
+    tensors: dict[Key, Match | None]
+    cost: int
+
+    @property
+    def matched(self) -> dict[Key, Match]:
+        """The tensors that are explained and not missing, so that their factors are known."""
+        return {key: m for key, m in self.tensors.items() if m is not None and m.ratio}
+
+
+@dataclass(frozen=True)
+class Data:
+    """One tensor of the user's on every probe.
+
+    Attributes:
+        key: Which tensor.
+        quick: Scenes that compute values alone.
+        bounded: Scenes that compute bounds as well.
+        observed: The tensor, one a probe.
+        weights: The weight that it belongs to, one a probe.
+        noise: What is to be added to the bounds, one a probe.
+    """
+
+    key: Key
+    quick: Sequence[Scene]
+    bounded: Sequence[Scene]
+    observed: Sequence[Array]
+    weights: Sequence[Array]
+    noise: Sequence[Array | float]
+
+    @cached_property
+    def zero(self) -> bool:
+        """Whether the user's tensor is all zeros."""
+        return not any(np.any(g) for g in self.observed)
+
+    @property
+    def missing(self) -> Match:
+        """What explains a tensor that is all zeros."""
+        bug = KERNEL_MISSING if self.key.part == "kernel" else BIAS_MISSING
+        return Match(Variant(lambda *_: None, bug), 0.0, 0.0)
+
+    def ways(self, make: Make) -> list[Way]:
+        """Return each way to compute the tensor from the delta that ``make`` gives."""
+
+        def then(tensor: Callable[..., Approx | None], *more: Array) -> Make:
+            def made(scene: Scene) -> Approx | None:
+                delta = make(scene)
+                return None if delta is None else tensor(scene, self.key.layer, delta, *more)
+
+            return made
+
+        if self.key.part == "bias":
+            return [(v, then(v.compute), then(v.compute)) for v in bias_variants()]
+        p = _projection(self.weights[0].shape[1])
+        return [(v, then(v.gradient), then(v.glimpse, p)) for v in kernel_variants()]
+
+    def wrong(self, ways: Sequence[Way]) -> Match | None:
+        """Return the match of the first wrong way that holds."""
+        for way in ways:
+            match = self.test(*way, sharp=True) or self.vanishing(way[0], way[1])
+            if match is not None:
+                return match
+        return None
+
+    def test(
+        self, variant: Variant, make: Make, glimpse: Make, decay: bool = False, sharp: bool = False
+    ) -> Match | None:
+        """Return the match of a hypothesis, or None if it does not hold.
+
+        First values alone, to see whether it is worth a closer look; then with bounds.
+
+        Args:
+            variant: The hypothesis.
+            make: Computes its tensor.
+            glimpse: Computes its tensor at a glance: smaller, cheaper, and mostly enough.
+            decay: Whether a multiple of the weight is added.
+            sharp: Whether it has to say something of every element, as a bug must.
+        """
+        values: list[Array] = []
+        for scene, observed in zip(self.quick, self._glances[0], strict=True):
+            value = glimpse(scene)
+            if value is None or value.value.shape != observed.shape:
+                return None
+            values.append(value.value)
+            # The first probe alone shows most hypotheses to be wrong, and then the first two.
+            if not self._near(values, decay):
+                return None
+        return self._confirmed(variant, make, decay, sharp or variant.bug is not None)
+
+    def vanishing(self, variant: Variant, make: Make) -> Match | None:
+        """Return the match of a hypothesis whose tensor is zero but for rounding, as the user's is.
+
+        No factor can be read off that. (A softmax's deltas add up to zero, say.)
+        """
+        made = [make(scene) for scene in self.bounded]
+        for value, g in zip(made, self.observed, strict=True):
+            if value is None or value.value.shape != g.shape:
+                return None
+            if np.any(np.abs(value.value) > value.bound) or np.any(np.abs(g) > 4 * value.bound):
+                return None
+        return Match(variant, 0.0, 0.0)
+
+    def _near(self, values: list[Array], decay: bool) -> bool:
+        observed, weights = (tensors[: len(values)] for tensors in self._glances)
+        ratio, shift = _coefficients(observed, values, weights, decay)
+        if np.isnan(ratio):  # too few numbers to tell yet
+            return decay
+        if not ratio or not np.isfinite(ratio):
+            return False
+        # Over all probes: on one of them a tensor may be zero but for rounding.
+        size = max(float(np.max(np.abs(a))) for a in (*(ratio * v for v in values), *observed))
+        left = max(
+            float(np.max(np.abs(g - ratio * v - shift * w)))
+            for g, v, w in zip(observed, values, weights, strict=True)
+        )
+        return left <= wide(self.quick[0].fwd.rounding) * size
+
+    @cached_property
+    def _glances(self) -> tuple[list[Array], list[Array]]:
+        if self.key.part == "bias":
+            return [*self.observed], [*self.weights]
+        p = _projection(self.weights[0].shape[1])
+        return [g @ p for g in self.observed], [w @ p for w in self.weights]
+
+    def _confirmed(self, variant: Variant, make: Make, decay: bool, sharp: bool) -> Match | None:
+        made = [make(scene) for scene in self.bounded]
+        bounded = [value for value in made if value is not None]
+        values = [v.value for v in bounded]
+        if sharp and not _sharp(bounded):
+            return None
+        ratio, shift = _coefficients(self.observed, values, self.weights, decay)
+        if not np.isfinite(ratio):
+            return None
+        allowed = []
+        for v, w, noise in zip(bounded, self.weights, self.noise, strict=True):
+            scaled = scaled_bound(v, ratio) + noise
+            if decay:
+                scaled = scaled + 4 * v.rounding.unit * abs(shift) * np.abs(w)
+            allowed.append(scaled)
+        # Least squares moves the ratio by at most the weighted mean of the errors.
+        spread = sum(float(np.sum(a * np.abs(v))) for a, v in zip(allowed, values, strict=True))
+        uncertainty = spread / _dot(values, values)
+        shift_error = 0.0
+        if decay:
+            uncertainty *= 4
+            scale = max(float(np.max(np.abs(w))) for w in self.weights)
+            shift_error = uncertainty * max(float(np.max(np.abs(v))) for v in values) / scale
+        for g, v, w, a in zip(self.observed, values, self.weights, allowed, strict=True):
+            room = a + uncertainty * np.abs(v) + (4 * uncertainty * np.abs(w) if decay else 0.0)
+            if not np.all(np.abs(g - ratio * v - shift * w) <= room):
+                return None
+        return Match(variant, ratio, uncertainty, shift, shift_error)
+
+
+class Observed:
+    """The user's gradients on some probes, and what a delta makes of them.
+
+    Attributes:
+        quick: Scenes of the probes that compute values alone.
+        bounded: Scenes that compute bounds as well.
+        data: The tensors that there are on every probe.
+    """
+
+    def __init__(self, probes: Sequence[Probe]) -> None:
+        self.quick = [Scene(p, p.forward(tracked=False)) for p in probes]
+        self.bounded = [Scene(p, p.forward(tracked=True)) for p in probes]
+        self.data: dict[Key, Data] = {}
+        for key in probes[0].weights:
+            if all(key in probe.gradients for probe in probes):
+                gradients = [p.gradients[key] for p in probes]
+                weights = [p.weights[key] for p in probes]
+                noise = [p.noise.get(key, 0.0) for p in probes]
+                self.data[key] = Data(key, self.quick, self.bounded, gradients, weights, noise)
+        self._decaying = False
+
+    def fit(
+        self, layer: int, deltas: tuple[Variant, ...], make: Make, wrong: bool = False
+    ) -> LayerFit | None:
+        """Return how well a delta explains a layer's gradients; None if it explains none.
+
+        Args:
+            layer: Counted from 0.
+            deltas: The ways by which the delta comes about.
+            make: Computes it.
+            wrong: Whether to look at wrong ways to get both gradients from it. Otherwise one of the
+                two has to be right: most deltas fail at that, and soon.
+        """
+        make = _remembered(make)
+        if make(self.quick[0]) is None:
+            return None
+        own = self._of(layer)
+        fit = LayerFit(layer, deltas, make, {}, sum(variant.cost for variant in deltas))
+        if all(data.zero for data in own):  # no delta ever reaches the layer
+            fit.tensors = {data.key: data.missing for data in own}
+        else:
+            ways = {data.key: data.ways(make) for data in own}
+            fit.tensors = {d.key: self._right(d, ways[d.key][0], deltas) for d in own}
+            if not wrong and not fit.matched:
+                return None
+            for key, match in fit.tensors.items():
+                fit.tensors[key] = match or self.data[key].wrong(ways[key][1:])
+            if not fit.matched:
+                return None
+        fit.cost += sum(_UNEXPLAINED if m is None else m.cost for m in fit.tensors.values())
+        return fit
+
+    def unexplained(self, layer: int, deltas: tuple[Variant, ...], make: Make) -> LayerFit:
+        """Return the fit of a layer that nothing explains."""
+        tensors = dict.fromkeys(data.key for data in self._of(layer))
+        cost = _UNEXPLAINED * (len(tensors) + 1)
+        return LayerFit(layer, deltas, _remembered(make), tensors, cost)
+
+    def _of(self, layer: int) -> list[Data]:
+        """Return a layer's tensors, the bias first: it is compared the fastest."""
+        keys = Key(layer, "bias"), Key(layer, "kernel")
+        return [self.data[key] for key in keys if key in self.data]
+
+    def _right(self, data: Data, way: Way, deltas: tuple[Variant, ...]) -> Match | None:
+        """Return the match of the right way, perhaps with weight decay added."""
+        if data.zero:
+            return data.missing
+        sharp = any(variant.bug for variant in deltas)
+        match = data.test(*way, sharp=sharp)
+        if match is None and (deltas[0].bug is None or self._decaying):
+            match = data.test(*way, decay=True, sharp=sharp)
+            self._decaying = self._decaying or match is not None
+        return match
+
+
+@cache
+def _projection(units: int) -> Array:
+    """Return two fixed vectors by which kernels are compared at a glance, (units, 2)."""
+    return np.random.default_rng(units).standard_normal((units, 2))
+
+
+def _remembered(make: Make) -> Make:
+    """Return ``make`` so that it computes once for each scene."""
+    known: dict[int, Approx | None] = {}
+
+    def remembered(scene: Scene) -> Approx | None:
+        if id(scene) not in known:
+            with np.errstate(all="ignore"):
+                known[id(scene)] = make(scene)
+        return known[id(scene)]
+
+    return remembered
+
+
+def _coefficients(
+    observed: Sequence[Array], values: Sequence[Array], weights: Sequence[Array], decay: bool
+) -> tuple[float, float]:
+    """Fit ``observed = ratio * value + shift * weight`` by least squares."""
+    vv, gv = _dot(values, values), _dot(observed, values)
+    if not decay:
+        return (gv / vv if vv else 0.0), 0.0
+    ww, wv, gw = _dot(weights, weights), _dot(weights, values), _dot(observed, weights)
+    determinant = vv * ww - wv * wv
+    if determinant <= 1e-6 * vv * ww:
+        return np.nan, np.nan
+    return (gv * ww - gw * wv) / determinant, (gw * vv - gv * wv) / determinant
+
+
+def _sharp(bounded: Sequence[Approx]) -> bool:
+    """Return whether a hypothesis says something of every element.
+
+    At a kink (ReLU's derivative taken at a 0) the bound has the jump in it and would excuse
+    anything; such a hypothesis explains nothing.
+    """
+    width = wide(bounded[0].rounding)
+    return all(np.max(v.bound) <= width * np.max(np.abs(v.value)) for v in bounded)
+
+
+def scaled_bound(value: Approx, ratio: float) -> Array:
+    """Return how far two correct computations of ``ratio * value`` may be apart.
+
+    The factor may be put in before or after, in one or in several operations: four roundings.
+    """
+    return abs(ratio) * (2 * value.bound + 4 * value.rounding.unit * np.abs(value.value))
+
+
+def _dot(one: Sequence[Array], other: Sequence[Array]) -> float:
+    return float(sum(np.vdot(a, b) for a, b in zip(one, other, strict=True)))

@@ -1,0 +1,303 @@
+"""From an explanation to findings and remarks, in the user's own terms."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from parity.checking.bugs.factors import (
+    DROPOUT_SCALE_MISSING,
+    DROPOUT_SCALE_TWICE,
+    OVER_M,
+    OVER_M_MINUS_1,
+    OVER_M_PLUS_1,
+    SIGN,
+    TIMES_2,
+    TIMES_M,
+    name,
+    same,
+)
+from parity.checking.bugs.findings import Finding
+from parity.checking.bugs.hidden import DROPOUT_MASK_MISSING, DROPOUT_MASK_REDRAWN
+from parity.checking.bugs.output import SAMPLE_LEFT_OUT, SAMPLE_TWICE
+from parity.checking.bugs.table import (
+    OTHER_LOSS,
+    UNKNOWN,
+    UNKNOWN_TENSOR,
+    Bug,
+    Severity,
+    Values,
+)
+from parity.checking.bugs.tensors import BIAS_CONSTANT
+from parity.checking.explain.assessment import Assessment
+from parity.checking.explain.dropout import scale_finding
+from parity.checking.explain.fit import LayerFit, scaled_bound
+from parity.checking.explain.own_loss import OwnLoss
+from parity.checking.explain.scales import Deviation
+from parity.checking.explain.shares import Shares
+from parity.checking.explain.weight_decay import Decays
+from parity.checking.model.layout import Key
+from parity.checking.model.losses import Declared, LossKind, reductions
+
+
+@dataclass
+class Judgement:
+    """What is wrong, and what is only worth knowing.
+
+    Attributes:
+        findings: What is wrong, from the output down.
+        remarks: What is not.
+        loss: What the gradients are the gradients of, in words.
+        unknown_loss: Whether nothing explains the output layer's gradients: the loss may be one
+            that is not known here.
+        shares: Of the weights themselves in their gradients, as it is meant.
+    """
+
+    findings: list[Finding] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    loss: str = ""
+    unknown_loss: bool = False
+    shares: Shares = field(default_factory=dict)
+
+
+class Judge:
+    """Turns one assessment into words.
+
+    Args:
+        names: The user's name of the array that holds each tensor.
+        declared: The loss that was named; None if none was.
+        own: The user's own loss as measured; None if there is none.
+        decays: Judges the weights' own share.
+        loss_known: Whether gradients of a loss unknown here are wrong for certain.
+    """
+
+    def __init__(
+        self,
+        assessment: Assessment,
+        names: Mapping[Key, str],
+        declared: Declared | None,
+        own: OwnLoss | None,
+        decays: Decays,
+        loss_known: bool,
+    ) -> None:
+        self.assessment = assessment
+        self.names = names
+        self.declared = declared
+        self.loss_known = loss_known
+        self.own = own if own is not None and own.kind is not None else None
+        self.decays = decays
+        probe = assessment.probes[0]
+        self.batch, self.outputs = probe.y.shape
+        self.plan = probe.plan
+        self.result = Judgement()
+        self.unexplained = False
+
+    def judge(self) -> Judgement:
+        """Return findings and remarks."""
+        result, assessment = self.result, self.assessment
+        top = assessment.explanation.layers[0]
+        result.unknown_loss = bool(top.tensors) and not any(top.tensors.values())
+        result.findings += assessment.misfits
+        scaled = scale_finding(assessment.probes)
+        result.findings += [scaled] if scaled is not None else []
+        # As backpropagation meets them: each layer's deltas, tensors and factors, from the output.
+        for fit in assessment.explanation.layers:
+            self._layer(fit)
+            for deviation in assessment.scale.deviations:
+                if deviation.layer == fit.layer:
+                    self._deviation(deviation)
+        self._base()
+        findings, remarks = self.decays.judge()
+        result.shares = self.decays.shares
+        result.findings += findings
+        result.remarks += remarks
+        return result
+
+    def _layer(self, fit: LayerFit) -> None:
+        last = fit.layer == self.plan.depth - 1
+        place = f"layer {fit.layer + 1}'s delta" + (", at the output" if last else "")
+        for variant in fit.deltas:
+            if variant.bug is not None and fit.matched:
+                evidence = "with it " + self._fitted(fit) + " agree up to rounding"
+                finding = Finding(variant.bug, place, variant.values, evidence)
+                self.result.findings.append(finding)
+        if fit.tensors and not any(m is not None for m in fit.tensors.values()):
+            # Below a delta that nothing explains all are off, whether right in themselves or not.
+            if not self.unexplained:
+                self.result.findings.append(self._unknown(fit, place))
+            self.unexplained = True
+            return
+        for key, match in fit.tensors.items():
+            where = f"layer {key.layer + 1} {key.part} ({self.names[key]})"
+            if match is None:
+                self.result.findings.append(self._unknown_tensor(fit, key, where))
+            elif match.variant.bug is not None:
+                evidence = "with it the tensor agrees up to rounding" if match.ratio else ""
+                finding = Finding(match.variant.bug, where, match.variant.values, evidence)
+                self.result.findings.append(finding)
+
+    def _fitted(self, fit: LayerFit) -> str:
+        parts = [self.names[key] for key, m in fit.tensors.items() if m is not None]
+        return "the gradients of " + " and ".join(parts)
+
+    def _unknown(self, fit: LayerFit, place: str) -> Finding:
+        last = fit.layer == self.plan.depth - 1
+        kind = self.assessment.explanation.kind.name
+        what = (
+            f"not the gradient of any loss known here (best candidate: {kind})"
+            if last
+            else "what flows in from the layer above is right, this layer's delta is not"
+        )
+        what += "; the layers below depend on it and are not judged" if fit.layer else ""
+        # Of a loss that is not known here the delta may be right.
+        open_ = last and self.result.unknown_loss and not self.loss_known
+        severity = Severity.UNCERTAIN if open_ else None
+        return Finding(UNKNOWN, place, evidence=what, severity=severity)
+
+    def _unknown_tensor(self, fit: LayerFit, key: Key, where: str) -> Finding:
+        other = " and ".join(k.part for k, m in fit.tensors.items() if m is not None)
+        evidence = f"the layer's {other} gradient agrees, so its delta is right; "
+        evidence += self._off(fit, key)
+        return Finding(UNKNOWN_TENSOR, where, {"part": key.part}, evidence)
+
+    def _off(self, fit: LayerFit, key: Key) -> str:
+        """Say how many elements of a tensor are off, and the worst."""
+        observed = self.assessment.explainer.observed
+        data, scene = observed.data[key], observed.bounded[0]
+        delta = fit.make(scene)
+        assert delta is not None
+        right = delta.sum(axis=0) if key.part == "bias" else scene.fwd.inputs[key.layer].T @ delta
+        base = self.assessment.scale.base or 1.0
+        error = np.abs(data.observed[0] - base * right.value)
+        off = error > scaled_bound(right, base) + data.noise[0]
+        worst = np.unravel_index(np.argmax(error), error.shape)
+        return (
+            f"{np.count_nonzero(off)} of {off.size} elements are off, the worst at "
+            f"{[int(i) for i in worst]} (inputs, units): {data.observed[0][worst]:.10g} instead of "
+            f"{base * right.value[worst]:.10g}"
+        )
+
+    def _deviation(self, deviation: Deviation) -> None:
+        layer, part = deviation.layer, deviation.part
+        key = None if part == "gradients" or part == "delta" else Key(layer, part)
+        match = self.assessment.explanation.tensors.get(key) if key is not None else None
+        if match is not None and match.variant.bug is BIAS_CONSTANT:
+            return
+        bug, values = name(
+            deviation.factor, deviation.uncertainty, self.batch, self.outputs,
+            self.plan.dropout[layer] if part != "bias" else 0.0,
+        )  # fmt: skip
+        deltas = {variant.bug for variant in self.assessment.explanation.fit(layer).deltas}
+        scaled = bug in (DROPOUT_SCALE_MISSING, DROPOUT_SCALE_TWICE)
+        if scaled and deltas & {DROPOUT_MASK_MISSING, DROPOUT_MASK_REDRAWN}:
+            return  # the mask that is missing or another one takes its scale with it, or not
+        where = {
+            "gradients": f"layer {layer + 1}, kernel and bias",
+            "delta": f"layer {layer + 1}'s delta, and all below it",
+        }.get(part, f"layer {layer + 1} {part}")
+        if key is not None:
+            where += f" ({self.names[key]})"
+        evidence = (
+            f"the other gradients share one factor; here it is {deviation.factor:.7g} times that"
+        )
+        what = {"delta": "delta", "gradients": "gradients"}.get(part, f"{part} gradient")
+        self.result.findings.append(Finding(bug, where, {"what": what, **values}, evidence))
+
+    def _base(self) -> None:
+        """Say what the one factor of all gradients means."""
+        scale, kind = self.assessment.scale, self.assessment.explanation.kind
+        if not scale.base:
+            return
+        usual = reductions(kind, self.batch, self.outputs)
+        words = next((w for f, w in usual if same(scale.base, f, scale.uncertainty)), "")
+        self.result.loss = words or f"{kind.name}, times {scale.base:.7g}"
+        if self.declared is not None:
+            target = self.declared.factor(self.batch, self.outputs)
+            if self.declared.kind is not kind:
+                self._other_loss(self.declared.kind)
+            else:
+                self._against(target, f"the loss {self.declared.name}", strict=True)
+        elif self.own is not None:
+            if self.own.kind is not kind:
+                assert self.own.kind is not None
+                self._other_loss(self.own.kind)
+            else:
+                self._against(self.own.factor, "your own loss", strict=False)
+        elif not words:
+            self._undeclared(usual[0][0])
+
+    def _undeclared(self, nearest: float) -> None:
+        """Without a declared loss one factor is a scale, unless it shows the batch or a sign."""
+        scale = self.assessment.scale
+        bugs = {v.bug for fit in self.assessment.explanation.layers for v in fit.deltas}
+        kind = self.assessment.explanation.kind
+        # Divided by as many samples as were really added up.
+        for bug, counted in ((SAMPLE_LEFT_OUT, self.batch - 1), (SAMPLE_TWICE, self.batch + 1)):
+            for f, words in reductions(kind, counted, self.outputs) if bug in bugs else []:
+                if same(scale.base, f, scale.uncertainty):
+                    self.result.loss = words
+                    return
+        for factor, _ in reductions(kind, self.batch, self.outputs):
+            ratio, spread = scale.base / factor, scale.uncertainty / abs(factor)
+            bug, values = name(ratio, spread, self.batch, 0)
+            if bug in (SIGN, TIMES_M, OVER_M, OVER_M_MINUS_1, OVER_M_PLUS_1):
+                self._whole(bug, values, "a usual reduction of the loss")
+                return
+        if scale.base < 0:
+            values = {"sign": "sign turned, and a factor", "besides": "", "note": ""}
+            self._whole(SIGN, values, "any loss")
+            return
+        self.result.remarks.append(
+            f"Scale: all gradients share the factor {scale.base / nearest:.7g} on those of the "
+            f"loss ({self.assessment.explanation.kind.name}). That is a reduction or a weight of "
+            "the loss that is not declared, and acts like a learning rate; it is no bug."
+        )
+
+    def _whole(self, bug: Bug, values: Values, than: str) -> None:
+        base = self.assessment.scale.base
+        evidence = f"cosine 1 everywhere; one factor, {base:.7g} on the summed loss, unlike {than}"
+        values = {**values, "what": "all gradients"}
+        if bug is SIGN:
+            values["note"] = ": the update goes uphill (wrong sign of the update)"
+        self.result.findings.append(Finding(bug, "all gradients", values, evidence))
+
+    def _against(self, target: float, what: str, strict: bool) -> None:
+        """Compare the one factor with that of a loss that is known."""
+        scale = self.assessment.scale
+        spread = scale.uncertainty + (self.own.uncertainty if self.own and not strict else 0.0)
+        if same(scale.base, target, spread):
+            return
+        ratio = scale.base / target
+        kind = self.assessment.explanation.kind
+        usual = [f for f, _ in reductions(kind, self.batch, self.outputs)]
+        mine = any(same(scale.base, f, scale.uncertainty) for f in usual)
+        if not strict and mine:
+            self.result.remarks.append(
+                f"Scale: your gradients are {ratio:.7g} times the derivative of {what}: they are "
+                f"those of {self.result.loss}. Another reduction, no bug; it acts like a learning "
+                "rate."
+            )
+            return
+        bug, values = name(ratio, spread / abs(target), self.batch, self.outputs)
+        if bug is TIMES_2:
+            values = {**values, "note": " (as if the batch were counted twice)"}
+        self._whole(bug, values, what)
+
+    def _other_loss(self, stated: LossKind) -> None:
+        kind = self.assessment.explanation.kind
+        text = f"your loss is the {stated.name}, the gradients are those of {self.result.loss}"
+        if stated.family == kind.family and self.declared is None:
+            self.result.remarks.append(
+                f"Loss: {text}. Both are right in themselves, as where a derivative cancels "
+                "against that of the activation; what is printed is not what is descended."
+            )
+            return
+        values = {
+            "stated": stated.name,
+            "found": self.result.loss,
+            "formula": stated.formula,
+            "other_formula": kind.formula,
+        }
+        evidence = "all gradients agree up to rounding with the other loss's"
+        finding = Finding(OTHER_LOSS, "the output's delta", values, evidence)
+        self.result.findings.append(finding)

@@ -1,0 +1,119 @@
+"""What Keras's automatic differentiation says on a probe."""
+
+from collections.abc import Callable
+from typing import Any
+
+from numpy_impl.types import Array
+from parity.checking.model.layout import Key
+from parity.checking.model.losses import (
+    ABSOLUTE,
+    BINARY,
+    BINARY_LOGITS,
+    CATEGORICAL,
+    LOG_LIKELIHOOD,
+    LOGITS,
+    SQUARED,
+    LossKind,
+)
+from parity.checking.model.plan import INVERTED, Plan
+from parity.checking.model.probe import Probe
+
+
+class NotAsked(Exception):
+    """Keras has no such activation or precision; the message says which."""
+
+
+def ask(probe: Probe, kind: LossKind) -> tuple[Array, dict[Key, Array]]:
+    """Return Keras's outputs and its gradients, the loss summed over the batch.
+
+    Everything is built and computed in the probe's precision, in which Keras then starts from the
+    same weights. Dropout has the probe's masks.
+
+    Raises:
+        NotAsked: Keras cannot compute this.
+    """
+    try:
+        from keras_impl import keras, precision
+        from keras_impl.autodiff import Autodiff
+    except ImportError as error:
+        raise NotAsked(f"Keras could not be imported: {error}") from error
+
+    plan, dtype = probe.plan, str(probe.dtype)
+    if plan.drop_power != INVERTED:
+        raise NotAsked("Keras's dropout divides what it keeps by 1 - rate, yours does not")
+    if dtype not in ("float32", "float64"):
+        raise NotAsked(f"Keras does not compute in {dtype}")
+    try:
+        with precision(dtype):
+            model = _model(keras, plan)
+            model.set_weights(list(probe.weights.values()))
+            autodiff = Autodiff(model, _loss(keras, kind, plan, len(probe.x)), eager=True)
+            masks = [m for m in probe.masks or [] if m is not None]
+            x, y = probe.x * plan.scale + plan.offset, probe.y
+            outputs = autodiff.layer_outputs(x.astype(dtype))[-1]
+            _, gradients = autodiff.loss_and_gradients(x.astype(dtype), y.astype(dtype), masks)
+    except ValueError as error:
+        raise NotAsked(str(error)) from error
+    return outputs, dict(zip(probe.weights, gradients, strict=True))
+
+
+def _model(keras: Any, plan: Plan) -> Any:
+    layers = [keras.Input((plan.sizes[0],))]
+    for units, function, bias, rate in zip(
+        plan.sizes[1:], plan.activations, plan.has_bias, plan.dropout, strict=True
+    ):
+        layers.append(keras.layers.Dense(units, _activation(keras, function.name), use_bias=bias))
+        if rate:
+            layers.append(keras.layers.Dropout(rate))
+    return keras.Sequential(layers)
+
+
+def _activation(keras: Any, name: str) -> str | Callable[[Any], Any]:
+    ops = keras.ops
+    if name.startswith("leaky_relu("):
+        slope = float(name[len("leaky_relu(") : -1])
+        # Not ops.leaky_relu: TensorFlow keeps its slope in float32.
+        return lambda z: ops.where(z > 0, z, slope * z)
+    own = {
+        "1.7159 tanh(2z/3)": lambda z: 1.7159 * ops.tanh(2 / 3 * z),
+        "sin": ops.sin,
+        "arctan": ops.arctan,
+        "exp(-z^2)": lambda z: ops.exp(-z * z),
+        "z^2": lambda z: z * z,
+        "gelu (tanh)": lambda z: ops.gelu(z, approximate=True),
+        "leaky_relu": lambda z: ops.where(z > 0, z, 0.2 * z),
+    }
+    if name in own:
+        return own[name]
+    if getattr(keras.activations, name, None) is None:
+        raise NotAsked(f"Keras has no activation {name}")
+    return name
+
+
+def _loss(keras: Any, kind: LossKind, plan: Plan, batch: int) -> Any:
+    """Return Keras's own loss where it has this one, scaled to a sum over batch and outputs."""
+    ops, losses = keras.ops, keras.losses
+    outputs = plan.sizes[-1]
+    output = plan.activations[-1].name
+    built_in: dict[tuple[str, str], tuple[Any, float]] = {
+        (SQUARED.name, output): (losses.MeanSquaredError(reduction="sum"), outputs / 2),
+        (ABSOLUTE.name, output): (losses.MeanAbsoluteError(reduction="sum"), outputs),
+        (CATEGORICAL.name, "softmax"): (losses.CategoricalCrossentropy(reduction="sum"), 1),
+        (LOGITS.name, "linear"): (
+            losses.CategoricalCrossentropy(from_logits=True, reduction="sum"), 1,
+        ),
+        (BINARY_LOGITS.name, "linear"): (
+            losses.BinaryCrossentropy(from_logits=True, reduction="sum"), outputs,
+        ),
+        (BINARY.name, "sigmoid"): (losses.BinaryCrossentropy(reduction="sum"), outputs),
+    }  # fmt: skip
+    formulas: dict[str, Callable[[Any, Any], Any]] = {
+        # Keras renormalises outputs that are no softmax's, which -sum y ln a does not.
+        CATEGORICAL.name: lambda y, a: -ops.sum(y * ops.log(a)),
+        BINARY.name: lambda y, a: -ops.sum(y * ops.log(a) + (1 - y) * ops.log(1 - a)),
+        LOG_LIKELIHOOD.name: lambda y, a: -ops.sum(y * a),
+    }
+    if (kind.name, output) in built_in:
+        loss, factor = built_in[kind.name, output]
+        return lambda y, a: loss(y, a) * factor
+    return formulas[kind.name]

@@ -1,0 +1,239 @@
+"""The derivative of the user's own loss, measured: what its gradient is a gradient of, if of that.
+
+The derivative along a direction is taken by a complex step, which is exact to rounding (Squire and
+Trapp 1998, "Using complex variables to estimate derivatives of real functions"), where the user's
+code lets complex numbers through; else by central differences extrapolated to step 0 (Ridders
+1982, "Accurate computation of F'(x) and F'(x)F''(x)"), which also gives an estimate of its error.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+
+from numpy_impl.types import Array
+from parity.checking.asking.subject import Subject, TheirError
+from parity.checking.bugs.variant import Scene
+from parity.checking.model.layout import Key, Layout
+from parity.checking.model.losses import LossKind, correct_gradients, kinds
+from parity.checking.model.probe import Probe
+
+# Directions in each tensor, and slopes in all at least: enough to tell the losses apart.
+_DIRECTIONS, _SLOPES = 2, 12
+_COMPLEX_STEP = 1e-30
+# From 0.1 to 1e-10: no probe is nearer to a kink than rounding is.
+_HALVINGS = 30
+
+
+@dataclass(frozen=True)
+class Slope:
+    """A derivative of the user's own loss along a direction in one tensor.
+
+    Attributes:
+        probe: Which probe, from 0.
+        key: Which tensor.
+        direction: Same shape as the tensor, entries 1 and -1.
+        value: The derivative.
+        error: How far it may be off.
+    """
+
+    probe: int
+    key: Key
+    direction: Array
+    value: float
+    error: float
+
+
+@dataclass(frozen=True)
+class OwnLoss:
+    """What the user's own loss is.
+
+    Attributes:
+        kind: Which loss; None if it is none that is known.
+        factor: On the summed form.
+        uncertainty: Of the factor.
+        kernel_decay: Coefficient of the kernels in its gradient.
+        bias_decay: Coefficient of the biases.
+        decay_uncertainty: Of the two.
+        slopes: As measured.
+        method: How.
+    """
+
+    kind: LossKind | None
+    factor: float
+    uncertainty: float
+    kernel_decay: float
+    bias_decay: float
+    decay_uncertainty: float
+    slopes: list[Slope]
+    method: str
+
+
+def measure(subject: Subject, layout: Layout, probes: Sequence[Probe]) -> OwnLoss:
+    """Measure the user's own loss on some probes, and find out which loss it is.
+
+    Raises:
+        TheirError: The loss cannot be called with samples as the gradients take them.
+    """
+    slopes, method = _slopes(subject, layout, probes)
+    scenes = [Scene(probe, probe.forward(tracked=True)) for probe in probes]
+    every = kinds(probes[0].plan.activations[-1].name)
+    for decays, kind in product((False, True), every):
+        found = _identified(kind, scenes, slopes, decays)
+        if found is not None:
+            factor, uncertainty, kernel, bias, spread = found
+            if not decays:
+                # How much decay there may be all the same, within the errors of measuring.
+                more = _identified(kind, scenes, slopes, decays=True)
+                spread = np.inf if more is None else more[4] + max(abs(more[2]), abs(more[3]))
+            return OwnLoss(kind, factor, uncertainty, kernel, bias, spread, slopes, method)
+    return OwnLoss(None, 0.0, 0.0, 0.0, 0.0, 0.0, slopes, method)
+
+
+def follows(own: OwnLoss, probes: Sequence[Probe]) -> bool:
+    """Return whether the user's gradients are the derivative of the user's own loss."""
+    for slope in own.slopes:
+        probe = probes[slope.probe]
+        gradient = probe.gradients.get(slope.key)
+        if gradient is None:
+            return False
+        unit = float(np.finfo(probe.dtype).eps)
+        size = float(np.sum(np.abs(gradient * slope.direction)))
+        # No bound is known for a loss that is not known: n roundings of the terms on either side.
+        room = slope.error + 2 * unit * gradient.size * size
+        if not abs(float(np.sum(gradient * slope.direction)) - slope.value) <= room:
+            return False
+    return True
+
+
+def _slopes(subject: Subject, layout: Layout, probes: Sequence[Probe]) -> tuple[list[Slope], str]:
+    rng = np.random.default_rng(0)
+    lines = [_Line(subject, layout, probe) for probe in probes]
+    usable = lines[0].complex_safe()
+    count = max(_DIRECTIONS, -(-_SLOPES // sum(len(probe.weights) for probe in probes)))
+    slopes = []
+    for number, (line, probe) in enumerate(zip(lines, probes, strict=True)):
+        along = line.complex_step if usable else line.central
+        for key, weight in probe.weights.items():
+            for _ in range(count):
+                direction = rng.choice([-1.0, 1.0], weight.shape)
+                slopes.append(Slope(number, key, direction, *along(key, direction)))
+    return slopes, "complex step" if usable else "central differences"
+
+
+class _Line:
+    """The user's loss along lines through the probe's weights."""
+
+    def __init__(self, subject: Subject, layout: Layout, probe: Probe) -> None:
+        self.subject = subject
+        self.layout = layout
+        self.probe = probe
+        self.unit = float(np.finfo(probe.dtype).eps)
+
+    def at(self, key: Key, step: Array) -> complex:
+        probe = self.probe
+        self.subject.set_weights(self.layout.pack(self._moved(key, step)))
+        return complex(self.subject.loss(probe.form.x(probe.x), probe.form.y(probe.y)))
+
+    def _moved(self, key: Key, step: Array) -> dict[Key, Array]:
+        """Return the probe's weights, one of them changed by ``step``."""
+        return {**self.probe.weights, key: self.probe.weights[key] + step}
+
+    def complex_safe(self) -> bool:
+        """Return whether complex weights give the derivative that real differences give."""
+        if self.unit > 1e-10:
+            return False
+        key = Key(0, "kernel")
+        direction = np.ones_like(self.probe.weights[key])
+        try:
+            exact, _ = self.complex_step(key, direction)
+        except TheirError:
+            return False
+        rough, error = self.central(key, direction)
+        return abs(exact - rough) <= 4 * error and exact != 0
+
+    def _within_a_piece(self, key: Key, direction: Array) -> float:
+        """Return a first step within which no activation passes a kink, such as ReLU's at 0.
+
+        Beyond one the loss is another function; the tableau may take the mixture for exact.
+        """
+        step = 0.125 / max(1.0, float(np.sqrt(direction.size)))
+        here = self._pieces(key, 0 * direction)
+        for _ in range(_HALVINGS):
+            if all(np.array_equal(self._pieces(key, s * step * direction), here) for s in (1, -1)):
+                break
+            step /= 2
+        return step
+
+    def _pieces(self, key: Key, change: Array) -> Array:
+        """Return for each unit, sample and kink on which side of it the pre-activation is."""
+        fwd = replace(self.probe, weights=self._moved(key, change)).forward(tracked=False)
+        layers = zip(fwd.plan.activations, fwd.z, strict=True)
+        sides = [z.value.ravel() > kink for f, z in layers for kink in f.kinks]
+        return np.concatenate([np.zeros(0, bool), *sides])
+
+    def complex_step(self, key: Key, direction: Array) -> tuple[float, float]:
+        derivative = self.at(key, 1j * _COMPLEX_STEP * direction).imag / _COMPLEX_STEP
+        return derivative, 8 * self.unit * direction.size**0.5 * abs(derivative)
+
+    def central(self, key: Key, direction: Array) -> tuple[float, float]:
+        """Return Ridders's estimate and its error; the step shrinks by 2 from a first one.
+
+        The tableau's entry with the smallest error estimate is taken; rounding of the loss, which
+        grows as the step shrinks, is added.
+        """
+        step = self._within_a_piece(key, direction)
+        best, least = 0.0, np.inf
+        previous: list[float] = []
+        size = 0.0
+        for row in range(8):
+            h = step / 2**row
+            high, low = (self.at(key, s * h * direction).real for s in (1, -1))
+            size = max(size, abs(high), abs(low))
+            current = [(high - low) / (2 * h)]
+            rounding = 64 * self.unit * size / h
+            for k, before in enumerate(previous):
+                factor = 4.0 ** (k + 1)
+                current.append((factor * current[k] - before) / (factor - 1))
+                error = max(abs(current[-1] - current[k]), abs(current[-1] - before)) + rounding
+                if error < least:
+                    best, least = current[-1], error
+            previous = current
+        return best, least
+
+
+def _identified(
+    kind: LossKind, scenes: Sequence[Scene], slopes: list[Slope], decays: bool
+) -> tuple[float, float, float, float, float] | None:
+    """Fit factor and, if ``decays``, decays of one kind of loss; None if it does not fit."""
+    gradients = [correct_gradients(kind, scene.fwd, scene.y) for scene in scenes]
+    rows, right, room = [], [], []
+    for slope in slopes:
+        gradient, probe = gradients[slope.probe][slope.key], scenes[slope.probe].probe
+        kernel = slope.key.part == "kernel"
+        along = float(np.sum(gradient.value * slope.direction))
+        decay = float(np.sum(probe.weights[slope.key] * slope.direction))
+        rows.append([along, decay if kernel else 0.0, 0.0 if kernel else decay])
+        right.append(slope.value)
+        room.append((slope.error, float(np.sum(4 * gradient.bound)), abs(along), abs(decay)))
+    matrix, values = np.array(rows), np.array(right)
+    if not np.all(np.isfinite(matrix)) or not np.all(np.isfinite(values)):
+        return None
+    matrix[:, 1:] *= decays
+    fit = np.linalg.lstsq(matrix, values, rcond=None)[0]
+    unit = float(np.finfo(scenes[0].probe.dtype).eps)
+    own, bound, along, decay = (np.array(column) for column in zip(*room, strict=True))
+    sizes = np.abs(fit[0]) * along + np.max(np.abs(fit[1:])) * decay
+    allowed = own + np.abs(fit[0]) * bound + 64 * unit * sizes
+    # The fit itself moves by what the worst row's error can do to it.
+    spread = np.linalg.pinv(matrix)
+    moved = np.abs(spread) @ allowed
+    if not np.all(np.abs(matrix @ fit - values) <= allowed + np.abs(matrix) @ moved):
+        return None
+    if abs(fit[0]) <= moved[0] or fit[0] < 0:
+        return None
+    kernel, bias = (
+        float(v) if abs(v) > m else 0.0 for v, m in zip(fit[1:], moved[1:], strict=True)
+    )
+    return float(fit[0]), float(moved[0]), kernel, bias, float(np.max(moved[1:]))

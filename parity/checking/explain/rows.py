@@ -1,0 +1,149 @@
+"""The report's rows: each of the user's tensors beside the right one."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from numpy_impl.types import Array
+from parity.checking.asking.conventions import Sample
+from parity.checking.asking.subject import lowest
+from parity.checking.bugs.findings import TensorKind, TensorResult
+from parity.checking.explain.assessment import Assessment
+from parity.checking.explain.fit import scaled_bound
+from parity.checking.explain.optimizer import Identified
+from parity.checking.explain.shares import Shares
+from parity.checking.model.layout import Key, Layout
+from parity.checking.model.losses import correct_gradients
+from parity.checking.model.plan import Plan
+from parity.checking.model.rules import State
+from parity.tolerances import Approx
+
+
+def row(
+    kind: TensorKind,
+    name: str,
+    own_name: str,
+    value: Array,
+    expected: Array,
+    bound: Array,
+    keras: Array | None = None,
+) -> TensorResult:
+    """Return one row; all arrays have the shape of the user's tensor."""
+    with np.errstate(all="ignore"):
+        errors = np.abs(value - expected)
+        ratio = np.where(errors == 0, 0.0, errors / bound)
+    ratio = np.where(np.isfinite(value), ratio, np.inf)
+    worst = np.unravel_index(np.argmax(np.where(np.isnan(ratio), np.inf, ratio)), ratio.shape)
+    vv, gv, gg = (
+        float(np.vdot(a, b)) for a, b in ((expected,) * 2, (value, expected), (value,) * 2)
+    )
+    return TensorResult(
+        kind=kind,
+        name=name,
+        own_name=own_name,
+        shape=value.shape,
+        index=tuple(int(i) for i in worst),
+        value=float(value[worst]),
+        expected=float(expected[worst]),
+        keras=None if keras is None else float(keras[worst]),
+        error=float(errors[worst]),
+        bound=float(bound[worst]),
+        ratio=float(ratio[worst]),
+        scale=gv / vv if vv else float("nan"),
+        cosine=gv / np.sqrt(vv * gg) if vv and gg else float("nan"),
+        right=bool(np.all(ratio <= 1)),
+        errors=errors,
+        bounds=bound,
+        largest=float(np.max(np.abs(expected))),
+    )
+
+
+def forward_rows(sample: Sample, plan: Plan) -> list[TensorResult]:
+    """Return a row for the outputs, or for every layer's activations where ``forward`` gives them.
+
+    Each layer is computed from the user's own activations below it.
+    """
+    fwd = sample.expected(plan, tracked=True)
+    draw = sample.first
+    if not draw.layers:
+        out = fwd.output
+        return [_forward_row(plan.depth - 1, "forward(x)", draw.output, out)]
+    rows, signal = [], fwd.inputs[0]
+    for layer, observed in enumerate(draw.layers):
+        a = fwd.activation(layer, fwd.weighted(layer, signal))
+        rows.append(_forward_row(layer, f"forward(x)[{layer}]", observed, a))
+        signal = fwd.rounding.exact(observed)
+    return rows
+
+
+def _forward_row(layer: int, own_name: str, observed: Array, expected: Approx) -> TensorResult:
+    name = f"layer {layer + 1} activation"
+    return row("forward", name, own_name, observed, expected.value, 2 * expected.bound)
+
+
+def gradient_rows(
+    assessment: Assessment,
+    layout: Layout,
+    names: list[str],
+    kind: TensorKind,
+    keras: Mapping[Key, Array] | None,
+    shares: Shares,
+) -> list[TensorResult]:
+    """Return a row for each gradient on the first probe, with the user's own factor.
+
+    ``shares``, of the weights themselves, are added.
+    """
+    base, rows = assessment.scale.base or 1.0, []
+    for key, own, right, share, bound in _compared(assessment, shares):
+        arrays = [own, base * right + share, bound]
+        arrays += [] if keras is None else [base * keras[key] + share]
+        turned = [layout.as_given(array, key) for array in arrays]
+        name = names[layout.place(key)]
+        if layout.fold:
+            name += f" ({key.part})"
+        rows.append(row(kind, f"layer {key.layer + 1} {key.part}", name, *turned))
+    return rows
+
+
+def agree_with(assessment: Assessment, other: Mapping[Key, Array], shares: Shares) -> bool:
+    """Return whether the user's gradients are another engine's up to rounding on both sides."""
+    base = assessment.scale.base or 1.0
+    return all(
+        np.all(np.abs(own - base * other[key] - share) <= bound)
+        for key, own, _, share, bound in _compared(assessment, shares)
+    )
+
+
+def _compared(
+    assessment: Assessment, shares: Shares
+) -> Iterator[tuple[Key, Array, Array, Array | float, Array]]:
+    """Yield key, the user's gradient, the loss's, the weight's own share besides, and the bound."""
+    probe, base = assessment.probes[0], assessment.scale.base or 1.0
+    rights = correct_gradients(assessment.explanation.kind, probe.forward(tracked=True), probe.y)
+    for key, weight, own, noise in probe.tensors():
+        right, bound = rights[key], scaled_bound(rights[key], base) + noise
+        share, spread = shares.get(key, (0.0, 0.0))
+        if share:
+            yield key, own, right.value, share * weight, bound + spread * np.abs(weight)
+        else:
+            yield key, own, right.value, 0.0, bound
+
+
+def step_rows(layout: Layout, found: Identified, names: list[str]) -> list[TensorResult]:
+    """Return a row for each weight: what the last step changed, beside what the rule says."""
+    states: dict[Key, State] = {}
+    rows: list[TensorResult] = []
+    for taken in found.history:
+        right = correct_gradients(found.kind, taken.probe.forward(tracked=True), taken.probe.y)
+        rows = []
+        for key, change in layout.unpack(taken.change).items():
+            state = states.setdefault(key, {})
+            expected = found.rule.change(state, right[key] * found.factor, taken.rate)
+            unit = float(np.finfo(lowest(change.dtype)).eps) / 2
+            lost = 2 * unit * (2 * np.abs(taken.probe.weights[key]) + np.abs(change))
+            bound = 2 * expected.bound + lost + 16 * unit * np.abs(expected.value)
+            arrays = [change, expected.value, bound]
+            turned = [layout.as_given(array, key) for array in arrays]
+            name = f"layer {key.layer + 1} {key.part}"
+            rows.append(row("step", name, names[layout.place(key)], *turned))
+    return rows

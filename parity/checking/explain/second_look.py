@@ -1,0 +1,155 @@
+"""A network that looks right is asked once more: on another batch size, and step after step."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from parity.checking.asking.sources import Source, Step, Taken
+from parity.checking.bugs.findings import Finding, Notes
+from parity.checking.bugs.table import BATCH_SIZE, TRAJECTORY
+from parity.checking.explain.assessment import Assessment, Assessor
+from parity.checking.explain.fit import scaled_bound
+from parity.checking.explain.optimizer import course
+from parity.checking.model.layout import Layout
+from parity.checking.model.losses import LossKind, correct_gradients, reductions
+from parity.checking.model.probe import Probe
+from parity.checking.model.rules import Rule
+
+STEPS = 8
+# Small, so that no training runs away.
+_COURSE_RATE = 2.0**-7
+# Beyond such pre-activations, where a training that runs away gets, formulas written out in
+# exponentials overflow in float32.
+_FARTHEST = 40.0
+_OTHER_PROBE, _FIRST_OF_COURSE = 50, 60
+_ONSET = {
+    0: "the starting weights or the data",
+    1: "the scale of the gradient, or what the first step left behind",
+    2: "the optimizer's state",
+}
+
+
+@dataclass(frozen=True)
+class Followed:
+    """What a course of steps is to follow.
+
+    Attributes:
+        rule: The optimizer.
+        kind: The loss.
+        base: The factor of its gradients,
+        batch: on batches of this size.
+        outputs: Number of outputs.
+        ignores_rate: Whether the step does not depend on its learning rate.
+    """
+
+    rule: Rule
+    kind: LossKind
+    base: float
+    batch: int
+    outputs: int
+    ignores_rate: bool = False
+
+    def factor(self, batch: int) -> float:
+        """Return the factor on batches of another size."""
+        old = reductions(self.kind, self.batch, self.outputs)
+        new = reductions(self.kind, batch, self.outputs)
+        pairs = zip(old, new, strict=True)
+        return next((n for (o, _), (n, _) in pairs if abs(self.base) == o), abs(self.base)) * (
+            1 if self.base > 0 else -1
+        )
+
+    def parts_at(self, steps: Sequence[Taken], layout: Layout) -> int | None:
+        """Return the first step that is not the rule's; None if all are."""
+        if self.ignores_rate:
+            steps = [replace(taken, rate=1.0) for taken in steps]
+        whole = course(steps, layout, self.kind, tracked=True)
+        return whole.parts_at(self.rule, [self.factor(len(t.probe.x)) for t in steps])
+
+
+def other_batch(assessor: Assessor, source: Source, assessment: Assessment) -> Notes:
+    """Ask for gradients on a batch of another size.
+
+    Returns:
+        A finding if they are wrong there, a remark if the factor is another than the reduction
+        says, nothing if all is as before.
+    """
+    first = len(assessment.probes[0].x)
+    if first == 1 or assessor.subject.candidate.batch_size is not None:
+        return Notes()
+    probe, misfits = assessor.ask(source, assessment.form, _OTHER_PROBE, avoid=first)
+    if misfits:
+        return Notes(findings=misfits[:1])
+    kind, outputs = assessment.explanation.kind, probe.y.shape[1]
+    base = assessment.scale.base
+    followed = Followed(Rule("sgd"), kind, base, first, outputs)
+    expected = followed.factor(len(probe.x))
+    averaged = base * first / len(probe.x)  # a factor of no reduction, over the batch size
+    for factor in (expected, averaged):
+        if any(_agree(probe, kind, factor, assessment, shared) for shared in (True, False)):
+            return Notes()
+    if _agree(probe, kind, base, assessment):
+        remark = (
+            f"Scale: the factor of the gradients is {base:.7g} whatever the batch size; it is only "
+            f"for {first} samples that it looks like an average."
+        )
+        return Notes(remarks=[remark])
+    values = {"first": first, "other": len(probe.x)}
+    return Notes(findings=[Finding(BATCH_SIZE, "all gradients", values)])
+
+
+def _agree(
+    probe: Probe, kind: LossKind, factor: float, assessment: Assessment, shared: bool = True
+) -> bool:
+    right = correct_gradients(kind, probe.forward(tracked=True), probe.y)
+    matches = assessment.explanation.tensors
+    for key, w, g, noise in probe.tensors():
+        value, match = right[key], matches.get(key)
+        decay = match.decay if match is not None else 0.0
+        if decay and not shared:  # lambda / m, as some divide it too
+            decay *= len(assessment.probes[0].x) / len(probe.x)
+        uncertainty = match.uncertainty if match is not None else 0.0
+        room = scaled_bound(value, factor) + noise + uncertainty * np.abs(value.value)
+        room = room + 8 * value.rounding.unit * abs(decay) * np.abs(w)
+        room = room + 4 * uncertainty * np.abs(w) * bool(decay)
+        if not np.all(np.abs(g - factor * value.value - decay * w) <= room):
+            return False
+    return True
+
+
+def course_of_steps(assessor: Assessor, followed: Followed) -> Notes:
+    """Take some steps one after the other, the weights not put back, one batch shorter.
+
+    Each is compared with the rule's from the user's own weights before it, so that roundings do
+    not add up: what parts, parts in that very step.
+    """
+    subject = assessor.subject
+    history = subject.history
+    before, form = len(history), history[-1].probe.form
+    step = Step(subject, _COURSE_RATE)
+    layout = assessor.layout
+    arrays = assessor.draw(form, _FIRST_OF_COURSE).arrays
+    # What divides by a root does not show its reduction, as long as batches are of one size.
+    shortens = followed.rule.kind == "sgd" and not assessor.fixed_batch
+    for k in range(STEPS):
+        drawn = assessor.draw(form, _FIRST_OF_COURSE + k)
+        keep = max(len(drawn.x) - (k == STEPS - 3 and shortens), 1)
+        x, y, weights = drawn.x[:keep], drawn.y[:keep], layout.unpack(arrays)
+        probe = replace(drawn, x=x, y=y, arrays=arrays, weights=weights)
+        step.change(probe, reset=k == 0)
+        arrays = history[-1].after
+    steps = [taken for taken in history if taken.probe.form == form]
+    start = len(steps) - (len(history) - before)
+    if not all(np.all(np.isfinite(array)) for taken in steps for array in taken.after):
+        return Notes()
+    parted = followed.parts_at(steps, layout)
+    if parted is None or parted < start:  # before that the state was not yet known
+        return Notes()
+    z = steps[parted].probe.forward(tracked=False).z
+    if max(float(np.max(np.abs(value.value))) for value in z) > _FARTHEST:
+        return Notes()
+    n = parted - start
+    suggests = _ONSET.get(n, "an epoch's edge: shuffling, or a short last batch")
+    evidence = f"each step is compared from your own weights before it: those before step {n} are "
+    values = {"step": n, "suspect": suggests}
+    return Notes(findings=[Finding(TRAJECTORY, "step", values, evidence + "right")])

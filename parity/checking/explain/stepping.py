@@ -1,0 +1,190 @@
+"""What kind of update a ``step`` makes: plain, with momentum, or with another optimizer's state.
+
+The weights are put back before every step, so that the gradient is known to be the same on the
+same batch: what still changes from step to step is the optimizer's own state.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from numpy_impl.types import Array
+from parity.checking.asking.sources import LEARNING_RATE, OTHER_RATE, Answer, Step
+from parity.checking.asking.subject import Subject, lowest
+from parity.checking.bugs.findings import Finding
+from parity.checking.bugs.table import LEARNING_RATE_TWICE, NO_CHANGE, VELOCITY_WITHOUT_RATE
+from parity.checking.model.probe import Probe
+
+_IGNORED = (
+    "The step does not depend on the learning rate that it is given: the factor of its gradients "
+    "has the code's own learning rate in it."
+)
+
+
+_SHRINKS = (
+    "The learning rate changes inside the step, by ×{:.6g} from call to call: give gradients as "
+    "well, or switch that off for the check."
+)
+
+
+@dataclass
+class Stepping:
+    """How the user's step updates.
+
+    Attributes:
+        source: Gives gradients from steps; None where they cannot be read off.
+        kind: "plain", "momentum", "state", or "decay" of the learning rate.
+        momentum: For the second.
+        rate_power: With which power of the learning rate the change goes; None if with none.
+        findings: What is wrong already.
+        remarks: What is worth knowing.
+        plain_source: Reads each change as a gradient all the same, as dropout's changes may be.
+    """
+
+    source: Step | None
+    kind: Literal["plain", "momentum", "state", "decay"]
+    momentum: float = 0.0
+    rate_power: int | None = 1
+    findings: list[Finding] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    plain_source: Step | None = None
+
+
+def classify(subject: Subject, probe: Probe, other: Probe) -> Stepping:
+    """Take steps on two batches, at two learning rates, and say what kind of update it is.
+
+    Raises:
+        TheirError: The user's step fails on these.
+    """
+    step = Step(subject)
+
+    def on(p: Probe, rate: float = LEARNING_RATE) -> list[Array]:
+        step.rate = rate
+        return step.change(p)
+
+    first, second, third = on(probe), on(probe), on(probe)
+    shapes = [array.shape for array in probe.arrays]
+    if [c.shape for c in first] != shapes:
+        return Stepping(Step(subject), "plain")
+    on(other)
+    later, slow = on(probe), on(probe, OTHER_RATE)
+    if not any(np.any(c) for c in (*first, *second)):
+        return Stepping(Step(subject), "plain", findings=[Finding(NO_CHANGE, "step")])
+    # Not the first: it may have been from weights of another type than those it has left.
+    if all(_close(c, second, 1.0, probe) for c in (third, later)):
+        return _plain(subject, second, slow, probe)
+    if (shrink := _shrinking(first, second, third, probe)) is not None:
+        return Stepping(None, "decay", remarks=[_SHRINKS.format(shrink)])
+    momentum = _momentum(first, second, third, probe)
+    if momentum is None:
+        return Stepping(None, "state", plain_source=Step(subject))
+    power = _momentum_power(subject, probe, momentum)
+    stepping = Stepping(None, "momentum", momentum, power)
+    stepping.source = MomentumStep(subject, momentum, power)
+    if power is None:
+        stepping.findings.append(Finding(VELOCITY_WITHOUT_RATE, "step"))
+    elif power == 2:
+        stepping.findings.append(Finding(LEARNING_RATE_TWICE, "step"))
+    return stepping
+
+
+class MomentumStep(Step):
+    """Gradients from a step with momentum: the second of two steps on the same batch tells them.
+
+    In Keras's, Nesterov's and the averaging form alike, on a constant gradient each change is
+    ``momentum`` times the one before, less ``learning_rate * g`` (in the last, less 1 - momentum
+    of it).
+    """
+
+    def __init__(self, subject: Subject, momentum: float, power: int | None) -> None:
+        super().__init__(subject, momentum=momentum, power=power)
+
+    def ask(self, probe: Probe) -> Answer:
+        """Return the gradients, as in :class:`Step`."""
+        self.last = self.change(probe)
+        return super().ask(probe)
+
+
+def _plain(subject: Subject, fast: list[Array], slow: list[Array], probe: Probe) -> Stepping:
+    ratio = LEARNING_RATE / OTHER_RATE
+    if _close(fast, slow, ratio, probe):
+        return Stepping(Step(subject), "plain")
+    if _close(fast, slow, ratio**2, probe):
+        return Stepping(
+            Step(subject, power=2),
+            "plain",
+            rate_power=2,
+            findings=[Finding(LEARNING_RATE_TWICE, "step")],
+        )
+    if _close(fast, slow, 1.0, probe):
+        source = Step(subject, power=None)
+        return Stepping(source, "plain", rate_power=None, remarks=[_IGNORED])
+    return Stepping(Step(subject), "plain")
+
+
+def _momentum(
+    first: list[Array], second: list[Array], third: list[Array], probe: Probe
+) -> float | None:
+    """Return the factor between successive differences of changes, if it is one for all."""
+    one = np.concatenate([(b - a).ravel() for a, b in zip(first, second, strict=True)])
+    two = np.concatenate([(b - a).ravel() for a, b in zip(second, third, strict=True)])
+    size = float(np.vdot(one, one))
+    if not size:
+        return None
+    momentum = float(np.vdot(two, one)) / size
+    noise = _noise(probe, first)
+    if not 0 < momentum < 1 or not np.all(np.abs(two - momentum * one) <= 8 * noise):
+        return None
+    # sign(g) alone, as adaptive rules give it on a constant gradient, is no momentum.
+    changes = np.abs(np.concatenate([c.ravel() for c in first]))
+    moving = changes[changes > 0]
+    if moving.size > 2 and np.ptp(moving) <= 0.05 * np.mean(moving):
+        return None
+    rounded = round(momentum, 4)
+    return rounded if abs(rounded - momentum) <= 1e-6 else momentum
+
+
+def _momentum_power(subject: Subject, probe: Probe, momentum: float) -> int | None:
+    """Return with which power of the learning rate the gradient enters the velocity."""
+
+    def entering(rate: float) -> list[Array]:
+        step = Step(subject, rate)
+        before, now = step.change(probe), step.change(probe)
+        return [c - momentum * b for c, b in zip(now, before, strict=True)]
+
+    slow, fast = entering(OTHER_RATE), entering(LEARNING_RATE)
+    for power in (1, 0, 2):
+        if _close(fast, slow, (LEARNING_RATE / OTHER_RATE) ** power, probe):
+            return power or None
+    return 1
+
+
+def _shrinking(
+    first: list[Array], second: list[Array], third: list[Array], probe: Probe
+) -> float | None:
+    """Return the factor from each change to the next, if it is one for all and stays."""
+    one, two, three = (np.concatenate([c.ravel() for c in x]) for x in (first, second, third))
+    size = float(np.vdot(one, one))
+    factor = float(np.vdot(two, one)) / size if size else 0.0
+    room = 8 * _noise(probe, first)
+    steady = np.all(np.abs(two - factor * one) <= room)
+    steady = steady and np.all(np.abs(three - factor * two) <= room)
+    changed = np.any(np.abs(two - one) > room)
+    return factor if steady and changed and 0 < factor < 1 else None
+
+
+def _noise(probe: Probe, change: list[Array]) -> Array:
+    """Return what the difference of two weights has lost, element by element."""
+    unit = float(np.finfo(lowest(probe.dtype, *(c.dtype for c in change))).eps)
+    pairs = zip(probe.arrays, change, strict=True)
+    return np.concatenate([unit * (2 * np.abs(w) + np.abs(c)).ravel() for w, c in pairs])
+
+
+def _close(fast: list[Array], slow: list[Array], ratio: float, probe: Probe) -> bool:
+    """Return whether ``fast`` is ``ratio * slow`` up to rounding."""
+    a = np.concatenate([c.ravel() for c in fast])
+    b = np.concatenate([c.ravel() for c in slow])
+    unit = float(np.finfo(lowest(probe.dtype, *(c.dtype for c in fast))).eps)
+    room = (1 + ratio) * _noise(probe, fast) + 8 * unit * np.abs(a)
+    return bool(np.all(np.abs(a - ratio * b) <= room))

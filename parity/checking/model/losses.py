@@ -1,0 +1,176 @@
+"""The losses that a gradient may be of, and the reductions that explain a constant factor.
+
+Each is taken in its plainest form, summed over batch and outputs; averages are factors.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from numpy_impl import losses as numpy_losses
+from numpy_impl.activations import ActivationFunction
+from numpy_impl.types import Array
+from parity.bounds.activations import softmax, through
+from parity.checking.model.layout import Key
+from parity.checking.model.propagation import Pass
+from parity.tolerances import Approx
+
+Slope = Callable[[Approx, Array], Approx]
+
+
+@dataclass(frozen=True)
+class LossKind:
+    """A loss up to its reduction.
+
+    Attributes:
+        name: In words, with its formula.
+        family: Losses of one family differ by a factor, or by what cancels in their gradient.
+        slope: ``dC/da`` from the outputs and the targets.
+        usual: Output activations with which it is commonly used, tried first there.
+        formula: The slope in words.
+    """
+
+    name: str
+    family: str
+    slope: Slope
+    usual: tuple[str, ...]
+    formula: str
+
+    def cancels(self, function: ActivationFunction) -> bool:
+        """Return whether the output activation's derivative cancels: ``dC/dz`` is ``a - y``."""
+        return (self.name, function.name) in _CANCEL
+
+    def delta(self, fwd: Pass, y: Array) -> Approx:
+        """Return the right ``dC/dz`` at the output.
+
+        Its bound covers the algebraically equal ways to compute it: through the derivative of the
+        activation, or in closed form where the two cancel.
+        """
+        z, a = fwd.z[-1], fwd.a[-1]
+        function = fwd.plan.activations[-1]
+        unfused = through(function, z, a, self.slope(a, y))
+        if not self.cancels(function):
+            return unfused
+        fused = a - y
+        return Approx(fused.value, np.maximum(fused.bound, unfused.bound), fused.rounding)
+
+
+def _signed(a: Approx, y: Array) -> Approx:
+    return a.rounding.exact(np.sign(a.value - y))
+
+
+SQUARED = LossKind(
+    "squared error", "squared", lambda a, y: a - y, ("linear", "sigmoid", "tanh", "relu"), "a - y",
+)  # fmt: skip
+CATEGORICAL = LossKind(
+    "categorical cross-entropy -sum y ln a", "cross-entropy",
+    lambda a, y: a.rounding.exact(-y) / a, ("softmax",), "-y / a",
+)  # fmt: skip
+BINARY = LossKind(
+    "binary cross-entropy", "cross-entropy",
+    lambda a, y: (a - y) / (a * (1.0 - a)), ("sigmoid",), "(a - y) / (a (1 - a))",
+)  # fmt: skip
+ABSOLUTE = LossKind("absolute error", "absolute", _signed, (), "sign(a - y)")
+LOGITS = LossKind(
+    "categorical cross-entropy of the softmax of your outputs", "cross-entropy",
+    lambda a, y: softmax(a) - y, (), "softmax(a) - y",
+)  # fmt: skip
+BINARY_LOGITS = LossKind(
+    "binary cross-entropy of the sigmoid of your outputs", "cross-entropy",
+    lambda a, y: a.monotone(lambda v: 1 / (1 + np.exp(-v)), 8.0) - y, (), "sigmoid(a) - y",
+)  # fmt: skip
+LOG_LIKELIHOOD = LossKind(
+    "negative log-likelihood -sum y a of log-probabilities", "cross-entropy",
+    lambda a, y: a.rounding.exact(-y), ("log_softmax",), "-y",
+)  # fmt: skip
+
+# Where the derivative of the activation cancels against the loss's: dC/dz is a - y.
+_CANCEL = {(CATEGORICAL.name, "softmax"), (BINARY.name, "sigmoid"), (SQUARED.name, "linear")}
+_BY_NAME = {
+    "quadratic": (SQUARED, lambda n, c: 1 / n),
+    "mean_squared_error": (SQUARED, lambda n, c: 2 / (n * c)),
+    "mse": (SQUARED, lambda n, c: 2 / (n * c)),
+    "mean_absolute_error": (ABSOLUTE, lambda n, c: 1 / (n * c)),
+    "mae": (ABSOLUTE, lambda n, c: 1 / (n * c)),
+    "categorical_crossentropy": (CATEGORICAL, lambda n, c: 1 / n),
+    "sparse_categorical_crossentropy": (CATEGORICAL, lambda n, c: 1 / n),
+    "binary_crossentropy": (BINARY, lambda n, c: 1 / (n * c)),
+    "categorical_crossentropy/logits": (LOGITS, lambda n, c: 1 / n),
+    "sparse_categorical_crossentropy/logits": (LOGITS, lambda n, c: 1 / n),
+    "binary_crossentropy/logits": (BINARY_LOGITS, lambda n, c: 1 / (n * c)),
+}  # fmt: skip
+
+
+def correct_gradients(kind: LossKind, fwd: Pass, y: Array) -> dict[Key, Approx]:
+    """Return the right gradients of a loss, summed over batch and outputs."""
+    plan, delta = fwd.plan, kind.delta(fwd, y)
+    found: dict[Key, Approx] = {}
+    for layer in reversed(range(plan.depth)):
+        if fwd.biases[layer] is not None:
+            found[Key(layer, "bias")] = delta.sum(axis=0)
+        found[Key(layer, "kernel")] = fwd.inputs[layer].T @ delta
+        if layer:
+            e = fwd.dropped(layer - 1, delta @ fwd.kernels[layer].T)
+            delta = through(plan.activations[layer - 1], fwd.z[layer - 1], fwd.a[layer - 1], e)
+    return dict(reversed(found.items()))
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A loss that was named, with its reduction.
+
+    Attributes:
+        name: As it was given.
+        kind: Which loss.
+        factor: ``(batch, outputs) -> `` the factor on the summed form.
+    """
+
+    name: str
+    kind: LossKind
+    factor: Callable[[int, int], float]
+
+
+def declared(name: str) -> Declared:
+    """Return the loss with one of Keras's names; "/sum" behind it sums over the batch.
+
+    Raises:
+        ValueError: The name is not known.
+    """
+    plain = name.removesuffix("/sum")
+    if plain not in _BY_NAME:
+        raise ValueError(
+            f"loss: expected one of {', '.join(numpy_losses.LOSSES)}, or with /sum behind it. "
+            f"Received: {name!r}"
+        )
+    kind, factor = _BY_NAME[plain]
+    if plain == name:
+        return Declared(name, kind, factor)
+    return Declared(name, kind, lambda n, c: n * factor(n, c))
+
+
+def kinds(activation: str) -> list[LossKind]:
+    """Return the losses that may stand behind an output activation, the usual ones first."""
+    every = [SQUARED, CATEGORICAL, BINARY, ABSOLUTE]
+    if activation == "linear":
+        every += [LOGITS, BINARY_LOGITS]
+    if activation == "log_softmax":
+        every = [LOG_LIKELIHOOD, SQUARED, ABSOLUTE]
+    if activation not in ("softmax", "sigmoid"):  # logarithms need outputs in 0..1
+        every = [kind for kind in every if kind not in (CATEGORICAL, BINARY)]
+    return sorted(every, key=lambda kind: activation not in kind.usual)
+
+
+def reductions(kind: LossKind, batch: int, outputs: int) -> list[tuple[float, str]]:
+    """Return the factors on the summed form that some usual reduction has, with its words.
+
+    Always as many, in the same order, whatever the batch.
+    """
+    heads = [(1.0, "1/2 sum (a-y)^2"), (2.0, "sum (a-y)^2")] if kind is SQUARED else [(1.0, "")]
+    found: list[tuple[float, str]] = []
+    for k, head in heads:
+        for n, over_batch in ((batch, "averaged over the batch"), (1, "summed over the batch")):
+            for c, over_outputs in ((1, ""), (outputs, ", averaged over the outputs")):
+                words = f"{head or kind.name}, {over_batch}{over_outputs}"
+                found.append((k / (n * c), words))
+    return found

@@ -1,0 +1,61 @@
+"""The last stage: what the findings mean together, before outcome and summary follow from them."""
+
+import numpy as np
+
+from parity.checking.asking.conventions import Sample
+from parity.checking.asking.subject import Subject
+from parity.checking.bugs.findings import Finding, Notes, TensorResult
+from parity.checking.bugs.table import ALIASING, SHARED_GRADIENTS, VACUOUS
+
+
+def conclude(subject: Subject, sample: Sample, notes: Notes) -> None:
+    """Complete the notes of all stages by what only all of them together can tell."""
+    if not notes.findings:
+        notes.add(_vacuous(sample, notes.tensors))
+    notes.findings = _with_aliasing(subject, notes.findings)
+
+
+def _vacuous(sample: Sample, tensors: list[TensorResult]) -> Notes:
+    """A tensor whose every bound is as large as its values could not have failed.
+
+    Where a layer's other tensor could, its delta is judged by that, and it is only remarked.
+    """
+    notes = Notes()
+    judged = [row for row in tensors if row.right]
+    vacuous = [
+        row for row in judged if row.bounds is not None and np.min(row.bounds) >= row.largest > 0
+    ]
+
+    def layer(row: TensorResult) -> tuple[str, str]:
+        return row.kind, row.name.rsplit(" ", 1)[0]
+
+    sound = {layer(row) for row in judged if row not in vacuous}
+    for row in vacuous:
+        if layer(row) in sound:
+            notes.remarks.append(
+                f"Precision: in {sample.dtype} rounding may be as large as {row.name} "
+                f"({row.own_name}), which is judged by its layer's other tensor alone."
+            )
+        else:
+            notes.findings.append(Finding(VACUOUS, f"{row.name} ({row.own_name})"))
+    return notes
+
+
+def _with_aliasing(subject: Subject, findings: list[Finding]) -> list[Finding]:
+    """Return the findings, before them the arrays that the user's code should have left alone.
+
+    Arrays that it changed are findings in themselves; gradients that are one array, only where
+    something is wrong.
+    """
+    evidence = "the caller's array is another one after the call"
+    changed = [
+        Finding(ALIASING, change.split()[0], {"change": change}, evidence)
+        for change in reversed(subject.modified)
+    ]
+    found = [*changed, *findings]
+    if not found or subject.shared is None:
+        return found
+    one, other = subject.shared
+    evidence = "they are equal to the last digit, the one written last in both places"
+    shared = Finding(SHARED_GRADIENTS, "gradients", {"one": one, "other": other}, evidence)
+    return [shared, *found]

@@ -1,1 +1,0 @@
-"""The five write-ups reproduced: what each measures, draws and finds wrong."""

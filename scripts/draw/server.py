@@ -1,0 +1,217 @@
+"""The page of ``scripts.draw`` over HTTP: its files, and the scores for a picture.
+
+==================  ==============================================================================
+``GET /`` and       the files of ``page``; nothing in them points to another server
+``GET /<file>``
+``GET /status``     ``{"model": name, "keras": {"state": ..., "error": ...}}``
+``POST /scores``    a picture file as the body; the answer is that of ``Engines.look``
+==================  ==============================================================================
+
+Every error is ``{"error": "one line"}``: 403 another site asks, 404 and 405 no such address, 413
+too large, 422 not a picture of a digit; 500 is a bug, with its traceback on the terminal.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from socket import socket
+from threading import Thread
+
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from digit_data.pictures.examine import ImageError
+from terminal_io import one_line, printable
+
+from .engines import Engines
+
+PAGE = Path(__file__).parent / "page"
+TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+
+LARGEST_FILE = 20_000_000
+# A client reads the refusal only after it has sent everything, so this much is taken and dropped.
+LARGEST_READ = 10 * LARGEST_FILE
+
+# Seconds for answers on their way when the server is stopped.
+GRACE = 2
+
+NAMES = ("localhost", "127.0.0.1")
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+class Guard:
+    """Refuses what other web sites ask, and adds the headers that keep the page to itself.
+
+    A site may give its name this computer's address (DNS rebinding), so the name is checked; and
+    may post to the address itself, so the origin is checked too.
+
+    Args:
+        app: What answers the rest.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
+
+        refusal = _refusal(Headers(scope=scope))
+        app = self._app if refusal is None else _error(403, refusal)
+        await app(scope, receive, send_with_headers)
+
+
+def _refusal(headers: Headers) -> str | None:
+    """Return why a request is not the page's own, or None if it is."""
+    hosts = headers.getlist("host")
+    if len(hosts) != 1 or hosts[0].lower().rsplit(":", 1)[0] not in NAMES:
+        shown = ", ".join(hosts) or "none"
+        return one_line(f"expected the host {' or '.join(NAMES)}. Received: {shown}")
+    origin = headers.get("origin")
+    if origin is not None and origin.lower() != f"http://{hosts[0].lower()}":
+        return one_line(f"expected a request of this page. Received: one of {origin}")
+    return None
+
+
+def _error(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    return JSONResponse({"error": message}, status, headers)
+
+
+async def _read(request: Request) -> bytes:
+    """Return a request's body.
+
+    Raises:
+        HTTPException: Larger than 20 MB.
+    """
+    declared = request.headers.get("content-length", "0")
+    size, chunks = 0, []
+    if int(declared) <= LARGEST_READ:  # the server has checked that it is a number
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > LARGEST_READ:
+                break
+            if size <= LARGEST_FILE:
+                chunks.append(chunk)
+    size = max(size, int(declared))
+    if size > LARGEST_FILE:
+        raise HTTPException(
+            413,
+            f"expected a file of at most {LARGEST_FILE:,} bytes. Received: {size:,} or more",
+        )
+    return b"".join(chunks)
+
+
+def create(engines: Engines) -> ASGIApp:
+    """Return the application.
+
+    Args:
+        engines: They give the scores.
+    """
+    # FastAPI's own pages about the interface load their scripts from another server.
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    _add_errors(app)
+    _add_page(app)
+
+    @app.get("/status")
+    async def status() -> Response:
+        keras = engines.keras
+        state = {"state": keras.state, "error": keras.error}
+        return JSONResponse({"model": printable(keras.path.name), "keras": state})
+
+    @app.post("/scores")
+    async def scores(request: Request) -> Response:
+        body = await _read(request)
+        try:
+            if not body:
+                raise ImageError("expected a picture, received an empty file")
+            return JSONResponse(await run_in_threadpool(engines.look, body))
+        except MemoryError:
+            return _error(422, "expected a smaller picture: not enough memory for this one")
+        except ImageError as error:
+            return _error(422, one_line(str(error).removeprefix("the picture: ")))
+
+    return Guard(app)
+
+
+def _add_errors(app: FastAPI) -> None:
+    """Say every error in the same form."""
+
+    @app.exception_handler(HTTPException)
+    async def refused(request: Request, error: HTTPException) -> Response:
+        return _error(error.status_code, one_line(error.detail), error.headers)
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(request: Request, error: ClientDisconnect) -> Response:
+        return _error(400, "expected the whole file. Received: a part")  # nobody is there to read
+
+    @app.exception_handler(Exception)
+    async def failed(request: Request, error: Exception) -> Response:
+        return _error(500, "the server failed; its terminal says how")
+
+
+def _add_page(app: FastAPI) -> None:
+    """Serve the page's files, and no others, from memory."""
+    for path in sorted(PAGE.iterdir()):
+        if path.suffix in TYPES:
+            address = "/" if path.name == "index.html" else f"/{path.name}"
+            app.add_route(address, _file(path.read_bytes(), TYPES[path.suffix]), ["GET"])
+
+
+def _file(content: bytes, media_type: str) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        return Response(content, media_type=media_type)
+
+    return endpoint
+
+
+@contextmanager
+def running(app: ASGIApp, listener: socket) -> Iterator[Thread]:
+    """Serve an application in a thread of its own.
+
+    Not in this one, so that signals come to the caller and end it as they end every command.
+
+    Args:
+        app: The application.
+        listener: Where to listen; it is closed at the end.
+
+    Yields:
+        The thread; the server ends with the block, or is left if it does not within the grace.
+    """
+    # No configuration of logging: to set up its own, Python closes the handlers of everybody else.
+    config = uvicorn.Config(
+        app, log_config=None, log_level="error", access_log=False, lifespan="off", ws="none",
+        server_header=False, timeout_graceful_shutdown=GRACE,
+    )  # fmt: skip
+    config.load()  # here, since the thread's imports would wait for those of Keras
+    server = uvicorn.Server(config)
+    thread = Thread(target=server.run, args=([listener],), name="draw-server", daemon=True)
+    thread.start()
+    try:
+        yield thread
+    finally:
+        server.should_exit = True
+        thread.join(GRACE + 1)
+        if not thread.is_alive():  # else it would fail over the closed socket, with a traceback
+            listener.close()

@@ -1,0 +1,75 @@
+"""What the pages under ``docs`` take from results and source; for cog, which writes it into them.
+
+``cog -P -r`` runs what stands between ``[[[cog`` and ``]]]`` in a page and puts its output below;
+``cog -P --check`` fails if that would change anything.
+"""
+
+import importlib
+import inspect
+import json
+import textwrap
+from pathlib import Path
+from typing import Any
+
+from . import DOCS, ROOT
+from .documents import DOCUMENTS
+from .results import RESULTS_JSON, Table, spread
+
+
+def results(document: str) -> dict[str, Any]:
+    """Return a document's saved results."""
+    return json.loads((DOCS / document / RESULTS_JSON).read_text(encoding="utf-8"))
+
+
+def markdown(table: Table) -> str:
+    """Return a table in Markdown: the first column to the left, the others to the right."""
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in (table.columns, *table.rows)]
+    rule = ["---", *["---:"] * (len(table.columns) - 1)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (cells[0], rule, *cells[1:]))
+
+
+def source(document: str) -> None:
+    """Print what is known of a document."""
+    print(
+        textwrap.fill(f"The document is {DOCUMENTS[document].source}.", 118, break_on_hyphens=False)
+    )
+
+
+def table(document: str, name: str) -> None:
+    """Print one of a document's tables."""
+    saved = results(document)["tables"][name]
+    print(f"\n{saved['title']}:\n\n{markdown(Table(**saved))}\n")
+
+
+def targets(*documents: str) -> None:
+    """Print the authors' numbers beside ours."""
+    rows = []
+    for document in documents:
+        for t in results(document)["targets"]:
+            author = "" if t["author"] is None else f"{t['author']:g}"
+            rows.append([f"{document.upper()}: {t['what']}", author, spread(t["measured"])])
+    columns = ["percent right", "its author", "here"]
+    print(f"\n{markdown(Table('', columns, rows))}\n")
+
+
+def value(document: str, name: str) -> Any:
+    """Return one of a document's values, for a sentence."""
+    return results(document)["values"][name]
+
+
+def code(where: str) -> None:
+    """Print the source of a function, class or method, such as "numpy_impl.losses:Loss.value".
+
+    Its docstring is left out: the page says in its own words what the lines do.
+    """
+    module, _, name = where.partition(":")
+    found: Any = importlib.import_module(module)
+    for part in name.split("."):
+        found = getattr(found, part)
+    source = textwrap.dedent(inspect.getsource(found))
+    doc = inspect.getdoc(found)
+    if doc and (start := source.find('"""')) >= 0:
+        end = source.index('"""', start + 3) + 3
+        source = source[:start].rstrip(" ") + source[end:].lstrip("\n")
+    path = Path(inspect.getfile(found)).relative_to(ROOT)
+    print(f"\n```python\n# {path}\n{source.rstrip()}\n```\n")

@@ -1,0 +1,136 @@
+"""Train a documented network by its own recipe, in either engine: ``python -m scripts.train``."""
+
+import argparse
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from terminal_io import CliError, Parser, Signals, run
+
+from .. import engines, recipes, starting
+from ..run_files import FILES
+from .session import Settings, train
+
+BELOW_ONE = math.nextafter(1, 0)
+OPTIMIZERS = ("sgd", "rmsprop", "adam")
+# Keras's defaults, for an optimizer that is not the recipe's own.
+DEFAULT_RATES = {"sgd": 0.01, "rmsprop": 0.001, "adam": 0.001}
+
+EPILOG = f"""\
+networks:
+  {", ".join(recipes.RECIPES)},
+  or sigmoid:n0-...-10 with any sizes between n0 = 64 or 784 inputs and 10 outputs
+
+examples:
+  python -m scripts.train 64-40-10 --engine numpy
+  python -m scripts.train 784-500-300-10 --data mnist.npz
+  python -m scripts.train 784-30-10 --optimizer adam --epochs 5 --out runs/adam
+
+Networks with 64 inputs use the digits that scikit-learn ships. For those with 784, MNIST is looked
+for in --data, then MNIST_PATH, then Keras's cache, and else downloaded.
+Writes into --out: {", ".join(FILES)}.
+Ctrl-C ends the training and saves what was trained.
+Exit codes: 0 done, 1 failed on the way, 2 wrong options or data, 130 Ctrl-C, 143 SIGTERM.
+"""
+
+
+def parser() -> Parser:
+    """Return the command's options."""
+    p = starting.parser("train", __doc__, EPILOG)
+    p.add_argument("name", metavar="NAME", help="the network, see below")
+    add = p.add_argument_group("options; where none is said, the recipe's value holds").add_argument
+    add("--engine", choices=engines.ENGINES, default="keras", help="default: keras")
+    add(
+        "--optimizer", choices=OPTIMIZERS, help="one that is not the recipe's gets Keras's defaults"
+    )
+    add("--learning-rate", type=float, metavar="F", help="step size, at least 0")
+    add("--momentum", type=float, metavar="F", help="0 to 1, for sgd and rmsprop")
+    add("--epochs", type=int, metavar="N", help="how many at most, 0 or more")
+    add("--batch-size", type=int, metavar="N", help="samples a step, 1 or more")
+    add("--seed", type=int, default=0, metavar="N", help="of weights, order and split; default: 0")
+    add("--dtype", choices=("float32", "float64"), default="float32", help="default: float32")
+    add("--data", type=Path, metavar="PATH", help="MNIST: a file or folder, for 784 inputs")
+    add("--out", type=Path, metavar="DIR", help="where to write; default: runs/NAME")
+    add("--dropout", type=float, metavar="F", help="rate after each hidden layer, 0 to 1; 0: none")
+    add("--no-dropout", action="store_const", dest="dropout", const=0.0, help="as --dropout 0")
+    add("--weight-decay", type=float, metavar="F", help="decoupled, times the learning rate")
+    add("--decay", choices=recipes.DECAYS, help="how the learning rate falls from epoch to epoch")
+    return p
+
+
+def settings(args: argparse.Namespace) -> Settings:
+    """Return the settings that the options ask for.
+
+    Raises:
+        CliError: An unknown network, a value out of range, or options that exclude each other.
+    """
+    try:
+        recipe = recipes.get(args.name)
+    except ValueError as error:
+        raise CliError(str(error)) from error
+    _check_ranges(args)
+    if args.data is not None and recipe.inputs == 64:
+        raise CliError(
+            f"--data: expected a network with 784 inputs; {recipe.name} is trained on the digits "
+            f"that scikit-learn ships. Received: {args.data}"
+        )
+    optimizer = args.optimizer or recipe.optimizer
+    if args.momentum is not None and optimizer == "adam":
+        raise CliError(
+            f"--momentum: expected sgd or rmsprop; adam has none. Received: {args.momentum}"
+        )
+    names = ("learning_rate", "momentum", "weight_decay")
+    options = {name: getattr(args, name) for name in names}
+    given = {name: value for name, value in options.items() if value is not None}
+    own = optimizer == recipe.optimizer
+    base = dict(recipe.options) if own else {"learning_rate": DEFAULT_RATES[optimizer]}
+    recipe = replace(
+        recipe,
+        optimizer=optimizer,
+        options=base | given,
+        epochs=recipe.epochs if args.epochs is None else args.epochs,
+        batch_size=recipe.batch_size if args.batch_size is None else args.batch_size,
+        dropout=recipe.dropout if args.dropout is None else args.dropout,
+        decay=args.decay or recipe.decay,
+    )
+    out = args.out or Path("runs") / recipe.name.replace(":", "_")  # Windows allows no colon
+    return Settings(recipe, args.engine, args.seed, args.dtype, args.data, out)
+
+
+def _check_ranges(args: argparse.Namespace) -> None:
+    """Check every number that was given; a NaN is in no range."""
+    ranges = {
+        "learning_rate": (0, math.inf, "a finite number of at least 0"),
+        "momentum": (0, 1, "a number in 0..1"),
+        "weight_decay": (0, math.inf, "a finite number of at least 0"),
+        "dropout": (0, BELOW_ONE, "a rate from 0 to below 1"),
+        "epochs": (0, math.inf, "0 or more"),
+        "batch_size": (1, math.inf, "1 or more"),
+        "seed": (0, math.inf, "0 or more"),
+    }
+    for name, (low, high, expected) in ranges.items():
+        value = getattr(args, name)
+        if value is not None and not (low <= value <= high and value < math.inf):
+            option = "--" + name.replace("_", "-")
+            raise CliError(f"{option}: expected {expected}. Received: {value}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code.
+
+    Args:
+        argv: The arguments; None takes the process's own.
+    """
+
+    def body() -> int:
+        choice = settings(parser().parse_args(argv))
+        with Signals() as signals:
+            return train(choice, signals)
+
+    return run("train", body)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,106 @@
+"""A figure of answers: the picture, what the network saw of it, and a bar for each digit."""
+
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpec
+from matplotlib.patches import Rectangle
+
+from terminal_io import atomic, printable
+
+from .answers import LEAST_SCORE, Answer, Number
+from .looking import Seen
+
+MOST_ROWS = 24
+LONGEST_TITLE = 60
+BOX, BEST, OTHER, DOUBTFUL = "tab:orange", "tab:green", "lightgrey", "tab:grey"
+
+Shown = Sequence[tuple[Seen, Answer | Number]]
+
+
+def save(path: Path, shown: Shown) -> int:
+    """Write the figure as PNG, with a row for each digit.
+
+    Args:
+        path: The file.
+        shown: Pictures with their answers; those without an answer are left out.
+
+    Returns:
+        How many digits were left out because the figure would be too high.
+    """
+    readable = [(seen, answer) for seen, answer in shown if answer.error is None]
+    counts = [len(answer.digits) if isinstance(answer, Number) else 1 for _, answer in readable]
+    rows = min(sum(counts), MOST_ROWS)
+    figure = Figure(figsize=(9, 2.4 * max(rows, 1) + 0.4))
+    figure.set_layout_engine("constrained", h_pad=0.12, w_pad=0.1)
+    grid = figure.add_gridspec(max(rows, 1), 3, width_ratios=(1.3, 1, 1.7))
+    row = 0
+    for (seen, answer), count in zip(readable, counts, strict=True):
+        if row < rows:
+            _picture(figure, grid, slice(row, min(row + count, rows)), seen, answer)
+        row += count
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # names in a script that the font does not have
+        with atomic(path) as partial:
+            figure.savefig(partial, format="png", dpi=100)
+    return sum(counts) - rows
+
+
+def _picture(
+    figure: Figure, grid: GridSpec, rows: slice, seen: Seen, answer: Answer | Number
+) -> None:
+    """Draw a picture, its digits each in a row of its own."""
+    assert seen.found is not None
+    _original(figure.add_subplot(grid[rows, 0]), seen, answer)
+    digits = answer.digits if isinstance(answer, Number) else [answer]
+    for row in range(rows.start, rows.stop):
+        place = row - rows.start
+        sight = figure.add_subplot(grid[row, 1])
+        side = len(seen.found.pictures[place])
+        sight.imshow(seen.found.pictures[place], cmap="gray", vmin=0, vmax=16 if side == 8 else 1)
+        sight.set(xticks=[], yticks=[])
+        sight.set_title(f"what the network saw, {side}x{side}", fontsize=9)
+        _bars(figure.add_subplot(grid[row, 2]), digits[place])
+
+
+def _original(axes: Axes, seen: Seen, answer: Answer | Number) -> None:
+    """Draw a picture with a frame around each digit found."""
+    assert seen.found is not None
+    assert seen.original is not None
+    axes.imshow(seen.original)
+    axes.set(xticks=[], yticks=[])
+    name = printable(os.path.basename(seen.name) or seen.name)
+    if len(name) > LONGEST_TITLE // 2:
+        name = f"{name[: LONGEST_TITLE // 2 - 1]}…"
+    # Not the file's own dollar signs as formulas.
+    axes.set_title(f"{name}\n{_short(answer)}", fontsize=9, parse_math=False)
+    height, width = seen.original.shape[:2]
+    for place, (left, top, right, bottom) in enumerate(seen.found.boxes, 1):
+        corner = left * width - 0.5, top * height - 0.5
+        size = (right - left) * width, (bottom - top) * height
+        axes.add_patch(Rectangle(corner, *size, fill=False, color=BOX, linewidth=1.5))
+        if len(seen.found.boxes) > 1:
+            axes.text(*corner, str(place), color=BOX, fontsize=8, va="bottom", clip_on=True)
+
+
+def _short(answer: Answer | Number) -> str:
+    return answer.verdict().split(":")[0].split(";")[0].rstrip(".")
+
+
+def _bars(axes: Axes, answer: Answer) -> None:
+    """Draw a bar for each score, the best one in colour."""
+    scores: list[Any] = answer.scores or []
+    sure = BEST if answer.digit is not None else DOUBTFUL
+    colours = [sure if digit in answer.winners else OTHER for digit in range(len(scores))]
+    axes.bar(np.arange(len(scores)), scores, color=colours)
+    axes.set(ylim=(0, 108), xticks=range(len(scores)), yticks=[0, LEAST_SCORE, 100], ylabel="score")
+    axes.axhline(LEAST_SCORE, color="black", linewidth=0.5, linestyle=":")
+    for digit in answer.winners:
+        axes.text(digit, scores[digit] + 1, f"{scores[digit]:.1f}", ha="center", fontsize=8)
+    axes.spines[["top", "right"]].set_visible(False)

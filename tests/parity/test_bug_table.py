@@ -1,0 +1,267 @@
+"""The table of bugs: every entry is whole, is planted here or among the cases, and is found."""
+
+import string
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import parity
+from numpy_impl.layers import Dense
+from numpy_impl.types import Array
+from parity import Candidate, CheckReport
+from parity.__main__ import main
+from parity.checking.bugs import TABLE, Bug, factors, hidden, output, table
+from parity.checking.bugs.table import Severity
+from tests.parity.planted import BUGS, cases
+from tests.parity.planted.bug import answer
+from tests.parity.test_check_dropout import Net as DropoutNet
+from tests.parity.test_output_errors import averaged, network, overwritten, sigmoid
+
+PAGE = Path(__file__).parents[2] / "docs" / "bugs.md"
+FORMS = [form for forms in TABLE.values() for form in forms]
+
+
+class Net:
+    """5-6-3, tanh and sigmoid, with the gradient of the averaged squared error, in rows."""
+
+    def __init__(self, dtype: Any = np.float64) -> None:
+        rng = np.random.default_rng(0)
+        self.w1, self.b1 = rng.normal(size=(5, 6)).astype(dtype), rng.normal(size=6).astype(dtype)
+        self.w2, self.b2 = rng.normal(size=(6, 3)).astype(dtype), rng.normal(size=3).astype(dtype)
+        self.t, self.v = 0, [0.0 * w for w in self.weights()]
+
+    def weights(self) -> list[Array]:
+        return [self.w1, self.b1, self.w2, self.b2]
+
+    def hidden(self, x: Array) -> Array:
+        return np.tanh(x @ self.w1 + self.b1)
+
+    def forward(self, x: Array) -> Array:
+        return 1 / (1 + np.exp(-(self.hidden(x) @ self.w2 + self.b2)))
+
+    def deltas(self, x: Array, y: Array) -> tuple[Array, Array]:
+        h, a = self.hidden(x), self.forward(x)
+        d2 = (a - y) * a * (1 - a) / len(x)
+        return d2 @ self.w2.T * (1 - h * h), d2
+
+    def gradients(self, x: Array, y: Array) -> Any:
+        d1, d2 = self.deltas(x, y)
+        return [x.T @ d1, d1.sum(axis=0), self.hidden(x).T @ d2, d2.sum(axis=0)]
+
+    def step(self, x: Array, y: Array, learning_rate: float) -> None:
+        for w, g in zip(self.weights(), self.gradients(x, y), strict=True):
+            w -= learning_rate * g
+
+    def candidate(self, **changes: Any) -> Candidate:
+        given = {
+            "get_weights": self.weights,
+            "forward": self.forward,
+            "gradients": self.gradients,
+        }
+        return Candidate(**given | changes)
+
+
+def checked(candidate: Any, reference: Any = None) -> CheckReport:
+    return parity.check(candidate, reference, keras=False)
+
+
+def of(overrides: dict[str, Callable[..., Any]], **changes: Any) -> CheckReport:
+    """Check the network with some of its methods replaced."""
+    kind = type("Changed", (Net,), overrides)
+
+    def make() -> Candidate:
+        net = kind()
+        own = {name: getattr(net, name) for name in ("step",) if name in overrides}
+        return net.candidate(**own | changes)
+
+    return checked(make)
+
+
+def step_with_state(net: Net, x: Array, y: Array, learning_rate: float) -> None:
+    """A rule that nobody has."""
+    gradients = net.gradients(x, y)
+    net.v = [v + abs(g) for v, g in zip(net.v, gradients, strict=True)]
+    for w, g, v in zip(net.weights(), gradients, net.v, strict=True):
+        w -= learning_rate * g / (0.1 + v)
+
+
+def step_that_decays(net: Net, x: Array, y: Array, learning_rate: float) -> None:
+    net.t += 1
+    for w, g in zip(net.weights(), net.gradients(x, y), strict=True):
+        w -= 0.9**net.t * g
+
+
+def step_that_stumbles(net: Net, x: Array, y: Array, learning_rate: float) -> None:
+    """Momentum that loses its velocity in the fifth step of the course that the check takes."""
+    net.t += 1
+    if net.t == 21:
+        net.v = [0.0 * w for w in net.weights()]
+    net.v = [0.9 * v - learning_rate * g for v, g in zip(net.v, net.gradients(x, y), strict=True)]
+    for w, v in zip(net.weights(), net.v, strict=True):
+        w += v
+
+
+def raising_step(net: Net, x: Array, y: Array, learning_rate: float) -> None:
+    raise KeyError("velocity")
+
+
+def fixed_batch(net: Net, x: Array, y: Array) -> list[Array]:
+    d1, d2 = net.deltas(x, y)
+    d1, d2 = d1 * len(x) / 11, d2 * len(x) / 11
+    rows = slice(11)
+    h = net.hidden(x)
+    return [x[rows].T @ d1[rows], d1[rows].sum(0), h[rows].T @ d2[rows], d2[rows].sum(0)]
+
+
+def times_outputs(net: Net, x: Array, y: Array) -> list[Array]:
+    w1, b1, w2, b2 = Net.gradients(net, x, y)
+    return [w1, b1, w2, 3 * b2]
+
+
+def over_m_plus_1(net: Net, x: Array, y: Array) -> list[Array]:
+    w1, b1, w2, b2 = Net.gradients(net, x, y)
+    return [w1, b1, w2, b2 * len(x) / (len(x) + 1)]
+
+
+def three_tenths(net: Net, x: Array, y: Array) -> list[Array]:
+    w1, b1, w2, b2 = Net.gradients(net, x, y)
+    return [w1, b1, w2, 0.3 * b2]
+
+
+def dropped(bug: str, **changes: Any) -> CheckReport:
+    return checked(DropoutNet(bug=bug, **changes).connect)
+
+
+def other_forward(reference: Any) -> CheckReport:
+    net = Net()
+    return checked(net.candidate(forward=lambda x: np.cbrt(net.forward(x))), reference)
+
+
+class DropoutInPlace(DropoutNet):
+    """Takes tanh's derivative at what dropout has made of the activation."""
+
+    def gradients(self, x: Array, y: Array) -> list[Array]:
+        delta = (self.forward(x, training=True) - y) / len(x)
+        dropped = self.inputs[1]
+        at = np.tanh(dropped) if self.bug == "derivative called" else dropped
+        below = delta @ self.kernels[1].T * self.masks[0] * (1 - at**2)
+        return [x.T @ below, below.sum(axis=0), dropped.T @ delta, delta.sum(axis=0)]
+
+
+def vacuous() -> CheckReport:
+    """float16, in which some hundred roundings are as large as the values."""
+    rng = np.random.default_rng(0)
+    w1, w2 = (rng.normal(size=s).astype(np.float16) for s in ((2000, 3), (3, 2)))
+
+    def gradients(x: Array, y: Array) -> list[Array]:
+        x, y = x.astype(np.float16), y.astype(np.float16)
+        h = np.tanh(x @ w1)
+        d2 = ((h @ w2) - y) / np.float16(len(x))
+        return [x.T @ (d2 @ w2.T * (1 - h * h)), h.T @ d2]
+
+    candidate = Candidate(
+        get_weights=lambda: [w1, w2],
+        forward=lambda x: np.tanh(x.astype(np.float16) @ w1) @ w2,
+        gradients=gradients,
+    )
+    return checked(candidate)
+
+
+# What no case of tests.parity.planted brings out.
+PLANTED: list[tuple[Bug, Callable[[], CheckReport]]] = [
+    (table.UNREADABLE, lambda: of({"weights": lambda net: [net.w1, net.b1, net.w1, net.b2]})),
+    (table.OTHER_SIZES, lambda: checked(Net().candidate(), "64-40-10")),
+    (table.OUTPUTS_SHAPE, lambda: of({"forward": lambda net, x: np.ones((17, 2))})),
+    (table.EXCEPTION, lambda: of({"gradients": lambda net, x, y: net.cache})),
+    (table.UNUSABLE_ANSWER, lambda: of({"gradients": lambda net, x, y: None})),
+    (table.STEP_EXCEPTION, lambda: of({"step": raising_step})),
+    (table.UNKNOWN_FORWARD, lambda: other_forward([Dense(6, "tanh"), Dense(3, "sigmoid")])),
+    (table.UNKNOWN_LAYERS, lambda: other_forward(None)),
+    (
+        table.KERNEL_NOT_RETURNED,
+        lambda: of({"gradients": lambda net, x, y: [None, *Net.gradients(net, x, y)[1:]]}),
+    ),
+    (table.BATCH_SIZE, lambda: of({"gradients": fixed_batch})),
+    (table.VACUOUS, vacuous),
+    (table.UNITS_LEFT_OUT, lambda: dropped("unscaled", reseeded=True)),
+    (table.TRAINING_DROPOUT_MULTIPLIED, lambda: dropped("multiplied")),
+    (table.TRAINING_DROPOUT_UNSCALED, lambda: dropped("unscaled")),
+    (table.NO_CHANGE, lambda: of({"step": lambda *_: None}, gradients=None)),
+    (table.LEARNING_RATE_DECAY, lambda: of({"step": step_that_decays}, gradients=None)),
+    (table.UNKNOWN_OPTIMIZER, lambda: of({"step": step_with_state}, gradients=None)),
+    (table.UNKNOWN_UPDATE, lambda: of({"step": step_with_state})),
+    (table.TRAJECTORY, lambda: of({"step": step_that_stumbles})),
+    (output.ERROR_AVERAGED, lambda: checked(network(sigmoid, averaged))),
+    (
+        output.OUTPUTS_DIVIDED,
+        lambda: checked(network(sigmoid, lambda a, y: (a / len(a) - y) * a * (1 - a))),
+    ),
+    (output.DERIVATIVE_AT_ERROR, lambda: checked(network(sigmoid, overwritten))),
+    (hidden.DERIVATIVE_AT_DROPPED, lambda: checked(DropoutInPlace(hidden="tanh").connect)),
+    (
+        hidden.DERIVATIVE_OF_DROPPED,
+        lambda: checked(DropoutInPlace(hidden="tanh", bug="derivative called").connect),
+    ),
+    (factors.OVER_M_PLUS_1, lambda: of({"gradients": over_m_plus_1})),
+    (factors.TIMES_OUTPUTS, lambda: of({"gradients": times_outputs})),
+    (factors.FACTOR, lambda: of({"gradients": three_tenths})),
+]
+
+
+def planted(form: Bug) -> Iterator[CheckReport]:
+    """Yield reports of networks with the bug in them, the cheapest first."""
+    yield from (check() for bug, check in PLANTED if bug == form)
+    for bug in BUGS:
+        if form.code in (*bug.codes.split(), *bug.companions.split()):
+            yield answer(cases([bug])[0]).report
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: f"{form.code}: {form.title[:40]}")
+def test_every_bug_of_the_table_is_planted_and_found(form: Bug):
+    found: list[str] = []
+    for report in planted(form):
+        if any(finding.bug == form for finding in report.findings):
+            return
+        found.append(str(report))
+    pytest.fail("\n\n".join(found) or "it is planted nowhere")
+
+
+def test_every_code_that_a_case_expects_is_in_the_table():
+    assert {code for bug in BUGS for code in bug.codes.split()} <= set(TABLE)
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: f"{form.code}: {form.title[:40]}")
+def test_an_entry_is_whole(form: Bug):
+    assert form.title
+    assert form.example
+    # What blocks the check says what it received; nothing of ours can mend an exception in a step.
+    assert form.fix or form in (table.UNUSABLE_ANSWER, table.STEP_EXCEPTION)
+    assert {name for _, name, _, _ in string.Formatter().parse(form.summary) if name} <= {
+        "title",
+        "where",
+    }
+    blocking = form.severity is Severity.BLOCKING
+    assert form.summary.startswith("It cannot be checked: ") == blocking
+
+
+def test_the_page_is_the_table(capsys: pytest.CaptureFixture[str]):
+    assert main(["explain", "--all"]) == 0
+    assert PAGE.read_text(encoding="utf-8") == capsys.readouterr().out
+
+
+def test_a_code_is_explained(capsys: pytest.CaptureFixture[str]):
+    assert main(["explain", "aliasing"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("aliasing\n\nAliasing: ‹change› in place. The network is wrong.\n")
+    assert said.count("Fix: ") == len(TABLE["aliasing"]) == 3
+
+
+def test_a_code_that_is_none_is_refused_with_what_is_near(capsys: pytest.CaptureFixture[str]):
+    assert main(["explain", "softmax-diag"]) == 2
+    assert capsys.readouterr().err == (
+        "parity: expected a code such as softmax-diagonal, softmax-axis, softmax-missing. "
+        "Received: 'softmax-diag'\n"
+    )

@@ -1,0 +1,82 @@
+"""The tools that train both engines: MNIST step by step, and the accuracies."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import terminal_io
+from numpy_impl import optimizers
+from scripts import recipes
+from tools import accuracy, parity_mnist
+
+
+def test_the_mnist_comparison_on_a_few_pictures(tiny_mnist: Path, capsys):
+    assert (
+        parity_mnist.main(["--epochs", "3", "--check-every", "1", "--data", str(tiny_mnist)]) == 0
+    )
+    text = capsys.readouterr().out
+    assert "3 of 3 training steps checked" in text
+    # One batch an epoch: after each, both distances, and all 20 test pictures labelled alike.
+    rows = re.findall(r"^ +([123]) +(\S+) +(\S+) +20$", text, re.MULTILINE)
+    assert [step for step, _, _ in rows] == ["1", "2", "3"]
+    assert all(0 < float(apart) < 1e-12 for row in rows for apart in row[1:])
+
+
+def test_the_mnist_comparison_fails_when_an_engine_is_wrong(tiny_mnist: Path, monkeypatch, capsys):
+    right = optimizers.RMSprop._update
+    monkeypatch.setattr(
+        optimizers.RMSprop, "_update", lambda self, g, *rest: right(self, 1.001 * g, *rest)
+    )
+    assert parity_mnist.main(["--epochs", "1", "--data", str(tiny_mnist)]) == 1
+    assert "NOT shown to be identical" in capsys.readouterr().out
+
+
+def test_accuracies_of_both_engines(tmp_path: Path, monkeypatch, capsys):
+    short = replace(recipes.get("64-200-10"), epochs=2)
+    monkeypatch.setitem(recipes.RECIPES, "64-200-10", short)
+    out = tmp_path / "accuracy.json"
+    assert accuracy.main(["--names", "64-200-10", "--seeds", "2", "--out", str(out)]) == 0
+    results = json.loads(out.read_text())
+    assert [(r["engine"], r["seed"]) for r in results] == [
+        ("numpy", 0), ("numpy", 1), ("keras", 0), ("keras", 1),
+    ]  # fmt: skip
+    assert all(r["epochs"] == 2 and 0.8 < r["accuracy"] <= 1 for r in results)
+    mean = 50 * sum(r["accuracy"] for r in results[:2])
+    assert f"{mean:.2f}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "message"),
+    [
+        (accuracy, ["--seeds", "0"], "expected --seeds of at least 1. Received: 0"),
+        (accuracy, ["--engines", "torch"], "Received: 'torch'"),
+        (accuracy, ["--names", "64-41-10"], "unknown network"),
+        (parity_mnist, ["--epochs", "0"], "at least 1. Received: 0 and 10"),
+        (parity_mnist, ["--data", "/no/such/file"], "a path that does not exist"),
+    ],
+)
+def test_wrong_options_give_one_line(command, arguments, message, tmp_path, capsys):
+    if command is accuracy:
+        arguments = [*arguments, "--out", str(tmp_path / "accuracy.json")]
+    assert command.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_spread_is_the_sample_standard_deviation():
+    results = [
+        {"name": "64-40-10", "engine": "numpy", "epochs": 1, "accuracy": a, "seconds": 1.0}
+        for a in (0.80, 0.82, 0.87)
+    ]
+    console = terminal_io.console()
+    with console.capture() as captured:
+        console.print(accuracy.table(results))
+    # Mean 83; squared deviations 9 + 1 + 16 = 26, over 2 is 13, whose root is 3.61.
+    assert np.isclose(np.sqrt(13), 3.61, atol=0.01)
+    row = captured.get().splitlines()[-1].split()
+    assert row[:6] == ["64-40-10", "numpy", "3", "1", "83.00", "3.61"]
