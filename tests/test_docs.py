@@ -8,12 +8,14 @@ import io
 import os
 import re
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from parity import __main__ as command
+from tests.printed import stable
 
 DOCS = Path(__file__).parents[1] / "docs"
 BLOCK = re.compile(r"^```(python|console)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -54,15 +56,6 @@ def written(name: str, block: str) -> None:
     path.write_text(after, encoding="utf-8")
 
 
-def stable(text: str) -> list[str]:
-    """Return the lines without what rounding decides: which of the right elements is the worst."""
-    lines = []
-    for line in text.splitlines():
-        words = line.split()
-        lines.append(" ".join(words[:3]) if words and words[-1] == "ok" else " ".join(words))
-    return lines
-
-
 @pytest.mark.parametrize("name", ["validate-your-network.md"])
 def test_a_page_prints_what_its_commands_print(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -83,3 +76,17 @@ def test_a_page_prints_what_its_commands_print(name, tmp_path, monkeypatch):
     new = BLOCK.sub(checked, text)
     if os.environ.get("UPDATE_DOCS"):
         page.write_text(new, encoding="utf-8")
+
+
+def test_the_python_of_train_and_compare_runs():
+    blocks = re.findall(
+        r"^```python\n(.*?)^```$",
+        (DOCS / "train-and-compare.md").read_text(encoding="utf-8"),
+        re.DOTALL | re.MULTILINE,
+    )
+    assert len(blocks) == 2
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(blocks)], cwd=DOCS.parent, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("Identical up to rounding.\n")

@@ -160,6 +160,7 @@ def test_links_to_files_lead_to_their_pages(site: Path):
     assert 'href="api/parity/bounds/rounding.html"' in page
     assert 'href="api/parity/bounds/index.html"' in page
     assert 'href="tolerances.html"' in (site / "readme.html").read_text(encoding="utf-8")
+    assert 'href="readme.html"' in (site / "contributing.html").read_text(encoding="utf-8")
 
 
 def test_formulas_are_mathml(site: Path):
@@ -279,7 +280,14 @@ def foreign(tab: "Tab", address: str) -> list[str]:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(
     "name",
-    ["index", "documents/d1", "validate-your-network", "notebooks/train", "api/parity/candidate"],
+    [
+        "index",
+        "architecture",
+        "documents/d1",
+        "validate-your-network",
+        "notebooks/train",
+        "api/parity/candidate",
+    ],
 )
 def test_a_page_asks_nobody_else(name: str, scheme: Any, browser: "Browser", address: str):
     tab = open_tab(browser, f"{address}{name}.html", PHONE, color_scheme=scheme)

@@ -199,7 +199,7 @@ def test_boxes_are_where_the_digits_are() -> None:
 
 @pytest.mark.parametrize("size", [8, 28])
 def test_blank_screens_scans_and_sheets_have_no_ink(size) -> None:
-    """Empty squared or folded paper can still be taken for something: see the README's limits."""
+    """Empty squared or folded paper can still be taken for something: see docs/ask.md."""
     blanks = [
         blank
         for blank in negatives.blanks(seed=1)

@@ -1,4 +1,4 @@
-"""The benchmark in the README: what was measured, from the JSON that the command wrote; for cog."""
+"""The numbers in docs/speed.md, from the JSON that the benchmark wrote; for cog."""
 
 import json
 from pathlib import Path

@@ -3,7 +3,7 @@
 - Formulas become MathML.
 - Every module of the packages gets a page from its docstrings, and every notebook one from its
   cells and saved outputs.
-- README.md and the shipped weights' card, to which pages refer, are pages too.
+- README.md, what stands beside it, and the shipped weights' card are pages too.
 - Links that lead from a page to a file, as they have to on GitHub, lead to the file's page.
 - Each page forbids the browser to ask any other host for anything.
 
@@ -63,6 +63,9 @@ MODULES = dict(page for name in PACKAGES for page in api_pages(ROOT / name))
 # Pages that lie outside of docs.
 TEXTS = {
     ROOT / "README.md": "readme.md",
+    ROOT / "CHANGELOG.md": "changelog.md",
+    ROOT / "CONTRIBUTING.md": "contributing.md",
+    ROOT / "SECURITY.md": "security.md",
     ROOT / "scripts" / "weights" / "mnist-robust.md": "weights.md",
 }
 
