@@ -2,7 +2,7 @@
 
 from numpy_impl.types import Array
 from parity.checking.asking.conventions import Sample
-from parity.checking.asking.sources import Direct
+from parity.checking.asking.gradients import Direct
 from parity.checking.asking.subject import Subject, TheirError
 from parity.checking.bugs.findings import Finding, Notes, TensorKind, Witness
 from parity.checking.bugs.table import STEP_EXCEPTION
@@ -11,18 +11,16 @@ from parity.checking.explain import (
     own_loss,
     rows,
     second_look,
-    shares,
-    step_judge,
 )
 from parity.checking.explain.answers import Answered, Asking
 from parity.checking.explain.assessment import Assessment
 from parity.checking.explain.judge import Judge, Judgement
+from parity.checking.explain.optimizer import of_plain, of_stateful
 from parity.checking.explain.second_look import Followed
-from parity.checking.explain.shares import Shares
-from parity.checking.explain.weight_decay import Decays
+from parity.checking.explain.weight_decay import Decays, Shares, divided_by_batch
 from parity.checking.model.layout import Key
 from parity.checking.model.losses import Declared, LossKind
-from parity.checking.model.plan import Plan
+from parity.checking.model.network import Plan
 from parity.checking.model.rules import Rule
 
 
@@ -90,12 +88,13 @@ class Backward:
         assessment, stepping = answered.assessment, answered.stepping
         if assessment is None:
             if stepping is not None:
-                notes.add(step_judge.of_stateful(self.subject, self.layout, answered))
+                found = answered.optimizer
+                notes.add(of_stateful(self.subject, self.layout, stepping, found))
             return
         loss_known = self.candidate.loss is not None or self.declared is not None
         judgement = self._judged(answered, assessment, loss_known)
         if stepping is not None:
-            notes.add(step_judge.of_plain(stepping, self.candidate))
+            notes.add(of_plain(stepping, self.candidate))
         notes.conventions |= self._conventions(assessment, judgement)
         witness, theirs = self._ask_keras(assessment, judgement.shares)
         notes.witnesses.append(witness)
@@ -119,7 +118,7 @@ class Backward:
         own, source = assessment.own, answered.source
         over = None
         if source is not None:
-            over = shares.divided_by_batch(answered.assessor, source, assessment)
+            over = divided_by_batch(answered.assessor, source, assessment)
         given, has_loss = self.candidate.weight_decay, callable(self.candidate.loss)
         decays = Decays(assessment, names, own, has_loss, given, over)
         return Judge(assessment, names, self.declared, own, decays, loss_known).judge()
@@ -168,10 +167,11 @@ class Backward:
         assert stepping is not None
         if assessment is None:
             if self._nothing_found:
-                notes.add(step_judge.of_stateful(self.subject, self.layout, answered, True))
+                found = answered.optimizer
+                notes.add(of_stateful(self.subject, self.layout, stepping, found, True))
                 self._look_again(answered)
             return
-        notes.add(step_judge.of_plain(stepping, self.candidate))
+        notes.add(of_plain(stepping, self.candidate))
         assessment.own = direct.own
         known = {(f.code, f.where) for f in (*self.before.findings, *notes.findings)}
         judgement = self._judged(answered, assessment, loss_known=True)

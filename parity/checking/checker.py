@@ -13,7 +13,7 @@ from parity.checking.bugs.table import OTHER_SIZES, UNREADABLE
 from parity.checking.forward import Forward
 from parity.checking.model.layout import Layout, readings
 from parity.checking.model.losses import declared
-from parity.checking.model.plan import Plan, resolve
+from parity.checking.model.network import Plan, resolve
 from parity.checking.verdict import conclude
 from parity.reports.report import CheckReport
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from parity.checking.asking import conventions
 from parity.checking.asking.conventions import Sample
-from parity.checking.asking.repeats import alike, takes_batches
+from parity.checking.asking.gradients import alike, takes_batches
 from parity.checking.asking.subject import Subject
 from parity.checking.bugs.findings import Finding, Notes, Unreadable, Witness
 from parity.checking.bugs.forward import INPUTS_SCALED, Fault, faults
@@ -20,7 +20,7 @@ from parity.checking.bugs.table import (
 from parity.checking.bugs.variant import COMMON, LEAKY, OUTPUTS
 from parity.checking.explain.rows import forward_rows
 from parity.checking.model.layout import Layout
-from parity.checking.model.plan import Plan
+from parity.checking.model.network import Plan
 
 _FLOAT32 = (
     "Precision: a part of forward is in float32 although the weights are float64, so all is "

@@ -13,7 +13,7 @@ from numpy_impl.layers import Dense
 from numpy_impl.types import Array
 from parity import Candidate, CheckReport
 from parity.__main__ import main
-from parity.checking.bugs import TABLE, Bug, factors, hidden, output, table
+from parity.checking.bugs import TABLE, Bug, deltas, factors, table
 from parity.checking.bugs.table import Severity
 from tests.parity.planted import BUGS, cases
 from tests.parity.planted.bug import answer
@@ -194,15 +194,15 @@ PLANTED: list[tuple[Bug, Callable[[], CheckReport]]] = [
     (table.UNKNOWN_OPTIMIZER, lambda: of({"step": step_with_state}, gradients=None)),
     (table.UNKNOWN_UPDATE, lambda: of({"step": step_with_state})),
     (table.TRAJECTORY, lambda: of({"step": step_that_stumbles})),
-    (output.ERROR_AVERAGED, lambda: checked(network(sigmoid, averaged))),
+    (deltas.ERROR_AVERAGED, lambda: checked(network(sigmoid, averaged))),
     (
-        output.OUTPUTS_DIVIDED,
+        deltas.OUTPUTS_DIVIDED,
         lambda: checked(network(sigmoid, lambda a, y: (a / len(a) - y) * a * (1 - a))),
     ),
-    (output.DERIVATIVE_AT_ERROR, lambda: checked(network(sigmoid, overwritten))),
-    (hidden.DERIVATIVE_AT_DROPPED, lambda: checked(DropoutInPlace(hidden="tanh").connect)),
+    (deltas.DERIVATIVE_AT_ERROR, lambda: checked(network(sigmoid, overwritten))),
+    (deltas.DERIVATIVE_AT_DROPPED, lambda: checked(DropoutInPlace(hidden="tanh").connect)),
     (
-        hidden.DERIVATIVE_OF_DROPPED,
+        deltas.DERIVATIVE_OF_DROPPED,
         lambda: checked(DropoutInPlace(hidden="tanh", bug="derivative called").connect),
     ),
     (factors.OVER_M_PLUS_1, lambda: of({"gradients": over_m_plus_1})),

@@ -11,11 +11,9 @@ from numpy_impl.types import Array
 from parity.bounds.rounding import Approx
 from parity.checking.asking.subject import Subject, TheirError, lowest
 from parity.checking.bugs.variant import COMMON, ELEMENTWISE, LEAKY, OTHERS, OUTPUTS
-from parity.checking.model.form import Form, batch_size, sample_forms
 from parity.checking.model.layout import Key, Layout
-from parity.checking.model.plan import Plan
-from parity.checking.model.probe import draw_samples, draw_weights
-from parity.checking.model.propagation import Pass, rounding_for
+from parity.checking.model.network import Pass, Plan, rounding_for
+from parity.checking.model.probe import Form, batch_size, draw_samples, draw_weights, sample_forms
 
 # Hidden activations that differ from layer to layer, where ``forward`` gives the outputs alone, are
 # looked for among these in networks of 3, 4 and 5 layers; the number of combinations is the limit.

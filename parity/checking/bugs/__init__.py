@@ -4,11 +4,12 @@
 several forms, which are told apart and mended differently.
 """
 
-from parity.checking.bugs import factors, forward, hidden, optimizers, output, table, tensors
+from parity.checking.bugs import deltas, factors, forward, optimizers, table, tensors
 from parity.checking.bugs.table import Bug
 
 TABLE: dict[str, list[Bug]] = {}
-for _module in (table, forward, output, hidden, tensors, factors, optimizers):
+"""The bugs by their codes; each with its forms."""
+for _module in (table, forward, deltas, tensors, factors, optimizers):
     for _bug in vars(_module).values():
         if isinstance(_bug, Bug) and _bug not in TABLE.setdefault(_bug.code, []):
             TABLE[_bug.code].append(_bug)

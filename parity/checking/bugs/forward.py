@@ -9,8 +9,7 @@ from numpy_impl.activations import ActivationFunction
 from parity.bounds.rounding import Approx
 from parity.checking.bugs.table import Bug, Values
 from parity.checking.bugs.variant import ELEMENTWISE, OUTPUTS
-from parity.checking.model.plan import Plan
-from parity.checking.model.propagation import Pass
+from parity.checking.model.network import Pass, Plan
 
 ACTIVATION_MISSING = Bug(
     "activation-missing",

@@ -12,8 +12,8 @@ from numpy_impl.types import Array
 from parity.bounds.activations import slope
 from parity.bounds.rounding import Approx
 from parity.checking.bugs.table import Bug, Values
+from parity.checking.model.network import Pass
 from parity.checking.model.probe import Probe
-from parity.checking.model.propagation import Pass
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,7 @@ import numpy as np
 
 from parity.candidate import Candidate
 from parity.checking.asking.conventions import Sample
-from parity.checking.asking.repeats import repeat
-from parity.checking.asking.sources import Direct, Source
+from parity.checking.asking.gradients import Direct, Source, repeat
 from parity.checking.asking.subject import Subject, TheirError
 from parity.checking.bugs.factors import same
 from parity.checking.bugs.findings import Finding
@@ -18,9 +17,9 @@ from parity.checking.explain.assessment import Assessment, Assessor
 from parity.checking.explain.optimizer import Identified, identify
 from parity.checking.explain.own_loss import OwnLoss
 from parity.checking.explain.stepping import Stepping, classify
-from parity.checking.model.form import Form, label_forms, sample_forms
 from parity.checking.model.losses import LossKind, reductions
-from parity.checking.model.plan import INVERTED, Plan
+from parity.checking.model.network import INVERTED, Plan
+from parity.checking.model.probe import Form, label_forms, sample_forms
 from parity.checking.model.rules import of_optimizer
 
 _RANDOM = Finding(

@@ -7,20 +7,17 @@ from itertools import pairwise
 import numpy as np
 
 from parity.bounds.rounding import Approx
-from parity.checking.asking import observe
-from parity.checking.asking.sources import Source
+from parity.checking.asking.gradients import Source, observe, reversed_observation
 from parity.checking.asking.subject import Subject, lowest
 from parity.checking.bugs.findings import Finding
 from parity.checking.bugs.table import LAYER_ORDER
-from parity.checking.explain import scales
-from parity.checking.explain.explainer import Explainer, Explanation
+from parity.checking.explain.explainer import Explainer, Explanation, Scale, analyse
 from parity.checking.explain.fit import scaled_bound
 from parity.checking.explain.own_loss import OwnLoss
-from parity.checking.model.form import Form, batch_size
 from parity.checking.model.layout import Key, Layout
 from parity.checking.model.losses import LossKind, correct_gradients, reductions
-from parity.checking.model.plan import Plan
-from parity.checking.model.probe import Probe, draw_probe
+from parity.checking.model.network import Plan
+from parity.checking.model.probe import Form, Probe, batch_size, draw_probe
 
 # A tensor of one element fits any factor; so many probes make sure that it does not fit by that.
 _MOST_PROBES, _FEWEST_PROBES, _ENOUGH_NUMBERS = 6, 2, 6
@@ -44,7 +41,7 @@ class Assessment:
     form: Form
     probes: list[Probe]
     explanation: Explanation
-    scale: scales.Scale
+    scale: Scale
     explainer: Explainer
     misfits: list[Finding] = field(default_factory=list)
     own: OwnLoss | None = None
@@ -157,7 +154,7 @@ class Assessor:
     ) -> tuple[Probe, list[Finding]]:
         """Return a probe with the user's gradients, and what is wrong with their shapes."""
         probe = self.draw(form, number, avoid)
-        misfits = observe.observe(source, self.layout, self.subject.names, probe)
+        misfits = observe(source, self.layout, self.subject.names, probe)
         probe.dtype = lowest(self.dtype, *(g.dtype for g in probe.gradients.values()))
         return probe, misfits
 
@@ -175,14 +172,14 @@ class Assessor:
         best = self.explained(probes, form, misfits)
         if best.cost and self._symmetric():
             for probe in probes:
-                observe.reversed_observation(probe)
+                reversed_observation(probe)
             evidence = "read in the reverse order they fit"
             finding = Finding(LAYER_ORDER, "gradients", evidence=evidence)
             other = self.explained(probes, form, [*misfits, finding])
             if other.cost < best.cost:
                 return other
             for probe in probes:
-                observe.reversed_observation(probe)
+                reversed_observation(probe)
         return best
 
     def explained(
@@ -193,7 +190,7 @@ class Assessor:
         explanation = explainer.explain()
         probe = probes[0]
         usual = [f for f, _ in reductions(explanation.kind, len(probe.x), probe.y.shape[1])]
-        scale = scales.analyse(explanation, usual)
+        scale = analyse(explanation, usual)
         return Assessment(form, list(probes), explanation, scale, explainer, list(misfits))
 
     def count(self, form: Form) -> int:

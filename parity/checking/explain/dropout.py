@@ -21,7 +21,7 @@ from parity.checking.bugs.table import (
 )
 from parity.checking.explain.explainer import Explainer
 from parity.checking.model.layout import Key
-from parity.checking.model.plan import INVERTED, MULTIPLIED, UNSCALED, Plan
+from parity.checking.model.network import INVERTED, MULTIPLIED, UNSCALED, Plan
 from parity.checking.model.probe import Probe
 
 # Tried where the scale cannot be read off (there are no biases, or their gradients are wrong).

@@ -2,22 +2,29 @@
 
 At every layer the deltas that flow in are known, as the layer above has been explained. So the ways
 of the catalogue are tried for the one layer, the fewest wrong things first, until one gives the
-user's kernel and bias gradients up to a factor and rounding. The factors are read afterwards
-(:mod:`parity.checking.explain.scales`).
+user's kernel and bias gradients up to a factor and rounding. Then the factors are read: one for all
+is a reduction, another somewhere is a bug.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
+from typing import Literal
 
 from parity.bounds.rounding import Approx
-from parity.checking.bugs.hidden import dropout_variants, propagation_variants, slope_variants
-from parity.checking.bugs.output import output_variants, row_variants
+from parity.checking.bugs.deltas import (
+    dropout_variants,
+    output_variants,
+    propagation_variants,
+    row_variants,
+    slope_variants,
+)
+from parity.checking.bugs.factors import same
 from parity.checking.bugs.variant import Scene, Variant
 from parity.checking.explain.fit import LayerFit, Make, Match, Observed
-from parity.checking.model.layout import Key
+from parity.checking.model.layout import Key, Part
 from parity.checking.model.losses import LossKind, kinds
-from parity.checking.model.plan import Plan
+from parity.checking.model.network import Plan
 from parity.checking.model.probe import Probe
 
 # So many explanations of the output layer are followed down; a second may win below.
@@ -178,3 +185,107 @@ def _combinations(plan: Plan, layer: int) -> list[tuple[Variant, ...]]:
     drops = dropout_variants() if plan.dropout[layer] else dropout_variants()[:1]
     every = product(propagation_variants(), drops, slope_variants(plan.activations[layer]))
     return sorted(every, key=lambda c: sum(variant.cost for variant in c))
+
+
+Scaled = Part | Literal["gradients", "delta"]
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """A factor that only a part of the gradients has.
+
+    Attributes:
+        layer: Counted from 0.
+        part: "kernel", "bias", "gradients" (both of the layer), or "delta" (the layer's delta, and
+            so all that is computed from it, down to the first layer).
+        factor: Relative to the others'.
+        uncertainty: How far rounding may have moved it.
+    """
+
+    layer: int
+    part: Scaled
+    factor: float
+    uncertainty: float
+
+
+@dataclass
+class Scale:
+    """One factor for all gradients, and who has another one.
+
+    Attributes:
+        base: The factor on the loss that is summed over batch and outputs; 0 if there is none.
+        uncertainty: How far rounding may have moved it.
+        deviations: From the output down.
+    """
+
+    base: float
+    uncertainty: float
+    deviations: list[Deviation] = field(default_factory=list)
+
+
+def analyse(explanation: Explanation, usual: Sequence[float]) -> Scale:
+    """Return the factor that leaves the fewest parts deviating; of equals one that is usual.
+
+    Args:
+        explanation: Its matches carry the factors.
+        usual: Factors that reductions have.
+    """
+    # Kernels first: among equals a bias is the likelier to be the odd one out.
+    known = [item for fit in explanation.layers for item in fit.matched.items()]
+    choices = [match for _, match in sorted(known, key=lambda item: item[0].part == "bias")]
+    if not choices:
+        return Scale(0.0, 0.0)
+    best: tuple[tuple[int, bool], Scale] | None = None
+    for match in choices:
+        deviations = _deviations(explanation, match)
+        base, usual_one = match.ratio, False
+        for factor in usual:
+            if same(base, factor, match.uncertainty):
+                base, usual_one = factor, True
+        rank = len(deviations), not usual_one
+        if best is None or rank < best[0]:
+            best = rank, Scale(base, match.uncertainty, deviations)
+    assert best is not None
+    return best[1]
+
+
+def _deviations(explanation: Explanation, base: Match) -> list[Deviation]:
+    """Go from the output down with the factor of ``base``, and note who leaves it."""
+    found: list[Deviation] = []
+    current = base
+    for index, fit in enumerate(explanation.layers):
+        own = fit.matched
+        off = {key: m for key, m in own.items() if not _equal(m, current)}
+        matches = list(own.values())
+        if not off:
+            continue
+        together = len(off) == len(own) and all(_equal(m, matches[0]) for m in matches)
+        if not together:
+            found += [_deviation(*key, m, current) for key, m in off.items()]
+            continue
+        goes_on = _next(explanation, index)
+        if goes_on is not None and _equal(goes_on, matches[0]):
+            found.append(_deviation(fit.layer, "delta", matches[0], current))
+            current = matches[0]
+        else:
+            part = "gradients" if len(own) > 1 else next(iter(own)).part
+            found.append(_deviation(fit.layer, part, matches[0], current))
+    return found
+
+
+def _next(explanation: Explanation, index: int) -> Match | None:
+    """Return a factor of the next layer down, a kernel's if possible."""
+    for fit in explanation.layers[index + 1 : index + 2]:
+        own = fit.matched
+        return own.get(Key(fit.layer, "kernel")) or own.get(Key(fit.layer, "bias"))
+    return None
+
+
+def _equal(one: Match, other: Match) -> bool:
+    return same(one.ratio, other.ratio, one.uncertainty + other.uncertainty)
+
+
+def _deviation(layer: int, part: Scaled, match: Match, current: Match) -> Deviation:
+    factor = match.ratio / current.ratio
+    spread = match.uncertainty / abs(match.ratio) + current.uncertainty / abs(current.ratio)
+    return Deviation(layer, part, factor, abs(factor) * spread)

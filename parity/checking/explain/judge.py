@@ -5,6 +5,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from parity.checking.bugs.deltas import (
+    DROPOUT_MASK_MISSING,
+    DROPOUT_MASK_REDRAWN,
+    SAMPLE_LEFT_OUT,
+    SAMPLE_TWICE,
+)
 from parity.checking.bugs.factors import (
     DROPOUT_SCALE_MISSING,
     DROPOUT_SCALE_TWICE,
@@ -18,8 +24,6 @@ from parity.checking.bugs.factors import (
     same,
 )
 from parity.checking.bugs.findings import Finding
-from parity.checking.bugs.hidden import DROPOUT_MASK_MISSING, DROPOUT_MASK_REDRAWN
-from parity.checking.bugs.output import SAMPLE_LEFT_OUT, SAMPLE_TWICE
 from parity.checking.bugs.table import (
     OTHER_LOSS,
     UNKNOWN,
@@ -31,11 +35,10 @@ from parity.checking.bugs.table import (
 from parity.checking.bugs.tensors import BIAS_CONSTANT
 from parity.checking.explain.assessment import Assessment
 from parity.checking.explain.dropout import scale_finding
+from parity.checking.explain.explainer import Deviation
 from parity.checking.explain.fit import LayerFit, scaled_bound
 from parity.checking.explain.own_loss import OwnLoss
-from parity.checking.explain.scales import Deviation
-from parity.checking.explain.shares import Shares
-from parity.checking.explain.weight_decay import Decays
+from parity.checking.explain.weight_decay import Decays, Shares
 from parity.checking.model.layout import Key
 from parity.checking.model.losses import Declared, LossKind, reductions
 
@@ -98,7 +101,7 @@ class Judge:
         top = assessment.explanation.layers[0]
         result.unknown_loss = bool(top.tensors) and not any(top.tensors.values())
         result.findings += assessment.misfits
-        scaled = scale_finding(assessment.probes)
+        scaled = scale_finding(assessment.probes) if assessment.masked else None
         result.findings += [scaled] if scaled is not None else []
         # As backpropagation meets them: each layer's deltas, tensors and factors, from the output.
         for fit in assessment.explanation.layers:

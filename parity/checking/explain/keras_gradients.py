@@ -16,7 +16,7 @@ from parity.checking.model.losses import (
     SQUARED,
     LossKind,
 )
-from parity.checking.model.plan import INVERTED, Plan
+from parity.checking.model.network import INVERTED, Plan
 from parity.checking.model.probe import Probe
 
 

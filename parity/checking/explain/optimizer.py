@@ -1,4 +1,7 @@
-"""Which optimizer is inside a step that keeps a state? Every step taken so far has to follow it."""
+"""Which optimizer is inside a step that keeps a state, and what is wrong with it?
+
+Every step taken so far has to follow it.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -6,12 +9,33 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from parity.bounds.rounding import Approx
-from parity.checking.asking.sources import Direct, Taken
-from parity.checking.asking.subject import lowest
+from parity.candidate import Candidate
+from parity.checking.asking.gradients import Direct, Taken
+from parity.checking.asking.subject import Subject, lowest
+from parity.checking.bugs.findings import Finding, Notes, TensorResult
+from parity.checking.bugs.optimizers import BUGS
+from parity.checking.bugs.table import (
+    LEARNING_RATE_DECAY,
+    OTHER_OPTIMIZER,
+    UNKNOWN_OPTIMIZER,
+    UNKNOWN_UPDATE,
+    UPDATE_SIGN,
+)
+from parity.checking.explain.rows import row
+from parity.checking.explain.stepping import Stepping
 from parity.checking.model.layout import Key, Layout
 from parity.checking.model.losses import LossKind, correct_gradients, kinds, reductions
 from parity.checking.model.probe import Probe
-from parity.checking.model.rules import EPSILONS, Rule, State, adaptive, siblings
+from parity.checking.model.rules import (
+    ADAPTIVE,
+    EPSILONS,
+    FORMS,
+    Rule,
+    State,
+    adaptive,
+    of_optimizer,
+    siblings,
+)
 
 # A first look at a rule, with epsilon and the reduction still open, may be off by this much.
 _ROUGH = 0.1
@@ -184,3 +208,95 @@ def _likely(quick: Course, rule: Rule, usual: Sequence[tuple[float, str]]) -> bo
     factors = [f for f, _ in usual] if rule.form == "no-root" or rule.known.feels_scale else []
     factors += [usual[0][0], -usual[0][0]]
     return any(quick.roughly(rough, factor) for factor in factors)
+
+
+_NEITHER = f"its changes on equal input differ; they follow neither momentum nor {ADAPTIVE}"
+
+
+def of_plain(stepping: Stepping, candidate: Candidate) -> Notes:
+    """Return what update a plain or momentum step makes, and whether another is declared."""
+    found = Rule("sgd", decay=stepping.momentum)
+    if candidate.optimizer is None:
+        return Notes(conventions={"optimizer": found.words})
+    declared = of_optimizer(candidate.optimizer)
+    notes = Notes(conventions={"optimizer": f"{found.words} (declared: {declared.words})"})
+    if declared.kind != "sgd" or abs(declared.decay - found.decay) > 1e-6:
+        notes.findings.append(_other(declared, found))
+    return notes
+
+
+def of_stateful(
+    subject: Subject,
+    layout: Layout,
+    stepping: Stepping,
+    found: Identified | None,
+    gradients_right: bool = False,
+) -> Notes:
+    """Return the optimizer that all steps taken so far follow, or that none known does.
+
+    Args:
+        subject: The user's code.
+        layout: How its weights are read.
+        stepping: What kind of update the step makes.
+        found: The optimizer; None if it is none that is known.
+        gradients_right: Whether the gradients are given and have been found right.
+    """
+    notes = Notes()
+    if found is None:
+        # Declared or not: in float32 rounding may hide which it is.
+        if stepping.kind == "decay":
+            notes.findings.append(Finding(LEARNING_RATE_DECAY, "step"))
+        elif gradients_right:
+            notes.findings.append(Finding(UNKNOWN_UPDATE, "step", evidence=_NEITHER))
+        else:
+            evidence = f"{_NEITHER} with the gradients of any known loss"
+            notes.findings.append(Finding(UNKNOWN_OPTIMIZER, "step", evidence=evidence))
+        return notes
+    given = subject.candidate.optimizer
+    notes.conventions["optimizer"] = found.rule.words
+    notes.conventions["labels"] = found.history[0].probe.form.label_text
+    if not found.own:
+        notes.conventions["loss"] = found.words
+        notes.tensors += _step_rows(layout, found, subject.names)
+    notes.add(_judged(found, None if given is None else of_optimizer(given)))
+    return notes
+
+
+def _judged(found: Identified, declared: Rule | None) -> Notes:
+    notes, rule = Notes(), found.rule
+    steps = "every step taken follows it up to rounding"
+    if rule.form in BUGS:
+        values = {"optimizer": rule.known.title}
+        notes.findings.append(Finding(BUGS[rule.form], "step", values, f"{rule.words}: {steps}"))
+    elif rule.form in FORMS:
+        notes.remarks.append(f"Optimizer: {rule.words}; Keras's differs in that. No bug.")
+    elif declared is not None and rule != declared:
+        notes.findings.append(_other(declared, rule))
+    if found.factor < 0:
+        notes.findings.append(Finding(UPDATE_SIGN, "step", evidence=steps))
+    return notes
+
+
+def _other(declared: Rule, found: Rule) -> Finding:
+    values = {"found": found.words, "declared": declared.words}
+    return Finding(OTHER_OPTIMIZER, "step", values, f"declared is {declared.words}")
+
+
+def _step_rows(layout: Layout, found: Identified, names: list[str]) -> list[TensorResult]:
+    """Return a row for each weight: what the last step changed, beside what the rule says."""
+    states: dict[Key, State] = {}
+    rows: list[TensorResult] = []
+    for taken in found.history:
+        right = correct_gradients(found.kind, taken.probe.forward(tracked=True), taken.probe.y)
+        rows = []
+        for key, change in layout.unpack(taken.change).items():
+            state = states.setdefault(key, {})
+            expected = found.rule.change(state, right[key] * found.factor, taken.rate)
+            unit = float(np.finfo(lowest(change.dtype)).eps) / 2
+            lost = 2 * unit * (2 * np.abs(taken.probe.weights[key]) + np.abs(change))
+            bound = 2 * expected.bound + lost + 16 * unit * np.abs(expected.value)
+            arrays = [change, expected.value, bound]
+            turned = [layout.as_given(array, key) for array in arrays]
+            name = f"layer {key.layer + 1} {key.part}"
+            rows.append(row("step", name, names[layout.place(key)], *turned))
+    return rows

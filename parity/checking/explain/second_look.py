@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from parity.checking.asking.sources import Source, Step, Taken
+from parity.checking.asking.gradients import Source, Step, Taken
 from parity.checking.bugs.findings import Finding, Notes
 from parity.checking.bugs.table import BATCH_SIZE, TRAJECTORY
 from parity.checking.explain.assessment import Assessment, Assessor

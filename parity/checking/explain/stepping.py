@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from numpy_impl.types import Array
-from parity.checking.asking.sources import LEARNING_RATE, OTHER_RATE, Answer, Step
+from parity.checking.asking.gradients import LEARNING_RATE, OTHER_RATE, Answer, Step
 from parity.checking.asking.subject import Subject, lowest
 from parity.checking.bugs.findings import Finding
 from parity.checking.bugs.table import LEARNING_RATE_TWICE, NO_CHANGE, VELOCITY_WITHOUT_RATE

@@ -14,7 +14,7 @@ from numpy_impl.types import Array
 from parity.bounds.activations import softmax, through
 from parity.bounds.rounding import Approx
 from parity.checking.model.layout import Key
-from parity.checking.model.propagation import Pass
+from parity.checking.model.network import Pass
 
 Slope = Callable[[Approx, Array], Approx]
 
