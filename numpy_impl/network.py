@@ -26,7 +26,8 @@ class Sequential:
     """Layers applied one after the other.
 
     All parameters live in one vector, ``parameters``, and all gradients in another, ``gradients``;
-    the layers' kernels and biases are views into them (see :func:`numpy_impl.layers.allocate`).
+    the layers' kernels and biases are views into them
+    (see :func:`numpy_impl.layers.base.allocate`).
 
     Args:
         layers: The layers, from the input on.

@@ -15,8 +15,8 @@ from typing import Any, cast
 
 from numpy_impl import activations
 from numpy_impl.activations import ActivationFunction
-from numpy_impl.layers import Activation, Dense, Dropout, Flatten, Layer, Rescaling, Shape
-from numpy_impl.types import Precision
+from numpy_impl.layers import Activation, Dense, Dropout, Flatten, Layer, Rescaling
+from numpy_impl.types import Precision, Shape
 
 Config = dict[str, Any]
 

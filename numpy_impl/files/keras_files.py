@@ -24,9 +24,9 @@ from numpy_impl import models
 from numpy_impl.files import keras_config
 from numpy_impl.files.hdf5 import WeightsFile
 from numpy_impl.files.keras_config import WEIGHTLESS, Architecture, Refusal
-from numpy_impl.layers import Rescaling, Shape
+from numpy_impl.layers import Rescaling
 from numpy_impl.network import Sequential
-from numpy_impl.types import Array
+from numpy_impl.types import Array, Shape
 
 T = TypeVar("T")
 StrPath = str | os.PathLike[str]

@@ -15,12 +15,12 @@ not know of it: its network is trained without a record, more slowly. ``numpy_im
 what it has to do to be recorded.
 """
 
+import math
+
 import numpy as np
 
 from numpy_impl.program import Do, are_recordable, now, recordable
-from numpy_impl.types import Array
-
-Shape = tuple[int, ...]
+from numpy_impl.types import Array, DTypeLike, Shape
 
 
 class Workspace:
@@ -95,3 +95,27 @@ class Layer:
     def config(self) -> dict[str, object]:
         """Return what the constructor needs to make this layer again, without its weights."""
         return {}
+
+
+def allocate(layers: list[Layer], dtype: DTypeLike) -> tuple[Array, Array, list[slice]]:
+    """Allocate one vector for all parameters and one for all gradients, and bind the layers.
+
+    One vector each, because an optimizer then needs no loop over layers and its state is a vector
+    of the same length.
+
+    Returns:
+        The parameters and the gradients, both of shape (total,), and the slice of each weight.
+    """
+    shapes = [shape for layer in layers for shape in layer.weight_shapes()]
+    ends = np.cumsum([math.prod(shape) for shape in shapes], dtype=int).tolist()
+    slices = [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+    total = ends[-1] if ends else 0
+    parameters, gradients = np.zeros(total, dtype), np.zeros(total, dtype)
+    weights = [parameters[s].reshape(shape) for s, shape in zip(slices, shapes, strict=True)]
+    grads = [gradients[s].reshape(shape) for s, shape in zip(slices, shapes, strict=True)]
+    first = 0
+    for layer in layers:
+        last = first + len(layer.weight_names)
+        layer.bind(weights[first:last], grads[first:last])
+        first = last
+    return parameters, gradients, slices

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from numpy_impl import activations, initializers
-from numpy_impl.layers.base import Layer, Shape
+from numpy_impl.layers.base import Layer
 from numpy_impl.program import Do, are_recordable, now, recordable
-from numpy_impl.types import Array
+from numpy_impl.types import Array, Shape
 
 # Inputs that are zero in the whole batch are left out (see Dense) of kernels of at least LARGE
 # weights, as copying the rows that are used costs more than a small product; if no more than

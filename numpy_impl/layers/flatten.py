@@ -2,9 +2,9 @@
 
 import math
 
-from numpy_impl.layers.base import Layer, Shape
+from numpy_impl.layers.base import Layer
 from numpy_impl.program import Do, now, recordable
-from numpy_impl.types import Array
+from numpy_impl.types import Array, Shape
 
 
 @recordable
