@@ -8,10 +8,7 @@ from parity.checking.bugs import deltas, factors, forward, optimizers, table, te
 from parity.checking.bugs.table import Bug
 
 TABLE: dict[str, list[Bug]] = {}
-"""The bugs by their codes; each with its forms."""
 for _module in (table, forward, deltas, tensors, factors, optimizers):
     for _bug in vars(_module).values():
         if isinstance(_bug, Bug) and _bug not in TABLE.setdefault(_bug.code, []):
             TABLE[_bug.code].append(_bug)
-
-__all__ = ["TABLE", "Bug"]
