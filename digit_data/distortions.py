@@ -5,15 +5,14 @@ and another contrast. All random numbers come from the caller's generator.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+
+from digit_data.types import Array
 
 __all__ = ["Distortions"]
 
-Array = NDArray[Any]
 Generator = np.random.Generator
 
 SIDE = 28

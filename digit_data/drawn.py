@@ -4,17 +4,14 @@ A 1 with an upstroke, with or without a foot, and a 7 with a crossbar: what most
 writes. A network that has seen none of them takes such a 1 for a 7.
 """
 
-from typing import Any
-
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from digit_data.pictures.fitting import fit_28
+from digit_data.types import Array
 
 __all__ = ["drawn_digits"]
 
-Array = NDArray[Any]
 Generator = np.random.Generator
 Strokes = list[list[tuple[float, float]]]
 

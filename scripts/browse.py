@@ -8,23 +8,20 @@ from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.backend_bases import Event, KeyEvent
 from matplotlib.figure import Figure
 from matplotlib.widgets import Slider
-from numpy.typing import NDArray
 
 from digit_data import datasets
 from digit_data.datasets import DatasetError
+from numpy_impl.types import Array
 from terminal_io import CliError, atomic, os_reason, printable, run
 
 from . import model_files, plots, starting
 from .model_files import BRIGHTEST, CLASSES, Classifier
 from .reproduce.documents.d0.reading import UNDECIDED, read
-
-Array = NDArray[Any]
 
 # How many the grid shows.
 GRID = 40

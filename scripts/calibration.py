@@ -3,10 +3,10 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from numpy_impl import Sequential
 from numpy_impl.layers import Dense
+from numpy_impl.types import Array
 
 __all__ = [
     "expected_calibration_error",
@@ -15,7 +15,6 @@ __all__ = [
     "with_temperature",
 ]
 
-Array = NDArray[Any]
 
 BINS = 15
 RANGE = (0.05, 20.0)

@@ -3,21 +3,19 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from numpy_impl import Sequential, losses, models, optimizers, training
 from numpy_impl.training import Schedule
-from numpy_impl.types import Precision
+from numpy_impl.types import Array, Precision
 
 from .recipes import Recipe
 
 if TYPE_CHECKING:
     from keras_impl import keras
 
-Array = NDArray[Any]
 Logs = dict[str, float]
 ENGINES = ("keras", "numpy")
 

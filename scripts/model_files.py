@@ -14,15 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from numpy_impl import Sequential, models, serialization
+from numpy_impl.types import Array
 from terminal_io import CliError, os_reason
 
 if TYPE_CHECKING:
     from keras_impl import keras
 
-Array = NDArray[Any]
 
 CLASSES = 10
 BRIGHTEST = 255

@@ -6,16 +6,15 @@ writes PNG whatever the path is called.
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from numpy_impl.types import Array
+
 Path = str | PathLike[str]
 
 RIGHT, WRONG = "tab:green", "tab:red"

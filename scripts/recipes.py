@@ -26,19 +26,17 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from digit_data.distortions import Distortions
 from numpy_impl import models, training
 from numpy_impl.training import Schedule
+from numpy_impl.types import Array
 
 from . import samples
 from .samples import CLASSES, Samples
 
-Array = NDArray[Any]
 Generator = np.random.Generator
 
 DECAYS = ("none", "cosine")

@@ -7,17 +7,14 @@ import platform
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from numpy_impl import Sequential, serialization
 from numpy_impl.layers import LAYERS, Rescaling
 from numpy_impl.training import History
+from numpy_impl.types import Array
 from terminal_io import atomic, writable_directory, write_text
-
-Array = NDArray[Any]
 
 MODEL_NPZ = "model.npz"
 MODEL_KERAS = "model.keras"

@@ -4,14 +4,12 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from digit_data import datasets
+from numpy_impl.types import Array
 
-Array = NDArray[Any]
 Generator = np.random.Generator
 
 CLASSES = 10

@@ -6,10 +6,11 @@ from contextlib import contextmanager
 from io import BufferedIOBase
 from math import prod
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+
+from digit_data.types import Array
 
 __all__ = [
     "IMAGE_SHAPE",
@@ -23,7 +24,6 @@ __all__ = [
     "read_at_most",
 ]
 
-Array = NDArray[Any]
 
 IMAGE_SHAPE = (28, 28)
 

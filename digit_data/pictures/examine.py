@@ -5,11 +5,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from digit_data.pictures.files import MAX_PIXELS, ImageError, open_image
@@ -18,6 +17,7 @@ from digit_data.pictures.grey import to_grey
 from digit_data.pictures.ink import NoInkError, find_ink, shrunk, stroke_width
 from digit_data.pictures.pieces import Group, find_digits, main_digit, separate_digits
 from digit_data.pictures.polarity import Invert, bright_on_dark, light_border
+from digit_data.types import Array
 
 __all__ = [
     "MAX_PIXELS",
@@ -31,7 +31,6 @@ __all__ = [
     "to_grey",
 ]
 
-Array = NDArray[Any]
 Size = Literal[8, 28]
 
 # A picture is examined with its longest side at most this many pixels long: a digit a twentieth of

@@ -1,16 +1,13 @@
 """From the ink of one digit to what the data sets have: its size, place, stroke width and greys."""
 
-from typing import Any
-
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from digit_data.pictures.ink import border_median, stroke_width
+from digit_data.types import Array
 
 __all__ = ["fit_8", "fit_28", "is_mnist_like"]
 
-Array = NDArray[Any]
 
 MNIST_SIDE = 28
 MNIST_BOX = 20

@@ -5,15 +5,15 @@ Light is uneven, paper is ruled, cameras are noisy. ``find_ink`` takes the paper
 in ``files`` and ``grey``, sizes and places in ``fitting``.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+
+from digit_data.types import Array
 
 __all__ = ["Ink", "NoInkError", "border_median", "connected", "find_ink", "shrunk", "stroke_width"]
 
-Array = NDArray[Any]
 # Contrast below this share of the paper's brightness is grain, JPEG noise or a shadow.
 LEAST_CONTRAST = 0.1
 # Ink weaker than this many standard deviations of the paper's noise cannot be told from it; where

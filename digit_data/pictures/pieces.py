@@ -1,17 +1,15 @@
 """From ink to digits: which connected pieces of ink belong to which digit, left to right."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from digit_data.pictures.ink import connected
+from digit_data.types import Array
 
 __all__ = ["Box", "Group", "find_digits", "main_digit", "separate_digits"]
 
-Array = NDArray[Any]
 
 # Pieces smaller than this share of the largest one, in height and width, are specks.
 SPECK = 0.12

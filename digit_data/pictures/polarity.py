@@ -1,16 +1,15 @@
 """Is the ink darker than the paper, or brighter?"""
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from digit_data.pictures.ink import NoInkError, border_median, find_ink, shrunk, stroke_width
 from digit_data.pictures.pieces import find_digits, main_digit
+from digit_data.types import Array
 
 __all__ = ["Invert", "bright_on_dark", "light_border"]
 
-Array = NDArray[Any]
 Invert = Literal["auto", "yes", "no"]
 
 # The question is answered by a picture of at most this many pixels.

@@ -3,19 +3,18 @@
 import threading
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from digit_data.pictures.examine import Examined, examine, open_image
+from numpy_impl.types import Array
 from terminal_io import one_line
 
 from .. import model_files
 from ..whatami import answers
 from ..whatami.looking import Seen
 
-Array = NDArray[Any]
 State = Literal["loading", "ready", "failed"]
 
 PERCENT = 100

@@ -28,17 +28,15 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 import terminal_io as cli
 from digit_data import datasets
+from numpy_impl.types import Array
 
 from . import DOCS
 from .documents import reproduction
 from .results import Context
 from .training import Begun, FirstSteps
-
-Array = NDArray[Any]
 
 FILE = "first_steps.json"
 STEPS = 10

@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from numpy_impl import Sequential, training
 from numpy_impl.losses import Loss
 from numpy_impl.optimizers import Optimizer
 from numpy_impl.training import Schedule
+from numpy_impl.types import Array
 
 from ..samples import Samples
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,6 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
-
-from numpy.typing import NDArray
 
 from terminal_io import USAGE_ERROR, CliError, Parser, Signals, run
 
@@ -17,8 +14,6 @@ from . import answers, counting, formats, pictures
 from .answers import Answer, Number
 from .looking import Seen, View, look_at_all
 from .seen_files import SeenFiles
-
-Array = NDArray[Any]
 
 # Scores are computed for so many pictures together, or for what there is after so many seconds.
 BATCH = 256

@@ -2,15 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from numpy_impl.types import Array
 
 from ..model_files import CLASSES, Classifier
 from .looking import Seen
-
-Array = NDArray[Any]
 
 DECIMALS = 3
 # D0 counts an answer only if its activation is within 0.5 of 1.

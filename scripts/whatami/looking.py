@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from digit_data.pictures.examine import Examined, Invert, examine, open_image, to_grey
+from numpy_impl.types import Array
 from terminal_io import FAILURE, CliError, one_line
 
 from ..model_files import BRIGHTEST
@@ -25,7 +25,6 @@ from .pictures import Source
 if TYPE_CHECKING:
     from concurrent.futures import Future, ProcessPoolExecutor
 
-Array = NDArray[Any]
 
 WHOLE = (0.0, 0.0, 1.0, 1.0)
 # Longest side of an original that is kept to be shown.

@@ -6,13 +6,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from numpy.typing import NDArray
-
+from numpy_impl.types import Array
 from terminal_io import CliError, os_reason
-
-Array = NDArray[Any]
 
 STANDARD_INPUT = "-"
 SUFFIXES = (

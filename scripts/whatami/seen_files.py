@@ -3,19 +3,16 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
+from numpy_impl.types import Array
 from terminal_io import CliError, atomic, os_reason
 
 from ..model_files import BRIGHTEST
 from .looking import Seen
 from .pictures import STANDARD_INPUT
-
-Array = NDArray[Any]
 
 # What the network's inputs go up to, by the side of its pictures.
 FULL = {8: 16, 28: 1}

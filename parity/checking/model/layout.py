@@ -12,9 +12,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from numpy_impl.types import Array
+from numpy_impl.types import Array, Shape
 
-Shape = tuple[int, ...]
 Part = Literal["kernel", "bias"]
 PARTS: tuple[Part, ...] = ("kernel", "bias")
 # More arrays of one row or column than this are taken as biases only: 2^n readings otherwise.

@@ -12,6 +12,7 @@ from numpy_impl import losses as numpy_losses
 from numpy_impl.activations import ActivationFunction
 from numpy_impl.types import Array
 from parity.bounds.activations import softmax, through
+from parity.bounds.layers import weight_gradients
 from parity.bounds.rounding import Approx
 from parity.checking.model.layout import Key
 from parity.checking.model.network import Pass
@@ -107,9 +108,10 @@ def correct_gradients(kind: LossKind, fwd: Pass, y: Array) -> dict[Key, Approx]:
     plan, delta = fwd.plan, kind.delta(fwd, y)
     found: dict[Key, Approx] = {}
     for layer in reversed(range(plan.depth)):
+        kernel, bias = weight_gradients(fwd.inputs[layer], delta)
         if fwd.biases[layer] is not None:
-            found[Key(layer, "bias")] = delta.sum(axis=0)
-        found[Key(layer, "kernel")] = fwd.inputs[layer].T @ delta
+            found[Key(layer, "bias")] = bias
+        found[Key(layer, "kernel")] = kernel
         if layer:
             e = fwd.dropped(layer - 1, delta @ fwd.kernels[layer].T)
             delta = through(plan.activations[layer - 1], fwd.z[layer - 1], fwd.a[layer - 1], e)

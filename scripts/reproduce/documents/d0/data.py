@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from digit_data import datasets
+from numpy_impl.types import Array
 
 from .training import PUBLISHED, SCALED, last_359
-
-Array = NDArray[Any]
 
 # The UCI's description: 13 people wrote the 1797 digits.
 WRITERS = 13

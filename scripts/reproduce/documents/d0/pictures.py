@@ -2,16 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
+
+from numpy_impl.types import Array
 
 from .reading import TOLERANCE, UNDECIDED, read, read_as_published
-
-Array = NDArray[Any]
 
 DPI = 110
 COLOURS = ("tab:red", "tab:orange", "tab:green")

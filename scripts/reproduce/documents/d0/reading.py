@@ -1,12 +1,10 @@
 """How ten outputs are read as a digit: D0's published rule, argmax, and D0's rule said honestly."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from numpy_impl.types import Array
 
 UNDECIDED = -1
 # D0 takes the winner only if its activation is within so much of 1, the bound included.

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from numpy_impl.types import Array
 
 from .... import browse, plots
 from ...results import Context, Results, Target
@@ -29,8 +30,6 @@ from .training import (
     set_up,
     trainings,
 )
-
-Array = NDArray[Any]
 
 # By the published protocol the seeds differ so much that three say little.
 TRAININGS_A_SEED = 3

@@ -1,15 +1,14 @@
 """D0's tables: how each way to train it fares, on which pictures, and read by which rule."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from numpy_impl.types import Array
 
 from ...results import Table, spread
 from .training import NAMES, PUBLISHED, Protocol, Run
 
-Array = NDArray[Any]
 Runs = Mapping[Protocol, Sequence[Run]]
 
 # A sigmoid's slope is at most 1/4.

@@ -2,25 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from digit_data import datasets
 from digit_data.datasets import Digits
 from numpy_impl import Sequential, losses, models, optimizers, training
 from numpy_impl.layers import Dense
 from numpy_impl.training import Schedule
-from numpy_impl.types import Precision
+from numpy_impl.types import Array, Precision
 
 from .... import recipes
 from ....samples import Samples
 from ...results import Context
 from ...training import Training
 from .reading import Reading, judge
-
-Array = NDArray[Any]
 
 NAME = "64-40-10"
 BRIGHTEST = 16

@@ -2,17 +2,14 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from numpy_impl import losses, models, optimizers, training
+from numpy_impl.types import Array
 
 from .... import recipes
 from ....samples import Samples
-
-Array = NDArray[Any]
 
 
 def _sigmoid(z: Array) -> Array:

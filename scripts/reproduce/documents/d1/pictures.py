@@ -3,22 +3,19 @@
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 
 from numpy_impl.activations import sigmoid
 from numpy_impl.perceptron import Perceptron
+from numpy_impl.types import Array
 
 from .tables import BOOK
 from .training import KINDS, Kind, Run, Trace
-
-Array = NDArray[Any]
 
 DPI = 100
 DEAD, ALIVE = "tab:red", "tab:blue"

@@ -2,21 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from numpy_impl import Sequential, losses, optimizers, training
 from numpy_impl.layers import Dense
-from numpy_impl.types import Precision
+from numpy_impl.types import Array, Precision
 
 from .... import recipes
 from ....samples import Samples
 from ...results import Context
 from ...training import Training
-
-Array = NDArray[Any]
 
 # An output that says "yes, more likely than no" to no picture at all.
 DEAD_BELOW = 0.5

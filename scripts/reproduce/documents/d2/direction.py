@@ -3,22 +3,19 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 import parity
 from numpy_impl import losses, models
 from numpy_impl.activations import softmax
+from numpy_impl.types import Array
 from parity import CheckReport
 
 from .... import recipes
 from ...results import Context, Table, spread
 from .published import ALL, Mistake, Published, candidate
 from .training import CROSSENTROPY, NETWORK, QUADRATIC, one_pass
-
-Array = NDArray[Any]
 
 # Passes after which the update is held beside the gradients.
 PASSES = (0, 1, 5, 10)

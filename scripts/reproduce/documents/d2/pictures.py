@@ -3,18 +3,16 @@
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from PIL import Image
 
-from .training import NO_DIGIT, Run
+from numpy_impl.types import Array
 
-Array = NDArray[Any]
+from .training import NO_DIGIT, Run
 
 DPI = 110
 COLOURS_KEPT = 64

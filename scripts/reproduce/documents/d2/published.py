@@ -5,13 +5,11 @@ from enum import Enum
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from numpy_impl import Sequential
 from numpy_impl.activations import softmax
+from numpy_impl.types import Array
 from parity import Candidate
-
-Array = NDArray[Any]
 
 
 class Mistake(Enum):

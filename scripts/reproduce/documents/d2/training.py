@@ -6,22 +6,18 @@ import signal
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from numpy_impl import Sequential, models
 from numpy_impl.training import Schedule
-from numpy_impl.types import Precision
+from numpy_impl.types import Array, Precision
 
 from .... import engines, recipes
 from ....recipes import Recipe
 from ....samples import Samples
 from ...training import Training
 from .published import ALL, Mistake, Published
-
-Array = NDArray[Any]
 
 NETWORK = "64-200-10"
 PUBLISHED, QUADRATIC, CROSSENTROPY = "published", "quadratic", "categorical_crossentropy"

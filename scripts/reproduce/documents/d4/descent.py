@@ -2,20 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from numpy.typing import NDArray
 
 from numpy_impl.descent import descend, gradient_descent
+from numpy_impl.types import Array
 
 from ...results import Context, Results, Table
 from ...training import FirstSteps
-
-Array = NDArray[Any]
 
 START = 3.0
 # The error of a complex step is of the order of the step's square: none is left.

@@ -10,14 +10,12 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 
 from numpy_impl.perceptron import Perceptron
+from numpy_impl.types import Array
 
 from ...results import Context, Results, Table
 from ...training import FirstSteps
-
-Array = NDArray[Any]
 
 # The line y = 0.5 x - 0.2, as the document's x . w > b has it: -0.5 x + y > -0.2.
 EDUCATED = Perceptron(np.array([-0.5, 1.0]), 0.2)
