@@ -12,11 +12,11 @@ from parity.checking.explain import (
     rows,
     second_look,
 )
-from parity.checking.explain.answers import Answered, Asking
-from parity.checking.explain.assessment import Assessment
+from parity.checking.explain.assessment import Answered, Asking, Assessment
 from parity.checking.explain.judge import Judge, Judgement
-from parity.checking.explain.optimizer import of_plain, of_stateful
+from parity.checking.explain.optimizer import Identified, of_plain, of_stateful
 from parity.checking.explain.second_look import Followed
+from parity.checking.explain.stepping import Stepping
 from parity.checking.explain.weight_decay import Decays, Shares, divided_by_batch
 from parity.checking.model.layout import Key
 from parity.checking.model.losses import Declared, LossKind
@@ -88,8 +88,7 @@ class Backward:
         assessment, stepping = answered.assessment, answered.stepping
         if assessment is None:
             if stepping is not None:
-                found = answered.optimizer
-                notes.add(of_stateful(self.subject, self.layout, stepping, found))
+                notes.add(self._stateful(stepping, answered.optimizer))
             return
         loss_known = self.candidate.loss is not None or self.declared is not None
         judgement = self._judged(answered, assessment, loss_known)
@@ -112,6 +111,15 @@ class Backward:
         )
         notes.findings += judgement.findings
         notes.remarks += judgement.remarks
+
+    def _stateful(
+        self, stepping: Stepping, found: Identified | None, gradients_right: bool = False
+    ) -> Notes:
+        """Return what is known of a step that keeps a state, with its rows."""
+        notes = of_stateful(self.candidate, stepping, found, gradients_right)
+        if found is not None and not found.own:
+            notes.tensors += rows.step_rows(self.layout, found, self.subject.names)
+        return notes
 
     def _judged(self, answered: Answered, assessment: Assessment, loss_known: bool) -> Judgement:
         names = {key: self.subject.names[self.layout.place(key)] for key in self.layout.keys}
@@ -167,8 +175,7 @@ class Backward:
         assert stepping is not None
         if assessment is None:
             if self._nothing_found:
-                found = answered.optimizer
-                notes.add(of_stateful(self.subject, self.layout, stepping, found, True))
+                notes.add(self._stateful(stepping, answered.optimizer, gradients_right=True))
                 self._look_again(answered)
             return
         notes.add(of_plain(stepping, self.candidate))

@@ -1,23 +1,41 @@
-"""Probe the gradients in one form of samples and labels, and explain what comes back."""
+"""Ask for gradients in every form of samples and labels, and explain what comes back.
+
+The form in which the fewest things are wrong is the one that the user's code is made for.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
 
 from parity.bounds.rounding import Approx
-from parity.checking.asking.gradients import Source, observe, reversed_observation
-from parity.checking.asking.subject import Subject, lowest
+from parity.candidate import Candidate
+from parity.checking.asking.conventions import Sample
+from parity.checking.asking.gradients import Direct, Source, observe, repeat, reversed_observation
+from parity.checking.asking.subject import Subject, TheirError, lowest
+from parity.checking.bugs.factors import same
 from parity.checking.bugs.findings import Finding
-from parity.checking.bugs.table import LAYER_ORDER
+from parity.checking.bugs.table import LAYER_ORDER, NONDETERMINISTIC, WRONG_SHAPE
+from parity.checking.bugs.tensors import BIAS_NOT_SUMMED
+from parity.checking.explain import dropout, own_loss
 from parity.checking.explain.explainer import Explainer, Explanation, Scale, analyse
 from parity.checking.explain.fit import scaled_bound
+from parity.checking.explain.optimizer import Identified, identify
 from parity.checking.explain.own_loss import OwnLoss
+from parity.checking.explain.stepping import Stepping, classify
 from parity.checking.model.layout import Key, Layout
 from parity.checking.model.losses import LossKind, correct_gradients, reductions
-from parity.checking.model.network import Plan
-from parity.checking.model.probe import Form, Probe, batch_size, draw_probe
+from parity.checking.model.network import INVERTED, Plan
+from parity.checking.model.probe import (
+    Form,
+    Probe,
+    batch_size,
+    draw_probe,
+    label_forms,
+    sample_forms,
+)
+from parity.checking.model.rules import of_optimizer
 
 # A tensor of one element fits any factor; so many probes make sure that it does not fit by that.
 _MOST_PROBES, _FEWEST_PROBES, _ENOUGH_NUMBERS = 6, 2, 6
@@ -205,3 +223,271 @@ class Assessor:
         sizes = self.layout.sizes
         pairs = list(pairwise(sizes))
         return len(pairs) > 1 and pairs == pairs[::-1]
+
+
+_RANDOM = Finding(
+    NONDETERMINISTIC, "gradients",
+    evidence="calls with the same weights, x and y differ. Looked for, one sample a call: dropout "
+    "behind the hidden layers, each unit dropped (a row of zeros in the next kernel's gradient) or "
+    "multiplied by one scale. No layer's gradients are explained by that",
+)  # fmt: skip
+
+
+@dataclass
+class Answered:
+    """What the user's code answered in one form.
+
+    Attributes:
+        assessor: By whom it was asked.
+        assessment: The gradients, explained; None where there are none to be read off.
+        source: Where they came from.
+        stepping: What kind of update the step is; None for ``gradients``.
+        findings: What is wrong already.
+        remarks: What is worth knowing.
+        random: Whether the answer is no ground for a verdict.
+        optimizer: The one inside a step that keeps a state, where it is known.
+    """
+
+    assessor: Assessor
+    assessment: Assessment | None = None
+    source: Source | None = None
+    stepping: Stepping | None = None
+    findings: list[Finding] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    random: bool = False
+    optimizer: Identified | None = None
+
+    @property
+    def cost(self) -> float:
+        """How many things are wrong."""
+        if self.optimizer is not None:
+            return 0
+        return self.assessment.flaws if self.assessment is not None else float("inf")
+
+
+class Asking:
+    """Asks in one form after the other.
+
+    Args:
+        subject: The user's code.
+        sample: How ``forward`` is called, and how the weights are read.
+        plan: What is computed.
+        preferred: The loss that was named; None if none was.
+        seed: Of the probes.
+        by_step: Whether gradients are to be read off ``step``.
+        own: The user's ``gradients``, which are right, and of which loss they are.
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        sample: Sample,
+        plan: Plan,
+        preferred: LossKind | None,
+        seed: int,
+        by_step: bool,
+        own: tuple[Direct, LossKind] | None = None,
+    ) -> None:
+        self.subject = subject
+        self.sample = sample
+        self.plan = plan
+        self.preferred = preferred
+        self.seed = seed
+        self.by_step = by_step
+        self.own = own
+        self._asked = False
+
+    @property
+    def candidate(self) -> Candidate:
+        """The user's callables."""
+        return self.subject.candidate
+
+    def best(self) -> Answered:
+        """Return the answer in the form in which the fewest things are wrong.
+
+        Raises:
+            TheirError: The user's code takes none.
+        """
+        found = self._best_form()
+        assessment = found.assessment
+        if not self.by_step and assessment is not None and not assessment.masked:
+            # Last, as it takes seconds: nothing simpler has explained the answers by now.
+            self._with_fixed_masks(found, assessment)
+        return found
+
+    def _best_form(self) -> Answered:
+        best: Answered | None = None
+        first: TheirError | None = None
+        for samples in self._sample_forms():
+            for form in label_forms(samples, self.candidate, self.plan.sizes[-1]):
+                try:
+                    found = self.answer(form)
+                except TheirError as error:
+                    first = first or error
+                    continue
+                if best is None or found.cost < best.cost:
+                    best = found
+                if not best.cost:
+                    return best
+            if best is not None and not _one_a_call(best) and not _misshapen(best):
+                return best
+        if best is None:
+            assert first is not None
+            raise first
+        return best
+
+    def _sample_forms(self) -> list[Form]:
+        own = self.sample.form
+        single = [f for f in sample_forms(self.candidate) if f.samples == "single"]
+        return [own, *(form for form in single if form != own)]
+
+    def answer(self, form: Form) -> Answered:
+        """Ask in one form.
+
+        Raises:
+            TheirError: The user's code does not take it.
+        """
+        if self.by_step and self._asked:
+            self.subject = self.subject.fresh()
+        self._asked = True
+        layout, dtype = self.sample.layout, self.sample.dtype
+        assessor = Assessor(self.subject, layout, self.plan, dtype, self.preferred, self.seed)
+        own = self._own_loss(assessor, form)
+        answered = Answered(assessor)
+        self._by_step(answered, form) if self.by_step else self._directly(answered, form)
+        if answered.assessment is not None:
+            answered.assessment.own = own
+            self._in_float32(answered, form)
+        return answered
+
+    def _directly(self, answered: Answered, form: Form) -> None:
+        repeated = repeat(self.subject, answered.assessor.draw(form, 0))
+        answered.source = repeated.source
+        answered.findings += repeated.findings
+        if not repeated.random:
+            answered.assessment = answered.assessor.assess(repeated.source, form)
+        elif not self._masked(answered, form, repeated.source):
+            answered.findings.append(_RANDOM)
+            answered.random = True
+
+    def _by_step(self, answered: Answered, form: Form) -> None:
+        assessor = answered.assessor
+        stepping = classify(self.subject, assessor.draw(form, 0), assessor.draw(form, 1))
+        answered.stepping, answered.source = stepping, stepping.source
+        answered.findings += stepping.findings
+        answered.remarks += stepping.remarks
+        if stepping.source is not None:
+            answered.assessment = assessor.assess(stepping.source, form)
+        elif stepping.kind == "state":
+            answered.optimizer = self._optimizer(form)
+            if answered.optimizer is None:
+                assert stepping.plain_source is not None
+                if self._masked(answered, form, stepping.plain_source):
+                    answered.stepping = replace(stepping, kind="plain")
+
+    def _optimizer(self, form: Form) -> Identified | None:
+        """Return the optimizer that every step so far follows."""
+        history = [taken for taken in self.subject.history if taken.probe.form == form]
+        given = self.candidate.optimizer
+        declared = None if given is None else of_optimizer(given)
+        return identify(history, self.sample.layout, declared, self.own)
+
+    def _masked(self, answered: Answered, form: Form, source: Source) -> bool:
+        """Read the answers as those of a network with dropout, one sample a call."""
+        found = self._dropout(answered.assessor, form, source)
+        if found is None or not found.explains_something:
+            return False
+        answered.assessment = found
+        answered.remarks.append(dropout.REMARK)
+        return True
+
+    def _with_fixed_masks(self, answered: Answered, before: Assessment) -> None:
+        """Where nothing explains the answers, read them as those of dropout with equal masks."""
+        assessor, source = answered.assessor, answered.source
+        if source is None or before.explains_all or self.candidate.batch_size is not None:
+            return
+        try:
+            found = self._dropout(assessor, before.form, source)
+        except TheirError:  # takes no single sample
+            found = None
+        if found is None or not found.explains_all or not dropout.drops_units(found.probes):
+            assessor.batch = None
+            return
+        found.own, answered.assessment = before.own, found
+        if found.probes[0].plan.drop_power == INVERTED:  # else it may be no dropout
+            answered.remarks.append(dropout.FIXED)
+
+    def _dropout(self, assessor: Assessor, form: Form, source: Source) -> Assessment | None:
+        """Return the best reading with masks; None if there are no signs of any."""
+        assessor.batch = 1
+        probes, misfits = [], []
+        for number in range(dropout.probes_needed(self.plan)):
+            probe, misfits = assessor.ask(source, form, number)
+            probes.append(probe)
+        best: Assessment | None = None
+        for read in dropout.readings(probes):
+            found = assessor.explained(read, form, misfits)
+            if best is None or found.cost < best.cost:
+                best = found
+            if best.explains_all:
+                break
+        return best
+
+    def _own_loss(self, assessor: Assessor, form: Form) -> OwnLoss | None:
+        """Return what the user's own loss is, if there is one and it takes this form."""
+        if not callable(self.candidate.loss):
+            return None
+        try:
+            probes = [assessor.draw(form, number) for number in range(assessor.count(form))]
+            own = own_loss.measure(self.subject, self.sample.layout, probes)
+        except TheirError:
+            return None
+        assessor.preferred = assessor.preferred or own.kind
+        return own
+
+    def _in_float32(self, answered: Answered, form: Form) -> None:
+        """Where float64 answers are off everywhere, but right for float32, take them as float32's.
+
+        Rounding shrinks with the precision, bugs do not: a bug of this size would sit in a few
+        elements, or be the same in float32.
+        """
+        assessor, before = answered.assessor, answered.assessment
+        assert before is not None
+        assert before.probes
+        if not before.flaws or assessor.dtype != np.float64 or assessor.batch is not None:
+            return
+        probes = [replace(probe, dtype=np.dtype(np.float32)) for probe in before.probes]
+        found = assessor.explained(probes, form, before.misfits)
+        if found.flaws or not before.widely_off(found):
+            return
+        found.own, answered.assessment = before.own, found
+        assessor.dtype = np.dtype(np.float32)
+        answered.remarks.append(
+            "Precision: although the weights are float64, the answers are right to float32's "
+            "rounding only. A part of the computation is in float32, or a small constant is in it, "
+            "such as an epsilon in a logarithm. Errors smaller than that are not seen."
+        )
+
+
+def _misshapen(best: Answered) -> bool:
+    """Return whether gradients of a batch have shapes that no mistake gives: not for batches, then.
+
+    An outer product of whole batches is one.
+    """
+    assessment = best.assessment
+    return assessment is not None and any(f.bug is WRONG_SHAPE for f in assessment.misfits)
+
+
+def _one_a_call(best: Answered) -> bool:
+    """Return whether code that takes one sample a call would answer a batch like this.
+
+    It leaves the batch's axis in the biases' gradients, and nowhere divides by the batch size.
+    """
+    assessment = best.assessment
+    if assessment is None or {f.code for f in assessment.misfits} != {BIAS_NOT_SUMMED.code}:
+        return False
+    batch, outputs = assessment.probes[0].y.shape
+    usual = reductions(assessment.explanation.kind, batch, outputs)
+    summed = [factor for factor, words in usual if "summed over the batch" in words]
+    scale = assessment.scale
+    return any(same(scale.base, factor, scale.uncertainty) for factor in summed)

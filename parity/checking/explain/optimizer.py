@@ -11,8 +11,8 @@ import numpy as np
 from parity.bounds.rounding import Approx
 from parity.candidate import Candidate
 from parity.checking.asking.gradients import Direct, Taken
-from parity.checking.asking.subject import Subject, lowest
-from parity.checking.bugs.findings import Finding, Notes, TensorResult
+from parity.checking.asking.subject import lowest
+from parity.checking.bugs.findings import Finding, Notes
 from parity.checking.bugs.optimizers import BUGS
 from parity.checking.bugs.table import (
     LEARNING_RATE_DECAY,
@@ -21,7 +21,6 @@ from parity.checking.bugs.table import (
     UNKNOWN_UPDATE,
     UPDATE_SIGN,
 )
-from parity.checking.explain.rows import row
 from parity.checking.explain.stepping import Stepping
 from parity.checking.model.layout import Key, Layout
 from parity.checking.model.losses import LossKind, correct_gradients, kinds, reductions
@@ -226,8 +225,7 @@ def of_plain(stepping: Stepping, candidate: Candidate) -> Notes:
 
 
 def of_stateful(
-    subject: Subject,
-    layout: Layout,
+    candidate: Candidate,
     stepping: Stepping,
     found: Identified | None,
     gradients_right: bool = False,
@@ -235,8 +233,7 @@ def of_stateful(
     """Return the optimizer that all steps taken so far follow, or that none known does.
 
     Args:
-        subject: The user's code.
-        layout: How its weights are read.
+        candidate: The user's callables.
         stepping: What kind of update the step makes.
         found: The optimizer; None if it is none that is known.
         gradients_right: Whether the gradients are given and have been found right.
@@ -252,12 +249,11 @@ def of_stateful(
             evidence = f"{_NEITHER} with the gradients of any known loss"
             notes.findings.append(Finding(UNKNOWN_OPTIMIZER, "step", evidence=evidence))
         return notes
-    given = subject.candidate.optimizer
+    given = candidate.optimizer
     notes.conventions["optimizer"] = found.rule.words
     notes.conventions["labels"] = found.history[0].probe.form.label_text
     if not found.own:
         notes.conventions["loss"] = found.words
-        notes.tensors += _step_rows(layout, found, subject.names)
     notes.add(_judged(found, None if given is None else of_optimizer(given)))
     return notes
 
@@ -280,23 +276,3 @@ def _judged(found: Identified, declared: Rule | None) -> Notes:
 def _other(declared: Rule, found: Rule) -> Finding:
     values = {"found": found.words, "declared": declared.words}
     return Finding(OTHER_OPTIMIZER, "step", values, f"declared is {declared.words}")
-
-
-def _step_rows(layout: Layout, found: Identified, names: list[str]) -> list[TensorResult]:
-    """Return a row for each weight: what the last step changed, beside what the rule says."""
-    states: dict[Key, State] = {}
-    rows: list[TensorResult] = []
-    for taken in found.history:
-        right = correct_gradients(found.kind, taken.probe.forward(tracked=True), taken.probe.y)
-        rows = []
-        for key, change in layout.unpack(taken.change).items():
-            state = states.setdefault(key, {})
-            expected = found.rule.change(state, right[key] * found.factor, taken.rate)
-            unit = float(np.finfo(lowest(change.dtype)).eps) / 2
-            lost = 2 * unit * (2 * np.abs(taken.probe.weights[key]) + np.abs(change))
-            bound = 2 * expected.bound + lost + 16 * unit * np.abs(expected.value)
-            arrays = [change, expected.value, bound]
-            turned = [layout.as_given(array, key) for array in arrays]
-            name = f"layer {key.layer + 1} {key.part}"
-            rows.append(row("step", name, names[layout.place(key)], *turned))
-    return rows

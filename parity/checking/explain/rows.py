@@ -7,13 +7,16 @@ import numpy as np
 from numpy_impl.types import Array
 from parity.bounds.rounding import Approx
 from parity.checking.asking.conventions import Sample
+from parity.checking.asking.subject import lowest
 from parity.checking.bugs.findings import TensorKind, TensorResult
 from parity.checking.explain.assessment import Assessment
 from parity.checking.explain.fit import scaled_bound
+from parity.checking.explain.optimizer import Identified
 from parity.checking.explain.weight_decay import Shares
 from parity.checking.model.layout import Key, Layout
 from parity.checking.model.losses import correct_gradients
 from parity.checking.model.network import Plan
+from parity.checking.model.rules import State
 
 
 def row(
@@ -124,3 +127,23 @@ def _compared(
             yield key, own, right.value, share * weight, bound + spread * np.abs(weight)
         else:
             yield key, own, right.value, 0.0, bound
+
+
+def step_rows(layout: Layout, found: Identified, names: list[str]) -> list[TensorResult]:
+    """Return a row for each weight: what the last step changed, beside what the rule says."""
+    states: dict[Key, State] = {}
+    rows: list[TensorResult] = []
+    for taken in found.history:
+        right = correct_gradients(found.kind, taken.probe.forward(tracked=True), taken.probe.y)
+        rows = []
+        for key, change in layout.unpack(taken.change).items():
+            state = states.setdefault(key, {})
+            expected = found.rule.change(state, right[key] * found.factor, taken.rate)
+            unit = float(np.finfo(lowest(change.dtype)).eps) / 2
+            lost = 2 * unit * (2 * np.abs(taken.probe.weights[key]) + np.abs(change))
+            bound = 2 * expected.bound + lost + 16 * unit * np.abs(expected.value)
+            arrays = [change, expected.value, bound]
+            turned = [layout.as_given(array, key) for array in arrays]
+            name = f"layer {key.layer + 1} {key.part}"
+            rows.append(row("step", name, names[layout.place(key)], *turned))
+    return rows
