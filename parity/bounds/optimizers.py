@@ -122,7 +122,7 @@ class UpdateRule:
     usual: tuple[tuple[float, ...], ...] = ()
     beside: Form | None = None
     wrong: tuple[Form, ...] = ()
-    off: Options = field(default_factory=dict)
+    off: Options = field(default_factory=dict[str, Any])
     limits: str = ""
     feels_scale: bool = False
 
@@ -186,8 +186,10 @@ def _in_words(title: str, *names: str) -> Callable[[Options], str]:
 
 
 _RHOS = ((0.9,), (0.99,), (0.95,), (0.999,), (0.8,), (0.5,))
-_BETAS = ((0.999, 0.9), (0.99, 0.9), (0.999, 0.5), (0.95, 0.9), (0.999, 0.8), (0.999, 0.95))
-_BETAS += ((0.9999, 0.9), (0.999, 0.99), (0.9, 0.9))
+_BETAS = (
+    (0.999, 0.9), (0.99, 0.9), (0.999, 0.5), (0.95, 0.9), (0.999, 0.8), (0.999, 0.95),
+    (0.9999, 0.9), (0.999, 0.99), (0.9, 0.9),
+)  # fmt: skip
 
 # The names are those of ``numpy_impl.optimizers.OPTIMIZERS``, and of Adagrad, which that lacks.
 RULES: dict[str, UpdateRule] = {

@@ -30,7 +30,7 @@ class Part:
 
     lines: list[str]
     uses: str
-    checks: list[str] = field(default_factory=list)
+    checks: list[str] = field(default_factory=list[str])
 
 
 def input_gradient(method: Function) -> str:

@@ -45,7 +45,7 @@ class Making:
     """
 
     text: str
-    more: list[str] = field(default_factory=list)
+    more: list[str] = field(default_factory=list[str])
     check: str = ""
 
 

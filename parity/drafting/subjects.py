@@ -24,7 +24,7 @@ class Weights:
     """
 
     expression: str
-    items: dict[str, str] = field(default_factory=dict)
+    items: dict[str, str] = field(default_factory=dict[str, str])
     keys: Made | Returned | None = None
     variables: tuple[str, ...] = ()
     pairs: tuple[tuple[str, str], ...] = ()
@@ -52,10 +52,10 @@ class Subject:
     weights: Weights
     functions: dict[str, Function]
     prefix: str
-    attributes: dict[str, str] = field(default_factory=dict)
+    attributes: dict[str, str] = field(default_factory=dict[str, str])
     layers: str = ""
-    layer_classes: list[Class] = field(default_factory=list)
-    checks: list[str] = field(default_factory=list)
+    layer_classes: list[Class] = field(default_factory=list[Class])
+    checks: list[str] = field(default_factory=list[str])
 
     def changes_weights(self, name: str) -> bool:
         """Whether a function changes the weights, itself or through what it calls."""

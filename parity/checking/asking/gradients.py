@@ -43,8 +43,8 @@ class Answer:
     """
 
     arrays: list[Array | None]
-    noise: Noise = field(default_factory=list)
-    after: list[Array] = field(default_factory=list)
+    noise: Noise = field(default_factory=Noise)
+    after: list[Array] = field(default_factory=list[Array])
 
 
 @dataclass(frozen=True)
@@ -297,7 +297,7 @@ class Repeated:
 
     source: Source
     random: bool = False
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list[Finding])
 
 
 def repeat(subject: Subject, probe: Probe) -> Repeated:

@@ -49,8 +49,8 @@ class Answered:
     assessment: Assessment | None = None
     source: Source | None = None
     stepping: Stepping | None = None
-    findings: list[Finding] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list[Finding])
+    remarks: list[str] = field(default_factory=list[str])
     random: bool = False
     optimizer: Identified | None = None
 

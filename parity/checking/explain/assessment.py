@@ -43,7 +43,7 @@ class Assessment:
     explanation: Explanation
     scale: Scale
     explainer: Explainer
-    misfits: list[Finding] = field(default_factory=list)
+    misfits: list[Finding] = field(default_factory=list[Finding])
     own: OwnLoss | None = None
 
     @property

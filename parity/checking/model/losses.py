@@ -17,6 +17,8 @@ from parity.checking.model.layout import Key
 from parity.checking.model.network import Pass
 
 Slope = Callable[[Approx, Array], Approx]
+# (batch, outputs) -> the factor of a reduction on the summed form.
+Factor = Callable[[int, int], float]
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ LOG_LIKELIHOOD = LossKind(
 
 # Where the derivative of the activation cancels against the loss's: dC/dz is a - y.
 _CANCEL = {(CATEGORICAL.name, "softmax"), (BINARY.name, "sigmoid"), (SQUARED.name, "linear")}
-_BY_NAME = {
+_BY_NAME: dict[str, tuple[LossKind, Factor]] = {
     "quadratic": (SQUARED, lambda n, c: 1 / n),
     "mean_squared_error": (SQUARED, lambda n, c: 2 / (n * c)),
     "mse": (SQUARED, lambda n, c: 2 / (n * c)),
@@ -123,12 +125,12 @@ class Declared:
     Attributes:
         name: As it was given.
         kind: Which loss.
-        factor: ``(batch, outputs) -> `` the factor on the summed form.
+        factor: Its factor on the summed form.
     """
 
     name: str
     kind: LossKind
-    factor: Callable[[int, int], float]
+    factor: Factor
 
 
 def declared(name: str) -> Declared:

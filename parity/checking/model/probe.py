@@ -178,9 +178,9 @@ class Probe:
     dtype: np.dtype
     form: Form
     arrays: list[Array]
-    gradients: dict[Key, Array] = field(default_factory=dict)
-    noise: dict[Key, Array] = field(default_factory=dict)
-    after: dict[Key, Array] = field(default_factory=dict)
+    gradients: dict[Key, Array] = field(default_factory=dict[Key, Array])
+    noise: dict[Key, Array] = field(default_factory=dict[Key, Array])
+    after: dict[Key, Array] = field(default_factory=dict[Key, Array])
     masks: list[Array | None] | None = None
 
     def tensors(self) -> Iterator[tuple[Key, Array, Array, Array | float]]:
