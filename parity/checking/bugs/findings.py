@@ -1,6 +1,6 @@
 """What a check finds, as data: tensors, findings and witnesses; and the notes of one stage."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
@@ -146,7 +146,7 @@ class Notes:
         self.witnesses += other.witnesses
 
     @contextmanager
-    def until_blocked(self) -> Iterator[None]:
+    def until_blocked(self) -> Generator[None]:
         """Write down why the stage ends, if it cannot go on; what was found so far stays."""
         try:
             yield

@@ -164,7 +164,8 @@ def bias_variants() -> list[LayerVariant]:
         return compute
 
     def ones(scene: Scene, layer: int, delta: Approx) -> Approx | None:
-        return scene.exact(np.ones(delta.value.shape[1]))
+        units: int = delta.value.shape[1]
+        return scene.exact(np.ones(units))
 
     def of_bias(scene: Scene, layer: int, delta: Approx) -> Approx | None:
         bias = scene.fwd.biases[layer]

@@ -19,7 +19,7 @@ from parity.checking.explain.own_loss import OwnLoss
 from parity.checking.explain.stepping import Stepping, classify
 from parity.checking.model.losses import LossKind, reductions
 from parity.checking.model.network import INVERTED, Plan
-from parity.checking.model.probe import Form, label_forms, sample_forms
+from parity.checking.model.probe import Form, Probe, label_forms, sample_forms
 from parity.checking.model.rules import of_optimizer
 
 _RANDOM = Finding(
@@ -217,7 +217,8 @@ class Asking:
     def _dropout(self, assessor: Assessor, form: Form, source: Source) -> Assessment | None:
         """Return the best reading with masks; None if there are no signs of any."""
         assessor.batch = 1
-        probes, misfits = [], []
+        probes: list[Probe] = []
+        misfits: list[Finding] = []
         for number in range(dropout.probes_needed(self.plan)):
             probe, misfits = assessor.ask(source, form, number)
             probes.append(probe)

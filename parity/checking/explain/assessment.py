@@ -164,7 +164,8 @@ class Assessor:
         Raises:
             TheirError: The user's code does not take this form.
         """
-        probes, misfits = [], []
+        probes: list[Probe] = []
+        misfits: list[Finding] = []
         for number in range(self.count(form)):
             probe, found = self.ask(source, form, number)
             probes.append(probe)

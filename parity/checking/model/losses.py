@@ -16,7 +16,7 @@ from parity.bounds.rounding import Approx
 from parity.checking.model.layout import Key
 from parity.checking.model.network import Pass
 
-Slope = Callable[[Approx, Array], Approx]
+LossSlope = Callable[[Approx, Array], Approx]
 # (batch, outputs) -> the factor of a reduction on the summed form.
 Factor = Callable[[int, int], float]
 
@@ -35,7 +35,7 @@ class LossKind:
 
     name: str
     family: str
-    slope: Slope
+    slope: LossSlope
     usual: tuple[str, ...]
     formula: str
 

@@ -127,7 +127,7 @@ def draw_weights(
 
     All are representable in float32 (and in float64), so that a cast changes nothing.
     """
-    drawn = []
+    drawn: list[Array] = []
     for shape in shapes:
         if len(shape) == 2 and min(shape) > 1:
             values = rng.standard_normal(shape) * gain / np.sqrt(max(shape))
