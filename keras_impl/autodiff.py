@@ -5,7 +5,7 @@ The gradients are those of the backend's automatic differentiation (``tf.Gradien
 are arguments, because each backend draws its own from a seed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -79,7 +79,7 @@ class Autodiff:
 
     Args:
         model: A chain of layers (:func:`chain`).
-        loss: A Keras loss.
+        loss: A Keras loss, or any function ``(y_true, y_pred) -> loss`` of its operations.
         optimizer: A Keras optimizer; needed by :meth:`step` only. It is built here.
         eager: On TensorFlow, compute operation by operation: slower, but nothing is traced first,
             so it is quicker for a single batch.
@@ -88,7 +88,7 @@ class Autodiff:
     def __init__(
         self,
         model: keras.Model,
-        loss: keras.losses.Loss,
+        loss: Callable[[Any, Any], Any],
         optimizer: keras.optimizers.Optimizer | None = None,
         eager: bool = False,
     ) -> None:

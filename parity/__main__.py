@@ -51,8 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if sys.stdout is None:  # started with stdout closed
         sys.stdout = io.StringIO()
     elif isinstance(sys.stdout, io.TextIOWrapper):
-        # Where the encoding has no "≤" its escape is shown.
-        sys.stdout.reconfigure(errors="backslashreplace")
+        # Where the encoding has no "≤" its escape is shown. isinstance leaves its buffer untyped.
+        sys.stdout.reconfigure(errors="backslashreplace")  # pyright: ignore[reportUnknownMemberType]
     # 1 is "wrong"; whatever keeps the check from an answer is 2.
     return terminal.run("parity", body, failure=terminal.USAGE_ERROR)
 

@@ -10,6 +10,7 @@ Samples = Literal["rows", "columns", "single"]
 Kernel = Literal["in-out", "out-in"]
 Bias = Literal["separate", "folded-first", "folded-last", "none"]
 Labels = Literal["one-hot", "integer"]
+WeightDecay = float | Sequence[float | Sequence[float]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +64,7 @@ class Candidate:
     kernel: Kernel | None = None
     bias: Bias | None = None
     labels: Labels | None = None
-    weight_decay: float | Sequence[float | Sequence[float]] | None = None
+    weight_decay: WeightDecay | None = None
     batch_size: int | None = None
     name: str = "your network"
 
@@ -83,7 +84,7 @@ class Candidate:
                 raise ValueError(f"Candidate: expected a callable {field}. Received: {value!r}")
         if self.gradients is None and self.step is None:
             raise ValueError("Candidate: expected gradients or step, or both. Received: neither")
-        if self.loss is not None and not callable(self.loss) and not isinstance(self.loss, str):
+        if self.loss is not None and not isinstance(self.loss, str) and not callable(self.loss):
             raise ValueError(
                 f"Candidate: expected loss to be a callable or a name. Received: {self.loss!r}"
             )
@@ -95,7 +96,7 @@ class Candidate:
             )
 
 
-def _is_decay(given: Any) -> bool:
+def _is_decay(given: WeightDecay | None) -> bool:
     """Return whether this can be declared as weight decay."""
 
     def is_number(value: Any) -> bool:

@@ -24,7 +24,7 @@ Number = Any
 State = dict[str, Any]
 Options = Mapping[str, Any]
 # "keras" is Keras's own form of a rule; the others are as they are often written, right or wrong.
-Form = Literal[
+UpdateForm = Literal[
     "keras", "outside", "no-root", "swapped", "uncorrected", "paper", "nesterov", "average"
 ]
 
@@ -93,7 +93,7 @@ class ByAnyone:
 
 # From options, form, state, gradient, learning rate and who computes to the change of the weights;
 # the state is updated. ``state["t"]`` counts the steps, this one included.
-Change = Callable[[Options, Form, State, Approx, Number, Computation], Approx]
+Change = Callable[[Options, UpdateForm, State, Approx, Number, Computation], Approx]
 
 
 @dataclass(frozen=True)
@@ -120,14 +120,16 @@ class UpdateRule:
     decay: str
     beta: str = ""
     usual: tuple[tuple[float, ...], ...] = ()
-    beside: Form | None = None
-    wrong: tuple[Form, ...] = ()
-    off: Options = field(default_factory=dict)
+    beside: UpdateForm | None = None
+    wrong: tuple[UpdateForm, ...] = ()
+    off: Options = field(default_factory=dict[str, Any])
     limits: str = ""
     feels_scale: bool = False
 
 
-def _sgd(o: Options, form: Form, state: State, g: Approx, lr: Number, by: Computation) -> Approx:
+def _sgd(
+    o: Options, form: UpdateForm, state: State, g: Approx, lr: Number, by: Computation
+) -> Approx:
     step = g * lr
     if not o["momentum"]:
         return -step
@@ -138,7 +140,7 @@ def _sgd(o: Options, form: Form, state: State, g: Approx, lr: Number, by: Comput
 
 
 def _rmsprop(
-    o: Options, form: Form, state: State, g: Approx, lr: Number, by: Computation
+    o: Options, form: UpdateForm, state: State, g: Approx, lr: Number, by: Computation
 ) -> Approx:
     rho = 1 - o["rho"] if form == "swapped" else o["rho"]
     square = state["velocity"] = by.mean(state.get("velocity"), g * g, rho)
@@ -153,21 +155,23 @@ def _rmsprop(
 
 
 def _adagrad(
-    o: Options, form: Form, state: State, g: Approx, lr: Number, by: Computation
+    o: Options, form: UpdateForm, state: State, g: Approx, lr: Number, by: Computation
 ) -> Approx:
     v = g * g + state.get("accumulator", o["initial_accumulator_value"])
     state["accumulator"] = v
     return -(g * lr / _root(v, o, form, by))
 
 
-def _root(square: Approx, o: Options, form: Form, by: Computation) -> Approx:
+def _root(square: Approx, o: Options, form: UpdateForm, by: Computation) -> Approx:
     epsilon = by.constant(o["epsilon"])
     if form == "no-root":
         return square + epsilon
     return square.sqrt() + epsilon if form == "outside" else (square + epsilon).sqrt()
 
 
-def _adam(o: Options, form: Form, state: State, g: Approx, lr: Number, by: Computation) -> Approx:
+def _adam(
+    o: Options, form: UpdateForm, state: State, g: Approx, lr: Number, by: Computation
+) -> Approx:
     m = state["momentum"] = by.moved(state.get("momentum"), g, o["beta_1"])
     v = state["velocity"] = by.moved(state.get("velocity"), g * g, o["beta_2"])
     epsilon = by.constant(o["epsilon"])
@@ -186,8 +190,10 @@ def _in_words(title: str, *names: str) -> Callable[[Options], str]:
 
 
 _RHOS = ((0.9,), (0.99,), (0.95,), (0.999,), (0.8,), (0.5,))
-_BETAS = ((0.999, 0.9), (0.99, 0.9), (0.999, 0.5), (0.95, 0.9), (0.999, 0.8), (0.999, 0.95))
-_BETAS += ((0.9999, 0.9), (0.999, 0.99), (0.9, 0.9))
+_BETAS = (
+    (0.999, 0.9), (0.99, 0.9), (0.999, 0.5), (0.95, 0.9), (0.999, 0.8), (0.999, 0.95),
+    (0.9999, 0.9), (0.999, 0.99), (0.9, 0.9),
+)  # fmt: skip
 
 # The names are those of ``numpy_impl.optimizers.OPTIMIZERS``, and of Adagrad, which that lacks.
 RULES: dict[str, UpdateRule] = {

@@ -189,7 +189,7 @@ class Backward:
         self._look_again(answered)
 
     def _conventions(self, assessment: Assessment, judgement: Judgement) -> dict[str, str]:
-        found = {}
+        found: dict[str, str] = {}
         given = " (given)" if self.candidate.labels is not None else ""
         found["labels"] = assessment.form.label_text + given
         if assessment.form.samples != self.sample.form.samples:
@@ -228,7 +228,7 @@ class Backward:
             return Witness(name, None, comment), []
         agrees = own_loss.follows(own, assessment.probes)
         what = own.kind.name if own.kind is not None else "a function unknown here"
-        remarks = []
+        remarks: list[str] = []
         if own.kind is None and not agrees and not judgement.findings:
             remarks.append(
                 f"Loss: your gradients are those of {judgement.loss}, and not the derivative of "

@@ -1,12 +1,11 @@
 """``python -m parity check``: load the user's Candidate, check it, show and write the report."""
 
-import argparse
 import os
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from parity.commands import targets, theirs
+from parity.commands import Commands, targets, theirs
 from parity.commands.files import check_writable
 from terminal_io import CliError, console, write_text
 
@@ -41,7 +40,7 @@ Exit codes: 0 right; 1 wrong; 2 cannot tell, or cannot run, with one line on std
 """
 
 
-def add_options(commands: "argparse._SubParsersAction[Any]") -> None:
+def add_options(commands: Commands) -> None:
     """Add this command and its options."""
     p = commands.add_parser(
         "check",

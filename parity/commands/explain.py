@@ -1,11 +1,11 @@
 """``python -m parity explain``: what a code of a report means, by example, and what mends it."""
 
-import argparse
 import re
 from argparse import Namespace
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from parity.commands import Commands
 from terminal_io import CliError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ This page is printed by `python -m parity explain --all`.
 """
 
 
-def add_options(commands: "argparse._SubParsersAction[Any]") -> None:
+def add_options(commands: Commands) -> None:
     """Add this command and its options."""
     p = commands.add_parser(
         "explain",
@@ -55,10 +55,11 @@ def run(args: Namespace) -> int:
     if args.all:
         print(page(TABLE), end="")
         return 0
-    if args.code not in TABLE:
-        near = get_close_matches(args.code, TABLE, n=3) or ["--all, which lists them"]
-        raise CliError(f"expected a code such as {', '.join(near)}. Received: {args.code!r}")
-    print(entry(args.code, TABLE[args.code], "{}"), end="")
+    code: str = args.code
+    if code not in TABLE:
+        near = get_close_matches(code, TABLE, n=3) or ["--all, which lists them"]
+        raise CliError(f"expected a code such as {', '.join(near)}. Received: {code!r}")
+    print(entry(code, TABLE[code], "{}"), end="")
     return 0
 
 

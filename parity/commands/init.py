@@ -1,16 +1,14 @@
 """``python -m parity init``: write a first connection to a module, from its text alone."""
 
-import argparse
 import importlib.util
 import keyword
 import os
 import re
 from argparse import Namespace
 from pathlib import Path
-from typing import Any
 
 from parity import drafting
-from parity.commands import sources
+from parity.commands import Commands, sources
 from parity.commands.files import check_writable
 from parity.commands.theirs import GUARD
 from terminal_io import CliError, printable, write_text
@@ -33,7 +31,7 @@ _TAKEN = {
 }  # fmt: skip
 
 
-def add_options(commands: "argparse._SubParsersAction[Any]") -> None:
+def add_options(commands: Commands) -> None:
     """Add this command and its options."""
     p = commands.add_parser(
         "init",
@@ -73,7 +71,7 @@ def _check_out(out: Path, module: Path, force: bool) -> None:
     check_writable("--out", out)
 
 
-def _source(module: Path, out: Path, relative: bool) -> drafting.Source:
+def _source(module: Path, out: Path, relative: bool) -> drafting.UserModule:
     """Return how the adapter imports the module."""
     root, parts = module.resolve().parent, [module.stem]
     while relative and (root / "__init__.py").exists():
@@ -81,7 +79,7 @@ def _source(module: Path, out: Path, relative: bool) -> drafting.Source:
         root = root.parent
     alias = re.sub(r"\W|^(?=\d)", "_", module.stem)
     home = out.resolve().parent
-    return drafting.Source(
+    return drafting.UserModule(
         shown=module.name,
         module=".".join(parts),
         alias="own" if alias in _TAKEN or keyword.iskeyword(alias) else alias,

@@ -5,7 +5,7 @@ import os
 import sys
 import sysconfig
 import traceback
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, redirect_stdout
 from types import TracebackType
 from typing import Any
@@ -18,7 +18,7 @@ GUARD = 'if __name__ == "__main__":'
 
 
 @contextmanager
-def running(expected: str) -> Iterator[None]:
+def running(expected: str) -> Generator[None]:
     """Run the user's code in the block; what it prints goes to stderr, as stdout is the report's.
 
     Args:
@@ -39,7 +39,7 @@ def running(expected: str) -> Iterator[None]:
 
 
 @contextmanager
-def output_to_stderr() -> Iterator[None]:
+def output_to_stderr() -> Generator[None]:
     """Send what the user's code prints to stderr: stdout is the report's."""
     with redirect_stdout(sys.stderr):
         try:

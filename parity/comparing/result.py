@@ -40,9 +40,9 @@ class Comparison:
     """
 
     title: str
-    rows: list[Row] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
-    distances: list[Distance] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list[Row])
+    remarks: list[str] = field(default_factory=list[str])
+    distances: list[Distance] = field(default_factory=list[Distance])
 
     @property
     def passed(self) -> bool:

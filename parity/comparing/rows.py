@@ -86,7 +86,7 @@ def compare_tensors(
         raise ValueError(f"Expected a tensor with elements. Received: {tensor} of shape {k.shape}")
     # Among equal ratios (all zero, say) the largest error is the one to show.
     worst = np.flatnonzero(ratio == np.max(ratio))
-    index = np.unravel_index(worst[np.argmax(error.ravel()[worst])], k.shape)
+    index = np.unravel_index(int(worst[np.argmax(error.ravel()[worst])]), k.shape)
     scale = float(np.max(np.abs(k), initial=0.0, where=np.isfinite(k)))
     ulp = float(np.spacing(np.asarray(scale, keras.dtype)))
     return Row(

@@ -7,7 +7,7 @@ Candidate's functions of them. ``draft`` chooses among these, and ``page`` write
 """
 
 from parity.drafting.draft import Draft, draft
-from parity.drafting.page import Source, page
+from parity.drafting.page import UserModule, page
 from parity.drafting.survey import Survey, survey
 
-__all__ = ["Draft", "Source", "Survey", "draft", "page", "survey"]
+__all__ = ["Draft", "Survey", "UserModule", "draft", "page", "survey"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from parity.drafting import roles
 from parity.drafting.functions import Function, Returned, reach
 from parity.drafting.making import Maker
-from parity.drafting.subjects import Subject, forward_of, forward_result
+from parity.drafting.subjects import DraftSubject, forward_of, forward_result
 
 # What stands for a parameter of each role, until a call has given something better.
 _VALUES = {
@@ -19,7 +19,7 @@ _TAKEN = {"x", "y", "learning_rate", "net", "layers", "parity", "np", "key", "pa
 
 
 @dataclass
-class Part:
+class DraftPart:
     """One function of the adapter, written.
 
     Attributes:
@@ -30,7 +30,7 @@ class Part:
 
     lines: list[str]
     uses: str
-    checks: list[str] = field(default_factory=list)
+    checks: list[str] = field(default_factory=list[str])
 
 
 def input_gradient(method: Function) -> str:
@@ -51,7 +51,7 @@ class Body:
         output: The expression of the forward pass's output, once it was called.
     """
 
-    def __init__(self, subject: Subject, maker: Maker) -> None:
+    def __init__(self, subject: DraftSubject, maker: Maker) -> None:
         self.subject = subject
         self.maker = maker
         self.lines: list[str] = []
@@ -104,7 +104,8 @@ class Body:
 
     def _arguments(self, function: Function, fits: dict[str, str]) -> list[str]:
         """Return the arguments of a call, by name from the first that is left out."""
-        arguments, skipped = [], False
+        arguments: list[str] = []
+        skipped = False
         for parameter in function.parameters:
             text = fits[parameter.name]
             if text or parameter.required:
@@ -199,7 +200,7 @@ class Body:
 
     def unpack(self, text: str, names: tuple[str, ...]) -> list[str]:
         """Assign a call's results to variables of the names they have in the user's code."""
-        variables = []
+        variables: list[str] = []
         for k, name in enumerate(names):
             free = bool(re.fullmatch(r"[A-Za-z]\w*", name)) and name not in _TAKEN
             variable = name if free else f"{name or 'result'}_{k}"

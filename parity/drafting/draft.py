@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from parity.drafting import layers, parts, roles
-from parity.drafting.calls import Part
+from parity.drafting.calls import DraftPart
 from parity.drafting.making import Maker
-from parity.drafting.subjects import Subject, subjects
+from parity.drafting.subjects import DraftSubject, subjects
 from parity.drafting.survey import Survey
 
 
@@ -18,8 +18,8 @@ class Draft:
         parts: Its functions, by the names of Candidate's arguments.
     """
 
-    subject: Subject
-    parts: dict[str, Part]
+    subject: DraftSubject
+    parts: dict[str, DraftPart]
 
     @property
     def checks(self) -> list[str]:
@@ -46,7 +46,7 @@ def draft(survey: Survey, alias: str) -> Draft | None:
     return min(complete, key=lambda d: len(d.checks), default=None)
 
 
-def _draft(subject: Subject, maker: Maker) -> Draft:
+def _draft(subject: DraftSubject, maker: Maker) -> Draft:
     found = {
         "forward": parts.forward(subject, maker),
         "gradients": parts.gradient(subject, maker),
@@ -62,11 +62,13 @@ def _draft(subject: Subject, maker: Maker) -> Draft:
     return Draft(subject, {name: part for name, part in found.items() if part is not None})
 
 
-def _is_whole(part: Part) -> bool:
+def _is_whole(part: DraftPart) -> bool:
     return part.uses.lower() in roles.WHOLE_TRAININGS
 
 
-def _through_layers(subject: Subject, maker: Maker, found: dict[str, Part | None]) -> None:
+def _through_layers(
+    subject: DraftSubject, maker: Maker, found: dict[str, DraftPart | None]
+) -> None:
     """Go through the layers one by one where the module has no function for it."""
     if found["forward"] is None:
         found["forward"] = layers.forward(subject)

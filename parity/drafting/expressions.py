@@ -30,7 +30,7 @@ class Made:
     plain: bool = False
 
 
-def called(expression: ast.expr) -> str:
+def called(expression: ast.AST) -> str:
     """Return the last name of what a call calls: "randn" of ``np.random.randn(3)``; else ""."""
     if not isinstance(expression, ast.Call):
         return ""
@@ -86,7 +86,7 @@ def _list(expression: ast.List | ast.ListComp, is_class: Callable[[str], bool]) 
 
 def _roots(elements: Iterable[ast.expr]) -> list[ast.expr]:
     """Return what stands before the first dot of each call that makes numbers."""
-    roots = []
+    roots: list[ast.expr] = []
     for node in (n for element in elements for n in ast.walk(element)):
         if isinstance(node, ast.Call) and called(node).lower().endswith(_ARRAY_CALLS):
             root: ast.expr = node.func

@@ -50,10 +50,10 @@ class Function:
 
     node: ast.FunctionDef | ast.AsyncFunctionDef
     owner: str = ""
-    reads: set[str] = field(default_factory=set)
-    writes: set[str] = field(default_factory=set)
-    calls: set[str] = field(default_factory=set)
-    others: set[str] = field(default_factory=set)
+    reads: set[str] = field(default_factory=set[str])
+    writes: set[str] = field(default_factory=set[str])
+    calls: set[str] = field(default_factory=set[str])
+    others: set[str] = field(default_factory=set[str])
 
     def __post_init__(self) -> None:
         for node in ast.walk(self.node):

@@ -1,27 +1,27 @@
 """Passing through a list of layers where no function of the module does it."""
 
 from parity.drafting import roles
-from parity.drafting.calls import Body, Part, input_gradient
+from parity.drafting.calls import Body, DraftPart, input_gradient
 from parity.drafting.making import Maker, kernel_names, parameter_dicts
-from parity.drafting.subjects import Subject, changes_own_weights
+from parity.drafting.subjects import DraftSubject, changes_own_weights
 from parity.drafting.survey import Class
 
 
-def _weighted(subject: Subject) -> Class:
+def _weighted(subject: DraftSubject) -> Class:
     return next(c for c in subject.layer_classes if kernel_names(c) or parameter_dicts(c))
 
 
-def forward(subject: Subject) -> Part:
+def forward(subject: DraftSubject) -> DraftPart:
     """Return the forward pass, layer by layer."""
     layer = _weighted(subject)
     method = layer.methods[roles.named(layer.methods, roles.FORWARD)[0]]
     call = "layer(x)" if method.name == "__call__" else f"layer.{method.name}(x)"
     kept = roles.best_output(sorted(method.writes)) if method.returned.kind == "none" else ""
     lines = [f"for layer in {subject.layers}:", *_through("x", call, kept), "return x"]
-    return Part(lines, f"{layer.name}.{method.name}")
+    return DraftPart(lines, f"{layer.name}.{method.name}")
 
 
-def backward(subject: Subject, maker: Maker) -> tuple[str, Part] | None:
+def backward(subject: DraftSubject, maker: Maker) -> tuple[str, DraftPart] | None:
     """Return the backward pass, layer by layer, and whether it is "gradients" or "step"."""
     layer = _weighted(subject)
     method = layer.methods[roles.named(layer.methods, roles.BACKWARD)[0]]
@@ -43,7 +43,7 @@ def backward(subject: Subject, maker: Maker) -> tuple[str, Part] | None:
     lines += _through("gradient", call, kept)
     if not is_step:
         lines.append(f"return {subject.weights.gradients}")
-    part = Part(lines, f"{layer.name}.{method.name}", body.checks)
+    part = DraftPart(lines, f"{layer.name}.{method.name}", body.checks)
     return ("step" if is_step else "gradients"), part
 
 

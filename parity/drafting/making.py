@@ -45,7 +45,7 @@ class Making:
     """
 
     text: str
-    more: list[str] = field(default_factory=list)
+    more: list[str] = field(default_factory=list[str])
     check: str = ""
 
 
@@ -86,7 +86,7 @@ class Maker:
         target = made.targets[0] if isinstance(made, ast.Assign) else None
         if not isinstance(target, ast.Name):
             return []
-        found = []
+        found: list[str] = []
         for statement in following:
             call = statement.value if isinstance(statement, ast.Expr) else None
             if not isinstance(call, ast.Call) or called(call) not in _ADDING:
@@ -147,7 +147,7 @@ class Maker:
 
     def _activations(self, names: list[str]) -> list[str]:
         """Return how to make the layers without weights that need no argument."""
-        found = []
+        found: list[str] = []
         for name in names:
             init = self.survey.classes[name].methods.get("__init__")
             needs = any(p.required for p in (init.parameters if init else ()))

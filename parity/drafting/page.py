@@ -22,7 +22,7 @@ _CONVENTIONS = (
 
 
 @dataclass(frozen=True)
-class Source:
+class UserModule:
     """Where the user's module is, as the adapter sees it.
 
     Attributes:
@@ -38,7 +38,7 @@ class Source:
     root: str = ""
 
 
-def page(draft: Draft, source: Source, adapter: str) -> str:
+def page(draft: Draft, source: UserModule, adapter: str) -> str:
     """Return the adapter's text.
 
     Args:
@@ -50,7 +50,7 @@ def page(draft: Draft, source: Source, adapter: str) -> str:
     return "\n".join([*_head(draft, source, adapter, body), "", "", body, ""])
 
 
-def _head(draft: Draft, source: Source, adapter: str, body: str) -> list[str]:
+def _head(draft: Draft, source: UserModule, adapter: str, body: str) -> list[str]:
     shown = _quotable(source.shown)
     lines = [
         f'"""Connects {shown} to parity: python -m parity check {_quotable(adapter)}',
@@ -76,8 +76,9 @@ def _quotable(name: str) -> str:
     return printable(name).replace("\\", "/").replace('"', "'")
 
 
-def _imports(source: Source, body: str) -> list[str]:
-    standard, own = [], f"import {source.module}"
+def _imports(source: UserModule, body: str) -> list[str]:
+    standard: list[str] = []
+    own = f"import {source.module}"
     parts = source.module.split(".")
     if not all(p.isidentifier() and not keyword.iskeyword(p) for p in parts):  # my-net, 2_layers
         standard.append("import importlib")
@@ -94,7 +95,7 @@ def _imports(source: Source, body: str) -> list[str]:
     return [*standard, *[""] * bool(standard), *others, "import parity", "", own]
 
 
-def _make(draft: Draft, source: Source) -> list[str]:
+def _make(draft: Draft, source: UserModule) -> list[str]:
     subject = draft.subject
     lines = ["def make():", '    """Return a new network for parity, and how to ask it."""']
     lines += [*_checks(subject.checks, 4), *(f"    {line}" for line in subject.setup)]

@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 
 from parity.drafting import roles
-from parity.drafting.calls import Body, Part
+from parity.drafting.calls import Body, DraftPart
 from parity.drafting.functions import Function, reach
 from parity.drafting.gradients import gradients
 from parity.drafting.making import Maker
-from parity.drafting.subjects import Subject, forward_of
+from parity.drafting.subjects import DraftSubject, forward_of
 
 
-def forward(subject: Subject, maker: Maker) -> Part | None:
+def forward(subject: DraftSubject, maker: Maker) -> DraftPart | None:
     """Return the forward pass."""
     function = forward_of(subject.functions)
     if function is None:
@@ -20,24 +20,26 @@ def forward(subject: Subject, maker: Maker) -> Part | None:
     last = f"return {body.output}"
     if body.lines[-1].startswith("output = "):  # reads better in one line
         last = last.replace("output", body.lines.pop().removeprefix("output = "), 1)
-    return Part(body.finished(last), function.name, body.checks)
+    return DraftPart(body.finished(last), function.name, body.checks)
 
 
-def gradient(subject: Subject, maker: Maker) -> Part | None:
+def gradient(subject: DraftSubject, maker: Maker) -> DraftPart | None:
     """Return the gradients, of the backward pass about which least is in doubt."""
-    found = []
+    found: list[DraftPart] = []
     for function in _backward(subject):
         if not subject.changes_weights(function.name):
             body = Body(subject, maker)
             text = _called(body, function)
             if result := gradients(body, function, text):
-                found.append(Part(body.finished(f"return {result}"), function.name, body.checks))
+                found.append(
+                    DraftPart(body.finished(f"return {result}"), function.name, body.checks)
+                )
     return _best(found)
 
 
-def step(subject: Subject, maker: Maker) -> Part | None:
+def step(subject: DraftSubject, maker: Maker) -> DraftPart | None:
     """Return the update, of the function about which least is in doubt."""
-    found = []
+    found: list[DraftPart] = []
     for name in roles.named(subject.functions, roles.STEP):
         function = subject.functions[name]
         if subject.changes_weights(name) or _returns_weights(subject, function):
@@ -45,9 +47,9 @@ def step(subject: Subject, maker: Maker) -> Part | None:
     return _best(found)
 
 
-def loss(subject: Subject, maker: Maker) -> Part | None:
+def loss(subject: DraftSubject, maker: Maker) -> DraftPart | None:
     """Return the user's own loss, where it is certain which function that is."""
-    found = []
+    found: list[DraftPart] = []
     pools = [(maker.survey.functions, f"{maker.alias}.")]
     if subject.functions is not maker.survey.functions:
         pools.insert(0, (subject.functions, subject.prefix))
@@ -58,18 +60,18 @@ def loss(subject: Subject, maker: Maker) -> Part | None:
             body.forward()
             text = body.call(function, prefix=prefix)
             if not body.checks and roles.takes(function, "y") and function.returned.kind == "one":
-                found.append(Part(body.finished(f"return {text}"), name))
+                found.append(DraftPart(body.finished(f"return {text}"), name))
     return found[0] if len(found) == 1 else None
 
 
-def _best(found: list[Part]) -> Part | None:
+def _best(found: list[DraftPart]) -> DraftPart | None:
     """Return the part about which least is in doubt, the first of equals."""
     return min(
         found, key=lambda p: (p.uses.lower() in roles.WHOLE_TRAININGS, len(p.checks)), default=None
     )
 
 
-def _backward(subject: Subject) -> Iterable[Function]:
+def _backward(subject: DraftSubject) -> Iterable[Function]:
     """Yield what may give the gradients: backward passes, and a loss that returns them too."""
     for name in roles.named(subject.functions, roles.BACKWARD):
         yield subject.functions[name]
@@ -93,7 +95,7 @@ def _called(body: Body, function: Function) -> str:
     return body.call(function)
 
 
-def _returns_weights(subject: Subject, function: Function) -> bool:
+def _returns_weights(subject: DraftSubject, function: Function) -> bool:
     """Whether a function takes weights and gradients and returns other weights."""
     weights, names = subject.weights, function.returned.names
     if not weights.items or subject.prefix == "net." or not roles.takes(function, "rate"):
@@ -105,7 +107,7 @@ def _returns_weights(subject: Subject, function: Function) -> bool:
     return returned and (given or roles.takes(function, "parameters"))
 
 
-def _step(subject: Subject, maker: Maker, function: Function) -> Part:
+def _step(subject: DraftSubject, maker: Maker, function: Function) -> DraftPart:
     body = Body(subject, maker)
     direct = any(roles.takes(function, role) for role in ("y", "pairs")) or (
         "y" in subject.attributes and not roles.takes(function, "grads")
@@ -124,7 +126,7 @@ def _step(subject: Subject, maker: Maker, function: Function) -> Part:
     variables = ", ".join(subject.weights.variables)
     if variables and lines[-1].startswith(f"{variables} = "):
         lines.insert(0, f"nonlocal {variables}")
-    return Part(lines, function.name, body.checks)
+    return DraftPart(lines, function.name, body.checks)
 
 
 def _stored(body: Body, function: Function, text: str) -> str:
@@ -141,13 +143,13 @@ def _stored(body: Body, function: Function, text: str) -> str:
     return text
 
 
-def _scaled(body: Body, function: Function, text: str) -> Part:
+def _scaled(body: Body, function: Function, text: str) -> DraftPart:
     """Return an update whose learning rate cannot be chosen, scaled as if it could."""
     checks = [*body.checks, f"{function.name} has no learning rate: its step is taken as that of 1"]
     if not body.subject.weights.expression.startswith("["):
-        return Part(body.finished(text), function.name, checks)
+        return DraftPart(body.finished(text), function.name, checks)
     lines = body.finished(text)
-    return Part(
+    return DraftPart(
         [
             "before = [array.copy() for array in get_weights()]",
             *lines,

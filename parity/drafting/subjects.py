@@ -24,7 +24,7 @@ class Weights:
     """
 
     expression: str
-    items: dict[str, str] = field(default_factory=dict)
+    items: dict[str, str] = field(default_factory=dict[str, str])
     keys: Made | Returned | None = None
     variables: tuple[str, ...] = ()
     pairs: tuple[tuple[str, str], ...] = ()
@@ -32,7 +32,7 @@ class Weights:
 
 
 @dataclass
-class Subject:
+class DraftSubject:
     """Something that can be checked.
 
     Attributes:
@@ -52,10 +52,10 @@ class Subject:
     weights: Weights
     functions: dict[str, Function]
     prefix: str
-    attributes: dict[str, str] = field(default_factory=dict)
+    attributes: dict[str, str] = field(default_factory=dict[str, str])
     layers: str = ""
-    layer_classes: list[Class] = field(default_factory=list)
-    checks: list[str] = field(default_factory=list)
+    layer_classes: list[Class] = field(default_factory=list[Class])
+    checks: list[str] = field(default_factory=list[str])
 
     def changes_weights(self, name: str) -> bool:
         """Whether a function changes the weights, itself or through what it calls."""
@@ -77,7 +77,7 @@ def changes_own_weights(layer: Class, method: str) -> bool:
 def forward_of(functions: dict[str, Function]) -> Function | None:
     """Return the forward pass: one that does not end by choosing a class."""
     for name in roles.named(functions, roles.FORWARD):
-        if "argmax" not in {called(node) for node in functions[name].body}:  # pyright: ignore[reportArgumentType]
+        if "argmax" not in {called(node) for node in functions[name].body}:
             return functions[name]
     # loss(x, y=None), which returns the scores where there is no y
     for name in roles.named(functions, roles.LOSS):
@@ -93,7 +93,7 @@ def forward_result(function: Function) -> Returned:
     return function.all_returned[0] if is_loss else function.returned
 
 
-def subjects(survey: Survey, maker: Maker) -> Iterator[Subject]:
+def subjects(survey: Survey, maker: Maker) -> Iterator[DraftSubject]:
     """Yield what can be checked in a module, the likeliest first."""
     networks = [c for name, c in survey.classes.items() if not maker.is_layer(name)]
     for found in sorted(networks, key=lambda c: -_likeness(c)):
@@ -109,10 +109,10 @@ def _likeness(found: Class) -> int:
     return sum(bool(roles.named(found.methods, vocabulary)) for vocabulary in vocabularies)
 
 
-def _object(found: Class, maker: Maker) -> Subject:
+def _object(found: Class, maker: Maker) -> DraftSubject:
     how = maker.made(found.name, found.methods.get("__init__"))
     setup = [f"net = {how.text}", *(line.format("net") for line in how.more)]
-    subject = Subject(f"class {found.name}", setup, Weights(""), found.methods, "net.")
+    subject = DraftSubject(f"class {found.name}", setup, Weights(""), found.methods, "net.")
     subject.checks += [how.check] * bool(how.check)
     subject.attributes = _attributes(found)
     kept = _weight_attributes(found)
@@ -168,7 +168,7 @@ def _kept(kept: dict[str, Made], prefix: str) -> Weights:
 
 def _attributes(found: Class) -> dict[str, str]:
     """Return where an object keeps the learning rate, its input and its labels."""
-    attributes = {}
+    attributes: dict[str, str] = {}
     for wanted in ("rate", "x", "y"):
         for name, made in found.attributes.items():
             origin = made.names[0] if made.kind == "parameter" else name
@@ -177,19 +177,19 @@ def _attributes(found: Class) -> dict[str, str]:
     return attributes
 
 
-def _layer_list(maker: Maker) -> Iterator[Subject]:
+def _layer_list(maker: Maker) -> Iterator[DraftSubject]:
     """Yield a list of layers that no class of the module holds."""
     text = maker.layer_list()
     if text is not None:
         check = "" if maker.lists_layers() else "the layers"
-        subject = Subject("layers", [f"layers = {text}"], Weights(""), {}, "", layers="layers")
+        subject = DraftSubject("layers", [f"layers = {text}"], Weights(""), {}, "", layers="layers")
         subject.checks += [check] * bool(check)
         _add_layers(subject, maker)
         if subject.weights.expression:
             yield subject
 
 
-def _add_layers(subject: Subject, maker: Maker) -> None:
+def _add_layers(subject: DraftSubject, maker: Maker) -> None:
     """Find the weights of the layers, and where each keeps its gradient."""
     subject.layer_classes = [c for n, c in maker.survey.classes.items() if maker.is_layer(n)]
     pairs: dict[str, str] = {}
@@ -226,13 +226,13 @@ def _each_weight(expression: str, layers: str, names: str) -> str:
     return "\n".join(lines)
 
 
-def _functional(survey: Survey, maker: Maker) -> Iterator[Subject]:
+def _functional(survey: Survey, maker: Maker) -> Iterator[DraftSubject]:
     """Yield weights that functions share: returned by one of them, or variables of the module."""
     functions, prefix = survey.functions, f"{maker.alias}."
 
-    def subject(setup: list[str], weights: Weights, check: str = "") -> Subject:
+    def subject(setup: list[str], weights: Weights, check: str = "") -> DraftSubject:
         checks = [check] * bool(check)
-        return Subject("functions", setup, weights, functions, prefix, checks=checks)
+        return DraftSubject("functions", setup, weights, functions, prefix, checks=checks)
 
     for function in functions.values():
         if (weights := _returned_weights(function)) is not None:

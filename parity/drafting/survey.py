@@ -63,13 +63,13 @@ class Survey:
     """
 
     tree: ast.Module
-    classes: dict[str, Class] = field(default_factory=dict)
-    functions: dict[str, Function] = field(default_factory=dict)
-    values: dict[str, Made] = field(default_factory=dict)
-    constants: dict[str, ast.expr] = field(default_factory=dict)
-    names: set[str] = field(default_factory=set)
-    unpacked: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    actions: list[Action] = field(default_factory=list)
+    classes: dict[str, Class] = field(default_factory=dict[str, Class])
+    functions: dict[str, Function] = field(default_factory=dict[str, Function])
+    values: dict[str, Made] = field(default_factory=dict[str, Made])
+    constants: dict[str, ast.expr] = field(default_factory=dict[str, ast.expr])
+    names: set[str] = field(default_factory=set[str])
+    unpacked: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    actions: list[Action] = field(default_factory=list[Action])
     relative: bool = False
 
 

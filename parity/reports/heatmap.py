@@ -71,7 +71,7 @@ def draw(tensor: TensorResult, top: int) -> HeatMap | None:
     height, width = (math.ceil(n / MOST_CELLS) for n in flat.shape)
     # The palette is in order of size, so the largest level of a block is that of its largest error.
     for axis, step in ((0, height), (1, width)):
-        levels = np.maximum.reduceat(levels, np.arange(0, flat.shape[axis], step), axis=axis)
+        levels = np.maximum.reduceat(levels, range(0, flat.shape[axis], step), axis=axis)
     rows, columns = levels.shape
     mark = None
     place = _place(tensor.index, ratios.shape)

@@ -130,7 +130,7 @@ def _maps(tensors: list[TensorResult], title: str, top: int, all_right: bool) ->
     """Return the maps; those of agreeing tensors are folded away where others are to be seen."""
     wrong = [_figure(tensor, title, top) for tensor in tensors if not tensor.right]
     right = [_figure(tensor, title, top) for tensor in tensors if tensor.right]
-    parts = []
+    parts: list[str] = []
     if wrong:
         parts.append('<div class="maps">\n' + "\n".join(wrong) + "\n</div>")
     if right:
@@ -204,7 +204,7 @@ def _caption(tensor: TensorResult) -> str:
 
 
 def _about(tensor: TensorResult, picture: heatmap.HeatMap) -> str:
-    sentences = []
+    sentences: list[str] = []
     beyond = words.count_beyond(tensor)
     if beyond is None:
         sentences.append("In units of the bound at the worst element.")

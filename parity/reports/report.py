@@ -40,11 +40,11 @@ class CheckReport:
 
     name: str
     reference: str
-    conventions: dict[str, str] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
-    tensors: list[TensorResult] = field(default_factory=list)
-    witnesses: list[Witness] = field(default_factory=list)
+    conventions: dict[str, str] = field(default_factory=dict[str, str])
+    findings: list[Finding] = field(default_factory=list[Finding])
+    remarks: list[str] = field(default_factory=list[str])
+    tensors: list[TensorResult] = field(default_factory=list[TensorResult])
+    witnesses: list[Witness] = field(default_factory=list[Witness])
 
     @property
     def outcome(self) -> Outcome:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from numpy_impl.types import Array
+from numpy_impl.types import Array, Shape
 from parity.checking.asking.conventions import Sample
 from parity.checking.asking.nested import same
 from parity.checking.asking.subject import Subject, TheirError, lowest
@@ -43,8 +43,8 @@ class Answer:
     """
 
     arrays: list[Array | None]
-    noise: Noise = field(default_factory=list)
-    after: list[Array] = field(default_factory=list)
+    noise: Noise = field(default_factory=Noise)
+    after: list[Array] = field(default_factory=list[Array])
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ def _in_order(
     return [None] * len(expected), [_count(expected, shapes)]
 
 
-def _count(expected: list, shapes: list) -> Finding:
+def _count(expected: Sequence[Shape], shapes: Sequence[Shape | None]) -> Finding:
     evidence = (
         f"expected {len(expected)} arrays, shapes {expected}. Received: {len(shapes)}, {shapes}"
     )
@@ -297,7 +297,7 @@ class Repeated:
 
     source: Source
     random: bool = False
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list[Finding])
 
 
 def repeat(subject: Subject, probe: Probe) -> Repeated:

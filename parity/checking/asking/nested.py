@@ -1,7 +1,7 @@
 """Arrays in whatever a user keeps them in: lists, dicts, nested lists, lists of Python numbers."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 
@@ -15,6 +15,20 @@ class Leaf(NamedTuple):
 
     path: str
     value: Any
+
+
+def is_ndarray(value: Any) -> TypeGuard[Array]:
+    """Return whether this is an array of NumPy's."""
+    return isinstance(value, np.ndarray)
+
+
+def is_list(value: Any) -> TypeGuard[list[Any] | tuple[Any, ...]]:
+    """Return whether this is a list or a tuple."""
+    return isinstance(value, list | tuple)
+
+
+def _is_dict(value: Any) -> TypeGuard[dict[Any, Any]]:
+    return isinstance(value, dict)
 
 
 def leaves(container: Any, split: bool = True) -> list[Leaf]:
@@ -54,7 +68,7 @@ def like(container: Any, template: Any) -> list[Leaf] | None:
 def _parts(node: Any) -> list[tuple[Any, Any]] | None:
     """Return the entries of the topmost container, a list of numbers taken as one as well."""
     items = _items(node)
-    return list(enumerate(node)) if items is None and isinstance(node, list | tuple) else items
+    return list(enumerate(node)) if items is None and is_list(node) else items
 
 
 def put(container: Any, values: list[Any]) -> None:
@@ -83,20 +97,20 @@ def _walk(node: Any, path: str) -> Iterator[Leaf]:
 
 def _items(node: Any) -> list[tuple[Any, Any]] | None:
     """Return the entries of a container; None for what is an array itself."""
-    if isinstance(node, dict):
+    if _is_dict(node):
         return list(node.items())
-    if isinstance(node, np.ndarray):
+    if is_ndarray(node):
         return list(enumerate(node)) if node.dtype == object and node.ndim == 1 else None
-    if isinstance(node, list | tuple) and not _is_array(node):
+    if is_list(node) and not _is_numeric(node):
         return list(enumerate(node))
     return None
 
 
-def _is_array(node: Any) -> bool:
+def _is_numeric(node: list[Any] | tuple[Any, ...]) -> bool:
     """Return whether a list is a vector or a matrix of Python numbers."""
     if all(map(_is_number, node)):
         return bool(node)
-    rows = [item for item in node if isinstance(item, list | tuple)]
+    rows = [item for item in node if is_list(item)]
     same_length = len(rows) == len(node) and len({len(row) for row in rows}) == 1
     return same_length and all(_is_number(item) for row in rows for item in row)
 
@@ -145,7 +159,7 @@ def _rebuild(node: Any, values: Iterator[Any], convert: Convert, top: bool = Fal
     if items is None:
         return convert(node, next(values))
     new = [_rebuild(value, values, convert) for _, value in items]
-    if isinstance(node, dict):
+    if _is_dict(node):
         return dict(zip(node, new, strict=True))
     if isinstance(node, np.ndarray):
         objects = np.empty(len(new), dtype=object)
@@ -189,7 +203,7 @@ def _fill(node: Any, arrays: Iterator[Array], path: str) -> None:
             if not value.flags.writeable:
                 raise ValueError(f"{where} is read-only: give set_weights as well")
             value[...] = new
-        elif isinstance(value, np.ndarray) and new.dtype.kind == "c" != value.dtype.kind:
+        elif is_ndarray(value) and new.dtype.kind == "c" != value.dtype.kind:
             raise ValueError(f"{where} is an array of real numbers")
         elif isinstance(node, tuple):
             raise ValueError(f"{where} cannot be set in a tuple: give set_weights as well")
@@ -200,7 +214,7 @@ def _fill(node: Any, arrays: Iterator[Array], path: str) -> None:
 def _takes(value: Any, new: Array) -> bool:
     """Return whether new numbers can be written into an array that is there."""
     return (
-        isinstance(value, np.ndarray)
+        is_ndarray(value)
         and value.ndim > 0
         and value.shape == new.shape
         and value.dtype.kind == new.dtype.kind

@@ -3,10 +3,10 @@
 import io
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from copy import copy
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -108,9 +108,9 @@ class Subject:
     def forward(self, x: Array) -> list[Array]:
         """Return the answer of ``forward`` as a list of arrays; the outputs are the last."""
         answer = self._with_inputs("forward", self.candidate.forward, x)
-        if isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[0], np.ndarray):
+        if _is_tuple(answer) and len(answer) == 2 and nested.is_ndarray(answer[0]):
             # (outputs, cache), as many write it.
-            answer = answer if isinstance(answer[1], np.ndarray) else answer[0]
+            answer = answer if nested.is_ndarray(answer[1]) else answer[0]
         return self._arrays("forward", answer)
 
     def gradients(self, x: Array, y: Any) -> list[Array | None]:
@@ -141,7 +141,7 @@ class Subject:
         return value.reshape(())[()]
 
     @contextmanager
-    def preserved(self) -> Iterator[None]:
+    def preserved(self) -> Generator[None]:
         """Put the user's weights back at the end, also after an exception."""
         before = [leaf.value for leaf in nested.leaves(self.candidate.get_weights())]
         copies = [nested.to_array(value) for value in before]
@@ -181,7 +181,7 @@ class Subject:
 
     def _with_inputs(self, name: str, function: Callable[..., Any], *inputs: Any) -> Any:
         given = [
-            self._cast(v) if isinstance(v, np.ndarray) and v.dtype.kind == "f" else copy(v)
+            self._cast(v) if nested.is_ndarray(v) and v.dtype.kind == "f" else copy(v)
             for v in inputs
         ]
         answer = self._call(name, function, *given)
@@ -214,7 +214,7 @@ class Subject:
 
 def _sharing(found: list[nested.Leaf]) -> tuple[str, str] | None:
     """Return two arrays that are the same memory, or copies of it made in the end."""
-    arrays = [leaf for leaf in found if isinstance(leaf.value, np.ndarray) and leaf.value.size]
+    arrays = [leaf for leaf in found if nested.is_ndarray(leaf.value) and leaf.value.size]
     for i, one in enumerate(arrays):
         for other in arrays[:i]:
             if one.value.shape != other.value.shape:
@@ -231,15 +231,16 @@ def _renamed(path: str, prefix: str) -> str:
     return f"{head}['{key.removeprefix(prefix)}" if key.startswith(prefix) else path
 
 
-def _short(argument: Any) -> str:
+def _is_tuple(value: Any) -> TypeGuard[tuple[Any, ...]]:
+    return isinstance(value, tuple)
+
+
+def _short(argument: object) -> str:
     shape = getattr(argument, "shape", None)
-    if isinstance(argument, np.ndarray):
+    if nested.is_ndarray(argument):
         return f"{argument.dtype} array of shape {shape}"
-    return (
-        type(argument).__name__
-        if shape is None and isinstance(argument, list)
-        else repr(argument)[:60]
-    )
+    kind = type(argument)
+    return kind.__name__ if shape is None and issubclass(kind, list) else repr(argument)[:60]
 
 
 def _their_part(error: BaseException) -> str:

@@ -8,7 +8,17 @@ from numpy_impl.activations import ActivationFunction
 from parity.bounds.activations import softmax, through
 from parity.bounds.rounding import Approx
 from parity.checking.bugs.table import Bug
-from parity.checking.bugs.variant import COMMON, LEAKY, OTHERS, Scene, Variant, from_activation
+from parity.checking.bugs.variant import (
+    COMMON,
+    LEAKY,
+    OTHERS,
+    LayerVariant,
+    OutputVariant,
+    RowVariant,
+    Scene,
+    Variant,
+    from_activation,
+)
 from parity.checking.model.layout import Key
 from parity.checking.model.losses import LossKind
 
@@ -102,7 +112,7 @@ DROPOUT_MASK_REDRAWN = Bug(
 )
 
 
-def slope_variants(function: ActivationFunction) -> list[Variant]:
+def slope_variants(function: ActivationFunction) -> list[LayerVariant]:
     """Return the ways to pass a delta through an element-wise activation, the right one first.
 
     Each takes ``(scene, layer, e)``, e the gradient at the activation.
@@ -156,18 +166,18 @@ def slope_variants(function: ActivationFunction) -> list[Variant]:
     return found
 
 
-def _other_slopes(function: ActivationFunction) -> Iterator[Variant]:
+def _other_slopes(function: ActivationFunction) -> Iterator[LayerVariant]:
     def values(other: str) -> dict[str, str]:
         return {"activation": function.name, "other": other}
 
-    def of(other: ActivationFunction) -> Variant:
+    def of(other: ActivationFunction) -> LayerVariant:
         return Variant(
             lambda scene, layer, e: e * scene.slope(other, scene.fwd.z[layer]),
             OTHER_DERIVATIVE,
             values(f"{other.name}'s"),
         )
 
-    def of_form(name: str) -> Variant:
+    def of_form(name: str) -> LayerVariant:
         def compute(scene: Scene, layer: int, e: Approx) -> Approx | None:
             form = from_activation(name, scene.fwd.a[layer])
             return None if form is None else e * form
@@ -175,7 +185,7 @@ def _other_slopes(function: ActivationFunction) -> Iterator[Variant]:
         shown = "a(1 - a)" if name == "sigmoid" else "1 - a^2"
         return Variant(compute, OTHER_DERIVATIVE, values(f"{name}'s {shown}"))
 
-    def elsewhere(offset: int) -> Variant:
+    def elsewhere(offset: int) -> LayerVariant:
         def compute(scene: Scene, layer: int, e: Approx) -> Approx | None:
             if not 0 <= layer + offset < scene.fwd.plan.depth:
                 return None
@@ -190,7 +200,7 @@ def _other_slopes(function: ActivationFunction) -> Iterator[Variant]:
     yield from (elsewhere(1), elsewhere(-1))
 
 
-def propagation_variants() -> list[Variant]:
+def propagation_variants() -> list[LayerVariant]:
     """Return the ways to bring a delta from a layer to the one below, the right one first.
 
     Each takes ``(scene, layer, delta)`` with the delta of ``layer + 1`` and returns the gradient at
@@ -240,7 +250,7 @@ def propagation_variants() -> list[Variant]:
     ]
 
 
-def dropout_variants() -> list[Variant]:
+def dropout_variants() -> list[LayerVariant]:
     """Return the ways to pass a gradient back through dropout, the right one first.
 
     A missing or doubled scale shows as a factor, not here. Each takes ``(scene, layer, e)``.
@@ -336,13 +346,13 @@ SAMPLE_TWICE = Bug(
 )  # fmt: skip
 
 
-def output_variants(kind: LossKind, function: ActivationFunction) -> list[Variant]:
+def output_variants(kind: LossKind, function: ActivationFunction) -> list[OutputVariant]:
     """Return the ways to get ``dC/dz`` at the output layer, the right one first."""
-    right = Variant(lambda scene: kind.delta(scene.fwd, scene.y))
+    right = OutputVariant(lambda scene: kind.delta(scene.fwd, scene.y))
     if function.name in ("softmax", "log_softmax"):
         return [right, *_softmax_variants(kind), *_error_variants(kind, function)]
 
-    def with_slope(variant: Variant) -> Variant:
+    def with_slope(variant: LayerVariant) -> OutputVariant:
         def compute(scene: Scene) -> Approx | None:
             incoming = kind.slope(scene.fwd.output, scene.y)
             return variant.compute(scene, scene.fwd.plan.depth - 1, incoming)
@@ -353,7 +363,7 @@ def output_variants(kind: LossKind, function: ActivationFunction) -> list[Varian
     return [right, *slopes, *_error_variants(kind, function)]
 
 
-def _softmax_variants(kind: LossKind) -> list[Variant]:
+def _softmax_variants(kind: LossKind) -> list[OutputVariant]:
     def of(formula: Callable[[Approx, Approx, Approx], Approx]) -> Callable[[Scene], Approx]:
         def compute(scene: Scene) -> Approx:
             z, a = scene.fwd.z[-1], scene.fwd.a[-1]
@@ -383,7 +393,7 @@ def _softmax_variants(kind: LossKind) -> list[Variant]:
     ]
 
 
-def _error_variants(kind: LossKind, function: ActivationFunction) -> list[Variant]:
+def _error_variants(kind: LossKind, function: ActivationFunction) -> list[OutputVariant]:
     """Return ways to get ``dC/dz`` at the output layer from a wrong error.
 
     The error is ``dC/da``, or ``a - y`` where the loss cancels the activation's derivative.
@@ -422,7 +432,7 @@ def _error_variants(kind: LossKind, function: ActivationFunction) -> list[Varian
     ]
 
 
-def row_variants(batch: int) -> list[Variant]:
+def row_variants(batch: int) -> list[RowVariant]:
     """Return what may happen to samples of the batch, as changes of the output's delta."""
 
     def weighted(index: int, weight: float) -> Callable[[Scene, Approx], Approx]:
@@ -433,7 +443,7 @@ def row_variants(batch: int) -> list[Variant]:
 
         return compute
 
-    found = [Variant(lambda scene, delta: delta)]
+    found = [RowVariant(lambda scene, delta: delta)]
     if batch < 2:
         return found
     order = [batch - 1, 0, *range(1, batch - 1)]

@@ -1,6 +1,6 @@
 """What a check finds, as data: tensors, findings and witnesses; and the notes of one stage."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
@@ -69,7 +69,7 @@ class Finding:
 
     bug: Bug
     where: str
-    values: Values = field(default_factory=dict)
+    values: Values = field(default_factory=dict[str, object])
     evidence: str = ""
     detail: str = ""
     severity: Severity | None = None
@@ -126,11 +126,11 @@ class Unreadable(Exception):
 class Notes:
     """What a stage of the check found; the attributes are those of :class:`parity.CheckReport`."""
 
-    conventions: dict[str, str] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
-    tensors: list[TensorResult] = field(default_factory=list)
-    witnesses: list[Witness] = field(default_factory=list)
+    conventions: dict[str, str] = field(default_factory=dict[str, str])
+    findings: list[Finding] = field(default_factory=list[Finding])
+    remarks: list[str] = field(default_factory=list[str])
+    tensors: list[TensorResult] = field(default_factory=list[TensorResult])
+    witnesses: list[Witness] = field(default_factory=list[Witness])
 
     @property
     def blocked(self) -> bool:
@@ -146,7 +146,7 @@ class Notes:
         self.witnesses += other.witnesses
 
     @contextmanager
-    def until_blocked(self) -> Iterator[None]:
+    def until_blocked(self) -> Generator[None]:
         """Write down why the stage ends, if it cannot go on; what was found so far stays."""
         try:
             yield

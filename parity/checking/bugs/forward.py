@@ -64,7 +64,7 @@ class Fault:
 
     bug: Bug
     where: str
-    values: Values = field(default_factory=dict)
+    values: Values = field(default_factory=dict[str, object])
     plan: Plan | None = None
     passing: type[Pass] = Pass
 

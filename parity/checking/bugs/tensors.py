@@ -8,7 +8,7 @@ import numpy as np
 from numpy_impl.types import Array
 from parity.bounds.rounding import Approx
 from parity.checking.bugs.table import Bug
-from parity.checking.bugs.variant import Scene, Variant
+from parity.checking.bugs.variant import LayerVariant, Scene, Variant
 
 _OWN_INPUT = "use the layer's own input: x for the first layer, else the activation below"
 KERNEL_MISSING = Bug(
@@ -71,7 +71,7 @@ BIAS_CONSTANT = Bug(
 
 
 @dataclass(frozen=True)
-class KernelVariant(Variant):
+class KernelVariant(Variant[[Scene, int]]):
     """A way to compute a kernel's gradient: ``left.T @ delta``, perhaps transposed.
 
     ``compute(scene, layer)`` returns ``left``, (N, inputs).
@@ -140,7 +140,7 @@ def kernel_variants() -> list[KernelVariant]:
     ]
 
 
-def bias_variants() -> list[Variant]:
+def bias_variants() -> list[LayerVariant]:
     """Return the ways to compute a bias's gradient, the right one first; arguments likewise."""
 
     def right(scene: Scene, layer: int, delta: Approx) -> Approx:
@@ -164,7 +164,8 @@ def bias_variants() -> list[Variant]:
         return compute
 
     def ones(scene: Scene, layer: int, delta: Approx) -> Approx | None:
-        return scene.exact(np.ones(delta.value.shape[1]))
+        units: int = delta.value.shape[1]
+        return scene.exact(np.ones(units))
 
     def of_bias(scene: Scene, layer: int, delta: Approx) -> Approx | None:
         bias = scene.fwd.biases[layer]

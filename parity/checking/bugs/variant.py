@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Generic, ParamSpec
 
 import numpy as np
 
@@ -15,9 +15,12 @@ from parity.checking.bugs.table import Bug, Values
 from parity.checking.model.network import Pass
 from parity.checking.model.probe import Probe
 
+# What a piece is computed from: the scene, and which layer and delta where there is a choice.
+P = ParamSpec("P")
+
 
 @dataclass(frozen=True)
-class Variant:
+class Variant(Generic[P]):
     """One way to compute a piece; the right way has no bug and costs nothing.
 
     Attributes:
@@ -26,9 +29,9 @@ class Variant:
         values: What fills the places that the bug's texts hold open.
     """
 
-    compute: Callable[..., Approx | None]
+    compute: Callable[P, Approx | None]
     bug: Bug | None = None
-    values: Values = field(default_factory=dict)
+    values: Values = field(default_factory=dict[str, object])
 
     @property
     def cost(self) -> int:
@@ -61,6 +64,13 @@ class Scene:
     def slope(self, function: ActivationFunction, at: Approx) -> Approx:
         """Return the bounded derivative of a function at a point."""
         return slope(function, at)
+
+
+# At the output: dC/dz, and then what becomes of its rows.
+OutputVariant = Variant[[Scene]]
+RowVariant = Variant[[Scene, Approx]]
+# Anywhere: what becomes of the delta or gradient that comes to a layer.
+LayerVariant = Variant[[Scene, int, Approx]]
 
 
 def from_activation(name: str, a: Approx) -> Approx | None:
@@ -106,7 +116,12 @@ def _gelu_tanh() -> ActivationFunction:
     )
 
 
-def _own(name: str, value: Any, derivative: Any, keras: Any) -> ActivationFunction:
+def _own(
+    name: str,
+    value: Callable[[Array], Array],
+    derivative: Callable[[Array], Array],
+    keras: Callable[[Any, Any], Any],
+) -> ActivationFunction:
     return ActivationFunction(name, value, lambda z, a: derivative(z), keras=keras)
 
 
@@ -123,7 +138,7 @@ def _rest(known: list[ActivationFunction]) -> list[ActivationFunction]:
 
 COMMON = _named("sigmoid", "tanh", "relu", "linear")
 LEAKY = [leaky(s) for s in (0.01, 0.1, 0.2, 0.3, 0.05, 0.001, 0.02)]
-OTHERS = [
+_KNOWN = [
     *_named("softplus", "elu", "selu", "gelu", "silu", "softsign"),
     *_named("hard_sigmoid", "hard_tanh", "relu6", "mish", "exponential"),
     _lecun_tanh(),
@@ -138,7 +153,7 @@ OTHERS = [
     ),
     _own("z^2", lambda z: z * z, lambda z: 2 * z, lambda ops, z: z * z),
 ]
-OTHERS += _rest([*COMMON, *OTHERS])
+OTHERS = [*_KNOWN, *_rest([*COMMON, *_KNOWN])]
 ELEMENTWISE = [*COMMON, *LEAKY, *OTHERS]
 OUTPUTS = [
     *_named("softmax", "sigmoid", "linear", "tanh", "relu", "log_softmax"),

@@ -61,7 +61,7 @@ class Assessment:
     explanation: Explanation
     scale: Scale
     explainer: Explainer
-    misfits: list[Finding] = field(default_factory=list)
+    misfits: list[Finding] = field(default_factory=list[Finding])
     own: OwnLoss | None = None
 
     @property
@@ -182,7 +182,8 @@ class Assessor:
         Raises:
             TheirError: The user's code does not take this form.
         """
-        probes, misfits = [], []
+        probes: list[Probe] = []
+        misfits: list[Finding] = []
         for number in range(self.count(form)):
             probe, found = self.ask(source, form, number)
             probes.append(probe)
@@ -252,8 +253,8 @@ class Answered:
     assessment: Assessment | None = None
     source: Source | None = None
     stepping: Stepping | None = None
-    findings: list[Finding] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list[Finding])
+    remarks: list[str] = field(default_factory=list[str])
     random: bool = False
     optimizer: Identified | None = None
 
@@ -420,7 +421,8 @@ class Asking:
     def _dropout(self, assessor: Assessor, form: Form, source: Source) -> Assessment | None:
         """Return the best reading with masks; None if there are no signs of any."""
         assessor.batch = 1
-        probes, misfits = [], []
+        probes: list[Probe] = []
+        misfits: list[Finding] = []
         for number in range(dropout.probes_needed(self.plan)):
             probe, misfits = assessor.ask(source, form, number)
             probes.append(probe)

@@ -130,7 +130,8 @@ def _read(probes: Sequence[Probe], rates: Sequence[float], power: int) -> list[P
 
 def _masks(probes: Sequence[Probe], layer: int) -> list[Array | None]:
     """Return which of a layer's units are kept, on each probe; None where no gradient tells."""
-    kept, reached = [], []
+    kept: list[Array] = []
+    reached: list[Array] = []
     for probe in probes:
         above, below = (probe.gradients.get(Key(n, "kernel")) for n in (layer + 1, layer))
         if above is None:

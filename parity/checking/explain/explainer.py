@@ -20,7 +20,7 @@ from parity.checking.bugs.deltas import (
     slope_variants,
 )
 from parity.checking.bugs.factors import same
-from parity.checking.bugs.variant import Scene, Variant
+from parity.checking.bugs.variant import LayerVariant, OutputVariant, RowVariant, Scene, Variant
 from parity.checking.explain.fit import LayerFit, Make, Match, Observed
 from parity.checking.model.layout import Key, Part
 from parity.checking.model.losses import LossKind, kinds
@@ -113,8 +113,8 @@ class Explainer:
         return self._fitted(layer, ways, wrong=True)
 
     def _output_ways(
-        self, rows: Sequence[Variant], all_ways: bool = False
-    ) -> Iterator[tuple[LossKind, tuple[Variant, ...], Make]]:
+        self, rows: Sequence[RowVariant], all_ways: bool = False
+    ) -> Iterator[tuple[LossKind, tuple[Variant[...], ...], Make]]:
         function = self.plan.activations[-1]
         every = kinds(function.name)
         if self.preferred is not None:
@@ -128,10 +128,10 @@ class Explainer:
     def _fitted(
         self,
         layer: int,
-        ways: Iterator[tuple[LossKind, tuple[Variant, ...], Make]],
+        ways: Iterator[tuple[LossKind, tuple[Variant[...], ...], Make]],
         wrong: bool = False,
     ) -> list[tuple[LossKind, LayerFit]]:
-        found = []
+        found: list[tuple[LossKind, LayerFit]] = []
         for kind, deltas, make in ways:
             fit = self.observed.fit(layer, deltas, make, wrong)
             if fit is not None:
@@ -161,7 +161,7 @@ class Explainer:
         return self.observed.unexplained(layer, likeliest, _below(layer, above, likeliest))
 
 
-def _at_output(variant: Variant, row: Variant) -> Make:
+def _at_output(variant: OutputVariant, row: RowVariant) -> Make:
     def make(scene: Scene) -> Approx | None:
         delta = variant.compute(scene)
         return None if delta is None else row.compute(scene, delta)
@@ -169,7 +169,7 @@ def _at_output(variant: Variant, row: Variant) -> Make:
     return make
 
 
-def _below(layer: int, above: Make, combination: tuple[Variant, ...]) -> Make:
+def _below(layer: int, above: Make, combination: tuple[LayerVariant, ...]) -> Make:
     propagate, drop, slope = combination
 
     def make(scene: Scene) -> Approx | None:
@@ -181,7 +181,7 @@ def _below(layer: int, above: Make, combination: tuple[Variant, ...]) -> Make:
     return make
 
 
-def _combinations(plan: Plan, layer: int) -> list[tuple[Variant, ...]]:
+def _combinations(plan: Plan, layer: int) -> list[tuple[LayerVariant, ...]]:
     drops = dropout_variants() if plan.dropout[layer] else dropout_variants()[:1]
     every = product(propagation_variants(), drops, slope_variants(plan.activations[layer]))
     return sorted(every, key=lambda c: sum(variant.cost for variant in c))
@@ -220,7 +220,7 @@ class Scale:
 
     base: float
     uncertainty: float
-    deviations: list[Deviation] = field(default_factory=list)
+    deviations: list[Deviation] = field(default_factory=list[Deviation])
 
 
 def analyse(explanation: Explanation, usual: Sequence[float]) -> Scale:

@@ -21,7 +21,7 @@ from parity.checking.model.probe import Probe, wide
 # From a scene to the tensor that a hypothesis gives; None where the hypothesis makes no sense.
 Make = Callable[[Scene], Approx | None]
 # A hypothesis about a tensor, what computes that, and what computes it at a glance.
-Way = tuple[Variant, Make, Make]
+Way = tuple[Variant[...], Make, Make]
 # A tensor that nothing explains weighs as much as so many wrong things that are named.
 _UNEXPLAINED = 3
 
@@ -38,7 +38,7 @@ class Match:
         decay_uncertainty: give or take this much.
     """
 
-    variant: Variant
+    variant: Variant[...]
     ratio: float
     uncertainty: float
     decay: float = 0.0
@@ -63,7 +63,7 @@ class LayerFit:
     """
 
     layer: int
-    deltas: tuple[Variant, ...]
+    deltas: tuple[Variant[...], ...]
     make: Make
     tensors: dict[Key, Match | None]
     cost: int
@@ -129,7 +129,12 @@ class Data:
         return None
 
     def test(
-        self, variant: Variant, make: Make, glimpse: Make, decay: bool = False, sharp: bool = False
+        self,
+        variant: Variant[...],
+        make: Make,
+        glimpse: Make,
+        decay: bool = False,
+        sharp: bool = False,
     ) -> Match | None:
         """Return the match of a hypothesis, or None if it does not hold.
 
@@ -153,7 +158,7 @@ class Data:
                 return None
         return self._confirmed(variant, make, decay, sharp or variant.bug is not None)
 
-    def vanishing(self, variant: Variant, make: Make) -> Match | None:
+    def vanishing(self, variant: Variant[...], make: Make) -> Match | None:
         """Return the match of a hypothesis whose tensor is zero but for rounding, as the user's is.
 
         No factor can be read off that. (A softmax's deltas add up to zero, say.)
@@ -188,7 +193,9 @@ class Data:
         p = _projection(self.weights[0].shape[1])
         return [g @ p for g in self.observed], [w @ p for w in self.weights]
 
-    def _confirmed(self, variant: Variant, make: Make, decay: bool, sharp: bool) -> Match | None:
+    def _confirmed(
+        self, variant: Variant[...], make: Make, decay: bool, sharp: bool
+    ) -> Match | None:
         made = [make(scene) for scene in self.bounded]
         bounded = [value for value in made if value is not None]
         values = [v.value for v in bounded]
@@ -197,7 +204,7 @@ class Data:
         ratio, shift = _coefficients(self.observed, values, self.weights, decay)
         if not np.isfinite(ratio):
             return None
-        allowed = []
+        allowed: list[Array] = []
         for v, w, noise in zip(bounded, self.weights, self.noise, strict=True):
             scaled = scaled_bound(v, ratio) + noise
             if decay:
@@ -240,7 +247,7 @@ class Observed:
         self._decaying = False
 
     def fit(
-        self, layer: int, deltas: tuple[Variant, ...], make: Make, wrong: bool = False
+        self, layer: int, deltas: tuple[Variant[...], ...], make: Make, wrong: bool = False
     ) -> LayerFit | None:
         """Return how well a delta explains a layer's gradients; None if it explains none.
 
@@ -270,7 +277,7 @@ class Observed:
         fit.cost += sum(_UNEXPLAINED if m is None else m.cost for m in fit.tensors.values())
         return fit
 
-    def unexplained(self, layer: int, deltas: tuple[Variant, ...], make: Make) -> LayerFit:
+    def unexplained(self, layer: int, deltas: tuple[Variant[...], ...], make: Make) -> LayerFit:
         """Return the fit of a layer that nothing explains."""
         tensors = dict.fromkeys(data.key for data in self._of(layer))
         cost = _UNEXPLAINED * (len(tensors) + 1)
@@ -281,7 +288,7 @@ class Observed:
         keys = Key(layer, "bias"), Key(layer, "kernel")
         return [self.data[key] for key in keys if key in self.data]
 
-    def _right(self, data: Data, way: Way, deltas: tuple[Variant, ...]) -> Match | None:
+    def _right(self, data: Data, way: Way, deltas: tuple[Variant[...], ...]) -> Match | None:
         """Return the match of the right way, perhaps with weight decay added."""
         if data.zero:
             return data.missing

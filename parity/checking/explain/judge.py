@@ -56,11 +56,11 @@ class Judgement:
         shares: Of the weights themselves in their gradients, as it is meant.
     """
 
-    findings: list[Finding] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list[Finding])
+    remarks: list[str] = field(default_factory=list[str])
     loss: str = ""
     unknown_loss: bool = False
-    shares: Shares = field(default_factory=dict)
+    shares: Shares = field(default_factory=Shares)
 
 
 class Judge:

@@ -78,7 +78,7 @@ def _activation(keras: Any, function: ActivationFunction) -> str | Callable[[Any
     return function.name
 
 
-def _loss(keras: Any, kind: LossKind, plan: Plan, batch: int) -> Any:
+def _loss(keras: Any, kind: LossKind, plan: Plan, batch: int) -> Callable[[Any, Any], Any]:
     """Return Keras's own loss where it has this one, scaled to a sum over batch and outputs."""
     ops, losses = keras.ops, keras.losses
     outputs = plan.sizes[-1]

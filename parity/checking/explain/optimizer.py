@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from numpy_impl.types import Array
 from parity.bounds.rounding import Approx
 from parity.candidate import Candidate
 from parity.checking.asking.gradients import Direct, Taken
@@ -129,11 +130,14 @@ def _course(
     history: Sequence[Taken], layout: Layout, gradients_at: Callable[[Probe], dict[Key, Approx]]
 ) -> Course:
     """Of large networks a fixed selection of numbers is looked at."""
-    changes, noise, gradients = [], [], []
+    changes: list[Array] = []
+    noise: list[Array] = []
+    gradients: list[Approx] = []
     for taken in history:
         unit = float(np.finfo(lowest(*(c.dtype for c in taken.change))).eps) / 2
         parts: list[Approx] = []
-        own, lost = [], []
+        own: list[Array] = []
+        lost: list[Array] = []
         changed = layout.unpack(taken.change)
         for key, g in gradients_at(taken.probe).items():
             c, w = changed[key], taken.probe.weights[key]

@@ -112,7 +112,7 @@ def _slopes(subject: Subject, layout: Layout, probes: Sequence[Probe]) -> tuple[
     lines = [_Line(subject, layout, probe) for probe in probes]
     usable = lines[0].complex_safe()
     count = max(_DIRECTIONS, -(-_SLOPES // sum(len(probe.weights) for probe in probes)))
-    slopes = []
+    slopes: list[Slope] = []
     for number, (line, probe) in enumerate(zip(lines, probes, strict=True)):
         along = line.complex_step if usable else line.central
         for key, weight in probe.weights.items():
@@ -208,7 +208,9 @@ def _identified(
 ) -> tuple[float, float, float, float, float] | None:
     """Fit factor and, if ``decays``, decays of one kind of loss; None if it does not fit."""
     gradients = [correct_gradients(kind, scene.fwd, scene.y) for scene in scenes]
-    rows, right, room = [], [], []
+    rows: list[list[float]] = []
+    right: list[float] = []
+    room: list[tuple[float, float, float, float]] = []
     for slope in slopes:
         gradient, probe = gradients[slope.probe][slope.key], scenes[slope.probe].probe
         kernel = slope.key.part == "kernel"

@@ -68,7 +68,8 @@ def forward_rows(sample: Sample, plan: Plan) -> list[TensorResult]:
     if not draw.layers:
         out = fwd.output
         return [_forward_row(plan.depth - 1, "forward(x)", draw.output, out)]
-    rows, signal = [], fwd.inputs[0]
+    rows: list[TensorResult] = []
+    signal = fwd.inputs[0]
     for layer, observed in enumerate(draw.layers):
         a = fwd.activation(layer, fwd.weighted(layer, signal))
         rows.append(_forward_row(layer, f"forward(x)[{layer}]", observed, a))
@@ -93,7 +94,8 @@ def gradient_rows(
 
     ``shares``, of the weights themselves, are added.
     """
-    base, rows = assessment.scale.base or 1.0, []
+    base = assessment.scale.base or 1.0
+    rows: list[TensorResult] = []
     for key, own, right, share, bound in _compared(assessment, shares):
         arrays = [own, base * right + share, bound]
         arrays += [] if keras is None else [base * keras[key] + share]

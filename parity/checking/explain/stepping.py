@@ -46,8 +46,8 @@ class Stepping:
     kind: Literal["plain", "momentum", "state", "decay"]
     momentum: float = 0.0
     rate_power: int | None = 1
-    findings: list[Finding] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list[Finding])
+    remarks: list[str] = field(default_factory=list[str])
     plain_source: Step | None = None
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from parity.candidate import WeightDecay
 from parity.checking.asking.gradients import Source
 from parity.checking.asking.subject import TheirError
 from parity.checking.bugs.factors import same
@@ -29,7 +30,6 @@ from parity.checking.model.probe import Probe
 
 # The multiple of the weight in its gradient, and how far it is not known.
 Shares = dict[Key, tuple[float, float]]
-Declared = float | Sequence[float | Sequence[float]]
 _OTHER_PROBE = 51
 # Two batch sizes differ by more, and rounding by less.
 _NEAR = 1e-3
@@ -95,7 +95,7 @@ def readings(assessment: Assessment, over_batch: bool | None) -> list[Reading]:
     return found
 
 
-def declared_shares(given: Declared | None, depth: int) -> dict[Key, float] | None:
+def declared_shares(given: WeightDecay | None, depth: int) -> dict[Key, float] | None:
     """Return the number declared for each kernel and bias; None if none is.
 
     Raises:
@@ -144,7 +144,7 @@ def in_words(found: Mapping[Key, Match], depth: int, number: Callable[[float], s
         text = f"{number(match.decay)} times the {part} added" if match.decay else "none"
         if match.decay or part == "kernel":
             places.setdefault((part, text), []).append(str(layer + 1))
-    words = []
+    words: list[str] = []
     for (_, text), layers in sorted(places.items(), key=lambda item: item[0][1] == "none"):
         listed = f"{', '.join(layers[:-1])} and {layers[-1]}" if layers[1:] else layers[0]
         place = f"layers {listed}" if layers[1:] else f"layer {listed}"
@@ -181,7 +181,7 @@ def divided_by_batch(assessor: Assessor, source: Source, assessment: Assessment)
     except TheirError:
         return None
     shares = _fitted(probe, assessment.explanation.kind)
-    verdicts = set()
+    verdicts: set[bool] = set()
     for key, share in found.items():
         ratio = shares.get(key, 0.0) / share
         verdicts |= {False} if abs(ratio - 1) < _NEAR else set()
@@ -263,7 +263,7 @@ class Decays:
         names: Mapping[Key, str],
         own: OwnLoss | None,
         has_loss: bool,
-        weight_decay: float | Sequence[float | Sequence[float]] | None,
+        weight_decay: WeightDecay | None,
         over_batch: bool | None,
     ) -> None:
         self.names = names
@@ -309,7 +309,7 @@ class Decays:
         times = self.base / own.factor
         scaled = abs(times - 1) > own.uncertainty / own.factor + 1e-6
         spread = (64 * own.decay_uncertainty / own.factor + 1e-12) * abs(self.base) + self.unsure
-        wanted = {}
+        wanted: dict[Key, Expected] = {}
         for key in self.names:
             share = own.kernel_decay if key.part == "kernel" else own.bias_decay
             room = spread + 1e-9 * abs(share * times)

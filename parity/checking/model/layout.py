@@ -82,7 +82,7 @@ class Layout:
 
     def pack(self, tensors: Mapping[Key, Array]) -> list[Array]:
         """Return kernels and biases as new arrays in the user's shapes and order."""
-        arrays = []
+        arrays: list[Array] = []
         for index, shape in enumerate(self.shapes):
             inside = [tensors[key].dtype for key in self.keys if self.place(key) == index]
             arrays.append(np.empty(shape, np.result_type(*inside)))

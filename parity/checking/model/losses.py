@@ -17,7 +17,9 @@ from parity.bounds.rounding import Approx
 from parity.checking.model.layout import Key
 from parity.checking.model.network import Pass
 
-Slope = Callable[[Approx, Array], Approx]
+LossSlope = Callable[[Approx, Array], Approx]
+# (batch, outputs) -> the factor of a reduction on the summed form.
+Factor = Callable[[int, int], float]
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class LossKind:
 
     name: str
     family: str
-    slope: Slope
+    slope: LossSlope
     usual: tuple[str, ...]
     formula: str
 
@@ -88,7 +90,7 @@ LOG_LIKELIHOOD = LossKind(
 
 # Where the derivative of the activation cancels against the loss's: dC/dz is a - y.
 _CANCEL = {(CATEGORICAL.name, "softmax"), (BINARY.name, "sigmoid"), (SQUARED.name, "linear")}
-_BY_NAME = {
+_BY_NAME: dict[str, tuple[LossKind, Factor]] = {
     "quadratic": (SQUARED, lambda n, c: 1 / n),
     "mean_squared_error": (SQUARED, lambda n, c: 2 / (n * c)),
     "mse": (SQUARED, lambda n, c: 2 / (n * c)),
@@ -125,12 +127,12 @@ class Declared:
     Attributes:
         name: As it was given.
         kind: Which loss.
-        factor: ``(batch, outputs) -> `` the factor on the summed form.
+        factor: Its factor on the summed form.
     """
 
     name: str
     kind: LossKind
-    factor: Callable[[int, int], float]
+    factor: Factor
 
 
 def declared(name: str) -> Declared:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -85,7 +85,7 @@ def resolve(reference: Any, inputs: int | None = None) -> Plan:
         return reference
     if isinstance(reference, Sequential):
         return _from_network(reference, reference.name)
-    if isinstance(reference, list | tuple):
+    if _is_list(reference):
         plan = _from_network(Sequential(_numpy_layers(reference), inputs or 1), "your layers")
         return plan if inputs else replace(plan, sizes=(0, *plan.sizes[1:]))
     if not hasattr(reference, "layers"):
@@ -99,6 +99,10 @@ def resolve(reference: Any, inputs: int | None = None) -> Plan:
     from parity.comparing.twins import numpy_twin
 
     return replace(_from_network(numpy_twin(reference), reference.name), loss=loss)
+
+
+def _is_list(reference: Any) -> TypeGuard[Sequence[Any]]:
+    return isinstance(reference, list | tuple)
 
 
 def _loss_name(loss: Any) -> str | None:

@@ -127,7 +127,7 @@ def draw_weights(
 
     All are representable in float32 (and in float64), so that a cast changes nothing.
     """
-    drawn = []
+    drawn: list[Array] = []
     for shape in shapes:
         if len(shape) == 2 and min(shape) > 1:
             values = rng.standard_normal(shape) * gain / np.sqrt(max(shape))
@@ -178,9 +178,9 @@ class Probe:
     dtype: np.dtype
     form: Form
     arrays: list[Array]
-    gradients: dict[Key, Array] = field(default_factory=dict)
-    noise: dict[Key, Array] = field(default_factory=dict)
-    after: dict[Key, Array] = field(default_factory=dict)
+    gradients: dict[Key, Array] = field(default_factory=dict[Key, Array])
+    noise: dict[Key, Array] = field(default_factory=dict[Key, Array])
+    after: dict[Key, Array] = field(default_factory=dict[Key, Array])
     masks: list[Array | None] | None = None
 
     def tensors(self) -> Iterator[tuple[Key, Array, Array, Array | float]]:

@@ -7,7 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from parity.bounds.optimizers import RULES, ByAnyone, Form, Options, State, UpdateRule, name_of
+from parity.bounds.optimizers import (
+    RULES,
+    ByAnyone,
+    Options,
+    State,
+    UpdateForm,
+    UpdateRule,
+    name_of,
+)
 from parity.bounds.rounding import Approx
 
 __all__ = ["ADAPTIVE", "EPSILONS", "FORMS", "Rule", "State", "adaptive", "of_optimizer", "siblings"]
@@ -26,7 +34,7 @@ class Rule:
     """
 
     kind: str
-    form: Form = "keras"
+    form: UpdateForm = "keras"
     decay: float = 0.0
     beta: float = 0.0
     epsilon: float = 0.0
@@ -55,7 +63,7 @@ class Rule:
 
 
 # What is not Keras's own form, in words; parity.checking.bugs.optimizers says which are bugs.
-FORMS: dict[Form, str] = {
+FORMS: dict[UpdateForm, str] = {
     "outside": "epsilon outside the root",
     "no-root": "without the root",
     "swapped": "rho and 1 - rho swapped",
@@ -85,7 +93,7 @@ def adaptive() -> Iterator[Rule]:
                 yield Rule(kind, form, *settings)
 
 
-def siblings(rule: Rule) -> tuple[Form, ...]:
+def siblings(rule: Rule) -> tuple[UpdateForm, ...]:
     """Return the forms that differ from a rule by the place of epsilon alone."""
     beside = rule.known.beside
     return (rule.form, beside) if rule.form == "keras" and beside else (rule.form,)
@@ -119,6 +127,6 @@ def of_optimizer(optimizer: Any) -> Rule:
             f"Received: {type(optimizer).__name__}"
         )
     known = RULES[kind]
-    form: Form = "nesterov" if options.get("nesterov") else "keras"
+    form: UpdateForm = "nesterov" if options.get("nesterov") else "keras"
     beta = options[known.beta] if known.beta else 0.0
     return Rule(kind, form, options[known.decay], beta, options.get("epsilon", 0.0))
