@@ -6,10 +6,10 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from numpy_impl.types import Array
+from numpy_impl.types import Array, Shape
 from parity.bounds.rounding import Rounding
 from parity.candidate import Candidate, Labels, Samples
-from parity.checking.model.layout import Key, Layout, Shape
+from parity.checking.model.layout import Key, Layout
 from parity.checking.model.network import Pass, Plan, rounding_for
 
 
