@@ -196,7 +196,8 @@ _BETAS = (
 )  # fmt: skip
 
 # The names are those of ``numpy_impl.optimizers.OPTIMIZERS``, and of Adagrad, which that lacks.
-RULES: dict[str, UpdateRule] = {
+RuleName = Literal["sgd", "rmsprop", "adagrad", "adam"]
+RULES: dict[RuleName, UpdateRule] = {
     "sgd": UpdateRule(
         "SGD", _sgd, lambda o: f"SGD with momentum {o['momentum']:g}" if o["momentum"] else "SGD",
         decay="momentum",
@@ -217,14 +218,15 @@ RULES: dict[str, UpdateRule] = {
 }  # fmt: skip
 
 
-def name_of(optimizer: optimizers.Optimizer) -> str:
+def name_of(optimizer: optimizers.Optimizer) -> RuleName:
     """Return the name in ``RULES`` of an optimizer of the NumPy engine, or of one derived from it.
 
     Raises:
         TypeError: No rule is known for it.
     """
-    for name, kind in optimizers.OPTIMIZERS.items():
-        if isinstance(optimizer, kind) and name in RULES:
+    for name in RULES:
+        kind = optimizers.OPTIMIZERS.get(name)
+        if kind is not None and isinstance(optimizer, kind):
             return name
     raise TypeError(f"No error analysis for optimizer {type(optimizer).__name__}")
 

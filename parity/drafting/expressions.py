@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 # Calls whose name ends in one of these make an array, or with Python's own random a number.
 _ARRAY_CALLS = (
@@ -24,7 +25,7 @@ class Made:
         plain: Whether the arrays are lists of Python numbers.
     """
 
-    kind: str
+    kind: Literal["array", "arrays", "dict", "layers", "empty", "parameter", "value"]
     names: tuple[str, ...] = ()
     starts: tuple[str, ...] = ()
     plain: bool = False

@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 
 from parity.drafting.expressions import element_names, keys, made
 
@@ -29,7 +30,7 @@ class Returned:
         starts: Of a dict the constant beginnings of its computed keys.
     """
 
-    kind: str
+    kind: Literal["none", "one", "many", "list", "dict"]
     names: tuple[str, ...] = ()
     starts: tuple[str, ...] = ()
 

@@ -2,11 +2,17 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 from parity.drafting.functions import Function
 
-# Roles of parameters. The first that fits counts; all are compared in lower case.
-_ROLES = {
+# What a parameter is for.
+Role = Literal[
+    "x", "y", "output", "rate", "once", "pairs", "size", "off", "upstream", "grads", "parameters",
+    "cache",
+]  # fmt: skip
+# The first that fits counts; all are compared in lower case.
+_ROLES: dict[Role, str] = {
     "x": r"x|xs|xi|x_?(train|batch|data|in|input|b|i|sample)|inputs?(_?(list|data|s|vector|array|"
     r"batch))?|data|images?|features?|samples?|a0",
     "y": r"y|ys|yi|t|y_?(true|train|batch|data|b|i|real)|targets?(_?(list|data|vector|output))?|"
@@ -24,7 +30,9 @@ _ROLES = {
     "parameters": r"params?|parameters?|weights|theta|model|network|net",
     "cache": r"caches?|memory|(forward_?)?cache|activations|zs?",
 }
-_COMPILED = {name: re.compile(pattern) for name, pattern in _ROLES.items()}
+_COMPILED: dict[Role, re.Pattern[str]] = {
+    name: re.compile(pattern) for name, pattern in _ROLES.items()
+}
 
 # Names of functions, the best first.
 FORWARD = (
@@ -65,13 +73,16 @@ _GRADIENT_MARK = re.compile(
 )
 
 
-def role(name: str) -> str:
-    """Return what a parameter of this name is for, a key of the table; "" if nobody knows."""
+def role(name: str) -> Role | Literal[""]:
+    """Return what a parameter of this name is for; "" if nobody knows."""
     lower = name.lower().strip("_")
-    return next((key for key, pattern in _COMPILED.items() if pattern.fullmatch(lower)), "")
+    for key, pattern in _COMPILED.items():
+        if pattern.fullmatch(lower):
+            return key
+    return ""
 
 
-def takes(function: Function, wanted: str) -> bool:
+def takes(function: Function, wanted: Role) -> bool:
     """Whether a function has a parameter of this role."""
     return any(role(parameter.name) == wanted for parameter in function.parameters)
 

@@ -7,6 +7,7 @@ from parity.drafting import roles
 from parity.drafting.expressions import Made, called
 from parity.drafting.functions import Function, Returned, reach
 from parity.drafting.making import Maker, kernel_names, parameter_dicts
+from parity.drafting.roles import Role
 from parity.drafting.survey import Class, Survey
 
 
@@ -52,7 +53,7 @@ class DraftSubject:
     weights: Weights
     functions: dict[str, Function]
     prefix: str
-    attributes: dict[str, str] = field(default_factory=dict[str, str])
+    attributes: dict[Role, str] = field(default_factory=dict[Role, str])
     layers: str = ""
     layer_classes: list[Class] = field(default_factory=list[Class])
     checks: list[str] = field(default_factory=list[str])
@@ -166,9 +167,9 @@ def _kept(kept: dict[str, Made], prefix: str) -> Weights:
     return Weights(f"[{', '.join(items.values())}]", items)
 
 
-def _attributes(found: Class) -> dict[str, str]:
+def _attributes(found: Class) -> dict[Role, str]:
     """Return where an object keeps the learning rate, its input and its labels."""
-    attributes: dict[str, str] = {}
+    attributes: dict[Role, str] = {}
     for wanted in ("rate", "x", "y"):
         for name, made in found.attributes.items():
             origin = made.names[0] if made.kind == "parameter" else name

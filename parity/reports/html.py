@@ -2,14 +2,19 @@
 
 from collections.abc import Iterable
 from html import escape
+from typing import Literal
 
 from parity.checking.bugs.findings import Finding, TensorResult
 from parity.reports import heatmap, words
 from parity.reports.report import CheckReport, Outcome
 from parity.reports.style import CSS
 
-_CLASSES = {Outcome.RIGHT: "good", Outcome.WRONG: "bad", Outcome.UNKNOWN: "unsure"}
-_WITNESS_CLASSES = {True: "good", False: "bad", None: "unsure"}
+# Classes of the style sheet.
+Look = Literal["good", "bad", "unsure"]
+_CLASSES: dict[Outcome, Look] = {
+    Outcome.RIGHT: "good", Outcome.WRONG: "bad", Outcome.UNKNOWN: "unsure",
+}  # fmt: skip
+_WITNESS_CLASSES: dict[bool | None, Look] = {True: "good", False: "bad", None: "unsure"}
 
 # The verdict stands beside the name, so that a narrow screen shows both without scrolling.
 _COLUMNS = (
@@ -73,7 +78,7 @@ def _line(text: object) -> str:
     return escape(words.one_line(text))
 
 
-def _badge(word: str, css: str) -> str:
+def _badge(word: str, css: Look) -> str:
     return f'<span class="badge {css}">{word}</span>'
 
 
@@ -81,7 +86,7 @@ def _section(title: str, content: str) -> str:
     return f"<section>\n<h2>{title}</h2>\n{content}\n</section>" if content else ""
 
 
-def _list(tag: str, items: Iterable[str]) -> str:
+def _list(tag: Literal["ul", "ol"], items: Iterable[str]) -> str:
     inside = "\n".join(f"<li>{item}</li>" for item in items)
     return f"<{tag}>\n{inside}\n</{tag}>" if inside else ""
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -47,7 +48,7 @@ def number(value: float | None, digits: int = 6) -> str:
     return "-" if value is None else f"{float(value):.{digits}g}"
 
 
-def indices(values: tuple[int, ...], brackets: str = "[]") -> str:
+def indices(values: tuple[int, ...], brackets: Literal["[]", "()"] = "[]") -> str:
     """Return an index or a shape as people write it; "-" for an index that there is not."""
     inside = ", ".join(str(int(v)) for v in values)
     if not inside and brackets == "[]":

@@ -9,6 +9,7 @@ code lets complex numbers through; else by central differences extrapolated to s
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import Literal
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from parity.checking.model.layout import Key, Layout
 from parity.checking.model.losses import LossKind, correct_gradients, kinds
 from parity.checking.model.probe import Probe
 
+Method = Literal["complex step", "central differences"]
 # Directions in each tensor, and slopes in all at least: enough to tell the losses apart.
 _DIRECTIONS, _SLOPES = 2, 12
 _COMPLEX_STEP = 1e-30
@@ -67,7 +69,7 @@ class OwnLoss:
     bias_decay: float
     decay_uncertainty: float
     slopes: list[Slope]
-    method: str
+    method: Method
 
 
 def measure(subject: Subject, layout: Layout, probes: Sequence[Probe]) -> OwnLoss:
@@ -107,7 +109,9 @@ def follows(own: OwnLoss, probes: Sequence[Probe]) -> bool:
     return True
 
 
-def _slopes(subject: Subject, layout: Layout, probes: Sequence[Probe]) -> tuple[list[Slope], str]:
+def _slopes(
+    subject: Subject, layout: Layout, probes: Sequence[Probe]
+) -> tuple[list[Slope], Method]:
     rng = np.random.default_rng(0)
     lines = [_Line(subject, layout, probe) for probe in probes]
     usable = lines[0].complex_safe()

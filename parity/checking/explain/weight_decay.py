@@ -5,6 +5,7 @@ All numbers are multiples of the weight in the gradients as the user's code retu
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -49,7 +50,7 @@ class Expected:
 
     share: float
     room: float
-    source: str
+    source: Literal["your loss", "weight_decay"]
     words: str = ""
     scaled: bool = False
 

@@ -13,9 +13,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from numpy_impl.types import Array, Shape
+from parity.candidate import Bias, Kernel
 
 Part = Literal["kernel", "bias"]
 PARTS: tuple[Part, ...] = ("kernel", "bias")
+Fold = Literal["", "first", "last"]
+_ORIENTATIONS: tuple[Kernel, ...] = ("in-out", "out-in")
 # More arrays of one row or column than this are taken as biases only: 2^n readings otherwise.
 _MOST_AMBIGUOUS = 10
 
@@ -43,8 +46,8 @@ class Layout:
     shapes: tuple[Shape, ...]
     kernels: tuple[int, ...]
     biases: tuple[int | None, ...]
-    orientation: str
-    fold: str
+    orientation: Kernel
+    fold: Fold
     sizes: tuple[int, ...]
 
     @property
@@ -55,10 +58,10 @@ class Layout:
         return in_order and len(own) in (0, len(self.biases))
 
     @property
-    def bias(self) -> str:
+    def bias(self) -> Bias:
         """The convention's name, as in ``Candidate.bias``."""
         if self.fold:
-            return f"folded-{self.fold}"
+            return "folded-first" if self.fold == "first" else "folded-last"
         return "separate" if any(b is not None for b in self.biases) else "none"
 
     @property
@@ -122,8 +125,8 @@ def readings(shapes: Sequence[Shape]) -> list[Layout]:
     for kernels in _kernel_choices(shapes):
         rest = [i for i in range(len(shapes)) if i not in kernels]
         for order in (kernels, kernels[::-1]):
-            folds = ("",) if rest else ("", "last", "first")
-            for orientation, fold in product(("in-out", "out-in"), folds):
+            folds: tuple[Fold, ...] = ("",) if rest else ("", "last", "first")
+            for orientation, fold in product(_ORIENTATIONS, folds):
                 for sizes in _chains([shapes[k] for k in order], orientation, bool(fold)):
                     for biases in _bias_choices(shapes, rest, sizes[1:]):
                         layout = Layout(shapes, order, biases, orientation, fold, sizes)
@@ -144,7 +147,9 @@ def _kernel_choices(shapes: tuple[Shape, ...]) -> Iterator[tuple[int, ...]]:
                 yield kernels
 
 
-def _chains(shapes: Sequence[Shape], orientation: str, folded: bool) -> Iterator[tuple[int, ...]]:
+def _chains(
+    shapes: Sequence[Shape], orientation: Kernel, folded: bool
+) -> Iterator[tuple[int, ...]]:
     """Return the sizes if the kernels follow one another (a vector is a kernel of one unit)."""
     sizes: list[int] = []
     for shape in shapes:

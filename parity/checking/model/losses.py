@@ -5,6 +5,7 @@ Each is taken in its plainest form, summed over batch and outputs; averages are 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -35,7 +36,7 @@ class LossKind:
     """
 
     name: str
-    family: str
+    family: Literal["squared", "cross-entropy", "absolute"]
     slope: LossSlope
     usual: tuple[str, ...]
     formula: str

@@ -11,6 +11,7 @@ from parity.bounds.optimizers import (
     RULES,
     ByAnyone,
     Options,
+    RuleName,
     State,
     UpdateForm,
     UpdateRule,
@@ -33,7 +34,7 @@ class Rule:
         epsilon: Against division by 0.
     """
 
-    kind: str
+    kind: RuleName
     form: UpdateForm = "keras"
     decay: float = 0.0
     beta: float = 0.0
@@ -117,10 +118,12 @@ def of_optimizer(optimizer: Any) -> Rule:
     try:
         kind = name_of(optimizer)
     except TypeError:
-        kind = ""
-    if not kind or any(options[name] != value for name, value in RULES[kind].off.items()):
+        kind = None
+    if kind is None or any(options[name] != value for name, value in RULES[kind].off.items()):
         *others, last = (
-            f"{RULES[name].title} {RULES[name].limits}".strip() for name in optimizers.OPTIMIZERS
+            f"{known.title} {known.limits}".strip()
+            for name, known in RULES.items()
+            if name in optimizers.OPTIMIZERS
         )
         raise ValueError(
             f"optimizer: expected {', '.join(others)}, or {last}. "
