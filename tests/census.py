@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import hypothesis
 import pytest
+from scipy.stats import binom
 
 T = TypeVar("T")
 
@@ -81,6 +82,14 @@ def sample(
 def count(everything: int, keep: int) -> int:
     """Return how many of something that is random anyway: ``keep`` in a sample."""
     return everything if settings.all else keep
+
+
+def most(rate: float, tries: int) -> float:
+    """Return how many failures are allowed where at most a rate of everything may fail.
+
+    In a sample more than by that rate, as many as chance brings about once in a million days.
+    """
+    return rate * tries if settings.all else float(binom.isf(1e-6, tries, rate))
 
 
 # ---- Hooks, which conftest.py takes over ----
