@@ -9,6 +9,7 @@ import pytest
 from tests import census
 
 pytest_plugins = ["pytester"]
+pytestmark = pytest.mark.xdist_group("census")
 
 CONFTEST = f"""
 import sys
@@ -45,8 +46,18 @@ def test_drawn(number):
 """
 
 
-def ran(pytester: pytest.Pytester, *options: str) -> tuple[dict[str, list[str]], str]:
-    """Return the cases of each test that have run, and what was printed."""
+Run = tuple[dict[str, list[str]], str]
+DONE: dict[tuple[str, ...], Run] = {}
+
+
+def ran(pytester: pytest.Pytester, *options: str) -> Run:
+    """Return the cases of each test that have run, and what was printed; of each run once."""
+    if options not in DONE:
+        DONE[options] = run(pytester, *options)
+    return DONE[options]
+
+
+def run(pytester: pytest.Pytester, *options: str) -> Run:
     pytester.makeconftest(CONFTEST)
     pytester.makepyfile(CASES)
     done = pytester.runpytest_subprocess("-v", "-s", "-p", "no:cacheprovider", *options)
@@ -60,7 +71,7 @@ def ran(pytester: pytest.Pytester, *options: str) -> tuple[dict[str, list[str]],
 
 def test_a_sample_is_that_of_its_seed(pytester: pytest.Pytester):
     one, text = ran(pytester, "--census-seed=5")
-    again, same = ran(pytester, "--census-seed=5")
+    again, same = run(pytester, "--census-seed=5")
     other, different = ran(pytester, "--census-seed=6")
     assert one == again
     for name in ("test_many", "test_others", "test_bugs"):
@@ -69,7 +80,7 @@ def test_a_sample_is_that_of_its_seed(pytester: pytest.Pytester):
     assert "census: a sample, seed 5; --census all runs everything" in text
     assert "census: 211 cases left out by the sample of seed 5" in text
     for printed in (r"seeds(?: \d+){5} 10\n", r"drawn .*"):
-        found, repeated, changed = (re.findall(printed, run) for run in (text, same, different))
+        found, repeated, changed = (re.findall(printed, shown) for shown in (text, same, different))
         assert found
         assert found == repeated != changed
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from numpy_impl import Sequential, activations, models, serialization
 from numpy_impl.layers import Activation, Dense, Dropout, Flatten, Rescaling
+from tests import census
 
 NAMES = [*models.ARCHITECTURES, "sigmoid:2-2-1-3"]
 
@@ -263,7 +264,9 @@ def test_every_truncation_is_refused(contents: list[bytes], tmp_path: Path) -> N
 
 
 @settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=census.count(300, 75),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data())
 def test_mutated_bytes_raise_nothing_else(
