@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 
 import hypothesis
 import pytest
-from scipy.stats import binom
 
 T = TypeVar("T")
 
@@ -89,7 +88,11 @@ def most(rate: float, tries: int) -> float:
 
     In a sample more than by that rate, as many as chance brings about once in a million days.
     """
-    return rate * tries if settings.all else float(binom.isf(1e-6, tries, rate))
+    if settings.all:
+        return rate * tries
+    from scipy.stats import binom  # slow to import, and seldom needed
+
+    return float(binom.isf(1e-6, tries, rate))
 
 
 # ---- Hooks, which conftest.py takes over ----
@@ -119,7 +122,12 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.seed = config.option.census_seed
     settings.left_out = 0
     # Hypothesis draws from the same seed, in CI too, and never judges by the clock.
-    hypothesis.settings.register_profile("suite", derandomize=False, deadline=None)
+    hypothesis.settings.register_profile(
+        "suite",
+        derandomize=False,
+        deadline=None,
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    )
     hypothesis.settings.load_profile("suite")
     if config.option.hypothesis_seed is None:
         config.option.hypothesis_seed = str(settings.seed)  # read by its own plugin, later

@@ -59,7 +59,7 @@ def ran(pytester: pytest.Pytester, *options: str) -> Run:
 
 def run(pytester: pytest.Pytester, *options: str) -> Run:
     pytester.makeconftest(CONFTEST)
-    pytester.makepyfile(CASES)
+    pytester.makepyfile(test_cases=CASES)
     done = pytester.runpytest_subprocess("-v", "-s", "-p", "no:cacheprovider", *options)
     assert done.ret == 0, done.outlines
     text = done.stdout.str()
@@ -122,7 +122,7 @@ def test_without_a_seed_it_is_the_day_s(pytester: pytest.Pytester):
 
 def test_what_is_asked_for_by_name_runs(pytester: pytest.Pytester):
     pytester.makeconftest(CONFTEST)
-    path = pytester.makepyfile(CASES)
+    path = pytester.makepyfile(test_cases=CASES)
     asked = [f"{path.name}::test_many[{case}]" for case in range(0, 100, 17)]
     done = pytester.runpytest_subprocess("--collect-only", "-q", *asked)
     assert [line for line in done.outlines if "::" in line] == asked

@@ -121,7 +121,7 @@ def test_every_truncation_is_refused(path: Path) -> None:
 @settings(
     max_examples=census.count(200, 50),
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(data=st.data())
 def test_mutated_bytes_raise_nothing_else(
@@ -163,7 +163,7 @@ def _places(node: Any) -> list[tuple[Any, Any]]:
 @settings(
     max_examples=census.count(200, 50),
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(data=st.data())
 def test_mutated_configs_raise_nothing_else(data: st.DataObject, keras_path: Path) -> None:

@@ -266,7 +266,7 @@ def test_every_truncation_is_refused(contents: list[bytes], tmp_path: Path) -> N
 @settings(
     max_examples=census.count(300, 75),
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(data=st.data())
 def test_mutated_bytes_raise_nothing_else(
