@@ -119,7 +119,7 @@ def ends_well(data: bytes, choice: int) -> bool:
 def test_mutated_files(kind: str, count: int):
     files = good(kind)
     assert all(ends_well(data, 1) for data in files)
-    seeds = census.sample(range(count), count // 5, f"mutated {kind}")
+    seeds = census.sample(range(count), max(count // 5, 100), f"mutated {kind}")
     ends = [
         ends_well(mutated(files[i % len(files)], np.random.default_rng([len(kind), i])), i)
         for i in seeds
@@ -170,7 +170,7 @@ def test_the_command_itself(tmp_path: Path):
     failed = [line for line in errors if ": note: " not in line and ": warning: " not in line]
     assert headings + len(failed) == 61
     assert headings > 5
-    for path in census.sample(sorted(tmp_path.iterdir()), 4, "whatami"):
+    for path in census.sample(sorted(tmp_path.iterdir())[:12], 4, "whatami"):
         done = command(path)
         assert done.returncode in (0, 2)
         assert b"Traceback" not in done.stderr
