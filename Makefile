@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test mnist draw weights parity accuracy pages notebooks docs benchmark benchmark-check lint types format lock clean
+.PHONY: help demo test test-all mnist draw weights parity accuracy pages notebooks docs benchmark benchmark-check lint types format lock clean
 
 help: ## Show what can be made.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -12,8 +12,14 @@ demo: .venv/ready ## Train two networks in both engines, show that they are the 
 	$(BIN)/python -m scripts.demo
 
 # One BLAS thread each: idle ones spin, and would take the processor from the other process.
-test: .venv/ready ## Run the whole test suite, in two processes (10 minutes).
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+# Tests that share what is slow to make are a group; all others go where there is time.
+PYTEST = OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+
+test: .venv/ready ## Run the tests, with a sample of the long census (5 minutes).
+	$(PYTEST)
+
+test-all: .venv/ready ## Run the tests with all of the census (25 minutes).
+	$(PYTEST) --census all
 
 mnist: .venv/ready ## Train 784-500-300-10 on MNIST by document D4's recipe (MNIST_PATH or download).
 	$(BIN)/python -m scripts.train 784-500-300-10

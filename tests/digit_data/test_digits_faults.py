@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digit_data.datasets import DatasetError, load_mnist
+from tests import census
 from tests.digit_data.mnist_writers import (
     IDX_NAMES,
     idx_bytes,
@@ -202,7 +203,7 @@ SAMPLES = {
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=census.count(60, 20), deadline=None)
 @given(draw=st.data())
 def test_damaged_bytes_raise_nothing_else(name: str, draw: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -17,6 +17,7 @@ from PIL import Image
 from digit_data.datasets import load_digits, load_mnist
 from digit_data.pictures import examine as images
 from digit_data.pictures.examine import ImageError, open_image, prepare, to_grey
+from tests import census
 
 needs_mnist = pytest.mark.skipif(
     not os.environ.get("MNIST_PATH"), reason="MNIST_PATH names no copy of MNIST"
@@ -155,7 +156,7 @@ def test_unusable_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=census.count(40, 15), deadline=None)
 @given(draw=st.data())
 def test_damaged_bytes_raise_nothing_else(kind: str, draw: st.DataObject) -> None:
     damaged = bytearray(encoded(Image.fromarray(seven(48)).convert("RGB"), kind).getvalue())

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from keras_impl import keras
 from numpy_impl import Sequential, models, serialization
 from numpy_impl.files.keras_files import load_keras, load_keras_weights
+from tests import census
 from tests.numpy_impl.keras_samples import edit_config, edit_members, sequential
 
 L: Any = keras.layers
@@ -118,7 +119,9 @@ def test_every_truncation_is_refused(path: Path) -> None:
 
 
 @settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=census.count(200, 50),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(data=st.data())
 def test_mutated_bytes_raise_nothing_else(
@@ -158,7 +161,9 @@ def _places(node: Any) -> list[tuple[Any, Any]]:
 
 
 @settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=census.count(200, 50),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(data=st.data())
 def test_mutated_configs_raise_nothing_else(data: st.DataObject, keras_path: Path) -> None:

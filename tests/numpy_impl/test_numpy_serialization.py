@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from numpy_impl import Sequential, activations, models, serialization
 from numpy_impl.layers import Activation, Dense, Dropout, Flatten, Rescaling
 from numpy_impl.types import Precision
+from tests import census
 
 NAMES = [*models.ARCHITECTURES, "sigmoid:2-2-1-3"]
 
@@ -264,7 +265,9 @@ def test_every_truncation_is_refused(contents: list[bytes], tmp_path: Path) -> N
 
 
 @settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=census.count(300, 75),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(data=st.data())
 def test_mutated_bytes_raise_nothing_else(

@@ -14,6 +14,7 @@ import pytest
 from parity import Candidate
 from parity.__main__ import main
 from parity.commands import targets
+from tests import census
 from tests.parity.drafted_styles import STYLES, Style
 
 
@@ -117,13 +118,14 @@ def test_the_draft_of_a_common_style_works_unedited(name: str):
 
 def test_the_check_finds_every_draft_right(tmp_path: Path):
     """The only test here that runs the real check, in one process for all styles."""
-    for name, style in STYLES.items():
-        assert _init(name, style.text) == 0
+    names = census.sample(list(STYLES), 8, "drafts")
+    for name in names:
+        assert _init(name, STYLES[name].text) == 0
     code = (
         "import sys\nfrom parity.__main__ import main\n"
         "print([name for name in sys.argv[1:] if main(['check', name]) != 0])\n"
     )
-    adapters = [f"check_{name}.py" for name in STYLES]
+    adapters = [f"check_{name}.py" for name in names]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run(
         [sys.executable, "-c", code, *adapters],

@@ -10,6 +10,7 @@ from keras_impl import keras, precision
 from numpy_impl import activations, optimizers
 from numpy_impl.program import now
 from parity.comparing.twins import keras_activation
+from tests import census
 
 # Not exponential: the exponential of an exponential overflows, in either engine.
 HIDDEN = st.sampled_from(sorted(set(activations.ACTIVATIONS) - {"exponential"}))
@@ -71,7 +72,9 @@ def _case(data):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.filterwarnings("ignore:You are using a softmax over axis -1")  # of a single unit
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    max_examples=census.count(40, 10), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 @given(data=st.data())
 def test_random_networks_are_identical(dtype, data):
     with precision(dtype):
@@ -90,7 +93,9 @@ def test_random_networks_are_identical(dtype, data):
 
 
 @pytest.mark.filterwarnings("ignore:You are using a softmax over axis -1")  # of a single unit
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    max_examples=census.count(20, 10), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 @given(data=st.data(), factor=st.sampled_from([-1.0, 0.5, 2.0, 1.001]))
 def test_a_random_network_with_a_wrong_gradient_is_caught(data, factor):
     with precision("float64"):

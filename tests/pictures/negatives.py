@@ -33,10 +33,13 @@ class Negative(NamedTuple):
     data: bytes
 
 
-def blanks(seed: int) -> Iterator[Negative]:
-    """Every scene with nothing drawn, except a screenshot, whose app shows itself."""
+def blanks(seed: int, kinds: tuple[str, ...] = ("",)) -> Iterator[Negative]:
+    """Every scene with nothing drawn, except a screenshot, whose app shows itself.
+
+    ``kinds`` are the beginnings of the names of those that are wanted.
+    """
     for scene in SCENES:
-        if scene.name != "phone_screenshot":
+        if scene.name != "phone_screenshot" and scene.name.startswith(kinds):
             rng = own_rng(seed, f"blank {scene.name}", 0)
             yield Negative(scene.name, "nothing", scene.draw([], rng))
 

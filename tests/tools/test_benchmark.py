@@ -59,6 +59,7 @@ def test_operations_are_counted() -> None:
     assert replace(SMALL, samples=1).flops == 2 * 2960 + 2 * 2960 + 800
 
 
+@pytest.mark.census(keep=1, by=lambda optimizer, contender: contender.name)
 @pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "adam"])
 @pytest.mark.parametrize("contender", HERE, ids=lambda contender: contender.name)
 def test_every_contender_does_what_it_says(contender, optimizer: str) -> None:

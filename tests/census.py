@@ -1,0 +1,190 @@
+"""A sample of what is random or a census: another one each day, and everything when asked to.
+
+``@pytest.mark.census(keep=40)`` on a parametrized test keeps 40 of its cases; with ``by``, which is
+called with the parameters by their names, at least one of each kind. A test that loops calls
+``sample`` or ``count``. What is chosen follows from the seed and from the test's name alone, so
+that every process chooses the same and anybody can repeat a day.
+"""
+
+import random
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, TypeVar
+
+import hypothesis
+import pytest
+
+T = TypeVar("T")
+
+
+@dataclass
+class Settings:
+    """What this run is.
+
+    Attributes:
+        all: Whether everything runs.
+        seed: Chooses the sample.
+        left_out: How many cases were left out.
+    """
+
+    all: bool = True
+    seed: int = 0
+    left_out: int = 0
+
+
+settings = Settings()
+
+
+def chosen(
+    population: Sequence[T],
+    keep: int,
+    seed: int,
+    key: str,
+    by: Callable[[T], Hashable] | None = None,
+) -> list[T]:
+    """Return a sample, in the order of the population.
+
+    Args:
+        population: What there is.
+        keep: How many to take; more if there are more kinds, or all if there are fewer in all.
+        seed: Of the day.
+        key: Whose sample it is, so that two tests do not always take the same places.
+        by: What kind each is, of which at least one is taken.
+    """
+    # A text as the seed is hashed by SHA-512, which is the same in every process.
+    order = list(range(len(population)))
+    random.Random(f"{seed} {key}").shuffle(order)
+    kinds: set[Hashable] = set()
+    first: list[int] = []
+    others: list[int] = []
+    for place in order:
+        kind = None if by is None else by(population[place])
+        (others if by is None or kind in kinds else first).append(place)
+        kinds.add(kind)
+    taken = first + others[: max(0, keep - len(first))]
+    return [population[place] for place in sorted(taken)]
+
+
+def sample(
+    population: Sequence[T],
+    keep: int,
+    key: str,
+    by: Callable[[T], Hashable] | None = None,
+) -> list[T]:
+    """Return the day's sample of what a test loops over; everything with ``--census all``."""
+    if settings.all:
+        return list(population)
+    return chosen(population, keep, settings.seed, key, by)
+
+
+def count(everything: int, keep: int) -> int:
+    """Return how many of something that is random anyway: ``keep`` in a sample."""
+    return everything if settings.all else keep
+
+
+def most(rate: float, tries: int) -> float:
+    """Return how many failures are allowed where at most a rate of everything may fail.
+
+    In a sample more than by that rate, as many as chance brings about once in a million days.
+    """
+    if settings.all:
+        return rate * tries
+    from scipy.stats import binom  # slow to import, and seldom needed
+
+    return float(binom.isf(1e-6, tries, rate))
+
+
+# ---- Hooks, which conftest.py takes over ----
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("census")
+    group.addoption(
+        "--census", choices=["sample", "all"], default="sample",
+        help="of what is random or a census run a sample (the default) or everything",
+    )  # fmt: skip
+    group.addoption(
+        "--census-seed", type=int, metavar="N", help="the sample's seed (default: today's date)"
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        "census(keep, by=None): a sample of the cases, at least one of each kind (tests/census.py)",
+    )
+    if config.option.census_seed is None:
+        # Kept as the option, which the processes of pytest-xdist are given: midnight may pass.
+        config.option.census_seed = int(f"{date.today():%Y%m%d}")
+    settings.all = config.option.census == "all"
+    settings.seed = config.option.census_seed
+    settings.left_out = 0
+    # Hypothesis draws from the same seed, in CI too, and never judges by the clock.
+    hypothesis.settings.register_profile(
+        "suite",
+        derandomize=False,
+        deadline=None,
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    )
+    hypothesis.settings.load_profile("suite")
+    if config.option.hypothesis_seed is None:
+        config.option.hypothesis_seed = str(settings.seed)  # read by its own plugin, later
+
+
+def pytest_report_header() -> str:
+    what = "everything" if settings.all else "a sample"
+    return (
+        f"census: {what}, seed {settings.seed}; "
+        "--census all runs everything, --census-seed N repeats a day"
+    )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # After -k and --last-failed: of what is asked for by name nothing is left out.
+    if settings.all:
+        return
+    tests: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("census"):
+            tests.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    kept = {item for name, cases in tests.items() for item in _kept(name, cases)}
+    left_out = [item for cases in tests.values() for item in cases if item not in kept]
+    if left_out:
+        gone = set(left_out)
+        items[:] = [item for item in items if item not in gone]
+        settings.left_out = len(left_out)
+        config.hook.pytest_deselected(items=left_out)
+
+
+def _kept(name: str, cases: list[pytest.Item]) -> list[pytest.Item]:
+    marker = cases[0].get_closest_marker("census")
+    assert marker is not None
+
+    def options(keep: int, by: Callable[..., Hashable] | None = None) -> tuple[int, Any]:
+        return keep, by
+
+    keep, by = options(*marker.args, **marker.kwargs)
+    kind = None if by is None else lambda item: by(**item.callspec.params)
+    return chosen(cases, keep, settings.seed, name, kind)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["census_left_out"] = settings.left_out
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    # Each process of pytest-xdist collects, and leaves out, the same.
+    settings.left_out = getattr(node, "workeroutput", {}).get("census_left_out", 0)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if settings.left_out:
+        terminalreporter.write_line(
+            f"census: {settings.left_out} cases left out by the sample of seed {settings.seed}"
+        )

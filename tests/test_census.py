@@ -1,0 +1,148 @@
+"""The sample of the census: the same from the same seed, of each kind one, and all if asked."""
+
+import random
+import re
+from pathlib import Path
+
+import pytest
+
+from tests import census
+
+pytest_plugins = ["pytester"]
+pytestmark = pytest.mark.xdist_group("census")
+
+CONFTEST = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+from tests.conftest import *
+"""
+CASES = """
+import pytest
+from hypothesis import given, strategies as st
+from tests import census
+
+@pytest.mark.census(keep=8)
+@pytest.mark.parametrize("case", range(100))
+def test_many(case):
+    pass
+
+@pytest.mark.census(keep=8)
+@pytest.mark.parametrize("case", range(100))
+def test_others(case):
+    pass
+
+@pytest.mark.census(keep=2, by=lambda style, bug: bug)
+@pytest.mark.parametrize("style", "ABCD")
+@pytest.mark.parametrize("bug", range(9))
+def test_bugs(style, bug):
+    pass
+
+def test_loop():
+    print("seeds", *census.sample(range(50), 5, "loop"), census.count(40, 10))
+
+@given(st.integers())
+def test_drawn(number):
+    print("drawn", number)
+"""
+
+
+Run = tuple[dict[str, list[str]], str]
+DONE: dict[tuple[str, ...], Run] = {}
+
+
+def ran(pytester: pytest.Pytester, *options: str) -> Run:
+    """Return the cases of each test that have run, and what was printed; of each run once."""
+    if options not in DONE:
+        DONE[options] = run(pytester, *options)
+    return DONE[options]
+
+
+def run(pytester: pytest.Pytester, *options: str) -> Run:
+    pytester.makeconftest(CONFTEST)
+    pytester.makepyfile(test_cases=CASES)
+    done = pytester.runpytest_subprocess("-v", "-s", "-p", "no:cacheprovider", *options)
+    assert done.ret == 0, done.outlines
+    text = done.stdout.str()
+    tests: dict[str, list[str]] = {}
+    for name, case in re.findall(r"::(test_\w+)\[([^\]]+)\]", text):
+        tests.setdefault(name, []).append(case)
+    return tests, text
+
+
+def test_a_sample_is_that_of_its_seed(pytester: pytest.Pytester):
+    one, text = ran(pytester, "--census-seed=5")
+    again, same = run(pytester, "--census-seed=5")
+    other, different = ran(pytester, "--census-seed=6")
+    assert one == again
+    for name in ("test_many", "test_others", "test_bugs"):
+        assert one[name] != other[name]
+    assert one["test_many"] != one["test_others"]
+    assert "census: a sample, seed 5; --census all runs everything" in text
+    assert "census: 211 cases left out by the sample of seed 5" in text
+    for printed in (r"seeds(?: \d+){5} 10\n", r"drawn .*"):
+        found, repeated, changed = (re.findall(printed, shown) for shown in (text, same, different))
+        assert found
+        assert found == repeated != changed
+
+
+def test_of_each_kind_there_is_one(pytester: pytest.Pytester):
+    found, _ = ran(pytester, "--census-seed=5")
+    assert [len(found[name]) for name in ("test_many", "test_others", "test_bugs")] == [8, 8, 9]
+    bugs = [case.split("-") for case in found["test_bugs"]]
+    assert sorted(bug for bug, _ in bugs) == list("012345678")
+    assert len({style for _, style in bugs}) > 1
+
+
+def test_all_is_all(pytester: pytest.Pytester):
+    found, text = ran(pytester, "--census", "all")
+    assert [len(found[name]) for name in ("test_many", "test_others", "test_bugs")] == [
+        100,
+        100,
+        36,
+    ]
+    assert "census: everything" in text
+    assert "left out" not in text
+    assert re.search(r"seeds( \d+){51}", text)
+    assert "49 40\n" in text
+
+
+def test_two_processes_run_what_one_does(pytester: pytest.Pytester):
+    alone, _ = ran(pytester, "--census-seed=5")
+    both, text = ran(pytester, "--census-seed=5", "-n2")
+    assert {name: sorted(set(cases)) for name, cases in both.items()} == {
+        name: sorted(cases) for name, cases in alone.items()
+    }
+    assert "census: 211 cases left out by the sample of seed 5" in text
+
+
+def test_without_a_seed_it_is_the_day_s(pytester: pytest.Pytester):
+    _, text = ran(pytester)
+    assert re.search(r"census: a sample, seed 20\d{6};", text)
+
+
+def test_what_is_asked_for_by_name_runs(pytester: pytest.Pytester):
+    pytester.makeconftest(CONFTEST)
+    path = pytester.makepyfile(test_cases=CASES)
+    asked = [f"{path.name}::test_many[{case}]" for case in range(0, 100, 17)]
+    done = pytester.runpytest_subprocess("--collect-only", "-q", *asked)
+    assert [line for line in done.outlines if "::" in line] == asked
+
+
+def test_a_sample_keeps_the_order_and_the_kinds():
+    population = [f"{kind}{number}" for number in range(20) for kind in "abc"]
+    taken: set[str] = set()
+    for seed in range(200):
+        found = census.chosen(population, 10, seed, "key", by=lambda name: name[0])
+        assert len(found) == 10
+        assert sorted(found, key=population.index) == found
+        assert {name[0] for name in found} == set("abc")
+        taken.update(found)
+    assert taken == set(population)  # every place has its day
+    assert census.chosen(population, 100, 0, "key") == population
+    assert len(census.chosen(population, 1, 0, "key", by=lambda name: name[0])) == 3
+
+
+def test_drawing_leaves_python_s_own_generator_alone():
+    before = random.getstate()
+    census.chosen(range(10), 3, 0, "key")
+    assert random.getstate() == before
