@@ -285,7 +285,7 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "rmsprop": RMSprop, "adam"
 
 
 def get(identifier: str | Optimizer, **options: object) -> Optimizer:
-    """Return the optimizer called "sgd", "rmsprop" or "adam"; ``options`` go to its constructor.
+    """Return the optimizer of a name in ``OPTIMIZERS``; ``options`` go to its constructor.
 
     Raises:
         ValueError: The name is not known, or there are options for what has been made already.

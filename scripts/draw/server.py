@@ -206,7 +206,16 @@ def running(app: ASGIApp, listener: socket) -> Iterator[Thread]:
     )  # fmt: skip
     config.load()  # here, since the thread's imports would wait for those of Keras
     server = uvicorn.Server(config)
-    thread = Thread(target=server.run, args=([listener],), name="draw-server", daemon=True)
+
+    def run() -> None:
+        try:
+            server.run([listener])
+        except Exception:
+            # What fails because the end has come, as modules that Keras holds up, says nothing.
+            if not server.should_exit:
+                raise
+
+    thread = Thread(target=run, name="draw-server", daemon=True)
     thread.start()
     try:
         yield thread
