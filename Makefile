@@ -12,13 +12,12 @@ demo: .venv/ready ## Train two networks in both engines, show that they are the 
 	$(BIN)/python -m scripts.demo
 
 # One BLAS thread each: idle ones spin, and would take the processor from the other process.
-# Tests that share what is slow to make are a group; all others go where there is time.
-PYTEST = OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+PYTEST = OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadscope
 
 test: .venv/ready ## Run the tests, with a sample of the long census (5 minutes).
 	$(PYTEST)
 
-test-all: .venv/ready ## Run the tests with all of the census (25 minutes).
+test-all: .venv/ready ## Run the tests with all of the census (10 to 25 minutes).
 	$(PYTEST) --census all
 
 mnist: .venv/ready ## Train 784-500-300-10 on MNIST by document D4's recipe (MNIST_PATH or download).

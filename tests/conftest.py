@@ -1,5 +1,9 @@
 """Settings for all tests."""
 
+from typing import Any
+
+import pytest
+
 from tests.census import (
     pytest_addoption,
     pytest_collection_modifyitems,
@@ -9,6 +13,36 @@ from tests.census import (
     pytest_terminal_summary,
     pytest_testnodedown,
 )
+
+# Files whose tests share what is slow to make: a site, a wheel, a browser, pictures, answers.
+IN_ONE_PROCESS = {
+    "tests/digit_data/test_digits_pictures.py",
+    "tests/parity/test_planted_bugs.py",
+    "tests/scripts/test_scripts_draw_access.py",
+    "tests/scripts/test_scripts_draw_page.py",
+    "tests/test_census.py",
+    "tests/test_site.py",
+    "tests/test_wheel.py",
+}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With ``--dist loadscope`` begin with those files, and hand out all other tests one by one.
+
+    The marker ``xdist_group`` would say so in the files, but has no effect with pytest 9.
+    """
+    if config.getvalue("dist") != "loadscope":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return file if file in IN_ONE_PROCESS else nodeid
+
+    return Scheduling(config, log)
+
 
 __all__ = [
     "pytest_addoption",

@@ -9,7 +9,6 @@ import pytest
 from tests import census
 
 pytest_plugins = ["pytester"]
-pytestmark = pytest.mark.xdist_group("census")
 
 CONFTEST = f"""
 import sys

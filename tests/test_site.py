@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 browser = browsing.browser
 
-# The site is built once.
-pytestmark = pytest.mark.xdist_group("site")
-
 ROOT = Path(__file__).parents[1]
 PHONE = 360
 

@@ -20,9 +20,6 @@ from urllib.request import urlopen
 
 import pytest
 
-# The wheel is built once.
-pytestmark = pytest.mark.xdist_group("wheel")
-
 ROOT = Path(__file__).parents[1]
 PHOTO = ROOT / "docs" / "images" / "photo.jpg"
 LEFT_OUT = shutil.ignore_patterns(

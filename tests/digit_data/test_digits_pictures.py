@@ -19,8 +19,6 @@ from scripts.model_files import SHIPPED_MODEL, load
 from tests import census
 from tests.pictures import negatives, scenes, several
 
-# The collection is made once.
-pytestmark = pytest.mark.xdist_group("pictures")
 # The processes of the tests take all processors; each of OpenCV's threads would wait for them.
 cv2.setNumThreads(1)
 

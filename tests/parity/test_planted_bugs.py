@@ -16,8 +16,6 @@ from tests.parity.planted import BUGS, CASES, documents
 from tests.parity.planted.bug import SAMPLES, Case, answer, build
 from tests.parity.planted.nets import D2, D4, NETS, PLAIN, SIGMOID, SMALL, SOFTMAX, Net
 
-# One answer serves two tests, in one process.
-pytestmark = pytest.mark.xdist_group("planted")
 # In a sample each bug in one style and one network.
 ASKED = census.sample(CASES, len(BUGS), "planted", by=lambda case: case.bug.name)
 WRITTEN = [(net, style) for net in NETS for style in net.styles]

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 browser, address, tab = browsing.browser, browsing.address, browsing.tab
-# One browser and one server.
-pytestmark = pytest.mark.xdist_group("draw access")
 
 
 def test_the_keyboard_reaches_everything(tab: Tab):

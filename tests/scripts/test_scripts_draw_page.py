@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Route
 
 browser, address, tab = browsing.browser, browsing.address, browsing.tab
-# One browser and one server.
-pytestmark = pytest.mark.xdist_group("draw page")
 
 
 def by_command(picture: bytes, path: Path, engine: str = "numpy") -> dict[str, Any]:
