@@ -57,8 +57,9 @@ def run(args: Namespace) -> int:
         return 0
     code: str = args.code
     if code not in TABLE:
-        near = get_close_matches(code, TABLE, n=3) or ["--all, which lists them"]
-        raise CliError(f"expected a code such as {', '.join(near)}. Received: {code!r}")
+        near = get_close_matches(code, TABLE, n=3)
+        expected = f"a code such as {', '.join(near)}" if near else "a code that --all lists"
+        raise CliError(f"expected {expected}. Received: {code!r}")
     print(entry(code, TABLE[code], "{}"), end="")
     return 0
 
@@ -82,5 +83,7 @@ def entry(code: str, forms: "list[Bug]", heading: str) -> str:
 
 def _sentence(text: str) -> str:
     """Return a text as a sentence, with the places that it holds open in brackets of their own."""
-    shown = re.sub(r"\{(\w+)[^}]*\}", r"‹\1›", text)
+    # What is joined to a word is an addition that may be empty.
+    shown = re.sub(r"(?<=[\w}])\{\w+\}", "", text)
+    shown = re.sub(r"\{(\w+)[^}]*\}", r"‹\1›", shown)
     return f"{shown[0].upper()}{shown[1:]}."

@@ -265,3 +265,6 @@ def test_a_code_that_is_none_is_refused_with_what_is_near(capsys: pytest.Capture
         "parity: expected a code such as softmax-diagonal, softmax-axis, softmax-missing. "
         "Received: 'softmax-diag'\n"
     )
+    assert main(["explain", "--", "?"]) == 2
+    said = capsys.readouterr().err
+    assert said == "parity: expected a code that --all lists. Received: '?'\n"
