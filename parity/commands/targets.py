@@ -18,8 +18,11 @@ _MOST_NAMES = 12
 _DEFAULT = "make"
 
 
-def candidate(target: str) -> Candidate:
-    """Return the Candidate that a target names, made by a call where it is a callable.
+def candidate(target: str) -> Candidate | Callable[[], Candidate]:
+    """Return the Candidate that a target names, or what makes one, for :func:`parity.check`.
+
+    What makes one is handed on as it is, since a step's state is at its beginning only in a
+    candidate that is made anew; so the command and the function say the same.
 
     Args:
         target: ``where:attribute``. Without an attribute it is ``make``, or else the only thing in
@@ -31,13 +34,15 @@ def candidate(target: str) -> Candidate:
     where, attribute = split(target)
     module = _load(where)
     attribute = attribute or _only_candidate(module, where)
-    return _made(
-        module,
-        where,
-        attribute,
-        lambda value: isinstance(value, Candidate),
-        f"{attribute} in {where} to be a Candidate, or a function that returns one",
-    )
+    value = _attribute(module, where, attribute)
+    expected = f"{attribute} in {where} to be a Candidate, or a function that returns one"
+    if isinstance(value, Candidate):
+        return value
+    return lambda: _made(value, where, attribute, _is_candidate, expected)
+
+
+def _is_candidate(value: Any) -> bool:
+    return isinstance(value, Candidate)
 
 
 def reference(text: str) -> Any:
@@ -67,8 +72,9 @@ def reference(text: str) -> Any:
 def _custom_reference(where: str, attribute: str | None) -> Any:
     if attribute is None:
         raise CliError(f"--reference: expected file.py:attribute. Received: {where}")
+    value = _attribute(_load(where), where, attribute)
     return _made(
-        _load(where),
+        value,
         where,
         attribute,
         _is_network,
@@ -181,10 +187,9 @@ def _attribute(module: ModuleType, where: str, attribute: str) -> Any:
 
 
 def _made(
-    module: ModuleType, where: str, attribute: str, fits: Callable[[Any], bool], expected: str
+    value: Any, where: str, attribute: str, fits: Callable[[Any], bool], expected: str
 ) -> Any:
     """Return what an attribute is, or what it returns when it is called."""
-    value = _attribute(module, where, attribute)
     if fits(value):
         return value
     if not callable(value):

@@ -1,18 +1,20 @@
 """``python -m parity check``: targets, references, files, exit codes, and faults in one line."""
 
+import importlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
+import parity
 from parity import Candidate
 from parity.__main__ import main
 from parity.checking.bugs.findings import Finding
@@ -60,6 +62,9 @@ def make():
 """
 
 
+Given = Candidate | Callable[[], Candidate]
+
+
 class Checked:
     """Stands for ``parity.check``: notes what it was asked, and answers what it is told to."""
 
@@ -68,7 +73,8 @@ class Checked:
         self.raises: BaseException | None = None
         self.asked: list[tuple[str, Any, dict[str, Any]]] = []
 
-    def check(self, candidate: Candidate, reference: Any = None, **options: Any) -> CheckReport:
+    def check(self, given: Given, reference: Any = None, **options: Any) -> CheckReport:
+        candidate = given if isinstance(given, Candidate) else given()
         self.asked.append((candidate.name, reference, options))
         if self.raises is not None:
             raise self.raises
@@ -384,3 +390,41 @@ def test_a_right_and_a_wrong_network(tmp_path: Path):
     assert "RIGHT" in text
     assert json.loads(brace + answer)["outcome"] == "wrong"
     assert (tmp_path / "r.html").stat().st_size > 1000
+
+
+STATEFUL = """
+import numpy as np, parity
+def make():
+    r = np.random.RandomState(0)
+    W = [r.randn(6, 5) * 0.4, np.full(5, 0.1), r.randn(5, 3) * 0.4, np.zeros(3)]
+    m, v, t = [0 * w for w in W], [0 * w for w in W], [0]
+    def forward(x):
+        forward.h = np.tanh(x @ W[0] + W[1])
+        return forward.h @ W[2] + W[3]
+    def step(x, y, rate):
+        d = 2 * (forward(x) - y) / y.size
+        dh = d @ W[2].T * (1 - forward.h**2)
+        t[0] += 1
+        gradients = [x.T @ dh, dh.sum(0), forward.h.T @ d, d.sum(0)]
+        for k, (w, g) in enumerate(zip(W, gradients)):
+            m[k] = 0.9 * m[k] + 0.1 * g  # corrected in place: the next step corrects it again
+            v[k] = 0.999 * v[k] + 0.001 * g * g
+            m[k] /= 1 - 0.9 ** t[0]
+            v[k] /= 1 - 0.999 ** t[0]
+            w -= rate * m[k] / (np.sqrt(v[k]) + 1e-7)
+    return parity.Candidate(get_weights=lambda: W, forward=forward, step=step)
+"""
+
+
+def test_the_command_and_the_function_say_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    Path("stateful_net.py").write_text(STATEFUL)
+    code = main(["check", "stateful_net.py", "--json", "-"])
+    said = json.loads(capsys.readouterr().out)
+    report = parity.check(importlib.import_module("stateful_net").make)
+    sys.modules.pop("stateful_net")
+    assert code == report.outcome.exit_code
+    assert said["summary"] == report.summary

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import parity
 from parity import Candidate
 from parity.__main__ import main
 from parity.commands import targets
@@ -76,6 +77,11 @@ def _slopes(value: Callable[[], float], array: np.ndarray, places: list[int]) ->
     return slopes
 
 
+def _candidate(target: str) -> parity.Candidate:
+    found = targets.candidate(target)
+    return found if isinstance(found, parity.Candidate) else found()
+
+
 def _asked(candidate: Candidate, x: np.ndarray, y: np.ndarray) -> Iterator[list[np.ndarray]]:
     """Yield the gradients that a candidate gives, and those that its step of size 1/8 shows."""
     if candidate.gradients is not None:
@@ -96,7 +102,7 @@ def test_the_draft_of_a_common_style_works_unedited(name: str):
     text = Path(f"check_{name}.py").read_text()
     compile(text, name, "exec")
     assert text.count("# check:") == style.checks + text.count('with "# check:"')
-    candidate = targets.candidate(f"check_{name}.py")
+    candidate = _candidate(f"check_{name}.py")
     parts = [p for p in ("gradients", "step", "loss") if getattr(candidate, p) is not None]
     assert parts == [p for p in ("gradients", "step", "loss") if p in style.parts]
 
@@ -138,7 +144,7 @@ def test_the_check_finds_every_draft_right(tmp_path: Path):
 def test_the_loss_is_the_loss_of_the_module(name: str):
     style = STYLES[name]
     _init(name, style.text)
-    candidate = targets.candidate(f"check_{name}.py")
+    candidate = _candidate(f"check_{name}.py")
     if name == "layers":
         assert candidate.loss is None  # it has none
         return
@@ -189,14 +195,14 @@ def test_the_adapter_finds_the_module_from_another_folder():
     os.makedirs("elsewhere/deep")
     out = "elsewhere/deep/adapter.py"
     assert _init("mynet", STYLES["attributes"].text, "--out", out) == 0
-    assert targets.candidate(out).name == "Net of mynet.py"
+    assert _candidate(out).name == "Net of mynet.py"
 
 
 @pytest.mark.parametrize("name", ["my-net", "2layers", "net", "layers", "lambda"])
 def test_names_that_cannot_be_imported_as_they_are(name: str):
     assert _init(name, STYLES["attributes"].text) == 0
     plain = name.replace("-", "_")
-    assert targets.candidate(f"check_{plain}.py").name == f"Net of {name}.py"
+    assert _candidate(f"check_{plain}.py").name == f"Net of {name}.py"
 
 
 def test_a_name_that_another_module_has_is_told(capsys: pytest.CaptureFixture[str]):
@@ -212,7 +218,7 @@ def test_a_module_that_imports_from_its_own_package():
     text = "from .numbers import ONE\n" + STYLES["attributes"].text
     Path("pack/inner/mynet.py").write_text(text)
     assert main(["init", "pack/inner/mynet.py", "--out", "adapter.py"]) == 0
-    assert targets.candidate("adapter.py").name == "Net of mynet.py"
+    assert _candidate("adapter.py").name == "Net of mynet.py"
 
 
 @pytest.mark.parametrize(
