@@ -13,11 +13,16 @@ Labels = Literal["one-hot", "integer"]
 WeightDecay = float | Sequence[float | Sequence[float]]
 
 
+class CandidateError(ValueError):
+    """What was given to :class:`Candidate` is no network that could be checked."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
     """A from-scratch network, seen through its callables, for :func:`parity.check`.
 
-    Arrays stay in the user's own shapes, order and dtype; nothing has to be transposed for us. The
+    Arrays stay in the user's own shapes, order and dtype; nothing has to be transposed for us. They
+    may be PyTorch's tensors or TensorFlow's variables: what takes no NumPy arrays gets these. The
     conventions below the callables are found out by probing; give one only to fix it.
 
     Args:
@@ -27,7 +32,8 @@ class Candidate:
             ``get_weights`` returns. None: they are written into the arrays of ``get_weights``.
         forward: ``(x) -> outputs``, or a list of every layer's activations with the output last.
             Dropout is inactive here.
-        gradients: ``(x, y) -> arrays`` in the order and shapes of the weights.
+        gradients: ``(x, y) -> arrays`` in the order and shapes of the weights; None for one that
+            is not written yet.
         step: ``(x, y, learning_rate) -> None``: one update of the weights, in place or by
             rebinding. At least one of ``gradients`` and ``step`` is needed.
         loss: ``(x, y) -> number``, the user's own; or the name of the loss whose gradient this is
@@ -49,8 +55,8 @@ class Candidate:
         name: What to call it in the report.
 
     Raises:
-        ValueError: A convention that is none of the above, too few callables, or a weight decay
-            that is no number.
+        CandidateError: A convention that is none of the above, too few callables, or a weight
+            decay that is no number. It is a ValueError.
     """
 
     get_weights: Callable[[], Any]
@@ -73,7 +79,7 @@ class Candidate:
         for field, kind in allowed.items():
             value, values = getattr(self, field), get_args(kind)
             if value is not None and value not in values:
-                raise ValueError(
+                raise CandidateError(
                     f"Candidate: expected {field} to be one of {', '.join(values)}. "
                     f"Received: {value!r}"
                 )
@@ -81,15 +87,17 @@ class Candidate:
             value = getattr(self, field)
             needed = field in ("get_weights", "forward")
             if not callable(value) and (needed or value is not None):
-                raise ValueError(f"Candidate: expected a callable {field}. Received: {value!r}")
+                raise CandidateError(f"Candidate: expected a callable {field}. Received: {value!r}")
         if self.gradients is None and self.step is None:
-            raise ValueError("Candidate: expected gradients or step, or both. Received: neither")
+            raise CandidateError(
+                "Candidate: expected gradients or step, or both. Received: neither"
+            )
         if self.loss is not None and not isinstance(self.loss, str) and not callable(self.loss):
-            raise ValueError(
+            raise CandidateError(
                 f"Candidate: expected loss to be a callable or a name. Received: {self.loss!r}"
             )
         if not _is_decay(self.weight_decay):
-            raise ValueError(
+            raise CandidateError(
                 "Candidate: expected weight_decay to be a finite number, or a sequence of one "
                 "number or (kernel, bias) pair a layer. "
                 f"Received: {self.weight_decay!r}"

@@ -4,7 +4,7 @@ from numpy_impl.types import Array
 from parity.checking.asking.conventions import Sample
 from parity.checking.asking.gradients import Direct
 from parity.checking.asking.subject import Subject, TheirError
-from parity.checking.bugs.findings import Finding, Notes, TensorKind, Witness
+from parity.checking.bugs.findings import KERAS, OWN_LOSS, Finding, Notes, TensorKind, Witness
 from parity.checking.bugs.table import STEP_EXCEPTION
 from parity.checking.explain import (
     keras_gradients,
@@ -95,6 +95,9 @@ class Backward:
         if stepping is not None:
             notes.add(of_plain(stepping, self.candidate))
         notes.conventions |= self._conventions(assessment, judgement)
+        notes.batches.add(len(assessment.probes[0].x))
+        if assessment.masked:
+            notes.tested.append("dropout")
         witness, theirs = self._ask_keras(assessment, judgement.shares)
         notes.witnesses.append(witness)
         own, remarks = self._own_witness(assessment, judgement)
@@ -117,6 +120,7 @@ class Backward:
     ) -> Notes:
         """Return what is known of a step that keeps a state, with its rows."""
         notes = of_stateful(self.candidate, stepping, found, gradients_right)
+        notes.batches |= {len(taken.probe.x) for taken in found.history} if found else set()
         if found is not None and not found.own:
             notes.tensors += rows.step_rows(self.layout, found, self.subject.names)
         return notes
@@ -205,27 +209,31 @@ class Backward:
     def _ask_keras(
         self, assessment: Assessment, shares: Shares
     ) -> tuple[Witness, dict[Key, Array] | None]:
-        name = "Keras's autodiff"
         if not self.keras:
-            return Witness(name, None, "not asked (keras=False)"), None
+            return Witness(KERAS, None, "not asked (keras=False)"), None
         kind = assessment.explanation.kind
         try:
             _, theirs = keras_gradients.ask(assessment.probes[0], kind)
         except keras_gradients.NotAsked as reason:
-            return Witness(name, None, str(reason)), None
-        agree = rows.agree_with(assessment, theirs, shares)
-        comment = "your gradients are Keras's up to rounding" if agree else "your gradients differ"
-        return Witness(name, agree, f"{comment} (loss: {kind.name})"), theirs
+            return Witness(KERAS, None, str(reason)), None
+        agree, weights = (
+            rows.agreeing(assessment, theirs, shares),
+            len(assessment.probes[0].weights),
+        )
+        if not agree:
+            return Witness(KERAS, None, "none of your gradients can be compared"), theirs
+        compared = f"{len(agree)} of {weights} gradients compared, of the {kind.name}"
+        said = "equal up to rounding" if all(agree) else f"{agree.count(False)} differ"
+        return Witness(KERAS, all(agree), f"{compared}: {said}"), theirs
 
     def _own_witness(
         self, assessment: Assessment, judgement: Judgement
     ) -> tuple[Witness, list[str]]:
-        name = "the derivative of your own loss"
         own = assessment.own
         if own is None:
             stated = callable(self.candidate.loss)
             comment = "the loss could not be called" if stated else "no loss function is given"
-            return Witness(name, None, comment), []
+            return Witness(OWN_LOSS, None, comment), []
         agrees = own_loss.follows(own, assessment.probes)
         what = own.kind.name if own.kind is not None else "a function unknown here"
         remarks: list[str] = []
@@ -234,4 +242,4 @@ class Backward:
                 f"Loss: your gradients are those of {judgement.loss}, and not the derivative of "
                 "your own loss as measured. What is printed is not what is descended."
             )
-        return Witness(name, agrees, f"{what}, measured by {own.method}"), remarks
+        return Witness(OWN_LOSS, agrees, f"{what}, measured by {own.method}"), remarks

@@ -9,7 +9,7 @@ from parity.checking.asking import conventions
 from parity.checking.asking.conventions import Sample
 from parity.checking.asking.gradients import alike, takes_batches
 from parity.checking.asking.subject import Subject
-from parity.checking.bugs.findings import Finding, Notes, Unreadable, Witness
+from parity.checking.bugs.findings import FORWARD_PASS, Finding, Notes, Unreadable, Witness
 from parity.checking.bugs.forward import INPUTS_SCALED, Fault, faults
 from parity.checking.bugs.table import (
     NONDETERMINISTIC_FORWARD,
@@ -26,7 +26,6 @@ _FLOAT32 = (
     "Precision: a part of forward is in float32 although the weights are float64, so all is "
     "checked to float32's rounding; errors smaller than that are not seen."
 )
-_WITNESS = "your forward and the reference's"
 # A forward pass is explained for so many readings of the weights, the likeliest.
 _MOST_EXPLAINED = 4
 
@@ -51,7 +50,7 @@ class Forward:
         self.given = plan
         self.seed = seed
         self.plan = None
-        self.reference = "none given" if plan is None else plan.text
+        self.reference = "none given" if plan is None else plan.with_inputs(layouts[0].sizes).text
         self.notes = Notes()
 
     def run(self) -> Notes:
@@ -194,7 +193,7 @@ class Forward:
         self._inexplicable(answers[0])
 
     def _agrees(self, plan: Plan) -> None:
-        self.notes.witnesses.append(Witness(_WITNESS, True, "equal up to rounding"))
+        self.notes.witnesses.append(Witness(FORWARD_PASS, True, "equal up to rounding"))
         self.notes.tensors += forward_rows(self.sample, plan)
 
     def _scaled(self, sample: Sample, fault: Fault) -> None:
@@ -218,7 +217,7 @@ class Forward:
 
     def _differs(self, plan: Plan, comment: str) -> None:
         self.notes.tensors += forward_rows(self.sample, plan)
-        self.notes.witnesses.append(Witness(_WITNESS, False, comment))
+        self.notes.witnesses.append(Witness(FORWARD_PASS, False, comment))
 
     def _inexplicable(self, sample: Sample) -> None:
         if self.given is None:
@@ -279,4 +278,4 @@ def _usual_plans(sample: Sample, name: str) -> Iterator[Plan]:
 
 def _sized(plan: Plan, sample: Sample) -> Plan:
     """Return the plan with the number of inputs that the weights have."""
-    return plan if plan.sizes[0] else replace(plan, sizes=sample.layout.sizes)
+    return plan.with_inputs(sample.layout.sizes)

@@ -2,17 +2,51 @@
 
 import numpy as np
 
+from parity.candidate import Candidate
 from parity.checking.asking.conventions import Sample
 from parity.checking.asking.subject import Subject
-from parity.checking.bugs.findings import Finding, Notes, TensorResult
-from parity.checking.bugs.table import ALIASING, SHARED_GRADIENTS, VACUOUS
+from parity.checking.bugs.findings import OWN_LOSS, Finding, Notes, TensorResult, listed
+from parity.checking.bugs.table import ALIASING, SHARED_GRADIENTS, VACUOUS, Severity
 
 
 def conclude(subject: Subject, sample: Sample, notes: Notes) -> None:
     """Complete the notes of all stages by what only all of them together can tell."""
     if not notes.findings:
         notes.add(_vacuous(sample, notes.tensors))
-    notes.findings = _with_aliasing(subject, notes.findings)
+    found = _with_aliasing(subject, notes.findings)
+    if not found:
+        notes.add(_scope(subject.candidate, notes))
+    # What is wrong stands before what is not there.
+    notes.findings = sorted(found, key=lambda finding: finding.follows is Severity.INCOMPLETE)
+
+
+def _scope(candidate: Candidate, notes: Notes) -> Notes:
+    """Return what "right" covers, and what it does not."""
+    scope = Notes(tested=["forward pass"])
+    if candidate.gradients is not None:
+        scope.tested.append("gradients")
+    if candidate.step is None:
+        scope.untested.append("a step (none is given)")
+    else:
+        optimizer = notes.conventions.get("optimizer", "")
+        scope.tested.append(f"steps ({optimizer})" if optimizer else "steps")
+    several = [str(size) for size in sorted(notes.batches) if size > 1]
+    if several:
+        scope.tested.append(f"batches of {listed(several)} samples")
+    else:
+        scope.untested.append("batches (it is called with one sample at a time)")
+    if len(several) == 1:
+        scope.untested.append("batches of other sizes")
+    own = {witness.name: witness.agrees for witness in notes.witnesses}.get(OWN_LOSS)
+    if own:
+        scope.tested.append("the derivative of your own loss")
+    elif callable(candidate.loss):
+        scope.untested.append("your own loss")
+    elif "(given)" not in notes.conventions.get("loss", ""):
+        scope.untested.append("your loss (none is given)")
+    if "dropout" not in notes.tested:
+        scope.untested.append("dropout (none was met)")
+    return scope
 
 
 def _vacuous(sample: Sample, tensors: list[TensorResult]) -> Notes:

@@ -10,6 +10,7 @@ from contextlib import contextmanager, redirect_stdout
 from types import TracebackType
 from typing import Any
 
+from parity.candidate import CandidateError
 from terminal_io import CliError
 
 _MOST_FRAMES = 8
@@ -34,6 +35,10 @@ def running(expected: str) -> Generator[None]:
         raise
     except SystemExit as end:
         raise ended(expected, end) from None
+    except CandidateError as error:  # said by us, of what was given to us: no error in their code
+        frames = _frames(error.__traceback__)
+        place = f"{_place(frames[-1])}: " if frames else ""
+        raise CliError(f"{place}{error}") from None
     except Exception as error:
         raise _told(expected, error) from error
 

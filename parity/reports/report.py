@@ -21,6 +21,15 @@ class Outcome(Enum):
         return list(Outcome).index(self)
 
 
+_STRONGEST_FIRST = (
+    (Severity.BLOCKING, Outcome.UNKNOWN),
+    (Severity.CONCLUSIVE, Outcome.WRONG),
+    (Severity.UNCERTAIN, Outcome.UNKNOWN),
+    (Severity.WRONG, Outcome.WRONG),
+    (Severity.INCOMPLETE, Outcome.UNKNOWN),
+)
+
+
 @dataclass
 class CheckReport:
     """The whole answer; ``print`` it, or see ``parity.reports`` for JSON and HTML.
@@ -36,6 +45,9 @@ class CheckReport:
         remarks: What is not wrong but worth knowing: scale, loss, redrawn probes, limits.
         tensors: One row for each tensor.
         witnesses: Who agrees with whom.
+        batches: The numbers of samples on which the gradients were compared.
+        tested: What was compared, where nothing is wrong.
+        untested: What was not, and why, where nothing is wrong.
     """
 
     name: str
@@ -45,24 +57,25 @@ class CheckReport:
     remarks: list[str] = field(default_factory=list[str])
     tensors: list[TensorResult] = field(default_factory=list[TensorResult])
     witnesses: list[Witness] = field(default_factory=list[Witness])
+    batches: set[int] = field(default_factory=set[int])
+    tested: list[str] = field(default_factory=list[str])
+    untested: list[str] = field(default_factory=list[str])
 
     @property
     def outcome(self) -> Outcome:
         """Right, wrong, or cannot tell."""
         severities = {finding.follows for finding in self.findings}
-        if Severity.BLOCKING in severities:
-            return Outcome.UNKNOWN
-        if Severity.CONCLUSIVE in severities:
-            return Outcome.WRONG
-        if Severity.UNCERTAIN in severities:
-            return Outcome.UNKNOWN
-        return Outcome.WRONG if severities else Outcome.RIGHT
+        outcomes = (outcome for severity, outcome in _STRONGEST_FIRST if severity in severities)
+        return next(outcomes, Outcome.RIGHT if self.tested else Outcome.UNKNOWN)
 
     @property
     def summary(self) -> str:
-        """The answer in one sentence."""
+        """The answer in one sentence; where it is "right", with what was tested and what not."""
+        if not self.findings and not self.tested:
+            return "Nothing was compared."
         if not self.findings:
-            return "Forward pass and gradients are right, up to rounding."
+            equal = f"Equal to {self.reference} up to rounding: {', '.join(self.tested)}."
+            return f"{equal} Not tested: {'; '.join(self.untested) or 'nothing'}."
         first = self.findings[0]
         return first.bug.summary.format(title=first.title, where=first.where)
 

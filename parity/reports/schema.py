@@ -45,6 +45,8 @@ def to_dict(report: CheckReport) -> dict[str, Any]:
         "exit_code": report.outcome.exit_code,
         "passed": report.passed,
         "summary": str(report.summary),
+        "tested": [str(what) for what in report.tested],
+        "untested": [str(what) for what in report.untested],
         "conventions": {str(k): str(v) for k, v in report.conventions.items()},
         "findings": [_finding(finding) for finding in report.findings],
         "remarks": [str(remark) for remark in report.remarks],

@@ -181,8 +181,12 @@ PLANTED: list[tuple[Bug, Callable[[], CheckReport]]] = [
     (table.UNKNOWN_FORWARD, lambda: other_forward([Dense(6, "tanh"), Dense(3, "sigmoid")])),
     (table.UNKNOWN_LAYERS, lambda: other_forward(None)),
     (
-        table.KERNEL_NOT_RETURNED,
+        table.NOT_GIVEN,
         lambda: of({"gradients": lambda net, x, y: [None, *Net.gradients(net, x, y)[1:]]}),
+    ),
+    (
+        table.BIAS_NOT_RETURNED,
+        lambda: of({"gradients": lambda net, x, y: Net.gradients(net, x, y)[::2]}),
     ),
     (table.BATCH_SIZE, lambda: of({"gradients": fixed_batch})),
     (table.VACUOUS, vacuous),

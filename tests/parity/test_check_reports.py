@@ -161,13 +161,15 @@ def test_the_text_begins_with_the_answer():
     assert to_text(_report()).startswith(first)
     unsure = [*_report().findings, Finding(UNSURE, "all")]
     for findings, word in (([], "RIGHT"), (unsure[:1], "WRONG"), (unsure, "CANNOT TELL")):
-        assert to_text(_report(findings=findings)).startswith(f"my net: {word}. ")
+        assert to_text(_report(findings=findings, tested=["x"])).startswith(f"my net: {word}. ")
 
 
 @pytest.mark.parametrize(
     ("severities", "outcome"),
     [
         ((), Outcome.RIGHT),
+        ((Severity.INCOMPLETE,), Outcome.UNKNOWN),
+        ((Severity.INCOMPLETE, Severity.WRONG), Outcome.WRONG),
         ((Severity.WRONG,), Outcome.WRONG),
         ((Severity.WRONG, Severity.UNCERTAIN), Outcome.UNKNOWN),
         ((Severity.UNCERTAIN, Severity.WRONG, Severity.CONCLUSIVE), Outcome.WRONG),
@@ -176,7 +178,7 @@ def test_the_text_begins_with_the_answer():
 )
 def test_the_outcome_follows_from_the_findings(severities, outcome):
     findings = [Finding(TRANSPOSED, "", severity=severity) for severity in severities]
-    assert CheckReport("n", "", findings=findings).outcome is outcome
+    assert CheckReport("n", "", findings=findings, tested=["x"]).outcome is outcome
 
 
 def test_the_text_says_everything_in_order():
@@ -207,8 +209,13 @@ def test_the_detail_is_indented_as_a_block():
 
 
 def test_an_empty_report_is_one_line():
-    right = "Forward pass and gradients are right, up to rounding."
-    assert to_text(CheckReport("n", "")) == f"n: RIGHT. {right}"
+    assert to_text(CheckReport("n", "")) == "n: CANNOT TELL. Nothing was compared."
+
+
+def test_right_says_what_was_tested_and_what_was_not():
+    report = CheckReport("n", "4-3 (relu)", tested=["a", "b"], untested=["c (d)", "e"])
+    said = "Equal to 4-3 (relu) up to rounding: a, b. Not tested: c (d); e."
+    assert (report.outcome, report.summary) == (Outcome.RIGHT, said)
 
 
 def test_foreign_strings_are_not_markup():

@@ -19,7 +19,7 @@ def assert_parity(candidate, reference=None, **options):
     __tracebackhide__ = True
     finding = Finding(Bug("code", "the bug in words", "x @ W"), "layer 1 kernel")
     findings = [] if candidate == "right" else [finding]
-    report = CheckReport(candidate, f"{reference} {options}", findings=findings)
+    report = CheckReport(candidate, f"{reference} {options}", findings=findings, tested=["x"])
     report.raise_for_failure()
     return report
 

@@ -13,9 +13,9 @@ from parity.checking.bugs.findings import Finding
 from parity.checking.bugs.table import (
     ACCUMULATED,
     BIAS_NOT_RETURNED,
-    KERNEL_NOT_RETURNED,
     LAYER_ORDER,
     NOT_FINITE,
+    NOT_GIVEN,
     WRONG_COUNT,
     WRONG_SHAPE,
     Bug,
@@ -167,14 +167,17 @@ def observe(source: Source, layout: Layout, names: Sequence[str], probe: Probe) 
     answer = source.ask(probe)
     arrays, findings = _in_order(answer.arrays, layout)
     fitted: list[Array | None] = []
-    nothing = bool(findings) and not any(array is not None for array in arrays)
+    not_given = [name for name, array in zip(names, arrays, strict=True) if array is None]
+    if not_given and not findings:
+        if len(not_given) == len(names):
+            raise TheirError(source.name, "expected arrays. Received: None for each weight")
+        findings.append(Finding(NOT_GIVEN, f"gradients of {', '.join(not_given)}"))
     for index, array in enumerate(arrays):
         what = f"{_part(layout, index)} gradient of {names[index]}"
         misfit, usable = _fit(array, index, layout, len(probe.x))
-        if misfit is not None and not nothing:
-            received = "None" if array is None else f"shape {array.shape}"
-            evidence = f"{what}: expected shape {layout.shapes[index]}. Received: {received}"
+        if misfit is not None and array is not None:
             bug, values = misfit
+            evidence = _misfitting(what, layout.shapes[index], array.shape, len(probe.x))
             findings.append(Finding(bug, f"{what}, from {source.name}", values, evidence))
         fitted.append(usable)
     probe.gradients = layout.unpack(fitted)
@@ -202,12 +205,8 @@ def _in_order(
             return arrays[part], [_count(expected, shapes)]
     kernels = sorted(layout.kernels)
     if [shapes[i] for i in range(len(arrays))] == [expected[k] for k in kernels]:
-        values = {
-            "how": "only the kernels' are returned",
-            "what": "the biases' gradients too: delta summed over the batch",
-        }
         evidence = f"expected {len(expected)} arrays. Received: {len(arrays)}"
-        finding = Finding(BIAS_NOT_RETURNED, "gradients", values, evidence)
+        finding = Finding(BIAS_NOT_RETURNED, "gradients", evidence=evidence)
         by_place = dict(zip(kernels, arrays, strict=True))
         return [by_place.get(i) for i in range(len(expected))], [finding]
     return [None] * len(expected), [_count(expected, shapes)]
@@ -250,8 +249,7 @@ def _fit(
     shape = layout.shapes[index]
     kernel = index in layout.kernels
     if array is None:
-        values = {"how": "None", "what": "it"}
-        return (KERNEL_NOT_RETURNED if kernel else BIAS_NOT_RETURNED, values), None
+        return None, None
     if not np.all(np.isfinite(array)):
         return (NOT_FINITE, {}), None
     if array.shape == shape:
@@ -270,6 +268,13 @@ def _fit(
     if not kernel and array.size == 1:
         return (BIAS_AXIS, {"how": " (over all units, to one number)"}), None
     return (WRONG_SHAPE, {}), None
+
+
+def _misfitting(what: str, expected: Shape, received: Shape, batch: int) -> str:
+    said = f"{what}: expected shape {expected}. Received: shape {received}"
+    if batch > 1 and batch in received and batch not in expected:
+        return f"{said}, in which {batch} is the batch: it is not summed over the samples"
+    return said
 
 
 def _fill_step(probe: Probe, layout: Layout, answer: Answer) -> None:

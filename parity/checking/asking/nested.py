@@ -119,6 +119,27 @@ def _is_number(item: Any) -> bool:
     return isinstance(item, int | float | complex | np.generic)
 
 
+def is_tensor(value: Any) -> bool:
+    """Return whether this is an array of another library: PyTorch's, TensorFlow's, JAX's."""
+    return not isinstance(value, np.ndarray | np.generic) and hasattr(value, "__array__")
+
+
+def is_array(value: Any) -> bool:
+    """Return whether this is an array of NumPy's or of another library."""
+    return is_ndarray(value) or is_tensor(value)
+
+
+def as_tensor(values: Array, like: Any) -> Any:
+    """Return numbers as an array of the library, type and device of ``like``, where it says how.
+
+    Whole numbers stay whole.
+    """
+    if not hasattr(like, "new_tensor"):
+        return values
+    made = like.new_tensor(values)
+    return made.long() if values.dtype.kind in "iu" else made
+
+
 def to_array(value: Any) -> Array:
     """Return a leaf as a new array of floating-point (or complex) numbers.
 
@@ -127,6 +148,8 @@ def to_array(value: Any) -> Array:
     """
     if value is None:
         raise ValueError("expected an array. Received: None")
+    if hasattr(value, "detach"):  # PyTorch gives no numbers of what it differentiates, or a GPU has
+        value = value.detach().cpu()
     try:
         array = np.array(value)
     except ValueError as error:
@@ -176,6 +199,8 @@ def _like(old: Any, new: Array) -> Any:
         return tuple(new.tolist())
     if isinstance(old, int | float):
         return new.item()
+    if is_tensor(old):
+        return as_tensor(new, old)
     if isinstance(old, np.ndarray) and old.flags.f_contiguous and not old.flags.c_contiguous:
         return np.asfortranarray(new)
     return new
@@ -199,26 +224,36 @@ def _fill(node: Any, arrays: Iterator[Array], path: str) -> None:
         new = next(arrays, None)
         if new is None:
             raise ValueError(f"{where} was not there before: expected as many arrays as at first")
+        if overwrite(value, new):
+            continue
         if _takes(value, new):
-            if not value.flags.writeable:
-                raise ValueError(f"{where} is read-only: give set_weights as well")
-            value[...] = new
-        elif is_ndarray(value) and new.dtype.kind == "c" != value.dtype.kind:
+            raise ValueError(f"{where} is read-only: give set_weights as well")
+        if is_ndarray(value) and new.dtype.kind == "c" != value.dtype.kind:
             raise ValueError(f"{where} is an array of real numbers")
-        elif isinstance(node, tuple):
+        if isinstance(node, tuple):
             raise ValueError(f"{where} cannot be set in a tuple: give set_weights as well")
-        else:
-            node[key] = _like(value, new)
+        node[key] = _like(value, new)
+
+
+def overwrite(value: Any, new: Array) -> bool:
+    """Write numbers into an array that is there; return whether it takes them."""
+    if _takes(value, new) and value.flags.writeable:
+        value[...] = new
+        return True
+    if not is_tensor(value) or np.shape(value) != new.shape:
+        return False
+    if hasattr(value, "detach"):  # PyTorch: behind the back of its automatic differentiation
+        value.detach().copy_(as_tensor(new, value.detach()))
+        return True
+    if hasattr(value, "assign"):  # a Variable of TensorFlow or Keras
+        value.assign(new)
+        return True
+    return False  # what cannot be changed, as JAX's
 
 
 def _takes(value: Any, new: Array) -> bool:
     """Return whether new numbers can be written into an array that is there."""
-    return (
-        is_ndarray(value)
-        and value.ndim > 0
-        and value.shape == new.shape
-        and value.dtype.kind == new.dtype.kind
-    )
+    return is_ndarray(value) and value.shape == new.shape and value.dtype.kind == new.dtype.kind
 
 
 def same(one: list[Array], other: list[Array]) -> bool:

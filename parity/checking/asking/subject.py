@@ -16,6 +16,13 @@ from parity.checking.asking import nested
 from parity.checking.bugs.findings import Finding, Unreadable
 from parity.checking.bugs.table import EXCEPTION, UNUSABLE_ANSWER
 
+# What is called with samples of our shapes may be right, and want them in others.
+_WITH_SAMPLES = ("forward", "gradients", "step", "loss")
+_OR_SAY = (
+    "; if your code wants its samples in another shape, say so: samples=..., labels=... or "
+    "batch_size=..."
+)
+
 
 class TheirError(Unreadable):
     """An exception that the user's own code raised, or an answer of theirs that is unusable.
@@ -28,7 +35,10 @@ class TheirError(Unreadable):
 
     def __init__(self, callable_name: str, reason: str, trace: str = "") -> None:
         bug = EXCEPTION if trace else UNUSABLE_ANSWER
-        values = {"callable": callable_name}
+        values = {
+            "callable": callable_name,
+            "or_say": _OR_SAY if callable_name in _WITH_SAMPLES else "",
+        }
         super().__init__(Finding(bug, callable_name, values, reason, trace))
         self.callable_name = callable_name
         self.reason = reason
@@ -56,6 +66,8 @@ class Subject:
         if not found:
             raise TheirError("get_weights", "expected arrays. Received: none")
         self.names = [f"weights{leaf.path}" for leaf in found]
+        self.tensor = next((leaf.value for leaf in found if nested.is_tensor(leaf.value)), None)
+        self.wants_tensors = False
         arrays = self._arrays("get_weights", container)
         self.shapes = [array.shape for array in arrays]
         # Code that follows the weights' precision is checked in float64, where bounds are tight.
@@ -108,9 +120,9 @@ class Subject:
     def forward(self, x: Array) -> list[Array]:
         """Return the answer of ``forward`` as a list of arrays; the outputs are the last."""
         answer = self._with_inputs("forward", self.candidate.forward, x)
-        if _is_tuple(answer) and len(answer) == 2 and nested.is_ndarray(answer[0]):
+        if _is_tuple(answer) and len(answer) == 2 and nested.is_array(answer[0]):
             # (outputs, cache), as many write it.
-            answer = answer if nested.is_ndarray(answer[1]) else answer[0]
+            answer = answer if nested.is_array(answer[1]) else answer[0]
         return self._arrays("forward", answer)
 
     def gradients(self, x: Array, y: Any) -> list[Array | None]:
@@ -156,6 +168,8 @@ class Subject:
         for old, saved in zip(before, copies, strict=True):
             if isinstance(old, np.ndarray) and old.flags.writeable:
                 old[...] = saved
+            else:
+                nested.overwrite(old, saved)
         container = self.candidate.get_weights()
         if self.candidate.set_weights is not None:
             new = nested.rebuilt(container, before, lambda old, new: new)
@@ -184,11 +198,32 @@ class Subject:
             self._cast(v) if nested.is_ndarray(v) and v.dtype.kind == "f" else copy(v)
             for v in inputs
         ]
-        answer = self._call(name, function, *given)
+        answer = self._in_their_arrays(name, function, given)
         for label, before, after in zip(("x", "y"), inputs, given, strict=False):
             if not np.array_equal(before, after) and f"{name} changes {label}" not in self.modified:
                 self.modified.append(f"{name} changes {label}")
         return answer
+
+    def _in_their_arrays(self, name: str, function: Callable[..., Any], given: list[Any]) -> Any:
+        """Call with NumPy's arrays, or with those of the weights' library where it takes no other.
+
+        The error told is that of the first call.
+        """
+        if not self.wants_tensors:
+            try:
+                return self._call(name, function, *given)
+            except TheirError:
+                if self.tensor is None:
+                    raise
+                with suppress(TheirError):
+                    answer = self._call(name, function, *self._tensors(given))
+                    self.wants_tensors = True
+                    return answer
+                raise
+        return self._call(name, function, *self._tensors(given))
+
+    def _tensors(self, given: list[Any]) -> list[Any]:
+        return [nested.as_tensor(v, self.tensor) if nested.is_ndarray(v) else v for v in given]
 
     def _call(self, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
         with warnings.catch_warnings(), np.errstate(all="ignore"), redirect_stdout(io.StringIO()):

@@ -1,6 +1,6 @@
 """What a check finds, as data: tensors, findings and witnesses; and the notes of one stage."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
@@ -9,6 +9,15 @@ from numpy_impl.types import Array
 from parity.checking.bugs.table import Bug, Severity, Values
 
 TensorKind = Literal["forward", "gradient", "step"]
+# The names of the witnesses.
+FORWARD_PASS = "your forward and the reference's"
+KERAS = "Keras's autodiff"
+OWN_LOSS = "the derivative of your own loss"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as a sentence lists them: "a, b and c"."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 @dataclass(frozen=True)
@@ -131,6 +140,9 @@ class Notes:
     remarks: list[str] = field(default_factory=list[str])
     tensors: list[TensorResult] = field(default_factory=list[TensorResult])
     witnesses: list[Witness] = field(default_factory=list[Witness])
+    batches: set[int] = field(default_factory=set[int])
+    tested: list[str] = field(default_factory=list[str])
+    untested: list[str] = field(default_factory=list[str])
 
     @property
     def blocked(self) -> bool:
@@ -144,6 +156,9 @@ class Notes:
         self.remarks += other.remarks
         self.tensors += other.tensors
         self.witnesses += other.witnesses
+        self.batches |= other.batches
+        self.tested += other.tested
+        self.untested += other.untested
 
     @contextmanager
     def until_blocked(self) -> Generator[None]:

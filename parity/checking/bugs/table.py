@@ -17,6 +17,7 @@ class Severity(Enum):
     """What follows for the whole check."""
 
     WRONG = "the network is wrong"
+    INCOMPLETE = "not all can be checked; what is wrong elsewhere is wrong all the same"
     CONCLUSIVE = "the network is wrong, whatever else cannot be told"
     UNCERTAIN = "it cannot be told whether the network is right"
     BLOCKING = "the check cannot go on"
@@ -72,7 +73,7 @@ EXCEPTION = Bug(
     "exception",
     "{callable} raises an exception",
     "def gradients(x, y): return self.cahce  # AttributeError",
-    "this is your code's own error",
+    "run the call that is named above by itself{or_say}",
     Severity.BLOCKING,
     "It cannot be checked: {title}.",
 )
@@ -133,7 +134,7 @@ WRONG_COUNT = Bug(
     "wrong-count",
     "another number of gradients than of weights",
     "return [dW1, db1, dW2, db2, dx]",
-    "return one gradient a weight, in the order of get_weights",
+    "return one gradient a weight, in the order of get_weights; None where it is not written yet",
 )
 NOT_FINITE = Bug(
     "not-finite",
@@ -147,17 +148,19 @@ WRONG_SHAPE = Bug(
     "dW = np.outer(x, delta)  # of whole batches",
     "give it the shape of the weight",
 )
-KERNEL_NOT_RETURNED = Bug(
-    "kernel-missing",
-    "kernel gradient missing (None)",
-    "return [None, db1, dW2, db2]",
-    "return it",
+NOT_GIVEN = Bug(
+    "not-given",
+    "no gradient is given (None), so that not all is checked",
+    "return [dW1, None, None, None]  # the others are not written yet",
+    "return these too; what is given is checked already",
+    Severity.INCOMPLETE,
+    "What could be checked is right; {title}: {where}.",
 )
 BIAS_NOT_RETURNED = Bug(
     "bias-missing",
-    "bias gradient missing ({how})",
+    "bias gradient missing (only the kernels' are returned)",
     "return [dW1, dW2]  # for the weights [W1, b1, W2, b2]",
-    "return {what}",
+    "return the biases' gradients too: delta summed over the batch",
 )
 ACCUMULATED = Bug(
     "accumulated",

@@ -107,13 +107,13 @@ def gradient_rows(
     return rows
 
 
-def agree_with(assessment: Assessment, other: Mapping[Key, Array], shares: Shares) -> bool:
-    """Return whether the user's gradients are another engine's up to rounding on both sides."""
+def agreeing(assessment: Assessment, other: Mapping[Key, Array], shares: Shares) -> list[bool]:
+    """Return of each gradient of the user's whether it is another engine's up to rounding."""
     base = assessment.scale.base or 1.0
-    return all(
-        np.all(np.abs(own - base * other[key] - share) <= bound)
+    return [
+        bool(np.all(np.abs(own - base * other[key] - share) <= bound))
         for key, own, _, share, bound in _compared(assessment, shares)
-    )
+    ]
 
 
 def _compared(

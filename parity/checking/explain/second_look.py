@@ -87,13 +87,13 @@ def other_batch(assessor: Assessor, source: Source, assessment: Assessment) -> N
     averaged = base * first / len(probe.x)  # a factor of no reduction, over the batch size
     for factor in (expected, averaged):
         if any(_agree(probe, kind, factor, assessment, shared) for shared in (True, False)):
-            return Notes()
+            return Notes(batches={len(probe.x)})
     if _agree(probe, kind, base, assessment):
         remark = (
             f"Scale: the factor of the gradients is {base:.7g} whatever the batch size; it is only "
             f"for {first} samples that it looks like an average."
         )
-        return Notes(remarks=[remark])
+        return Notes(remarks=[remark], batches={len(probe.x)})
     values = {"first": first, "other": len(probe.x)}
     return Notes(findings=[Finding(BATCH_SIZE, "all gradients", values)])
 

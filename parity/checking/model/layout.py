@@ -137,7 +137,7 @@ def readings(shapes: Sequence[Shape]) -> list[Layout]:
 
 def _kernel_choices(shapes: tuple[Shape, ...]) -> Iterator[tuple[int, ...]]:
     certain = [i for i, s in enumerate(shapes) if len(s) == 2 and min(s) > 1]
-    either = [i for i, s in enumerate(shapes) if i not in certain and len(s) > 0]
+    either = [i for i in range(len(shapes)) if i not in certain]
     if len(either) > _MOST_AMBIGUOUS:
         either = []
     for count in range(len(either) + 1):
@@ -150,14 +150,14 @@ def _kernel_choices(shapes: tuple[Shape, ...]) -> Iterator[tuple[int, ...]]:
 def _chains(
     shapes: Sequence[Shape], orientation: Kernel, folded: bool
 ) -> Iterator[tuple[int, ...]]:
-    """Return the sizes if the kernels follow one another (a vector is a kernel of one unit)."""
+    """Return the sizes if the kernels follow one another.
+
+    A vector is a kernel of one unit, a single number one of one input and one unit.
+    """
     sizes: list[int] = []
     for shape in shapes:
-        two = (
-            shape
-            if len(shape) == 2
-            else ((shape[0], 1) if orientation == "in-out" else (1, *shape))
-        )
+        ones = (1,) * (2 - len(shape))
+        two = (*shape, *ones) if orientation == "in-out" else (*ones, *shape)
         rows, units = two if orientation == "in-out" else two[::-1]
         inputs = rows - folded
         if inputs < 1 or (sizes and sizes[-1] != inputs):

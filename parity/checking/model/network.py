@@ -60,7 +60,12 @@ class Plan:
             w + (f", dropout {r:g}" if r else "") for w, r in zip(words, self.dropout, strict=True)
         ]
         bias = "" if any(self.has_bias) else ", no biases"
-        return f"{sizes} ({', '.join(words)}{bias})"
+        alone = "the one layer " if self.depth == 1 else ""
+        return f"{alone}{sizes} ({', '.join(words)}{bias})"
+
+    def with_inputs(self, sizes: tuple[int, ...]) -> "Plan":
+        """Return the plan with its number of inputs, where a list of layers leaves it open."""
+        return self if self.sizes[0] else replace(self, sizes=sizes)
 
     def fits(self, sizes: Sequence[int], has_bias: Sequence[bool]) -> bool:
         """Return whether weights of these sizes can be this network's."""

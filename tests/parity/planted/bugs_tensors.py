@@ -33,7 +33,7 @@ BIASES = [
         C="return [self.dW, self.db] if self.net.bias else [self.dW] => return [self.dW]",
     ),
     Bug(
-        name="bias gradients None", net=SOFTMAX, codes="bias-missing", where="bias gradient",
+        name="bias gradients None", net=SOFTMAX, codes="not-given", where="gradients of",
         A=SUM_A + "None",
         B=("[np.zeros_like(b) for b in self.biases] => [None for b in self.biases]",
            "nabla_b[i] = " + SUM_B + "pass"),
