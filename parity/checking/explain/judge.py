@@ -40,7 +40,7 @@ from parity.checking.explain.fit import LayerFit, scaled_bound
 from parity.checking.explain.own_loss import OwnLoss
 from parity.checking.explain.weight_decay import Decays, Shares
 from parity.checking.model.layout import Key
-from parity.checking.model.losses import Declared, LossKind, reductions
+from parity.checking.model.losses import SQUARED, Declared, LossKind, reductions
 
 
 @dataclass
@@ -110,6 +110,7 @@ class Judge:
                 if deviation.layer == fit.layer:
                     self._deviation(deviation)
         self._base()
+        self._doubtful()
         findings, remarks = self.decays.judge()
         result.shares = self.decays.shares
         result.findings += findings
@@ -228,6 +229,18 @@ class Judge:
                 self._against(self.own.factor, "your own loss", strict=False)
         elif not words:
             self._undeclared(usual[0][0])
+
+    def _doubtful(self) -> None:
+        """Remark a pair of output and loss that is right, and seldom what is meant."""
+        last = self.plan.activations[-1].name
+        known = self.declared is not None or self.own is not None
+        if known or last != "softmax" or self.assessment.explanation.kind is not SQUARED:
+            return
+        self.result.remarks.append(
+            "Loss: your gradients are those of the squared error of a softmax, and as such they "
+            "are right. If your loss is the cross-entropy, give it "
+            '(loss="categorical_crossentropy"), and they are checked against that.'
+        )
 
     def _undeclared(self, nearest: float) -> None:
         """Without a declared loss one factor is a scale, unless it shows the batch or a sign."""
