@@ -11,6 +11,7 @@ from numpy_impl import (
     losses,
     models,
     optimizers,
+    schedules,
     training,
 )
 from numpy_impl.files import npz as serialization
@@ -24,6 +25,7 @@ __all__ = [
     "losses",
     "models",
     "optimizers",
+    "schedules",
     "serialization",
     "training",
 ]

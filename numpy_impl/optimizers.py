@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from numpy_impl.schedules import LearningRateSchedule
 from numpy_impl.types import Array
 
 # Elements of a block: with gradient, state and scratch about a megabyte in float32. Measured: half
@@ -26,7 +27,7 @@ class Optimizer:
     """What all optimizers share: the learning rate, clipping, weight decay, and the state.
 
     Args:
-        learning_rate: Step size.
+        learning_rate: Step size; or a schedule, which gives it for each step.
         weight_decay: Decoupled weight decay, of kernels and biases alike; None is none.
         clipnorm: Scale each weight's gradient down to at most this Euclidean norm.
         clipvalue: Clip each element of the gradient to [-clipvalue, clipvalue].
@@ -44,13 +45,13 @@ class Optimizer:
 
     def __init__(
         self,
-        learning_rate: float,
+        learning_rate: float | LearningRateSchedule,
         weight_decay: float | None = None,
         clipnorm: float | None = None,
         clipvalue: float | None = None,
         global_clipnorm: float | None = None,
     ) -> None:
-        if not learning_rate >= 0:
+        if not isinstance(learning_rate, LearningRateSchedule) and not learning_rate >= 0:
             raise ValueError(f"Expected learning_rate >= 0. Received: {learning_rate}")
         clips = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
         given = {name: value for name, value in clips.items() if value is not None}
@@ -67,6 +68,12 @@ class Optimizer:
         self.iterations = 0
         self.state: dict[str, Array] = {}
         self.slices: list[slice] = []
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the step that comes next."""
+        rate = self.learning_rate
+        return rate(self.iterations) if isinstance(rate, LearningRateSchedule) else rate
 
     def build(self, parameters: Array, slices: Sequence[slice] | None = None) -> None:
         """Allocate the state for a parameter vector, all zeros.
@@ -99,7 +106,7 @@ class Optimizer:
         """Decay the weights of a block, then apply the rule to it."""
         if self.weight_decay is not None:
             decay = np.multiply(w, self.weight_decay, out=scratch[0])
-            decay *= self.learning_rate
+            decay *= self.rate
             w -= decay
         self._update(g, w, state, scratch)
 
@@ -132,7 +139,7 @@ class SGD(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float = 0.01,
+        learning_rate: float | LearningRateSchedule = 0.01,
         momentum: float = 0.0,
         nesterov: bool = False,
         **clipping_and_decay: float | None,
@@ -146,7 +153,7 @@ class SGD(Optimizer):
 
     def _update(self, g: Array, w: Array, state: dict[str, Array], scratch: Array) -> None:
         step, ahead = scratch
-        np.multiply(g, self.learning_rate, out=step)
+        np.multiply(g, self.rate, out=step)
         if not self.momentum:
             w -= step
             return
@@ -175,7 +182,7 @@ class RMSprop(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float = 0.001,
+        learning_rate: float | LearningRateSchedule = 0.001,
         rho: float = 0.9,
         momentum: float = 0.0,
         epsilon: float = 1e-7,
@@ -215,7 +222,7 @@ class RMSprop(Optimizer):
         else:
             np.add(v, self.epsilon, out=root)
         np.sqrt(root, out=root)
-        np.multiply(g, self.learning_rate, out=step)
+        np.multiply(g, self.rate, out=step)
         step /= root
         if self.momentum:
             m = state["momentum"]
@@ -243,7 +250,7 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float = 0.001,
+        learning_rate: float | LearningRateSchedule = 0.001,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
@@ -266,7 +273,7 @@ class Adam(Optimizer):
         # In the parameters' own precision: 1 - 0.999 in float32 is 1.3e-5 off, in Keras as well.
         real, t = w.dtype.type, w.dtype.type(self.iterations + 1)
         beta_1, beta_2 = (real(beta) for beta in self.correction_betas)
-        alpha = self.learning_rate * np.sqrt(1 - beta_2**t) / (1 - beta_1**t)
+        alpha = self.rate * np.sqrt(1 - beta_2**t) / (1 - beta_1**t)
         np.subtract(g, m, out=change)
         change *= 1 - self.beta_1
         m += change

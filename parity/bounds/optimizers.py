@@ -16,8 +16,10 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from numpy_impl import optimizers
+from numpy_impl.schedules import LearningRateSchedule
 from numpy_impl.types import Array
 from parity.bounds.rounding import Approx, Rounding
+from parity.bounds.schedules import bounded_rate
 
 # A constant is a bounded number where it is rounded, and a plain one where it is not.
 Number = Any
@@ -248,12 +250,20 @@ def analyse_step(
     exact, by = gradient.rounding.exact, ByEngines(gradient.rounding)
     state: State = {name: exact(value) for name, value in optimizer.state.items()}
     state["t"] = optimizer.iterations + 1
-    w, lr = exact(parameters), by.constant(optimizer.learning_rate)
+    w, lr = exact(parameters), _rate(optimizer, by)
     if optimizer.weight_decay is not None:
         w = w - w * by.constant(optimizer.weight_decay) * lr
     g, change = _clipped(optimizer, gradient), RULES[name_of(optimizer)].change
     weights = w + change(vars(optimizer), "keras", state, g, lr, by)
     return {"weights": weights, **{name: state[name] for name in optimizer.state}}
+
+
+def _rate(optimizer: optimizers.Optimizer, by: ByEngines) -> Approx:
+    """Return the learning rate of the step, which a schedule computes in a precision of its own."""
+    if not isinstance(optimizer.learning_rate, LearningRateSchedule):
+        return by.constant(optimizer.learning_rate)
+    rate = bounded_rate(optimizer.learning_rate, optimizer.iterations)
+    return Approx(rate.value, rate.error, by.rounding) * 1.0
 
 
 def _clipped(optimizer: optimizers.Optimizer, g: Approx) -> Approx:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy_impl.types import Array
 from parity.bounds.rounding import Approx
 
-Section = Literal["weights", "forward", "loss", "gradients", "steps", "training"]
+Section = Literal["weights", "forward", "loss", "gradients", "start", "steps", "training"]
 
 
 class Verdict(Enum):
@@ -27,7 +27,8 @@ class Row:
     """One tensor's comparison.
 
     Attributes:
-        section: "weights", "forward", "loss", "gradients", "steps" or "training".
+        section: "weights", "forward", "loss", "gradients", "start" (the optimizer's state before
+            the first step), "steps" or "training".
         tensor: Name of the tensor, such as "0/kernel".
         shape: Its shape.
         index: Place of the worst element, the one with the largest error for its bound.

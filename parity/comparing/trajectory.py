@@ -69,6 +69,7 @@ class _Run:
         self.own = _Learner(pair, pair.network)
         self.shadow = _Shadow(pair)
         self.control = _Learner(pair, _moved(pair.network))
+        self.start = self.own.start()
         self.done = self.checked = 0
 
     def step(self, batch: Batch, check: bool) -> None:
@@ -90,10 +91,11 @@ class _Run:
         return Distance(self.done, distance(self.pair.model, own), control)
 
     def rows(self) -> list[Row]:
-        """Return the worst of the checked steps, and the weights at the end."""
+        """Return the state at the start, the worst of the checked steps, the weights at the end."""
         pair = self.pair
         ends = zip(pair.names, pair.keras.weights(), pair.network.weights, strict=True)
-        return [*self.shadow.worst.values(), *(_end(*triple) for triple in ends)]
+        steps = self.shadow.worst.values()
+        return [*self.start, *steps, *(_end(*triple) for triple in ends)]
 
 
 class _Learner:
@@ -103,8 +105,22 @@ class _Learner:
         self.network = network
         self.optimizer = copy(pair.optimizer)
         self.optimizer.build(network.parameters, network.slices)
+        self.pair = pair
         self.steps = Steps(network, pair.loss)
         self.given: list[Array] = []
+
+    def start(self) -> list[Row]:
+        """Compare the optimizer's state before the first step, bit for bit.
+
+        A single step from Keras's state does not show where the state begins.
+        """
+        rows: list[Row] = []
+        for slot, tensors in self.pair.keras.slots().items():
+            own = self.optimizer.state[slot]
+            for name, s, tensor in zip(self.pair.names, self.network.slices, tensors, strict=True):
+                values = own[s].reshape(tensor.shape)
+                rows.append(compare_tensors("start", f"{name} {slot}", tensor, values, None))
+        return rows
 
     def step(self, batch: Batch) -> None:
         """Take one step as ``numpy_impl.training`` does, from a record of the first."""
@@ -139,7 +155,6 @@ class _Shadow(_Learner):
 
     def __init__(self, pair: Pair) -> None:
         super().__init__(pair, pair.network.clone())
-        self.pair = pair
         self.reference = pair.reference_optimizer
         self.reference.build(self.network.parameters, self.network.slices)
         self.bounded: dict[str, Approx] = {}

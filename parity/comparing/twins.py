@@ -9,13 +9,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from inspect import signature
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from keras_impl import keras
 from keras_impl.autodiff import chain, to_numpy
-from numpy_impl import activations, layers, losses, optimizers
+from numpy_impl import activations, layers, losses, optimizers, schedules
 from numpy_impl.activations import ActivationFunction
 from numpy_impl.files.keras_config import registered_name
 from numpy_impl.network import FUSABLE, Sequential
@@ -88,17 +88,23 @@ def numpy_optimizer(optimizer: keras.optimizers.Optimizer) -> optimizers.Optimiz
     """Return the NumPy optimizer with the settings of a Keras one, its state at zero.
 
     Raises:
-        ValueError: The optimizer, or one of its options (AMSGrad, moving averages, loss scaling,
-            gradient accumulation), has no counterpart.
+        ValueError: The optimizer, its schedule, or one of its options (AMSGrad, moving averages,
+            loss scaling, gradient accumulation, weights without decay), has no counterpart.
     """
     config = optimizer.get_config()
+    for attribute in ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern"):
+        if config.get("weight_decay") and getattr(optimizer, attribute, None):
+            raise ValueError(
+                f"Expected {type(optimizer).__name__} with weight_decay for every weight. "
+                "Received: exclude_from_weight_decay, which the NumPy engine does not have"
+            )
     for option in _UNSUPPORTED_OPTIONS:
         if config.get(option):
             raise ValueError(
                 f"Expected {type(optimizer).__name__} without {option}, which the NumPy engine "
                 f"does not have. Received: {option}={config[option]!r}"
             )
-    config["learning_rate"] = float(to_numpy(optimizer.learning_rate))
+    config["learning_rate"] = _learning_rate(optimizer, config["learning_rate"])
     if keras.backend.backend() == "tensorflow" and keras.config.floatx() == "float64":
         cast = (*_CAST_OPTIONS.get(type(optimizer).__name__, ()), "weight_decay")
         config |= {name: _through_float32(config[name]) for name in cast if config.get(name)}
@@ -106,6 +112,26 @@ def numpy_optimizer(optimizer: keras.optimizers.Optimizer) -> optimizers.Optimiz
             _through_float32(config.get(name, 0.0)) for name in ("beta_1", "beta_2")
         )
     return _convert(optimizer, _OPTIMIZERS, config)
+
+
+def _learning_rate(
+    optimizer: keras.optimizers.Optimizer, given: Any
+) -> float | schedules.LearningRateSchedule:
+    """Return the learning rate of a Keras optimizer, or the twin of its schedule."""
+    if not isinstance(given, dict):
+        return float(to_numpy(optimizer.learning_rate))
+    serialized = cast(dict[str, Any], given)
+    name, options = str(serialized["class_name"]), dict[str, Any](serialized["config"])
+    if name not in schedules.SCHEDULES or serialized.get("registered_name"):
+        raise ValueError(
+            f"Expected a learning rate that is a number or a schedule of "
+            f"{', '.join(schedules.SCHEDULES)}, which have a NumPy counterpart. Received: {name}"
+        )
+    schedule = schedules.SCHEDULES[name](**{k: v for k, v in options.items() if k != "name"})
+    # TensorFlow makes float32 tensors of Python's numbers, and Keras's schedules stay with them.
+    float32 = keras.backend.backend() == "tensorflow" or keras.config.floatx() == "float32"
+    schedule.dtype = "float32" if float32 else "float64"
+    return schedule
 
 
 def _through_float32(value: Any) -> Any:
@@ -224,6 +250,8 @@ _OPTIMIZERS: dict[str, Callable[[dict[str, Any]], optimizers.Optimizer]] = {
     kind.__name__: _pick(kind, *signature(kind).parameters, *signature(Optimizer).parameters)
     for kind in optimizers.OPTIMIZERS.values()
 }
+# Adam with another default.
+_OPTIMIZERS["AdamW"] = _OPTIMIZERS["Adam"]
 _UNSUPPORTED_OPTIONS = (
     "use_ema", "loss_scale_factor", "gradient_accumulation_steps", "amsgrad",
 )  # fmt: skip
