@@ -1,6 +1,6 @@
 """Arrays in whatever a user keeps them in: lists, dicts, nested lists, lists of Python numbers."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
@@ -8,6 +8,11 @@ import numpy as np
 from numpy_impl.types import Array
 
 Convert = Callable[[Any, Any], Any]
+# What people write before or behind a weight's name for its gradient.
+AFFIXES = (
+    *[(before, "") for before in ("", "d", "d_", "grad_", "g", "grad", "g_", "delta_", "nabla_")],
+    *[("", behind) for behind in ("_grad", "_gradient", "grad", "_g")],
+)
 
 
 class Leaf(NamedTuple):
@@ -49,10 +54,22 @@ def like(container: Any, template: Any) -> list[Leaf] | None:
     """Return the arrays of a container that is built as ``template`` is; None if it is not.
 
     Where the template has an array, the container may have whatever stands for one: a number, too.
+    Entries that have names are matched by these ("dW" is that of "W"), whatever their order, and
+    what else there is beside them is left out; where no name matches, by their order.
     """
     found: list[Leaf] = []
     items, own = _parts(template), _parts(container)
-    if items is None or own is None or len(items) != len(own):
+    if items is None or own is None:
+        return None
+    names, given = _names(template), _names(container)
+    if names is not None and given is not None:
+        named = dict(zip(given, (part for _, part in own), strict=True))
+        matched = by_name(names, given)
+        if matched:
+            if len(matched) < len(names):
+                return None
+            own = [(name, named[matched[name]]) for name in names]
+    if len(items) != len(own):
         return None
     for (key, value), (_, part) in zip(items, own, strict=True):
         if _items(value) is None:
@@ -63,6 +80,36 @@ def like(container: Any, template: Any) -> list[Leaf] | None:
             return None
         found += [Leaf(f"[{key!r}]{leaf.path}", leaf.value) for leaf in below]
     return found
+
+
+def by_name(wanted: Sequence[Any], given: Sequence[Any]) -> dict[Any, Any]:
+    """Return for each wanted name the given one that stands for it, for as many as there are.
+
+    One way to write all of them ("dW" for "W", say) is chosen, the one that most are written in;
+    a layer's dict that holds both "W" and "dW" is asked for the latter.
+    """
+    best: dict[Any, Any] = {}
+    for before, behind in AFFIXES:
+        names = {
+            name.removeprefix(before).removesuffix(behind) if before or behind else name: name
+            for name in given
+            if not (before or behind) or _has(name, before, behind)
+        }
+        found = {name: names[name] for name in wanted if name in names}
+        if found and len(found) >= len(best):
+            best = found
+    return best
+
+
+def _has(name: Any, before: str, behind: str) -> bool:
+    return isinstance(name, str) and name.startswith(before) and name.endswith(behind)
+
+
+def _names(node: Any) -> list[Any] | None:
+    """Return the names of the entries of a dict or a named tuple; None for what has none."""
+    if _is_dict(node):
+        return list(node)
+    return list(node._fields) if isinstance(node, tuple) and hasattr(node, "_fields") else None
 
 
 def _parts(node: Any) -> list[tuple[Any, Any]] | None:

@@ -132,7 +132,7 @@ class Subject:
         if answer is None:
             raise TheirError("gradients", "expected arrays. Received: None")
         container = self._call("get_weights", self.candidate.get_weights)
-        found = None if isinstance(answer, dict) else nested.like(answer, container)
+        found = nested.like(answer, container)
         if found is None:
             found = self._matched(nested.leaves(answer))
         self.shared = self.shared or _sharing(found)
@@ -184,8 +184,8 @@ class Subject:
         """Return a gradient dict's entries in the order of the weights' dict, by their names."""
         names = [name.removeprefix("weights") for name in self.names]
         best: dict[str, nested.Leaf] = {}
-        for prefix in ("", "d", "d_", "grad_", "g"):
-            renamed = {_renamed(leaf.path, prefix): leaf for leaf in found}
+        for affixes in nested.AFFIXES:
+            renamed = {_renamed(leaf.path, *affixes): leaf for leaf in found}
             if len(set(names) & set(renamed)) > len(set(names) & set(best)):
                 best = renamed
         if not any("['" in name for name in set(names) & set(best)):
@@ -260,10 +260,13 @@ def _sharing(found: list[nested.Leaf]) -> tuple[str, str] | None:
     return None
 
 
-def _renamed(path: str, prefix: str) -> str:
+def _renamed(path: str, before: str, behind: str) -> str:
     """Return the path of "dW1" as that of "W1"."""
-    head, _, key = path.rpartition("['")
-    return f"{head}['{key.removeprefix(prefix)}" if key.startswith(prefix) else path
+    head, start, rest = path.rpartition("['")
+    key, end, tail = rest.partition("']")
+    if not (start and key.startswith(before) and key.endswith(behind)):
+        return path
+    return f"{head}{start}{key.removeprefix(before).removesuffix(behind)}{end}{tail}"
 
 
 def _is_tuple(value: Any) -> TypeGuard[tuple[Any, ...]]:
