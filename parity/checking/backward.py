@@ -222,7 +222,7 @@ class Backward:
         )
         if not agree:
             return Witness(KERAS, None, "none of your gradients can be compared"), theirs
-        compared = f"{len(agree)} of {weights} gradients compared, of the {kind.name}"
+        compared = f"{len(agree)} of {weights} gradients compared ({kind.name})"
         said = "equal up to rounding" if all(agree) else f"{agree.count(False)} differ"
         return Witness(KERAS, all(agree), f"{compared}: {said}"), theirs
 

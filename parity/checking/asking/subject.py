@@ -191,7 +191,7 @@ class Subject:
         if not any("['" in name for name in set(names) & set(best)):
             return found
         more = [leaf for name, leaf in best.items() if name not in names]
-        return [best.get(name, nested.Leaf(name, None)) for name in names] + more
+        return [best[name] for name in names if name in best] + more
 
     def _with_inputs(self, name: str, function: Callable[..., Any], *inputs: Any) -> Any:
         given = [
