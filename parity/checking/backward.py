@@ -5,12 +5,13 @@ from parity.checking.asking.conventions import Sample
 from parity.checking.asking.gradients import Direct
 from parity.checking.asking.subject import Subject, TheirError
 from parity.checking.bugs.findings import KERAS, OWN_LOSS, Finding, Notes, TensorKind, Witness
-from parity.checking.bugs.table import STEP_EXCEPTION
+from parity.checking.bugs.table import BATCH_EXCEPTION, STEP_EXCEPTION, Severity
 from parity.checking.explain import (
     keras_gradients,
     own_loss,
     rows,
     second_look,
+    single,
 )
 from parity.checking.explain.assessment import Answered, Asking, Assessment
 from parity.checking.explain.judge import Judge, Judgement
@@ -18,6 +19,7 @@ from parity.checking.explain.optimizer import Identified, of_plain, of_stateful
 from parity.checking.explain.second_look import Followed
 from parity.checking.explain.stepping import Stepping
 from parity.checking.explain.weight_decay import Decays, Shares, divided_by_batch
+from parity.checking.forward import no_batches
 from parity.checking.model.layout import Key
 from parity.checking.model.losses import Declared, LossKind
 from parity.checking.model.network import Plan
@@ -67,7 +69,9 @@ class Backward:
     def _run(self) -> None:
         by_step = self.candidate.gradients is None
         kind = self.declared.kind if self.declared is not None else None
-        answered = self._asking(kind, by_step).best()
+        asking = self._asking(kind, by_step)
+        answered = asking.best()
+        answered = single.one_by_one(asking, answered) or answered
         self._note(answered, "step" if by_step else "gradient")
         self._look_again(answered)
         if not by_step and self.candidate.step is not None and answered.assessment is not None:
@@ -114,6 +118,31 @@ class Backward:
         )
         notes.findings += judgement.findings
         notes.remarks += judgement.remarks
+        self._without_batches(answered, kind)
+
+    def _without_batches(self, answered: Answered, kind: TensorKind) -> None:
+        """Where only single samples are taken, say that, and what comes of a batch."""
+        refused = answered.refused
+        if refused is None:
+            return
+        name = "gradients" if kind == "gradient" else kind
+        if isinstance(refused, Finding):
+            why = f"as forward takes them the shapes are not the weights': {refused.evidence}"
+        else:
+            why = f"as forward takes them it raises {refused.words}"
+        explained = answered.assessment is None or answered.assessment.explains_all
+        if isinstance(refused, Finding) or explained:
+            said = any(remark.startswith("Batches:") for remark in self.notes.remarks)
+            self.notes.remarks += [] if said else [no_batches(name, why)]
+            return
+        # Where nothing explains single samples either, the exception is the best clue there is.
+        known = {finding.follows for finding in self.notes.findings}
+        severity = Severity.UNCERTAIN if known == {Severity.UNCERTAIN} else None
+        values = {"callable": refused.callable_name}
+        where = f"{refused.callable_name}, called with a batch"
+        self.notes.findings.insert(
+            0, Finding(BATCH_EXCEPTION, where, values, refused.reason, refused.trace, severity)
+        )
 
     def _stateful(
         self, stepping: Stepping, found: Identified | None, gradients_right: bool = False
@@ -168,12 +197,14 @@ class Backward:
         try:
             source = Direct(self.subject) if self._nothing_found else None
             asking = self._asking(direct.explanation.kind, True, source)
-            answered = asking.answer(direct.form)
+            # Gradients with other masks each time are read one sample a call, and so are steps.
+            asking.batch = len(direct.probes[0].x) if direct.masked else None
+            answered = single.answer(asking, direct.form)
         except TheirError as error:
             finding = Finding(STEP_EXCEPTION, "step", evidence=error.reason, detail=error.trace)
             notes.findings.append(finding)
             return
-        notes.remarks += answered.remarks
+        notes.remarks += [r for r in answered.remarks if r not in notes.remarks]
         notes.findings += answered.findings
         stepping, assessment = answered.stepping, answered.assessment
         assert stepping is not None
@@ -190,6 +221,7 @@ class Backward:
         notes.tensors += rows.gradient_rows(
             assessment, self.layout, self.subject.names, "step", None, judgement.shares
         )
+        self._without_batches(answered, "step")
         self._look_again(answered)
 
     def _conventions(self, assessment: Assessment, judgement: Judgement) -> dict[str, str]:

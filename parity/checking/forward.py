@@ -52,6 +52,7 @@ class Forward:
         self.plan = None
         self.reference = "none given" if plan is None else plan.with_inputs(layouts[0].sizes).text
         self.notes = Notes()
+        self._refused: dict[str, str] = {}
 
     def run(self) -> Notes:
         """Return conventions, forward findings and rows."""
@@ -84,14 +85,22 @@ class Forward:
         found = self._fault_of_batches(answers)
         if found is None:
             self._agrees(self.plan)
+            self._without_batches()
         else:
             sample, fault = found
             self._faulty(sample, self.plan, fault)
 
+    def _without_batches(self) -> None:
+        """Say that batches are not tested where ``forward`` takes none, and what it does there."""
+        if self.sample.form.samples != "single" or self.subject.candidate.samples is not None:
+            return
+        tried = [f"{form} it {why}" for form, why in self._refused.items() if "batch" in form]
+        self.notes.remarks.append(no_batches("forward", "; ".join(tried)))
+
     def _answers(self) -> list[Sample]:
         """Return what ``forward`` answers, the likeliest way to read it first and in ``sample``."""
         rng = np.random.default_rng([self.seed, 99])
-        answers = list(conventions.samples(self.subject, self.layouts, rng))
+        answers = list(conventions.samples(self.subject, self.layouts, rng, self._refused))
         if not answers:
             sizes = self.layouts[0].sizes
             evidence = (
@@ -234,6 +243,14 @@ class Forward:
         evidence = f"the outputs differ by more than rounding{shown}"
         self.notes.findings.append(Finding(UNKNOWN_FORWARD, where, evidence=evidence))
         self._differs(plan, evidence)
+
+
+def no_batches(name: str, why: str) -> str:
+    """Return the remark that a callable was asked for one sample a call alone, and why."""
+    return (
+        f"Batches: not tested, as {name} takes one sample a call; with samples {why}. What shows "
+        "in batches only (a sum that is not divided by the batch size, say) is not seen."
+    )
 
 
 def _finding(fault: Fault) -> Finding:

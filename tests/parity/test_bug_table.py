@@ -151,6 +151,12 @@ class DropoutInPlace(DropoutNet):
         return [x.T @ below, below.sum(axis=0), dropped.T @ delta, delta.sum(axis=0)]
 
 
+def raising_with_batches(net: Net, x: Array, y: Array) -> list[Array]:
+    if len(x) > 1:
+        raise ValueError("shapes not aligned")
+    return [np.sin(g) for g in Net.gradients(net, x, y)]
+
+
 def vacuous() -> CheckReport:
     """float16, in which some hundred roundings are as large as the values."""
     rng = np.random.default_rng(0)
@@ -177,6 +183,7 @@ PLANTED: list[tuple[Bug, Callable[[], CheckReport]]] = [
     (table.OUTPUTS_SHAPE, lambda: of({"forward": lambda net, x: np.ones((17, 2))})),
     (table.EXCEPTION, lambda: of({"gradients": lambda net, x, y: net.cache})),
     (table.UNUSABLE_ANSWER, lambda: of({"gradients": lambda net, x, y: None})),
+    (table.BATCH_EXCEPTION, lambda: of({"gradients": raising_with_batches})),
     (table.STEP_EXCEPTION, lambda: of({"step": raising_step})),
     (table.UNKNOWN_FORWARD, lambda: other_forward([Dense(6, "tanh"), Dense(3, "sigmoid")])),
     (table.UNKNOWN_LAYERS, lambda: other_forward(None)),

@@ -133,3 +133,164 @@ def test_a_bug_in_gradients_with_names_is_seen(kept):
     report = parity.check(two_layers(*KEYED[kept], spoil=3.0), keras=False)
     wrong(report, "factor")
     assert "layer 1 kernel" in report.findings[0].where
+
+
+# How samples lie, and batches.
+
+
+def crossed(inputs: str, outputs: str, labels: str, bug: str = "", sizes=(6, 5, 4)):
+    """Return the maker of a softmax network whose inputs, outputs and labels lie as they may."""
+    rng = np.random.default_rng(3)
+    n, h, k = sizes
+    W1, b1, W2, b2 = rng.normal(size=(h, n)), np.zeros((h, 1)), rng.normal(size=(k, h)), np.zeros(k)
+
+    def columns(x):
+        return x if inputs == "columns" else x.T
+
+    def run(x):
+        a = np.tanh(W1 @ columns(x) + b1)
+        e = np.exp(W2 @ a + b2[:, None])
+        return a, e / e.sum(axis=0)
+
+    def forward(x):
+        return run(x)[1] if outputs == "columns" else run(x)[1].T
+
+    def gradients(x, y):
+        a, p = run(x)
+        m = p.shape[1]
+        t = np.eye(k)[y].T if labels == "integer" else (y if labels == "columns" else y.T)
+        assert t.shape == p.shape
+        d2 = (p - t) / m
+        d1 = W2.T @ d2 * (1 - a**2)
+        many = m if bug == "bias" else 1
+        return [d1 @ columns(x).T, d1.sum(1, keepdims=True) * many, d2 @ a.T, d2.sum(1)]
+
+    return lambda: parity.Candidate(
+        get_weights=lambda: [W1, b1, W2, b2], forward=forward, gradients=gradients
+    )
+
+
+MIXED = [("rows", "columns"), ("columns", "rows")]
+
+
+def test_samples_in_rows_and_outputs_in_columns_are_asked_with_a_batch():
+    report = wrong(check("right/repro_rows_in_columns_out"), "times-m", "times-m")
+    assert "bias" in report.findings[0].where
+    report = right(check("right/repro_rows_in_columns_out", "make_right"))
+    assert report.conventions["samples"] == "in rows (batch, inputs); outputs in columns"
+    assert report.conventions["batch"].startswith("11 samples")
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), MIXED)
+@pytest.mark.parametrize("labels", ["rows", "columns", "integer"])
+@pytest.mark.parametrize("sizes", [(6, 5, 4), (3, 8, 2)])
+def test_inputs_and_outputs_may_lie_either_way(inputs, outputs, labels, sizes):
+    report = right(parity.check(crossed(inputs, outputs, labels, sizes=sizes), keras=False))
+    assert f"in {inputs}" in report.conventions["samples"]
+    assert f"outputs in {outputs}" in report.conventions["samples"]
+    assert not report.remarks
+    report = parity.check(crossed(inputs, outputs, labels, "bias", sizes), keras=False)
+    wrong(report, "times-m")
+
+
+def test_one_output_may_have_its_labels_in_a_row_beside_samples_in_rows():
+    rng = np.random.default_rng(0)
+    W, b = rng.normal(size=(1, 5)), np.zeros((1, 1))
+
+    def forward(x):
+        return 1 / (1 + np.exp(-(W @ x.T + b)))
+
+    def gradients(x, y):
+        assert y.shape == (1, len(x))
+        d = (forward(x) - y) / len(x)
+        return [d @ x, d.sum(axis=1, keepdims=True)]
+
+    candidate = parity.Candidate(get_weights=lambda: [W, b], forward=forward, gradients=gradients)
+    assert right(parity.check(candidate, keras=False)).conventions["batch"].startswith("7 samples")
+
+
+def vectors(whole: bool, bug: str = "", outputs: int = 3):
+    """Return the maker of a network that takes vectors; ``whole``: its forward takes a batch."""
+    rng = np.random.default_rng(4)
+    W1, b1 = rng.normal(size=(6, 5)), np.zeros(6)
+    W2, b2 = rng.normal(size=(outputs, 6)), np.zeros(outputs)
+
+    def one(x):
+        h = np.tanh(W1.dot(x) + b1)
+        return h, W2.dot(h) + b2
+
+    def forward(x):
+        return np.array([one(sample)[1] for sample in x]) if whole else one(x)[1]
+
+    def gradients(x, y):
+        h, a = one(x)
+        d2 = a - y
+        d1 = W2.T.dot(d2) * (1 if bug == "slope" else 1 - h * h)
+        return [np.outer(d1, x), d1, np.outer(d2, h), d2]
+
+    return lambda: parity.Candidate(
+        get_weights=lambda: [W1, b1, W2, b2], forward=forward, gradients=gradients
+    )
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_takes_single_samples_alone_is_said_to_be_untested_with_batches(whole):
+    report = right(parity.check(vectors(whole), keras=False))
+    assert "Batches: not tested, as " + ("gradients" if whole else "forward") in said(report)
+    assert "ValueError: shapes (6,5) and (11,5) not aligned" in said(report)
+    report = parity.check(vectors(whole, "slope"), keras=False)
+    assert report.outcome is Outcome.WRONG
+    assert [finding.code for finding in report.findings] == ["missing-derivative"]
+    assert "ValueError: shapes (6,5) and (11,5) not aligned" in said(report)
+
+
+def test_nothing_is_said_of_batches_where_samples_are_declared_single():
+    candidate = parity.Candidate(**{**vars(vectors(False)()), "samples": "single"})
+    assert not right(parity.check(candidate, keras=False)).remarks
+
+
+def test_an_exception_with_batches_is_quoted():
+    report = check("wrong/repro_hidden_exception")
+    assert report.outcome is not Outcome.RIGHT
+    first = report.findings[0]
+    assert first.code == "exception"
+    assert "operands could not be broadcast together with shapes (3,4) (4,4)" in first.evidence
+    assert "np.dot(h.T, d1)" in first.detail
+
+
+@pytest.mark.parametrize("make", ["make", "make_dropout"])
+def test_a_step_is_tried_with_single_samples_as_gradients_were(make):
+    report = right(check("right/repro_step_one_sample", make))
+    assert [row for row in report.tensors if row.kind == "step"]
+
+
+@pytest.mark.parametrize("make", ["make", "make_single"])
+def test_a_step_may_update_after_each_sample_of_its_batch(make):
+    report = right(check("right/repro_online_step", make))
+    assert ("several updates" in said(report)) is (make == "make")
+
+
+def online(columns: bool, bug: str = "", shuffled: bool = False):
+    """Return the maker of a network whose step updates after each sample, by rebinding."""
+    rng = np.random.default_rng(5)
+    net = {"W": rng.normal(size=(5, 3)), "b": np.zeros(3)}
+
+    def forward(x):
+        a = np.tanh((x.T if columns else x) @ net["W"] + net["b"])
+        return a.T if columns else a
+
+    def step(x, y, rate):
+        x, y = (x.T, y.T) if columns else (x, y)
+        for n in rng.permutation(len(x)) if shuffled else range(len(x)):
+            a = np.tanh(x[n] @ net["W"] + net["b"])
+            d = (a - y[n]) * (1 if bug == "slope" else 1 - a**2)
+            net["W"] = net["W"] - rate * np.outer(x[n], d)
+            net["b"] = net["b"] - rate * d * (2 if bug == "bias" else 1)
+
+    return lambda: parity.Candidate(get_weights=lambda: net, forward=forward, step=step)
+
+
+@pytest.mark.parametrize("columns", [False, True])
+def test_online_learning_is_checked_one_sample_a_call(columns):
+    assert "several updates" in said(right(parity.check(online(columns), keras=False)))
+    assert parity.check(online(columns, "bias"), keras=False).outcome is not Outcome.RIGHT

@@ -21,6 +21,8 @@ _FREQUENT = [*COMMON, *LEAKY[:3], *OTHERS[:5]]
 _POOLS = (ELEMENTWISE, _FREQUENT, [*COMMON, LEAKY[0], OTHERS[0]])
 # How often each form is asked: enough samples to tell one activation from another.
 _DRAWS = {"rows": 4, "columns": 4, "single": 8}
+# Weights in the user's shapes, a batch, and what forward answered.
+Asked = tuple[list[Array], Array, list[Array]]
 
 
 @dataclass(frozen=True)
@@ -88,36 +90,58 @@ def within(expected: Approx, observed: Array) -> bool:
 
 
 def samples(
-    subject: Subject, layouts: Sequence[Layout], rng: np.random.Generator
+    subject: Subject,
+    layouts: Sequence[Layout],
+    rng: np.random.Generator,
+    refused: dict[str, str] | None = None,
 ) -> Iterator[Sample]:
     """Yield what ``forward`` answers, for every way to call it that gives outputs of fitting shape.
+
+    Args:
+        subject: The user's code.
+        layouts: The readings of its weights.
+        rng: Of weights and batches.
+        refused: Takes, by the form in words, why ``forward`` cannot be called in that way.
 
     Raises:
         TheirError: It fails whichever way it is called; the error is that of the likeliest way.
     """
     first: TheirError | None = None
     answered = False
+    refused = {} if refused is None else refused
     for form in sample_forms(subject.candidate):
         for sizes in dict.fromkeys(layout.sizes for layout in layouts):
             try:
                 answers = [_ask(subject, form, sizes, rng) for _ in range(_DRAWS[form.samples])]
             except TheirError as error:
                 first = first or error
+                refused.setdefault(form.sample_text, f"raises {error.words}")
                 continue
+            shape = answers[0][2][-1].shape
+            refused[form.sample_text] = f"answers with shape {shape}, which is no batch of outputs"
             for layout in (entry for entry in layouts if entry.sizes == sizes):
-                draws = [read(arrays, x, answer, layout, form) for arrays, x, answer in answers]
-                known = [draw for draw in draws if draw is not None]
-                if len(known) == len(draws):
-                    answered = True
-                    dtype = lowest(subject.dtype, answers[0][2][-1].dtype)
-                    yield Sample(layout, form, known, dtype)
+                sample = _read(subject, answers, layout, form)
+                answered = answered or sample is not None
+                if sample is not None:
+                    refused[form.sample_text] = "computes another function than of single samples"
+                    yield sample
     if not answered and first is not None:
         raise first
 
 
-def _ask(
-    subject: Subject, form: Form, sizes: tuple[int, ...], rng: np.random.Generator
-) -> tuple[list[Array], Array, list[Array]]:
+def _read(subject: Subject, answers: Sequence[Asked], layout: Layout, form: Form) -> Sample | None:
+    """Return answers with the outputs read as the samples lie, or else the other way."""
+    turned = [] if form.samples == "single" else [replace(form, turned_outputs=True)]
+    for each in (form, *turned):
+        draws = [read(arrays, x, answer, layout, each) for arrays, x, answer in answers]
+        known = [draw for draw in draws if draw is not None]
+        if len(known) == len(draws):
+            dtype = lowest(subject.dtype, answers[0][2][-1].dtype)
+            return Sample(layout, each, known, dtype)
+    return None
+
+
+def _ask(subject: Subject, form: Form, sizes: tuple[int, ...], rng: np.random.Generator) -> Asked:
     """Return random weights in the user's shapes, a random batch, and the answer."""
     batch = batch_size(subject.candidate, form, sizes)
     arrays = draw_weights(subject.shapes, rng)

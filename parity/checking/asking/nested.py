@@ -109,7 +109,8 @@ def _names(node: Any) -> list[Any] | None:
     """Return the names of the entries of a dict or a named tuple; None for what has none."""
     if _is_dict(node):
         return list(node)
-    return list(node._fields) if isinstance(node, tuple) and hasattr(node, "_fields") else None
+    fields: tuple[str, ...] = getattr(node, "_fields", ())
+    return list(fields) if is_list(node) and len(fields) == len(node) > 0 else None
 
 
 def _parts(node: Any) -> list[tuple[Any, Any]] | None:

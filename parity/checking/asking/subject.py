@@ -44,6 +44,11 @@ class TheirError(Unreadable):
         self.reason = reason
         self.trace = trace
 
+    @property
+    def words(self) -> str:
+        """The exception in its own words, without how the callable was called."""
+        return self.reason.partition(" (called as ")[0]
+
 
 def lowest(*dtypes: np.dtype) -> np.dtype:
     """Return the least precise of some dtypes; float64 at most, in which bounds are computed."""

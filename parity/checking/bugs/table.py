@@ -89,6 +89,12 @@ STEP_EXCEPTION = Bug(
     "step raises an exception",
     "def step(x, y, learning_rate): self.W1 -= lr * self.dW1  # NameError",
 )
+BATCH_EXCEPTION = Bug(
+    "exception",
+    "{callable} raises an exception with a batch, and with single samples it is not right either",
+    "dW1 = a1.T @ delta1  # where x.T @ delta1 is meant: ValueError with every batch",
+    "look at the line that raises: the shapes that it names are those of a batch",
+)
 NONDETERMINISTIC_FORWARD = Bug(
     "nondeterministic",
     "forward is nondeterministic: other outputs on equal input",

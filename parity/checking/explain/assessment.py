@@ -247,6 +247,8 @@ class Answered:
         remarks: What is worth knowing.
         random: Whether the answer is no ground for a verdict.
         optimizer: The one inside a step that keeps a state, where it is known.
+        refused: Where samples go one a call though ``forward`` takes batches: what a batch raised,
+            or what is wrong with the shapes of the answer to it.
     """
 
     assessor: Assessor
@@ -257,6 +259,7 @@ class Answered:
     remarks: list[str] = field(default_factory=list[str])
     random: bool = False
     optimizer: Identified | None = None
+    refused: TheirError | Finding | None = None
 
     @property
     def cost(self) -> float:
@@ -277,6 +280,7 @@ class Asking:
         seed: Of the probes.
         by_step: Whether gradients are to be read off ``step``.
         own: The user's ``gradients``, which are right, and of which loss they are.
+        batch: The batch size, where it has to be a certain one.
     """
 
     def __init__(
@@ -288,6 +292,7 @@ class Asking:
         seed: int,
         by_step: bool,
         own: tuple[Direct, LossKind] | None = None,
+        batch: int | None = None,
     ) -> None:
         self.subject = subject
         self.sample = sample
@@ -296,6 +301,7 @@ class Asking:
         self.seed = seed
         self.by_step = by_step
         self.own = own
+        self.batch = batch
         self._asked = False
 
     @property
@@ -319,7 +325,7 @@ class Asking:
     def _best_form(self) -> Answered:
         best: Answered | None = None
         first: TheirError | None = None
-        for samples in self._sample_forms():
+        for samples in self.sample_forms():
             for form in label_forms(samples, self.candidate, self.plan.sizes[-1]):
                 try:
                     found = self.answer(form)
@@ -327,6 +333,7 @@ class Asking:
                     first = first or error
                     continue
                 if best is None or found.cost < best.cost:
+                    found.refused = _refusal(form, self.sample.form, best, first)
                     best = found
                 if not best.cost:
                     return best
@@ -337,7 +344,8 @@ class Asking:
             raise first
         return best
 
-    def _sample_forms(self) -> list[Form]:
+    def sample_forms(self) -> list[Form]:
+        """Return how samples may be passed: as ``forward`` takes them, or else one a call."""
         own = self.sample.form
         single = [f for f in sample_forms(self.candidate) if f.samples == "single"]
         return [own, *(form for form in single if form != own)]
@@ -353,6 +361,7 @@ class Asking:
         self._asked = True
         layout, dtype = self.sample.layout, self.sample.dtype
         assessor = Assessor(self.subject, layout, self.plan, dtype, self.preferred, self.seed)
+        assessor.batch = self.batch
         own = self._own_loss(assessor, form)
         answered = Answered(assessor)
         self._by_step(answered, form) if self.by_step else self._directly(answered, form)
@@ -412,7 +421,7 @@ class Asking:
         except TheirError:  # takes no single sample
             found = None
         if found is None or not found.explains_all or not dropout.drops_units(found.probes):
-            assessor.batch = None
+            assessor.batch = self.batch
             return
         found.own, answered.assessment = before.own, found
         if found.probes[0].plan.drop_power == INVERTED:  # else it may be no dropout
@@ -469,6 +478,17 @@ class Asking:
             "rounding only. A part of the computation is in float32, or a small constant is in it, "
             "such as an epsilon in a logarithm. Errors smaller than that are not seen."
         )
+
+
+def _refusal(
+    form: Form, of_forward: Form, before: Answered | None, error: TheirError | None
+) -> TheirError | Finding | None:
+    """Return why a batch cannot be what the code takes, where it takes single samples."""
+    if form.samples != "single" or of_forward.samples == "single" or before is None:
+        return error if form.samples == "single" != of_forward.samples else None
+    if before.refused is not None or before.assessment is None:
+        return before.refused
+    return next(iter(before.assessment.misfits), None)
 
 
 def _misshapen(best: Answered) -> bool:

@@ -1,7 +1,7 @@
 """Weights and samples on which nothing can hide, and how samples have to lie for a user's code."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -23,12 +23,17 @@ class Form:
         labels: "one-hot" or "integer".
         flat: Labels in one dimension less than usual (one output), or class numbers in so many
             more.
+        turned_outputs: Whether outputs lie the other way than samples: in columns where samples
+            lie in rows, and the reverse.
+        turned_labels: Whether labels do.
     """
 
     samples: Samples
     shape: Literal["", "vector", "column", "row"] = ""
     labels: Labels = "one-hot"
     flat: int = 0
+    turned_outputs: bool = False
+    turned_labels: bool = False
 
     def x(self, x: Array) -> Array:
         """Return a batch (N, inputs) as the user's code wants it."""
@@ -40,19 +45,20 @@ class Form:
             classes = np.argmax(y, axis=1) if y.shape[1] > 1 else y[:, 0].astype(int)
             if self.samples == "single":
                 return classes[:1].reshape((1,) * self.flat) if self.flat else int(classes[0])
-            laid = classes[:, None] if self.samples == "rows" else classes[None]
+            in_rows = (self.samples == "rows") != self.turned_labels
+            laid = classes[:, None] if in_rows else classes[None]
             return laid if self.flat else classes
         if self.flat:
             return float(y[0, 0]) if self.samples == "single" else y.reshape(-1)
-        return self._laid(y)
+        return self._laid(y).T.copy() if self.turned_labels else self._laid(y)
 
     def outputs(self, answer: Array, batch: int, units: int) -> Array | None:
         """Return what came back as (N, units); None if it has another shape."""
         if self.samples == "single":
             return answer.reshape(1, units) if answer.size == units else None
-        expected = (batch, units) if self.samples == "rows" else (units, batch)
-        if answer.shape == expected:
-            return answer if self.samples == "rows" else answer.T
+        in_rows = (self.samples == "rows") != self.turned_outputs
+        if answer.shape == ((batch, units) if in_rows else (units, batch)):
+            return answer if in_rows else answer.T
         if units == 1 and answer.size == batch and batch in answer.shape:
             return answer.reshape(batch, 1)
         return None
@@ -64,14 +70,19 @@ class Form:
             return "integer class numbers" + (
                 f", in {self.flat} more dimensions" if self.flat else ""
             )
-        return "one number a sample, in one dimension" if self.flat else "one-hot"
+        if self.flat:
+            return "one number a sample, in one dimension"
+        turned = {"rows": ", in columns", "columns": ", in rows"}
+        return "one-hot" + turned.get(self.samples, "") * self.turned_labels
 
     @property
     def sample_text(self) -> str:
         """The samples' form in words."""
         single = {"vector": "(inputs,)", "column": "(inputs, 1)", "row": "(1, inputs)"}
         texts = {"rows": "in rows (batch, inputs)", "columns": "in columns (inputs, batch)"}
-        return texts.get(self.samples) or f"one a call, shape {single[self.shape]}"
+        turned = {"rows": "; outputs in columns", "columns": "; outputs in rows"}
+        text = texts.get(self.samples) or f"one a call, shape {single[self.shape]}"
+        return text + turned.get(self.samples, "") * self.turned_outputs
 
     def _laid(self, values: Array) -> Array:
         if self.samples == "rows":
@@ -83,7 +94,7 @@ class Form:
 
 
 def sample_forms(candidate: Candidate) -> list[Form]:
-    """Return the ways to pass samples, those that show most first."""
+    """Return the ways to pass samples, those that show most first; outputs may lie either way."""
     every = [Form("rows"), Form("columns")]
     every += [Form("single", shape) for shape in ("vector", "column", "row")]
     return [form for form in every if candidate.samples in (None, form.samples)]
@@ -91,13 +102,20 @@ def sample_forms(candidate: Candidate) -> list[Form]:
 
 def label_forms(form: Form, candidate: Candidate, outputs: int) -> Iterator[Form]:
     """Yield the ways to pass labels with samples passed in ``form``."""
+    single = form.samples == "single"
     for labels in get_args(Labels):
         if candidate.labels not in (None, labels):
             continue
-        for flat in (0, 1, 2) if form.samples == "single" and labels == "integer" else (0, 1):
+        for flat in (0, 1, 2) if single and labels == "integer" else (0, 1):
             # One-hot vectors are flat for one output only.
-            if labels == "integer" or not flat or outputs == 1:
-                yield Form(form.samples, form.shape, labels, flat)
+            if labels == "one-hot" and flat and outputs > 1:
+                continue
+            # Labels lie as the outputs do, or as the samples.
+            either = not single and (labels == "integer") == bool(flat)
+            turns = [form.turned_outputs]
+            turns += [not turns[0]] if either and (form.turned_outputs or outputs == 1) else []
+            for turned in turns if either else [False]:
+                yield replace(form, labels=labels, flat=flat, turned_labels=turned)
 
 
 def batch_size(candidate: Candidate, form: Form, sizes: tuple[int, ...], avoid: int = 0) -> int:
