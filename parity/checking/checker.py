@@ -52,7 +52,7 @@ def check(
     plan = None if reference is None else resolve(reference)
     if plan is not None and loss is None and plan.loss is not None:
         loss = declared(plan.loss)
-    notes, compared_with = Notes(), "none given" if plan is None else plan.text
+    notes, compared_with = Notes(), "" if plan is None else plan.text
     with notes.until_blocked():
         subject = Subject(made, renew)
         layouts = _fitting(subject, plan)

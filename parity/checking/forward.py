@@ -50,7 +50,7 @@ class Forward:
         self.given = plan
         self.seed = seed
         self.plan = None
-        self.reference = "none given" if plan is None else plan.with_inputs(layouts[0].sizes).text
+        self.reference = "" if plan is None else plan.with_inputs(layouts[0].sizes).text
         self.notes = Notes()
         self._refused: dict[str, str] = {}
 
@@ -103,9 +103,9 @@ class Forward:
         answers = list(conventions.samples(self.subject, self.layouts, rng, self._refused))
         if not answers:
             sizes = self.layouts[0].sizes
+            tried = "; ".join(f"samples {form}: it {why}" for form, why in self._refused.items())
             evidence = (
-                f"expected {sizes[-1]} outputs a sample for {sizes[0]} inputs. Received: "
-                "another shape, with samples in rows, in columns, and one a call"
+                f"expected {sizes[-1]} outputs a sample for {sizes[0]} inputs. Received: {tried}"
             )
             raise Unreadable(Finding(OUTPUTS_SHAPE, "forward", evidence=evidence))
         self.sample = answers[0]

@@ -104,10 +104,10 @@ def samples(
         refused: Takes, by the form in words, why ``forward`` cannot be called in that way.
 
     Raises:
-        TheirError: It fails whichever way it is called; the error is that of the likeliest way.
+        TheirError: It raises whichever way it is called; the error is that of the likeliest way.
     """
     first: TheirError | None = None
-    answered = False
+    returned = False
     refused = {} if refused is None else refused
     for form in sample_forms(subject.candidate):
         for sizes in dict.fromkeys(layout.sizes for layout in layouts):
@@ -117,15 +117,14 @@ def samples(
                 first = first or error
                 refused.setdefault(form.sample_text, f"raises {error.words}")
                 continue
-            shape = answers[0][2][-1].shape
-            refused[form.sample_text] = f"answers with shape {shape}, which is no batch of outputs"
+            returned = True
+            refused[form.sample_text] = f"answers with shape {answers[0][2][-1].shape}"
             for layout in (entry for entry in layouts if entry.sizes == sizes):
                 sample = _read(subject, answers, layout, form)
-                answered = answered or sample is not None
                 if sample is not None:
                     refused[form.sample_text] = "computes another function than of single samples"
                     yield sample
-    if not answered and first is not None:
+    if not returned and first is not None:
         raise first
 
 
