@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from parity.bounds.rounding import ParityError
     from parity.candidate import Candidate
     from parity.checking.bugs.findings import Finding, TensorResult, Witness
-    from parity.checking.checker import assert_parity, check
+    from parity.checking.checker import assert_parity, check, check_gradients
     from parity.comparing.compare import compare, compare_training
     from parity.comparing.result import Comparison, Distance
     from parity.comparing.rows import Row, Verdict
@@ -33,6 +33,7 @@ _HOME = {
     "Candidate": "candidate",
     "assert_parity": "checking.checker",
     "check": "checking.checker",
+    "check_gradients": "checking.checker",
     "CheckReport": "reports.report",
     "Finding": "checking.bugs.findings",
     "Outcome": "reports.report",
@@ -67,6 +68,7 @@ __all__ = [
     "Witness",
     "assert_parity",
     "check",
+    "check_gradients",
     "compare",
     "compare_training",
     "copy_weights",

@@ -4,7 +4,10 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
 
 Samples = Literal["rows", "columns", "single"]
 Kernel = Literal["in-out", "out-in"]
@@ -31,7 +34,7 @@ class Candidate:
         set_weights: ``(arrays) -> None``: takes over new values in the structure that
             ``get_weights`` returns. None: they are written into the arrays of ``get_weights``.
         forward: ``(x) -> outputs``, or a list of every layer's activations with the output last.
-            Dropout is inactive here.
+            Dropout is inactive here. Needed unless ``loss`` is a callable.
         gradients: ``(x, y) -> arrays`` in the order and shapes of the weights; None for one that
             is not written yet.
         step: ``(x, y, learning_rate) -> None``: one update of the weights, in place or by
@@ -52,6 +55,9 @@ class Candidate:
             λ/2 ``sum(W**2)``, 2λ for one of λ ``sum(W**2)``. λ is also right where the code divides
             it by the batch size (λ/m ``W``), which the report then says.
         batch_size: Samples a call, for code that fixes it.
+        data: ``(x, y)``, or ``(rng) -> (x, y)`` for others each time: samples of the user's own
+            kind, for networks that are no chain of dense layers (pictures, sequences, class
+            numbers). Such networks are checked against the derivative of ``loss``, a callable.
         name: What to call it in the report.
 
     Raises:
@@ -60,7 +66,7 @@ class Candidate:
     """
 
     get_weights: Callable[[], Any]
-    forward: Callable[[Any], Any]
+    forward: Callable[[Any], Any] | None = None
     set_weights: Callable[[Any], Any] | None = None
     gradients: Callable[[Any, Any], Any] | None = None
     step: Callable[[Any, Any, float], Any] | None = None
@@ -72,6 +78,7 @@ class Candidate:
     labels: Labels | None = None
     weight_decay: WeightDecay | None = None
     batch_size: int | None = None
+    data: tuple[Any, Any] | Callable[["Generator"], tuple[Any, Any]] | None = None
     name: str = "your network"
 
     def __post_init__(self) -> None:
@@ -85,12 +92,17 @@ class Candidate:
                 )
         for field in ("get_weights", "set_weights", "forward", "gradients", "step"):
             value = getattr(self, field)
-            needed = field in ("get_weights", "forward")
+            needed = field == "get_weights" or (field == "forward" and not callable(self.loss))
             if not callable(value) and (needed or value is not None):
                 raise CandidateError(f"Candidate: expected a callable {field}. Received: {value!r}")
         if self.gradients is None and self.step is None:
             raise CandidateError(
                 "Candidate: expected gradients or step, or both. Received: neither"
+            )
+        if not (self.data is None or callable(self.data) or _is_pair(self.data)):
+            raise CandidateError(
+                "Candidate: expected data to be a pair (x, y), or a function of a random generator "
+                f"that returns one. Received: {type(self.data).__name__}"
             )
         if self.loss is not None and not isinstance(self.loss, str) and not callable(self.loss):
             raise CandidateError(
@@ -102,6 +114,10 @@ class Candidate:
                 "number or (kernel, bias) pair a layer. "
                 f"Received: {self.weight_decay!r}"
             )
+
+
+def _is_pair(given: Any) -> bool:
+    return isinstance(given, tuple) and len(cast(tuple[Any, ...], given)) == 2
 
 
 def _is_decay(given: WeightDecay | None) -> bool:

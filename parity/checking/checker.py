@@ -10,9 +10,11 @@ from parity.checking.asking.subject import Subject
 from parity.checking.backward import Backward
 from parity.checking.bugs.findings import Finding, Notes, Unreadable
 from parity.checking.bugs.table import OTHER_SIZES, UNREADABLE
+from parity.checking.derivative.compare import REFERENCE as DERIVATIVE
+from parity.checking.derivative.compare import check_derivative
 from parity.checking.forward import Forward
 from parity.checking.model.layout import Layout, readings
-from parity.checking.model.losses import declared
+from parity.checking.model.losses import Declared, declared
 from parity.checking.model.network import Plan, resolve
 from parity.checking.verdict import conclude
 from parity.reports.report import CheckReport
@@ -52,20 +54,102 @@ def check(
     plan = None if reference is None else resolve(reference)
     if plan is not None and loss is None and plan.loss is not None:
         loss = declared(plan.loss)
-    notes, compared_with = Notes(), "" if plan is None else plan.text
+    whole = _Whole(plan, seed, keras)
+    with whole.notes.until_blocked():
+        whole.check(Subject(made, renew), loss)
+    return CheckReport(made.name, whole.compared_with, **vars(whole.notes))
+
+
+def check_gradients(
+    loss: Callable[[Any, Any], Any],
+    weights: Any,
+    gradients: Callable[[Any, Any], Any],
+    data: Any = None,
+    *,
+    forward: Callable[[Any], Any] | None = None,
+    seed: int = 0,
+    name: str = "your network",
+) -> CheckReport:
+    """Check whether gradients are the derivative of a loss, whatever is computed between.
+
+    Args:
+        loss: ``(x, y) -> number``, computed with the weights as they are.
+        weights: The arrays, in lists, dicts or nested; or a function that returns them.
+        gradients: ``(x, y) -> arrays`` as the weights lie; None for one that is not written yet.
+        data: ``(x, y)``, or ``(rng) -> (x, y)`` for others each time.
+        forward: ``(x) -> outputs``: with it samples may be found where no data is given, and
+            gradients of another loss are told by its name.
+        seed: Of the weights and directions.
+        name: What to call it in the report.
+
+    Returns:
+        The report. Keras is not imported.
+
+    Raises:
+        CandidateError: Something of this is not callable, or data is no pair.
+    """
+    get_weights = weights if callable(weights) else lambda: weights
+    candidate = Candidate(
+        get_weights=get_weights, forward=forward, gradients=gradients, loss=loss, data=data,
+        name=name,
+    )  # fmt: skip
+    notes = Notes()
     with notes.until_blocked():
-        subject = Subject(made, renew)
-        layouts = _fitting(subject, plan)
+        subject = Subject(candidate)
+        with subject.preserved(), np.errstate(all="ignore"):
+            notes.add(check_derivative(subject, seed))
+    return CheckReport(name, DERIVATIVE, **vars(notes))
+
+
+class _Whole:
+    """One check: of the network as a chain of layers, or else of its gradients alone.
+
+    Attributes:
+        notes: What was found.
+        compared_with: The reference in words.
+    """
+
+    def __init__(self, plan: Plan | None, seed: int, keras: bool) -> None:
+        self.plan = plan
+        self.seed = seed
+        self.keras = keras
+        self.notes = Notes()
+        self.compared_with = "" if plan is None else plan.text
+
+    def check(self, subject: Subject, loss: Declared | None) -> None:
+        """Go through the stages."""
+        own = self.plan is None and callable(subject.candidate.loss)
         with subject.preserved(), np.errstate(all="ignore"):  # infinite bounds
-            forward = Forward(subject, layouts, plan, seed)
+            if self._as_chain(subject, loss) or not own:
+                return
+            reason = self.notes.findings[0]
+            self.notes = check_derivative(subject, self.seed)
+            self.compared_with = DERIVATIVE
+            self.notes.remarks.append(
+                f"Layers: they are not understood ({reason.title}; {reason.evidence}), and so your "
+                "gradients were compared with the derivative of your own loss, and with nothing "
+                "else."
+            )
+
+    def _as_chain(self, subject: Subject, loss: Declared | None) -> bool:
+        """Check it as a chain of dense layers; return whether it is one."""
+        notes = self.notes
+        if subject.candidate.forward is None:
+            return False
+        with notes.until_blocked():
+            layouts = _fitting(subject, self.plan)
+            forward = Forward(subject, layouts, self.plan, self.seed)
             notes.add(forward.run())
-            compared_with = forward.reference
-            if forward.plan is not None and not notes.blocked:
-                sample, known = forward.sample, forward.plan
-                notes.add(Backward(subject, sample, known, loss, seed, keras, notes).run())
-                if not notes.blocked:
-                    conclude(subject, sample, notes)
-    return CheckReport(made.name, compared_with, **vars(notes))
+            self.compared_with = forward.reference
+            if forward.plan is None or notes.blocked:
+                return False
+            sample, known = forward.sample, forward.plan
+            backward = Backward(subject, sample, known, loss, self.seed, self.keras, notes)
+            notes.add(backward.run())
+            if not notes.blocked:
+                conclude(subject, sample, notes)
+            return True
+        return False
 
 
 def assert_parity(candidate: Given, reference: Any = None, **options: Any) -> CheckReport:

@@ -13,10 +13,12 @@ from numpy_impl.layers import Dense
 from numpy_impl.types import Array
 from parity import Candidate, CheckReport
 from parity.__main__ import main
-from parity.checking.bugs import TABLE, Bug, deltas, factors, table
+from parity.checking.bugs import TABLE, Bug, deltas, derivative, factors, table
 from parity.checking.bugs.table import Severity
 from tests.parity.planted import BUGS, cases
 from tests.parity.planted.bug import answer
+from tests.parity.tagger import MUTATIONS, Tagger, data
+from tests.parity.tagger import checked as tagged
 from tests.parity.test_check_dropout import Net as DropoutNet
 from tests.parity.test_output_errors import averaged, network, overwritten, sigmoid
 
@@ -176,6 +178,44 @@ def vacuous() -> CheckReport:
     return checked(candidate)
 
 
+def penalized() -> Tagger:
+    net = Tagger()
+    net.DECAY = 0.2
+    return net
+
+
+def rounded(net: Tagger) -> CheckReport:
+    return parity.check_gradients(
+        lambda x, y: round(net.loss(x, y), 3), lambda: net.w, net.gradients, data
+    )
+
+
+def other_loss() -> CheckReport:
+    net = Net()
+    calls = net.candidate()
+    assert calls.gradients is not None
+    return parity.check_gradients(
+        lambda x, y: float(np.mean(np.abs(net.forward(x) - y))),
+        calls.get_weights, calls.gradients,
+        lambda rng: (rng.normal(size=(7, 5)), rng.normal(size=(7, 3))),
+        forward=net.forward,
+    )  # fmt: skip
+
+
+def scaled(factor: float) -> CheckReport:
+    return tagged(lambda net, g, x, y: {name: factor * array for name, array in g.items()})
+
+
+# Forms that MUTATIONS does not bring out.
+DERIVATIVES: dict[str, Callable[[], CheckReport]] = {
+    "NO_SAMPLES": lambda: tagged(data=None),
+    "NOT_MEASURED": lambda: rounded(Tagger()),
+    "DECAY_MISSING": lambda: tagged(net=penalized()),
+    "OF_SOME_SAMPLES": lambda: tagged(lambda net, g, x, y: net.gradients(x[:1], y[:1])),
+    "OTHER_LOSS": other_loss,
+    "SIGN": lambda: scaled(-1.0),
+    "FACTOR": lambda: scaled(0.3),
+}
 # What no case of tests.parity.planted brings out.
 PLANTED: list[tuple[Bug, Callable[[], CheckReport]]] = [
     (table.UNREADABLE, lambda: of({"weights": lambda net: [net.w1, net.b1, net.w1, net.b2]})),
@@ -216,6 +256,7 @@ PLANTED: list[tuple[Bug, Callable[[], CheckReport]]] = [
         deltas.DERIVATIVE_OF_DROPPED,
         lambda: checked(DropoutInPlace(hidden="tanh", bug="derivative called").connect),
     ),
+    *((derivative.__dict__[name], check) for name, check in DERIVATIVES.items()),
     (factors.OVER_M_PLUS_1, lambda: of({"gradients": over_m_plus_1})),
     (factors.TIMES_OUTPUTS, lambda: of({"gradients": times_outputs})),
     (factors.FACTOR, lambda: of({"gradients": three_tenths})),
@@ -225,6 +266,7 @@ PLANTED: list[tuple[Bug, Callable[[], CheckReport]]] = [
 def planted(form: Bug) -> Iterator[CheckReport]:
     """Yield reports of networks with the bug in them, the cheapest first."""
     yield from (check() for bug, check in PLANTED if bug == form)
+    yield from (tagged(mutate) for code, _, _, mutate in MUTATIONS if code == form.code)
     for bug in BUGS:
         if form.code in (*bug.codes.split(), *bug.companions.split()):
             yield answer(cases([bug])[0]).report

@@ -124,6 +124,8 @@ class Subject:
 
     def forward(self, x: Array) -> list[Array]:
         """Return the answer of ``forward`` as a list of arrays; the outputs are the last."""
+        if self.candidate.forward is None:
+            raise TheirError("forward", "expected outputs. Received: no forward is given")
         answer = self._with_inputs("forward", self.candidate.forward, x)
         if _is_tuple(answer) and len(answer) == 2 and nested.is_array(answer[0]):
             # (outputs, cache), as many write it.
@@ -205,7 +207,8 @@ class Subject:
         ]
         answer = self._in_their_arrays(name, function, given)
         for label, before, after in zip(("x", "y"), inputs, given, strict=False):
-            if not np.array_equal(before, after) and f"{name} changes {label}" not in self.modified:
+            same = not nested.is_ndarray(before) or np.array_equal(before, after)
+            if not same and f"{name} changes {label}" not in self.modified:
                 self.modified.append(f"{name} changes {label}")
         return answer
 

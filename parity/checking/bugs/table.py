@@ -49,7 +49,8 @@ UNREADABLE = Bug(
     "unreadable",
     "the weights cannot be read as a chain of layers",
     "get_weights=lambda: [W1, W3]  # W2 is missing between them",
-    "return each layer's kernel (and bias), in the order of the layers",
+    "return each layer's kernel (and bias), in the order of the layers; or, for other layers, give "
+    "loss=..., your own function, and the gradients are compared with its derivative",
     Severity.BLOCKING,
     "It cannot be checked: {title}.",
 )
@@ -124,7 +125,8 @@ UNKNOWN_LAYERS = Bug(
     "unknown-forward",
     "unknown: forward is no chain of layers with known activations",
     "a1 = np.cbrt(x @ W1 + b1)  # and no reference is given",
-    "give reference=..., with the layers that it is meant to have",
+    "give reference=..., with the layers that it is meant to have; or loss=..., your own function, "
+    "and the gradients are compared with its derivative, whatever the layers are",
     Severity.UNCERTAIN,
     "It cannot be told what forward computes; give a reference.",
 )

@@ -1,0 +1,100 @@
+"""What shows in gradients beside the measured derivative of the loss, whatever the layers are."""
+
+from parity.checking.bugs.table import Bug, Severity
+
+NO_SAMPLES = Bug(
+    "no-samples",
+    "no samples are known that the network takes",
+    "def loss(x, y): return cross_entropy(lstm(x), y)  # x is (batch, time, features)",
+    "give some: data=(x, y), or data=lambda rng: (x, y) for others each time",
+    Severity.BLOCKING,
+    "It cannot be checked: {title}.",
+)
+NOT_MEASURED = Bug(
+    "not-measured",
+    "the derivative of your own loss cannot be measured",
+    "def loss(x, y): return round(mse, 3)",
+    "let the loss return all its digits, in float64 if it can",
+    Severity.UNCERTAIN,
+    "It cannot be told: {title}.",
+)
+NOT_THE_DERIVATIVE = Bug(
+    "not-the-derivative",
+    "the gradient is not the derivative of your own loss",
+    "dW = x.T @ np.sin(delta)",
+    "look at how the error reaches these; the others need no change",
+    summary="{title}: {where}.",
+)
+ZERO = Bug(
+    "gradient-missing",
+    "the gradient is zero, though the loss depends on this weight",
+    "grads = {name: np.zeros_like(w) for name, w in weights.items()}  # and one is never filled",
+    "add this weight's share of the loss",
+)
+PLACES_MISSING = Bug(
+    "places-missing",
+    "the gradient is zero at {places}, though the loss depends on them",
+    "for t in range(1, steps): dW += np.outer(h[t - 1], delta[t])",
+    "look for a loop that starts too late or ends too early, or += where repeated indices are lost",
+)
+ANOTHERS = Bug(
+    "anothers-gradient",
+    "the gradient is that of {other}",
+    "return [dW2, dW1]  # of one shape",
+    "return each in the place of its own weight",
+)
+TRANSPOSED = Bug(
+    "transposed",
+    "the gradient is transposed",
+    "dWh = dz.T @ h  # h is (batch, n), Wh is (n, n)",
+    "transpose it",
+)
+FLIPPED = Bug(
+    "flipped",
+    "the gradient is turned round along axis {axis}",
+    "dK[i, j] += ...  # where the kernel is applied as K[::-1]",
+    "take the entries in the other order",
+)
+SUMMED = Bug(
+    "summed",
+    "the gradient is one number along axis {axis}: {how} of what it should be there",
+    "dgamma = np.sum(dout * xhat)  # over all axes",
+    "sum over the other axes only",
+)
+DECAY_MISSING = Bug(
+    "weight-decay-missing",
+    "the loss contains the weight itself ({number} times it in the derivative), and the gradient "
+    "does not",
+    "loss = mse + 0.5 * lam * (W**2).sum(); dW = x.T @ delta",
+    "add {number} times the weight to its gradient",
+)
+DECAY_NOT_IN_LOSS = Bug(
+    "weight-decay-not-in-loss",
+    "the gradient contains the weight itself ({number} times it), and your own loss does not",
+    "loss = mse; dW = x.T @ delta + lam * W",
+    "add the penalty to the loss, or leave it out here",
+)
+OF_SOME_SAMPLES = Bug(
+    "samples-left-out",
+    "the gradients are those of {which} alone",
+    "for i in range(1, len(x)): dW += np.outer(x[i], delta[i])",
+    "let every sample of the batch count",
+)
+OTHER_LOSS = Bug(
+    "other-loss",
+    "the gradients are those of another loss: {found}",
+    "delta = a - y  # of cross-entropy, where the loss is the squared error",
+    "start from the derivative of the loss that you print",
+)
+SIGN = Bug(
+    "sign",
+    "the gradients have the wrong sign: {factor} times the derivative of your own loss",
+    "delta = y - a",
+    "turn the sign round, or add the change where it is subtracted",
+)
+FACTOR = Bug(
+    "factor",
+    "the gradient is {factor} times what it should be{words}",
+    "dW = x.T @ delta / len(x)  # and delta is divided already",
+    "take the factor {factor} out",
+)

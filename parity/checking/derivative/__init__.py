@@ -1,0 +1,1 @@
+"""Whether gradients are the derivative of the user's own loss, whatever the layers are."""

@@ -1,0 +1,292 @@
+"""The gradients beside the derivative of the user's own loss, tensor by tensor."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from numpy_impl.types import Array
+from parity.checking.asking.gradients import alike
+from parity.checking.asking.subject import Subject, TheirError
+from parity.checking.bugs.derivative import (
+    FACTOR,
+    NOT_MEASURED,
+    NOT_THE_DERIVATIVE,
+    SIGN,
+)
+from parity.checking.bugs.findings import (
+    OWN_LOSS,
+    Finding,
+    Notes,
+    TensorResult,
+    Unreadable,
+    Witness,
+    listed,
+)
+from parity.checking.bugs.table import (
+    ACCUMULATED,
+    NONDETERMINISTIC,
+    NOT_GIVEN,
+    WRONG_COUNT,
+    WRONG_SHAPE,
+    Severity,
+)
+from parity.checking.derivative import naming
+from parity.checking.derivative.pairs import Pair, Point, Tensor, same
+from parity.checking.derivative.samples import batch_of, samples, spread
+from parity.checking.derivative.slopes import Place
+
+REFERENCE = "the derivative of your own loss"
+# Weights and samples are drawn so often, and so many directions are tried in each tensor. Each
+# direction has a part along every entry, so that a wrong entry shows in all of them.
+_POINTS, _DIRECTIONS = 2, 3
+# Rates by which a step's gradient is read off; powers of two, so that dividing by them is exact.
+_RATES = (2.0**-3, 2.0**-5)
+
+
+class Derivative:
+    """Compares the user's gradients with the derivative of the user's own loss.
+
+    Args:
+        subject: The user's code; its loss is callable.
+        seed: Of weights, samples and directions.
+    """
+
+    def __init__(self, subject: Subject, seed: int) -> None:
+        self.subject = subject
+        self.candidate = subject.candidate
+        self.seed = seed
+        self.notes = Notes()
+        self.start = subject.weights()
+
+    def run(self) -> Notes:
+        """Return what was found."""
+        with self.notes.until_blocked():
+            self._run()
+        return self.notes
+
+    def _run(self) -> None:
+        self.samples = samples(self.subject, np.random.default_rng([self.seed, 7]))
+        self.notes.conventions["samples"] = self.samples.text
+        points = [self._point(number) for number in range(_POINTS)]
+        if any(finding.follows is not Severity.INCOMPLETE for finding in self.notes.findings):
+            return
+        tensors = [
+            self._tensor(index, name, points)
+            for index, name in enumerate(self.subject.names)
+            if index in points[0].gradients
+        ]
+        self.notes.tensors += [_row(tensor, points[0]) for tensor in tensors if tensor.measured]
+        self._conclude(tensors, points)
+
+    def _point(self, number: int) -> Point:
+        rng = np.random.default_rng([self.seed, number])
+        x, y = self.samples.draw(rng)
+        if self.samples.given and number == 0:
+            self.samples = replace(self.samples, batch=batch_of(x, y))
+        for gain in (1.0, 0.3, 0.1):
+            place = Place(self.subject, spread(self.start, rng, gain), x, y)
+            if np.isfinite(place.at(0, 0 * place.arrays[0])):
+                break
+        point = Point(place, {})
+        first, second = (self._asked(place) for _ in range(2))
+        if number == 0:
+            self._repeats(first, second, place)
+        if len(first) != len(self.subject.names):
+            evidence = f"expected {len(self.subject.names)} arrays. Received: {len(first)}"
+            raise Unreadable(
+                Finding(WRONG_COUNT, "gradients", evidence=evidence, severity=Severity.WRONG)
+            )
+        missing = [
+            name for name, array in zip(self.subject.names, first, strict=True) if array is None
+        ]
+        if len(missing) == len(first):
+            raise TheirError("gradients", "expected arrays. Received: None for each weight")
+        if number == 0 and missing:
+            self.notes.findings.append(Finding(NOT_GIVEN, f"gradients of {', '.join(missing)}"))
+        for index, (array, weight) in enumerate(zip(first, place.arrays, strict=True)):
+            if array is None:
+                continue
+            plain = [[n for n in a.shape if n > 1] for a in (array, weight)]
+            if plain[0] == plain[1]:
+                point.gradients[index] = array.reshape(weight.shape)
+            elif number == 0:
+                self._misshapen(index, array, weight)
+        return point
+
+    def _misshapen(self, index: int, array: Array, weight: Array) -> None:
+        name = self.subject.names[index]
+        evidence = f"expected shape {weight.shape}. Received: shape {array.shape}"
+        if array.T.shape == weight.shape:
+            evidence += ", its transpose"
+        self.notes.findings.append(Finding(WRONG_SHAPE, f"gradient of {name}", evidence=evidence))
+
+    def _asked(self, place: Place) -> list[Array | None]:
+        place.back()
+        if self.candidate.gradients is not None:
+            return self.subject.gradients(place.x, place.y)
+        changes = [self._change(place, rate) for rate in _RATES]
+        if not all(alike(np.asarray(a), np.asarray(b)) for a, b in zip(*changes, strict=True)):
+            reason = (
+                "the step is no plain one (weights -= learning_rate * gradient), from which "
+                "gradients could be read off: give gradients as well"
+            )
+            raise TheirError("step", reason)
+        return list(changes[0])
+
+    def _change(self, place: Place, rate: float) -> list[Array]:
+        place.back()
+        self.subject.step(place.x, place.y, rate)
+        after = self.subject.weights()
+        return [(old - new) / rate for old, new in zip(place.arrays, after, strict=True)]
+
+    def _repeats(
+        self, first: Sequence[Array | None], second: Sequence[Array | None], place: Place
+    ) -> None:
+        """Say where two calls on equal input, or two losses, differ."""
+        pairs = [
+            (a, b)
+            for a, b in zip(first, second, strict=False)
+            if a is not None and b is not None and a.shape == b.shape
+        ]
+        losses = [place.at(0, 0 * place.arrays[0]) for _ in range(2)]
+        if losses[0] != losses[1] and not np.isclose(*losses, rtol=1e-12):
+            evidence = f"two losses of the same weights, x and y: {losses[0]!r}, {losses[1]!r}"
+            raise Unreadable(Finding(NONDETERMINISTIC, "loss", evidence=evidence))
+        if all(alike(a, b) for a, b in pairs):
+            return
+        if all(alike(2 * a, b) for a, b in pairs):
+            evidence = "a second call on equal input gave twice as much"
+            self.notes.findings.append(Finding(ACCUMULATED, "gradients", evidence=evidence))
+            return
+        evidence = "two calls with the same weights, x and y differ"
+        raise Unreadable(Finding(NONDETERMINISTIC, "gradients", evidence=evidence))
+
+    def _tensor(self, index: int, name: str, points: Sequence[Point]) -> Tensor:
+        tensor = Tensor(index, name)
+        for number, point in enumerate(points):
+            gradient = point.gradients.get(index)
+            if gradient is None or not np.all(np.isfinite(gradient)):
+                continue
+            rng = np.random.default_rng([self.seed, number, index])
+            for _ in range(_DIRECTIONS):
+                length = np.sqrt(max(gradient.size, 1))
+                direction = rng.choice([-1.0, 1.0], gradient.shape) / length
+                own = float(np.sum(gradient * direction))
+                room = point.room(gradient * direction)
+                slope = point.place.along(index, direction, own, room)
+                tensor.pairs.append(Pair(own, slope, room))
+        tensor.judge()
+        return tensor
+
+    def _conclude(self, tensors: Sequence[Tensor], points: Sequence[Point]) -> None:
+        notes, samples = self.notes, self.samples
+        known = [tensor for tensor in tensors if tensor.measured]
+        unknown = [tensor.name for tensor in tensors if not tensor.measured]
+        if unknown:
+            where = ", ".join(unknown)
+            evidence = "estimates from steps of several sizes differ: it jumps, or has few digits"
+            notes.findings.append(Finding(NOT_MEASURED, where, evidence=evidence))
+        base = _base(known)
+        right = [tensor for tensor in known if tensor.factor is not None]
+        right = [t for t in right if t.factor is not None and same(t.factor, base)]
+        wrong = [tensor for tensor in known if tensor not in right]
+        agree = not wrong and bool(known)
+        comment = f"{len(right)} of {len(tensors)} gradients agree, measured by central differences"
+        notes.witnesses.append(Witness(OWN_LOSS, agree if known else None, comment))
+        if right and base != 1.0:
+            self._scaled(base, right)
+        if wrong:
+            # What fits nowhere may be asked with samples that the code is not made for.
+            sure = samples.given or bool(right)
+            found = naming.named(self.subject, points, wrong, right, base, samples)
+            if not found:
+                found = [self._unnamed(wrong, right)]
+            severity = None if sure else Severity.UNCERTAIN
+            notes.findings[:0] = [
+                Finding(f.bug, f.where, f.values, f.evidence, f.detail, severity) for f in found
+            ]
+        # What is wrong stands before what is not there.
+        notes.findings.sort(key=lambda finding: finding.follows is Severity.INCOMPLETE)
+        if not notes.findings:
+            self._scope(right)
+
+    def _unnamed(self, wrong: Sequence[Tensor], right: Sequence[Tensor]) -> Finding:
+        worst = max(
+            (p for t in wrong for p in t.measured), key=lambda p: abs(p.own - p.slope.value)
+        )
+        evidence = (
+            f"along one direction it is {worst.own:.7g}, and the derivative is "
+            f"{worst.slope.value:.7g}"
+        )
+        if right:
+            evidence += f"; right are those of {listed([t.name for t in right])}"
+        return Finding(NOT_THE_DERIVATIVE, ", ".join(t.name for t in wrong), evidence=evidence)
+
+    def _scaled(self, base: float, right: Sequence[Tensor]) -> None:
+        words = naming.factor_words(base, self.samples)
+        if base > 0 and words:
+            self.notes.remarks.append(
+                f"Scale: your gradients are {base:.7g} times the derivative of your own loss"
+                f"{words}. Another reduction, no bug; it acts like a learning rate."
+            )
+            return
+        names = ", ".join(tensor.name for tensor in right)
+        values = {"factor": f"{base:.7g}", "words": words}
+        self.notes.findings.append(Finding(SIGN if base < 0 else FACTOR, names, values))
+
+    def _scope(self, right: Sequence[Tensor]) -> None:
+        what = "gradients" if self.candidate.gradients is not None else "steps"
+        self.notes.tested = [f"{what} of {len(right)} arrays in {_POINTS} draws"]
+        untested = ["what the layers compute"]
+        if self.candidate.gradients is not None:
+            asked = "is not asked" if self.candidate.step is not None else "none is given"
+            untested.append(f"a step ({asked})")
+        self.notes.untested = untested
+
+
+def _base(tensors: Sequence[Tensor]) -> float:
+    """Return the factor that most gradients share; 1 where any has it."""
+    factors = [tensor.factor for tensor in tensors if tensor.factor is not None]
+    if 1.0 in factors or not factors:
+        return 1.0
+    return max(factors, key=lambda f: sum(same(g, f) for g in factors))
+
+
+def _row(tensor: Tensor, point: Point) -> TensorResult:
+    """Return the worst direction of a tensor as a row."""
+    pairs = tensor.measured
+
+    def ratio(pair: Pair) -> float:
+        bound = 4 * pair.slope.error + pair.room
+        error = abs(pair.own - pair.slope.value)
+        return error / bound if bound else float(error > 0)
+
+    worst = max(pairs, key=ratio)
+    own = np.array([p.own for p in pairs])
+    true = np.array([p.slope.value for p in pairs])
+    tt, oo, ot = float(true @ true), float(own @ own), float(own @ true)
+    return TensorResult(
+        kind="gradient",
+        name="along one direction",
+        own_name=tensor.name,
+        shape=point.place.arrays[tensor.index].shape,
+        index=(),
+        value=worst.own,
+        expected=worst.slope.value,
+        keras=None,
+        error=abs(worst.own - worst.slope.value),
+        bound=4 * worst.slope.error + worst.room,
+        ratio=ratio(worst),
+        scale=ot / tt if tt else float("nan"),
+        cosine=ot / np.sqrt(tt * oo) if tt and oo else float("nan"),
+        right=ratio(worst) <= 1,
+        errors=np.abs(own - true),
+        bounds=np.array([4 * p.slope.error + p.room for p in pairs]),
+        largest=float(np.max(np.abs(true))),
+    )
+
+
+def check_derivative(subject: Subject, seed: int) -> Notes:
+    """Return whether the gradients are the derivative of the user's own loss."""
+    return Derivative(subject, seed).run()

@@ -1,0 +1,257 @@
+"""What is wrong with gradients that are not the derivative, told without knowing the layers."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from numpy_impl import losses
+from numpy_impl.types import Array
+from parity.checking.asking.nested import is_ndarray
+from parity.checking.asking.subject import Subject, TheirError
+from parity.checking.bugs import factors
+from parity.checking.bugs.derivative import (
+    ANOTHERS,
+    DECAY_MISSING,
+    DECAY_NOT_IN_LOSS,
+    FACTOR,
+    FLIPPED,
+    OF_SOME_SAMPLES,
+    OTHER_LOSS,
+    PLACES_MISSING,
+    SIGN,
+    SUMMED,
+    TRANSPOSED,
+    ZERO,
+)
+from parity.checking.bugs.findings import Finding
+from parity.checking.bugs.table import Bug, Values
+from parity.checking.derivative.pairs import Point, Tensor, same
+from parity.checking.derivative.samples import Samples
+from parity.checking.derivative.slopes import Place, Slope
+
+# A tensor of more entries than this is not measured entry by entry.
+_MOST_ENTRIES = 400
+# Names are given by what is alike to so many digits; that something is wrong is known before.
+_ALIKE = 1e-5
+# So many directions in each tensor tell another loss from chance.
+_DIRECTIONS = 5
+
+
+def named(
+    subject: Subject,
+    points: Sequence[Point],
+    wrong: Sequence[Tensor],
+    right: Sequence[Tensor],
+    base: float,
+    samples: Samples,
+) -> list[Finding]:
+    """Return what explains the wrong tensors: one cause of all, or a cause of each it is known of.
+
+    Args:
+        subject: The user's code.
+        points: Where it was asked.
+        wrong: Tensors whose gradient is not ``base`` times the derivative.
+        right: The others.
+        base: The factor of the right ones.
+        samples: Of what kind they are.
+    """
+    point = points[0]
+    for bug, values, loss in _other_losses(subject, point):
+        place = Place(subject, point.place.arrays, point.place.x, point.place.y, loss)
+        every = [*wrong, *right] if bug is OTHER_LOSS else wrong
+        if _explains(place, point, every, base):
+            return [Finding(bug, ", ".join(tensor.name for tensor in every), values)]
+    found: list[Finding] = []
+    measured = {t.name: _entries(point, t.index) for t in wrong}
+    for tensor in wrong:
+        bug, values, evidence = _cause(tensor, point, measured, right, base, samples)
+        if bug is not None:
+            found.append(Finding(bug, tensor.name, values, evidence))
+    return found if len(found) == len(wrong) else []
+
+
+def factor_words(factor: float, samples: Samples) -> str:
+    """Return what a factor between gradient and derivative means, to follow the number; or ""."""
+    m, n = samples.batch, samples.outputs
+    meanings = {
+        "the batch size": m, "the number of outputs": n, "batch size times outputs": m * n,
+    }  # fmt: skip
+    for half, note in ((1.0, ""), (2.0, "twice "), (0.5, "half ")):
+        for words, number in meanings.items():
+            if number > 1 and same(abs(factor), half * number):
+                return f" ({note}{words}, {number})"
+            if number > 1 and same(abs(factor), half / number):
+                return f" ({note}1 divided by {words}, {number})"
+        if half != 1.0 and same(abs(factor), half):
+            return " (the square without its ½, or with it)"
+    return ""
+
+
+def _other_losses(
+    subject: Subject, point: Point
+) -> Iterator[tuple[Bug, Values, Callable[[], float]]]:
+    """Yield losses whose derivative the gradients may be, beside the user's own."""
+    x, y = point.place.x, point.place.y
+    for which, part in (
+        ("the first sample", slice(0, 1)),
+        ("the last sample", slice(-1, None)),
+        ("all samples but the first", slice(1, None)),
+        ("all samples but the last", slice(0, -1)),
+    ):
+        some = _some(x, y, part)
+        if some is not None:
+            yield OF_SOME_SAMPLES, {"which": which}, _loss_of(subject, *some)
+    for name, make in losses.LOSSES.items():
+        yield OTHER_LOSS, {"found": name.replace("_", " ")}, _known_loss(subject, make, x, y)
+
+
+def _some(x: Any, y: Any, part: slice) -> tuple[Any, Any] | None:
+    """Return some samples of a batch in rows or columns; None where it is no such batch."""
+    if not is_ndarray(x) or not is_ndarray(y) or not y.ndim:
+        return None
+    if len(x) == len(y) > 1:
+        return x[part].copy(), y[part].copy()
+    if x.ndim > 1 and x.shape[-1] == y.shape[-1] > 1:
+        return x[..., part].copy(), y[..., part].copy()
+    return None
+
+
+def _loss_of(subject: Subject, x: Any, y: Any) -> Callable[[], float]:
+    return lambda: float(subject.loss(x, y))
+
+
+def _known_loss(
+    subject: Subject, make: Callable[[], losses.Loss], x: Any, y: Any
+) -> Callable[[], float]:
+    loss = make()
+
+    def value() -> float:
+        output = subject.forward(x)[-1]
+        if output.shape != np.shape(y) or loss.sparse or loss.fused:
+            raise TheirError("forward", "its outputs are not of the shape of the targets")
+        return loss.value(output, y)
+
+    return value
+
+
+def _explains(place: Place, point: Point, tensors: Sequence[Tensor], base: float) -> bool:
+    """Return whether the gradients are one factor times the derivative of another loss."""
+    factor: float | None = None
+    for tensor in tensors:
+        gradient = point.gradients[tensor.index]
+        rng = np.random.default_rng(tensor.index)
+        for _ in range(_DIRECTIONS):
+            direction = rng.standard_normal(gradient.shape) / np.sqrt(gradient.size)
+            own, room = float(np.sum(gradient * direction)), point.room(gradient * direction)
+            expected = own if factor is None else own / factor
+            try:
+                slope = place.along(tensor.index, direction, expected, room)
+            except (TheirError, ValueError, FloatingPointError):
+                return False
+            if not np.isfinite(slope.error) or abs(slope.value) <= 1e3 * slope.error:
+                return False
+            if factor is None:
+                factor = own / slope.value
+            if factor <= 0 or abs(own / factor - slope.value) > (
+                _ALIKE * abs(slope.value) + 4 * slope.error + room
+            ):
+                return False
+    return factor is not None
+
+
+@dataclass(frozen=True)
+class Entries:
+    """The derivative of a tensor, entry by entry."""
+
+    values: Array
+    errors: Array
+
+
+def _entries(point: Point, index: int) -> Entries | None:
+    """Return the measured derivative of each entry; None where they are too many."""
+    gradient = point.gradients[index]
+    if gradient.size > _MOST_ENTRIES:
+        return None
+    values, errors = np.zeros(gradient.shape), np.zeros(gradient.shape)
+    for place in np.ndindex(gradient.shape):
+        direction = np.zeros(gradient.shape)
+        direction[place] = 1.0
+        slope: Slope = point.place.along(index, direction, float(gradient[place]), 0.0)
+        values[place], errors[place] = slope.value, slope.error
+    return Entries(values, errors)
+
+
+def _cause(
+    tensor: Tensor,
+    point: Point,
+    measured: dict[str, Entries | None],
+    right: Sequence[Tensor],
+    base: float,
+    samples: Samples,
+) -> tuple[Bug | None, Values, str]:
+    """Return the bug in one tensor's gradient, what fills its texts, and what shows it."""
+    own = point.gradients[tensor.index]
+    if not np.any(own):
+        return ZERO, {}, "all entries are exactly 0"
+    if tensor.factor is not None:
+        factor = tensor.factor / base
+        words = _factor_hint(factor, samples)
+        values = {"factor": f"{factor:.7g}", "words": words}
+        return (SIGN if factor < 0 else FACTOR), values, "along every direction that was tried"
+    for other in right:
+        theirs = point.gradients[other.index]
+        if other.index != tensor.index and _alike(own, theirs):
+            return ANOTHERS, {"other": other.name}, "equal, entry by entry"
+    entries = measured[tensor.name]
+    if entries is None:
+        return None, {}, ""
+    true = base * entries.values
+    for name, found in measured.items():
+        if name != tensor.name and found is not None and _alike(own, base * found.values):
+            return ANOTHERS, {"other": name}, "equal to its derivative, entry by entry"
+    if own.ndim == 2 and own.shape[0] == own.shape[1] and _alike(own, true.T):
+        return TRANSPOSED, {}, "equal to the derivative once it is transposed"
+    for axis in range(own.ndim):
+        if own.shape[axis] > 1 and _alike(own, np.flip(true, axis)):
+            return FLIPPED, {"axis": axis}, "equal to the derivative once it is turned"
+        for how, reduced in (("the sum", true.sum(axis)), ("the mean", true.mean(axis))):
+            if own.shape[axis] > 1 and _alike(own, np.expand_dims(reduced, axis) + 0 * own):
+                return SUMMED, {"axis": axis, "how": how}, f"equal to {how} of the derivative"
+    rest, weight = own - true, point.place.arrays[tensor.index]
+    share = float(np.sum(rest * weight) / np.sum(weight * weight)) if np.any(weight) else 0.0
+    if share and _alike(rest, share * weight):
+        bug = DECAY_NOT_IN_LOSS if share > 0 else DECAY_MISSING
+        return bug, {"number": f"{abs(share):.6g}"}, "the difference is the weight, times a number"
+    return _missing_places(own, true)
+
+
+def _missing_places(own: Array, true: Array) -> tuple[Bug | None, Values, str]:
+    """Tell entries that are 0 where the rest is right: whole rows or columns, or single ones."""
+    size = float(np.max(np.abs(true)))
+    right = np.abs(own - true) <= _ALIKE * size
+    zero = (own == 0) & ~right
+    if not np.any(zero) or not np.all(right | zero):
+        return None, {}, ""
+    shown = [str([int(i) for i in place]) for place in np.argwhere(zero)[:4]]
+    places = ", ".join(shown) + (", ..." if np.count_nonzero(zero) > len(shown) else "")
+    for axis, words in enumerate(("rows", "columns") if own.ndim == 2 else ()):
+        gone = ~np.any(own, axis=1 - axis)
+        if np.all(np.expand_dims(gone, 1 - axis) | right):
+            places = f"{words} {np.flatnonzero(gone).tolist()}"
+    return PLACES_MISSING, {"places": places}, "the other entries agree"
+
+
+def _factor_hint(factor: float, samples: Samples) -> str:
+    bug, values = factors.name(factor, 1e-6 * abs(factor), samples.batch, samples.outputs)
+    if bug in (factors.FACTOR, factors.SIGN):
+        return ""
+    return f" ({bug.title.partition(': ')[2].format_map(values)})"
+
+
+def _alike(one: Array, other: Array) -> bool:
+    size = float(np.max(np.abs(other), initial=0.0))
+    if one.shape != other.shape:
+        return False
+    return bool(size > 0 and np.all(np.abs(one - other) <= _ALIKE * size))

@@ -1,0 +1,81 @@
+"""The user's gradient beside the measured derivative, along the same directions."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from numpy_impl.types import Array
+from parity.checking.derivative.slopes import Place, Slope
+
+
+@dataclass
+class Point:
+    """One set of weights and one batch, with the user's gradients there.
+
+    Attributes:
+        place: The loss near these weights.
+        gradients: The user's, by the place of the weight; those of its shape.
+    """
+
+    place: Place
+    gradients: dict[int, Array]
+
+    def room(self, values: Array) -> float:
+        """Return what rounding may have done to a sum of a gradient's entries."""
+        return 2 * self.place.unit * values.size * float(np.sum(np.abs(values)))
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The user's gradient along a direction, and the derivative measured there."""
+
+    own: float
+    slope: Slope
+    room: float
+
+    def fits(self, factor: float) -> bool:
+        """Return whether the user's is a factor times the derivative."""
+        return abs(self.own - factor * self.slope.value) <= (
+            4 * abs(factor) * self.slope.error + self.room
+        )
+
+
+@dataclass
+class Tensor:
+    """What is known of one tensor.
+
+    Attributes:
+        index: Its place among the weights.
+        name: The user's name of it.
+        pairs: Along several directions, on several points.
+        factor: The one factor of all pairs; None if there is none.
+    """
+
+    index: int
+    name: str
+    pairs: list[Pair] = field(default_factory=list[Pair])
+    factor: float | None = None
+
+    @property
+    def measured(self) -> list[Pair]:
+        """The pairs whose derivative could be measured."""
+        return [pair for pair in self.pairs if np.isfinite(pair.slope.error)]
+
+    def judge(self) -> None:
+        """Find the factor between gradient and derivative: 1 where that fits."""
+        pairs = self.measured
+        if not pairs:
+            return
+        own = np.array([pair.own for pair in pairs])
+        true = np.array([pair.slope.value for pair in pairs])
+        fitted = float(own @ true / (true @ true)) if np.any(true) else 1.0
+        for factor in (1.0, fitted):
+            known = max(abs(p.slope.value) - 1e3 * p.slope.error for p in pairs) > 0
+            if (factor == 1.0 or known) and all(pair.fits(factor) for pair in pairs):
+                self.factor = factor
+                return
+
+
+def same(one: float, other: float) -> bool:
+    """Return whether two factors, as well as they can be measured, are one."""
+    return abs(one - other) <= 1e-6 * abs(other)

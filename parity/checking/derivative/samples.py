@@ -1,0 +1,117 @@
+"""Samples for code whose layers are not known: the user's own, or such as it takes."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from numpy_impl.types import Array, Shape
+from parity.checking.asking.nested import is_ndarray
+from parity.checking.asking.subject import Subject, TheirError
+from parity.checking.bugs.derivative import NO_SAMPLES
+from parity.checking.bugs.findings import Finding, Unreadable
+
+_BATCHES = (7, 5, 11, 13)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Where samples come from.
+
+    Attributes:
+        draw: ``(rng) -> (x, y)``.
+        text: How they lie, in words.
+        given: Whether they are the user's own.
+        batch: The number of samples in a batch; 1 where that is not known.
+        outputs: The number of outputs of a sample; 1 where that is not known.
+    """
+
+    draw: Callable[[np.random.Generator], tuple[Any, Any]]
+    text: str
+    given: bool
+    batch: int = 1
+    outputs: int = 1
+
+
+def samples(subject: Subject, rng: np.random.Generator) -> Samples:
+    """Return the user's samples, or the first kind that ``forward`` and ``loss`` take.
+
+    Raises:
+        Unreadable: They take none.
+    """
+    data = subject.candidate.data
+    if data is not None:
+        if callable(data):
+            return Samples(data, "as data(rng) gives them", True)
+        return Samples(lambda _: data, "as data gives them", True)
+    reasons: dict[str, str] = {}
+    for found in _guesses(subject, rng, reasons):
+        x, y = found.draw(rng)
+        try:
+            value = float(subject.loss(x, y))
+            if subject.candidate.gradients is not None:
+                subject.gradients(x, y)
+        except TheirError as error:
+            reasons.setdefault(found.text, error.words)
+            continue
+        if np.isfinite(value):
+            return found
+        reasons.setdefault(found.text, f"the loss is {value}")
+    tried = "; ".join(f"{text}: {why}" for text, why in reasons.items()) or "nothing could be tried"
+    raise Unreadable(Finding(NO_SAMPLES, "loss", evidence=f"tried were samples {tried}"))
+
+
+def batch_of(x: Any, y: Any) -> int:
+    """Return the number of samples where x and y are arrays of as many rows; else 1."""
+    lengths = {part.shape[0] for part in (x, y) if is_ndarray(part) and part.ndim}
+    return lengths.pop() if len(lengths) == 1 else 1
+
+
+def _guesses(
+    subject: Subject, rng: np.random.Generator, reasons: dict[str, str]
+) -> Iterator[Samples]:
+    """Yield samples of shapes that the weights' suggest, with targets of the outputs' shape."""
+    wide = [shape for shape in subject.shapes if len(shape) > 1] or subject.shapes
+    for n in dict.fromkeys(n for shape in wide for n in shape):
+        batch = next(b for b in _BATCHES if all(b not in shape for shape in subject.shapes))
+        for shape, axis, lie in (
+            ((batch, n), 0, "in rows"), ((n, batch), 1, "in columns"),
+            ((n,), None, "one a call"), ((n, 1), None, "one a call, as a column"),
+        ):  # fmt: skip
+            text = f"{lie}, x of shape {shape}"
+            try:
+                output = subject.forward(rng.standard_normal(shape))[-1]
+            except TheirError as error:
+                reasons.setdefault(text, error.words)
+                continue
+            if axis is None or output.shape[axis : axis + 1] == (batch,):
+                yield from _targets(shape, output.shape, axis, text)
+
+
+def _targets(x: Shape, output: Shape, axis: int | None, text: str) -> Iterator[Samples]:
+    """Yield samples with one-hot targets, and with class numbers, for outputs of a shape."""
+    count = 1 if axis is None else output[axis]
+    classes = int(np.prod(output)) // count
+
+    def one_hot(rng: np.random.Generator) -> tuple[Array, Array]:
+        chosen = rng.integers(0, classes, count)
+        y = np.eye(classes)[chosen] if classes > 1 else rng.integers(0, 2, (count, 1)) * 1.0
+        return rng.standard_normal(x), (y.T if axis == 1 else y).reshape(output)
+
+    def integer(rng: np.random.Generator) -> tuple[Array, Any]:
+        chosen = rng.integers(0, classes, count)
+        return rng.standard_normal(x), int(chosen[0]) if axis is None else chosen
+
+    yield Samples(one_hot, text, False, count, classes)
+    if classes > 1:
+        yield Samples(integer, f"{text}, class numbers", False, count, classes)
+
+
+def spread(arrays: Sequence[Array], rng: np.random.Generator, gain: float) -> list[Array]:
+    """Return weights near those given, none at zero or alike, shrunk by a gain."""
+    moved: list[Array] = []
+    for array in arrays:
+        typical = max(float(np.sqrt(np.mean(array**2))) if array.size else 0.0, 0.1)
+        moved.append(gain * (array + 0.3 * typical * rng.standard_normal(array.shape)))
+    return moved

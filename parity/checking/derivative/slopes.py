@@ -1,0 +1,121 @@
+"""The derivative of the user's own loss along a direction, measured on values of the loss alone.
+
+Central differences are extrapolated to step 0 (Ridders 1982, "Accurate computation of F'(x) and
+F'(x)F''(x)"), which also gives an estimate of the error.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from numpy_impl.types import Array
+from parity.checking.asking.subject import Subject, lowest
+
+_ROWS = 6
+# A first step as large as a tenth of the weights sees rounding least; a kink (ReLU's at 0) within
+# it shows as an estimate that other first steps do not give, and only smaller ones escape it.
+_FIRST = 0.1
+_SMALLER = (1 / 16, 1 / 256, 1 / 4096)
+
+
+@dataclass(frozen=True)
+class Slope:
+    """A measured derivative.
+
+    Attributes:
+        value: The derivative.
+        error: How far it may be off; infinite where no two estimates agree.
+        flat: Whether the loss did not change at all.
+    """
+
+    value: float
+    error: float
+    flat: bool = False
+
+    def agrees(self, other: float, room: float) -> bool:
+        """Return whether a number may be this derivative; ``room`` is for the number's rounding."""
+        return abs(self.value - other) <= 4 * self.error + room
+
+    def same(self, other: "Slope") -> bool:
+        """Return whether two estimates are of one derivative."""
+        return abs(self.value - other.value) <= 4 * (self.error + other.error)
+
+
+class Place:
+    """The loss as a function of the weights, near one point and on one batch.
+
+    Args:
+        subject: The user's code.
+        arrays: The weights, in the user's shapes.
+        x: The samples.
+        y: Their targets.
+        loss: What to measure; the user's own loss if none is given.
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        arrays: Sequence[Array],
+        x: Any,
+        y: Any,
+        loss: Callable[[], float] | None = None,
+    ) -> None:
+        self.subject = subject
+        self.arrays = list(arrays)
+        self.x = x
+        self.y = y
+        self._loss = loss or (lambda: float(subject.loss(x, y)))
+        subject.set_weights(self.arrays)
+        self.unit = float(np.finfo(lowest(*(a.dtype for a in subject.weights()))).eps)
+
+    def back(self) -> None:
+        """Set the weights to the point itself."""
+        self.subject.set_weights(self.arrays)
+
+    def at(self, index: int, change: Array) -> float:
+        """Return the loss with one of the arrays changed."""
+        moved = list(self.arrays)
+        moved[index] = moved[index] + change
+        self.subject.set_weights(moved)
+        return self._loss()
+
+    def along(self, index: int, direction: Array, expected: float, room: float) -> Slope:
+        """Return the derivative along a direction of length 1 in one of the arrays.
+
+        An estimate that agrees with what is expected needs no second one.
+        """
+        typical = max(float(np.sqrt(np.mean(self.arrays[index] ** 2))), 0.1)
+        last = self._ridders(index, direction, _FIRST * typical)
+        if last.agrees(expected, room) and last.error <= 1e-3 * abs(last.value):
+            return last
+        for smaller in _SMALLER:
+            slope = self._ridders(index, direction, _FIRST * typical * smaller)
+            if slope.agrees(expected, room) and slope.same(last):
+                return slope
+            if slope.flat and not last.flat:  # behind a kink, or a loss of few digits
+                return slope if slope.agrees(expected, room) else Slope(0.0, np.inf)
+            if slope.same(last):
+                return min(slope, last, key=lambda s: s.error)
+            last = slope
+        return Slope(last.value, np.inf)
+
+    def _ridders(self, index: int, direction: Array, first: float) -> Slope:
+        best, least, size, flat = 0.0, np.inf, 0.0, True
+        previous: list[float] = []
+        for row in range(_ROWS):
+            h = first / 2**row
+            high, low = (self.at(index, s * h * direction) for s in (1, -1))
+            size = max(size, abs(high), abs(low))
+            flat = flat and high == low
+            current = [(high - low) / (2 * h)]
+            rounding = 16 * self.unit * size / h
+            for k, before in enumerate(previous):
+                factor = 4.0 ** (k + 1)
+                current.append((factor * current[k] - before) / (factor - 1))
+                error = max(abs(current[-1] - current[k]), abs(current[-1] - before)) + rounding
+                if error < least:
+                    best, least = current[-1], error
+            previous = current
+        return Slope(best, least, flat) if np.isfinite(best) else Slope(0.0, np.inf)

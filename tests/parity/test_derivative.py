@@ -1,0 +1,164 @@
+"""Gradients of networks of any layers, beside the derivative of the user's own loss."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import parity
+from parity.reports.report import CheckReport, Outcome
+from tests.cases import load
+from tests.parity.tagger import MUTATIONS, Arrays, Mutation, Tagger, checked, data
+
+
+def codes(report: CheckReport) -> list[str]:
+    return [finding.code for finding in report.findings]
+
+
+def test_right_gradients_of_a_recurrent_network():
+    net = Tagger()
+    before = {name: array.copy() for name, array in net.w.items()}
+    report = checked(net=net)
+    assert report.outcome is Outcome.RIGHT, str(report)
+    assert report.summary == (
+        "Equal to the derivative of your own loss up to rounding: gradients of 5 arrays in 2 "
+        "draws. Not tested: what the layers compute; a step (none is given)."
+    )
+    assert all(np.array_equal(net.w[name], array) for name, array in before.items())
+
+
+@pytest.mark.parametrize(
+    ("code", "name", "evidence", "mutate"), MUTATIONS, ids=[f"{c}-{n}" for c, n, *_ in MUTATIONS]
+)
+def test_a_wrong_tensor_is_located_and_named(code: str, name: str, evidence: str, mutate: Mutation):
+    report = checked(mutate)
+    assert report.outcome is Outcome.WRONG, str(report)
+    assert codes(report) == [code], str(report)
+    assert report.findings[0].where == f"weights['{name}']"
+    assert evidence in report.findings[0].evidence
+    wrong = [row.own_name for row in report.tensors if not row.right]
+    assert wrong == [f"weights['{name}']"]
+
+
+def test_swapped_gradients_are_named_on_both():
+    report = checked(lambda net, g, x, y: g | {"inward": g["recurrent"], "recurrent": g["inward"]})
+    assert codes(report) == ["anothers-gradient"] * 2
+    assert "weights['recurrent']" in report.findings[0].title
+
+
+def test_a_penalty_that_the_gradient_lacks():
+    net = Tagger()
+    net.DECAY = 0.2
+    report = checked(net=net)
+    assert codes(report) == ["weight-decay-missing"]
+    assert "0.2 times" in report.findings[0].title
+    assert report.findings[0].where == "weights['outward']"
+
+
+@pytest.mark.parametrize(
+    ("which", "part"),
+    [("the first sample", slice(0, 1)), ("all samples but the last", slice(0, -1))],
+)
+def test_samples_that_do_not_count(which: str, part: slice):
+    report = checked(lambda net, g, x, y: net.gradients(x[part], y[part]))
+    assert codes(report) == ["samples-left-out"], str(report)
+    assert which in report.findings[0].title
+
+
+@pytest.mark.parametrize("factor", [5.0, 0.2, 2.0])
+def test_one_reduction_of_all_is_a_remark(factor: float):
+    report = checked(lambda net, g, x, y: {name: factor * a for name, a in g.items()})
+    assert report.outcome is Outcome.RIGHT, str(report)
+    assert f"{factor:g} times the derivative of your own loss" in report.remarks[0]
+
+
+@pytest.mark.parametrize(("factor", "code"), [(-1.0, "sign"), (0.3, "factor")])
+def test_one_factor_that_is_no_reduction_is_wrong(factor: float, code: str):
+    report = checked(lambda net, g, x, y: {name: factor * a for name, a in g.items()})
+    assert (report.outcome, codes(report)) == (Outcome.WRONG, [code])
+
+
+def test_gradients_that_pile_up():
+    sums: Arrays = {}
+
+    def piling(net: Tagger, g: Arrays, x: Any, y: Any) -> Arrays:
+        for name, array in g.items():
+            sums[name] = sums.get(name, 0) + array
+        return dict(sums)
+
+    assert codes(checked(piling)) == ["accumulated"]
+
+
+def test_a_loss_that_is_random_is_not_judged():
+    rng = np.random.default_rng(0)
+    net = Tagger()
+    report = parity.check_gradients(
+        lambda x, y: net.loss(x, y) + rng.normal(), lambda: net.w, net.gradients, data
+    )
+    assert (report.outcome, codes(report)) == (Outcome.UNKNOWN, ["nondeterministic"])
+
+
+def test_a_loss_of_few_digits_is_not_judged():
+    net = Tagger()
+    report = parity.check_gradients(
+        lambda x, y: round(net.loss(x, y), 3), lambda: net.w, net.gradients, data
+    )
+    assert report.outcome is Outcome.UNKNOWN, str(report)
+
+
+def test_without_samples_it_is_asked_for_some():
+    report = checked(data=None)
+    assert codes(report) == ["no-samples"]
+    assert "data=(x, y)" in report.findings[0].fix
+
+
+def test_not_all_is_written_yet():
+    report = checked(lambda net, g, x, y: g | {"embedding": None})
+    assert (report.outcome, codes(report)) == (Outcome.UNKNOWN, ["not-given"])
+    report = checked(lambda net, g, x, y: g | {"embedding": None, "bias": -g["bias"]})
+    assert (report.outcome, codes(report)) == (Outcome.WRONG, ["sign", "not-given"])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_kinks_are_no_difference(seed: int):
+    """ReLU and max on integers: most directions pass a kink somewhere."""
+    r = np.random.default_rng(seed)
+    w = {"a": r.normal(size=(3, 40)), "b": r.normal(size=40)}
+
+    def parts(x: Any) -> Any:
+        return np.maximum(x @ w["a"], 0) * w["b"]
+
+    def loss(x: Any, y: Any) -> float:
+        return float((parts(x).max(axis=1) * y).sum())
+
+    def gradients(x: Any, y: Any) -> Arrays:
+        h = x @ w["a"]
+        best = np.eye(40)[parts(x).argmax(axis=1)] * y[:, None]
+        return {"a": x.T @ (best * w["b"] * (h > 0)), "b": (best * np.maximum(h, 0)).sum(axis=0)}
+
+    report = parity.check_gradients(
+        loss, w, gradients, lambda rng: (rng.normal(size=(50, 3)), rng.normal(size=50)), seed=seed
+    )
+    assert report.outcome is Outcome.RIGHT, str(report)
+
+
+def test_the_recurrent_tagger_of_the_field():
+    hand = load("networks/29_hand")
+    report = parity.check(hand.make_loss(), keras=False)
+    assert report.outcome is Outcome.WRONG
+    assert codes(report) == ["not-the-derivative"]
+    # Wxh, Whh and Bh; Why and By are right.
+    assert report.findings[0].where == "weights[0], weights[1], weights[2]"
+    assert "right are those of weights[3] and weights[4]" in report.findings[0].evidence
+
+
+def test_the_batch_normalisation_of_the_field():
+    report = parity.check(load("networks/31_hand").make_loss(), keras=False)
+    assert report.outcome is Outcome.WRONG
+    assert report.findings[0].where == "weights[0]"
+
+
+def test_without_a_loss_it_is_asked_for_one():
+    report = parity.check(load("networks/29_hand").make(), keras=False)
+    assert report.outcome is Outcome.UNKNOWN
+    assert "loss=" in report.findings[0].fix
