@@ -38,7 +38,8 @@ class Candidate:
         gradients: ``(x, y) -> arrays`` in the order and shapes of the weights; None for one that
             is not written yet.
         step: ``(x, y, learning_rate) -> None``: one update of the weights, in place or by
-            rebinding. At least one of ``gradients`` and ``step`` is needed.
+            rebinding. Without it and ``gradients``, ``forward``
+            alone is compared, with a reference.
         loss: ``(x, y) -> number``, the user's own; or the name of the loss whose gradient this is
             meant to be: one of ``numpy_impl.losses.LOSSES``, averaged over the batch as Keras
             does, or with "/sum" behind it summed.
@@ -95,10 +96,6 @@ class Candidate:
             needed = field == "get_weights" or (field == "forward" and not callable(self.loss))
             if not callable(value) and (needed or value is not None):
                 raise CandidateError(f"Candidate: expected a callable {field}. Received: {value!r}")
-        if self.gradients is None and self.step is None:
-            raise CandidateError(
-                "Candidate: expected gradients or step, or both. Received: neither"
-            )
         if not (self.data is None or callable(self.data) or _is_pair(self.data)):
             raise CandidateError(
                 "Candidate: expected data to be a pair (x, y), or a function of a random generator "

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from parity.candidate import Candidate
+from parity.candidate import Candidate, CandidateError
 from parity.checking.asking.subject import Subject
 from parity.checking.backward import Backward
 from parity.checking.bugs.findings import Finding, Notes, Unreadable
@@ -50,6 +50,11 @@ def check(
     made = candidate if renew is None else renew()
     if not isinstance(made, Candidate):
         raise TypeError(f"expected a parity.Candidate. Received: {type(made).__name__}")
+    if reference is None and made.gradients is None and made.step is None:
+        raise CandidateError(
+            "expected gradients or step, or for forward alone a reference to compare it with. "
+            "Received: none of them"
+        )
     loss = declared(made.loss) if isinstance(made.loss, str) else None
     plan = None if reference is None else resolve(reference)
     if plan is not None and loss is None and plan.loss is not None:
@@ -144,6 +149,10 @@ class _Whole:
             if forward.plan is None or notes.blocked:
                 return False
             sample, known = forward.sample, forward.plan
+            candidate = subject.candidate
+            if candidate.gradients is None and candidate.step is None:
+                conclude(subject, sample, notes)
+                return True
             backward = Backward(subject, sample, known, loss, self.seed, self.keras, notes)
             notes.add(backward.run())
             if not notes.blocked:

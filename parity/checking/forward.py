@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from numpy_impl.types import DTypeLike
 from parity.checking.asking import conventions
 from parity.checking.asking.conventions import Sample
 from parity.checking.asking.gradients import alike, takes_batches
@@ -12,6 +13,7 @@ from parity.checking.asking.subject import Subject
 from parity.checking.bugs.findings import FORWARD_PASS, Finding, Notes, Unreadable, Witness
 from parity.checking.bugs.forward import INPUTS_SCALED, Fault, faults
 from parity.checking.bugs.table import (
+    LOW_PRECISION,
     NONDETERMINISTIC_FORWARD,
     OUTPUTS_SHAPE,
     UNKNOWN_FORWARD,
@@ -67,13 +69,11 @@ class Forward:
             self.subject.dtype = self.subject.own_dtype
             answers = self._answers()
             self._understood(answers)
-        if self.plan is None:
-            rounded = [replace(s, dtype=np.dtype(np.float32)) for s in answers if s.dtype == float]
-            if self._understood(rounded) and not self._mostly_off():
-                # A bug that float32's rounding would hide.
-                self.sample, self.plan = replace(self.sample, dtype=np.dtype(float)), None
-            elif self.plan is not None:
-                self.notes.remarks.append(_FLOAT32)
+        if self.plan is None and self._rounded(answers, np.float64, np.float32):
+            self.notes.remarks.append(_FLOAT32)
+        # A reference says what to compare with; without one too much would agree so roughly.
+        if self.plan is None and self.given and self._rounded(answers, np.float32, np.float16):
+            self.notes.findings.append(Finding(LOW_PRECISION, "forward"))
         self._conventions()
         random = self._random()
         if random:
@@ -89,6 +89,19 @@ class Forward:
         else:
             sample, fault = found
             self._faulty(sample, self.plan, fault)
+
+    def _rounded(self, answers: Sequence[Sample], own: DTypeLike, lower: DTypeLike) -> bool:
+        """Return whether answers in one precision are right to the rounding of a lower one only.
+
+        Where a few outputs are off it is a bug that the lower precision's rounding would hide.
+        """
+        dtypes = np.dtype(own), np.dtype(lower)
+        rounded = [replace(s, dtype=dtypes[1]) for s in answers if s.dtype == dtypes[0]]
+        if not self._understood(rounded):
+            return False
+        if not self._mostly_off(dtypes[0]):
+            self.sample, self.plan = replace(self.sample, dtype=dtypes[0]), None
+        return self.plan is not None
 
     def _without_batches(self) -> None:
         """Say that batches are not tested where ``forward`` takes none, and what it does there."""
@@ -132,10 +145,10 @@ class Forward:
             if sample.layout.plausible and not sample.first.layers:
                 yield sample, conventions.guess(sample, name, mixed=True)
 
-    def _mostly_off(self) -> bool:
-        """Return whether most outputs are off by more than float64's rounding."""
+    def _mostly_off(self, dtype: np.dtype) -> bool:
+        """Return whether most outputs are off by more than a precision's rounding."""
         assert self.plan is not None
-        sample = replace(self.sample, dtype=np.dtype(np.float64))
+        sample = replace(self.sample, dtype=dtype)
         expected = sample.expected(self.plan, tracked=True).output
         off = np.abs(sample.first.output - expected.value) > 2 * expected.bound
         return bool(2 * np.count_nonzero(off) >= off.size)

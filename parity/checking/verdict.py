@@ -23,6 +23,9 @@ def conclude(subject: Subject, sample: Sample, notes: Notes) -> None:
 def _scope(candidate: Candidate, notes: Notes) -> Notes:
     """Return what "right" covers, and what it does not."""
     scope = Notes(tested=["forward pass"])
+    if candidate.gradients is None and candidate.step is None:
+        scope.untested += ["gradients and steps (none are given)"]
+        return scope
     if candidate.gradients is not None:
         scope.tested.append("gradients")
     if candidate.step is None:

@@ -178,6 +178,15 @@ def vacuous() -> CheckReport:
     return checked(candidate)
 
 
+def in_ten_bits() -> CheckReport:
+    w = np.zeros((2, 5), np.float32)
+
+    def forward(x: Array) -> Array:
+        return np.float16(x).astype(np.float32) @ np.float16(w).astype(np.float32)
+
+    return checked(Candidate(get_weights=lambda: [w], forward=forward), [Dense(5, use_bias=False)])
+
+
 def penalized() -> Tagger:
     net = Tagger()
     net.DECAY = 0.2
@@ -225,6 +234,7 @@ PLANTED: list[tuple[Bug, Callable[[], CheckReport]]] = [
     (table.UNUSABLE_ANSWER, lambda: of({"gradients": lambda net, x, y: None})),
     (table.BATCH_EXCEPTION, lambda: of({"gradients": raising_with_batches})),
     (table.STEP_EXCEPTION, lambda: of({"step": raising_step})),
+    (table.LOW_PRECISION, in_ten_bits),
     (table.UNKNOWN_FORWARD, lambda: other_forward([Dense(6, "tanh"), Dense(3, "sigmoid")])),
     (table.UNKNOWN_LAYERS, lambda: other_forward(None)),
     (

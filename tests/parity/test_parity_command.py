@@ -241,8 +241,8 @@ FAULTS = [
     ("import sys\nsys.exit(3)\n", "it.py", "sys.exit(3) in it.py line 2, in your own code; what"),
     ("def make():\n    return [][1]\n", "it.py", "expected make() in it.py to return. Received: an "
      "error in your own code, it.py line 2: IndexError: list index out of range"),
-    ("import parity\ndef make():\n    return parity.Candidate(get_weights=list, forward=list)\n",
-     "it.py", "it.py line 3: Candidate: expected gradients or step, or both."),
+    ("import parity\ndef make():\n    return parity.Candidate(get_weights=list)\n",
+     "it.py", "it.py line 3: Candidate: expected a callable forward."),
 ]  # fmt: skip
 
 

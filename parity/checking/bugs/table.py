@@ -114,6 +114,17 @@ NONDETERMINISTIC = Bug(
     Severity.UNCERTAIN,
 )
 
+LOW_PRECISION = Bug(
+    "low-precision",
+    "low precision: the outputs are right only as far as numbers of 10 bits go (TensorFloat-32, "
+    "float16)",
+    "torch.backends.cuda.matmul.allow_tf32 = True  # products of float32 on a card, rounded",
+    "compute in float32 or float64 throughout, and what is smaller than that rounding is checked "
+    "too",
+    Severity.UNCERTAIN,
+    "Equal to the reference as far as can be told: {title}.",
+)
+
 # Forward passes that no hypothesis explains.
 UNKNOWN_FORWARD = Bug(
     "unknown-forward",

@@ -1,6 +1,7 @@
 """The network that is meant: what it computes, and its forward pass with bounds."""
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, TypeGuard
@@ -91,7 +92,9 @@ def resolve(reference: Any, inputs: int | None = None) -> Plan:
     if isinstance(reference, Sequential):
         return _from_network(reference, reference.name)
     if _is_list(reference):
-        plan = _from_network(Sequential(_numpy_layers(reference), inputs or 1), "your layers")
+        # Copies, since a network keeps its layers, and the list may be given again.
+        layers = deepcopy(_numpy_layers(reference))
+        plan = _from_network(Sequential(layers, inputs or 1), "your layers")
         return plan if inputs else replace(plan, sizes=(0, *plan.sizes[1:]))
     if not hasattr(reference, "layers"):
         raise ValueError(
