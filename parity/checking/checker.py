@@ -127,13 +127,13 @@ class _Whole:
         with subject.preserved(), np.errstate(all="ignore"):  # infinite bounds
             if self._as_chain(subject, loss) or not own:
                 return
-            reason = self.notes.findings[0]
+            reasons = [f"{f.title}; {f.evidence}" for f in self.notes.findings[:1]]
             self.notes = check_derivative(subject, self.seed)
             self.compared_with = DERIVATIVE
             self.notes.remarks.append(
-                f"Layers: they are not understood ({reason.title}; {reason.evidence}), and so your "
-                "gradients were compared with the derivative of your own loss, and with nothing "
-                "else."
+                f"Layers: they are not known ({''.join(reasons) or 'no forward is given'}), and so "
+                "your gradients were compared with the derivative of your own loss, and with "
+                "nothing else."
             )
 
     def _as_chain(self, subject: Subject, loss: Declared | None) -> bool:

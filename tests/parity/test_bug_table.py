@@ -182,7 +182,7 @@ def in_ten_bits() -> CheckReport:
     w = np.zeros((2, 5), np.float32)
 
     def forward(x: Array) -> Array:
-        return np.float16(x).astype(np.float32) @ np.float16(w).astype(np.float32)
+        return x.astype(np.float16).astype(np.float32) @ w.astype(np.float16).astype(np.float32)
 
     return checked(Candidate(get_weights=lambda: [w], forward=forward), [Dense(5, use_bias=False)])
 

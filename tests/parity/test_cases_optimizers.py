@@ -1,5 +1,7 @@
 """Optimizers, their options, schedules and state: cases from the field, and their siblings."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -37,7 +39,7 @@ WITH = {
 }
 
 
-def _compared(optimizer, dtype="float64", steps=12, **options):
+def _compared(optimizer: Any, dtype: Any = "float64", steps: int = 12, **options: Any):
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=(12, 6)), np.eye(3)[rng.integers(0, 3, 12)]
     with precision(dtype):

@@ -162,3 +162,38 @@ def test_without_a_loss_it_is_asked_for_one():
     report = parity.check(load("networks/29_hand").make(), keras=False)
     assert report.outcome is Outcome.UNKNOWN
     assert "loss=" in report.findings[0].fix
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_check_without_forward_compares_gradients(sign: int):
+    net = Tagger()
+    candidate = parity.Candidate(
+        get_weights=lambda: net.w,
+        gradients=lambda x, y: {name: sign * g for name, g in net.gradients(x, y).items()},
+        loss=net.loss,
+        data=data,
+    )
+    report = parity.check(candidate)
+    assert report.passed == (sign == 1), str(report)
+    assert report.remarks[-1].startswith("Layers: they are not known (no forward is given)")
+
+
+def test_a_plain_step_is_as_good_as_gradients():
+    net = Tagger()
+
+    def step(x: Any, y: Any, rate: float) -> None:
+        for name, g in net.gradients(x, y).items():
+            net.w[name] -= rate * g
+
+    def stepping(more: float) -> parity.Candidate:
+        return parity.Candidate(
+            get_weights=lambda: net.w, loss=net.loss, data=data,
+            step=lambda x, y, rate: step(x, y, rate * (1 + more * rate)),
+        )  # fmt: skip
+
+    report = parity.check(stepping(0.0))
+    assert report.passed, str(report)
+    assert report.summary.startswith(
+        "Equal to the derivative of your own loss up to rounding: steps"
+    )
+    assert parity.check(stepping(0.5)).outcome is Outcome.UNKNOWN

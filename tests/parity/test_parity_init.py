@@ -113,12 +113,14 @@ def test_the_draft_of_a_common_style_works_unedited(name: str):
         y = rng.integers(0, 3, style.y)
     elif style.loss == "one-hot":
         y = np.eye(style.y[1])[rng.integers(0, 3, style.y[0])]
+    forward = candidate.forward
+    assert forward is not None
     for given in _asked(candidate, x, y):
         weights = _flat(candidate.get_weights())
         assert [g.shape for g in given] == [w.shape for w in weights]
         for array, gradient in zip(weights, given, strict=True):
             places = rng.choice(array.size, min(3, array.size), replace=False).tolist()
-            slopes = _slopes(lambda: _loss(style, candidate.forward(x), y), array, places)
+            slopes = _slopes(lambda: _loss(style, forward(x), y), array, places)
             assert gradient.ravel()[places] == pytest.approx(slopes, rel=1e-6, abs=1e-8)
 
 
@@ -150,6 +152,7 @@ def test_the_loss_is_the_loss_of_the_module(name: str):
         return
     x, y = np.full(style.x, 0.1), np.full(style.y, 0.3)
     assert callable(candidate.loss)
+    assert candidate.forward is not None
     expected = _loss(style, candidate.forward(x), y)
     assert candidate.loss(x, y) == pytest.approx(expected, rel=1e-12)
 
