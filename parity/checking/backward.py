@@ -21,9 +21,14 @@ from parity.checking.explain.stepping import Stepping
 from parity.checking.explain.weight_decay import Decays, Shares, divided_by_batch
 from parity.checking.forward import no_batches
 from parity.checking.model.layout import Key
-from parity.checking.model.losses import Declared, LossKind
+from parity.checking.model.losses import Declared, LossKind, meant
 from parity.checking.model.network import Plan
 from parity.checking.model.rules import Rule
+
+_OWN_LOSS_UNKNOWN = (
+    "Loss: it is none that is known here, and your gradients are its derivative as measured along "
+    "random directions."
+)
 
 
 class Backward:
@@ -54,11 +59,16 @@ class Backward:
         self.sample = sample
         self.layout = sample.layout
         self.plan = plan
-        self.declared = declared
+        self.declared = meant(declared, plan.activations[-1].name) if declared else None
         self.seed = seed
         self.keras = keras
         self.before = before
         self.notes = Notes()
+        if declared is not None and self.declared is not None and declared != self.declared:
+            self.notes.remarks.append(
+                f"Loss: {declared.name} is taken as the {self.declared.kind.name}, as forward "
+                "returns these and no probabilities (from_logits=True in Keras)."
+            )
 
     def run(self) -> Notes:
         """Return what was found."""
@@ -107,11 +117,7 @@ class Backward:
         own, remarks = self._own_witness(assessment, judgement)
         notes.witnesses.append(own)
         notes.remarks += remarks
-        if own.agrees and judgement.unknown_loss:
-            notes.remarks.append(
-                "Loss: it is none that is known here, and your gradients are its derivative as "
-                "measured along random directions."
-            )
+        if self._settled(assessment):
             return
         notes.tensors += rows.gradient_rows(
             assessment, self.layout, self.subject.names, kind, theirs, judgement.shares
@@ -119,6 +125,20 @@ class Backward:
         notes.findings += judgement.findings
         notes.remarks += judgement.remarks
         self._without_batches(answered, kind)
+
+    def _settled(self, assessment: Assessment) -> bool:
+        """Return whether the derivative of the user's own loss is the verdict, and say so."""
+        own, times = assessment.own, assessment.times
+        if own is None or times is None:
+            return False
+        remarks = [_OWN_LOSS_UNKNOWN]
+        if times != 1 and not own.added_up:
+            remarks.append(
+                f"Scale: your gradients are {times:.6g} times the derivative of your own loss. "
+                "That acts like a learning rate; it is no bug."
+            )
+        self.notes.remarks += [remark for remark in remarks if remark not in self.notes.remarks]
+        return True
 
     def _without_batches(self, answered: Answered, kind: TensorKind) -> None:
         """Where only single samples are taken, say that, and what comes of a batch."""
@@ -161,7 +181,9 @@ class Backward:
         if source is not None:
             over = divided_by_batch(answered.assessor, source, assessment)
         given, has_loss = self.candidate.weight_decay, callable(self.candidate.loss)
-        decays = Decays(assessment, names, own, has_loss, given, over)
+        # Of numbers that are added up it is not known what they are to be divided by.
+        has_loss = has_loss and not (own is not None and own.added_up)
+        decays = Decays(assessment, names, own if has_loss else None, has_loss, given, over)
         return Judge(assessment, names, self.declared, own, decays, loss_known).judge()
 
     def _look_again(self, answered: Answered) -> None:
@@ -171,6 +193,8 @@ class Backward:
             return
         if assessment is not None and source is not None and assessment.scale.base:
             self.notes.add(second_look.other_batch(answered.assessor, source, assessment))
+        elif assessment is not None and source is not None and assessment.own is not None:
+            self.notes.add(second_look.other_batch_measured(answered.assessor, source, assessment))
         followed = self._followed(answered)
         if followed is not None and self._nothing_found:
             self.notes.add(second_look.course_of_steps(answered.assessor, followed))
@@ -215,6 +239,9 @@ class Backward:
             return
         notes.add(of_plain(stepping, self.candidate))
         assessment.own = direct.own
+        if self._settled(assessment):
+            self._look_again(answered)
+            return
         known = {(f.code, f.where) for f in (*self.before.findings, *notes.findings)}
         judgement = self._judged(answered, assessment, loss_known=True)
         notes.findings += [f for f in judgement.findings if (f.code, f.where) not in known]
@@ -266,9 +293,14 @@ class Backward:
             stated = callable(self.candidate.loss)
             comment = "the loss could not be called" if stated else "no loss function is given"
             return Witness(OWN_LOSS, None, comment), []
-        agrees = own_loss.follows(own, assessment.probes)
+        agrees = own_loss.follows(own, assessment.probes) is not None
         what = own.kind.name if own.kind is not None else "a function unknown here"
         remarks: list[str] = []
+        if own.added_up:
+            remarks.append(
+                f"Loss: yours returns numbers of shape {self.subject.loss_shape} where one was "
+                "expected; their sum was taken, and what it is to be divided by is left open."
+            )
         if own.kind is None and not agrees and not judgement.findings:
             remarks.append(
                 f"Loss: your gradients are those of {judgement.loss}, and not the derivative of "

@@ -294,3 +294,178 @@ def online(columns: bool, bug: str = "", shuffled: bool = False):
 def test_online_learning_is_checked_one_sample_a_call(columns):
     assert "several updates" in said(right(parity.check(online(columns), keras=False)))
     assert parity.check(online(columns, "bias"), keras=False).outcome is not Outcome.RIGHT
+
+
+# Scales, and losses.
+
+
+def test_one_scale_is_remarked_whether_the_loss_is_a_name_or_a_function():
+    by_name = said(right(check("right/repro_declared_scale")))
+    by_function = said(right(check("right/repro_declared_scale", "make_function")))
+    parts = "1/2 against 1; times m = 7, not divided by the batch size"
+    assert parts in by_name
+    assert parts in by_function
+    report = right(check("right/repro_declared_scale", "make_four"))
+    assert "1/2 against 1/n, n = 4 being the outputs; times m = 7" in said(report)
+    report = right(check("right/repro_declared_scale", "make_ten"))
+    assert "1/2 against 1/n, n = 10 being the outputs" in said(report)
+    assert not any(number in said(report) for number in ("3.5", "35", "14"))
+
+
+@pytest.mark.parametrize(
+    ("half", "codes"), [(-1.0, ["sign"]), (0.3, ["factor"]), (3.0, ["factor"])]
+)
+@pytest.mark.parametrize("loss", ["mean_squared_error", None])
+def test_a_factor_of_no_reduction_is_wrong_beside_a_loss_that_is_given(half, codes, loss):
+    module = load("right/repro_declared_scale")
+    report = parity.check(lambda: module.build(4, loss, half), keras=False)
+    wrong(report, *codes)
+
+
+@pytest.mark.parametrize(
+    ("loss", "divided", "parts"),
+    [
+        ("categorical_crossentropy", False, "times m = 11, not divided by the batch size"),
+        ("categorical_crossentropy/sum", True, "divided by the batch size, m = 11"),
+        ("binary_crossentropy", True, "1 against 1/n, n = 4 being the outputs"),
+    ],
+)
+def test_parts_of_a_scale_are_named(loss, divided, parts):
+    rng = np.random.default_rng(0)
+    W, b = rng.normal(size=(6, 4)), np.zeros(4)
+    softmax = loss.startswith("cat")
+
+    def forward(x):
+        e = np.exp(x @ W + b)
+        return e / e.sum(axis=1, keepdims=True) if softmax else e / (1 + e)
+
+    def gradients(x, y):
+        d = (forward(x) - y) / (len(x) if divided else 1)
+        return [x.T @ d, d.sum(axis=0)]
+
+    report = parity.check(
+        parity.Candidate(
+            get_weights=lambda: [W, b], forward=forward, gradients=gradients, loss=loss
+        ),
+        keras=False,
+    )
+    assert parts in said(right(report)).replace("m = 7", "m = 11")
+
+
+def logits(loss: str, slope, outputs: int = 4, forward_of=lambda z: z):
+    """Return the maker of a relu network whose outputs are logits, its delta given by ``slope``."""
+    rng = np.random.default_rng(0)
+    W1, b1, W2, b2 = (
+        rng.normal(size=s) for s in ((6, 5), (5,), (5, outputs), (outputs,))
+    )  # fmt: skip
+
+    def forward(x):
+        return forward_of(np.maximum(0, x @ W1 + b1) @ W2 + b2)
+
+    def gradients(x, y):
+        h = np.maximum(0, x @ W1 + b1)
+        d2 = slope(h @ W2 + b2, y) / len(x)
+        d1 = d2 @ W2.T * (h > 0)
+        return [x.T @ d1, d1.sum(0), h.T @ d2, d2.sum(0)]
+
+    return lambda: parity.Candidate(
+        get_weights=lambda: [W1, b1, W2, b2], forward=forward, gradients=gradients, loss=loss
+    )
+
+
+def softmax(z):
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def test_logits_beside_cross_entropy_by_name_are_right_with_a_remark():
+    report = right(check("right/repro_logits_declared"))
+    assert "of the softmax of your outputs" in said(report)
+    assert "from_logits=True" in said(report)
+
+
+def test_other_outputs_that_are_no_probabilities_are_right_too():
+    make = logits("binary_crossentropy", lambda z, y: (1 / (1 + np.exp(-z)) - y) / 4)
+    assert "of the sigmoid of your outputs" in said(right(parity.check(make, keras=False)))
+    make = logits(
+        "categorical_crossentropy",
+        lambda z, y: softmax(z) - y,
+        forward_of=lambda z: np.log(softmax(z)),
+    )
+    assert "log-probabilities" in said(right(parity.check(make, keras=False)))
+
+
+def test_logits_with_the_gradient_of_another_loss_get_advice_for_logits():
+    make = logits("categorical_crossentropy", lambda z, y: z - y)
+    report = wrong(parity.check(make, keras=False), "other-loss")
+    assert "softmax(a) - y" in report.findings[0].fix
+    assert "-y / a" not in report.findings[0].fix
+
+
+def test_a_loss_of_one_number_a_sample_is_added_up_and_that_is_said():
+    report = right(check("right/repro_loss_array"))
+    assert "numbers of shape (7, 3) where one was expected; their sum was taken" in said(report)
+    assert report.witnesses[-1].agrees
+
+
+UNKNOWN = {
+    "hinge": (
+        lambda a, y: np.maximum(0, 1 - (2 * y - 1) * a),
+        lambda a, y: -(2 * y - 1) * ((2 * y - 1) * a < 1),
+    ),
+    "squared hinge": (
+        lambda a, y: np.maximum(0, 1 - (2 * y - 1) * a) ** 2,
+        lambda a, y: -2 * (2 * y - 1) * np.maximum(0, 1 - (2 * y - 1) * a),
+    ),
+    "Huber": (
+        lambda a, y: np.where(np.abs(a - y) < 0.5, (a - y) ** 2 / 2, 0.5 * np.abs(a - y) - 0.125),
+        lambda a, y: np.clip(a - y, -0.5, 0.5),
+    ),
+    "quantile": (
+        lambda a, y: np.maximum(0.9 * (y - a), -0.1 * (y - a)),
+        lambda a, y: np.where(y > a, -0.9, 0.1),
+    ),
+    "log-cosh": (lambda a, y: np.log(np.cosh(a - y)), lambda a, y: np.tanh(a - y)),
+    "weighted": (
+        lambda a, y: (1 + 4 * y) * (a - y) ** 2 / 2,
+        lambda a, y: (1 + 4 * y) * (a - y),
+    ),
+    "fourth power": (lambda a, y: (a - y) ** 4, lambda a, y: 4 * (a - y) ** 3),
+}
+
+
+def of_loss(name: str, outputs: int, slope=None, gives: str = "gradients"):
+    value, right_slope = UNKNOWN[name]
+    whole = load("right/repro_own_unknown_loss").build(value, slope or right_slope, outputs)
+    if gives == "gradients":
+        return whole
+
+    def step(x, y, rate):
+        for weight, gradient in zip(whole.get_weights(), whole.gradients(x, y), strict=True):
+            weight -= rate * gradient
+
+    fields = {**vars(whole), "step": step}
+    return parity.Candidate(**(fields if gives == "both" else {**fields, "gradients": None}))
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("make", ["make", "make_smooth", "make_weighted"])
+def test_the_derivative_of_a_loss_unknown_here_is_the_verdict(make, seed):
+    report = right(check("right/repro_own_unknown_loss", make, seed=seed))
+    assert "none that is known here" in said(report)
+
+
+@pytest.mark.parametrize(("outputs", "gives"), [(1, "both"), (3, "gradients"), (3, "step")])
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_losses_unknown_here_are_right(name, outputs, gives):
+    report = right(parity.check(lambda: of_loss(name, outputs, gives=gives), keras=False))
+    assert "none that is known here" in said(report)
+    assert "batches of" in report.summary
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_a_bug_beside_a_loss_unknown_here_is_seen(name):
+    _, slope = UNKNOWN[name]
+    make = lambda: of_loss(name, 3, lambda a, y: slope(a, y) * [1, 1, 1.01])  # noqa: E731
+    assert parity.check(make, keras=False).outcome is Outcome.WRONG
+    assert parity.check(lambda: of_loss(name, 3, slope), keras=False).outcome is Outcome.RIGHT

@@ -10,7 +10,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from numpy_impl.types import Array
+from numpy_impl.types import Array, Shape
 from parity.candidate import Candidate
 from parity.checking.asking import nested
 from parity.checking.bugs.findings import Finding, Unreadable
@@ -81,6 +81,7 @@ class Subject:
         self.modified: list[str] = []
         self.shared: tuple[str, str] | None = None
         self.history: list[Any] = []
+        self.loss_shape: Shape | None = None
 
     def fresh(self) -> "Subject":
         """Return one without a history where that can be made, else this one."""
@@ -151,13 +152,17 @@ class Subject:
         self._with_inputs("step", self.candidate.step, x, y, learning_rate)
 
     def loss(self, x: Array, y: Any) -> Any:
-        """Return the user's own loss, a number (complex for complex weights)."""
+        """Return the user's own loss, a number (complex for complex weights).
+
+        Where it is one number a sample (and output), their sum; ``loss_shape`` is then its shape.
+        """
         assert callable(self.candidate.loss)
         answer = self._with_inputs("loss", self.candidate.loss, x, y)
         value = self._array("loss", "", answer)
-        if value.size != 1:
+        if not value.size:
             raise TheirError("loss", f"expected one number. Received: shape {value.shape}")
-        return value.reshape(())[()]
+        self.loss_shape = value.shape if value.size > 1 else None
+        return np.sum(value)
 
     @contextmanager
     def preserved(self) -> Generator[None]:

@@ -82,10 +82,25 @@ class Explainer:
         assert best is not None
         return best
 
+    def unexplained(self) -> Explanation:
+        """Return the explanation of nothing, where it is not asked for."""
+        kind, deltas, make = next(self._output_ways(row_variants(self.batch)[:1]))
+        layers = [self.observed.unexplained(self.plan.depth - 1, deltas, make)]
+        for layer in reversed(range(self.plan.depth - 1)):
+            ways = _combinations(self.plan, layer)[0]
+            make = _below(layer, layers[-1].make, ways)
+            layers.append(self.observed.unexplained(layer, ways, make))
+        return Explanation(kind, layers)
+
     def output_is_right(self) -> bool:
         """Return whether the output layer's gradients are those of a known loss."""
         found = self._usual_outputs(self.plan.depth - 1)
         return any(not fit.cost for _, fit in found)
+
+    def is_usual(self) -> bool:
+        """Return whether a loss that is known here explains all of the output layer."""
+        found = self._usual_outputs(self.plan.depth - 1)
+        return any(None not in fit.tensors.values() for _, fit in found)
 
     def _outputs(self) -> Iterator[tuple[LossKind, LayerFit]]:
         """Yield the best explanations of the output layer, the likeliest first."""

@@ -14,6 +14,7 @@ from parity.checking.bugs.deltas import (
 from parity.checking.bugs.factors import (
     DROPOUT_SCALE_MISSING,
     DROPOUT_SCALE_TWICE,
+    FACTOR,
     OVER_M,
     OVER_M_MINUS_1,
     OVER_M_PLUS_1,
@@ -38,6 +39,7 @@ from parity.checking.explain.dropout import scale_finding
 from parity.checking.explain.explainer import Deviation
 from parity.checking.explain.fit import LayerFit, scaled_bound
 from parity.checking.explain.own_loss import OwnLoss
+from parity.checking.explain.scaling import difference
 from parity.checking.explain.weight_decay import Decays, Shares
 from parity.checking.model.layout import Key
 from parity.checking.model.losses import SQUARED, Declared, LossKind, reductions
@@ -220,13 +222,13 @@ class Judge:
             if self.declared.kind is not kind:
                 self._other_loss(self.declared.kind)
             else:
-                self._against(target, f"the loss {self.declared.name}", strict=True)
-        elif self.own is not None:
+                self._against(target, f"the loss {self.declared.name}")
+        elif self.own is not None and not (self.own.added_up and self.own.kind is kind):
             if self.own.kind is not kind:
                 assert self.own.kind is not None
                 self._other_loss(self.own.kind)
             else:
-                self._against(self.own.factor, "your own loss", strict=False)
+                self._against(self.own.factor, "your own loss", self.own)
         elif not words:
             self._undeclared(usual[0][0])
 
@@ -277,24 +279,28 @@ class Judge:
             values["note"] = ": the update goes uphill (wrong sign of the update)"
         self.result.findings.append(Finding(bug, "all gradients", values, evidence))
 
-    def _against(self, target: float, what: str, strict: bool) -> None:
+    def _against(self, target: float, what: str, own: OwnLoss | None = None) -> None:
         """Compare the one factor with that of a loss that is known."""
-        scale = self.assessment.scale
-        spread = scale.uncertainty + (self.own.uncertainty if self.own and not strict else 0.0)
-        if same(scale.base, target, spread):
+        scale, kind = self.assessment.scale, self.assessment.explanation.kind
+        spread = scale.uncertainty + (own.uncertainty if own is not None else 0.0)
+        meant = target, own.batch if own is not None else self.batch
+        if meant[1] == self.batch and same(scale.base, target, spread):
             return
-        ratio = scale.base / target
-        kind = self.assessment.explanation.kind
+        ratio, found = scale.base / target, (scale.base, self.batch)
+        parts = difference(kind, self.outputs, found, meant, spread)
         usual = [f for f, _ in reductions(kind, self.batch, self.outputs)]
-        mine = any(same(scale.base, f, scale.uncertainty) for f in usual)
-        if not strict and mine:
+        if parts is None and any(same(scale.base, f, scale.uncertainty) for f in usual):
+            parts = f"{ratio:.6g}"
+        if parts:
             self.result.remarks.append(
-                f"Scale: your gradients are {ratio:.7g} times the derivative of {what}: they are "
-                f"those of {self.result.loss}. Another reduction, no bug; it acts like a learning "
-                "rate."
+                f"Scale: your gradients are those of {self.result.loss}, and those of {what} but "
+                f"for a factor: {parts}. Another reduction, no bug; it acts like a learning rate."
             )
+        if parts is not None:
             return
         bug, values = name(ratio, spread / abs(target), self.batch, self.outputs)
+        if bug is FACTOR and ratio < 0:
+            bug, values = SIGN, {**values, "sign": "sign turned, and a factor", "besides": ""}
         if bug is TIMES_2:
             values = {**values, "note": " (as if the batch were counted twice)"}
         self._whole(bug, values, what)

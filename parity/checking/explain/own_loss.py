@@ -26,6 +26,9 @@ _DIRECTIONS, _SLOPES = 2, 12
 _COMPLEX_STEP = 1e-30
 # From 0.1 to 1e-10: no probe is nearer to a kink than rounding is.
 _HALVINGS = 30
+# A kink of the loss itself is met by smaller steps, down to where rounding is all there is, and
+# then by another direction.
+_SHRINKINGS, _REDRAWS = 5, 3
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,8 @@ class OwnLoss:
         decay_uncertainty: Of the two.
         slopes: As measured.
         method: How.
+        batch: Number of samples it was measured on at a time.
+        added_up: Whether it is one number a sample, and their sum was taken for it.
     """
 
     kind: LossKind | None
@@ -70,6 +75,8 @@ class OwnLoss:
     decay_uncertainty: float
     slopes: list[Slope]
     method: Method
+    batch: int
+    added_up: bool
 
 
 def measure(subject: Subject, layout: Layout, probes: Sequence[Probe]) -> OwnLoss:
@@ -79,6 +86,7 @@ def measure(subject: Subject, layout: Layout, probes: Sequence[Probe]) -> OwnLos
         TheirError: The loss cannot be called with samples as the gradients take them.
     """
     slopes, method = _slopes(subject, layout, probes)
+    how = method, len(probes[0].x), subject.loss_shape is not None
     scenes = [Scene(probe, probe.forward(tracked=True)) for probe in probes]
     every = kinds(probes[0].plan.activations[-1].name)
     for decays, kind in product((False, True), every):
@@ -89,24 +97,41 @@ def measure(subject: Subject, layout: Layout, probes: Sequence[Probe]) -> OwnLos
                 # How much decay there may be all the same, within the errors of measuring.
                 more = _identified(kind, scenes, slopes, decays=True)
                 spread = np.inf if more is None else more[4] + max(abs(more[2]), abs(more[3]))
-            return OwnLoss(kind, factor, uncertainty, kernel, bias, spread, slopes, method)
-    return OwnLoss(None, 0.0, 0.0, 0.0, 0.0, 0.0, slopes, method)
+            return OwnLoss(kind, factor, uncertainty, kernel, bias, spread, slopes, *how)
+    return OwnLoss(None, 0.0, 0.0, 0.0, 0.0, 0.0, slopes, *how)
 
 
-def follows(own: OwnLoss, probes: Sequence[Probe]) -> bool:
-    """Return whether the user's gradients are the derivative of the user's own loss."""
+def follows(own: OwnLoss, probes: Sequence[Probe]) -> float | None:
+    """Return how many times the derivative of the user's own loss their gradients are.
+
+    None where they are no multiple of it, or too little could be measured to tell.
+    """
+    along: list[float] = []
+    room: list[float] = []
     for slope in own.slopes:
         probe = probes[slope.probe]
         gradient = probe.gradients.get(slope.key)
         if gradient is None:
-            return False
+            return None
         unit = float(np.finfo(probe.dtype).eps)
-        size = float(np.sum(np.abs(gradient * slope.direction)))
+        each = gradient * slope.direction
+        along.append(float(np.sum(each)))
         # No bound is known for a loss that is not known: n roundings of the terms on either side.
-        room = slope.error + 2 * unit * gradient.size * size
-        if not abs(float(np.sum(gradient * slope.direction)) - slope.value) <= room:
-            return False
-    return True
+        room.append(2 * unit * gradient.size * float(np.sum(np.abs(each))))
+    measured = {slope.key for slope in own.slopes}
+    if not measured or any(probe.weights.keys() - measured for probe in probes):
+        return None
+    values = np.array([slope.value for slope in own.slopes])
+    errors, own_room = np.array([slope.error for slope in own.slopes]), np.array(room)
+    # Once as it is; else up to the factor that fits best, give or take what its errors do to it.
+    if np.all(np.abs(np.array(along) - values) <= own_room + errors):
+        return 1.0
+    size = float(values @ values)
+    factor = float(np.array(along) @ values) / size if size else 0.0
+    allowed = own_room + abs(factor) * errors
+    spread = float(allowed @ np.abs(values)) / size if size else 0.0
+    fits = np.abs(np.array(along) - factor * values) <= allowed + spread * np.abs(values)
+    return factor if factor > 0 and np.all(fits) else None
 
 
 def _slopes(
@@ -121,8 +146,12 @@ def _slopes(
         along = line.complex_step if usable else line.central
         for key, weight in probe.weights.items():
             for _ in range(count):
-                direction = rng.choice([-1.0, 1.0], weight.shape)
-                slopes.append(Slope(number, key, direction, *along(key, direction)))
+                for _ in range(_REDRAWS):
+                    direction = rng.choice([-1.0, 1.0], weight.shape)
+                    value, error = along(key, direction)
+                    if np.isfinite(error):
+                        slopes.append(Slope(number, key, direction, value, error))
+                        break
     return slopes, "complex step" if usable else "central differences"
 
 
@@ -188,23 +217,56 @@ class _Line:
         grows as the step shrinks, is added.
         """
         step = self._within_a_piece(key, direction)
-        best, least = 0.0, np.inf
-        previous: list[float] = []
-        size = 0.0
+        here = self.at(key, 0 * direction).real
+        for _ in range(_SHRINKINGS):
+            value, error, smooth = self._extrapolated(key, direction, step, here)
+            if smooth:
+                return value, error
+            step /= 32
+        return 0.0, np.inf
+
+    def _extrapolated(
+        self, key: Key, direction: Array, step: float, here: float
+    ) -> tuple[float, float, bool]:
+        """Return Ridders's estimate, its error, and whether both sides have that derivative."""
+        central, right, left = (_Tableau(order) for order in (2, 1, 1))
         for row in range(8):
             h = step / 2**row
             high, low = (self.at(key, s * h * direction).real for s in (1, -1))
-            size = max(size, abs(high), abs(low))
-            current = [(high - low) / (2 * h)]
-            rounding = 64 * self.unit * size / h
-            for k, before in enumerate(previous):
-                factor = 4.0 ** (k + 1)
-                current.append((factor * current[k] - before) / (factor - 1))
-                error = max(abs(current[-1] - current[k]), abs(current[-1] - before)) + rounding
-                if error < least:
-                    best, least = current[-1], error
-            previous = current
-        return best, least
+            rounding = 64 * self.unit * max(abs(high), abs(low), abs(here)) / h
+            central.add((high - low) / (2 * h), rounding)
+            right.add((high - here) / h, rounding)
+            left.add((here - low) / h, rounding)
+        apart = abs(right.best - left.best)
+        smooth = apart <= 2 * (right.error + left.error)
+        # What the two sides leave open, the middle one does not know either: a kink close by.
+        smooth = smooth and right.error + left.error <= 1e-2 * max(abs(central.best), 1e-3)
+        return central.best, central.error, smooth
+
+
+class _Tableau:
+    """Estimates of a derivative at steps that halve, extrapolated to 0.
+
+    Attributes:
+        best: The entry with the smallest error estimate;
+        error: that estimate, rounding included.
+    """
+
+    def __init__(self, order: int) -> None:
+        self.order = order
+        self.best, self.error = 0.0, np.inf
+        self._previous: list[float] = []
+
+    def add(self, estimate: float, rounding: float) -> None:
+        """Add a row: the estimate at half the step before, its error going with step**order."""
+        current = [estimate]
+        for k, before in enumerate(self._previous):
+            factor = 2.0 ** (self.order * (k + 1))
+            current.append((factor * current[k] - before) / (factor - 1))
+            error = max(abs(current[-1] - current[k]), abs(current[-1] - before)) + rounding
+            if error < self.error:
+                self.best, self.error = current[-1], error
+        self._previous = current
 
 
 def _identified(

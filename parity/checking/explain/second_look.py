@@ -8,6 +8,7 @@ import numpy as np
 from parity.checking.asking.gradients import Source, Step, Taken
 from parity.checking.bugs.findings import Finding, Notes
 from parity.checking.bugs.table import BATCH_SIZE, TRAJECTORY
+from parity.checking.explain import own_loss
 from parity.checking.explain.assessment import Assessment, Assessor
 from parity.checking.explain.fit import scaled_bound
 from parity.checking.explain.optimizer import course
@@ -94,6 +95,26 @@ def other_batch(assessor: Assessor, source: Source, assessment: Assessment) -> N
             f"for {first} samples that it looks like an average."
         )
         return Notes(remarks=[remark], batches={len(probe.x)})
+    values = {"first": first, "other": len(probe.x)}
+    return Notes(findings=[Finding(BATCH_SIZE, "all gradients", values)])
+
+
+def other_batch_measured(assessor: Assessor, source: Source, assessment: Assessment) -> Notes:
+    """Ask on a batch of another size whether gradients are the derivative of the user's own loss.
+
+    As in :func:`other_batch`, for a loss that is none known here.
+    """
+    first, own = len(assessment.probes[0].x), assessment.own
+    if first == 1 or assessor.fixed_batch or own is None:
+        return Notes()
+    before = own_loss.follows(own, assessment.probes)
+    probe, misfits = assessor.ask(source, assessment.form, _OTHER_PROBE, avoid=first)
+    if misfits or before is None:
+        return Notes(findings=misfits[:1])
+    again = own_loss.measure(assessor.subject, assessor.layout, [probe])
+    now = own_loss.follows(again, [probe])
+    if now is not None and (again.added_up or abs(now - before) <= 1e-3 * before):
+        return Notes(batches={len(probe.x)})
     values = {"first": first, "other": len(probe.x)}
     return Notes(findings=[Finding(BATCH_SIZE, "all gradients", values)])
 

@@ -269,7 +269,7 @@ class Decays:
     ) -> None:
         self.names = names
         self.own = own if own is not None and own.kind is not None else None
-        self.follows = own is not None and own_loss.follows(own, assessment.probes)
+        self.follows = own is not None and own_loss.follows(own, assessment.probes) is not None
         differs = own is not None and own.kind is None and not self.follows
         self.by_layer = shares_of_loss(own, assessment) if own is not None and differs else None
         self.penalised = self.own is not None and bool(self.own.kernel_decay or self.own.bias_decay)

@@ -4,7 +4,7 @@ Each is taken in its plainest form, summed over batch and outputs; averages are 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -152,6 +152,20 @@ def declared(name: str) -> Declared:
     if plain == name:
         return Declared(name, kind, factor)
     return Declared(name, kind, lambda n, c: n * factor(n, c))
+
+
+def meant(stated: Declared, activation: str) -> Declared:
+    """Return the loss that a name means of outputs with this activation.
+
+    Cross-entropy takes logarithms of probabilities. Where the outputs are logits, or logarithms
+    already, it is that of the probabilities behind them (Keras's ``from_logits=True``).
+    """
+    behind = {
+        ("linear", CATEGORICAL.name): LOGITS,
+        ("linear", BINARY.name): BINARY_LOGITS,
+        ("log_softmax", CATEGORICAL.name): LOG_LIKELIHOOD,
+    }.get((activation, stated.kind.name))
+    return stated if behind is None else replace(stated, kind=behind)
 
 
 def kinds(activation: str) -> list[LossKind]:

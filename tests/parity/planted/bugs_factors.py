@@ -9,13 +9,6 @@ END_C = "return [g for layer in self.dense <+ first, *rest = self.dense\n"
 
 BUGS = [
     Bug(
-        name="not divided by m", net=SOFTMAX, codes="times-m", where="all gradients", loss=LOSS,
-        A="delta = delta / m => pass",
-        B=(".T) / m + self => .T) + self", "keepdims=True) / m => keepdims=True)"),
-        C="return -y / a / len(y) => return -y / a",
-        also=(D3,), keras=True,
-    ),
-    Bug(
         name="divided by m twice", net=SOFTMAX, codes="over-m", where="all gradients",
         A="delta = delta / m => delta = delta / m / m",
         B=(".T) / m + self => .T) / m**2 + self", "keepdims=True) / m => keepdims=True) / m**2"),
@@ -35,11 +28,9 @@ BUGS = [
         also=(D0,),
     ),
     Bug(
-        name="averaged over the outputs too", net=SOFTMAX, codes="over-outputs",
-        where="all gradients", loss=LOSS,
-        A="delta = delta / m => delta = delta / delta.size",
-        B="return a - y => return (a - y) / len(a)",
-        C="return -y / a / len(y) => return -y / a / y.size",
+        name="layer 1 averaged over the outputs too", net=SOFTMAX, codes="over-outputs",
+        where="layer 1",
+        A=END_A + "grads['W1'] /= net.sizes[-1]\ngrads['b1'] /= net.sizes[-1]",
     ),
     Bug(
         name="layer 1 not divided by m", net=SOFTMAX, codes="times-m", where="layer 1",
