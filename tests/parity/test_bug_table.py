@@ -159,6 +159,10 @@ def raising_with_batches(net: Net, x: Array, y: Array) -> list[Array]:
     return [np.sin(g) for g in Net.gradients(net, x, y)]
 
 
+def of_first_sample(net: Net, x: Array, y: Array) -> list[Array]:
+    return Net.gradients(net, x[:1], y[:1])
+
+
 def vacuous() -> CheckReport:
     """float16, in which some hundred roundings are as large as the values."""
     rng = np.random.default_rng(0)
@@ -255,6 +259,7 @@ PLANTED: list[tuple[Bug, Callable[[], CheckReport]]] = [
     (table.UNKNOWN_OPTIMIZER, lambda: of({"step": step_with_state}, gradients=None)),
     (table.UNKNOWN_UPDATE, lambda: of({"step": step_with_state})),
     (table.TRAJECTORY, lambda: of({"step": step_that_stumbles})),
+    (deltas.ONE_SAMPLE, lambda: of({"gradients": of_first_sample})),
     (deltas.ERROR_AVERAGED, lambda: checked(network(sigmoid, averaged))),
     (
         deltas.OUTPUTS_DIVIDED,

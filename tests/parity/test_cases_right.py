@@ -469,3 +469,31 @@ def test_a_bug_beside_a_loss_unknown_here_is_seen(name):
     make = lambda: of_loss(name, 3, lambda a, y: slope(a, y) * [1, 1, 1.01])  # noqa: E731
     assert parity.check(make, keras=False).outcome is Outcome.WRONG
     assert parity.check(lambda: of_loss(name, 3, slope), keras=False).outcome is Outcome.RIGHT
+
+
+def test_looking_at_the_first_sample_alone_is_one_finding():
+    report = wrong(check("right/repro_first_sample_only"), "one-sample")
+    assert report.findings[0].title == "only the first sample of the batch is used"
+    assert 'samples="single"' in report.findings[0].fix
+
+
+@pytest.mark.parametrize("sample", [0, -1])
+@pytest.mark.parametrize("divided", [False, True])
+def test_looking_at_one_sample_alone_is_one_finding_whatever_it_is_divided_by(sample, divided):
+    rng = np.random.default_rng(1)
+    W1, b1, W2, b2 = rng.normal(size=(5, 4)), np.zeros(4), rng.normal(size=(4, 3)), np.zeros(3)
+
+    def forward(x):
+        return np.tanh(x @ W1 + b1) @ W2 + b2
+
+    def gradients(x, y):
+        one = slice(0, 1) if sample == 0 else slice(-1, None)
+        h = np.tanh(x[one] @ W1 + b1)
+        d2 = (forward(x[one]) - y[one]) / (len(x) if divided else 1)
+        d1 = d2 @ W2.T * (1 - h**2)
+        return [x[one].T @ d1, d1.sum(0), h.T @ d2, d2.sum(0)]
+
+    make = parity.Candidate(get_weights=lambda: [W1, b1, W2, b2], forward=forward,
+                            gradients=gradients)  # fmt: skip
+    report = wrong(parity.check(make, keras=False), "one-sample")
+    assert ("first", "last")[sample] in report.findings[0].title

@@ -334,6 +334,13 @@ DERIVATIVE_AT_ERROR = Bug(
     "a2 -= y; delta2 = a2 * a2 * (1 - a2)",
     "compute the error in an array of its own: error = a - y, not a -= y",
 )
+ONE_SAMPLE = Bug(
+    "one-sample",
+    "only the {which} sample of the batch is used",
+    "delta2 = forward(x[0]) - y[0]  # and x has many rows",
+    "go through all samples and add their gradients up; or, if it is meant for one sample a call, "
+    'say samples="single"',
+)
 SAMPLE_LEFT_OUT = Bug(
     "sample-left-out", "{which} sample of the batch left out",
     "for i in range(len(x) - 1): ...",
@@ -435,9 +442,11 @@ def _error_variants(kind: LossKind, function: ActivationFunction) -> list[Output
 def row_variants(batch: int) -> list[RowVariant]:
     """Return what may happen to samples of the batch, as changes of the output's delta."""
 
-    def weighted(index: int, weight: float) -> Callable[[Scene, Approx], Approx]:
+    def weighted(
+        index: int, weight: float, others: float = 1.0
+    ) -> Callable[[Scene, Approx], Approx]:
         def compute(scene: Scene, delta: Approx) -> Approx:
-            weights = np.ones((batch, 1))
+            weights = np.full((batch, 1), others)
             weights[index] = weight
             return delta * weights
 
@@ -446,6 +455,8 @@ def row_variants(batch: int) -> list[RowVariant]:
     found = [RowVariant(lambda scene, delta: delta)]
     if batch < 2:
         return found
+    for i, which in ((0, "first"), (batch - 1, "last")):
+        found.append(Variant(weighted(i, 1.0, others=0.0), ONE_SAMPLE, {"which": which}))
     order = [batch - 1, 0, *range(1, batch - 1)]
     for i in order:
         which = {0: "first", 1: "second", 2: "third", batch - 1: "last"}.get(i, f"{i + 1}th")
