@@ -269,7 +269,7 @@ class Backward:
         self, assessment: Assessment, shares: Shares
     ) -> tuple[Witness, dict[Key, Array] | None]:
         if not self.keras:
-            return Witness(KERAS, None, "not asked (keras=False)"), None
+            return Witness(KERAS, None, "keras=True asks it (some seconds)"), None
         kind = assessment.explanation.kind
         try:
             _, theirs = keras_gradients.ask(assessment.probes[0], kind)

@@ -23,7 +23,7 @@ Given = Candidate | Callable[[], Candidate]
 
 
 def check(
-    candidate: Given, reference: Any = None, *, seed: int = 0, keras: bool = True
+    candidate: Given, reference: Any = None, *, seed: int = 0, keras: bool | None = None
 ) -> CheckReport:
     """Check a from-scratch network against its reference, or against what it says it is.
 
@@ -36,8 +36,9 @@ def check(
             ``keras.Model`` of supported layers, a list of layers, or a ``numpy_impl.Sequential``.
             None: sizes are read off the weights, and activations and loss are found out.
         seed: Of the random weights and samples.
-        keras: Whether to ask Keras as well; without it the gradients are compared with the NumPy
-            engine's mathematics and the user's own loss alone, and Keras is not imported.
+        keras: Whether to ask Keras's automatic differentiation as well, which takes the seconds of
+            importing Keras. None: if there is a reference. Without it the gradients are compared
+            with the NumPy engine's mathematics and the derivative of the user's own loss.
 
     Returns:
         The report. It does not raise if the network is wrong: see ``raise_for_failure``.
@@ -59,7 +60,7 @@ def check(
     plan = None if reference is None else resolve(reference)
     if plan is not None and loss is None and plan.loss is not None:
         loss = declared(plan.loss)
-    whole = _Whole(plan, seed, keras)
+    whole = _Whole(plan, seed, plan is not None if keras is None else keras)
     with whole.notes.until_blocked():
         whole.check(Subject(made, renew), loss)
     return CheckReport(made.name, whole.compared_with, **vars(whole.notes))

@@ -56,6 +56,7 @@ def add_options(commands: Commands) -> None:
         help="what to compare with: 64-40-10, sigmoid:8-5-3, or file.py:attribute, a Keras model "
         "or list of layers; default: found out",
     )
+    add("--keras", action="store_true", help="ask Keras also where no reference is given (seconds)")
     add("--json", metavar="FILE", help="write the report as JSON; - prints it instead of the text")
     add("--html", metavar="FILE", help="write the report as one HTML page")
     add("--seed", type=int, metavar="N", help="draws the samples and weights it is tried with")
@@ -68,7 +69,9 @@ def run(args: Namespace) -> int:
         raise CliError(f"--seed: expected a number that is not negative. Received: {args.seed}")
     _check_files(args)
     reference = None if args.reference is None else targets.reference(args.reference)
-    report = _checked(targets.candidate(args.target), reference, args.seed)
+    options: dict[str, Any] = {} if args.seed is None else {"seed": args.seed}
+    options |= {"keras": True} if args.keras else {}
+    report = _checked(targets.candidate(args.target), reference, options)
     _show(report, args)
     return report.outcome.exit_code
 
@@ -98,11 +101,10 @@ def _same(one: str, other: str) -> bool:
     return os.path.realpath(one) == os.path.realpath(other)
 
 
-def _checked(candidate: Any, reference: Any, seed: int | None) -> "CheckReport":
+def _checked(candidate: Any, reference: Any, options: dict[str, Any]) -> "CheckReport":
     """Check, and say in one line what the check refuses."""
     from parity.checking.checker import check
 
-    options: dict[str, Any] = {} if seed is None else {"seed": seed}
     try:
         # Late, so that what was wrong with the target was said before Keras is loaded.
         with theirs.output_to_stderr():
