@@ -8,9 +8,9 @@ usual ways. A formula asks for both, so the same one bounds a step of the two en
 written otherwise, or wrong.
 """
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -27,8 +27,18 @@ State = dict[str, Any]
 Options = Mapping[str, Any]
 # "keras" is Keras's own form of a rule; the others are as they are often written, right or wrong.
 UpdateForm = Literal[
-    "keras", "outside", "no-root", "swapped", "uncorrected", "paper", "nesterov", "average"
-]
+    "keras",
+    # momentum
+    "nesterov", "torch", "torch-nesterov", "average", "average-inside", "dampened",
+    "raw", "raw-rate", "added",
+    # what divides by a root
+    "no-root", "swapped", "of-weights", "restarted",
+    # Adam
+    "amsgrad", "uncorrected", "constant", "m-alone", "v-alone", "crossed", "late", "per-array",
+    "restarted-uncorrected", "restarted-first",
+]  # fmt: skip
+# Where epsilon stands, apart from Keras's own place: an option beside Keras's.
+Place = Literal["keras", "outside", "inside", "paper"]
 
 
 class Computation(Protocol):
@@ -46,7 +56,7 @@ class Computation(Protocol):
         """Return the same mean, which Keras forms as ``old + (1 - decay) * (new - old)``."""
         ...
 
-    def one_minus_power(self, beta: float, t: int) -> Number:
+    def one_minus_power(self, beta: float, t: Any) -> Number:
         """Return ``1 - beta^t``."""
         ...
 
@@ -68,7 +78,7 @@ class ByEngines:
         assert old is not None, "the engines' slots have values from the start"
         return old + (new - old) * self.constant(1 - decay)
 
-    def one_minus_power(self, beta: float, t: int) -> Approx:
+    def one_minus_power(self, beta: float, t: Any) -> Approx:
         # Both engines raise the rounded beta; the power itself is good to a few units roundoff,
         # more for large t where it is computed as exp(t log beta).
         rounded = self.constant(beta)
@@ -76,8 +86,11 @@ class ByEngines:
         return 1.0 - rounded.monotone(lambda b: b**t, 4.0 + exponent)
 
 
+@dataclass(frozen=True)
 class ByAnyone:
     """A program of unknown make: constants are Python's numbers, put in in any order."""
+
+    rounding: Rounding
 
     def constant(self, value: float) -> float:
         return value
@@ -89,9 +102,14 @@ class ByAnyone:
     def moved(self, old: Approx | None, new: Approx, decay: float) -> Approx:
         return self.mean(old, new, decay)
 
-    def one_minus_power(self, beta: float, t: int) -> float:
-        return 1 - beta**t
+    def one_minus_power(self, beta: float, t: Any) -> Approx:
+        # The power may be multiplied up step by step, and so be off by t roundings.
+        power = np.asarray(float(beta) ** np.asarray(t, float))
+        error = (t + 4.0) * self.rounding.unit * np.abs(power)
+        return 1.0 - Approx(power, np.asarray(error), self.rounding)
 
+
+CLIPPING = ("clipvalue", "global_clipnorm", "clipnorm")
 
 # From options, form, state, gradient, learning rate and who computes to the change of the weights;
 # the state is updated. ``state["t"]`` counts the steps, this one included.
@@ -109,10 +127,10 @@ class UpdateRule:
         decay: Which option a check takes as the decay,
         beta: and which as the second one, if there is one.
         usual: Values of ``decay``, ``beta`` that a check tries where nothing is declared.
-        beside: The form that differs by the place of epsilon alone, and is tried with Keras's.
-        wrong: Other forms that a check tries.
-        off: Options that a check knows at these values only.
-        limits: ``off`` in words.
+        places: Where a check tries epsilon, Keras's place first.
+        right: Other forms that a check tries, and that are no bugs,
+        wrong: and those that are.
+        others: What a check takes for the remaining options where nothing is declared.
         feels_scale: Whether its steps change with the scale of the gradients.
     """
 
@@ -122,10 +140,10 @@ class UpdateRule:
     decay: str
     beta: str = ""
     usual: tuple[tuple[float, ...], ...] = ()
-    beside: UpdateForm | None = None
+    places: tuple[Place, ...] = ("keras",)
+    right: tuple[UpdateForm, ...] = ()
     wrong: tuple[UpdateForm, ...] = ()
-    off: Options = field(default_factory=dict[str, Any])
-    limits: str = ""
+    others: Options = field(default_factory=dict[str, Any])
     feels_scale: bool = False
 
 
@@ -135,9 +153,21 @@ def _sgd(
     step = g * lr
     if not o["momentum"]:
         return -step
-    mu = by.constant(o["momentum"])
-    m = state["momentum"] * mu - step if "momentum" in state else -step
-    state["momentum"] = m
+    mu, before = by.constant(o["momentum"]), state.get("momentum")
+    if form in ("raw", "raw-rate"):
+        state["momentum"] = g
+        if before is None:
+            return -step
+        return -(before * mu + step) if form == "raw" else -((before * mu + g) * lr)
+    if form in ("torch", "torch-nesterov", "average", "dampened"):
+        share = {"average": 1 - o["momentum"], "dampened": 1 - o.get("dampening", 0.0)}.get(form, 1)
+        new = g if share == 1 or (form == "dampened" and before is None) else g * share
+        v = state["momentum"] = new if before is None else before * mu + new
+        return -((v * mu + g if form == "torch-nesterov" else v) * lr)
+    if form == "average-inside":
+        step = step * (1 - o["momentum"])
+    m = before * mu - step if before is not None else -step
+    state["momentum"] = m if form != "added" or before is None else before + m
     return m * mu - step if o.get("nesterov") or form == "nesterov" else m
 
 
@@ -145,13 +175,15 @@ def _rmsprop(
     o: Options, form: UpdateForm, state: State, g: Approx, lr: Number, by: Computation
 ) -> Approx:
     rho = 1 - o["rho"] if form == "swapped" else o["rho"]
-    square = state["velocity"] = by.mean(state.get("velocity"), g * g, rho)
+    before = None if form == "restarted" else state.get("velocity")
+    square = state["velocity"] = by.mean(before, g * g, rho)
     if o["centered"]:
         b = state["average_gradient"] = by.mean(state.get("average_gradient"), g, rho)
         square = square - b * b
     step = g * lr / _root(square, o, form, by)
     if o["momentum"]:
-        step = state["momentum"] * by.constant(o["momentum"]) + step
+        before = state.get("momentum")
+        step = step if before is None else before * by.constant(o["momentum"]) + step
         state["momentum"] = step
     return -step
 
@@ -159,32 +191,86 @@ def _rmsprop(
 def _adagrad(
     o: Options, form: UpdateForm, state: State, g: Approx, lr: Number, by: Computation
 ) -> Approx:
-    v = g * g + state.get("accumulator", o["initial_accumulator_value"])
+    added = g.rounding.exact(state["w"]) if form == "of-weights" else g
+    v = added * added + state.get("accumulator", o["initial_accumulator_value"])
     state["accumulator"] = v
     return -(g * lr / _root(v, o, form, by))
+
+
+def _adadelta(
+    o: Options, form: UpdateForm, state: State, g: Approx, lr: Number, by: Computation
+) -> Approx:
+    square = state["accumulated_grad"] = by.mean(state.get("accumulated_grad"), g * g, o["rho"])
+    before = state.get("accumulated_delta_var")
+    epsilon = by.constant(o["epsilon"])
+    root = (g * 0.0 + epsilon if before is None else before + epsilon).sqrt()
+    change = -(root * g / (square + epsilon).sqrt())
+    state["accumulated_delta_var"] = by.mean(before, change * change, o["rho"])
+    return change * lr
+
+
+def _lion(
+    o: Options, form: UpdateForm, state: State, g: Approx, lr: Number, by: Computation
+) -> Approx:
+    m = by.mean(state.get("momentum"), g, o["beta_1"])
+    state["momentum"] = by.mean(state.get("momentum"), g, o["beta_2"])
+    return -(m.monotone(np.sign, 0.0) * lr)
+
+
+def _sign(
+    o: Options, form: UpdateForm, state: State, g: Approx, lr: Number, by: Computation
+) -> Approx:
+    return -(g.monotone(np.sign, 0.0) * lr)
 
 
 def _root(square: Approx, o: Options, form: UpdateForm, by: Computation) -> Approx:
     epsilon = by.constant(o["epsilon"])
     if form == "no-root":
         return square + epsilon
-    return square.sqrt() + epsilon if form == "outside" else (square + epsilon).sqrt()
+    outside = o.get("epsilon_place") == "outside"
+    return square.sqrt() + epsilon if outside else (square + epsilon).sqrt()
 
 
 def _adam(
     o: Options, form: UpdateForm, state: State, g: Approx, lr: Number, by: Computation
 ) -> Approx:
-    m = state["momentum"] = by.moved(state.get("momentum"), g, o["beta_1"])
-    v = state["velocity"] = by.moved(state.get("velocity"), g * g, o["beta_2"])
+    old = state if not form.startswith("restarted") else State()
+    m = state["momentum"] = by.moved(old.get("momentum"), g, o["beta_1"])
+    v = state["velocity"] = by.moved(old.get("velocity"), g * g, o["beta_2"])
+    if form == "amsgrad" or o.get("amsgrad"):
+        v = state["velocity_hat"] = _larger(state.get("velocity_hat"), v)
     epsilon = by.constant(o["epsilon"])
-    if form == "uncorrected":
+    if form in ("uncorrected", "restarted-uncorrected"):
         return -(m * lr / (v.sqrt() + epsilon))
     betas = o.get("correction_betas") or (o["beta_1"], o["beta_2"])
-    one, two = (by.one_minus_power(beta, state["t"]) for beta in betas)
-    if form == "paper":
-        return -(m * (1 / one) * lr / ((v * (1 / two)).sqrt() + epsilon))
-    root = two.sqrt() if isinstance(two, Approx) else math.sqrt(two)
-    return -(m * (lr * root / one) / (v.sqrt() + epsilon))
+    t = _counted(form, state)
+    one, two = (by.one_minus_power(beta, t) for beta in betas)
+    one, two = {"m-alone": (one, 1.0), "v-alone": (1.0, two), "crossed": (two, one)}.get(
+        form, (one, two)
+    )
+    place = o.get("epsilon_place", "keras")
+    if place == "paper":
+        return -(m / one * lr / ((v / two).sqrt() + epsilon))
+    if place == "inside":
+        return -(m / one * lr / (v / two + epsilon).sqrt())
+    rate = lr if isinstance(lr, Approx) else g.rounding.exact(lr)
+    root = two.sqrt() if isinstance(two, Approx) else np.sqrt(two)
+    return -(m * (rate * root / one) / (v.sqrt() + epsilon))
+
+
+def _counted(form: UpdateForm, state: State) -> Any:
+    """Return the number of the step that Adam's correction is raised to."""
+    if form in ("constant", "restarted-first"):
+        return 1
+    if form == "per-array":  # counted up for each array of weights
+        return (state["t"] - 1) * state["arrays"] + state["place"] + 1
+    return state["t"] + (form == "late")
+
+
+def _larger(old: Approx | None, new: Approx) -> Approx:
+    if old is None:
+        return new
+    return Approx(np.maximum(old.value, new.value), np.maximum(old.bound, new.bound), new.rounding)
 
 
 def _in_words(title: str, *names: str) -> Callable[[Options], str]:
@@ -197,25 +283,39 @@ _BETAS = (
     (0.9999, 0.9), (0.999, 0.99), (0.9, 0.9),
 )  # fmt: skip
 
-# The names are those of ``numpy_impl.optimizers.OPTIMIZERS``, and of Adagrad, which that lacks.
-RuleName = Literal["sgd", "rmsprop", "adagrad", "adam"]
+_ROOTED: tuple[Place, ...] = ("keras", "outside")
+# The names are those of ``numpy_impl.optimizers.OPTIMIZERS``, and of Keras's that those lack.
+RuleName = Literal["sgd", "rmsprop", "adagrad", "adam", "adadelta", "lion", "sign"]
 RULES: dict[RuleName, UpdateRule] = {
     "sgd": UpdateRule(
         "SGD", _sgd, lambda o: f"SGD with momentum {o['momentum']:g}" if o["momentum"] else "SGD",
-        decay="momentum",
+        decay="momentum", beta="dampening", feels_scale=True,
     ),
     "rmsprop": UpdateRule(
         "RMSprop", _rmsprop, _in_words("RMSprop", "rho", "epsilon"), decay="rho", usual=_RHOS,
-        beside="outside", wrong=("no-root", "swapped"), off={"momentum": 0.0, "centered": False},
-        limits="without momentum and not centered",
+        places=_ROOTED, wrong=("no-root", "swapped", "restarted"),
+        others={"momentum": 0.0, "centered": False},
     ),
     "adagrad": UpdateRule(
         "Adagrad", _adagrad, _in_words("Adagrad", "epsilon"), decay="initial_accumulator_value",
-        usual=((0.1,), (0.0,)), beside="outside", feels_scale=True,
+        usual=((0.1,), (0.0,)), places=_ROOTED, wrong=("of-weights",), feels_scale=True,
     ),
     "adam": UpdateRule(
         "Adam", _adam, _in_words("Adam", "beta_1", "beta_2", "epsilon"), decay="beta_2",
-        beta="beta_1", usual=_BETAS, beside="paper", wrong=("uncorrected",),
+        beta="beta_1", usual=_BETAS, places=("keras", "paper", "inside"),
+        right=("amsgrad",),
+        wrong=(
+            "uncorrected", "constant", "m-alone", "v-alone", "crossed", "late", "per-array",
+            "restarted", "restarted-uncorrected", "restarted-first",
+        ),
+    ),
+    "adadelta": UpdateRule(
+        "Adadelta", _adadelta, _in_words("Adadelta", "rho", "epsilon"), decay="rho",
+    ),
+    "sign": UpdateRule("signSGD", _sign, lambda o: "signSGD", decay="", usual=((0.0,),)),
+    "lion": UpdateRule(
+        "Lion", _lion, _in_words("Lion", "beta_1", "beta_2"), decay="beta_2", beta="beta_1",
+        usual=((0.99, 0.9),),
     ),
 }  # fmt: skip
 
@@ -267,20 +367,27 @@ def _rate(optimizer: optimizers.Optimizer, by: ByEngines) -> Approx:
 
 
 def _clipped(optimizer: optimizers.Optimizer, g: Approx) -> Approx:
-    if optimizer.clipvalue is not None:
-        limit = optimizer.clipvalue
-        return g.monotone(lambda v: np.clip(v, -limit, limit), 1.0)
-    if optimizer.global_clipnorm is not None:
-        return _scaled_to(g, optimizer.global_clipnorm)
-    if optimizer.clipnorm is not None:
-        limit = optimizer.clipnorm
-        parts = [_scaled_to(g[s], limit) for s in optimizer.slices]
-        value = np.concatenate([p.value for p in parts])
-        return Approx(value, np.concatenate([p.bound for p in parts]), g.rounding)
-    return g
+    if not any(vars(optimizer)[name] for name in CLIPPING):
+        return g
+    parts = clipped(vars(optimizer), [g[s] for s in optimizer.slices])
+    value = np.concatenate([p.value for p in parts])
+    return Approx(value, np.concatenate([p.bound for p in parts]), g.rounding)
 
 
-def _scaled_to(g: Approx, limit: float) -> Approx:
-    norm = (g * g).sum().sqrt().monotone(lambda v: np.maximum(v, limit), 1.0)
+def clipped(options: Options, gradients: Sequence[Approx]) -> list[Approx]:
+    """Return the gradients of all weights as an optimizer with these options clips them."""
+    if limit := options.get("clipvalue"):
+        clip = partial(np.clip, a_min=-limit, a_max=limit)
+        return [g.monotone(clip, 1.0) for g in gradients]
+    if limit := options.get("global_clipnorm"):
+        total = sum(((g * g).sum() for g in gradients), start=gradients[0].rounding.exact(0.0))
+        return [_scaled_to(g, limit, total) for g in gradients]
+    if limit := options.get("clipnorm"):
+        return [_scaled_to(g, limit, (g * g).sum()) for g in gradients]
+    return list(gradients)
+
+
+def _scaled_to(g: Approx, limit: float, square: Approx) -> Approx:
+    norm = square.sqrt().monotone(lambda v: np.maximum(v, limit), 1.0)
     # Three roundings, in whichever order the product and the quotient are formed.
     return g * (norm.rounding.exact(limit) * 1.0 / norm) * 1.0

@@ -1,23 +1,41 @@
 """The second stage: gradients and steps, once it is known what ``forward`` computes."""
 
-from numpy_impl.types import Array
+from collections.abc import Sequence
+from dataclasses import replace
+
+from numpy_impl.types import Array, Shape
 from parity.checking.asking.conventions import Sample
-from parity.checking.asking.gradients import Direct
+from parity.checking.asking.gradients import Direct, Taken
 from parity.checking.asking.subject import Subject, TheirError
 from parity.checking.bugs.findings import KERAS, OWN_LOSS, Finding, Notes, TensorKind, Witness
-from parity.checking.bugs.table import BATCH_EXCEPTION, STEP_EXCEPTION, Severity
+from parity.checking.bugs.table import (
+    BATCH_EXCEPTION,
+    STEP_EXCEPTION,
+    UNKNOWN,
+    UNKNOWN_TENSOR,
+    Severity,
+)
+from parity.checking.bugs.tensors import BIAS_MISSING, KERNEL_MISSING
 from parity.checking.explain import (
     keras_gradients,
     own_loss,
+    repeated,
     rows,
     second_look,
     single,
 )
 from parity.checking.explain.assessment import Answered, Asking, Assessment
+from parity.checking.explain.course import course, of_loss, of_source
 from parity.checking.explain.judge import Judge, Judgement
-from parity.checking.explain.optimizer import Identified, of_plain, of_stateful
+from parity.checking.explain.optimizer import (
+    Identified,
+    as_declared,
+    identify,
+    idle_tensors,
+)
 from parity.checking.explain.second_look import Followed
-from parity.checking.explain.stepping import Stepping
+from parity.checking.explain.stepping import Stepping, classify
+from parity.checking.explain.update import Updates, declared_optimizer_of, unchecked
 from parity.checking.explain.weight_decay import Decays, Shares, divided_by_batch
 from parity.checking.forward import no_batches
 from parity.checking.model.layout import Key
@@ -69,6 +87,10 @@ class Backward:
                 f"Loss: {declared.name} is taken as the {self.declared.kind.name}, as forward "
                 "returns these and no probabilities (from_logits=True in Keras)."
             )
+        stated = declared_optimizer_of(self.candidate)
+        names, renewed = subject.names, subject.renew is not None
+        self.own_steps: Identified | None = None
+        self.updates = Updates(stated, self.layout, names, renewed)
 
     def run(self) -> Notes:
         """Return what was found."""
@@ -85,7 +107,9 @@ class Backward:
         self._note(answered, "step" if by_step else "gradient")
         self._look_again(answered)
         if not by_step and self.candidate.step is not None and answered.assessment is not None:
-            self._also_step(answered.assessment)
+            self._also_step(answered, answered.assessment)
+        if self.candidate.step is not None:
+            self.notes.findings += unchecked(self.updates.stated)
 
     @property
     def _nothing_found(self) -> bool:
@@ -102,12 +126,12 @@ class Backward:
         assessment, stepping = answered.assessment, answered.stepping
         if assessment is None:
             if stepping is not None:
-                notes.add(self._stateful(stepping, answered.optimizer))
+                notes.add(self._stateful(stepping, answered.optimizer, False))
             return
         loss_known = self.candidate.loss is not None or self.declared is not None
         judgement = self._judged(answered, assessment, loss_known)
         if stepping is not None:
-            notes.add(of_plain(stepping, self.candidate))
+            notes.add(self._plain(stepping, assessment))
         notes.conventions |= self._conventions(assessment, judgement)
         notes.batches.add(len(assessment.probes[0].x))
         if assessment.masked:
@@ -122,7 +146,7 @@ class Backward:
         notes.tensors += rows.gradient_rows(
             assessment, self.layout, self.subject.names, kind, theirs, judgement.shares
         )
-        notes.findings += judgement.findings
+        notes.findings += self._named(answered, assessment, judgement)
         notes.remarks += judgement.remarks
         self._without_batches(answered, kind)
 
@@ -164,14 +188,103 @@ class Backward:
             0, Finding(BATCH_EXCEPTION, where, values, refused.reason, refused.trace, severity)
         )
 
-    def _stateful(
-        self, stepping: Stepping, found: Identified | None, gradients_right: bool = False
-    ) -> Notes:
+    def _stateful(self, stepping: Stepping, found: Identified | None, right: bool) -> Notes:
         """Return what is known of a step that keeps a state, with its rows."""
-        notes = of_stateful(self.candidate, stepping, found, gradients_right)
-        notes.batches |= {len(taken.probe.x) for taken in found.history} if found else set()
-        if found is not None and not found.own:
+        if found is None:
+            return self.updates.of_unknown(stepping.kind, right)
+        notes = self.updates.of_identified(found)
+        notes.batches |= {len(taken.probe.x) for taken in found.history}
+        if found.rule is not None and not found.others:
             notes.tensors += rows.step_rows(self.layout, found, self.subject.names)
+        return notes
+
+    def _unlike_gradients(self, stepping: Stepping, judged: list[Finding]) -> list[Finding]:
+        """Return what is to be said of a step that is no known update by the user's gradients.
+
+        Args:
+            stepping: What kind of update it is.
+            judged: What is wrong with it, read as gradients of its own.
+        """
+        draft, updates = self.own_steps, self.updates
+        named = [f for f in judged if f.bug not in (UNKNOWN, UNKNOWN_TENSOR)]
+        if draft is None:
+            return judged or updates.of_unknown(stepping.kind, self._nothing_found).findings
+        parting = updates.parted(draft)
+        if draft.idle:
+            left = [f for f in named if f.bug not in (KERNEL_MISSING, BIAS_MISSING)]
+            return [updates.left_alone(draft.idle), *([parting] if parting else left)]
+        if named:
+            return named
+        if parting is not None:
+            return [parting]
+        return updates.of_unknown(stepping.kind, True).findings if self._nothing_found else []
+
+    def _named(
+        self, answered: Answered, assessment: Assessment, judgement: Judgement
+    ) -> list[Finding]:
+        """Return the findings, with a name for a step that updates several times in one call."""
+        stepping = answered.stepping
+        plain = stepping is not None and stepping.kind == "plain" and stepping.rate_power == 1
+        if plain and not assessment.explains_all and not assessment.masked:
+            found = repeated.find(answered.assessor, assessment.form)
+            if found is not None:
+                return [found]
+        return judgement.findings
+
+    def _plain(self, stepping: Stepping, assessment: Assessment) -> Notes:
+        """Return whether a plain or momentum step is the declared optimizer, all options in it."""
+        rule, updates = Rule("sgd", stepping.form, stepping.momentum), self.updates
+        stated, base = updates.checkable, assessment.scale.base
+        explained = not assessment.flaws and not assessment.masked and base > 0
+        if stated is None or stated.named or not explained or stepping.rate_power != 1:
+            return updates.of_plain(rule)
+        history = [t for t in self.subject.history if t.probe.form == assessment.form]
+        at = of_loss(assessment.explanation.kind, factor=base)
+        draft = Identified(rule, assessment.explanation.kind, 1.0, "", history, at)
+        words = f"{stated.words} (declared)"
+        if as_declared(draft, self.layout, stated, self.layout.keys, [(1.0, "")]) is not None:
+            return Notes(conventions={"optimizer": words})
+        notes = updates.of_plain(rule)
+        parting = updates.parted(draft, rule.words)
+        notes.findings = [parting] if parting is not None else notes.findings
+        return notes
+
+    def _own_update(self, answered: Answered, direct: Assessment) -> Notes | None:
+        """Judge the step's update on the user's own gradients, be they right or wrong.
+
+        None where they are not what it goes by, or no rule is known that it follows.
+        """
+        source, assessor = answered.source, answered.assessor
+        if direct.masked or direct.misfits or not isinstance(source, Direct):
+            return None
+        subject, form = assessor.subject, direct.form
+        start = len(subject.history)
+        try:
+            stepping = classify(subject, assessor.draw(form, 0), assessor.draw(form, 1))
+            if stepping.findings or stepping.rate_power != 1:
+                return None
+            history = [t for t in subject.history[start:] if _of_shapes(t, self.layout.shapes)]
+            if len(history) < len(subject.history) - start:
+                return None
+            kind = direct.explanation.kind
+            found = identify(history, self.layout, self.updates.checkable, (source, kind))
+        except TheirError:
+            return None
+        except ValueError:  # gradients of other shapes than the weights'
+            return None
+        if found is None:
+            at = of_source(source, self.layout)
+            draft = Identified(None, kind, 1.0, "", history, at, own=True)
+            idle = idle_tensors(course(history, self.layout, at))
+            self.own_steps = replace(draft, idle=idle)
+            return None
+        notes = self._stateful(stepping, found, True)
+        if self._nothing_found and not notes.findings and found.rule is not None:
+            batch, outputs = len(history[0].probe.x), self.plan.sizes[-1]
+            followed = Followed(
+                found.rule, kind, 1.0, batch, outputs, own=found.gradients_at, idle=found.idle
+            )
+            notes.add(second_look.course_of_steps(assessor, followed))
         return notes
 
     def _judged(self, answered: Answered, assessment: Assessment, loss_known: bool) -> Judgement:
@@ -184,7 +297,14 @@ class Backward:
         # Of numbers that are added up it is not known what they are to be divided by.
         has_loss = has_loss and not (own is not None and own.added_up)
         decays = Decays(assessment, names, own if has_loss else None, has_loss, given, over)
-        return Judge(assessment, names, self.declared, own, decays, loss_known).judge()
+
+        def elsewhere() -> tuple[int, float] | None:
+            if source is None:
+                return None
+            return second_look.factor_elsewhere(answered.assessor, source, assessment)
+
+        judge = Judge(assessment, names, self.declared, own, decays, loss_known, elsewhere)
+        return judge.judge()
 
     def _look_again(self, answered: Answered) -> None:
         """What looks right is asked on another batch size, and step after step."""
@@ -205,24 +325,29 @@ class Backward:
             answered.optimizer, answered.stepping, answered.assessment,
         )  # fmt: skip
         outputs = self.plan.sizes[-1]
-        if optimizer is not None and not optimizer.own:
+        if optimizer is not None and not optimizer.own and optimizer.rule is not None:
             batch = len(optimizer.history[0].probe.x)
             return Followed(optimizer.rule, optimizer.kind, optimizer.factor, batch, outputs)
         if stepping is None or assessment is None or assessment.cost or assessment.masked:
             return None
-        rule = Rule("sgd", decay=stepping.momentum)
+        rule = Rule("sgd", stepping.form, stepping.momentum)
         batch = len(assessment.probes[0].x)
         base, kind = assessment.scale.base, assessment.explanation.kind
         return Followed(rule, kind, base, batch, outputs, stepping.rate_power is None)
 
-    def _also_step(self, direct: Assessment) -> None:
+    def _also_step(self, given: Answered, direct: Assessment) -> None:
         """With gradients and step both given: what is wrong with the step besides."""
         notes = self.notes
+        own = self._own_update(given, direct)
+        if own is not None:
+            notes.add(own)
+            return
         try:
             source = Direct(self.subject) if self._nothing_found else None
             asking = self._asking(direct.explanation.kind, True, source)
             # Gradients with other masks each time are read one sample a call, and so are steps.
             asking.batch = len(direct.probes[0].x) if direct.masked else None
+            asking.may_drop = direct.masked
             answered = single.answer(asking, direct.form)
         except TheirError as error:
             finding = Finding(STEP_EXCEPTION, "step", evidence=error.reason, detail=error.trace)
@@ -233,18 +358,23 @@ class Backward:
         stepping, assessment = answered.stepping, answered.assessment
         assert stepping is not None
         if assessment is None:
-            if self._nothing_found:
-                notes.add(self._stateful(stepping, answered.optimizer, gradients_right=True))
+            if answered.optimizer is None:
+                notes.findings += self._unlike_gradients(stepping, [])
+            elif self._nothing_found:
+                notes.add(self._stateful(stepping, answered.optimizer, True))
                 self._look_again(answered)
             return
-        notes.add(of_plain(stepping, self.candidate))
+        notes.add(self._plain(stepping, assessment))
         assessment.own = direct.own
         if self._settled(assessment):
             self._look_again(answered)
             return
         known = {(f.code, f.where) for f in (*self.before.findings, *notes.findings)}
         judgement = self._judged(answered, assessment, loss_known=True)
-        notes.findings += [f for f in judgement.findings if (f.code, f.where) not in known]
+        findings = self._named(answered, assessment, judgement)
+        if not assessment.explains_all and findings is judgement.findings:
+            findings = self._unlike_gradients(stepping, findings)
+        notes.findings += [f for f in findings if (f.code, f.where) not in known]
         notes.tensors += rows.gradient_rows(
             assessment, self.layout, self.subject.names, "step", None, judgement.shares
         )
@@ -307,3 +437,7 @@ class Backward:
                 "your own loss as measured. What is printed is not what is descended."
             )
         return Witness(OWN_LOSS, agrees, f"{what}, measured by {own.method}"), remarks
+
+
+def _of_shapes(taken: Taken, shapes: Sequence[Shape]) -> bool:
+    return [c.shape for c in taken.change] == list(shapes)

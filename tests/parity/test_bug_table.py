@@ -13,7 +13,7 @@ from numpy_impl.layers import Dense
 from numpy_impl.types import Array
 from parity import Candidate, CheckReport
 from parity.__main__ import main
-from parity.checking.bugs import TABLE, Bug, deltas, derivative, factors, table
+from parity.checking.bugs import TABLE, Bug, deltas, derivative, factors, optimizers, table
 from parity.checking.bugs.table import Severity
 from tests.parity.planted import BUGS, cases
 from tests.parity.planted.bug import answer
@@ -33,7 +33,8 @@ class Net:
         rng = np.random.default_rng(0)
         self.w1, self.b1 = rng.normal(size=(5, 6)).astype(dtype), rng.normal(size=6).astype(dtype)
         self.w2, self.b2 = rng.normal(size=(6, 3)).astype(dtype), rng.normal(size=3).astype(dtype)
-        self.t, self.v = 0, [0.0 * w for w in self.weights()]
+        self.t = 0
+        self.v: list[Any] = [0.0 * w for w in self.weights()]
 
     def weights(self) -> list[Array]:
         return [self.w1, self.b1, self.w2, self.b2]
@@ -99,11 +100,94 @@ def step_that_decays(net: Net, x: Array, y: Array, learning_rate: float) -> None
 def step_that_stumbles(net: Net, x: Array, y: Array, learning_rate: float) -> None:
     """Momentum that loses its velocity in the fifth step of the course that the check takes."""
     net.t += 1
-    if net.t == 21:
+    if net.t == 15:
         net.v = [0.0 * w for w in net.weights()]
     net.v = [0.9 * v - learning_rate * g for v, g in zip(net.v, net.gradients(x, y), strict=True)]
     for w, v in zip(net.weights(), net.v, strict=True):
         w += v
+
+
+def wrong_and_decaying(net: Net, x: Array, y: Array, learning_rate: float) -> None:
+    net.t += 1
+    for w, g in zip(net.weights(), net.gradients(x, y), strict=True):
+        w -= 0.9**net.t * np.sin(3 * g)
+
+
+Change = Callable[[Net, int, Array, float], Array]
+
+
+def by_change(change: Change, **declared: Any) -> CheckReport:
+    """Check a step that adds ``change(net, number of the array, gradient, rate)``."""
+
+    def step(net: Net, x: Array, y: Array, learning_rate: float) -> None:
+        net.t += 1
+        for k, g in enumerate(net.gradients(x, y)):
+            w = net.weights()[k]
+            w += change(net, k, g, learning_rate)
+
+    return of({"step": step}, **declared)
+
+
+def adam(one: Callable[[int, int], float], two: Callable[[int, int], float]) -> Change:
+    """Adam with corrections of the number of the step and of the array."""
+
+    def change(net: Net, k: int, g: Array, rate: float) -> Array:
+        m, v = np.zeros_like(g), np.zeros_like(g)
+        if net.t > 1:
+            m, v = net.v[k]
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+        net.v[k] = m, v
+        m, v = m / one(net.t, k), v / two(net.t, k)
+        return -rate * m / (np.sqrt(v) + 1e-8)
+
+    return change
+
+
+def of_one(t: int, k: int) -> float:
+    return 1 - 0.9**t
+
+
+def of_two(t: int, k: int) -> float:
+    return 1 - 0.999**t
+
+
+def sign_like(net: Net, k: int, g: Array, rate: float) -> Array:
+    return -rate * 0.1 * g / (np.sqrt(0.001 * g * g) + 1e-8)
+
+
+def raw_momentum(net: Net, k: int, g: Array, rate: float) -> Array:
+    last, net.v[k] = net.v[k], g
+    return -rate * g - 0.5 * last
+
+
+def velocity_added(net: Net, k: int, g: Array, rate: float) -> Array:
+    change = 0.9 * net.v[k] - rate * g
+    net.v[k] = net.v[k] + change
+    return change
+
+
+def adagrad(of_biases: Callable[[Net, int, Array], Array]) -> Change:
+    def change(net: Net, k: int, g: Array, rate: float) -> Array:
+        net.v[k] = net.v[k] + (of_biases(net, k, g) if k % 2 else g) ** 2
+        return -rate * g / (np.sqrt(net.v[k]) + 1e-7)
+
+    return change
+
+
+def keras_sgd(**options: Any) -> Any:
+    from keras.optimizers import SGD
+
+    return SGD(0.01, **options)
+
+
+def step_in_samples(net: Net, x: Array, y: Array, learning_rate: float) -> None:
+    h, d2 = net.hidden(x), net.deltas(x, y)[1]
+    for _ in x:
+        d1 = d2 @ net.w2.T * (1 - h * h)
+        net.w2 -= learning_rate * h.T @ d2
+        net.b2 -= learning_rate * d2.sum(axis=0)
+        net.w1 -= learning_rate * x.T @ d1
+        net.b1 -= learning_rate * d1.sum(axis=0)
 
 
 def raising_step(net: Net, x: Array, y: Array, learning_rate: float) -> None:
@@ -255,7 +339,7 @@ PLANTED: list[tuple[Bug, Callable[[], CheckReport]]] = [
     (table.TRAINING_DROPOUT_MULTIPLIED, lambda: dropped("multiplied")),
     (table.TRAINING_DROPOUT_UNSCALED, lambda: dropped("unscaled")),
     (table.NO_CHANGE, lambda: of({"step": lambda *_: None}, gradients=None)),
-    (table.LEARNING_RATE_DECAY, lambda: of({"step": step_that_decays}, gradients=None)),
+    (table.LEARNING_RATE_DECAY, lambda: of({"step": wrong_and_decaying}, gradients=None)),
     (table.UNKNOWN_OPTIMIZER, lambda: of({"step": step_with_state}, gradients=None)),
     (table.UNKNOWN_UPDATE, lambda: of({"step": step_with_state})),
     (table.TRAJECTORY, lambda: of({"step": step_that_stumbles})),
@@ -272,6 +356,33 @@ PLANTED: list[tuple[Bug, Callable[[], CheckReport]]] = [
         lambda: checked(DropoutInPlace(hidden="tanh", bug="derivative called").connect),
     ),
     *((derivative.__dict__[name], check) for name, check in DERIVATIVES.items()),
+    (optimizers.CONSTANT_CORRECTION, lambda: by_change(adam(lambda t, k: 0.1, lambda t, k: 0.001))),
+    (optimizers.ONE_CORRECTION, lambda: by_change(adam(of_one, lambda t, k: 1))),
+    (optimizers.CROSSED_CORRECTION, lambda: by_change(adam(of_two, of_one))),
+    (
+        optimizers.LATE_CORRECTION,
+        lambda: by_change(adam(lambda t, k: of_one(t + 1, k), lambda t, k: of_two(t + 1, k))),
+    ),
+    (
+        optimizers.COUNT_PER_ARRAY,
+        lambda: by_change(
+            adam(lambda t, k: of_one(4 * t - 3 + k, 0), lambda t, k: of_two(4 * t - 3 + k, 0))
+        ),
+    ),
+    (optimizers.STATE_NOT_KEPT, lambda: by_change(sign_like, gradients=None)),
+    (optimizers.RAW_MOMENTUM, lambda: by_change(raw_momentum)),
+    (optimizers.VELOCITY_ADDED, lambda: by_change(velocity_added, gradients=None)),
+    (
+        optimizers.ACCUMULATOR_OF_WEIGHTS,
+        lambda: by_change(adagrad(lambda net, k, g: net.weights()[k])),
+    ),
+    (optimizers.TENSORS_DIFFER, lambda: by_change(adagrad(lambda net, k, g: np.cos(g)))),
+    (optimizers.STEP_LEAVES, lambda: by_change(lambda net, k, g, rate: -rate * g * (k < 2))),
+    (optimizers.UPDATE_REPEATED, lambda: of({"step": step_in_samples}, gradients=None)),
+    (
+        optimizers.OPTION_NOT_CHECKED,
+        lambda: by_change(lambda net, k, g, rate: -rate * g, optimizer=keras_sgd(use_ema=True)),
+    ),
     (factors.OVER_M_PLUS_1, lambda: of({"gradients": over_m_plus_1})),
     (factors.TIMES_OUTPUTS, lambda: of({"gradients": times_outputs})),
     (factors.FACTOR, lambda: of({"gradients": three_tenths})),

@@ -61,6 +61,8 @@ FACTOR = Bug(
     "factor", _TITLE + "×{factor}", "dW1 = 0.3 * x.T @ delta1", "divide it by {factor}",
 )  # fmt: skip
 
+# These are told by a second batch size from a factor that does not know of the batch.
+OF_BATCH = (TIMES_M, OVER_M, OVER_M_MINUS_1, OVER_M_PLUS_1)
 _SLACK = 1e-14
 
 

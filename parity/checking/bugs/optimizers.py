@@ -1,13 +1,8 @@
 """Update rules that are wrong: which form of a rule is which bug."""
 
-from parity.checking.bugs.table import Bug
+from parity.bounds.optimizers import UpdateForm
+from parity.checking.bugs.table import Bug, Severity
 
-EPSILON_OUTSIDE = Bug(
-    "rmsprop-epsilon-outside",
-    "{optimizer} with epsilon outside the root",
-    "W -= learning_rate * dW / (np.sqrt(v) + epsilon)",
-    "put epsilon inside, g / sqrt(v + epsilon), as Keras does (PyTorch has it outside)",
-)
 NO_ROOT = Bug(
     "rmsprop-no-root",
     "{optimizer} without the root",
@@ -27,10 +22,103 @@ NO_CORRECTION = Bug(
     "divide m by 1 - beta_1^t and v by 1 - beta_2^t, t counted from 1",
 )
 
+CONSTANT_CORRECTION = Bug(
+    "adam-correction-without-power",
+    "{optimizer}'s bias correction without the power t: by 1 - beta in every step",
+    "m_hat = m / (1 - beta_1); v_hat = v / (1 - beta_2)",
+    "divide m by 1 - beta_1**t and v by 1 - beta_2**t, t counted from 1",
+)
+ONE_CORRECTION = Bug(
+    "adam-one-correction",
+    "{optimizer}'s bias correction of one of the two averages alone",
+    "m_hat = m / (1 - beta_1**t); W -= learning_rate * m_hat / (np.sqrt(v) + epsilon)",
+    "divide m by 1 - beta_1^t and v by 1 - beta_2^t, both",
+)
+CROSSED_CORRECTION = Bug(
+    "adam-crossed-correction",
+    "{optimizer}'s bias corrections crossed: m by beta_2, v by beta_1",
+    "m_hat = m / (1 - beta_2**t); v_hat = v / (1 - beta_1**t)",
+    "divide m by 1 - beta_1^t and v by 1 - beta_2^t",
+)
+LATE_CORRECTION = Bug(
+    "adam-count",
+    "{optimizer} counts its steps wrong: the first is corrected as if it were the second",
+    "t = 1; ...; t += 1; m_hat = m / (1 - beta_1**t)",
+    "let t be 1 in the first step",
+)
+COUNT_PER_ARRAY = Bug(
+    "adam-count",
+    "{optimizer} counts up t for each array of weights in place of each step",
+    "for W, dW in zip(weights, gradients): t += 1; m_hat = m / (1 - beta_1**t)",
+    "count t up once a step, before the loop over the weights",
+)
+STATE_NOT_KEPT = Bug(
+    "state-not-kept",
+    "the optimizer's state is not kept: {optimizer} starts from 0 in every call",
+    "def step(x, y, learning_rate): m, v = 0, 0; m = beta_1 * m + (1 - beta_1) * dW; ...",
+    "keep the averages from call to call (self.m, or an argument that is returned)",
+)
+RAW_MOMENTUM = Bug(
+    "momentum-of-gradient",
+    "momentum adds the last gradient in place of a velocity: nothing older is remembered",
+    "W -= learning_rate * dW + momentum * last_dW; last_dW = dW",
+    "keep a velocity: v = momentum * v - learning_rate * dW; W += v",
+)
+VELOCITY_ADDED = Bug(
+    "velocity-added",
+    "the velocity is added to itself: it grows by its share in every step",
+    "v += momentum * v - learning_rate * dW; W += momentum * v - learning_rate * dW",
+    "assign it: v = momentum * v - learning_rate * dW",
+)
+ACCUMULATOR_OF_WEIGHTS = Bug(
+    "accumulator-of-weights",
+    "{optimizer}'s accumulator sums the squares of the weights in place of the gradients'",
+    "cache_b += b**2; b -= learning_rate * db / (np.sqrt(cache_b) + epsilon)",
+    "add the square of the gradient: cache_b += db**2",
+)
+STEP_LEAVES = Bug(
+    "step-leaves",
+    "the step leaves {names} as they are",
+    "for k in range(len(weights) - 1): weights[k] -= learning_rate * gradients[k]",
+    "update every array of weights",
+)
+TENSORS_DIFFER = Bug(
+    "other-update",
+    "the step updates {names} in another way than the rest, and none that is known here",
+    "for W, v in zip(kernels, cache): ...  # and the biases with another cache",
+    "update all arrays by one formula: the others follow {optimizer}",
+)
+UPDATE_REPEATED = Bug(
+    "update-repeated",
+    "the update is repeated {times} times a step, with already updated weights{how}",
+    "for i in range(len(x)): ...; W1 -= learning_rate * x.T @ delta1  # in the samples' loop",
+    "take the update out of the loop, behind it",
+)
+OPTION_NOT_CHECKED = Bug(
+    "option-not-checked",
+    "optimizer option {option} is not checked",
+    "optimizer=keras.optimizers.SGD(0.01, use_ema=True)",
+    "declare it without the option, or leave the optimizer out",
+    Severity.UNCERTAIN,
+    "{title}.",
+)
+
 # The forms of parity.checking.model.rules that are bugs; the others are conventions.
-BUGS = {
-    "outside": EPSILON_OUTSIDE,
+BUGS: dict[UpdateForm, Bug] = {
     "no-root": NO_ROOT,
     "swapped": RHO_SWAPPED,
     "uncorrected": NO_CORRECTION,
+    "constant": CONSTANT_CORRECTION,
+    "m-alone": ONE_CORRECTION,
+    "v-alone": ONE_CORRECTION,
+    "crossed": CROSSED_CORRECTION,
+    "late": LATE_CORRECTION,
+    "per-array": COUNT_PER_ARRAY,
+    "restarted": STATE_NOT_KEPT,
+    "restarted-uncorrected": STATE_NOT_KEPT,
+    "restarted-first": STATE_NOT_KEPT,
+    "raw": RAW_MOMENTUM,
+    "raw-rate": RAW_MOMENTUM,
+    "added": VELOCITY_ADDED,
+    "of-weights": ACCUMULATOR_OF_WEIGHTS,
 }

@@ -314,7 +314,7 @@ UPDATE_SIGN = Bug(
 )
 OTHER_OPTIMIZER = Bug(
     "other-optimizer",
-    "another optimizer than declared: {found}",
+    "another optimizer than declared: {found}{parts}",
     'W -= learning_rate * dW  # with optimizer="adam"',
     "make it {declared}",
 )

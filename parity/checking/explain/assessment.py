@@ -24,6 +24,7 @@ from parity.checking.explain.fit import scaled_bound
 from parity.checking.explain.optimizer import Identified, identify
 from parity.checking.explain.own_loss import OwnLoss
 from parity.checking.explain.stepping import Stepping, classify
+from parity.checking.model import declared_optimizer
 from parity.checking.model.layout import Key, Layout
 from parity.checking.model.losses import LossKind, correct_gradients, reductions
 from parity.checking.model.network import INVERTED, Plan
@@ -35,7 +36,6 @@ from parity.checking.model.probe import (
     label_forms,
     sample_forms,
 )
-from parity.checking.model.rules import of_optimizer
 
 # A tensor of one element fits any factor; so many probes make sure that it does not fit by that.
 _MOST_PROBES, _FEWEST_PROBES, _ENOUGH_NUMBERS = 6, 2, 6
@@ -297,6 +297,9 @@ class Asking:
         by_step: Whether gradients are to be read off ``step``.
         own: The user's ``gradients``, which are right, and of which loss they are.
         batch: The batch size, where it has to be a certain one.
+
+    Attributes:
+        may_drop: Whether a step may be read as one with dropout.
     """
 
     def __init__(
@@ -318,6 +321,7 @@ class Asking:
         self.by_step = by_step
         self.own = own
         self.batch = batch
+        self.may_drop = True
         self._asked = False
 
     @property
@@ -404,18 +408,21 @@ class Asking:
         answered.remarks += stepping.remarks
         if stepping.source is not None:
             answered.assessment = assessor.assess(stepping.source, form)
-        elif stepping.kind == "state":
+            if not answered.assessment.explains_all and stepping.of_one_size:
+                answered.optimizer = self._optimizer(form)
+                if answered.optimizer is not None:
+                    answered.assessment = None
+        else:
             answered.optimizer = self._optimizer(form)
-            if answered.optimizer is None:
-                assert stepping.plain_source is not None
-                if self._masked(answered, form, stepping.plain_source):
-                    answered.stepping = replace(stepping, kind="plain")
+            source = stepping.plain_source if self.may_drop else None
+            if answered.optimizer is None and source and self._masked(answered, form, source):
+                answered.stepping = replace(stepping, kind="plain")
 
     def _optimizer(self, form: Form) -> Identified | None:
         """Return the optimizer that every step so far follows."""
         history = [taken for taken in self.subject.history if taken.probe.form == form]
         given = self.candidate.optimizer
-        declared = None if given is None else of_optimizer(given)
+        declared = None if given is None else declared_optimizer.of(given)
         return identify(history, self.sample.layout, declared, self.own)
 
     def _masked(self, answered: Answered, form: Form, source: Source) -> bool:

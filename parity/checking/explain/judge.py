@@ -1,6 +1,6 @@
 """From an explanation to findings and remarks, in the user's own terms."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,12 +15,9 @@ from parity.checking.bugs.factors import (
     DROPOUT_SCALE_MISSING,
     DROPOUT_SCALE_TWICE,
     FACTOR,
-    OVER_M,
-    OVER_M_MINUS_1,
-    OVER_M_PLUS_1,
+    OF_BATCH,
     SIGN,
     TIMES_2,
-    TIMES_M,
     name,
     same,
 )
@@ -43,6 +40,9 @@ from parity.checking.explain.scaling import difference
 from parity.checking.explain.weight_decay import Decays, Shares
 from parity.checking.model.layout import Key
 from parity.checking.model.losses import SQUARED, Declared, LossKind, reductions
+
+# How exactly a factor is measured on another batch: far above rounding, far below 1/m^2.
+_MEASURED = 1e-4
 
 
 @dataclass
@@ -74,6 +74,8 @@ class Judge:
         own: The user's own loss as measured; None if there is none.
         decays: Judges the weights' own share.
         loss_known: Whether gradients of a loss unknown here are wrong for certain.
+        elsewhere: Measures the gradients' one factor on a batch of another size, which it returns
+            with it; None where that cannot be done.
     """
 
     def __init__(
@@ -84,11 +86,13 @@ class Judge:
         own: OwnLoss | None,
         decays: Decays,
         loss_known: bool,
+        elsewhere: Callable[[], tuple[int, float] | None],
     ) -> None:
         self.assessment = assessment
         self.names = names
         self.declared = declared
         self.loss_known = loss_known
+        self.elsewhere = elsewhere
         self.own = own if own is not None and own.kind is not None else None
         self.decays = decays
         probe = assessment.probes[0]
@@ -255,10 +259,10 @@ class Judge:
                 if same(scale.base, f, scale.uncertainty):
                     self.result.loss = words
                     return
-        for factor, _ in reductions(kind, self.batch, self.outputs):
+        for n, (factor, _) in enumerate(reductions(kind, self.batch, self.outputs)):
             ratio, spread = scale.base / factor, scale.uncertainty / abs(factor)
             bug, values = name(ratio, spread, self.batch, 0)
-            if bug in (SIGN, TIMES_M, OVER_M, OVER_M_MINUS_1, OVER_M_PLUS_1):
+            if bug is SIGN or (bug in OF_BATCH and self._holds_elsewhere(bug, n)):
                 self._whole(bug, values, "a usual reduction of the loss")
                 return
         if scale.base < 0:
@@ -270,6 +274,19 @@ class Judge:
             f"loss ({self.assessment.explanation.kind.name}). That is a reduction or a weight of "
             "the loss that is not declared, and acts like a learning rate; it is no bug."
         )
+
+    def _holds_elsewhere(self, bug: Bug, reduction: int) -> bool:
+        """Return whether a factor with the batch size in it has it on a batch of another size too.
+
+        A factor that does not know of the batch, such as 0.1, may be 1/(m - 1) of one m.
+        """
+        measured = self.elsewhere()
+        if measured is None:
+            return True
+        batch, base = measured
+        kind = self.assessment.explanation.kind
+        factor, _ = reductions(kind, batch, self.outputs)[reduction]
+        return name(base / factor, _MEASURED, batch, 0)[0] is bug
 
     def _whole(self, bug: Bug, values: Values, than: str) -> None:
         base = self.assessment.scale.base
@@ -301,6 +318,12 @@ class Judge:
         bug, values = name(ratio, spread / abs(target), self.batch, self.outputs)
         if bug is FACTOR and ratio < 0:
             bug, values = SIGN, {**values, "sign": "sign turned, and a factor", "besides": ""}
+        measured = self.elsewhere() if bug in OF_BATCH and own is None else None
+        if measured is not None and self.declared is not None:
+            batch, base = measured
+            other = base / self.declared.factor(batch, self.outputs)
+            if name(other, _MEASURED * abs(other), batch, self.outputs)[0] is not bug:
+                bug, values = name(ratio, spread / abs(target), 1, self.outputs)
         if bug is TIMES_2:
             values = {**values, "note": " (as if the batch were counted twice)"}
         self._whole(bug, values, what)

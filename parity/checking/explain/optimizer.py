@@ -1,45 +1,30 @@
-"""Which optimizer is inside a step that keeps a state, and what is wrong with it?
+"""Which optimizer is inside a step, is it the declared one, and what is wrong with it?
 
 Every step taken so far has to follow it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from numpy_impl.types import Array
-from parity.bounds.rounding import Approx
-from parity.candidate import Candidate
 from parity.checking.asking.gradients import Direct, Taken
-from parity.checking.asking.subject import lowest
-from parity.checking.bugs.findings import Finding, Notes
-from parity.checking.bugs.optimizers import BUGS
-from parity.checking.bugs.table import (
-    LEARNING_RATE_DECAY,
-    OTHER_OPTIMIZER,
-    UNKNOWN_OPTIMIZER,
-    UNKNOWN_UPDATE,
-    UPDATE_SIGN,
+from parity.checking.explain.course import (
+    Course,
+    Gradients,
+    GradientsAt,
+    course,
+    of_loss,
+    of_source,
 )
-from parity.checking.explain.stepping import Stepping
+from parity.checking.model.declared_optimizer import DeclaredOptimizer
 from parity.checking.model.layout import Key, Layout
-from parity.checking.model.losses import LossKind, correct_gradients, kinds, reductions
+from parity.checking.model.losses import LossKind, kinds, reductions
 from parity.checking.model.probe import Probe
-from parity.checking.model.rules import (
-    ADAPTIVE,
-    EPSILONS,
-    FORMS,
-    Rule,
-    State,
-    adaptive,
-    of_optimizer,
-    siblings,
-)
+from parity.checking.model.rules import EPSILONS, Rule, adaptive, momenta
 
-# A first look at a rule, with epsilon and the reduction still open, may be off by this much.
-_ROUGH = 0.1
-_MOST_NUMBERS = 400
+Factors = Sequence[tuple[float, str]]
 
 
 @dataclass(frozen=True)
@@ -47,122 +32,38 @@ class Identified:
     """The optimizer, and the loss whose gradients it is given.
 
     Attributes:
-        rule: The optimizer.
+        rule: The optimizer; None where the steps are the gradients at changing rates.
         kind: The loss.
-        factor: On its summed form.
+        factor: On its summed form, or on the user's own gradients.
         words: The reduction.
         history: The steps that follow it.
+        gradients_at: What it is given, but for the factor.
         own: Whether the gradients are the user's own.
+        declared: Whether it is the declared one with all its options.
+        idle: Tensors that the steps leave as they are.
+        others: Tensors with another rule than the most, None for one that is not known.
+        sizes: How many times its gradient each step goes down, where that changes.
+        multiples: Of the learning rate of each step, where a schedule gives it.
     """
 
-    rule: Rule
+    rule: Rule | DeclaredOptimizer | None
     kind: LossKind
     factor: float
     words: str
     history: Sequence[Taken]
+    gradients_at: GradientsAt
     own: bool = False
-
-
-@dataclass(frozen=True)
-class Course:
-    """Steps as vectors: what each changed, at which rate, from which gradient."""
-
-    changes: list[np.ndarray]
-    noise: list[np.ndarray]
-    rates: list[float]
-    gradients: list[Approx]
-
-    def follows(self, rule: Rule, factor: float) -> bool:
-        """Return whether every step is the rule's up to rounding."""
-        return self.parts_at(rule, [factor] * len(self.changes)) is None
-
-    def parts_at(self, rule: Rule, factors: Sequence[float]) -> int | None:
-        """Return the first step, from 0, that is not the rule's; None if all are."""
-        for k, (expected, change, noise) in enumerate(self._run(rule, factors)):
-            room = 2 * expected.bound + noise + 16 * expected.rounding.unit * np.abs(expected.value)
-            if not np.all(np.abs(change - expected.value) <= room):
-                return k
-        return None
-
-    def roughly(self, rule: Rule, factor: float) -> bool:
-        """Return whether the steps look like the rule's at a first glance."""
-        run = self._run(rule, [factor] * len(self.changes))
-        for (expected, change, _), g in zip(run, self.gradients, strict=True):
-            # Where the gradient is small, epsilon matters.
-            large = np.abs(g.value) >= 0.3 * np.max(np.abs(g.value))
-            off = np.abs(change - expected.value)[large]
-            if not np.all(off <= _ROUGH * np.max(np.abs(expected.value[large]))):
-                return False
-        return True
-
-    def _run(
-        self, rule: Rule, factors: Sequence[float]
-    ) -> Iterator[tuple[Approx, np.ndarray, np.ndarray]]:
-        state: State = {}
-        steps = zip(self.gradients, factors, self.rates, self.changes, self.noise, strict=True)
-        with np.errstate(all="ignore"):
-            for g, factor, rate, change, noise in steps:
-                yield rule.change(state, g * factor, rate), change, noise
-
-
-def course(history: Sequence[Taken], layout: Layout, kind: LossKind, tracked: bool) -> Course:
-    """Return the steps taken, with the gradients of one loss at the same weights and batches."""
-
-    def gradients(probe: Probe) -> dict[Key, Approx]:
-        return correct_gradients(kind, probe.forward(tracked), probe.y)
-
-    return _course(history, layout, gradients)
-
-
-def course_of_own(history: Sequence[Taken], layout: Layout, source: Direct) -> Course:
-    """Return the steps taken, with the user's own gradients at the same weights and batches."""
-
-    def gradients(probe: Probe) -> dict[Key, Approx]:
-        pairs = zip(source.ask(probe).arrays, layout.shapes, strict=True)
-        own = layout.unpack([None if a is None else a.reshape(shape) for a, shape in pairs])
-        rounding = probe.forward(tracked=True).rounding
-        return {key: rounding.exact(g) * 1.0 * 1.0 for key, g in own.items()}
-
-    return _course(history, layout, gradients)
-
-
-def _course(
-    history: Sequence[Taken], layout: Layout, gradients_at: Callable[[Probe], dict[Key, Approx]]
-) -> Course:
-    """Of large networks a fixed selection of numbers is looked at."""
-    changes: list[Array] = []
-    noise: list[Array] = []
-    gradients: list[Approx] = []
-    for taken in history:
-        unit = float(np.finfo(lowest(*(c.dtype for c in taken.change))).eps) / 2
-        parts: list[Approx] = []
-        own: list[Array] = []
-        lost: list[Array] = []
-        changed = layout.unpack(taken.change)
-        for key, g in gradients_at(taken.probe).items():
-            c, w = changed[key], taken.probe.weights[key]
-            keep = _selection(c.size)
-            parts.append(g.reshape(-1)[keep])
-            own.append(c.ravel()[keep])
-            lost.append(2 * unit * (2 * np.abs(w) + np.abs(c)).ravel()[keep])
-        value = np.concatenate([part.value for part in parts])
-        bound = np.concatenate([part.bound for part in parts])
-        gradients.append(Approx(value, bound, parts[0].rounding))
-        changes.append(np.concatenate(own))
-        noise.append(np.concatenate(lost))
-    return Course(changes, noise, [taken.rate for taken in history], gradients)
-
-
-def _selection(size: int) -> np.ndarray:
-    if size <= _MOST_NUMBERS:
-        return np.arange(size)
-    return np.random.default_rng(size).choice(size, _MOST_NUMBERS, replace=False)
+    declared: bool = False
+    idle: tuple[Key, ...] = ()
+    others: dict[Key, Rule | None] = field(default_factory=dict[Key, Rule | None])
+    sizes: tuple[float, ...] = ()
+    multiples: tuple[float, ...] = ()
 
 
 def identify(
     history: Sequence[Taken],
     layout: Layout,
-    declared: Rule | None,
+    declared: DeclaredOptimizer | None,
     own: tuple[Direct, LossKind] | None = None,
 ) -> Identified | None:
     """Return the optimizer and loss that all steps follow; None if none known does.
@@ -173,30 +74,121 @@ def identify(
         declared: What the step is meant to be, tried first.
         own: The user's own gradients, and of which loss they are, where they are known.
     """
-    rules = [*([declared] if declared else []), *adaptive()]
     if own is not None:
         source, kind = own
-        steps = course_of_own(history, layout, source)
-        found = _rule(steps, steps, rules, [(1.0, "your own gradients")])
-        return None if found is None else Identified(found[0], kind, *found[1:], history, True)
+        at = of_source(source, layout)
+        draft = Identified(None, kind, 1.0, "your own gradients", history, at, own=True)
+        whole = course(history, layout, at)
+        return _identified(draft, whole, whole, layout, declared, [(1.0, draft.words)])
     plan, batch = history[0].probe.plan, len(history[0].probe.x)
     for kind in kinds(plan.activations[-1].name):
-        quick, exact = (course(history, layout, kind, tracked) for tracked in (False, True))
-        found = _rule(quick, exact, rules, reductions(kind, batch, plan.sizes[-1]))
+        draft = Identified(None, kind, 1.0, "", history, of_loss(kind))
+        quick = course(history, layout, of_loss(kind, tracked=False))
+        exact = course(history, layout, draft.gradients_at)
+        usual = reductions(kind, batch, plan.sizes[-1])
+        found = _identified(draft, quick, exact, layout, declared, usual)
         if found is not None:
-            return Identified(found[0], kind, *found[1:], history)
+            return found
     return None
 
 
-def _rule(
-    quick: Course, exact: Course, rules: Sequence[Rule], usual: Sequence[tuple[float, str]]
-) -> tuple[Rule, float, str] | None:
+def _identified(
+    draft: Identified,
+    quick: Course,
+    exact: Course,
+    layout: Layout,
+    declared: DeclaredOptimizer | None,
+    usual: Factors,
+) -> Identified | None:
+    idle = idle_tensors(exact)
+    moving = [key for key in exact.parts if key not in idle]
+    if not moving:
+        return None
+    if idle:
+        draft, quick, exact = replace(draft, idle=idle), quick.only(moving), exact.only(moving)
+    if declared is not None and not declared.named and not declared.unchecked:
+        fitting = as_declared(draft, layout, declared, moving, usual)
+        if fitting is not None:
+            return fitting
+    found = _rule(quick, exact, usual)
+    if found is not None:
+        rule, factor, words = found
+        return replace(draft, rule=rule, factor=factor, words=words)
+    clipping = _clipping(draft, layout, moving) if draft.own else None
+    if clipping is not None:
+        return replace(draft, rule=clipping)
+    sizes = exact.sizes()
+    if sizes is not None and all(size > 0 for size in sizes) and _changing(sizes, exact.rates):
+        factor = 1.0 if draft.own else sizes[0] / exact.rates[0]
+        words = draft.words or draft.kind.name
+        return replace(draft, sizes=tuple(sizes), factor=factor, words=words)
+    return _by_tensor(draft, exact, usual) if draft.own else None
+
+
+def _changing(sizes: Sequence[float], rates: Sequence[float]) -> bool:
+    own = np.array(sizes) / np.array(rates)
+    return bool(np.ptp(own) > 1e-9 * np.max(own))
+
+
+def idle_tensors(whole: Course) -> tuple[Key, ...]:
+    """Return the tensors that no step changes, although they have gradients."""
+    return tuple(
+        key
+        for key, part in whole.parts.items()
+        if not any(np.any(change[part]) for change in whole.changes)
+        and any(np.any(np.abs(g.value[part]) > g.bound[part]) for g in whole.gradients)
+    )
+
+
+def as_declared(
+    draft: Identified,
+    layout: Layout,
+    declared: DeclaredOptimizer,
+    keys: Sequence[Key],
+    usual: Factors,
+) -> Identified | None:
+    """Return the steps read as the declared optimizer's, if they follow it with all its options."""
+    if declared.kind is None:
+        return None
+    for factor, words in usual:
+        whole = declared_course(draft, layout, declared, factor).only(keys)
+        for multiples in declared.rates(whole.rates):
+            if whole.at_rates(multiples).follows(declared):
+                return replace(
+                    draft, rule=declared, factor=factor, words=words, declared=True,
+                    multiples=tuple(multiples),
+                )  # fmt: skip
+        # At a constant rate it is the same whether the velocity has the rate in it.
+        if declared.plain_momentum and whole.follows(declared.torch()):
+            return replace(draft, rule=declared.torch(), factor=factor, words=words, declared=True)
+    return None
+
+
+def declared_course(
+    draft: Identified, layout: Layout, declared: DeclaredOptimizer, factor: float
+) -> Course:
+    """Return the steps with the gradients clipped as declared."""
+
+    def at(probe: Probe) -> Gradients:
+        gradients = draft.gradients_at(probe)
+        if factor != 1:
+            gradients = {key: g * factor for key, g in gradients.items()}
+        return declared.clipped(gradients) if declared.clips else gradients
+
+    return course(draft.history, layout, at)
+
+
+def _rule(quick: Course, exact: Course, usual: Factors) -> tuple[Rule, float, str] | None:
     """Return the first rule that the steps follow, with the factor of the gradients."""
-    likely = [rule for rule in rules if _likely(quick, rule, usual)]
-    for rule in likely:
-        for form in siblings(rule):
-            for epsilon in dict.fromkeys((rule.epsilon or 1e-7, *EPSILONS)):
-                whole = replace(rule, form=form, epsilon=epsilon)
+    for rule, factors in _linear(exact, usual):
+        for factor, words in factors:
+            for sign in (1, -1):
+                if exact.follows(rule, sign * factor):
+                    return rule, sign * factor, words
+    for rule in (rule for rule in adaptive() if _likely(quick, rule, usual)):
+        for place in rule.known.places:
+            for epsilon in EPSILONS:
+                whole = replace(rule, place=place, epsilon=epsilon)
                 for factor, words in usual:
                     for sign in (1, -1):
                         if exact.follows(whole, sign * factor):
@@ -204,7 +196,21 @@ def _rule(
     return None
 
 
-def _likely(quick: Course, rule: Rule, usual: Sequence[tuple[float, str]]) -> bool:
+def _linear(exact: Course, usual: Factors) -> Iterator[tuple[Rule, Factors]]:
+    """Yield plain descent and momenta that the first steps may be, with likely factors."""
+    start = exact.until(3)
+    sizes = start.sizes()
+    if sizes is None or len(sizes) < 3 or len({id(probe) for probe in start.probes}) > 1:
+        return
+    measured = sizes[0] / start.rates[0]
+    factors = [*usual]
+    if len(usual) > 1 or usual[0][1] == "":  # of a loss the factor is open
+        factors.append((abs(measured), f"times {abs(measured):.7g}"))
+    for rule in momenta(sizes, start.rates[0]):
+        yield rule, factors
+
+
+def _likely(quick: Course, rule: Rule, usual: Factors) -> bool:
     """Return whether steps look like a rule's with epsilon left open, and mostly the factor too."""
     rough = replace(rule, epsilon=1e-8)
     # What divides by a root does not feel the factor, but for its sign.
@@ -213,70 +219,43 @@ def _likely(quick: Course, rule: Rule, usual: Sequence[tuple[float, str]]) -> bo
     return any(quick.roughly(rough, factor) for factor in factors)
 
 
-_NEITHER = f"its changes on equal input differ; they follow neither momentum nor {ADAPTIVE}"
+def _by_tensor(draft: Identified, exact: Course, usual: Factors) -> Identified | None:
+    """Return the rule that most of the tensors follow, and what the others do."""
+    found = {
+        key: _rule(alone, alone, usual) for key in exact.parts for alone in [exact.only([key])]
+    }
+    rules = [rule for rule in found.values() if rule is not None]
+    if not rules:
+        return None
+    most = max(rules, key=rules.count)
+    others = {k: r[0] if r else None for k, r in found.items() if r != most}
+    if not others or rules.count(most) == 1 < len(found) - 1:
+        return None
+    # What plain descent leaves open may be a share of the weights, which is looked for elsewhere.
+    if most[0].kind == "sgd" and None in others.values():
+        return None
+    return replace(draft, rule=most[0], factor=most[1], words=most[2], others=others)
 
 
-def of_plain(stepping: Stepping, candidate: Candidate) -> Notes:
-    """Return what update a plain or momentum step makes, and whether another is declared."""
-    found = Rule("sgd", decay=stepping.momentum)
-    if candidate.optimizer is None:
-        return Notes(conventions={"optimizer": found.words})
-    declared = of_optimizer(candidate.optimizer)
-    notes = Notes(conventions={"optimizer": f"{found.words} (declared: {declared.words})"})
-    if declared.kind != "sgd" or abs(declared.decay - found.decay) > 1e-6:
-        notes.findings.append(_other(declared, found))
-    return notes
+def _clipping(draft: Identified, layout: Layout, keys: Sequence[Key]) -> DeclaredOptimizer | None:
+    """Return plain descent with the kind of clipping that the steps have, if they have one."""
+    for name, limit in _limits(draft, layout):
+        clipped = DeclaredOptimizer("SGD", "sgd", {"momentum": 0.0, name: limit})
+        if as_declared(draft, layout, clipped, keys, [(1.0, draft.words)]) is not None:
+            return clipped
+    return None
 
 
-def of_stateful(
-    candidate: Candidate,
-    stepping: Stepping,
-    found: Identified | None,
-    gradients_right: bool = False,
-) -> Notes:
-    """Return the optimizer that all steps taken so far follow, or that none known does.
-
-    Args:
-        candidate: The user's callables.
-        stepping: What kind of update the step makes.
-        found: The optimizer; None if it is none that is known.
-        gradients_right: Whether the gradients are given and have been found right.
-    """
-    notes = Notes()
-    if found is None:
-        # Declared or not: in float32 rounding may hide which it is.
-        if stepping.kind == "decay":
-            notes.findings.append(Finding(LEARNING_RATE_DECAY, "step"))
-        elif gradients_right:
-            notes.findings.append(Finding(UNKNOWN_UPDATE, "step", evidence=_NEITHER))
-        else:
-            evidence = f"{_NEITHER} with the gradients of any known loss"
-            notes.findings.append(Finding(UNKNOWN_OPTIMIZER, "step", evidence=evidence))
-        return notes
-    given = candidate.optimizer
-    notes.conventions["optimizer"] = found.rule.words
-    notes.conventions["labels"] = found.history[0].probe.form.label_text
-    if not found.own:
-        notes.conventions["loss"] = found.words
-    notes.add(_judged(found, None if given is None else of_optimizer(given)))
-    return notes
+def _limits(draft: Identified, layout: Layout) -> Iterator[tuple[str, float]]:
+    """Yield the limits that gradients may be clipped to: the largest that any step has."""
+    value, one, total = 0.0, 0.0, 0.0
+    for taken in draft.history:
+        moved = {key: c / taken.rate for key, c in layout.unpack(taken.change).items()}
+        value = max(value, *(float(np.max(np.abs(c))) for c in moved.values()))
+        one = max(one, *(_norm(c) for c in moved.values()))
+        total = max(total, _norm(np.concatenate([c.ravel() for c in moved.values()])))
+    yield from (("global_clipnorm", total), ("clipnorm", one), ("clipvalue", value))
 
 
-def _judged(found: Identified, declared: Rule | None) -> Notes:
-    notes, rule = Notes(), found.rule
-    steps = "every step taken follows it up to rounding"
-    if rule.form in BUGS:
-        values = {"optimizer": rule.known.title}
-        notes.findings.append(Finding(BUGS[rule.form], "step", values, f"{rule.words}: {steps}"))
-    elif rule.form in FORMS:
-        notes.remarks.append(f"Optimizer: {rule.words}; Keras's differs in that. No bug.")
-    elif declared is not None and rule != declared:
-        notes.findings.append(_other(declared, rule))
-    if found.factor < 0:
-        notes.findings.append(Finding(UPDATE_SIGN, "step", evidence=steps))
-    return notes
-
-
-def _other(declared: Rule, found: Rule) -> Finding:
-    values = {"found": found.words, "declared": declared.words}
-    return Finding(OTHER_OPTIMIZER, "step", values, f"declared is {declared.words}")
+def _norm(values: Array) -> float:
+    return float(np.linalg.norm(values))

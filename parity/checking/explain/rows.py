@@ -13,6 +13,7 @@ from parity.checking.explain.assessment import Assessment
 from parity.checking.explain.fit import scaled_bound
 from parity.checking.explain.optimizer import Identified
 from parity.checking.explain.weight_decay import Shares
+from parity.checking.model.declared_optimizer import DeclaredOptimizer
 from parity.checking.model.layout import Key, Layout
 from parity.checking.model.losses import correct_gradients
 from parity.checking.model.network import Plan
@@ -133,16 +134,24 @@ def _compared(
 
 def step_rows(layout: Layout, found: Identified, names: list[str]) -> list[TensorResult]:
     """Return a row for each weight: what the last step changed, beside what the rule says."""
+    rule = found.rule
+    assert rule is not None
     states: dict[Key, State] = {}
     rows: list[TensorResult] = []
-    for taken in found.history:
-        right = correct_gradients(found.kind, taken.probe.forward(tracked=True), taken.probe.y)
+    multiples = found.multiples or (1.0,) * len(found.history)
+    for taken, multiple in zip(found.history, multiples, strict=True):
+        right = {k: g * found.factor for k, g in found.gradients_at(taken.probe).items()}
+        if isinstance(rule, DeclaredOptimizer) and rule.clips:
+            right = rule.clipped(right)
         rows = []
         for key, change in layout.unpack(taken.change).items():
-            state = states.setdefault(key, {})
-            expected = found.rule.change(state, right[key] * found.factor, taken.rate)
+            if key in found.idle or key not in right:
+                continue
+            here = State(place=layout.place(key), arrays=len(layout.shapes))
+            state, weight = states.setdefault(key, here), taken.probe.weights[key]
+            expected = rule.change(state, right[key], taken.rate * multiple, weight)
             unit = float(np.finfo(lowest(change.dtype)).eps) / 2
-            lost = 2 * unit * (2 * np.abs(taken.probe.weights[key]) + np.abs(change))
+            lost = 2 * unit * (2 * np.abs(weight) + np.abs(change))
             bound = 2 * expected.bound + lost + 16 * unit * np.abs(expected.value)
             arrays = [change, expected.value, bound]
             turned = [layout.as_given(array, key) for array in arrays]

@@ -6,13 +6,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from parity.checking.asking.gradients import Source, Step, Taken
+from parity.checking.asking.subject import TheirError
 from parity.checking.bugs.findings import Finding, Notes
 from parity.checking.bugs.table import BATCH_SIZE, TRAJECTORY
 from parity.checking.explain import own_loss
 from parity.checking.explain.assessment import Assessment, Assessor
+from parity.checking.explain.course import Gradients, GradientsAt, course, of_loss
 from parity.checking.explain.fit import scaled_bound
-from parity.checking.explain.optimizer import course
-from parity.checking.model.layout import Layout
+from parity.checking.model.declared_optimizer import DeclaredOptimizer
+from parity.checking.model.layout import Key, Layout
 from parity.checking.model.losses import LossKind, correct_gradients, reductions
 from parity.checking.model.probe import Probe
 from parity.checking.model.rules import Rule
@@ -42,17 +44,23 @@ class Followed:
         batch: on batches of this size.
         outputs: Number of outputs.
         ignores_rate: Whether the step does not depend on its learning rate.
+        own: The user's own gradients, where these are to be followed.
+        idle: Tensors that the steps leave alone.
     """
 
-    rule: Rule
+    rule: Rule | DeclaredOptimizer
     kind: LossKind
     base: float
     batch: int
     outputs: int
     ignores_rate: bool = False
+    own: GradientsAt | None = None
+    idle: tuple[Key, ...] = ()
 
     def factor(self, batch: int) -> float:
         """Return the factor on batches of another size."""
+        if self.own is not None:
+            return self.base
         old = reductions(self.kind, self.batch, self.outputs)
         new = reductions(self.kind, batch, self.outputs)
         pairs = zip(old, new, strict=True)
@@ -64,8 +72,26 @@ class Followed:
         """Return the first step that is not the rule's; None if all are."""
         if self.ignores_rate:
             steps = [replace(taken, rate=1.0) for taken in steps]
-        whole = course(steps, layout, self.kind, tracked=True)
-        return whole.parts_at(self.rule, [self.factor(len(t.probe.x)) for t in steps])
+        rule = self.rule
+        whole = course(steps, layout, self._gradients)
+        if self.idle:
+            whole = whole.only([key for key in whole.parts if key not in self.idle])
+        ones = [1.0] * len(steps)
+        if not isinstance(rule, DeclaredOptimizer):
+            return whole.parts_at(rule, ones)
+        given = [taken.rate for taken in steps]
+        parted = [whole.at_rates(m).parts_at(rule, ones) for m in rule.rates(given)]
+        return None if None in parted else max(k for k in parted if k is not None)
+
+    def _gradients(self, probe: Probe) -> Gradients:
+        gradients = (self.own or of_loss(self.kind))(probe)
+        factor = self.factor(len(probe.x))
+        if factor != 1:
+            gradients = {key: g * factor for key, g in gradients.items()}
+        rule = self.rule
+        if isinstance(rule, DeclaredOptimizer) and rule.clips:
+            return rule.clipped(gradients)
+        return gradients
 
 
 def other_batch(assessor: Assessor, source: Source, assessment: Assessment) -> Notes:
@@ -117,6 +143,31 @@ def other_batch_measured(assessor: Assessor, source: Source, assessment: Assessm
         return Notes(batches={len(probe.x)})
     values = {"first": first, "other": len(probe.x)}
     return Notes(findings=[Finding(BATCH_SIZE, "all gradients", values)])
+
+
+def factor_elsewhere(
+    assessor: Assessor, source: Source, assessment: Assessment
+) -> tuple[int, float] | None:
+    """Return another batch size and the gradients' factor on it, as the output layer has it.
+
+    None where no other size can be asked for, or the layer's own gradients are wrong.
+    """
+    first, layer = len(assessment.probes[0].x), assessment.explanation.layers[0]
+    right = [key for key, m in layer.tensors.items() if m is not None and m.variant.bug is None]
+    wrong = any(variant.bug is not None for variant in layer.deltas)
+    if first == 1 or assessor.fixed_batch or assessment.masked or wrong or not right:
+        return None
+    try:
+        probe, _ = assessor.ask(source, assessment.form, _OTHER_PROBE, avoid=first)
+    except TheirError:
+        return None
+    kind, key = assessment.explanation.kind, right[0]
+    if key not in probe.gradients:
+        return None
+    value = correct_gradients(kind, probe.forward(tracked=False), probe.y)[key].value.ravel()
+    matrix = np.stack([value, probe.weights[key].ravel()], axis=1)
+    found = np.linalg.lstsq(matrix, probe.gradients[key].ravel(), rcond=None)[0]
+    return len(probe.x), float(found[0])
 
 
 def _agree(

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from numpy_impl.types import Array
+from parity.bounds.optimizers import UpdateForm
 from parity.checking.asking.gradients import LEARNING_RATE, OTHER_RATE, Answer, Step
 from parity.checking.asking.subject import Subject, lowest
 from parity.checking.bugs.findings import Finding
@@ -19,12 +20,6 @@ from parity.checking.model.probe import Probe
 _IGNORED = (
     "The step does not depend on the learning rate that it is given: the factor of its gradients "
     "has the code's own learning rate in it."
-)
-
-
-_SHRINKS = (
-    "The learning rate changes inside the step, by ×{:.6g} from call to call: give gradients as "
-    "well, or switch that off for the check."
 )
 
 
@@ -40,6 +35,8 @@ class Stepping:
         findings: What is wrong already.
         remarks: What is worth knowing.
         plain_source: Reads each change as a gradient all the same, as dropout's changes may be.
+        form: Of the momentum: Nesterov's or the plain one.
+        of_one_size: Whether all weights move by about the same: by the sign of the gradient, say.
     """
 
     source: Step | None
@@ -49,6 +46,8 @@ class Stepping:
     findings: list[Finding] = field(default_factory=list[Finding])
     remarks: list[str] = field(default_factory=list[str])
     plain_source: Step | None = None
+    form: UpdateForm = "keras"
+    of_one_size: bool = False
 
 
 def classify(subject: Subject, probe: Probe, other: Probe) -> Stepping:
@@ -67,20 +66,23 @@ def classify(subject: Subject, probe: Probe, other: Probe) -> Stepping:
     shapes = [array.shape for array in probe.arrays]
     if [c.shape for c in first] != shapes:
         return Stepping(Step(subject), "plain")
-    on(other)
+    between = on(other)
     later, slow = on(probe), on(probe, OTHER_RATE)
     if not any(np.any(c) for c in (*first, *second)):
         return Stepping(Step(subject), "plain", findings=[Finding(NO_CHANGE, "step")])
     # Not the first: it may have been from weights of another type than those it has left.
     if all(_close(c, second, 1.0, probe) for c in (third, later)):
-        return _plain(subject, second, slow, probe)
-    if (shrink := _shrinking(first, second, third, probe)) is not None:
-        return Stepping(None, "decay", remarks=[_SHRINKS.format(shrink)])
+        plain = _plain(subject, second, slow, probe)
+        plain.of_one_size = _of_one_size(second)
+        return plain
+    if _shrinking(first, second, third, probe) is not None:
+        return Stepping(None, "decay")
     momentum = _momentum(first, second, third, probe)
-    if momentum is None:
+    form = None if momentum is None else _form(momentum, second, third, between, later, probe)
+    if momentum is None or form is None:
         return Stepping(None, "state", plain_source=Step(subject))
     power = _momentum_power(subject, probe, momentum)
-    stepping = Stepping(None, "momentum", momentum, power)
+    stepping = Stepping(None, "momentum", momentum, power, form=form)
     stepping.source = MomentumStep(subject, momentum, power)
     if power is None:
         stepping.findings.append(Finding(VELOCITY_WITHOUT_RATE, "step"))
@@ -137,12 +139,45 @@ def _momentum(
     if not 0 < momentum < 1 or not np.all(np.abs(two - momentum * one) <= 8 * noise):
         return None
     # sign(g) alone, as adaptive rules give it on a constant gradient, is no momentum.
-    changes = np.abs(np.concatenate([c.ravel() for c in first]))
-    moving = changes[changes > 0]
-    if moving.size > 2 and np.ptp(moving) <= 0.05 * np.mean(moving):
+    if _of_one_size(first):
         return None
     rounded = round(momentum, 4)
     return rounded if abs(rounded - momentum) <= 1e-6 else momentum
+
+
+def _of_one_size(step: list[Array]) -> bool:
+    changes = np.abs(np.concatenate([c.ravel() for c in step]))
+    moving = changes[changes > 0]
+    return moving.size > 2 and bool(np.ptp(moving) <= 0.05 * np.mean(moving))
+
+
+def _form(
+    momentum: float,
+    second: list[Array],
+    third: list[Array],
+    between: list[Array],
+    later: list[Array],
+    probe: Probe,
+) -> UpdateForm | None:
+    """Return which momentum it is, by a step on another batch and one on the first again.
+
+    Less ``momentum`` times the change before, a step is its own gradient's alone, or Nesterov's
+    ``(1 + momentum) g - momentum`` times the gradient before. None where it is neither: what falls
+    or grows from step to step by itself may look like momentum on one batch.
+    """
+    mu = momentum
+    one, two, other, last = (
+        np.concatenate([c.ravel() for c in step]) for step in (second, third, between, later)
+    )
+    if not all(c.size == one.size for c in (two, other, last)):
+        return None
+    own, after, again = two - mu * one, other - mu * two, last - mu * other
+    noise = 16 * (1 + mu) / (1 - mu) * (_noise(probe, second) + _noise(probe, between))
+    if np.all(np.abs(again - own) <= noise):
+        return "keras"
+    elsewhere = (after + mu * own) / (1 + mu)
+    ahead = (1 + mu) * own - mu * elsewhere
+    return "nesterov" if np.all(np.abs(again - ahead) <= noise) else None
 
 
 def _momentum_power(subject: Subject, probe: Probe, momentum: float) -> int | None:

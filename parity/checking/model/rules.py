@@ -3,23 +3,38 @@
 The formulas stand in ``parity.bounds.optimizers``.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
+from numpy_impl.types import Array
 from parity.bounds.optimizers import (
     RULES,
     ByAnyone,
     Options,
+    Place,
     RuleName,
     State,
     UpdateForm,
     UpdateRule,
-    name_of,
 )
 from parity.bounds.rounding import Approx
 
-__all__ = ["ADAPTIVE", "EPSILONS", "FORMS", "Rule", "State", "adaptive", "of_optimizer", "siblings"]
+__all__ = ["ADAPTIVE", "EPSILONS", "FORMS", "PLACES", "Rule", "State", "Update", "adaptive"]
+
+
+class Update(Protocol):
+    """What a step is compared with: a rule, or an optimizer that was declared."""
+
+    @property
+    def words(self) -> str:
+        """The rule with its settings."""
+        ...
+
+    def change(self, state: State, g: Approx, rate: float, w: Array) -> Approx:
+        """Return what one step adds to the weights; ``state`` is updated."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -30,8 +45,9 @@ class Rule:
         kind: Its name in ``RULES``.
         form: "keras" for Keras's own; else the way in which it is another.
         decay: rho, or beta_2, or the momentum; of Adagrad where the accumulator starts.
-        beta: beta_1.
+        beta: beta_1; of a momentum its dampening.
         epsilon: Against division by 0.
+        place: Where epsilon stands.
     """
 
     kind: RuleName
@@ -39,11 +55,12 @@ class Rule:
     decay: float = 0.0
     beta: float = 0.0
     epsilon: float = 0.0
+    place: Place = "keras"
 
-    def change(self, state: State, g: Approx, rate: float) -> Approx:
+    def change(self, state: State, g: Approx, rate: float, w: Array) -> Approx:
         """Return what one step adds to the weights; ``state`` is updated."""
-        state["t"] = state.get("t", 0) + 1
-        return self.known.change(self.options, self.form, state, g, rate, ByAnyone())
+        state["t"], state["w"] = state.get("t", 0) + 1, w
+        return self.known.change(self.options, self.form, state, g, rate, ByAnyone(g.rounding))
 
     @property
     def known(self) -> UpdateRule:
@@ -54,24 +71,47 @@ class Rule:
     def options(self) -> Options:
         """The settings by Keras's names."""
         own = {self.known.decay: self.decay, self.known.beta: self.beta, "epsilon": self.epsilon}
-        return {**own, **self.known.off}
+        return {**own, "epsilon_place": self.place, **self.known.others}
 
     @property
     def words(self) -> str:
         """The rule with its settings."""
-        form = f" ({FORMS[self.form]})" if self.form in FORMS else ""
-        return self.known.words(self.options) + form
+        form = FORMS.get(self.form, "").format(beta=self.beta)
+        return self.known.words(self.options) + "".join(
+            f" ({text})" for text in (form, PLACES.get(self.place, "")) if text
+        )
 
 
 # What is not Keras's own form, in words; parity.checking.bugs.optimizers says which are bugs.
 FORMS: dict[UpdateForm, str] = {
-    "outside": "epsilon outside the root",
+    "nesterov": "Nesterov's",
+    "torch": "the learning rate outside the velocity",
+    "torch-nesterov": "Nesterov's, the learning rate outside the velocity",
+    "average": "a moving average of gradients",
+    "average-inside": "a moving average of gradients",
+    "dampened": "dampening {beta:g}",
+    "raw": "of the raw gradient before",
+    "raw-rate": "of the gradient before",
+    "added": "added to the velocity over and over",
     "no-root": "without the root",
     "swapped": "rho and 1 - rho swapped",
+    "of-weights": "of the squares of the weights",
+    "restarted": "starting anew in every call",
+    "amsgrad": "AMSGrad",
     "uncorrected": "without bias correction",
+    "constant": "corrected by 1 - beta in place of 1 - beta^t",
+    "m-alone": "only m corrected",
+    "v-alone": "only v corrected",
+    "crossed": "m corrected by beta_2, v by beta_1",
+    "late": "corrected as if one step further",
+    "per-array": "t counted up for each array",
+    "restarted-uncorrected": "without bias correction, starting anew in every call",
+    "restarted-first": "starting anew in every call",
+}
+PLACES: dict[Place, str] = {
+    "outside": "epsilon outside the root",
+    "inside": "epsilon inside the root",
     "paper": "epsilon beside the corrected root, as in the paper's algorithm 1",
-    "nesterov": "Nesterov's",
-    "average": "a moving average of gradients",
 }
 
 
@@ -84,52 +124,50 @@ ADAPTIVE = f"{', '.join(_titles[:-1])} or {_titles[-1]}"
 
 
 def adaptive() -> Iterator[Rule]:
-    """Yield the adaptive rules with the usual decays, Keras's forms first; epsilon is left open."""
+    """Yield the adaptive rules with the usual decays, right ones first; epsilon is left open."""
     for kind, known in RULES.items():
         for settings in known.usual:
-            yield Rule(kind, "keras", *settings)
+            yield Rule(kind, "keras", *_two(settings))
     for kind, known in RULES.items():
-        for form in known.wrong:
+        for form in (*known.right, *known.wrong):
             for settings in known.usual:
-                yield Rule(kind, form, *settings)
+                yield Rule(kind, form, *_two(settings))
 
 
-def siblings(rule: Rule) -> tuple[UpdateForm, ...]:
-    """Return the forms that differ from a rule by the place of epsilon alone."""
-    beside = rule.known.beside
-    return (rule.form, beside) if rule.form == "keras" and beside else (rule.form,)
+def _two(settings: tuple[float, ...]) -> tuple[float, float]:
+    return settings[0], settings[1] if len(settings) > 1 else 0.0
 
 
-def of_optimizer(optimizer: Any) -> Rule:
-    """Return the rule of a ``numpy_impl`` or Keras optimizer, or of a name.
+def momenta(sizes: Sequence[float], rate: float) -> Iterator[Rule]:
+    """Yield plain descent and the forms of momentum whose first steps have such sizes.
 
-    Raises:
-        ValueError: It has an option that is not supported here.
+    Args:
+        sizes: Of the first three steps, on the same batch, in multiples of the gradient.
+        rate: Their learning rate.
     """
-    from numpy_impl import optimizers
+    yield Rule("sgd")
+    first, second, third = sizes
+    if not first or not second:
+        return
+    more = second / first - 1
+    if 0 < more < 1:
+        mu = _rounded(more)
+        for form in ("keras", "torch", "average", "average-inside"):
+            yield Rule("sgd", form, mu)
+        # (1 + mu + mu^2) / (1 + mu) is the ratio of the first two steps of Nesterov's.
+        ahead = _rounded((more + math.sqrt(more * more + 4 * more)) / 2)
+        for form in ("nesterov", "torch-nesterov"):
+            yield Rule("sgd", form, ahead)
+    geometric = (third - second) / (second - first) if second != first else 0.0
+    if 0 < geometric < 1:
+        mu = _rounded(geometric)
+        yield Rule("sgd", "dampened", mu, _rounded(1 + mu - second / first))
+    if more > 0:
+        yield Rule("sgd", "raw-rate", _rounded(more))
+        yield Rule("sgd", "raw", _rounded(more * rate))
+        yield Rule("sgd", "added", _rounded(more))
 
-    if isinstance(optimizer, str):
-        optimizer = optimizers.get(optimizer)
-    if not isinstance(optimizer, optimizers.Optimizer):
-        from parity.comparing.twins import numpy_optimizer
 
-        optimizer = numpy_optimizer(optimizer)
-    options = vars(optimizer)
-    try:
-        kind = name_of(optimizer)
-    except TypeError:
-        kind = None
-    if kind is None or any(options[name] != value for name, value in RULES[kind].off.items()):
-        *others, last = (
-            f"{known.title} {known.limits}".strip()
-            for name, known in RULES.items()
-            if name in optimizers.OPTIMIZERS
-        )
-        raise ValueError(
-            f"optimizer: expected {', '.join(others)}, or {last}. "
-            f"Received: {type(optimizer).__name__}"
-        )
-    known = RULES[kind]
-    form: UpdateForm = "nesterov" if options.get("nesterov") else "keras"
-    beta = options[known.beta] if known.beta else 0.0
-    return Rule(kind, form, options[known.decay], beta, options.get("epsilon", 0.0))
+def _rounded(number: float) -> float:
+    short = round(number, 4)
+    return short if abs(short - number) <= 1e-6 else number

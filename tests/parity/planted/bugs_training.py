@@ -1,5 +1,6 @@
 """Samples, weight decay, updates and optimizers, and arrays that are shared by mistake."""
 
+from numpy_impl.optimizers import RMSprop
 from tests.parity.planted.bug import Bug
 from tests.parity.planted.bugs_factors import END_A, END_B, END_C
 from tests.parity.planted.nets import (
@@ -166,7 +167,8 @@ UPDATES = [
     ),
     Bug(
         name="RMSprop with epsilon outside the root", net=RMSPROP, by="step",
-        codes="rmsprop-epsilon-outside", where="step",
+        codes="other-optimizer", where="step", text="epsilon outside the root",
+        declared=(("optimizer", RMSprop()),),
         A="np.sqrt(s + 1e-7) => (np.sqrt(s) + 1e-7)", B="np.sqrt(s + 1e-7) => (np.sqrt(s) + 1e-7)",
         C="np.sqrt(v + 1e-7) => (np.sqrt(v) + 1e-7)",
     ),

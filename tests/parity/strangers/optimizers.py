@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from numpy_impl import optimizers
 from numpy_impl.optimizers import SGD
 from parity import Candidate
 from tests.parity.strangers import right, wrong
@@ -146,7 +147,12 @@ class EpsilonOutside(Optimizer):
 
 @wrong(code_words=("eps", "root"))
 def make_rmsprop_epsilon_outside_the_root():
-    return connect(EpsilonOutside, 6, 5, 3, declared="rmsprop")
+    return connect(EpsilonOutside, 6, 5, 3, declared=optimizers.RMSprop())
+
+
+@right()
+def make_rmsprop_as_pytorch_has_it():
+    return connect(EpsilonOutside, 6, 5, 3)
 
 
 class NoRoot(Optimizer):

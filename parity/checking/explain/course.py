@@ -1,0 +1,195 @@
+"""The steps that somebody's code has taken, as vectors, and what they follow."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from numpy_impl.types import Array
+from parity.bounds.rounding import Approx
+from parity.checking.asking.gradients import Direct, Taken
+from parity.checking.asking.subject import lowest
+from parity.checking.model.layout import Key, Layout
+from parity.checking.model.losses import LossKind, correct_gradients
+from parity.checking.model.probe import Probe
+from parity.checking.model.rules import State, Update
+
+# Of larger arrays a fixed selection of numbers is looked at.
+_MOST_NUMBERS = 400
+# A first look at a rule, with epsilon and the reduction still open, may be off by this much.
+_ROUGH = 0.1
+
+Gradients = Mapping[Key, Approx]
+GradientsAt = Callable[[Probe], Gradients]
+
+
+@dataclass(frozen=True)
+class Course:
+    """Steps as vectors: what each changed, at which rate, from which weights and gradient.
+
+    Attributes:
+        parts: Where each tensor lies in the vectors.
+        changes: Of each step.
+        noise: What the difference of two weights has lost.
+        rates: The learning rate that each step was given.
+        gradients: With their bounds.
+        weights: Before each step.
+        places: For each number which of the user's arrays it is from.
+        probes: The weights and batch of each step.
+    """
+
+    parts: dict[Key, slice]
+    changes: list[Array]
+    noise: list[Array]
+    rates: list[float]
+    gradients: list[Approx]
+    weights: list[Array]
+    places: Array
+    probes: list[Probe]
+
+    def only(self, keys: Sequence[Key]) -> "Course":
+        """Return the course of some of the tensors."""
+        every = np.arange(len(self.places))
+        keep = np.concatenate([every[self.parts[k]] for k in keys])
+        sizes = [self.parts[k].stop - self.parts[k].start for k in keys]
+        ends = np.cumsum([0, *sizes])
+        parts = {k: slice(int(a), int(b)) for k, a, b in zip(keys, ends, ends[1:], strict=False)}
+        return replace(
+            self,
+            parts=parts,
+            changes=[c[keep] for c in self.changes],
+            noise=[n[keep] for n in self.noise],
+            gradients=[g[keep] for g in self.gradients],
+            weights=[w[keep] for w in self.weights],
+            places=self.places[keep],
+        )
+
+    def at_rates(self, multiples: Sequence[float]) -> "Course":
+        """Return the course with each step's learning rate times a number."""
+        pairs = zip(self.rates, multiples, strict=True)
+        return replace(self, rates=[rate * times for rate, times in pairs])
+
+    def until(self, steps: int) -> "Course":
+        """Return the first steps."""
+        return replace(
+            self, changes=self.changes[:steps], noise=self.noise[:steps], rates=self.rates[:steps],
+            gradients=self.gradients[:steps], weights=self.weights[:steps],
+            probes=self.probes[:steps],
+        )  # fmt: skip
+
+    def follows(self, update: Update, factor: float = 1.0) -> bool:
+        """Return whether every step is the rule's up to rounding."""
+        return self.parts_at(update, [factor] * len(self.changes)) is None
+
+    def parts_at(self, update: Update, factors: Sequence[float]) -> int | None:
+        """Return the first step, from 0, that is not the rule's; None if all are."""
+        run = zip(self.run(update, factors), self.changes, self.noise, strict=True)
+        for k, (expected, change, noise) in enumerate(run):
+            if not np.all(_within(change, expected, noise)):
+                return k
+        return None
+
+    def roughly(self, update: Update, factor: float) -> bool:
+        """Return whether the steps look like the rule's at a first glance."""
+        run = self.run(update, [factor] * len(self.changes))
+        for expected, change, g in zip(run, self.changes, self.gradients, strict=True):
+            # Where the gradient is small, epsilon matters.
+            large = np.abs(g.value) >= 0.3 * np.max(np.abs(g.value))
+            off = np.abs(change - expected.value)[large]
+            if not np.all(off <= _ROUGH * np.max(np.abs(expected.value[large]))):
+                return False
+        return True
+
+    def run(self, update: Update, factors: Sequence[float]) -> Iterator[Approx]:
+        """Yield what the rule makes of each step."""
+        state: State = {"place": self.places, "arrays": int(np.max(self.places)) + 1}
+        steps = zip(self.gradients, factors, self.rates, self.weights, strict=True)
+        with np.errstate(all="ignore"):
+            for g, factor, rate, w in steps:
+                yield update.change(state, g if factor == 1 else g * factor, rate, w)
+
+    def sizes(self) -> list[float] | None:
+        """Return how many times its gradient each step goes down; None where it does not."""
+        found: list[float] = []
+        for change, noise, g in zip(self.changes, self.noise, self.gradients, strict=True):
+            square = float(np.vdot(g.value, g.value))
+            size = -float(np.vdot(change, g.value)) / square if square else 0.0
+            error = float(np.abs(g.value) @ (noise + abs(size) * g.bound)) / (square or 1.0)
+            # What is fitted may be as far off as its error says.
+            room = noise + error * np.abs(g.value)
+            if not np.all(_within(change, g * -size * 1.0, room)):
+                return None
+            found.append(size)
+        return found
+
+
+def _within(change: Array, expected: Approx, noise: Array) -> Array:
+    room = 2 * expected.bound + noise + 16 * expected.rounding.unit * np.abs(expected.value)
+    return np.abs(change - expected.value) <= room
+
+
+def of_loss(kind: LossKind, tracked: bool = True, factor: float = 1.0) -> GradientsAt:
+    """Return the gradients of one loss."""
+
+    def at(probe: Probe) -> Gradients:
+        found = correct_gradients(kind, probe.forward(tracked), probe.y)
+        return found if factor == 1 else {key: g * factor for key, g in found.items()}
+
+    return at
+
+
+def of_source(source: Direct, layout: Layout) -> GradientsAt:
+    """Return the user's own gradients, asked for once at each probe.
+
+    Whoever asks raises ``TheirError`` where the user's code fails.
+    """
+    asked: dict[int, tuple[Probe, Gradients]] = {}
+
+    def at(probe: Probe) -> Gradients:
+        if id(probe) not in asked:
+            pairs = zip(source.ask(probe).arrays, layout.shapes, strict=True)
+            own = layout.unpack([None if a is None else a.reshape(shape) for a, shape in pairs])
+            rounding = probe.forward(tracked=True).rounding
+            asked[id(probe)] = probe, {k: rounding.exact(g) * 1.0 * 1.0 for k, g in own.items()}
+        return asked[id(probe)][1]
+
+    return at
+
+
+def course(history: Sequence[Taken], layout: Layout, gradients_at: GradientsAt) -> Course:
+    """Return the steps taken, with gradients at the same weights and batches.
+
+    Of large networks a fixed selection of numbers is looked at.
+    """
+    whole = Course({}, [], [], [], [], [], np.empty(0, int), [])
+    places: list[Array] = []
+    for taken in history:
+        unit = float(np.finfo(lowest(*(c.dtype for c in taken.change))).eps) / 2
+        changed, weights = layout.unpack(taken.change), taken.probe.weights
+        columns: list[tuple[Array, Array, Array, Array, Array]] = []
+        start = 0
+        gradients = gradients_at(taken.probe)
+        for key, g in gradients.items():
+            c, w = changed[key], weights[key]
+            lost = 2 * unit * (2 * np.abs(w) + np.abs(c))
+            keep = _selection(c.size)
+            arrays = (c, lost, w, g.value, g.bound)
+            columns.append(tuple(array.ravel()[keep] for array in arrays))  # pyright: ignore
+            if key not in whole.parts:
+                places.append(np.full(keep.size, layout.place(key)))
+            whole.parts[key] = slice(start, start := start + keep.size)
+        change, noise, w, value, bound = (np.concatenate(c) for c in zip(*columns, strict=True))
+        whole.changes.append(change)
+        whole.noise.append(noise)
+        whole.rates.append(taken.rate)
+        rounding = next(iter(gradients.values())).rounding
+        whole.gradients.append(Approx(value, bound, rounding))
+        whole.weights.append(w)
+        whole.probes.append(taken.probe)
+    return replace(whole, places=np.concatenate(places))
+
+
+def _selection(size: int) -> Array:
+    if size <= _MOST_NUMBERS:
+        return np.arange(size)
+    return np.random.default_rng(size).choice(size, _MOST_NUMBERS, replace=False)

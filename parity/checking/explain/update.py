@@ -1,0 +1,281 @@
+"""What is to be said of a step's update, once it is known which optimizer is inside."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from parity.candidate import Candidate
+from parity.checking.bugs.findings import Finding, Notes
+from parity.checking.bugs.optimizers import BUGS, OPTION_NOT_CHECKED, STEP_LEAVES, TENSORS_DIFFER
+from parity.checking.bugs.table import (
+    LEARNING_RATE_DECAY,
+    OTHER_OPTIMIZER,
+    UNKNOWN_OPTIMIZER,
+    UNKNOWN_UPDATE,
+    UPDATE_SIGN,
+    Severity,
+)
+from parity.checking.explain.course import Course, course
+from parity.checking.explain.optimizer import Identified, declared_course
+from parity.checking.model import declared_optimizer
+from parity.checking.model.declared_optimizer import DeclaredOptimizer
+from parity.checking.model.layout import Key, Layout
+from parity.checking.model.rules import ADAPTIVE, FORMS, PLACES, Rule, Update
+
+_NEITHER = f"its changes on equal input differ; they follow neither momentum nor {ADAPTIVE}"
+_STEPS = "every step taken follows it up to rounding"
+
+
+def declared_optimizer_of(candidate: Candidate) -> DeclaredOptimizer | None:
+    """Return the optimizer that a candidate declares.
+
+    Raises:
+        ValueError: It is none.
+    """
+    given = candidate.optimizer
+    return None if given is None else declared_optimizer.of(given)
+
+
+def unchecked(stated: DeclaredOptimizer | None) -> list[Finding]:
+    """Return what of a declaration the check does not know."""
+    if stated is None:
+        return []
+    options = list(stated.unchecked)
+    if stated.kind is None:
+        options.append(f"of class {stated.title}")
+    values = [{"option": option} for option in options]
+    return [Finding(OPTION_NOT_CHECKED, "the declared optimizer", value) for value in values]
+
+
+class Updates:
+    """Says what the update of a step is.
+
+    Args:
+        stated: The declared optimizer, if there is one.
+        layout: How the weights are read.
+        names: The user's names of the arrays.
+        renewed: Whether the state is known to be new where the steps begin.
+    """
+
+    def __init__(
+        self,
+        stated: DeclaredOptimizer | None,
+        layout: Layout,
+        names: list[str],
+        renewed: bool,
+    ) -> None:
+        self.stated = stated
+        self.layout = layout
+        self.names = names
+        self.renewed = renewed
+
+    @property
+    def checkable(self) -> DeclaredOptimizer | None:
+        """The declared optimizer, if it is one whose options are all known."""
+        stated = self.stated
+        return stated if stated is not None and stated.kind and not stated.unchecked else None
+
+    def of_plain(self, found: Rule) -> Notes:
+        """Return what a plain or momentum step makes, of gradients that are not right."""
+        stated = self.checkable
+        if stated is None:
+            return Notes(conventions={"optimizer": found.words})
+        notes = Notes(conventions={"optimizer": f"{found.words} (declared: {stated.words})"})
+        momentum = stated.options.get("momentum", 0.0)
+        if stated.kind != "sgd" or abs(momentum - found.decay) > 1e-6:
+            notes.findings.append(self._other(found.words, "", f"declared is {stated.words}"))
+        return notes
+
+    def of_unknown(self, kind: str, gradients_right: bool) -> Notes:
+        """Return what is to be said of a step that no rule explains."""
+        # Declared or not: in float32 rounding may hide which it is.
+        if kind == "decay":
+            return Notes(findings=[Finding(LEARNING_RATE_DECAY, "step")])
+        if gradients_right:
+            return Notes(findings=[Finding(UNKNOWN_UPDATE, "step", evidence=_NEITHER)])
+        evidence = f"{_NEITHER} with the gradients of any known loss"
+        return Notes(findings=[Finding(UNKNOWN_OPTIMIZER, "step", evidence=evidence)])
+
+    def of_identified(self, found: Identified) -> Notes:
+        """Return what the optimizer is that the steps follow, and what is wrong with it."""
+        notes = Notes()
+        words = found.rule.words if found.rule is not None else "SGD, its learning rate changing"
+        suffix = " (declared)" if found.declared else ""
+        notes.conventions["optimizer"] = words + suffix
+        notes.conventions["labels"] = found.history[0].probe.form.label_text
+        if not found.own:
+            notes.conventions["loss"] = found.words
+        if found.idle:
+            notes.findings.append(self.left_alone(found.idle))
+        if not found.declared:
+            notes.add(self._judged(found))
+        if found.factor < 0:
+            notes.findings.append(Finding(UPDATE_SIGN, "step", evidence=_STEPS))
+        return notes
+
+    def left_alone(self, keys: tuple[Key, ...]) -> Finding:
+        """Return that no step changes some tensors."""
+        values = {"names": self._listed(keys)}
+        evidence = "their gradients are not zero, and no step has changed them"
+        return Finding(STEP_LEAVES, "step", values, evidence)
+
+    def parted(self, draft: Identified, found: str = "", certain: bool = False) -> Finding | None:
+        """Return where the steps part from what is declared; None if it cannot be said.
+
+        Args:
+            draft: The steps, and the gradients that they are given.
+            found: What they are instead, in words.
+            certain: Whether they follow that from a state of 0.
+        """
+        stated = self.checkable
+        if stated is None or stated.named:
+            return None
+        factor = abs(draft.factor)
+        whole = declared_course(draft, self.layout, stated, factor)
+        moving = [key for key in whole.parts if key not in draft.idle]
+        whole = whole.only(moving)
+        ones = [1.0] * len(whole.rates)
+        runs = {
+            tuple(m): whole.at_rates(m).parts_at(stated, ones) for m in stated.rates(whole.rates)
+        }
+        multiples = max(runs, key=lambda m: len(ones) if runs[m] is None else runs[m] or 0)
+        k = runs[multiples]
+        if k is None:
+            return None
+        whole = whole.at_rates(multiples)
+        ratio, evidence = _ratio(whole, stated, k)
+        parts = f", and parts at step {k + 1}{ratio}"
+        counted = self._counted(draft, stated, multiples)
+        evidence += f"; steps are counted from 1{counted}"
+        finding = self._other(found or "none that is known here", parts, evidence)
+        if k == 0 and not self.renewed and not certain and _mixed(whole):
+            evidence += (
+                "; the state may be from before the check: hand over a function that makes the "
+                "candidate anew"
+            )
+            return replace(finding, evidence=evidence, severity=Severity.UNCERTAIN)
+        return finding
+
+    def _judged(self, found: Identified) -> Notes:
+        notes, rule = Notes(), found.rule
+        if isinstance(rule, Rule):
+            notes.add(self._form(rule, ""))
+            wrong = bool(notes.findings)
+            if rule.form.startswith("restarted"):
+                notes.findings = [self._not_kept(found, rule, notes.findings[0])]
+            stated = self.checkable
+            if stated is not None and stated.named:
+                own = stated.kind != rule.kind or (rule.kind == "sgd" and bool(rule.decay))
+                if own and not wrong:
+                    evidence = f"declared is {stated.words}"
+                    notes.findings.append(self._other(rule.words, "", evidence))
+        for key, other in found.others.items():
+            notes.add(self._tensor(key, other, rule))
+        if found.sizes:
+            rates = [
+                size / taken.rate for size, taken in zip(found.sizes, found.history, strict=True)
+            ]
+            scale = max(rates)
+            listed = ", ".join(f"{rate / scale:.4g}" for rate in rates[:8])
+            notes.remarks.append(
+                "Learning rate: it changes inside the step. Each step goes down its gradient, by "
+                f"the rate it is given times {scale:.6g} times {listed}... A schedule can be "
+                "declared: optimizer=keras.optimizers.SGD(schedule)."
+            )
+        words = found.rule.words if found.rule else "SGD at changing rates"
+        parting = self.parted(found, words, certain=True)
+        if parting is not None and not notes.findings:
+            notes.findings.append(parting)
+        return notes
+
+    def _not_kept(self, found: Identified, rule: Rule, finding: Finding) -> Finding:
+        """Say where a state that starts anew parts from one that is kept."""
+        form = "uncorrected" if rule.form == "restarted-uncorrected" else "keras"
+        kept = replace(rule, form=form)
+        whole = course(found.history, self.layout, found.gradients_at)
+        whole = whole.only([key for key in whole.parts if key not in found.idle])
+        k = whole.parts_at(kept, [found.factor] * len(found.history))
+        if k is None:
+            return finding
+        ratio, shown = _ratio(whole, kept, k, found.factor)
+        evidence = f"parts from {kept.words} at step {k + 1}{ratio}: {shown}; {finding.evidence}"
+        return replace(finding, evidence=evidence)
+
+    def _tensor(self, key: Key, rule: Rule | None, most: object) -> Notes:
+        name = self._listed([key])
+        if rule is not None:
+            notes = self._form(rule, name)
+            if not notes.findings:
+                notes.remarks.append(f"Optimizer: {name} follows {rule.words}, unlike the rest.")
+            return notes
+        optimizer = most.words if isinstance(most, Rule) else "another"
+        values = {"names": name, "optimizer": optimizer}
+        evidence = "its gradient, as your own code gives it, does not explain its changes"
+        open_ = Severity.UNCERTAIN  # a share of the weights, say, is no bug
+        return Notes(findings=[Finding(TENSORS_DIFFER, name, values, evidence, severity=open_)])
+
+    def _form(self, rule: Rule, name: str) -> Notes:
+        where = f"step, {name}" if name else "step"
+        if rule.form in BUGS:
+            values = {"optimizer": rule.known.title}
+            if rule.form.startswith("restarted"):
+                values = {"optimizer": "Adam's or RMSprop's average"}
+            finding = Finding(BUGS[rule.form], where, values, f"{rule.words}: {_STEPS}")
+            return Notes(findings=[finding])
+        if (rule.form in FORMS and rule.form != "nesterov") or rule.place in PLACES:
+            return Notes(remarks=[f"Optimizer: {rule.words}; Keras's differs in that. No bug."])
+        return Notes()
+
+    def _listed(self, keys: tuple[Key, ...] | list[Key]) -> str:
+        names = [self.names[self.layout.place(key)] for key in keys]
+        *others, last = dict.fromkeys(names)
+        return f"{', '.join(others)} and {last}" if others else last
+
+    def _other(self, found: str, parts: str, evidence: str) -> Finding:
+        assert self.stated is not None
+        values = {"found": found, "declared": self.stated.words, "parts": parts}
+        return Finding(OTHER_OPTIMIZER, "step", values, evidence)
+
+    def _counted(
+        self, found: Identified, stated: DeclaredOptimizer, multiples: tuple[float, ...]
+    ) -> str:
+        """Say whether a schedule counts something else than steps."""
+        if stated.schedule is None or not found.sizes:
+            return ""
+        own = np.array([s / t.rate for s, t in zip(found.sizes, found.history, strict=True)])
+        for each in range(2, len(own)):
+            counted = np.array([multiples[k // each] for k in range(len(own))])
+            if np.allclose(own / own[0], counted / counted[0], rtol=1e-6, atol=0):
+                return f". Your rate follows it, but is counted on once in {each} steps (epochs?)"
+        return ""
+
+
+def _ratio(whole: Course, stated: Update, k: int, factor: float = 1.0) -> tuple[str, str]:
+    """Return by what a step differs from the declared, in the title's and the evidence's words."""
+    first = whole.until(k + 1)
+    *_, expected = first.run(stated, [factor] * (k + 1))
+    change = whole.changes[k]
+    large = np.abs(expected.value) >= 0.01 * np.max(np.abs(expected.value))
+    with np.errstate(all="ignore"):
+        ratios = change[large] / expected.value[large]
+    worst = int(np.argmax(np.abs(change - expected.value)))
+    shown = (
+        f"a change is {change[worst]:.6g} where {stated.words} gives {expected.value[worst]:.6g}"
+    )
+    if not ratios.size or not np.all(np.isfinite(ratios)):
+        return "", shown
+    middle = float(np.median(ratios))
+    if np.ptp(ratios) <= 1e-5 * abs(middle):
+        return f", ×{middle:.6g}", shown
+    return f", ×{np.min(ratios):.6g} to ×{np.max(ratios):.6g}", shown
+
+
+def _mixed(whole: Course) -> bool:
+    """Return whether the first step goes down some gradients and up others.
+
+    From a state that starts at 0 every known rule goes down all of them.
+    """
+    g, change, noise = whole.gradients[0], whole.changes[0], whole.noise[0]
+    telling = (np.abs(g.value) > g.bound) & (np.abs(change) > noise)
+    down = np.sign(change[telling]) == -np.sign(g.value[telling])
+    return bool(np.any(down) and not np.all(down))

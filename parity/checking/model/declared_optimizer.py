@@ -1,0 +1,173 @@
+"""The optimizer that a step is declared to be, with all its options."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from numpy_impl import optimizers
+from numpy_impl.schedules import SCHEDULES, LearningRateSchedule
+from numpy_impl.types import Array
+from parity.bounds.optimizers import CLIPPING, RULES, ByAnyone, Options, RuleName, State, clipped
+from parity.bounds.rounding import Approx
+from parity.checking.model.layout import Key
+from parity.checking.model.rules import Rule
+
+# Options of Keras's that have no say in what a step does to the weights, or are read by name.
+_ELSEWHERE = {"name", "learning_rate", "ema_momentum", "ema_overwrite_frequency"}
+_KERAS_NAMES: dict[str, RuleName] = {"adamw": "adam"}
+_READ = {
+    *CLIPPING, "weight_decay", "momentum", "nesterov", "rho", "epsilon", "centered", "beta_1",
+    "beta_2", "amsgrad", "initial_accumulator_value",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class DeclaredOptimizer:
+    """An optimizer as it was declared.
+
+    Attributes:
+        title: What it calls itself.
+        kind: Its name in ``RULES``; None if there is none.
+        options: Its options by Keras's names.
+        schedule: Of the learning rate, if it has one.
+        named: Whether it was given as a name alone, so that its settings are open.
+        unchecked: The options that the check does not know, as "name=value".
+    """
+
+    title: str
+    kind: RuleName | None
+    options: Options
+    schedule: LearningRateSchedule | None = None
+    named: bool = False
+    unchecked: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """The optimizer with all its options."""
+        if self.kind is None:
+            return self.title
+        o, words = self.options, RULES[self.kind].words(self.options)
+        words = words.replace(RULES[self.kind].title, self.title, 1)
+        if self.named:
+            return self.title
+        more = [f"momentum {o['momentum']:g}"] if o.get("momentum") and self.kind != "sgd" else []
+        more += [name for name in ("nesterov", "centered", "amsgrad") if o.get(name)]
+        more += [f"{n} {o[n]:g}" for n in ("weight_decay", *CLIPPING) if o.get(n)]
+        more += [type(self.schedule).__name__] if self.schedule is not None else []
+        return ", ".join([words, *more])
+
+    @property
+    def clips(self) -> bool:
+        """Whether gradients are clipped."""
+        return any(self.options.get(name) for name in CLIPPING)
+
+    def clipped(self, gradients: Mapping[Key, Approx]) -> dict[Key, Approx]:
+        """Return the gradients of all weights, clipped as declared."""
+        parts = clipped(self.options, list(gradients.values()))
+        return dict(zip(gradients, parts, strict=True))
+
+    def rates(self, given: Sequence[float]) -> list[list[float]]:
+        """Return what the schedule may make of the learning rates given to some steps.
+
+        A step may count its rate from the one that it is given, or have its own. As multiples.
+        """
+        if self.schedule is None:
+            return [[1.0] * len(given)]
+        rates = [self.schedule(k) for k in range(len(given))]
+        starts = [rates[0], *(getattr(self.schedule, name, None) for name in _STARTS)]
+        found = [[rate / start for rate in rates] for start in dict.fromkeys(starts) if start]
+        return [*found, [r / g for r, g in zip(rates, given, strict=True)]]
+
+    @property
+    def plain_momentum(self) -> bool:
+        """Whether it is momentum at a constant rate, and nothing besides."""
+        o = self.options
+        more = self.schedule is not None or self.clips or o.get("weight_decay")
+        return self.kind == "sgd" and bool(o.get("momentum")) and not more
+
+    def torch(self) -> Rule:
+        """Return its momentum with the learning rate outside the velocity."""
+        form = "torch-nesterov" if self.options.get("nesterov") else "torch"
+        return Rule("sgd", form, self.options["momentum"])
+
+    def change(self, state: State, g: Approx, rate: float, w: Array) -> Approx:
+        """Return what one step adds to the weights, of gradients that are clipped already."""
+        assert self.kind is not None
+        state["t"] = state.get("t", 0) + 1
+        change = RULES[self.kind].change(
+            self.options, "keras", state, g, rate, ByAnyone(g.rounding)
+        )
+        decay = self.options.get("weight_decay")
+        return change - g.rounding.exact(w) * decay * rate if decay else change
+
+
+_STARTS = ("initial_learning_rate", "warmup_target")
+
+
+def of(optimizer: Any) -> DeclaredOptimizer:
+    """Return what a Keras or ``numpy_impl`` optimizer, or a name, declares.
+
+    Raises:
+        ValueError: It is none of these.
+    """
+    if isinstance(optimizer, str):
+        if optimizer not in RULES:
+            raise ValueError(
+                f"optimizer: expected a name of {', '.join(RULES)}, or a Keras or numpy_impl "
+                f"optimizer. Received: {optimizer!r}"
+            )
+        return DeclaredOptimizer(
+            RULES[optimizer].title, optimizer, _defaults(optimizer), None, True
+        )
+    name = type(optimizer).__name__
+    if isinstance(optimizer, optimizers.Optimizer):
+        rate, kinds = optimizer.learning_rate, type(optimizer).__mro__
+        known = [n for n, kind in optimizers.OPTIMIZERS.items() if kind in kinds]
+        own = type(optimizer) in optimizers.OPTIMIZERS.values()
+        kind: Any = known[0] if known and own else None
+        schedule = rate if isinstance(rate, LearningRateSchedule) else None
+        return DeclaredOptimizer(name, kind, vars(optimizer), schedule)
+    if not hasattr(optimizer, "get_config"):
+        raise ValueError(
+            f"optimizer: expected a Keras or numpy_impl optimizer, or a name. Received: {name}"
+        )
+    return _of_keras(name, optimizer, optimizer.get_config())
+
+
+def _of_keras(name: str, optimizer: Any, config: dict[str, Any]) -> DeclaredOptimizer:
+    kind: RuleName | None = next(
+        (k for k in RULES if k == _KERAS_NAMES.get(name.lower(), name.lower())), None
+    )
+    if not type(optimizer).__module__.startswith("keras."):
+        kind = None  # somebody's own, whatever its name
+    unchecked = [
+        f"{option}={value!r}"
+        for option, value in config.items()
+        if value and option not in _READ | _ELSEWHERE
+    ]
+    if config.get("use_ema"):
+        unchecked[unchecked.index("use_ema=True")] = f"ema_momentum={config['ema_momentum']!r}"
+    if config.get("weight_decay"):
+        excluded = ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern")
+        unchecked += ["exclude_from_weight_decay"] * any(
+            getattr(optimizer, attribute, None) for attribute in excluded
+        )
+    schedule, given = None, config.get("learning_rate")
+    if isinstance(given, dict):
+        stated = cast(Mapping[str, Any], given)
+        title = str(stated["class_name"])
+        if title in SCHEDULES and not stated.get("registered_name"):
+            options = {k: v for k, v in stated["config"].items() if k != "name"}
+            schedule = SCHEDULES[title](**options)
+        else:
+            unchecked.append(f"learning_rate={title}")
+    elif not isinstance(given, float):
+        unchecked.append("learning_rate")
+    return DeclaredOptimizer(name, kind, config, schedule, unchecked=tuple(unchecked))
+
+
+def _defaults(name: RuleName) -> Options:
+    known = RULES[name]
+    settings = (*known.usual[0], 0.0) if known.usual else (0.0, 0.0)
+    own = {known.decay: settings[0], known.beta: settings[1], "epsilon": 1e-7}
+    return {**own, **known.others}
