@@ -206,8 +206,8 @@ class Forward:
             for meant in [self.given] if self.given else _usual_plans(sample, name):
                 plan = _sized(meant, sample)
                 fault = _fault(sample, plan)
-                if fault is not None and fault.bug is INPUTS_SCALED and self.given is None:
-                    self._scaled(sample, fault)
+                if fault is not None and fault.plan is not None and self.given is None:
+                    self._as_it_is(sample, fault)
                     return
                 if fault is not None:
                     self._faulty(sample, plan, fault)
@@ -218,15 +218,16 @@ class Forward:
         self.notes.witnesses.append(Witness(FORWARD_PASS, True, "equal up to rounding"))
         self.notes.tensors += forward_rows(self.sample, plan)
 
-    def _scaled(self, sample: Sample, fault: Fault) -> None:
-        """Take inputs that forward scales as they are, since no reference says otherwise."""
+    def _as_it_is(self, sample: Sample, fault: Fault) -> None:
+        """Take the network that forward computes as it is, since no reference says otherwise."""
         assert fault.plan is not None
         self.sample, self.plan = sample, fault.plan
         self._conventions()
-        title = _finding(fault).title
-        self.notes.remarks.append(
-            f"Inputs: {title}, and so they are here; no reference says otherwise."
-        )
+        if fault.bug is INPUTS_SCALED:
+            self.notes.remarks.append(
+                f"Inputs: {_finding(fault).title}, and so they are here; no reference says "
+                "otherwise."
+            )
         self._agrees(fault.plan)
 
     def _faulty(self, sample: Sample, plan: Plan, fault: Fault) -> None:

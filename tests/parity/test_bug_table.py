@@ -247,6 +247,11 @@ def of_first_sample(net: Net, x: Array, y: Array) -> list[Array]:
     return Net.gradients(net, x[:1], y[:1])
 
 
+def wrong_for_eleven(net: Net, x: Array, y: Array) -> list[Array]:
+    first, *rest = Net.gradients(net, x, y)
+    return [first * (3 if len(x) == 11 else 1), *rest]
+
+
 def vacuous() -> CheckReport:
     """float16, in which some hundred roundings are as large as the values."""
     rng = np.random.default_rng(0)
@@ -334,6 +339,7 @@ PLANTED: list[tuple[Bug, Callable[[], CheckReport]]] = [
         lambda: of({"gradients": lambda net, x, y: Net.gradients(net, x, y)[::2]}),
     ),
     (table.BATCH_SIZE, lambda: of({"gradients": fixed_batch})),
+    (table.UNCONFIRMED, lambda: of({"gradients": wrong_for_eleven})),
     (table.VACUOUS, vacuous),
     (table.UNITS_LEFT_OUT, lambda: dropped("unscaled", reseeded=True)),
     (table.TRAINING_DROPOUT_MULTIPLIED, lambda: dropped("multiplied")),

@@ -142,7 +142,7 @@ def _read(subject: Subject, answers: Sequence[Asked], layout: Layout, form: Form
 
 def _ask(subject: Subject, form: Form, sizes: tuple[int, ...], rng: np.random.Generator) -> Asked:
     """Return random weights in the user's shapes, a random batch, and the answer."""
-    batch = batch_size(subject.candidate, form, sizes)
+    batch = batch_size(subject.candidate, form, sizes, subject.avoid)
     arrays = draw_weights(subject.shapes, rng)
     x, _ = draw_samples(batch, sizes[0], sizes[-1], rng, 0)
     subject.set_weights(arrays)

@@ -361,7 +361,7 @@ def takes_batches(subject: Subject, sample: Sample, plan: Plan) -> bool:
     rng = np.random.default_rng(0)
     candidate, sizes = subject.candidate, sample.layout.sizes
     for form in label_forms(sample.form, candidate, sizes[-1]):
-        batch = batch_size(candidate, form, sizes)
+        batch = batch_size(candidate, form, sizes, subject.avoid)
         probe, _ = draw_probe(plan, sample.layout, form, sample.dtype, batch, rng)
         try:
             subject.set_weights(probe.arrays)

@@ -3,7 +3,7 @@
 import io
 import traceback
 import warnings
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from copy import copy
 from typing import Any, TypeGuard
@@ -61,11 +61,19 @@ class Subject:
     Args:
         candidate: The user's callables.
         renew: Makes them anew, so that a step's state is as at the beginning; None if nothing does.
+        avoid: Batch sizes that are not to be tried.
     """
 
-    def __init__(self, candidate: Candidate, renew: Callable[[], Candidate] | None = None) -> None:
+    def __init__(
+        self,
+        candidate: Candidate,
+        renew: Callable[[], Candidate] | None = None,
+        avoid: Iterable[int] = (),
+    ) -> None:
         self.candidate = candidate
         self.renew = renew
+        self.avoid = frozenset(avoid)
+        self.keeps_state = False
         container = self._call("get_weights", candidate.get_weights)
         found = nested.leaves(container)
         if not found:
@@ -87,7 +95,7 @@ class Subject:
         """Return one without a history where that can be made, else this one."""
         if self.renew is None:
             return self
-        new = Subject(self.renew(), self.renew)
+        new = Subject(self.renew(), self.renew, self.avoid)
         new.dtype = self.dtype
         return new
 

@@ -230,6 +230,15 @@ BATCH_SIZE = Bug(
     "dW1 = x[:7].T @ delta1[:7]",
     "look for a batch size that is written into the code",
 )
+UNCONFIRMED = Bug(
+    "unconfirmed",
+    "wrong with one set of weights and samples, and not with another",
+    "if rng.random() < 0.5: dW1 *= 2",
+    "try other seeds (--seed 1): what comes and goes with them depends on the weights, on the "
+    "samples or the batch size, or on a kink close by",
+    Severity.UNCERTAIN,
+    "It cannot be told: {title}.",
+)
 VACUOUS = Bug(
     "vacuous",
     "nothing could have failed: rounding may be as large as the values",

@@ -163,7 +163,8 @@ class Assessor:
     def draw(self, form: Form, number: int, avoid: int = 0) -> Probe:
         """Return the probe of a number; the same number gives the same weights."""
         rng = np.random.default_rng([self.seed, number])
-        batch = self.batch or batch_size(self.subject.candidate, form, self.layout.sizes, avoid)
+        taken = (avoid, *self.subject.avoid)
+        batch = self.batch or batch_size(self.subject.candidate, form, self.layout.sizes, taken)
         probe, in_vain = draw_probe(self.plan, self.layout, form, self.dtype, batch, rng, number)
         remark = (
             "No probe keeps every unit away from its kink and alive; where one is at its kink, the "
@@ -404,6 +405,7 @@ class Asking:
         assessor = answered.assessor
         stepping = classify(self.subject, assessor.draw(form, 0), assessor.draw(form, 1))
         answered.stepping, answered.source = stepping, stepping.source
+        self.subject.keeps_state |= stepping.kind != "plain"
         answered.findings += stepping.findings
         answered.remarks += stepping.remarks
         if stepping.source is not None:

@@ -1,7 +1,8 @@
 """Weights and samples on which nothing can hide, and how samples have to lie for a user's code."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, count
 from typing import Literal, get_args
 
 import numpy as np
@@ -118,7 +119,9 @@ def label_forms(form: Form, candidate: Candidate, outputs: int) -> Iterator[Form
                 yield replace(form, labels=labels, flat=flat, turned_labels=turned)
 
 
-def batch_size(candidate: Candidate, form: Form, sizes: tuple[int, ...], avoid: int = 0) -> int:
+def batch_size(
+    candidate: Candidate, form: Form, sizes: tuple[int, ...], avoid: Iterable[int] = ()
+) -> int:
     """Return a batch size unlike every size, so that nothing can be taken for it.
 
     Its reciprocal is also unlike the factors that other reductions have.
@@ -129,8 +132,9 @@ def batch_size(candidate: Candidate, form: Form, sizes: tuple[int, ...], avoid: 
         return candidate.batch_size
     outputs = sizes[-1]
     taken = {*sizes, *(n + 1 for n in sizes), *(n - 1 for n in sizes)}
-    taken |= {2 * outputs, outputs // 2, outputs * outputs, avoid}
-    return next(n for n in (7, 5, 11, 13, 6, 9, 15, 17, 19, 23) if n not in taken)
+    taken |= {2 * outputs, outputs // 2, outputs * outputs, *avoid}
+    usual = (7, 5, 11, 13, 6, 9, 15, 17, 19, 23)
+    return next(n for n in chain(usual, count(25)) if n not in taken)
 
 
 # Redraws before a probe with a unit too near its kink is taken as it is; its bound then has the
