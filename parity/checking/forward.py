@@ -144,6 +144,8 @@ class Forward:
         for sample in answers:
             if sample.layout.plausible and not sample.first.layers:
                 yield sample, conventions.guess(sample, name, mixed=True)
+        for sample in answers:
+            yield sample, conventions.guess_stretched(sample, name)
 
     def _mostly_off(self, dtype: np.dtype) -> bool:
         """Return whether most outputs are off by more than a precision's rounding."""

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import parity
+from numpy_impl.layers import Dense
 from parity.reports.report import Outcome
 
 CASES = Path(__file__).parents[1] / "cases"
@@ -609,3 +610,102 @@ CUBIC = (lambda z: z + z**3 / 9, lambda z: 1 + z**2 / 3)
 def test_a_guess_at_the_layers_accuses_nobody(activations, outcome):
     report = parity.check(stack(activations), keras=False)
     assert report.outcome is outcome, str(report)
+
+
+def test_softmax_of_minus_z_is_known():
+    report = right(check("right/repro_softmin"))
+    assert report.conventions["activations"] == "relu, softmax(-z)"
+    meant = [Dense(5, "relu"), Dense(4, "softmax")]
+    report = wrong(check("right/repro_softmin", reference=meant), "other-activation")
+    assert "softmax(-z) instead of softmax" in report.findings[0].title
+
+
+def hard_sigmoid(slope: float):
+    return (
+        lambda z: np.clip(slope * z + 0.5, 0, 1),
+        lambda z: slope * (np.abs(z) < 0.5 / slope),
+    )
+
+
+def times(function, before=1.0, after=1.0, plus=0.0):
+    f, slope = function
+    return lambda z: after * f(before * z) + plus, lambda z: after * before * slope(before * z)
+
+
+@pytest.mark.parametrize(
+    ("activations", "said"),
+    [
+        ((hard_sigmoid(0.2), LINEAR), "hard_sigmoid (0.2z + 0.5), linear"),
+        ((hard_sigmoid(1 / 6), SIGMOID), "hard_sigmoid, sigmoid"),
+        ((TANH, hard_sigmoid(0.2)), "tanh, hard_sigmoid (0.2z + 0.5)"),
+        ((LINEAR, LINEAR, SIGMOID), "linear, linear, sigmoid"),
+        ((LINEAR, TANH, LINEAR), "linear, tanh, linear"),
+        ((LINEAR, SIGMOID), "linear, sigmoid"),
+        ((TANH, times(SIGMOID, after=5.0)), "tanh, 5 sigmoid(z)"),
+        ((TANH, times(SIGMOID, after=2.0, plus=-1.0)), "tanh, tanh(0.5 z)"),
+        ((TANH, times(SIGMOID, before=3.0)), "tanh, sigmoid(3 z)"),
+        ((TANH, times(SIGMOID, before=-1.0)), "tanh, sigmoid(-z)"),
+        ((SIGMOID, times(LINEAR, after=0.1)), "sigmoid, 0.1 z"),
+        ((SIGMOID, times(LINEAR, after=2.0, plus=1.0)), "sigmoid, 2 z + 1"),
+        ((SIGMOID, times(TANH, after=1.5, plus=0.5)), "sigmoid, 1.5 tanh(z) + 0.5"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_activations_that_are_known_ones_stretched(activations, said, seed):
+    report = right(parity.check(stack(activations, seed), keras=False))
+    assert report.conventions["activations"] == said
+    f, slope = activations[0]
+    bug = ((f, lambda z: 2 * slope(z)), *activations[1:])
+    wrong(parity.check(stack(bug, seed), keras=False), "times-2")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [(0.5, 1, "softmax(0.5 z)"), (1 / 3, 1, "softmax(0.333333 z)"), (1, 4, "4 softmax(z)"),
+     (-2, 1, "softmax(-2 z)")],
+)  # fmt: skip
+def test_softmax_with_a_temperature_is_known(before, after, said):
+    def slope(z, y):
+        p = softmax(before * z)
+        d = after * p - y
+        return before * after * p * (d - (d * p).sum(axis=1, keepdims=True))
+
+    make = logits("quadratic", slope, forward_of=lambda z: after * softmax(before * z))
+    report = right(parity.check(make, keras=False))
+    assert report.conventions["activations"] == f"relu, {said}"
+
+
+def test_cross_entropy_of_a_softmax_with_a_temperature():
+    make = logits(
+        "categorical_crossentropy",
+        lambda z, y: (softmax(z / 2) - y) / 2,
+        forward_of=lambda z: softmax(z / 2),
+    )
+    right(parity.check(make))
+    make = logits(
+        "categorical_crossentropy",
+        lambda z, y: softmax(z / 2) - y,
+        forward_of=lambda z: softmax(z / 2),
+    )
+    assert parity.check(make, keras=False).outcome is Outcome.WRONG
+
+
+def test_hidden_layers_that_are_shown_may_be_affine():
+    rng = np.random.default_rng(2)
+    W1, b1, W2, b2 = rng.normal(size=(5, 6)), np.zeros(6), rng.normal(size=(6, 3)), np.zeros(3)
+
+    def forward(x):
+        h = 0.5 * (x @ W1 + b1) + 1
+        return [h, 1 / (1 + np.exp(-(h @ W2 + b2)))]
+
+    def gradients(x, y):
+        h, a = forward(x)
+        d2 = (a - y) / len(x)
+        d1 = d2 @ W2.T * 0.5
+        return [x.T @ d1, d1.sum(0), h.T @ d2, d2.sum(0)]
+
+    make = parity.Candidate(get_weights=lambda: [W1, b1, W2, b2], forward=forward,
+                            gradients=gradients)  # fmt: skip
+    report = right(parity.check(make, keras=False))
+    assert report.conventions["activations"] == "0.5 z + 1, sigmoid"

@@ -14,6 +14,7 @@ from parity.checking.bugs.variant import COMMON, ELEMENTWISE, LEAKY, OTHERS, OUT
 from parity.checking.model.layout import Key, Layout
 from parity.checking.model.network import Pass, Plan, rounding_for
 from parity.checking.model.probe import Form, batch_size, draw_samples, draw_weights, sample_forms
+from parity.checking.model.stretched import fitting
 
 # Hidden activations that differ from layer to layer, where ``forward`` gives the outputs alone, are
 # looked for among these in networks of 3, 4 and 5 layers; the number of combinations is the limit.
@@ -188,11 +189,39 @@ def guess(sample: Sample, name: str, mixed: bool) -> Plan | None:
     return None
 
 
-def _layer_by_layer(sample: Sample, draft: Plan) -> Plan | None:
+def guess_stretched(sample: Sample, name: str) -> Plan | None:
+    """Return the plan of a sample whose output, or any layer shown, is a known function stretched.
+
+    Hidden layers that are not shown are all alike.
+    """
+    layout, draw = sample.layout, sample.first
+    depth = len(layout.sizes) - 1
+    draft = Plan(name, layout.sizes, (COMMON[0],) * depth, layout.has_bias, (0.0,) * depth)
+    if draw.layers:
+        found = _layer_by_layer(sample, draft, stretched=True)
+        return found if found is not None and sample.agrees(found) else None
+    for hidden in ELEMENTWISE[: 1 if depth == 1 else None]:
+        signal = draw.x
+        with np.errstate(all="ignore"):
+            for layer in range(depth - 1):
+                signal = hidden.value(_weighted(draw, layer, signal))
+            z = _weighted(draw, depth - 1, signal)
+        for output in fitting(z, draw.output) if np.all(np.isfinite(z)) else ():
+            plan = replace(draft, activations=(*[hidden] * (depth - 1), output))
+            if sample.agrees(plan):
+                return plan
+    return None
+
+
+def _layer_by_layer(sample: Sample, draft: Plan, stretched: bool = False) -> Plan | None:
     chosen: list[ActivationFunction] = []
     for layer in range(draft.depth):
         pool = OUTPUTS if layer == draft.depth - 1 else ELEMENTWISE
         fits = [f for f in pool if all(_layer_fits(f, layer, draw) for draw in sample.draws)]
+        if stretched and not fits:
+            signal = sample.first.layers[layer - 1] if layer else sample.first.x
+            made = fitting(_weighted(sample.first, layer, signal), sample.first.layers[layer])
+            fits = [f for f in made if all(_layer_fits(f, layer, draw) for draw in sample.draws)]
         if not fits:
             return None
         chosen.append(fits[0])

@@ -14,6 +14,7 @@ from parity.bounds.rounding import Approx
 from parity.checking.bugs.table import Bug, Values
 from parity.checking.model.network import Pass
 from parity.checking.model.probe import Probe
+from parity.checking.model.stretched import SOFTMIN
 
 # What a piece is computed from: the scene, and which layer and delta where there is a choice.
 P = ParamSpec("P")
@@ -125,6 +126,17 @@ def _own(
     return ActivationFunction(name, value, lambda z, a: derivative(z), keras=keras)
 
 
+def _old_hard_sigmoid() -> ActivationFunction:
+    # Keras's before its version 3, and Theano's.
+    return ActivationFunction(
+        "hard_sigmoid (0.2z + 0.5)",
+        lambda z: np.clip(0.2 * z + 0.5, 0, 1),
+        lambda z, a: np.where(np.abs(z) < 2.5, 0.2, 0.0).astype(z.dtype),
+        (-2.5, 2.5),
+        keras=lambda ops, z: ops.clip(0.2 * z + 0.5, 0, 1),
+    )
+
+
 def _named(*names: str) -> list[ActivationFunction]:
     return [activations.get(name) for name in names]
 
@@ -142,6 +154,7 @@ _KNOWN = [
     *_named("softplus", "elu", "selu", "gelu", "silu", "softsign"),
     *_named("hard_sigmoid", "hard_tanh", "relu6", "mish", "exponential"),
     _lecun_tanh(),
+    _old_hard_sigmoid(),
     _gelu_tanh(),
     _own("sin", np.sin, np.cos, lambda ops, z: ops.sin(z)),
     _own("arctan", np.arctan, lambda z: 1 / (1 + z * z), lambda ops, z: ops.arctan(z)),
@@ -159,4 +172,5 @@ OUTPUTS = [
     *_named("softmax", "sigmoid", "linear", "tanh", "relu", "log_softmax"),
     *LEAKY,
     *OTHERS,
+    SOFTMIN,
 ]

@@ -170,6 +170,8 @@ def meant(stated: Declared, activation: str) -> Declared:
 
 def kinds(activation: str) -> list[LossKind]:
     """Return the losses that may stand behind an output activation, the usual ones first."""
+    # A stretched function such as softmax(-z) goes with the losses of the function itself.
+    activation = activation.removesuffix(")").partition("(")[0]
     every = [SQUARED, CATEGORICAL, BINARY, ABSOLUTE]
     if activation == "linear":
         every += [LOGITS, BINARY_LOGITS]
