@@ -12,6 +12,7 @@ from parity.checking.asking.gradients import alike, takes_batches
 from parity.checking.asking.subject import Subject
 from parity.checking.bugs.findings import FORWARD_PASS, Finding, Notes, Unreadable, Witness
 from parity.checking.bugs.forward import INPUTS_SCALED, Fault, faults
+from parity.checking.bugs.slips import predicting_with_dropout, slipped
 from parity.checking.bugs.table import (
     LOW_PRECISION,
     NONDETERMINISTIC_FORWARD,
@@ -203,8 +204,19 @@ class Forward:
 
     def _explain(self, answers: Sequence[Sample]) -> None:
         """Say what is wrong with the forward pass."""
+        name = self.subject.candidate.name
         for sample in answers[:_MOST_EXPLAINED]:
-            name = self.subject.candidate.name
+            draft = _draft(sample, name)
+            for fault, meant in slipped(draft, self.given and _sized(self.given, sample)):
+                if fault.plan is not None and sample.agrees(fault.plan):
+                    self._faulty(sample, meant, fault)
+                    # What flows back through it is of no use, and may overflow.
+                    self.plan = None
+                    self.notes.remarks.append("Gradients: not tested before forward is mended.")
+                    return
+            if self.given is None and self._predicts_with_dropout(sample, draft):
+                return
+        for sample in answers[:_MOST_EXPLAINED]:
             for meant in [self.given] if self.given else _usual_plans(sample, name):
                 plan = _sized(meant, sample)
                 fault = _fault(sample, plan)
@@ -215,6 +227,22 @@ class Forward:
                     self._faulty(sample, plan, fault)
                     return
         self._inexplicable(answers[0])
+
+    def _predicts_with_dropout(self, sample: Sample, draft: Plan) -> bool:
+        """Take hidden activations that forward multiplies as classical dropout's, if they are."""
+        for plan, rates in predicting_with_dropout(draft):
+            if sample.agrees(plan):
+                self.sample, self.plan = sample, plan
+                self._conventions()
+                words = [f"layer {n}'s by {1 - rate:.4g}" for n, rate in enumerate(rates, 1)]
+                self.notes.remarks.append(
+                    f"Dropout: forward multiplies the activations ({', '.join(words)}), as "
+                    "classical dropout does, whose masks have no scale in training: that share is "
+                    "taken for 1 - rate."
+                )
+                self._agrees(plan)
+                return True
+        return False
 
     def _agrees(self, plan: Plan) -> None:
         self.notes.witnesses.append(Witness(FORWARD_PASS, True, "equal up to rounding"))
@@ -299,14 +327,19 @@ def _parting_layer(sample: Sample, plan: Plan) -> int | None:
 
 def _usual_plans(sample: Sample, name: str) -> Iterator[Plan]:
     """Yield networks that a forward pass may be meant to be, where no reference says it."""
-    layout = sample.layout
-    depth = len(layout.sizes) - 1
+    draft = _draft(sample, name)
     for hidden in (*COMMON, LEAKY[0]):
         for output in OUTPUTS[:4]:
-            activations = (hidden,) * (depth - 1) + (output,)
-            yield Plan(name, layout.sizes, activations, layout.has_bias, (0.0,) * depth)
-        if depth == 1:
+            yield replace(draft, activations=(hidden,) * (draft.depth - 1) + (output,))
+        if draft.depth == 1:
             return
+
+
+def _draft(sample: Sample, name: str) -> Plan:
+    """Return sizes and biases of a network whose activations are to be filled in."""
+    layout = sample.layout
+    depth = len(layout.sizes) - 1
+    return Plan(name, layout.sizes, (COMMON[0],) * depth, layout.has_bias, (0.0,) * depth)
 
 
 def _sized(plan: Plan, sample: Sample) -> Plan:

@@ -2,6 +2,7 @@
 
 import string
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,20 @@ from numpy_impl.layers import Dense
 from numpy_impl.types import Array
 from parity import Candidate, CheckReport
 from parity.__main__ import main
-from parity.checking.bugs import TABLE, Bug, deltas, derivative, factors, optimizers, table
+from parity.checking.bugs import (
+    TABLE,
+    Bug,
+    deltas,
+    derivative,
+    errors,
+    factors,
+    optimizers,
+    slips,
+    table,
+)  # fmt: skip
 from parity.checking.bugs.table import Severity
+from tests.cases import load
+from tests.parity.mistakes import MISTAKES, mistaken
 from tests.parity.planted import BUGS, cases
 from tests.parity.planted.bug import answer
 from tests.parity.tagger import MUTATIONS, Tagger, data
@@ -202,6 +215,12 @@ def fixed_batch(net: Net, x: Array, y: Array) -> list[Array]:
     return [x[rows].T @ d1[rows], d1[rows].sum(0), h[rows].T @ d2[rows], d2[rows].sum(0)]
 
 
+def unknown_delta(net: Net, x: Array, y: Array) -> list[Array]:
+    _, _, w2, b2 = Net.gradients(net, x, y)
+    d1 = np.sin(net.deltas(x, y)[0] * 99)
+    return [x.T @ d1, d1.sum(axis=0), w2, b2]
+
+
 def times_outputs(net: Net, x: Array, y: Array) -> list[Array]:
     w1, b1, w2, b2 = Net.gradients(net, x, y)
     return [w1, b1, w2, 3 * b2]
@@ -250,6 +269,20 @@ def of_first_sample(net: Net, x: Array, y: Array) -> list[Array]:
 def wrong_for_eleven(net: Net, x: Array, y: Array) -> list[Array]:
     first, *rest = Net.gradients(net, x, y)
     return [first * (3 if len(x) == 11 else 1), *rest]
+
+
+def dropout_twice() -> CheckReport:
+    net = DropoutNet(bug="")
+
+    def forward(x: Array) -> Array:
+        kernels = net.kernels[1]
+        net.kernels[1] = kernels * (1 - net.rate)
+        try:
+            return net.forward(x)
+        finally:
+            net.kernels[1] = kernels
+
+    return checked(lambda: replace(net.connect(), forward=forward))
 
 
 def vacuous() -> CheckReport:
@@ -330,6 +363,8 @@ PLANTED: list[tuple[Bug, Callable[[], CheckReport]]] = [
     (table.LOW_PRECISION, in_ten_bits),
     (table.UNKNOWN_FORWARD, lambda: other_forward([Dense(6, "tanh"), Dense(3, "sigmoid")])),
     (table.UNKNOWN_LAYERS, lambda: other_forward(None)),
+    (table.UNKNOWN, lambda: of({"gradients": unknown_delta})),
+    (table.UNKNOWN_LOSS, lambda: checked(network(sigmoid, lambda a, y: np.sin(7 * (a - y)) * a))),
     (
         table.NOT_GIVEN,
         lambda: of({"gradients": lambda net, x, y: [None, *Net.gradients(net, x, y)[1:]]}),
@@ -343,6 +378,8 @@ PLANTED: list[tuple[Bug, Callable[[], CheckReport]]] = [
     (table.VACUOUS, vacuous),
     (table.UNITS_LEFT_OUT, lambda: dropped("unscaled", reseeded=True)),
     (table.TRAINING_DROPOUT_MULTIPLIED, lambda: dropped("multiplied")),
+    (slips.SLIPPED, lambda: checked(load("wrong/repro_sigmoid_precedence").make)),
+    (table.TRAINING_DROPOUT_TWICE, dropout_twice),
     (table.TRAINING_DROPOUT_UNSCALED, lambda: dropped("unscaled")),
     (table.NO_CHANGE, lambda: of({"step": lambda *_: None}, gradients=None)),
     (table.LEARNING_RATE_DECAY, lambda: of({"step": wrong_and_decaying}, gradients=None)),
@@ -350,12 +387,12 @@ PLANTED: list[tuple[Bug, Callable[[], CheckReport]]] = [
     (table.UNKNOWN_UPDATE, lambda: of({"step": step_with_state})),
     (table.TRAJECTORY, lambda: of({"step": step_that_stumbles})),
     (deltas.ONE_SAMPLE, lambda: of({"gradients": of_first_sample})),
-    (deltas.ERROR_AVERAGED, lambda: checked(network(sigmoid, averaged))),
+    (errors.ERROR_AVERAGED, lambda: checked(network(sigmoid, averaged))),
     (
-        deltas.OUTPUTS_DIVIDED,
+        errors.OUTPUTS_DIVIDED,
         lambda: checked(network(sigmoid, lambda a, y: (a / len(a) - y) * a * (1 - a))),
     ),
-    (deltas.DERIVATIVE_AT_ERROR, lambda: checked(network(sigmoid, overwritten))),
+    (errors.DERIVATIVE_AT_ERROR, lambda: checked(network(sigmoid, overwritten))),
     (deltas.DERIVATIVE_AT_DROPPED, lambda: checked(DropoutInPlace(hidden="tanh").connect)),
     (
         deltas.DERIVATIVE_OF_DROPPED,
@@ -399,6 +436,8 @@ def planted(form: Bug) -> Iterator[CheckReport]:
     """Yield reports of networks with the bug in them, the cheapest first."""
     yield from (check() for bug, check in PLANTED if bug == form)
     yield from (tagged(mutate) for code, _, _, mutate in MUTATIONS if code == form.code)
+    if form.code in MISTAKES:
+        yield checked(mistaken(form.code).candidate())
     for bug in BUGS:
         if form.code in (*bug.codes.split(), *bug.companions.split()):
             yield answer(cases([bug])[0]).report

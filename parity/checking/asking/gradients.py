@@ -21,7 +21,12 @@ from parity.checking.bugs.table import (
     Bug,
     Values,
 )
-from parity.checking.bugs.tensors import BIAS_AXIS, BIAS_NOT_SUMMED, TRANSPOSED
+from parity.checking.bugs.tensors import (
+    BIAS_AXIS,
+    BIAS_NOT_SUMMED,
+    KERNEL_ONE_NUMBER,
+    TRANSPOSED,
+)
 from parity.checking.model.layout import Key, Layout, Part
 from parity.checking.model.network import Plan
 from parity.checking.model.probe import Probe, batch_size, draw_probe, label_forms
@@ -259,6 +264,8 @@ def _fit(
     if kernel and array.T.shape == shape:
         return (TRANSPOSED, {"how": ""}), array.T
     units = int(np.prod(shape))
+    if kernel and array.size == 1:
+        return (KERNEL_ONE_NUMBER, {}), None
     if not kernel and array.ndim == 2 and array.size == units * batch:
         axis = array.shape.index(batch) if batch in array.shape else 0
         total = array.sum(axis=axis).reshape(shape) if batch > 1 else None

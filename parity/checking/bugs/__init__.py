@@ -4,11 +4,23 @@
 several forms, which are told apart and mended differently.
 """
 
-from parity.checking.bugs import deltas, derivative, factors, forward, optimizers, table, tensors
+from parity.checking.bugs import (
+    deltas,
+    derivative,
+    errors,
+    factors,
+    forward,
+    optimizers,
+    slips,
+    table,
+    tensors,
+)
 from parity.checking.bugs.table import Bug
 
 TABLE: dict[str, list[Bug]] = {}
-for _module in (table, forward, deltas, tensors, factors, derivative, optimizers):
+for _module in (
+    table, forward, slips, deltas, errors, tensors, factors, derivative, optimizers,
+):  # fmt: skip
     for _bug in vars(_module).values():
         if isinstance(_bug, Bug) and _bug not in TABLE.setdefault(_bug.code, []):
             TABLE[_bug.code].append(_bug)

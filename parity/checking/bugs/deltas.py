@@ -1,12 +1,14 @@
 """Ways to get the deltas wrong: at the output from the loss, and on the way down from there."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 
 from numpy_impl.activations import ActivationFunction
-from parity.bounds.activations import softmax, through
+from parity.bounds.activations import activate, softmax, through
 from parity.bounds.rounding import Approx
+from parity.checking.bugs.errors import error_variants
 from parity.checking.bugs.table import Bug
 from parity.checking.bugs.variant import (
     COMMON,
@@ -22,6 +24,8 @@ from parity.checking.bugs.variant import (
 from parity.checking.model.layout import Key
 from parity.checking.model.losses import LossKind
 
+Across = Literal["row", "column"]
+LayerCompute = Callable[[Scene, int, Approx], Approx | None]
 _SLOPES = [f for f in (*COMMON, *LEAKY, *OTHERS) if f.name != "linear"]
 
 _CALL_WITH_Z = "call the derivative of {activation} with z, not with a = {activation}(z)"
@@ -68,11 +72,54 @@ DERIVATIVE_TWICE = Bug(
     "delta1 = e * d_tanh(z1); dz1 = delta1 * d_tanh(z1)",
     "multiply by it once",
 )
+DERIVATIVE_OF_DELTA = Bug(
+    "derivative-of-delta",
+    "{activation} or its derivative taken of the incoming delta instead of z: {form} in place of "
+    "{activation}'(z) * delta",
+    "delta1 = relu(delta2 @ W2.T)  # relu'(z1) is meant",
+    "multiply the incoming delta by {activation}'(z), z being the layer's own pre-activation",
+)
+ACTIVATION_FOR_DERIVATIVE = Bug(
+    "activation-for-derivative",
+    "the delta is multiplied by the activation {activation}(z) itself, not by its derivative",
+    "delta1 = (delta2 @ W2.T) * sigmoid(z1)",
+    "multiply by {activation}'(z)",
+)
+DERIVATIVE_SLIP = Bug(
+    "derivative-slip",
+    "{activation}'s derivative is written wrong: {form} in place of {right}",
+    "delta1 = e * (1 - a1)  # sigmoid' is a1 * (1 - a1)",
+    "write {right}",
+)
+DELTA_LEFT_OUT = Bug(
+    "delta-left-out",
+    "the layer's delta is {activation}'(z) alone: what comes from the layer above is left out",
+    "delta1 = d_tanh(z1)",
+    "multiply {activation}'(z) by what the layer above propagates",
+)
 DERIVATIVE_OF_OTHER_LAYER = Bug(
     "derivative-of-other-layer",
     "activation derivative taken at the {which} layer's pre-activation",
     "delta1 = (delta2 @ W2.T) * d_tanh(z2)",
     "use the pre-activation of the same layer",
+)
+SLOPE_NOT_PROPAGATED = Bug(
+    "slope-not-propagated",
+    "{whose} error is propagated without {whose} {activation}'(z), which its own gradients have",
+    "dW2 = a1.T @ (e2 * d_sigmoid(z2)); e1 = e2 @ W2.T",
+    "propagate the delta, not the error: (e * {activation}'(z)) @ W.T",
+)
+SLOPE_PROPAGATED_TWICE = Bug(
+    "slope-propagated-twice",
+    "{whose} delta is multiplied by {whose} {activation}'(z) once more before it is propagated",
+    "dW2 = a1.T @ delta2; e1 = (delta2 * d_sigmoid(z2)) @ W2.T  # delta2 = a2 - y",
+    "propagate the delta that the layer's own gradients have",
+)
+DELTA_AVERAGED = Bug(
+    "delta-averaged",
+    "the delta is averaged over the batch before it is propagated: every sample gets the mean",
+    "e1 = delta2.mean(axis=0) @ W2.T",
+    "propagate each sample's own delta",
 )
 UPDATED_WEIGHTS = Bug(
     "updated-weights",
@@ -88,7 +135,8 @@ PROPAGATION_TRANSPOSED = Bug(
 )
 BIAS_COLUMN = Bug(
     "bias-column",
-    "delta propagated with the bias column of the kernel in place of a weight",
+    "{across} {number} (counted from 0) is cut out of the kernel in place of the bias {across}, "
+    "which is the {where}: the delta is propagated with the bias in place of a weight",
     "delta1 = (delta2 @ W2[:, :-1])  # the bias is the first column of W2",
     "cut the bias out of the kernel (it is its own row or column) before you transpose it",
 )
@@ -112,10 +160,16 @@ DROPOUT_MASK_REDRAWN = Bug(
 )
 
 
-def slope_variants(function: ActivationFunction) -> list[LayerVariant]:
+def slope_variants(
+    function: ActivationFunction, scales: Sequence[float] = ()
+) -> list[LayerVariant]:
     """Return the ways to pass a delta through an element-wise activation, the right one first.
 
     Each takes ``(scene, layer, e)``, e the gradient at the activation.
+
+    Args:
+        function: The activation.
+        scales: By what the user's own e may be multiplied, for what is not linear in it.
     """
     name = function.name
 
@@ -159,11 +213,77 @@ def slope_variants(function: ActivationFunction) -> list[LayerVariant]:
         Variant(at_activation, DERIVATIVE_AT_ACTIVATION, own),
         Variant(at_dropped, DERIVATIVE_OF_DROPPED, own),
         Variant(form_at_z, DERIVATIVE_AT_PRE_ACTIVATION, own),
+        *_slips(function),
         *others,
     ]
     if not name.startswith(("relu", "leaky")):
         found.append(Variant(twice, DERIVATIVE_TWICE, own))
-    return found
+    return [*found, *_of_delta(function, scales)]
+
+
+def _slips(function: ActivationFunction) -> Iterator[LayerVariant]:
+    """Yield factors that are written where the derivative is meant."""
+    name = function.name
+    own = {"activation": name}
+    right = {"sigmoid": "a(1 - a)", "tanh": "1 - a^2", "relu": "z > 0"}.get(name, f"{name}'(z)")
+
+    def times(factor: Callable[[Approx, Approx], Approx]) -> LayerCompute:
+        return lambda scene, layer, e: e * factor(scene.fwd.z[layer], scene.fwd.a[layer])
+
+    def alone(scene: Scene, layer: int, e: Approx) -> Approx:
+        return scene.slope(function, scene.fwd.z[layer])
+
+    yield Variant(times(lambda z, a: a), ACTIVATION_FOR_DERIVATIVE, own)
+    formulas: dict[str, dict[str, Callable[[Approx, Approx], Approx]]] = {
+        "sigmoid": {
+            "1 - a": lambda z, a: 1.0 - a,
+            "(1 - a)^2": lambda z, a: (1.0 - a) * (1.0 - a),
+            "a(1 + a)": lambda z, a: a * (1.0 + a),
+            "z(1 - a)": lambda z, a: z * (1.0 - a),
+        },
+        "tanh": {
+            "1 - a": lambda z, a: 1.0 - a,
+            "1 + a^2": lambda z, a: 1.0 + a * a,
+            "(1 - a)^2": lambda z, a: (1.0 - a) * (1.0 - a),
+            "a^2": lambda z, a: a * a,
+        },
+        "relu": {"z < 0": lambda z, a: z.rounding.exact(1.0 * (z.value < 0))},
+    }
+    for form, factor in formulas.get(name, {}).items():
+        yield Variant(times(factor), DERIVATIVE_SLIP, {**own, "form": form, "right": right})
+    yield Variant(alone, DELTA_LEFT_OUT, own)
+
+
+def _of_delta(function: ActivationFunction, scales: Sequence[float]) -> Iterator[LayerVariant]:
+    """Yield what comes of the activation, or its derivative, put at the incoming delta."""
+    name = function.name
+
+    def at(scale: float, formula: Callable[[Scene, Approx], Approx | None]) -> LayerCompute:
+        def compute(scene: Scene, layer: int, e: Approx) -> Approx | None:
+            made = formula(scene, e * scale)
+            return None if made is None else made * (1 / scale)
+
+        return compute
+
+    def form(scene: Scene, e: Approx) -> Approx | None:
+        return from_activation(name, e)
+
+    def form_times(scene: Scene, e: Approx) -> Approx | None:
+        slope = from_activation(name, e)
+        return None if slope is None else e * slope
+
+    formulas: dict[str, Callable[[Scene, Approx], Approx | None]] = {
+        f"{name}(delta)": lambda scene, e: activate(function, e),
+        f"{name}'(delta) * delta": lambda scene, e: e * scene.slope(function, e),
+        f"{name}'(delta)": lambda scene, e: scene.slope(function, e),
+    }
+    if name in ("sigmoid", "tanh"):
+        written = "delta * (1 - delta)" if name == "sigmoid" else "(1 - delta^2)"
+        formulas |= {f"{written} * delta": form_times, written: form}
+    for shown, formula in formulas.items():
+        for scale in scales:
+            values = {"activation": name, "form": shown}
+            yield Variant(at(scale, formula), DERIVATIVE_OF_DELTA, values)
 
 
 def _other_slopes(function: ActivationFunction) -> Iterator[LayerVariant]:
@@ -200,11 +320,15 @@ def _other_slopes(function: ActivationFunction) -> Iterator[LayerVariant]:
     yield from (elsewhere(1), elsewhere(-1))
 
 
-def propagation_variants() -> list[LayerVariant]:
+def propagation_variants(across: Across = "row", units: int = 0) -> list[LayerVariant]:
     """Return the ways to bring a delta from a layer to the one below, the right one first.
 
     Each takes ``(scene, layer, delta)`` with the delta of ``layer + 1`` and returns the gradient at
     the input of ``layer + 1``.
+
+    Args:
+        across: What of the user's kernel belongs to one input.
+        units: Of the layer below: so many inputs the bias may be mistaken for.
     """
 
     def right(scene: Scene, layer: int, delta: Approx) -> Approx:
@@ -218,18 +342,14 @@ def propagation_variants() -> list[LayerVariant]:
         kernel = scene.fwd.kernels[layer + 1]
         return delta @ kernel if kernel.value.shape[0] == kernel.value.shape[1] else None
 
-    def rolled(last: bool) -> Callable[[Scene, int, Approx], Approx | None]:
-        def compute(scene: Scene, layer: int, delta: Approx) -> Approx | None:
-            bias, kernel = scene.fwd.biases[layer + 1], scene.fwd.kernels[layer + 1].value
-            if bias is None:
-                return None
-            row = bias.value[None]
-            parts = [kernel[1:], row] if last else [row, kernel[:-1]]
-            return delta @ scene.exact(np.concatenate(parts)).T
+    def averaged(scene: Scene, layer: int, delta: Approx) -> Approx | None:
+        batch = len(delta.value)
+        if batch < 2:
+            return None
+        mean = delta.sum(axis=0, keepdims=True) * (1 / batch)
+        return right(scene, layer, mean * np.ones((batch, 1)))
 
-        return compute
-
-    def other(offset: int, turned: bool) -> Callable[[Scene, int, Approx], Approx | None]:
+    def other(offset: int, turned: bool) -> LayerCompute:
         def compute(scene: Scene, layer: int, delta: Approx) -> Approx | None:
             index = layer + 1 + offset
             if not 0 <= index < scene.fwd.plan.depth:
@@ -244,10 +364,35 @@ def propagation_variants() -> list[LayerVariant]:
         Variant(right),
         Variant(updated, UPDATED_WEIGHTS),
         Variant(turned, PROPAGATION_TRANSPOSED),
-        Variant(rolled(last=True), BIAS_COLUMN),
-        Variant(rolled(last=False), BIAS_COLUMN),
         *(Variant(other(n, turned), WRONG_LAYER) for n in (-1, 1) for turned in (False, True)),
+        Variant(averaged, DELTA_AVERAGED),
+        *_bias_taken_along(across, units),
     ]
+
+
+def _bias_taken_along(across: Across, units: int) -> Iterator[LayerVariant]:
+    """Yield what is propagated where another input's weights are cut out than the bias."""
+
+    def cut(number: int, last: bool, after: bool) -> LayerCompute:
+        def compute(scene: Scene, layer: int, delta: Approx) -> Approx | None:
+            tensors = scene.probe.after if after else scene.probe.weights
+            kernel = tensors.get(Key(layer + 1, "kernel"))
+            bias = tensors.get(Key(layer + 1, "bias"))
+            if kernel is None or bias is None:
+                return None
+            parts = [kernel, bias[None]] if last else [bias[None], kernel]
+            left = np.delete(np.concatenate(parts), number, axis=0)
+            return delta @ scene.exact(left).T
+
+        return compute
+
+    for after in (False, True):
+        for last in (True, False):
+            for number in range(units) if last else range(1, units + 1):
+                where = "last" if last else "first"
+                where += " (and the weights are already updated)" if after else ""
+                values = {"across": across, "number": number, "where": where}
+                yield Variant(cut(number, last, after), BIAS_COLUMN, values)
 
 
 def dropout_variants() -> list[LayerVariant]:
@@ -313,27 +458,6 @@ SOFTMAX_OF_ACTIVATION = Bug(
     "s = softmax(a2); delta2 = s * (g - (g * s).sum(axis=1, keepdims=True))",
     "hand the derivative z, not a",
 )  # fmt: skip
-ERROR_AVERAGED = Bug(
-    "error-averaged",
-    "the output's error is averaged over the batch before it is propagated: every sample gets the "
-    "mean error",
-    "error = np.mean(a2 - y, axis=0)",
-    "keep a row of errors for each sample, and average the gradients x.T @ delta",
-)
-OUTPUTS_DIVIDED = Bug(
-    "outputs-divided",
-    "the outputs are divided by the batch size before the targets are taken off: a/m - y instead "
-    "of (a - y)/m",
-    "delta2 = a2 / len(x) - y",
-    "take the targets off first, then divide the difference",
-)
-DERIVATIVE_AT_ERROR = Bug(
-    "derivative-at-error",
-    "{activation}'s derivative taken at the error a - y instead of at a, as where the error is "
-    "computed in place and so overwrites the outputs",
-    "a2 -= y; delta2 = a2 * a2 * (1 - a2)",
-    "compute the error in an array of its own: error = a - y, not a -= y",
-)
 ONE_SAMPLE = Bug(
     "one-sample",
     "only the {which} sample of the batch is used",
@@ -357,7 +481,7 @@ def output_variants(kind: LossKind, function: ActivationFunction) -> list[Output
     """Return the ways to get ``dC/dz`` at the output layer, the right one first."""
     right = OutputVariant(lambda scene: kind.delta(scene.fwd, scene.y))
     if function.name in ("softmax", "log_softmax"):
-        return [right, *_softmax_variants(kind), *_error_variants(kind, function)]
+        return [right, *_softmax_variants(kind), *error_variants(kind, function)]
 
     def with_slope(variant: LayerVariant) -> OutputVariant:
         def compute(scene: Scene) -> Approx | None:
@@ -367,7 +491,7 @@ def output_variants(kind: LossKind, function: ActivationFunction) -> list[Output
         return Variant(compute, variant.bug, variant.values)
 
     slopes = (with_slope(variant) for variant in slope_variants(function)[1:])
-    return [right, *slopes, *_error_variants(kind, function)]
+    return [right, *slopes, *error_variants(kind, function)]
 
 
 def _softmax_variants(kind: LossKind) -> list[OutputVariant]:
@@ -397,45 +521,6 @@ def _softmax_variants(kind: LossKind) -> list[OutputVariant]:
         Variant(of(lambda z, a, g: g * (softmax(a) * (1.0 - softmax(a)))), DIAGONAL_OF_ACTIVATION),
         Variant(of(lambda z, a, g: g * (z * (1.0 - z))), DIAGONAL_OF_LOGITS),
         Variant(of(at_activation), SOFTMAX_OF_ACTIVATION),
-    ]
-
-
-def _error_variants(kind: LossKind, function: ActivationFunction) -> list[OutputVariant]:
-    """Return ways to get ``dC/dz`` at the output layer from a wrong error.
-
-    The error is ``dC/da``, or ``a - y`` where the loss cancels the activation's derivative.
-    """
-    fused = kind.cancels(function)
-
-    def error(a: Approx, scene: Scene) -> Approx:
-        return a - scene.y if fused else kind.slope(a, scene.y)
-
-    def of_batch(wrong: Callable[[Scene, int], Approx]) -> Callable[[Scene], Approx | None]:
-        def compute(scene: Scene) -> Approx | None:
-            e = wrong(scene, len(scene.y))
-            z, a = scene.fwd.z[-1], scene.fwd.a[-1]
-            return None if len(scene.y) == 1 else e if fused else through(function, z, a, e)
-
-        return compute
-
-    def averaged(scene: Scene, batch: int) -> Approx:
-        mean = error(scene.fwd.a[-1], scene).sum(axis=0, keepdims=True) * (1 / batch)
-        return mean * np.ones((batch, 1))
-
-    def divided(scene: Scene, batch: int) -> Approx:
-        # What the targets are taken off from may be a softmax that only the loss computes.
-        predicted = error(scene.fwd.a[-1], scene) + scene.y
-        return predicted * (1 / batch) - scene.y
-
-    def overwritten(scene: Scene) -> Approx | None:
-        e = error(scene.fwd.a[-1], scene)
-        form = None if fused else from_activation(function.name, e)
-        return None if form is None else e * form
-
-    return [
-        Variant(of_batch(averaged), ERROR_AVERAGED),
-        Variant(of_batch(divided), OUTPUTS_DIVIDED),
-        Variant(overwritten, DERIVATIVE_AT_ERROR, {"activation": function.name}),
     ]
 
 

@@ -209,13 +209,30 @@ UNKNOWN = Bug(
     "unknown",
     "unknown: the delta is wrong, and nothing in the catalogue explains it",
     "delta1 = np.sin(delta2 @ W2.T)",
-    "compare this layer's delta with the reference's, element by element",
+    "work this layer's delta out for one sample: what the layer above propagates, delta @ W.T, "
+    "times f'(z), z being this layer's own pre-activation",
+)
+UNKNOWN_LOSS = Bug(
+    "unknown",
+    "unknown: the gradients are those of no loss that is known here, and no mistake known here "
+    "gives them",
+    "delta2 = np.tanh(a2 - y)  # the derivative of a loss of your own: ln cosh(a - y)",
+    "give your loss, loss=...: then its derivative decides",
+    Severity.UNCERTAIN,
 )
 UNKNOWN_TENSOR = Bug(
     "unknown",
     "unknown: the {part} gradient is wrong, and nothing in the catalogue explains it",
     "dW2[3, 1] += 0.1",
     "recompute it from the layer's input and delta, which are right",
+)
+VANISHING = Bug(
+    "vanishing",
+    "all gradients are zero up to rounding{how}",
+    "delta2 = J.sum(axis=1) * (a2 - y)  # J: softmax's Jacobian, whose sums are 0",
+    "multiply softmax's Jacobian by the gradient, and sum the products: "
+    "np.einsum('njk,nk->nj', J, g), or a * (g - (g * a).sum(axis=1, keepdims=True))",
+    Severity.CONCLUSIVE,
 )
 OTHER_LOSS = Bug(
     "other-loss",
@@ -258,6 +275,12 @@ TRAINING_DROPOUT_MULTIPLIED = Bug(
     "dropout multiplies what it keeps by 1 - rate where it should divide",
     "a1 = a1 * mask * (1 - rate)  # in training",
     "divide by 1 - rate, the share that is kept",
+)
+TRAINING_DROPOUT_TWICE = Bug(
+    "dropout-scale-twice",
+    "dropout's scale is there twice: divided by in training, and multiplied by in forward",
+    "a1 = a1 * mask / keep  # in training; a1 = a1 * keep in forward",
+    "take one of the two out",
 )
 TRAINING_DROPOUT_UNSCALED = Bug(
     "dropout-scale-missing",

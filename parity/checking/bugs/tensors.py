@@ -7,7 +7,7 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.bounds.rounding import Approx
-from parity.checking.bugs.table import Bug
+from parity.checking.bugs.table import Bug, Severity
 from parity.checking.bugs.variant import LayerVariant, Scene, Variant
 
 _OWN_INPUT = "use the layer's own input: x for the first layer, else the activation below"
@@ -48,6 +48,23 @@ INPUT_MISSING = Bug(
     "input-missing", "kernel gradient formed without the layer's input",
     "dW2 = np.ones_like(a1).T @ delta2", _OWN_INPUT,
 )  # fmt: skip
+KERNEL_AVERAGED = Bug(
+    "kernel-averaged",
+    "kernel gradient formed of means: the batch's mean input times its mean delta",
+    "dW2 = np.outer(a1.mean(axis=0), delta2.mean(axis=0))",
+    "form the product sample by sample, and sum (or average) the products: input.T @ delta",
+)
+KERNEL_NOT_SUMMED = Bug(
+    "kernel-not-summed", "kernel gradient of the {which} sample alone, not of the batch",
+    "dW2 = np.outer(a1[-1], delta2[-1])", "kernel gradient = input.T @ delta, over all samples",
+)  # fmt: skip
+KERNEL_ONE_NUMBER = Bug(
+    "kernel-one-number",
+    "kernel gradient is one number for all its elements: np.dot in place of np.outer",
+    "dW2 = np.dot(delta2, a2)  # of one sample",
+    "kernel gradient = np.outer(delta, input) for one sample, of the kernel's own shape",
+    Severity.CONCLUSIVE,
+)
 
 _BATCH_SUM = "sum the delta over the samples: delta.sum(axis=0) with samples in rows"
 BIAS_AXIS = Bug(
@@ -64,6 +81,12 @@ BIAS_MULTIPLIED = Bug(
 BIAS_OF_ACTIVATION = Bug(
     "bias-of-activation", "bias gradient summed from the activation instead of the delta",
     "db2 = a2.sum(axis=0)", _BATCH_SUM,
+)  # fmt: skip
+BIAS_OF_KERNEL = Bug(
+    "bias-of-kernel",
+    "bias gradient is the kernel's gradient summed over the layer's inputs, not the delta summed "
+    "over the batch",
+    "db2 = dW2.sum(axis=0)", _BATCH_SUM,
 )  # fmt: skip
 BIAS_CONSTANT = Bug(
     "bias-constant", "bias gradient is a constant", "db2 = np.ones_like(b2)", _BATCH_SUM,
@@ -124,6 +147,21 @@ def kernel_variants() -> list[KernelVariant]:
         function = scene.function(layer - 1)
         return None if function.name == "softmax" else scene.slope(function, scene.fwd.z[layer - 1])
 
+    def means(scene: Scene, layer: int) -> Approx | None:
+        signal = scene.fwd.inputs[layer]
+        batch = len(signal.value)
+        mean = signal.sum(axis=0, keepdims=True) * (1 / batch)
+        return None if batch < 2 else mean * np.ones((batch, 1))
+
+    def alone(index: int) -> Callable[[Scene, int], Approx | None]:
+        def compute(scene: Scene, layer: int) -> Approx | None:
+            signal = scene.fwd.inputs[layer]
+            rows = np.zeros((len(signal.value), 1))
+            rows[index] = 1.0
+            return None if len(rows) < 2 else signal * rows
+
+        return compute
+
     def ones(scene: Scene, layer: int) -> Approx:
         return scene.exact(np.ones_like(scene.fwd.inputs[layer].value))
 
@@ -137,6 +175,9 @@ def kernel_variants() -> list[KernelVariant]:
         KernelVariant(other(-1), WRONG_INPUT, {"which": "the one below its input"}),
         KernelVariant(derivative, OVERWRITTEN_INPUT),
         KernelVariant(ones, INPUT_MISSING),
+        KernelVariant(means, KERNEL_AVERAGED),
+        KernelVariant(alone(-1), KERNEL_NOT_SUMMED, {"which": "last"}),
+        KernelVariant(alone(0), KERNEL_NOT_SUMMED, {"which": "first"}),
     ]
 
 
@@ -167,6 +208,12 @@ def bias_variants() -> list[LayerVariant]:
         units: int = delta.value.shape[1]
         return scene.exact(np.ones(units))
 
+    def of_kernel(scene: Scene, layer: int, delta: Approx) -> Approx | None:
+        signal = scene.fwd.inputs[layer]
+        if signal.value.shape[1] < 2:
+            return None
+        return (delta * signal.sum(axis=1, keepdims=True)).sum(axis=0)
+
     def of_bias(scene: Scene, layer: int, delta: Approx) -> Approx | None:
         bias = scene.fwd.biases[layer]
         return None if bias is None else delta.sum(axis=0) * bias
@@ -186,6 +233,7 @@ def bias_variants() -> list[LayerVariant]:
         Variant(over_units, BIAS_AXIS, {"how": ""}),
         Variant(one_row(-1), BIAS_NOT_SUMMED, {"how": " (the last sample's delta alone)"}),
         Variant(one_row(0), BIAS_NOT_SUMMED, {"how": " (the first sample's delta alone)"}),
+        Variant(of_kernel, BIAS_OF_KERNEL),
         Variant(of_bias, BIAS_MULTIPLIED),
         Variant(other_layer(0), BIAS_OF_ACTIVATION),
         Variant(ones, BIAS_CONSTANT),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy_impl import activations
 from numpy_impl.activations import ActivationFunction
 from numpy_impl.types import Array
-from parity.bounds.activations import slope
+from parity.bounds.activations import slope, through
 from parity.bounds.rounding import Approx
 from parity.checking.bugs.table import Bug, Values
 from parity.checking.model.network import Pass
@@ -65,6 +65,10 @@ class Scene:
     def slope(self, function: ActivationFunction, at: Approx) -> Approx:
         """Return the bounded derivative of a function at a point."""
         return slope(function, at)
+
+    def through(self, layer: int, e: Approx) -> Approx:
+        """Return a layer's right delta from the gradient at its activation."""
+        return through(self.function(layer), self.fwd.z[layer], self.fwd.a[layer], e)
 
 
 # At the output: dC/dz, and then what becomes of its rows.

@@ -35,6 +35,7 @@ from parity.checking.model.probe import (
     draw_probe,
     label_forms,
     sample_forms,
+    wide,
 )
 
 # A tensor of one element fits any factor; so many probes make sure that it does not fit by that.
@@ -100,6 +101,25 @@ class Assessment:
     def explains_all(self) -> bool:
         """Whether every tensor is explained."""
         return self.times is not None or None not in self.explanation.tensors.values()
+
+    @property
+    def vanishes(self) -> bool:
+        """Whether all gradients are zero but for rounding, and not exactly zero, though not meant.
+
+        They are no larger than the rounding errors of right gradients, of the loss summed over
+        batch and outputs.
+        """
+        kind = self.explanation.kind
+        some = False
+        for probe in self.probes:
+            rights = correct_gradients(kind, probe.forward(tracked=True), probe.y)
+            for key, _, gradient, noise in probe.tensors():
+                bound = np.max(rights[key].bound)
+                telling = bound <= wide(rights[key].rounding) * np.max(np.abs(rights[key].value))
+                if not telling or np.any(np.abs(gradient) > bound + noise):
+                    return False
+                some = some or bool(np.any(gradient))
+        return some
 
     def widely_off(self, rounded: "Assessment") -> bool:
         """Return whether what nothing explains is off nearly everywhere, as it is by rounding.
@@ -455,9 +475,10 @@ class Asking:
     def _dropout(self, assessor: Assessor, form: Form, source: Source) -> Assessment | None:
         """Return the best reading with masks; None if there are no signs of any."""
         assessor.batch = 1
+        assessor.plan = assessor.plan.training or assessor.plan
         probes: list[Probe] = []
         misfits: list[Finding] = []
-        for number in range(dropout.probes_needed(self.plan)):
+        for number in range(dropout.probes_needed(assessor.plan)):
             probe, misfits = assessor.ask(source, form, number)
             probes.append(probe)
         best: Assessment | None = None

@@ -16,6 +16,7 @@ from numpy_impl.types import Array
 from parity.checking.bugs.findings import Finding
 from parity.checking.bugs.table import (
     TRAINING_DROPOUT_MULTIPLIED,
+    TRAINING_DROPOUT_TWICE,
     TRAINING_DROPOUT_UNSCALED,
     UNITS_LEFT_OUT,
 )
@@ -57,7 +58,7 @@ def readings(probes: Sequence[Probe]) -> Iterator[list[Probe]]:
     probes = telling or probes
     plan = probes[0].plan
     if any(plan.dropout):
-        for power in (INVERTED, UNSCALED, MULTIPLIED):
+        for power in sorted((INVERTED, UNSCALED, MULTIPLIED), key=lambda p: p != plan.drop_meant):
             yield _read(probes, plan.dropout, power)
         return
     shares, rates, power = _measured(probes)
@@ -76,10 +77,15 @@ def readings(probes: Sequence[Probe]) -> Iterator[list[Probe]]:
 def scale_finding(probes: Sequence[Probe]) -> Finding | None:
     """Return what is wrong with the scale of the units that are kept, in training."""
     plan = probes[0].plan
-    if plan.drop_power == INVERTED or not any(plan.dropout):
+    if plan.drop_power == plan.drop_meant or not any(plan.dropout):
         return None
     layers = [str(layer + 1) for layer, rate in enumerate(plan.dropout) if rate]
     where = f"dropout behind layer {' and '.join(layers)}"
+    if plan.drop_power == INVERTED:
+        evidence = (
+            "what is kept is divided by 1 - rate in training, and multiplied by it in forward"
+        )
+        return Finding(TRAINING_DROPOUT_TWICE, where, evidence=evidence)
     if plan.drop_power == MULTIPLIED:
         evidence = "with that all gradients are explained"
         return Finding(TRAINING_DROPOUT_MULTIPLIED, where, evidence=evidence)

@@ -6,13 +6,16 @@ user's kernel and bias gradients up to a factor and rounding. Then the factors a
 is a reduction, another somewhere is a bug.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Literal
 
 from parity.bounds.rounding import Approx
 from parity.checking.bugs.deltas import (
+    BIAS_COLUMN,
+    SLOPE_NOT_PROPAGATED,
+    SLOPE_PROPAGATED_TWICE,
     dropout_variants,
     output_variants,
     propagation_variants,
@@ -24,9 +27,11 @@ from parity.checking.bugs.variant import LayerVariant, OutputVariant, RowVariant
 from parity.checking.explain.fit import LayerFit, Make, Match, Observed
 from parity.checking.model.layout import Key, Part
 from parity.checking.model.losses import LossKind, kinds
-from parity.checking.model.network import Plan
 from parity.checking.model.probe import Probe
 
+# What a layer hands down: its delta, or what is taken for it.
+HandedDown = Variant[[Scene]]
+Combination = tuple[HandedDown, LayerVariant, LayerVariant, LayerVariant]
 # So many explanations of the output layer are followed down; a second may win below.
 _MOST_OUTPUTS = 4
 
@@ -73,9 +78,10 @@ class Explainer:
         for kind, fit in self._outputs():
             layers = [fit]
             for layer in reversed(range(self.plan.depth - 1)):
-                layers.append(self._hidden(layer, layers[-1].make))
+                layers.append(self._hidden(layer, layers[-1], kind))
             found = Explanation(kind, layers)
-            if best is None or found.cost < best.cost:
+            ranked = self._rank(found)
+            if best is None or ranked < self._rank(best):
                 best = found
             if not best.cost:
                 break
@@ -87,10 +93,22 @@ class Explainer:
         kind, deltas, make = next(self._output_ways(row_variants(self.batch)[:1]))
         layers = [self.observed.unexplained(self.plan.depth - 1, deltas, make)]
         for layer in reversed(range(self.plan.depth - 1)):
-            ways = _combinations(self.plan, layer)[0]
-            make = _below(layer, layers[-1].make, ways)
+            ways = self._combinations(layer, layers[-1], kind)[0]
+            _, make = _below(layer, ways)
             layers.append(self.observed.unexplained(layer, ways, make))
         return Explanation(kind, layers)
+
+    def _rank(self, explanation: Explanation) -> tuple[int, bool, int, int]:
+        """Return the cost, and of explanations as simple which is the likelier.
+
+        That is the one of the loss that is known. Without one, an output whose own gradients have
+        another slope than what it hands down is wrong in either: behind softmax its own gradients
+        tell the loss; behind others the loss is the more usual one.
+        """
+        name, kind = self.plan.activations[-1].name, explanation.kind
+        other = self.preferred is not None and kind is not self.preferred
+        at_output = explanation.layers[0].cost if name == "softmax" else 0
+        return explanation.cost, other, at_output, kinds(name).index(kind)
 
     def output_is_right(self) -> bool:
         """Return whether the output layer's gradients are those of a known loss."""
@@ -106,15 +124,22 @@ class Explainer:
         """Yield the best explanations of the output layer, the likeliest first."""
         layer = self.plan.depth - 1
         found: list[tuple[LossKind, LayerFit]] = []
-        for stage in (self._usual_outputs, self._row_outputs, self._wrong_outputs):
+        stages = (
+            self._usual_outputs, self._row_outputs, self._wrong_outputs, self._paired_outputs,
+        )  # fmt: skip
+        for stage in stages:
             found += stage(layer)
-            if any(None not in fit.tensors.values() for _, fit in found):
+            whole = [entry for entry in found if None not in entry[1].tensors.values()]
+            if whole:
+                found = whole
                 break
         if not found:
             kind, deltas, make = next(self._output_ways(row_variants(self.batch)[:1]))
             found = [(kind, self.observed.unexplained(layer, deltas, make))]
         found.sort(key=lambda entry: entry[1].cost)
-        yield from found[:_MOST_OUTPUTS]
+        for kind, fit in found[:_MOST_OUTPUTS]:
+            fit.incoming = _at_output(OutputVariant(_slope_of(kind)), fit.deltas[1])
+            yield kind, fit
 
     def _usual_outputs(self, layer: int) -> list[tuple[LossKind, LayerFit]]:
         rows = row_variants(self.batch)[:1]
@@ -126,6 +151,14 @@ class Explainer:
     def _wrong_outputs(self, layer: int) -> list[tuple[LossKind, LayerFit]]:
         ways = self._output_ways(row_variants(self.batch)[:1])
         return self._fitted(layer, ways, wrong=True)
+
+    def _paired_outputs(self, layer: int) -> list[tuple[LossKind, LayerFit]]:
+        """Two things wrong: with the delta and its samples, or with the delta and a tensor."""
+        rows = row_variants(self.batch)
+        found = self._fitted(layer, self._output_ways(rows[:1], all_ways=True), wrong=True)
+        if any(None not in fit.tensors.values() for _, fit in found):
+            return found
+        return found + self._fitted(layer, self._output_ways(rows[1:], all_ways=True))
 
     def _output_ways(
         self, rows: Sequence[RowVariant], all_ways: bool = False
@@ -156,24 +189,80 @@ class Explainer:
                 found.append((kind, fit))
         return found
 
-    def _hidden(self, layer: int, above: Make) -> LayerFit:
-        combinations = _combinations(self.plan, layer)
+    def _hidden(self, layer: int, above: LayerFit, kind: LossKind) -> LayerFit:
+        combinations = self._combinations(layer, above, kind)
         best: LayerFit | None = None
         for wrong in (False, True):
             for combination in combinations:
                 cost = sum(variant.cost for variant in combination)
                 if (best is not None and cost >= best.cost) or (wrong and cost > 1):
                     break
-                make = _below(layer, above, combination)
+                incoming, make = _below(layer, combination)
                 fit = self.observed.fit(layer, combination, make, wrong)
                 if fit is not None and (best is None or fit.cost < best.cost):
                     best = fit
+                    best.incoming = incoming
             if best is not None and None not in best.tensors.values():
-                return best
-        if best is not None:
-            return best
-        likeliest = combinations[0]
-        return self.observed.unexplained(layer, likeliest, _below(layer, above, likeliest))
+                break
+        if best is None:
+            incoming, make = _below(layer, combinations[0])
+            best = self.observed.unexplained(layer, combinations[0], make)
+            best.incoming = incoming
+        above.alone = best.deltas[0].values.get("alone", False) is True and bool(best.matched)
+        return best
+
+    def _combinations(self, layer: int, above: LayerFit, kind: LossKind) -> list[Combination]:
+        """Return what may have happened between two layers' deltas, the likeliest first.
+
+        Each has what is handed down, how it is propagated, dropout, and the slope.
+        """
+        plan = self.plan
+        folded = self.observed.folded(layer + 1)
+        propagation = propagation_variants(folded or "row", plan.sizes[layer + 1] if folded else 0)
+        drops = dropout_variants() if plan.dropout[layer] else dropout_variants()[:1]
+        slopes = slope_variants(plan.activations[layer], self._scales(above))
+        every = product(self._handed_down(above, kind), propagation, drops, slopes)
+        most = 3 if plan.dropout[layer] else 2
+        usual = [c for c in every if _plain(c) and sum(v.cost for v in c) <= most]
+        return sorted(usual, key=lambda c: sum(variant.cost for variant in c))
+
+    def _handed_down(self, above: LayerFit, kind: LossKind) -> Iterator[HandedDown]:
+        """Yield what a layer may hand down: the delta of its own gradients, or another one."""
+        yield HandedDown(above.make)
+        layer, incoming = above.layer, above.incoming
+        function = self.plan.activations[layer]
+        output = layer == self.plan.depth - 1
+        if incoming is None or not above.matched or function.name == "linear":
+            return
+        whose = {"whose": "the output's" if output else f"layer {layer + 1}'s"}
+        values = {**whose, "activation": function.name}
+        fused = output and kind.cancels(function)
+
+        def through_slope(make: Make) -> Make:
+            def made(scene: Scene) -> Approx | None:
+                e = make(scene)
+                return None if e is None else scene.through(layer, e)
+
+            return made
+
+        slope = above.deltas[0 if output else -1]
+        if slope.bug is not None:
+            yield HandedDown(through_slope(incoming), None, {"alone": True})
+            return
+        if not fused:
+            yield HandedDown(incoming, SLOPE_NOT_PROPAGATED, values)
+        if not fused or self.preferred is kind or function.name == "softmax":
+            yield HandedDown(through_slope(above.make), SLOPE_PROPAGATED_TWICE, values)
+
+    def _scales(self, above: LayerFit) -> list[float]:
+        """Return by what the user's own delta of a layer may be larger than the one here."""
+        ratios = [abs(match.ratio) for match in above.matched.values()][:1]
+        sizes = {factor for r in ratios for factor in (r, r * self.batch, 1.0)} or {1.0}
+        return [sign * size for size in sorted(sizes) for sign in (1, -1)]
+
+
+def _slope_of(kind: LossKind) -> Callable[[Scene], Approx]:
+    return lambda scene: kind.slope(scene.fwd.output, scene.y)
 
 
 def _at_output(variant: OutputVariant, row: RowVariant) -> Make:
@@ -184,22 +273,25 @@ def _at_output(variant: OutputVariant, row: RowVariant) -> Make:
     return make
 
 
-def _below(layer: int, above: Make, combination: tuple[LayerVariant, ...]) -> Make:
-    propagate, drop, slope = combination
+def _below(layer: int, combination: Combination) -> tuple[Make, Make]:
+    """Return what computes the gradient at a layer's activation, and what its delta."""
+    handed, propagate, drop, slope = combination
+
+    def incoming(scene: Scene) -> Approx | None:
+        delta = handed.compute(scene)
+        e = None if delta is None else propagate.compute(scene, layer, delta)
+        return None if e is None else drop.compute(scene, layer, e)
 
     def make(scene: Scene) -> Approx | None:
-        delta = above(scene)
-        e = None if delta is None else propagate.compute(scene, layer, delta)
-        e = None if e is None else drop.compute(scene, layer, e)
+        e = incoming(scene)
         return None if e is None else slope.compute(scene, layer, e)
 
-    return make
+    return incoming, make
 
 
-def _combinations(plan: Plan, layer: int) -> list[tuple[LayerVariant, ...]]:
-    drops = dropout_variants() if plan.dropout[layer] else dropout_variants()[:1]
-    every = product(propagation_variants(), drops, slope_variants(plan.activations[layer]))
-    return sorted(every, key=lambda c: sum(variant.cost for variant in c))
+def _plain(combination: Combination) -> bool:
+    """Return whether a combination is worth trying: of many alike only those that stand alone."""
+    return combination[1].bug is not BIAS_COLUMN or sum(v.cost for v in combination) == 1
 
 
 Scaled = Part | Literal["gradients", "delta"]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import Literal
 
 import numpy as np
 
@@ -60,6 +61,9 @@ class LayerFit:
         make: Computes that delta.
         tensors: The match of each, None where nothing explains it; the bias first.
         cost: How many things are wrong.
+        incoming: Computes the gradient at the layer's activation, which the delta is made of.
+        alone: Whether what is wrong with the delta is wrong for this layer's own gradients alone,
+            and what it hands down is right.
     """
 
     layer: int
@@ -67,6 +71,8 @@ class LayerFit:
     make: Make
     tensors: dict[Key, Match | None]
     cost: int
+    incoming: Make | None = None
+    alone: bool = False
 
     @property
     def matched(self) -> dict[Key, Match]:
@@ -98,6 +104,16 @@ class Data:
     def zero(self) -> bool:
         """Whether the user's tensor is all zeros."""
         return not any(np.any(g) for g in self.observed)
+
+    @property
+    def one_number(self) -> bool:
+        """Whether the user's kernel gradient is one and the same number in all its elements."""
+        if self.key.part == "bias" or self.zero or min(g.size for g in self.observed) < 2:
+            return False
+        unit = self.quick[0].fwd.rounding.unit
+        room = [4 * unit * np.abs(g) + n for g, n in zip(self.observed, self.noise, strict=True)]
+        pairs = zip(self.observed, room, strict=True)
+        return all(np.max(g - r) <= np.min(g + r) for g, r in pairs)
 
     @property
     def missing(self) -> Match:
@@ -276,6 +292,14 @@ class Observed:
                 return None
         fit.cost += sum(_UNEXPLAINED if m is None else m.cost for m in fit.tensors.values())
         return fit
+
+    def folded(self, layer: int) -> Literal["row", "column"] | None:
+        """Return what of the user's kernel is the layer's bias; None where that is an array."""
+        probe = self.quick[0].probe
+        if Key(layer, "bias") not in probe.weights or len(probe.arrays) > probe.plan.depth:
+            return None
+        inputs, units = probe.weights[Key(layer, "kernel")].shape
+        return "column" if any(a.shape == (units, inputs + 1) for a in probe.arrays) else "row"
 
     def unexplained(self, layer: int, deltas: tuple[Variant[...], ...], make: Make) -> LayerFit:
         """Return the fit of a layer that nothing explains."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from parity.checking.bugs.deltas import (
+    DELTA_LEFT_OUT,
     DROPOUT_MASK_MISSING,
     DROPOUT_MASK_REDRAWN,
     SAMPLE_LEFT_OUT,
@@ -25,12 +26,14 @@ from parity.checking.bugs.findings import Finding
 from parity.checking.bugs.table import (
     OTHER_LOSS,
     UNKNOWN,
+    UNKNOWN_LOSS,
     UNKNOWN_TENSOR,
+    VANISHING,
     Bug,
-    Severity,
     Values,
 )
-from parity.checking.bugs.tensors import BIAS_CONSTANT
+from parity.checking.bugs.tensors import BIAS_CONSTANT, BIAS_OF_KERNEL, KERNEL_ONE_NUMBER
+from parity.checking.bugs.variant import Variant
 from parity.checking.explain.assessment import Assessment
 from parity.checking.explain.dropout import scale_finding
 from parity.checking.explain.explainer import Deviation
@@ -109,6 +112,14 @@ class Judge:
         result.findings += assessment.misfits
         scaled = scale_finding(assessment.probes) if assessment.masked else None
         result.findings += [scaled] if scaled is not None else []
+        if assessment.flaws and assessment.vanishes:
+            softmax = self.plan.activations[-1].name == "softmax"
+            how = "; softmax's Jacobian is summed instead of multiplied by the gradient, it seems"
+            values = {"how": how if softmax else ""}
+            evidence = "none exceeds what rounding leaves of terms that cancel"
+            result.findings.append(Finding(VANISHING, "all gradients", values, evidence))
+            result.unknown_loss = False
+            return result
         # As backpropagation meets them: each layer's deltas, tensors and factors, from the output.
         for fit in assessment.explanation.layers:
             self._layer(fit)
@@ -128,10 +139,14 @@ class Judge:
         place = f"layer {fit.layer + 1}'s delta" + (", at the output" if last else "")
         for variant in fit.deltas:
             if variant.bug is not None and fit.matched:
-                evidence = "with it " + self._fitted(fit) + " agree up to rounding"
-                finding = Finding(variant.bug, place, variant.values, evidence)
-                self.result.findings.append(finding)
-        if fit.tensors and not any(m is not None for m in fit.tensors.values()):
+                self.result.findings.append(self._of_delta(fit, variant, place))
+        off = {key: match for key, match in fit.tensors.items() if match is None}
+        for key in [key for key in off if self.assessment.explainer.observed.data[key].one_number]:
+            where = f"layer {key.layer + 1} kernel ({self.names[key]})"
+            evidence = "no loss has such a gradient: each element has its own input as a factor"
+            self.result.findings.append(Finding(KERNEL_ONE_NUMBER, where, evidence=evidence))
+            del off[key]
+        if off and len(off) == len(fit.tensors):
             # Below a delta that nothing explains all are off, whether right in themselves or not.
             if not self.unexplained:
                 self.result.findings.append(self._unknown(fit, place))
@@ -139,30 +154,44 @@ class Judge:
             return
         for key, match in fit.tensors.items():
             where = f"layer {key.layer + 1} {key.part} ({self.names[key]})"
-            if match is None:
+            if key in off and fit.matched:
                 self.result.findings.append(self._unknown_tensor(fit, key, where))
-            elif match.variant.bug is not None:
+            elif match is not None and match.variant.bug is not None:
                 evidence = "with it the tensor agrees up to rounding" if match.ratio else ""
                 finding = Finding(match.variant.bug, where, match.variant.values, evidence)
                 self.result.findings.append(finding)
+
+    def _of_delta(self, fit: LayerFit, variant: Variant[...], place: str) -> Finding:
+        assert variant.bug is not None
+        evidence = "with it " + self._fitted(fit) + " agree up to rounding"
+        if fit.alone:
+            place = f"layer {fit.layer + 1}'s own gradients alone"
+            evidence += "; what this layer hands down is right"
+            if fit.layer == self.plan.depth - 1 and not self.loss_known:
+                kind = self.assessment.explanation.kind
+                evidence += f" (for the {kind.name}; no loss is given)"
+        return Finding(variant.bug, place, variant.values, evidence)
 
     def _fitted(self, fit: LayerFit) -> str:
         parts = [self.names[key] for key, m in fit.tensors.items() if m is not None]
         return "the gradients of " + " and ".join(parts)
 
     def _unknown(self, fit: LayerFit, place: str) -> Finding:
-        last = fit.layer == self.plan.depth - 1
         kind = self.assessment.explanation.kind.name
-        what = (
-            f"not the gradient of any loss known here (best candidate: {kind})"
-            if last
-            else "what flows in from the layer above is right, this layer's delta is not"
-        )
-        what += "; the layers below depend on it and are not judged" if fit.layer else ""
+        rest = "; the layers below depend on it and are not judged" if fit.layer else ""
+        if fit.layer < self.plan.depth - 1:
+            above = f"layer {fit.layer + 2}"
+            what = (
+                f"the gradients of {above} are explained, and from its delta nothing known here "
+                "leads to this layer's gradients: what is propagated may be wrong, or what this "
+                "layer makes of it"
+            )
+            return Finding(UNKNOWN, place, evidence=what + rest)
+        what = f"best candidate: {kind}"
         # Of a loss that is not known here the delta may be right.
-        open_ = last and self.result.unknown_loss and not self.loss_known
-        severity = Severity.UNCERTAIN if open_ else None
-        return Finding(UNKNOWN, place, evidence=what, severity=severity)
+        if self.result.unknown_loss and not self.loss_known:
+            return Finding(UNKNOWN_LOSS, place, evidence=what + rest)
+        return Finding(UNKNOWN, place, evidence=f"it is not the gradient of the {kind}{rest}")
 
     def _unknown_tensor(self, fit: LayerFit, key: Key, where: str) -> Finding:
         other = " and ".join(k.part for k, m in fit.tensors.items() if m is not None)
@@ -191,13 +220,15 @@ class Judge:
         layer, part = deviation.layer, deviation.part
         key = None if part == "gradients" or part == "delta" else Key(layer, part)
         match = self.assessment.explanation.tensors.get(key) if key is not None else None
-        if match is not None and match.variant.bug is BIAS_CONSTANT:
+        if match is not None and match.variant.bug in (BIAS_CONSTANT, BIAS_OF_KERNEL):
             return
         bug, values = name(
             deviation.factor, deviation.uncertainty, self.batch, self.outputs,
             self.plan.dropout[layer] if part != "bias" else 0.0,
         )  # fmt: skip
         deltas = {variant.bug for variant in self.assessment.explanation.fit(layer).deltas}
+        if DELTA_LEFT_OUT in deltas:
+            return  # and with it whatever scale it had
         scaled = bug in (DROPOUT_SCALE_MISSING, DROPOUT_SCALE_TWICE)
         if scaled and deltas & {DROPOUT_MASK_MISSING, DROPOUT_MASK_REDRAWN}:
             return  # the mask that is missing or another one takes its scale with it, or not

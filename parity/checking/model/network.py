@@ -34,7 +34,9 @@ class Plan:
         scale: Inputs are first multiplied by this,
         offset: and this is added.
         loss: Name of the loss that the reference was compiled with; None if it was not.
-        drop_power: Dropout multiplies what it keeps by this power of 1 - rate; -1 is right.
+        drop_power: Dropout multiplies what it keeps by this power of 1 - rate.
+        drop_meant: The power that is right: -1, but for 0 where forward multiplies by 1 - rate.
+        training: The same network in training, where dropout makes it another one than forward is.
     """
 
     name: str
@@ -46,6 +48,8 @@ class Plan:
     offset: float = 0.0
     loss: str | None = None
     drop_power: int = INVERTED
+    drop_meant: int = INVERTED
+    training: "Plan | None" = None
 
     @property
     def depth(self) -> int:
