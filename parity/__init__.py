@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from parity.comparing.rows import Row, Verdict
     from parity.comparing.twins import keras_twin, numpy_loss, numpy_optimizer, numpy_twin
     from parity.comparing.weights import copy_weights, distance
+    from parity.loading import definitions
     from parity.reports.report import CheckReport, Outcome
 
 _HOME = {
@@ -51,6 +52,7 @@ _HOME = {
     "numpy_optimizer": "comparing.twins",
     "numpy_twin": "comparing.twins",
     "copy_weights": "comparing.weights",
+    "definitions": "loading",
     "distance": "comparing.weights",
 }
 
@@ -72,6 +74,7 @@ __all__ = [
     "compare",
     "compare_training",
     "copy_weights",
+    "definitions",
     "distance",
     "keras_twin",
     "numpy_loss",

@@ -7,10 +7,9 @@ import re
 from argparse import Namespace
 from pathlib import Path
 
-from parity import drafting
+from parity import drafting, loading
 from parity.commands import Commands, sources
 from parity.commands.files import check_writable
-from parity.commands.theirs import GUARD
 from terminal_io import CliError, printable, write_text
 
 EPILOG = """\
@@ -52,10 +51,11 @@ def run(args: Namespace) -> int:
     plain = re.sub(r"\W", "_", module.stem)
     out = args.out or module.with_name(f"check_{plain}.py")
     _check_out(out, module, args.force)
-    source = _source(module, out, survey.relative)
-    draft = drafting.draft(survey, source.alias)
+    source = _source(module, out, survey)
+    drafting_ = drafting.Drafting(survey, source.alias, lambda: loading.definitions(module))
+    draft = drafting_.best()
     if draft is None:
-        raise CliError(_nothing(module, survey))
+        raise CliError(_nothing(module, survey, drafting_.why_not))
     write_text(out, drafting.page(draft, source, out.name))
     _tell(draft, survey, module, out)
     return 0
@@ -71,10 +71,10 @@ def _check_out(out: Path, module: Path, force: bool) -> None:
     check_writable("--out", out)
 
 
-def _source(module: Path, out: Path, relative: bool) -> drafting.UserModule:
+def _source(module: Path, out: Path, survey: drafting.Survey) -> drafting.UserModule:
     """Return how the adapter imports the module."""
     root, parts = module.resolve().parent, [module.stem]
-    while relative and (root / "__init__.py").exists():
+    while survey.relative and (root / "__init__.py").exists():
         parts.insert(0, root.name)
         root = root.parent
     alias = re.sub(r"\W|^(?=\d)", "_", module.stem)
@@ -84,15 +84,18 @@ def _source(module: Path, out: Path, relative: bool) -> drafting.UserModule:
         module=".".join(parts),
         alias="own" if alias in _TAKEN or keyword.iskeyword(alias) else alias,
         root="" if root == home else os.path.relpath(root, home),
+        # A package's own relative imports need the package.
+        trains=bool(survey.actions) and not survey.relative,
+        file=os.path.relpath(module.resolve(), home),
     )
 
 
-def _nothing(module: Path, survey: drafting.Survey) -> str:
+def _nothing(module: Path, survey: drafting.Survey, why_not: str) -> str:
     there = [*survey.classes, *survey.functions]
     found = f"only {', '.join(there[:8])}" if there else "no classes or functions"
     return (
         "expected a class, functions or layers with weights, a forward pass, and gradients or an "
-        f"update. Received: {module}, with {found}; python -m parity check --help shows what to "
+        f"update. Received: {module}, with {found}{'; ' * bool(why_not)}{why_not}; python -m parity check --help shows what to "
         "write by hand"
     )
 
@@ -108,15 +111,16 @@ def _is_hidden(module: Path) -> bool:
 def _tell(draft: drafting.Draft, survey: drafting.Survey, module: Path, out: Path) -> None:
     uses = {name: part.uses for name, part in draft.parts.items()}
     print(f"wrote {printable(out)}")
-    print(f"found {draft.subject.title}: " + ", ".join(f"{k} by {v}" for k, v in uses.items()))
+    print(f"found {draft.setup.title}: " + ", ".join(f"{k} by {v}" for k, v in uses.items()))
     for check in draft.checks:
         print(f"check: {check}")
     if _is_hidden(module):
         print(f"rename {module.name}: importing {module.stem} finds another module of that name")
     if survey.actions:
-        print(f"importing {printable(module)}, as the check does, also runs:")
+        print(f"left out of {printable(module)}, by parity.definitions:")
         for action in survey.actions[:_MOST_ACTIONS]:
             print(f"  line {action.line}: {action.text}")
         more = len(survey.actions) - _MOST_ACTIONS
-        print(f"  and {more} more\n" * (more > 0) + f"put that below {GUARD}")
+        if more > 0:
+            print(f"  and {more} more")
     print(f"next: python -m parity check {printable(out)}")

@@ -1,13 +1,13 @@
-"""Drafting a Candidate from the text of a user's module, which is read and never run.
+"""Drafting a Candidate for a user's module, by trying what it defines on a few numbers.
 
-``survey`` lists what stands in the module (``expressions``, ``functions``), ``roles`` knows what
-names usually mean, ``subjects`` finds the weights, ``making`` makes the objects that hold them,
-``calls`` writes the calls of the user's functions; ``parts``, ``gradients`` and ``layers`` make the
-Candidate's functions of them. ``draft`` chooses among these, and ``page`` writes the file.
+``survey`` lists what stands in the module (``expressions``, ``functions``), ``making`` and
+``subjects`` write what makes its networks, ``world`` makes them and looks for their numbers.
+``roles`` knows what names usually mean, ``callees`` writes calls by it, and ``finding`` and
+``following`` keep those that work. ``draft`` puts them together, and ``page`` writes the file.
 """
 
-from parity.drafting.draft import Draft, draft
+from parity.drafting.draft import Draft, Drafting
 from parity.drafting.page import UserModule, page
 from parity.drafting.survey import Survey, survey
 
-__all__ = ["Draft", "Survey", "UserModule", "draft", "page", "survey"]
+__all__ = ["Draft", "Drafting", "Survey", "UserModule", "page", "survey"]

@@ -1,12 +1,35 @@
 """Putting a Candidate together from what was found in a module."""
 
-from dataclasses import dataclass
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import ModuleType
 
-from parity.drafting import layers, parts, roles
-from parity.drafting.calls import DraftPart
+from parity.drafting.callees import Known
+from parity.drafting.finding import Finder, Forward, Way
+from parity.drafting.following import Follower, written_in_order
 from parity.drafting.making import Maker
-from parity.drafting.subjects import DraftSubject, subjects
+from parity.drafting.subjects import Setup, setups
 from parity.drafting.survey import Survey
+from parity.drafting.world import World
+
+_SECONDS = 25.0
+
+
+@dataclass
+class DraftPart:
+    """One function of the adapter, written.
+
+    Attributes:
+        lines: Its statements.
+        uses: The function of the user's that it is about.
+        checks: What a person should look at in it.
+    """
+
+    lines: list[str]
+    uses: str
+    checks: list[str] = field(default_factory=list[str])
 
 
 @dataclass
@@ -14,67 +37,145 @@ class Draft:
     """A Candidate in the making.
 
     Attributes:
-        subject: What is checked.
+        setup: What makes the network.
+        weights: What ``get_weights`` returns.
         parts: Its functions, by the names of Candidate's arguments.
     """
 
-    subject: DraftSubject
+    setup: Setup
+    weights: str
     parts: dict[str, DraftPart]
 
     @property
     def checks(self) -> list[str]:
         """What a person should look at, each once."""
         own = [check for part in self.parts.values() for check in part.checks]
-        return list(dict.fromkeys([*self.subject.checks, *own]))
-
-    @property
-    def complete(self) -> bool:
-        """Whether a Candidate can be made of it."""
-        return "forward" in self.parts and bool({"gradients", "step"} & set(self.parts))
+        return list(dict.fromkeys([*self.setup.remarks, *own]))
 
 
-def draft(survey: Survey, alias: str) -> Draft | None:
-    """Return the best Candidate that can be drafted from a module; None if there is none.
+class Drafting:
+    """The search for a draft.
 
     Args:
         survey: What stands in the module.
         alias: What the adapter calls it.
+        load: Returns the module, made anew.
+
+    Attributes:
+        why_not: What the search came to where it found nothing, in a line.
     """
-    maker = Maker(survey, alias)
-    drafts = [_draft(subject, maker) for subject in subjects(survey, maker)]
-    complete = [d for d in drafts if d.complete]
-    return min(complete, key=lambda d: len(d.checks), default=None)
+
+    def __init__(self, survey: Survey, alias: str, load: Callable[[], ModuleType]) -> None:
+        self.maker = Maker(survey, alias)
+        self.load = load
+        self.why_not = ""
+        self._progress = 0
+
+    def best(self) -> Draft | None:
+        """Return the draft with the fewest guesses; None if there is none."""
+        found: list[Draft] = []
+        end = time.monotonic() + _SECONDS
+        for group in setups(self.load(), self.maker):
+            for setup in group:
+                if time.monotonic() > end:
+                    break
+                draft = self._draft(setup)
+                if draft is not None:
+                    found.append(draft)
+                    break
+            if found and not found[-1].checks:
+                break
+        return min(found, key=lambda d: (_doubts(d), len(d.checks)), default=None)
+
+    def _draft(self, setup: Setup) -> Draft | None:
+        def fresh() -> World:
+            return World(self.load, self.maker.alias, setup.lines)
+
+        try:
+            finder = Finder(fresh)
+        except BaseException as error:
+            made = setup.lines[0].partition(" = ")[2] if setup.lines else "the module"
+            said = str(error).partition("\n")[0][:90]
+            self._told(1, f"{made} raised {type(error).__name__}: {said}")
+            return None
+        for forward in finder.forwards():
+            if (draft := _complete(setup, finder, forward)) is not None:
+                return draft
+            tried = "; ".join(finder.trouble[k] for k in ("gradients", "step") if k in finder.trouble)
+            self._told(
+                3,
+                f"forward is {forward.uses}, but nothing that gives gradients or changes the "
+                "weights could be called" + f" ({tried})" * bool(tried),
+            )
+        if "forward" in finder.trouble:
+            self._told(2, f"no output could be had from x ({finder.trouble['forward']})")
+        return None
+
+    def _told(self, progress: int, reason: str) -> None:
+        if progress > self._progress:
+            self._progress, self.why_not = progress, reason
 
 
-def _draft(subject: DraftSubject, maker: Maker) -> Draft:
-    found = {
-        "forward": parts.forward(subject, maker),
-        "gradients": parts.gradient(subject, maker),
-        "step": parts.step(subject, maker),
-        "loss": parts.loss(subject, maker),
-    }
-    if subject.layers:
-        _through_layers(subject, maker, found)
-    step = found["step"]
-    # With gradients at hand, a step that is not certain would only raise doubts.
-    if found["gradients"] and step and (step.checks or _is_whole(step)):
-        found["step"] = None
-    return Draft(subject, {name: part for name, part in found.items() if part is not None})
+def _doubts(draft: Draft) -> int:
+    """Whether a draft needs a guess about the network's making or about its gradients."""
+    return sum("nothing tells" in c or "in the order" in c for c in draft.checks)
 
 
-def _is_whole(part: DraftPart) -> bool:
-    return part.uses.lower() in roles.WHOLE_TRAININGS
+def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
+    follower = Follower(finder, forward)
+    gradients, step = follower.gradients(), follower.step()
+    if gradients is not None and step is not None and (step.remarks or step.whole):
+        step = None  # with gradients at hand it would only raise doubts
+    if gradients is None and step is None:
+        return None
+    weights = written_in_order([leaf.path for leaf in finder.weights], finder.world.roots())
+    parts = {"forward": _forward(forward)}
+    if gradients is not None:
+        lines = finished(gradients.known, f"return {gradients.last}")
+        parts["gradients"] = DraftPart(lines, gradients.uses, gradients.remarks)
+    if step is not None:
+        parts["step"] = _step(setup, finder, step, weights)
+    if (loss := follower.loss()) is not None:
+        parts["loss"] = DraftPart(finished(loss.known, f"return {loss.last}"), loss.uses)
+    return Draft(setup, weights, parts)
 
 
-def _through_layers(
-    subject: DraftSubject, maker: Maker, found: dict[str, DraftPart | None]
-) -> None:
-    """Go through the layers one by one where the module has no function for it."""
-    if found["forward"] is None:
-        found["forward"] = layers.forward(subject)
-    step = found["step"]
-    if found["gradients"] or (step and not step.checks and not _is_whole(step)):
-        return
-    if (own := layers.backward(subject, maker)) is not None:
-        found["step"] = None
-        found[own[0]] = own[1]
+def _forward(forward: Forward) -> DraftPart:
+    lines = list(forward.known.lines)
+    last = f"return {forward.output}"
+    if lines[-1].startswith("output = "):  # reads better in one line
+        last = last.replace("output", lines.pop().removeprefix("output = "), 1)
+    known = Known(lines)
+    return DraftPart(finished(known, last), forward.uses)
+
+
+def _step(setup: Setup, finder: Finder, step: Way, weights: str) -> DraftPart:
+    lines = finished(step.known, step.last)
+    target, equals, _ = step.last.partition(" = ")
+    own = [v for v in target.split(", ") if v.isidentifier()] if equals else []
+    if own:
+        lines.insert(0, f"nonlocal {', '.join(own)}")
+    if step.remarks and any("no learning rate" in r for r in step.remarks):
+        if weights.startswith("["):
+            lines = [
+                "before = [array.copy() for array in get_weights()]",
+                *lines,
+                "for array, old in zip(get_weights(), before):",
+                "    array[...] = old + learning_rate * (array - old)",
+            ]
+    return DraftPart(lines, step.uses, step.remarks)
+
+
+def finished(known: Known, last: str) -> list[str]:
+    """Return the statements, the last one added, without names for what nothing uses."""
+    kept = [last]
+    for line in reversed(known.lines):
+        target, equals, value = line.partition(" = ")
+        variables = re.fullmatch(r"\w+(, \w+)*", target) if equals else None
+        rest = "\n".join(kept)
+        if not variables or any(re.search(rf"\b{n}\b", rest) for n in target.split(", ")):
+            kept.insert(0, line)
+        else:
+            kept.insert(0, value)
+    return kept
+

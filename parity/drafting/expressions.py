@@ -5,12 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-# Calls whose name ends in one of these make an array, or with Python's own random a number.
-_ARRAY_CALLS = (
-    "randn", "rand", "random", "normal", "uniform", "zeros", "ones", "full", "empty", "array",
-    "asarray", "zeros_like", "ones_like", "eye", "random_sample", "gauss", "rvs", "choice",
-    "truncnorm", "xavier", "glorot", "he_init",
-)  # fmt: skip
+from parity.loading import ARRAY_CALLS, called, makes_array
 
 
 @dataclass(frozen=True)
@@ -29,25 +24,6 @@ class Made:
     names: tuple[str, ...] = ()
     starts: tuple[str, ...] = ()
     plain: bool = False
-
-
-def called(expression: ast.AST) -> str:
-    """Return the last name of what a call calls: "randn" of ``np.random.randn(3)``; else ""."""
-    if not isinstance(expression, ast.Call):
-        return ""
-    function = expression.func
-    if isinstance(function, ast.Attribute):
-        return function.attr
-    return function.id if isinstance(function, ast.Name) else ""
-
-
-def makes_array(expression: ast.expr) -> bool:
-    """Whether some call in the expression makes random numbers or an array."""
-    return any(
-        called(node).lower().endswith(_ARRAY_CALLS)
-        for node in ast.walk(expression)
-        if isinstance(node, ast.Call)
-    )
 
 
 def made(expression: ast.expr, is_class: Callable[[str], bool]) -> Made:
@@ -89,7 +65,7 @@ def _roots(elements: Iterable[ast.expr]) -> list[ast.expr]:
     """Return what stands before the first dot of each call that makes numbers."""
     roots: list[ast.expr] = []
     for node in (n for element in elements for n in ast.walk(element)):
-        if isinstance(node, ast.Call) and called(node).lower().endswith(_ARRAY_CALLS):
+        if isinstance(node, ast.Call) and called(node).lower().endswith(ARRAY_CALLS):
             root: ast.expr = node.func
             while isinstance(root, ast.Attribute):
                 root = root.value

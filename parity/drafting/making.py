@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from parity.drafting import roles
-from parity.drafting.expressions import called
-from parity.drafting.functions import Function
-from parity.drafting.survey import Class, Survey, is_guard
+from parity.drafting.survey import Class, Survey
+from parity.loading import called, is_guard
 
 INPUTS, HIDDEN, OUTPUTS = 64, 40, 10
 # What to give a parameter of such a name; the first that fits counts.
@@ -60,17 +59,11 @@ class Maker:
     def __init__(self, survey: Survey, alias: str) -> None:
         self.survey = survey
         self.alias = alias
+        self.hidden = f"{HIDDEN}"
+        self.sizes = f"[{INPUTS}, {HIDDEN}, {OUTPUTS}]"
 
-    def made(self, name: str, function: Function | None) -> Making:
-        """Return a call of a class or function: one that stands in the module, or a guessed one.
-
-        Args:
-            name: Its name.
-            function: Whose parameters it has: itself, or ``__init__``; None: it takes none.
-        """
-        return self._as_in_module(name) or self._guessed(name, function)
-
-    def _as_in_module(self, name: str) -> Making | None:
+    def in_module(self, name: str) -> Making | None:
+        """Return a call of a class or function as it stands in the module; None if none does."""
         for body in _bodies(self.survey.tree):
             for k, statement in enumerate(body):
                 if not isinstance(statement, (ast.Assign, ast.Return, ast.Expr, ast.AnnAssign)):
@@ -97,15 +90,6 @@ class Maker:
             if isinstance(of, ast.Name) and of.id == target.id and None not in texts:
                 found.append(f"{{0}}.{called(call)}({', '.join(t for t in texts if t)})")
         return found
-
-    def _guessed(self, name: str, function: Function | None) -> Making:
-        needed = [p.name for p in (function.parameters if function else ()) if p.required]
-        texts = [self.argument(parameter) for parameter in needed]
-        unknown = [p for p, text in zip(needed, texts, strict=True) if text is None]
-        check = f"the arguments of {name}({', '.join(needed)})" if needed else ""
-        if unknown:
-            check += f", where nothing tells what {' and '.join(unknown)} should be"
-        return Making(f"{self.alias}.{name}({', '.join(t or 'None' for t in texts)})", check=check)
 
     def argument(self, name: str) -> str | None:
         """Return what a parameter of this name likely takes; None if nothing is known."""

@@ -30,12 +30,16 @@ class UserModule:
         module: What Python imports: "mynet", "package.mynet".
         alias: What the adapter calls it.
         root: The folder to be put on Python's path, relative to the adapter's; "" if it is its own.
+        trains: Whether importing it does more than to define.
+        file: Its path, relative to the adapter's folder.
     """
 
     shown: str
     module: str
     alias: str
     root: str = ""
+    trains: bool = False
+    file: str = ""
 
 
 def page(draft: Draft, source: UserModule, adapter: str) -> str:
@@ -55,19 +59,11 @@ def _head(draft: Draft, source: UserModule, adapter: str, body: str) -> list[str
     lines = [
         f'"""Connects {shown} to parity: python -m parity check {_quotable(adapter)}',
         "",
-        f'Drafted by "python -m parity init" from the text of {shown}, which was not run.',
+        f'Drafted by "python -m parity init" by trying what {shown} defines.',
     ]
     if _CHECK in body:
         lines.append(f'Lines with "{_CHECK.strip()}" are guesses; look at them first.')
     lines += ['"""', "", *_imports(source, body)]
-    pairs = draft.subject.weights.pairs
-    if pairs and draft.subject.weights.gradients:
-        text = ", ".join(f'"{weight}": "{gradient}"' for weight, gradient in pairs)
-        lines += ["", "# The weights of a layer, and where it keeps the gradient of each."]
-        lines.append(f"WEIGHTS = {{{text}}}")
-    elif pairs:
-        text = ", ".join(f'"{weight}"' for weight, _ in pairs)
-        lines += ["", "# The weights of a layer.", f"WEIGHTS = [{text}]"]
     return lines
 
 
@@ -79,6 +75,11 @@ def _quotable(name: str) -> str:
 def _imports(source: UserModule, body: str) -> list[str]:
     standard: list[str] = []
     own = f"import {source.module}"
+    if source.trains:
+        name = json.dumps(source.file, ensure_ascii=False)
+        own = f"{source.alias} = parity.definitions(Path(__file__).parent / {name})"
+        lines = ["from pathlib import Path", "", *_numpy(body), "import parity", ""]
+        return [*lines, "# Without its training, printing and reading of files.", own]
     parts = source.module.split(".")
     if not all(p.isidentifier() and not keyword.iskeyword(p) for p in parts):  # my-net, 2_layers
         standard.append("import importlib")
@@ -91,23 +92,26 @@ def _imports(source: UserModule, body: str) -> list[str]:
         folder = json.dumps(source.root, ensure_ascii=False)
         path = f"sys.path.insert(0, str((Path(__file__).parent / {folder}).resolve()))"
         own = f"{path}\n{own}"
-    others = ["import numpy as np"] if re.search(r"\bnp\.", body) else []
-    return [*standard, *[""] * bool(standard), *others, "import parity", "", own]
+    return [*standard, *[""] * bool(standard), *_numpy(body), "import parity", "", own]
+
+
+def _numpy(body: str) -> list[str]:
+    return ["import numpy as np"] if re.search(r"\bnp\.", body) else []
 
 
 def _make(draft: Draft, source: UserModule) -> list[str]:
-    subject = draft.subject
+    setup = draft.setup
     lines = ["def make():", '    """Return a new network for parity, and how to ask it."""']
-    lines += [*_checks(subject.checks, 4), *(f"    {line}" for line in subject.setup)]
+    lines += [*_checks(setup.remarks, 4), *(f"    {line}" for line in setup.lines)]
     lines += ["", "    def get_weights():"]
     lines.append("        # The arrays themselves, no copies: parity tries other values in them.")
-    lines += _indented(f"return {subject.weights.expression}", 8)
+    lines += _indented(f"return {draft.weights}", 8)
     for name, part in draft.parts.items():
         lines += ["", f"    def {_SIGNATURES[name]}:", *_checks(part.checks, 8)]
         lines += [line for text in part.lines for line in _indented(text, 8)]
     title = _quotable(source.shown)
-    if subject.title != "functions":
-        title = f"{subject.title.removeprefix('class ')} of {title}"
+    if setup.title != "functions":
+        title = f"{setup.title.removeprefix('class ')} of {title}"
     lines += ["", "    return parity.Candidate(", f'        name="{title}",']
     lines += [f"        {name}={name}," for name in ("get_weights", *draft.parts)]
     return [*lines, *_CONVENTIONS, "    )"]

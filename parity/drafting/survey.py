@@ -5,20 +5,11 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-from parity.drafting.expressions import Made, called, element_names, keys, made, makes_array
+from parity.drafting.expressions import Made, element_names, keys, made
 from parity.drafting.functions import Function, assignments, own_name, reach
+from parity.loading import Action, action, called, makes_array, statements
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-# What a module may do on import without anybody minding.
-_HARMLESS = re.compile(
-    r"seed|filterwarnings|simplefilter|insert|append|use|set_\w+|basicConfig|seterr|setdefault"
-)
-_LONG = re.compile(
-    r"train|fit|sgd|load|read|fetch|open|download|model$|descent|imi[sz]e$|learn|^input$", re.I
-)
-_QUIET = ("range", "len", "zip", "enumerate", "str", "format", "append", "sqrt", "items", "keys")
-_LONGEST = 60
-
 
 @dataclass
 class Class:
@@ -36,14 +27,6 @@ class Class:
     def reach(self, name: str) -> list[Function]:
         """Return a method and all that it calls, directly or not."""
         return reach(name, self.methods)
-
-
-@dataclass(frozen=True)
-class Action:
-    """A statement that does something whenever the module is imported."""
-
-    line: int
-    text: str
 
 
 @dataclass
@@ -76,43 +59,25 @@ class Survey:
 def survey(tree: ast.Module) -> Survey:
     """Return what stands in a module."""
     found = Survey(tree)
-    statements = list(_top(tree.body))
-    definitions = {s.name: s for s in statements if isinstance(s, ast.ClassDef)}
-    for statement in statements:
+    top = list(statements(tree.body))
+    definitions = {s.name: s for s in top if isinstance(s, ast.ClassDef)}
+    for statement in top:
         if isinstance(statement, ast.ClassDef):
             found.classes[statement.name] = _class(statement, definitions, found.classes)
         elif isinstance(statement, _FUNCTIONS):
             found.functions[statement.name] = Function(statement)
-        elif action := _action(statement):
-            found.actions.append(action)
+        elif does := action(statement):
+            found.actions.append(does)
         if isinstance(statement, ast.ImportFrom) and statement.level:
             found.relative = True
         found.names.update(_bound(statement))
-    plain = [s for s in statements if not isinstance(s, (*_FUNCTIONS, ast.ClassDef))]
+    plain = [s for s in top if not isinstance(s, (*_FUNCTIONS, ast.ClassDef))]
     found.values = _collect(plain, _variable, definitions.__contains__)
     found.constants = _constants(tree)
     for target, value in assignments(ast.walk(tree)):
         if isinstance(target, ast.Tuple) and called(value):
             found.unpacked.setdefault(called(value), element_names(target))
     return found
-
-
-def is_guard(statement: ast.stmt) -> bool:
-    """Whether it is ``if __name__ == "__main__":``."""
-    return isinstance(statement, ast.If) and any(
-        isinstance(n, ast.Name) and n.id == "__name__" for n in ast.walk(statement.test)
-    )
-
-
-def _top(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Yield the statements that an import runs, also those inside ``if`` and ``try``."""
-    for statement in body:
-        if isinstance(statement, ast.If) and not is_guard(statement):
-            yield from _top([*statement.body, *statement.orelse])
-        elif isinstance(statement, ast.Try):
-            yield from _top([*statement.body, *statement.orelse, *statement.finalbody])
-        elif not isinstance(statement, ast.If):
-            yield statement
 
 
 def _class(
@@ -228,22 +193,3 @@ def _bound(statement: ast.stmt) -> set[str]:
         return {(a.asname or a.name).partition(".")[0] for a in statement.names}
     stored = (n for n in ast.walk(statement) if isinstance(n, ast.Name))
     return {n.id for n in stored if isinstance(n.ctx, ast.Store)}
-
-
-def _action(statement: ast.stmt) -> Action | None:
-    """Return what a statement does on import, if it may take long, print or read files."""
-    nodes = [node for node in ast.walk(statement) if isinstance(node, ast.Call)]
-    names = [called(node) for node in nodes if not makes_array(node)]
-    if isinstance(statement, ast.Expr):
-        does = bool(names) and not _HARMLESS.fullmatch(called(statement.value))
-    elif isinstance(statement, (ast.For, ast.While, ast.With)):
-        does = any(name not in _QUIET for name in names)
-    elif isinstance(statement, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
-        does = any(_LONG.search(name) for name in names)
-    else:
-        does = False
-    if not does:
-        return None
-    text = ast.unparse(statement).partition("\n")[0]
-    shown = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
-    return Action(statement.lineno, shown)

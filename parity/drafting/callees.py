@@ -1,0 +1,183 @@
+"""The user's functions and methods, and the calls of them that may be meant."""
+
+import ast
+import inspect
+import itertools
+import sys
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from parity.drafting import roles
+from parity.drafting.functions import Function, Parameter
+from parity.drafting.roles import Role
+from parity.drafting.world import World
+
+_MOST_CALLS = 60
+# These are given to parameters that have defaults too.
+_GIVEN = ("x", "y", "rate", "once", "parameters", "cache", "grads", "output")
+
+
+@dataclass(frozen=True)
+class Callee:
+    """A function or method of the user's.
+
+    Attributes:
+        text: How the draft calls it: ``net.forward``.
+        name: Its own name.
+        parameters: What it takes, without the object itself.
+        source: Its text, if there is one.
+    """
+
+    text: str
+    name: str
+    parameters: tuple[Parameter, ...]
+    source: Function | None
+
+    def takes(self, *wanted: Role) -> bool:
+        """Whether it has a parameter of one of some roles."""
+        return any(roles.role(p.name) in wanted for p in self.parameters)
+
+    @property
+    def returned(self) -> tuple[str, ...]:
+        """What the elements of its result are called, "" where one has no name."""
+        if self.source is None or self.source.returned.kind not in ("many", "one"):
+            return ()
+        return self.source.returned.names
+
+    @property
+    def reads(self) -> set[str]:
+        """The attributes and names that it reads."""
+        return self.source.reads if self.source else set()
+
+    @property
+    def calls(self) -> set[str]:
+        """The functions and methods that it calls."""
+        return self.source.calls if self.source else set()
+
+
+def callee(text: str, function: Any) -> Callee | None:
+    """Return a function or method as a callee; None if its parameters are unknown."""
+    try:
+        found = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    skipped = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    parameters = tuple(
+        Parameter(p.name, p.default is p.empty) for p in found if p.kind not in skipped
+    )
+    name = getattr(function, "__name__", text.rpartition(".")[2])
+    return Callee(text, name, parameters, source(function))
+
+
+def source(function: Any) -> Function | None:
+    """Return the text of a function or method, taken apart."""
+    inner = inspect.unwrap(getattr(function, "__func__", function))
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(inner)))
+    except (OSError, TypeError, SyntaxError, ValueError):
+        return None
+    node = tree.body[0] if tree.body else None
+    if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return None
+    first = [*node.args.posonlyargs, *node.args.args][:1]
+    return Function(node, first[0].arg if first and hasattr(function, "__self__") else "")
+
+
+def is_own(value: Any, world: World) -> bool:
+    """Whether a class or function stands in the user's file, or in a file beside it."""
+    module = sys.modules.get(getattr(value, "__module__", None) or "")
+    file, own = getattr(module, "__file__", None), vars(world.names[world.alias]).get("__file__")
+    if not file or not own:
+        return False
+    return Path(own).resolve().parent in Path(file).resolve().parents
+
+
+def callees(world: World) -> list[Callee]:
+    """Return the methods of the objects that the setup makes, then the module's functions."""
+    found: dict[str, Callee | None] = {}
+    for path, value in world.roots().items():
+        if inspect.isfunction(value) and is_own(value, world):
+            found[path] = callee(path, value)
+        elif is_own(type(value), world) and not path.startswith(f"{world.alias}."):
+            found |= _methods(path, value)
+    return [c for c in found.values() if c is not None]
+
+
+def _methods(path: str, value: Any) -> dict[str, Callee | None]:
+    found: dict[str, Callee | None] = {}
+    for name in dir(type(value)):
+        static = inspect.getattr_static(value, name, None)
+        if name.startswith("__") and name != "__call__":
+            continue
+        if inspect.isfunction(static) or isinstance(static, (staticmethod, classmethod)):
+            text = path if name == "__call__" else f"{path}.{name}"
+            found[text] = callee(text, getattr(value, name))
+    for name, inner in vars(value).items():  # functions that were handed in: loss_prime
+        if inspect.isfunction(inner):
+            found[f"{path}.{name}"] = callee(f"{path}.{name}", inner)
+    return found
+
+
+@dataclass
+class Known:
+    """What there is to be handed on at some place of a draft.
+
+    Attributes:
+        lines: The statements so far.
+        names: What the user's code calls a thing -> what it is here.
+        roles: What things of a role are here, the best first.
+        remarks: What a person should look at.
+    """
+
+    lines: list[str] = field(default_factory=list[str])
+    names: dict[str, str] = field(default_factory=dict[str, str])
+    roles: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    remarks: list[str] = field(default_factory=list[str])
+
+    def copy(self) -> "Known":
+        """Return a copy that can be added to."""
+        inner = {role: list(texts) for role, texts in self.roles.items()}
+        return Known(list(self.lines), dict(self.names), inner, list(self.remarks))
+
+    def options(self, parameter: Parameter) -> list[str]:
+        """Return what a parameter may be given, the likeliest first; "" leaves it out."""
+        name, found = parameter.name, list[str]()
+        if name in self.names:
+            found.append(self.names[name])
+        role = roles.role(name)
+        if role and (parameter.required or role in _GIVEN):
+            found += self.roles.get(role, [])
+            if role == "upstream":
+                found += self.roles.get("slope", [])
+        if not parameter.required:
+            return [*dict.fromkeys(found), ""] if role not in ("cache",) else ["", *found]
+        if not found or role not in ("x", "y", "rate", "once"):
+            found += self.roles.get("any", [])
+        return list(dict.fromkeys(found)) or ["None"]
+
+
+def arguments(callee: Callee, known: Known) -> Iterator[str]:
+    """Yield calls of a function, the likeliest first."""
+    options = [known.options(p) for p in callee.parameters]
+    # Two unknown parameters are not the same thing: such calls come last, and mostly never.
+    texts = [t for t in itertools.islice(itertools.product(*options), 40 * _MOST_CALLS)]
+    plain = [t for t in texts if _distinct(t)]
+    for chosen in (plain or texts)[:_MOST_CALLS]:
+        yield f"{callee.text}({', '.join(_written(callee, chosen))})"
+
+
+def _distinct(chosen: tuple[str, ...]) -> bool:
+    given = [c for c in chosen if c in ("x", "y")]
+    return len(given) == len(set(given))
+
+
+def _written(callee: Callee, chosen: tuple[str, ...]) -> Iterator[str]:
+    """Yield the arguments, by name from the first that is left out."""
+    skipped = False
+    for parameter, text in zip(callee.parameters, chosen, strict=True):
+        if text:
+            yield f"{parameter.name}={text}" if skipped else text
+        skipped = skipped or not text

@@ -1,0 +1,435 @@
+"""Finding a forward pass, gradients and an update by trying what is there on a few numbers."""
+
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from parity.drafting import roles
+from parity.drafting.callees import Callee, Known, arguments, callees
+from parity.drafting.world import Leaf, World, found, inside, written
+
+SAMPLES = 4
+LAYOUTS = ("rows", "columns", "single", "column")
+_DANGEROUS = re.compile(
+    r"save|load|plot|show|draw|print|export|download|fetch|open|write|display|visual|main|summary|"
+    r"test|demo|gradient_check|check_grad|parse|accuracy|score",
+    re.I,
+)
+STARTS = re.compile(r"init|start|create|build|make|setup|set_up|reset|compile|weights|new", re.I)
+_MOST_LEAVES = 150
+
+
+@dataclass(frozen=True)
+class Data:
+    """Samples of one layout: ``x`` and ``y`` as they would be handed over."""
+
+    layout: str
+    inputs: int
+    outputs: int
+    classes: bool = False
+
+    def x(self, seed: int = 0) -> np.ndarray:
+        """Return inputs."""
+        values = np.random.default_rng(seed).normal(size=(SAMPLES, self.inputs)) / 4
+        return self._laid(values)
+
+    def y(self) -> np.ndarray:
+        """Return labels, one-hot or as class numbers."""
+        number = np.arange(SAMPLES) * 2 % max(self.outputs, 1)
+        if self.classes:
+            return number
+        hot = 0.8 * np.eye(max(self.outputs, 2))[number][:, : self.outputs] + 0.1
+        return self._laid(hot)
+
+    def _laid(self, values: np.ndarray) -> np.ndarray:
+        if self.layout == "rows":
+            return values
+        if self.layout == "columns":
+            return values.T.copy()
+        return values[0].copy() if self.layout == "single" else values[0][:, None].copy()
+
+    def fits(self, array: np.ndarray) -> bool:
+        """Whether an array may be an output for these samples."""
+        if array.dtype.kind != "f" or not array.size or not np.isfinite(array).all():
+            return False
+        if self.layout == "rows":
+            return array.shape[:1] == (SAMPLES,) and array.ndim <= 2
+        if self.layout == "columns":
+            return array.ndim == 2 and array.shape[1] == SAMPLES
+        return array.ndim == 1 or (array.ndim == 2 and 1 in array.shape)
+
+    def width(self, array: np.ndarray) -> int:
+        """Return how many outputs there are a sample."""
+        return array.size // (SAMPLES if self.layout in ("rows", "columns") else 1)
+
+
+@dataclass
+class Forward:
+    """A forward pass that was tried.
+
+    Attributes:
+        known: Its statements, and what they leave.
+        output: The expression of the output.
+        uses: What is called.
+        data: What it was tried with.
+        weights: The numbers that the output depends on.
+    """
+
+    known: Known
+    output: str
+    uses: str
+    data: Data
+    weights: list[Leaf]
+
+
+@dataclass
+class Way:
+    """A way to gradients or to an update that was tried: statements, and the last expression."""
+
+    known: Known
+    last: str
+    uses: str
+    whole: bool
+    remarks: list[str] = field(default_factory=list[str])
+
+
+class Finder:
+    """Tries what a setup makes.
+
+    Args:
+        fresh: Returns a new world of the setup.
+    """
+
+    def __init__(self, fresh: Callable[[], World]) -> None:
+        self.fresh = fresh
+        self.world = fresh()
+        self.callees = [c for c in callees(self.world) if not _DANGEROUS.search(c.name)]
+        self.trouble: dict[str, str] = {}
+        self.weights: list[Leaf] = []
+        self.saved: list[np.ndarray] = []
+
+    def known(self) -> Known:
+        """Return what there is before anything was called."""
+        known = Known(roles={
+            "x": ["x"], "y": ["y"], "rate": ["learning_rate"], "once": ["1"], "size": ["len(x)"],
+            "off": ["False"], "pairs": ["[(x, y)]", "list(zip(x, y))"], "any": ["x", "y"],
+        })  # fmt: skip
+        for path, value in self.world.roots().items():
+            name = path.rpartition(".")[2]
+            if isinstance(value, (type, type(np))):
+                continue
+            known.names.setdefault(name, path)
+            known.names.setdefault(name.lower(), path)
+            if path == name and not inspect.isfunction(value):  # made by the setup
+                known.roles.setdefault("parameters", []).append(path)
+                known.roles["any"].append(path)
+        for name in [n for n in known.names if roles.role(n) in ("x", "y", "rate", "once")]:
+            del known.names[name]
+        return known
+
+    def widths(self) -> list[int]:
+        """Return how many inputs there may be."""
+        sizes = dict[int, None]()
+        for leaf in self.world.leaves()[:_MOST_LEAVES]:
+            shape = np.shape(leaf.value)
+            for n in (*shape[:2], *(k - 1 for k in shape[:2])):
+                if n > 0:
+                    sizes[n] = None
+        return list(sizes)[:10]
+
+    def ranked(self, vocabulary: tuple[str, ...], pattern: str) -> list[Callee]:
+        """Return callees of a vocabulary, then those whose names fit a pattern, then others."""
+        order = roles.named([c.name for c in self.callees], vocabulary)
+        place = {name: k for k, name in enumerate(order)}
+
+        def rank(callee: Callee) -> tuple[int, int]:
+            if callee.name in place:
+                return 0, place[callee.name]
+            return (1 if re.search(pattern, callee.name, re.I) else 2), 0
+
+        return sorted(self.callees, key=rank)
+
+    # Forward pass.
+
+    def forwards(self) -> Iterator[Forward]:
+        """Yield forward passes, the best of each layout."""
+        for layout in LAYOUTS:
+            tried: list[Forward] = []
+            for callee in self.ranked(roles.FORWARD, "forward|predict|feed|propag|activ"):
+                if callee.takes("grads", "upstream") or (
+                    STARTS.match(callee.name.strip("_")) and not callee.takes("x")
+                ):
+                    continue
+                if (forward := self._forward(callee, layout)) is not None:
+                    tried.append(forward)
+                if len(tried) > 3:
+                    break
+            if tried:
+                yield max(tried, key=lambda f: len(f.weights))
+
+    def _forward(self, callee: Callee, layout: str) -> Forward | None:
+        for inputs in self.widths():
+            data = Data(layout, inputs, 1)
+            for known in self._prepared(callee, self.known()):
+                for text in arguments(callee, known):
+                    if "x" not in "".join(known.lines) + text or re.search(r"\by\b", text):
+                        continue
+                    result = self._called(callee, known, text, data)
+                    if result is not None:
+                        return result
+        return None
+
+    def _prepared(self, callee: Callee, known: Known) -> Iterator[Known]:
+        """Yield what is known, and with x and y put where an object keeps them."""
+        yield known
+        for _, value in self._objects():
+            names = vars(value) if hasattr(value, "__dict__") else {}
+            lines: list[str] = []
+            for role in ("x", "y"):
+                kept = [n for n in names if roles.role(n) == role]
+                if kept and not callee.takes(role):
+                    lines.append(f"{self._path_of(value)}.{kept[0]} = {role}")
+            if lines:
+                more = known.copy()
+                more.lines += lines
+                yield more
+
+    def _objects(self) -> list[tuple[str, Any]]:
+        roots = self.world.roots().items()
+        return [(p, v) for p, v in roots if "." not in p and hasattr(v, "__dict__")
+                and not inspect.isroutine(v)]  # fmt: skip
+
+    def _path_of(self, value: Any) -> str:
+        return next(p for p, v in self._objects() if v is value)
+
+    def _called(self, callee: Callee, known: Known, text: str, data: Data) -> Forward | None:
+        try:
+            world = self.fresh()
+            before = {leaf.path: leaf.array.copy() for leaf in world.leaves()}
+            values = {"x": data.x(), "y": data.y()}
+            outputs = self._outputs(world, known, text, before, values)
+        except BaseException as error:
+            self._note("forward", callee, error)
+            return None
+        outputs = {t: a for t, a in outputs.items() if data.fits(a)}
+        if not outputs:
+            return None
+        try:
+            depend = self._dependents(world, known, text, before, values, outputs)
+        except BaseException as error:
+            self._note("forward", callee, error)
+            return None
+        most = max(map(len, depend.values()))
+        if not most:
+            return None
+        best = [t for t in outputs if len(depend[t]) == most]
+        chosen = _best_output(best, callee)
+        width = data.width(outputs[chosen])
+        done = known.copy()
+        output = self._keep(done, callee, text, chosen, outputs[chosen])
+        return Forward(
+            done, output, callee.name, Data(data.layout, data.inputs, width), depend[chosen]
+        )
+
+    def _outputs(
+        self, world: World, known: Known, text: str, before: dict[str, Any], values: dict[str, Any]
+    ) -> dict[str, np.ndarray]:
+        """Return all arrays that a call gives or leaves, by expression."""
+        result = world.run(known.lines, text, **values)
+        if inspect.isgenerator(result):
+            result = list(result)
+        if result is None:
+            return {
+                leaf.path: leaf.array.astype(float)
+                for leaf in world.leaves()
+                if leaf.path not in before or not np.array_equal(leaf.array, before[leaf.path])
+            }
+        return {leaf.path: np.array(leaf.value) for leaf in found({"output": result})}
+
+    def _dependents(
+        self, world: World, known: Known, text: str, before: dict[str, Any],
+        values: dict[str, Any], outputs: dict[str, np.ndarray],
+    ) -> dict[str, list[Leaf]]:  # fmt: skip
+        """Return, by output, the numbers that it depends on."""
+        depend: dict[str, list[Leaf]] = {t: [] for t in outputs}
+        world = self.fresh()
+        base = self._outputs(world, known, text, before, values)
+        rng = np.random.default_rng(1)
+        for leaf in world.leaves()[:_MOST_LEAVES]:
+            old = leaf.array.copy()
+            if leaf.path not in before or not is_weightlike(leaf.value):
+                continue
+            fan = max(old.shape[-1] if old.ndim else 1, 1)
+            put(leaf.value, rng.normal(size=old.shape) * (0.5 / np.sqrt(fan)) + 0.01)
+            try:
+                now = self._outputs(world, known, text, before, values)
+            finally:
+                put(leaf.value, old)
+            for t in outputs:
+                if t in now and t in base and now[t].shape == base[t].shape:
+                    if not np.allclose(now[t], base[t], rtol=1e-12, atol=1e-14):
+                        depend[t].append(leaf)
+        own = {id(leaf.value) for leaf in world.leaves()}
+        return {
+            t: [w for w in d if w.path != t and id(w.value) in own] for t, d in depend.items()
+        }
+
+    def _keep(
+        self, known: Known, callee: Callee, text: str, chosen: str, array: np.ndarray
+    ) -> str:
+        """Write the call so that its results have names; return the output's expression."""
+        if not chosen.startswith("output"):
+            known.lines.append(text)
+            output = chosen
+        else:
+            output = unpacked(known, callee, text, chosen)
+        known.roles["output"] = [output]
+        known.names.setdefault(roles.best_output([output.rpartition(".")[2]]), output)
+        known.roles["any"] = [*known.roles["any"], output]
+        known.roles["slope"] = self.slopes(known, output)
+        return output
+
+    def slopes(self, known: Known, output: str) -> list[str]:
+        """Return expressions of the loss's derivative by the output, the likeliest first."""
+        texts: list[str] = []
+        given = known.copy()
+        given.roles["any"] = []
+        given.roles["upstream"] = [output]  # whose gradient it is: the output's
+        for callee in self.callees:
+            if roles.is_loss_slope(callee.name) and len(callee.parameters) >= 2:
+                texts += [t for t in arguments(callee, given) if "None" not in t][:2]
+        for path, value in self.world.roots().items():
+            if not (inspect.isclass(value) and "." in path):
+                continue
+            for name in roles.named(vars(value), roles.BACKWARD)[:1]:
+                method = inspect.getattr_static(value, name)
+                taken = list(inspect.signature(method).parameters)[1:]
+                order = {"y": "y", "output": output, "upstream": output, "x": output}
+                filled = [order.get(roles.role(p), "") for p in taken]
+                if "y" in filled and "" not in filled:
+                    texts.append(f"{path}().{name}({', '.join(filled)})")
+        return [*texts, f"{output} - y"]
+
+    # What comes after it.
+
+    def follow(self, forward: Forward) -> None:
+        """Take over a forward pass's weights as those to be looked at from now on."""
+        self.weights = forward.weights
+        world = self.fresh()
+        self.saved = [np.array(world.run([], w.path), dtype=float) for w in self.weights]
+
+    def new(self) -> World:
+        """Return a new world with the same weights as ever."""
+        world = self.fresh()
+        for leaf, array in zip(self.weights, self.saved, strict=True):
+            put(world.run([], leaf.path), array)
+        return world
+
+    def values(self, world: World) -> list[np.ndarray]:
+        """Return the weights of a world."""
+        return [np.array(world.run([], leaf.path), dtype=float) for leaf in self.weights]
+
+    def change(
+        self, lines: list[str], data: Data, rate: float = 0.125, other: list[str] | None = None
+    ) -> tuple[World, list[np.ndarray]]:
+        """Run statements in a new world; return it, and by how much the weights changed.
+
+        Args:
+            other: Statements that are run before, with another input.
+        """
+        world = self.new()
+        if other:
+            world.run(other, x=data.x(9), y=data.y(), learning_rate=rate)
+        world.run(lines, x=data.x(), y=data.y(), learning_rate=rate)
+        after = self.values(world)
+        return world, [a - b for a, b in zip(after, self.saved, strict=True)]
+
+    def _note(self, stage: str, callee: Callee, error: BaseException) -> None:
+        said = str(error).partition("\n")[0][:90]
+        self.trouble.setdefault(stage, f"{callee.name}: {type(error).__name__}: {said}")
+
+
+def unpacked(known: Known, callee: Callee, text: str, chosen: str) -> str:
+    """Assign a call's results to variables of the names they have in the user's code.
+
+    Returns:
+        The expression of the result that was called ``output...`` before.
+    """
+    names = callee.returned
+    path = chosen.removeprefix("output")
+    index = re.match(r"\[(\d+)\]", path)
+    if len(names) > 1 and index:
+        variables = [_free(name, k) for k, name in enumerate(names)]
+        known.lines.append(f"{', '.join(variables)} = {text}")
+        for name, variable in zip(names, variables, strict=True):
+            if name:
+                known.names[name] = variable
+            if roles.role(name) in ("cache", "grads"):
+                known.roles[roles.role(name)] = [variable]
+        known.roles["any"] = [*known.roles["any"], *variables]
+        return variables[int(index[1])] + path[index.end() :]
+    if names and names[0]:
+        known.names.setdefault(names[0], "output")
+    generator = bool(callee.source and _yields(callee))
+    known.lines.append(f"output = list({text})" if generator else f"output = {text}")
+    if path:
+        known.roles["cache"] = ["output"]
+    return f"output{path}"
+
+
+def _yields(callee: Callee) -> bool:
+    import ast
+
+    assert callee.source is not None
+    return any(isinstance(n, (ast.Yield, ast.YieldFrom)) for n in callee.source.body)
+
+
+_TAKEN = {"x", "y", "learning_rate", "net", "layers", "parity", "np", "key", "parameters"}
+
+
+def _free(name: str, k: int) -> str:
+    free = bool(re.fullmatch(r"[A-Za-z]\w*", name)) and name not in _TAKEN
+    return name if free else f"{name.strip('_') or 'result'}_{k}"
+
+
+def _best_output(texts: list[str], callee: Callee) -> str:
+    """Return which of equally good expressions is the output: the last activation."""
+    if len(texts) == 1:
+        return texts[0]
+
+    def name(text: str) -> str:
+        index = re.fullmatch(r"output\[(\d+)\]", text)
+        if index and int(index[1]) < len(callee.returned):
+            return callee.returned[int(index[1])]
+        return re.split(r'[."\[\]]+', text.rstrip('"]'))[-1]
+
+    names = {name(t): t for t in texts}
+    if len(names) == len(texts):
+        return names[roles.best_output(list(names))]
+    return texts[-1]
+
+
+def is_weightlike(value: Any) -> bool:
+    """Whether a value may be a weight: an array of floats, or a list of Python's numbers."""
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind == "f" and 0 < value.ndim <= 2 and value.flags.writeable
+    return isinstance(value, list)
+
+
+def put(place: Any, values: np.ndarray) -> None:
+    """Write numbers into an array or a nested list."""
+    if isinstance(place, np.ndarray):
+        place[...] = values
+    elif isinstance(place, list):
+        for k, value in enumerate(values):
+            if isinstance(place[k], list):
+                put(place[k], value)
+            else:
+                place[k] = float(value)
+
+
+__all__ = ["Data", "Finder", "Forward", "Way", "inside", "written"]

@@ -1,0 +1,405 @@
+"""Gradients, update and loss of a network whose forward pass was found, by trying again."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from parity.drafting import roles
+from parity.drafting.callees import Callee, Known, arguments
+from parity.drafting.finding import Data, Finder, Forward, Way, unpacked
+from parity.drafting.world import World, found, written
+
+_BACKWARD = r"back|grad|delta|deriv"
+_STEP = r"step|update|train|learn|fit|optimi|descen|adjust|adapt|apply|sgd"
+
+
+class Follower:
+    """Tries what may come after a forward pass.
+
+    Args:
+        finder: What there is.
+        forward: The forward pass.
+    """
+
+    def __init__(self, finder: Finder, forward: Forward) -> None:
+        self.finder = finder
+        self.forward = forward
+        self.data = forward.data
+        finder.follow(forward)
+        self.shapes = [np.shape(leaf.value) for leaf in finder.weights]
+
+    def starts(self, callee: Callee) -> Iterator[Known]:
+        """Yield what may be known before a callee: nothing, or what the forward pass leaves."""
+        for known in self.finder._prepared(callee, self.finder.known()):
+            yield known
+        yield self.forward.known
+
+    def data_kinds(self) -> list[Data]:
+        """Return the data with one-hot labels, and with class numbers."""
+        kinds = [self.data]
+        if self.data.outputs > 1 and self.data.layout in ("rows", "columns"):
+            kinds.append(replace(self.data, classes=True))
+        return kinds
+
+    # Gradients.
+
+    def gradients(self) -> Way | None:
+        """Return a way to the gradients."""
+        ranked = self.finder.ranked(roles.BACKWARD, _BACKWARD)
+        extra = [c for c in self.finder.callees if roles.named([c.name], roles.LOSS)]
+        for callee in [*ranked[:14], *extra]:
+            if callee.name == self.forward.uses and callee not in extra:
+                continue
+            for data in self.data_kinds():
+                if (way := self._gradients(callee, data)) is not None:
+                    return way
+        return None
+
+    def _gradients(self, callee: Callee, data: Data) -> Way | None:
+        for known in self.starts(callee):
+            for text in arguments(callee, known):
+                if not re.search(r"\by\b", " ".join([*known.lines, text])):
+                    continue
+                way = self._tried_gradients(callee, known, text, data)
+                if way is not None:
+                    return way
+        return None
+
+    def _tried_gradients(
+        self, callee: Callee, known: Known, text: str, data: Data
+    ) -> Way | None:
+        try:
+            world = self.finder.new()
+            before = {leaf.path: leaf.array.copy() for leaf in world.leaves()}
+            values = {"x": data.x(), "y": data.y(), "learning_rate": 0.125}
+            world.run(known.lines, **values)
+            result = world.run([], text)
+            if hasattr(result, "__next__"):
+                result, text = list(result), f"list({text})"
+            if any(
+                not np.array_equal(a, b)
+                for a, b in zip(self.finder.values(world), self.finder.saved, strict=True)
+            ):
+                return None
+            mapped = self._mapped(callee, known, text, world, result, before)
+        except BaseException as error:
+            self.finder._note("gradients", callee, error)
+            return None
+        if mapped is None:
+            return None
+        done, last, remarks = mapped
+        if not self._depends_on_call(known, done, last, data):
+            return None
+        return Way(done, last, callee.name, False, [*done.remarks, *remarks])
+
+    def _depends_on_call(self, known: Known, done: Known, last: str, data: Data) -> bool:
+        """Whether the gradients are those of this x, also after a forward pass of another."""
+        if known.lines and known.lines == self.forward.known.lines:
+            return True
+        try:
+            values = {"x": data.x(), "y": data.y(), "learning_rate": 0.125}
+            one = self.finder.new()
+            first = [leaf.array for leaf in found({"r": one.run(done.lines, last, **values)})]
+            two = self.finder.new()
+            two.run(self.forward.known.lines, **(values | {"x": data.x(9)}))
+            second = [leaf.array for leaf in found({"r": two.run(done.lines, last, **values)})]
+        except BaseException:
+            return False
+        return len(first) == len(second) and all(
+            a.shape == b.shape and np.allclose(a, b, rtol=1e-9, atol=1e-12)
+            for a, b in zip(first, second, strict=True)
+        )
+
+    def _mapped(
+        self, callee: Callee, known: Known, text: str, world: World, result: Any,
+        before: dict[str, Any],
+    ) -> tuple[Known, str, list[str]] | None:  # fmt: skip
+        """Return how the gradients are got, weight by weight, from what a call gives or leaves."""
+        done = known.copy()
+        inside_result = list(found({"output": result}))
+        chosen = self._chosen([(leaf.path, leaf.name, leaf.array) for leaf in inside_result], callee)
+        if chosen is not None:
+            return self._from_result(done, callee, text, result, *chosen)
+        own = {leaf.path for leaf in self.finder.weights}
+        kept = [
+            (leaf.path, leaf.name, leaf.array)
+            for leaf in world.leaves()
+            if leaf.path not in own and _is_gradient_name(leaf.path, leaf.name)
+            and (leaf.path not in before or not np.array_equal(leaf.array, before[leaf.path]))
+        ]  # fmt: skip
+        chosen = self._chosen(kept, None)
+        if chosen is None:
+            return None
+        done.lines.append(text)
+        return done, written_in_order(chosen[0], world.roots()), chosen[1]
+
+    def _from_result(
+        self, done: Known, callee: Callee, text: str, result: Any, paths: list[str],
+        remarks: list[str],
+    ) -> tuple[Known, str, list[str]]:  # fmt: skip
+        names = callee.returned
+        whole = written_in_order(paths, {"output": result})
+        if whole == "output" and self._same_structure(result):
+            return done, text, remarks
+        known = done.copy()
+        if len(names) > 1 and all(re.match(r"output\[\d+\]", p) for p in paths):
+            unpacked(known, callee, text, "output[0]")
+            line = known.lines[-1].partition(" = ")[0].split(", ")
+            paths = [
+                re.sub(r"^output\[(\d+)\]", lambda m: line[int(m[1])], p) for p in paths
+            ]
+            if paths == line:
+                return done, text, remarks
+            roots = {v: result[k] for k, v in enumerate(line)}
+            return known, written_in_order(paths, roots), remarks
+        known.lines.append(f"grads = {text}")
+        texts = [re.sub(r"^output", "grads", p) for p in paths]
+        return known, written_in_order(texts, {"grads": result}), remarks
+
+    def _same_structure(self, result: Any) -> bool:
+        return not isinstance(result, dict)
+
+    def _chosen(
+        self, candidates: list[tuple[str, str, np.ndarray]], callee: Callee | None
+    ) -> tuple[list[str], list[str]] | None:
+        """Return the paths of the gradients in the order of the weights, and remarks."""
+        names = callee.returned if callee else ()
+
+        def named(path: str, name: str) -> str:
+            index = re.fullmatch(r"output\[(\d+)\]", path)
+            if index and int(index[1]) < len(names):
+                return names[int(index[1])]
+            return name
+
+        left = [(path, named(path, name), array) for path, name, array in candidates]
+        paths: list[str] = []
+        unsure = False
+        shapes = [array.shape for _, _, array in left]
+        ordered = shapes == self.shapes or shapes[: len(self.shapes)] == self.shapes
+        back = not ordered and shapes[::-1][: len(self.shapes)] == self.shapes
+        for leaf, shape in zip(self.finder.weights, self.shapes, strict=True):
+            fitting = [c for c in left if c[2].shape == shape]
+            if not fitting:
+                return None
+            best = [c for c in fitting if roles.gradient_of(leaf.name, [c[1]])]
+            near = [c for c in fitting if _place(c[0]) == _place(leaf.path) and "[" in leaf.path]
+            alike = [c for c in fitting if c[1] and c[1] == leaf.name and c not in best]
+            both = [c for c in best if c in near]
+            pick = (both or best or near or alike or [fitting[-1 if back else 0]])[0]
+            unsure |= not (best or near or alike) and len(fitting) > 1 and not ordered
+            paths.append(pick[0])
+            left = [c for c in left if c[0] != pick[0]]
+        return paths, ["that the gradients are in the order of the weights"] * unsure
+
+    # Update.
+
+    def step(self) -> Way | None:
+        """Return a way to an update: the best, or else one that changes some weights only."""
+        partly: Way | None = None
+        for callee in self.finder.ranked(roles.STEP, _STEP):
+            if callee.name == self.forward.uses and not callee.takes("y"):
+                continue
+            for data in self.data_kinds():
+                way, all_change = self._step(callee, data)
+                if way is not None and all_change:
+                    return way
+                partly = partly or way
+        return partly
+
+    def _step(self, callee: Callee, data: Data) -> tuple[Way | None, bool]:
+        partly: Way | None = None
+        for known in self._before_step(callee, data):
+            more = known.copy()
+            for path, value in self.finder._objects():
+                more.lines += _once(path, value, callee)
+            for text in arguments(callee, more):
+                if not re.search(r"\by\b", " ".join([*more.lines, text])):
+                    continue
+                tried = self._tried_step(callee, more, text, data)
+                if tried is not None:
+                    if tried[1]:
+                        return tried
+                    partly = partly or tried[0]
+        return partly, False
+
+    def _before_step(self, callee: Callee, data: Data) -> Iterator[Known]:
+        yield from self.starts(callee)
+        for back in self.finder.ranked(roles.BACKWARD, _BACKWARD)[:4]:
+            if back.text == callee.text:
+                continue
+            for known in (self.forward.known, self.finder.known()):
+                after = self._after(back, known, data)
+                if after is not None:
+                    yield after
+                    break
+
+    def _after(self, back: Callee, known: Known, data: Data) -> Known | None:
+        """Return what is known after a backward pass."""
+        for text in arguments(back, known):
+            if not re.search(r"\by\b", " ".join([*known.lines, text])):
+                continue
+            try:
+                world = self.finder.new()
+                world.run(known.lines, x=data.x(), y=data.y(), learning_rate=0.125)
+                result = world.run([], text)
+            except BaseException:
+                continue
+            after = known.copy()
+            if result is None:
+                after.lines.append(text)
+            elif len(back.returned) > 1:
+                unpacked(after, back, text, "output[0]")
+            else:
+                after.lines.append(f"grads = {text}")
+                after.roles["grads"] = after.roles["upstream"] = ["grads"]
+                after.roles["any"] = ["grads", *after.roles["any"]]
+                for name in back.returned:
+                    after.names.setdefault(name, "grads")
+            return after
+        return None
+
+    def _tried_step(
+        self, callee: Callee, known: Known, text: str, data: Data
+    ) -> tuple[Way, bool] | None:
+        for last in self._stored(callee, text):
+            lines = [*known.lines, last]
+            try:
+                world, change = self.finder.change(lines, data)
+            except BaseException as error:
+                self.finder._note("step", callee, error)
+                continue
+            del world
+            moved = [bool(np.abs(c).max(initial=0) > 0) and np.isfinite(c).all() for c in change]
+            if not any(moved):
+                continue
+            start: list[str] | None = self.forward.known.lines
+            if known.lines[: len(start)] == start:
+                start = None
+            try:
+                again = self.finder.change(lines, data, other=start)[1]
+            except BaseException:
+                continue
+            if not all(np.allclose(a, b, rtol=1e-6, atol=1e-12) for a, b in zip(change, again)):
+                self._note_anew(callee)
+                continue
+            way = self._with_rate(callee, known, last, data, change)
+            if way is not None:
+                return way, all(moved)
+        return None
+
+    def _note_anew(self, callee: Callee) -> None:
+        self.finder.trouble["step"] = (
+            f"{callee.name} gives another result each time: it may start from weights of its own"
+        )
+
+    def _stored(self, callee: Callee, text: str) -> Iterator[str]:
+        """Yield the call, and the call with its result kept as the weights."""
+        yield text
+        if callee.source is not None and callee.source.returned.kind == "none":
+            return
+        paths = list(dict.fromkeys(re.split(r"[.\[]", w.path)[0] for w in self.finder.weights))
+        if any(p == self.finder.world.alias for p in paths):
+            paths = [w.path for w in self.finder.weights]
+        yield f"{', '.join(paths)} = {text}"
+        if len(paths) == 1:
+            yield f"{paths[0]} = {text}[0]"
+
+    def _with_rate(
+        self, callee: Callee, known: Known, last: str, data: Data, change: list[np.ndarray]
+    ) -> Way | None:
+        """Return the way, with the learning rate where the code looks for it."""
+        whole = bool(roles.named([callee.name], roles.WHOLE_TRAININGS))
+        options: list[list[str]] = [[]]
+        if "learning_rate" not in last:
+            rates = [
+                leaf.path for leaf in self.finder.world.leaves()
+                if isinstance(leaf.value, float) and roles.role(leaf.name) == "rate"
+            ]  # fmt: skip
+            options = [[f"{path} = learning_rate"] for path in rates]
+        for lines in options:
+            full = [*lines, *known.lines, last]
+            try:
+                one = self.finder.change(full, data, 0.125)[1]
+                two = self.finder.change(full, data, 0.25)[1]
+                none = self.finder.change(full, data, 0.0)[1]
+            except BaseException:
+                continue
+            if any(np.abs(c).max(initial=0) > 0 for c in none):
+                self.finder.trouble["step"] = (
+                    f"{callee.name} starts from new weights each time, not from those that are there"
+                )
+                continue
+            pairs = [p for p in zip(one, two, strict=True) if np.abs(p[0]).max(initial=0) > 0]
+            if pairs and np.allclose(2 * pairs[-1][0], pairs[-1][1], rtol=0.05, atol=1e-9):
+                done = known.copy()
+                done.lines = [*lines, *known.lines]
+                return Way(done, last, callee.name, whole, done.remarks)
+        remark = f"{callee.name} has no learning rate: its step is taken as that of 1"
+        scaled = known.copy()
+        return Way(scaled, last, callee.name, whole, [*known.remarks, remark])
+
+    # Loss.
+
+    def loss(self) -> Way | None:
+        """Return the user's own loss, where it is certain which function that is."""
+        ways: list[Way] = []
+        data = self.data
+        for callee in self.finder.callees:
+            if not roles.named([callee.name], roles.LOSS) or not callee.takes("y"):
+                continue
+            known = self.forward.known.copy()
+            known.roles["any"] = []
+            for text in arguments(callee, known):
+                if "None" in text:
+                    continue
+                try:
+                    world = self.finder.new()
+                    value = world.run(
+                        known.lines, text, x=data.x(), y=data.y(), learning_rate=0.125
+                    )
+                    if np.size(value) != 1 or not np.isfinite(float(np.squeeze(value))):
+                        continue
+                except BaseException:
+                    continue
+                ways.append(Way(known, text, callee.name, False))
+                break
+        return ways[0] if len(ways) == 1 else None
+
+
+def _is_gradient_name(path: str, name: str) -> bool:
+    lower = name.lower()
+    if re.search(r"prev|moment|veloc|old|last|cache|^[mv]$|^[mv]_|_[mv]$", lower):
+        return False
+    return True
+
+
+def _place(path: str) -> str:
+    """Return where a leaf stands, but for its own name and the mark of a gradient in the way."""
+    numbers = re.findall(r"\[(\d+)\]", path)
+    return ",".join(numbers)
+
+
+def _once(path: str, value: Any, callee: Callee) -> list[str]:
+    """Return what makes a training of many rounds one of one, on all samples."""
+    if not roles.named([callee.name], roles.WHOLE_TRAININGS):
+        return []
+    lines: list[str] = []
+    for name, inner in vars(value).items():
+        role = roles.role(name)
+        if isinstance(inner, bool):
+            lines += [f"{path}.{name} = False"] * (role == "off")
+        elif isinstance(inner, int) and role == "once":
+            lines.append(f"{path}.{name} = 1")
+        elif isinstance(inner, int) and role == "size":
+            lines.append(f"{path}.{name} = len(x)")
+    return lines
+
+
+def written_in_order(paths: list[str], roots: dict[str, Any]) -> str:
+    """Return an expression of some leaves in the order given."""
+    text = written(paths, roots)
+    ordered = [leaf.path for leaf in found(roots) if leaf.path in set(paths)]
+    return text if ordered == paths else f"[{', '.join(paths)}]"

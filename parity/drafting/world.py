@@ -1,0 +1,247 @@
+"""What a draft's make() sees, made anew for every trial, and the numbers that can be found in it."""
+
+import contextlib
+import inspect
+import io
+import random
+import signal
+import sys
+import types
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+_SECONDS = 3.0
+_DEEPEST = 7
+_MOST = 4000
+_PLAIN = (str, bytes, bool, int, complex, type(None))
+_NOT_DATA = (
+    types.ModuleType, types.FunctionType, types.MethodType, types.BuiltinFunctionType, type,
+    np.random.Generator, np.random.RandomState, random.Random,
+)  # fmt: skip
+
+
+class TookTooLong(BaseException):
+    """A trial was stopped; no handler of the user's code catches it by ``Exception``."""
+
+
+@contextlib.contextmanager
+def quiet(seconds: float = _SECONDS) -> Generator[None]:
+    """Run the user's code: what it prints is lost, it reads nothing, and it is stopped in time."""
+
+    def stop(*_: Any) -> None:
+        raise TookTooLong
+
+    limited = hasattr(signal, "setitimer") and _in_main_thread()
+    before = signal.signal(signal.SIGALRM, stop) if limited else None
+    arguments, stdin = sys.argv, sys.stdin
+    sys.argv, sys.stdin = arguments[:1], io.StringIO()
+    if limited:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        with (
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+            np.errstate(all="ignore"),
+        ):
+            yield
+    finally:
+        if limited:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+        sys.argv, sys.stdin = arguments, stdin
+
+
+def _in_main_thread() -> bool:
+    import threading
+
+    return threading.current_thread() is threading.main_thread()
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """Numbers that the user's code keeps: an array, a list of Python's numbers, or one number.
+
+    Attributes:
+        path: The expression that leads there: ``net.layers[0].W``.
+        name: What it is called by its attribute, key or variable: ``W``.
+        value: The array or list itself, or the number.
+    """
+
+    path: str
+    name: str
+    value: Any
+
+    @property
+    def array(self) -> np.ndarray:
+        """The numbers as an array."""
+        return np.asarray(self.value, dtype=float)
+
+
+@dataclass
+class World:
+    """The variables of a draft's make().
+
+    Attributes:
+        load: Returns the user's module, made anew.
+        alias: What the draft calls it.
+        setup: The statements that make the network.
+        names: Every variable, by name.
+    """
+
+    load: Callable[[], types.ModuleType]
+    alias: str
+    setup: list[str]
+    names: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def __post_init__(self) -> None:
+        random.seed(0)
+        np.random.seed(0)
+        self.names = {"np": np, self.alias: self.load()}
+        with quiet():
+            exec("\n".join(self.setup), self.names)
+
+    def run(self, lines: list[str], expression: str = "", **values: Any) -> Any:
+        """Run statements, and return the value of an expression.
+
+        Raises:
+            BaseException: Whatever the user's code raises.
+        """
+        self.names.update(values)
+        with quiet():
+            exec("\n".join(lines), self.names)
+            return eval(expression, self.names) if expression else None
+
+    def roots(self) -> dict[str, Any]:
+        """Return what the setup made, by variable; without a setup, the module's variables."""
+        made = {n: v for n, v in self.names.items() if n in _assigned(self.setup)}
+        module = vars(self.names[self.alias])
+        own = {
+            f"{self.alias}.{n}": v
+            for n, v in module.items()
+            if not n.startswith("__") and not inspect.ismodule(v)
+        }
+        return made | own
+
+    def leaves(self) -> list[Leaf]:
+        """Return all numbers that can be reached."""
+        return list(found(self.roots()))
+
+
+def _assigned(setup: list[str]) -> set[str]:
+    names: set[str] = set()
+    for line in setup:
+        target, equals, _ = line.partition(" = ")
+        if equals and all(part.strip().isidentifier() for part in target.split(",")):
+            names.update(part.strip() for part in target.split(","))
+    return names
+
+
+def found(roots: dict[str, Any]) -> Iterator[Leaf]:
+    """Yield the numbers below some variables, each by the first way that leads there."""
+    seen: set[int] = set()
+    count = 0
+    for path, root in roots.items():
+        for leaf in _walk(root, path, path.rpartition(".")[2], seen, 0):
+            count += 1
+            if count > _MOST:
+                return
+            yield leaf
+
+
+def _walk(value: Any, path: str, name: str, seen: set[int], depth: int) -> Iterator[Leaf]:
+    if isinstance(value, (float, np.floating)):
+        yield Leaf(path, name, value)
+        return
+    if isinstance(value, (_PLAIN, _NOT_DATA)) or depth > _DEEPEST or id(value) in seen:
+        return
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind in "fiu":
+            yield Leaf(path, name, value)
+        return
+    seen.add(id(value))
+    if is_numbers(value):
+        yield Leaf(path, name, value)
+        return
+    for step, key, inner in inside(value):
+        yield from _walk(inner, path + step, key or name, seen, depth + 1)
+
+
+def is_numbers(value: Any) -> bool:
+    """Whether a value is a list of Python's numbers, or of lists of them."""
+    if not isinstance(value, list) or not value:
+        return False
+    if all(isinstance(v, list) for v in value):
+        return all(is_numbers(v) for v in value) and len({len(v) for v in value}) == 1
+    kinds = (float, int, np.floating)
+    return all(isinstance(v, kinds) and not isinstance(v, bool) for v in value)
+
+
+def inside(value: Any) -> list[tuple[str, str, Any]]:
+    """Return what is in a container or object: how it is reached, its name, and itself."""
+    if isinstance(value, dict):
+        return [
+            (f"[{key!r}]".replace("'", '"'), str(key), inner)
+            for key, inner in list(value.items())
+            if isinstance(key, (str, int, tuple))
+        ]
+    if isinstance(value, (list, tuple)):
+        return [(f"[{k}]", "", inner) for k, inner in enumerate(value)]
+    if isinstance(getattr(value, "__dict__", None), dict):
+        return [(f".{n}", n, v) for n, v in list(vars(value).items()) if n.isidentifier()]
+    slots = getattr(type(value), "__slots__", ())
+    names = [slots] if isinstance(slots, str) else list(slots)
+    return [(f".{n}", n, getattr(value, n)) for n in names if hasattr(value, n)]
+
+
+def written(paths: list[str], roots: dict[str, Any]) -> str:
+    """Return an expression of some leaves: a list of them, or the container that has no others.
+
+    A list whose elements are all alike becomes a comprehension.
+    """
+    wanted = set(paths)
+    texts: list[str] = []
+    for path, root in roots.items():
+        texts += _texts(root, path, wanted, 0, set())
+    return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+
+
+def _texts(value: Any, path: str, wanted: set[str], depth: int, seen: set[int]) -> list[str]:
+    """Return the expressions that give the wanted leaves below a value, in its order."""
+    if path in wanted:
+        return [path]
+    if (
+        isinstance(value, (_PLAIN, _NOT_DATA, float, np.ndarray))
+        or depth > _DEEPEST
+        or id(value) in seen
+    ):
+        return []
+    if not any(p.startswith(path) for p in wanted):
+        return []
+    seen = seen | {id(value)}
+    parts = inside(value)
+    texts = [_texts(v, path + step, wanted, depth + 1, seen) for step, _, v in parts]
+    whole = [[path + step] for step, _, _ in parts]
+    if isinstance(value, (list, tuple, dict)) and texts:
+        if texts == whole and all(isinstance(v, (np.ndarray, list, dict, tuple)) for v in value):
+            return [path]
+        if isinstance(value, dict) and texts == whole:
+            return [path]
+        if isinstance(value, (list, tuple)) and len(value) > 1 and texts[0]:
+            variable = _VARIABLES[depth % len(_VARIABLES)]
+            patterns = {
+                tuple(t.replace(f"{path}[{k}]", variable) for t in inner)
+                for k, inner in enumerate(texts)
+            }
+            if len(patterns) == 1:
+                (pattern,) = patterns
+                if len(pattern) == 1:
+                    return [f"[{pattern[0]} for {variable} in {path}]"]
+                if len(value) > 4:
+                    return [f"[[{', '.join(pattern)}] for {variable} in {path}]"]
+    return [text for inner in texts for text in inner]
+
+
+_VARIABLES = ("item", "layer", "unit", "part", "entry", "row", "cell", "one")
