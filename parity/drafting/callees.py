@@ -43,7 +43,7 @@ class Callee:
     @property
     def returned(self) -> tuple[str, ...]:
         """What the elements of its result are called, "" where one has no name."""
-        if self.source is None or self.source.returned.kind not in ("many", "one"):
+        if self.source is None or self.source.returned.kind not in ("many", "one", "list"):
             return ()
         return self.source.returned.names
 
@@ -162,6 +162,9 @@ class Known:
 def arguments(callee: Callee, known: Known) -> Iterator[str]:
     """Yield calls of a function, the likeliest first."""
     options = [known.options(p) for p in callee.parameters]
+    needed = [p for p in callee.parameters if p.required]
+    if len(needed) > 2 and not any(p.name in known.names or roles.role(p.name) for p in needed):
+        return
     # Two unknown parameters are not the same thing: such calls come last, and mostly never.
     texts = [t for t in itertools.islice(itertools.product(*options), 40 * _MOST_CALLS)]
     plain = [t for t in texts if _distinct(t)]

@@ -128,7 +128,10 @@ def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
         step = None  # with gradients at hand it would only raise doubts
     if gradients is None and step is None:
         return None
-    weights = written_in_order([leaf.path for leaf in finder.weights], finder.world.roots())
+    # As they lie once the forward pass has left there what it leaves.
+    used = finder.new()
+    used.run(forward.known.lines, x=forward.data.x(), y=forward.data.y())
+    weights = written_in_order([leaf.path for leaf in finder.weights], used.roots())
     parts = {"forward": _forward(forward)}
     if gradients is not None:
         lines = finished(gradients.known, f"return {gradients.last}")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from parity.drafting import roles
+from parity.drafting.roles import Role
 from parity.drafting.callees import Callee, Known, arguments, callees
 from parity.drafting.world import Leaf, World, found, inside, written
 
@@ -39,7 +40,8 @@ class Data:
 
     def y(self) -> np.ndarray:
         """Return labels, one-hot or as class numbers."""
-        number = np.arange(SAMPLES) * 2 % max(self.outputs, 1)
+        # The greatest class is there, as code counts the classes by it.
+        number = (self.outputs - 1 - 2 * np.arange(SAMPLES)) % max(self.outputs, 1)
         if self.classes:
             return number
         hot = 0.8 * np.eye(max(self.outputs, 2))[number][:, : self.outputs] + 0.1
@@ -174,22 +176,35 @@ class Finder:
     def _forward(self, callee: Callee, layout: str) -> Forward | None:
         for inputs in self.widths():
             data = Data(layout, inputs, 1)
-            for known in self._prepared(callee, self.known()):
+            for known in self._ready(callee, self.known()):
                 for text in arguments(callee, known):
-                    if "x" not in "".join(known.lines) + text or re.search(r"\by\b", text):
+                    used = " ".join([*known.lines, text])
+                    if not re.search(r"\bx\b", used) or re.search(r"\by\b", used):
                         continue
                     result = self._called(callee, known, text, data)
                     if result is not None:
                         return result
         return None
 
-    def _prepared(self, callee: Callee, known: Known) -> Iterator[Known]:
+    def _ready(self, callee: Callee, known: Known) -> Iterator[Known]:
+        """Yield what is known before a forward pass, which may want labels and not use them."""
+        yield from self._prepared(callee, known, ("x",))
+        for more in self._prepared(callee, known, ("x", "y")):
+            for width in self.widths() if more.lines else []:
+                labels = more.copy()
+                some = f"np.full((len(x), {width}), 0.5)"
+                labels.lines = [re.sub(r"= y$", f"= {some}", line) for line in more.lines]
+                yield labels
+
+    def _prepared(
+        self, callee: Callee, known: Known, wanted: tuple[Role, ...] = ("x", "y")
+    ) -> Iterator[Known]:
         """Yield what is known, and with x and y put where an object keeps them."""
         yield known
         for _, value in self._objects():
             names = vars(value) if hasattr(value, "__dict__") else {}
             lines: list[str] = []
-            for role in ("x", "y"):
+            for role in wanted:
                 kept = [n for n in names if roles.role(n) == role]
                 if kept and not callee.takes(role):
                     lines.append(f"{self._path_of(value)}.{kept[0]} = {role}")
@@ -230,7 +245,8 @@ class Finder:
         chosen = _best_output(best, callee)
         width = data.width(outputs[chosen])
         done = known.copy()
-        output = self._keep(done, callee, text, chosen, outputs[chosen])
+        rows = [int(m[1]) for t in outputs if (m := re.fullmatch(r"output\[(\d+)\]", t))]
+        output = self._keep(done, callee, text, chosen, max(rows, default=None))
         return Forward(
             done, output, callee.name, Data(data.layout, data.inputs, width), depend[chosen]
         )
@@ -239,6 +255,7 @@ class Finder:
         self, world: World, known: Known, text: str, before: dict[str, Any], values: dict[str, Any]
     ) -> dict[str, np.ndarray]:
         """Return all arrays that a call gives or leaves, by expression."""
+        values = {name: value.copy() for name, value in values.items()}
         result = world.run(known.lines, text, **values)
         if inspect.isgenerator(result):
             result = list(result)
@@ -257,9 +274,10 @@ class Finder:
         """Return, by output, the numbers that it depends on."""
         depend: dict[str, list[Leaf]] = {t: [] for t in outputs}
         world = self.fresh()
+        leaves = world.leaves()[:_MOST_LEAVES]
         base = self._outputs(world, known, text, before, values)
         rng = np.random.default_rng(1)
-        for leaf in world.leaves()[:_MOST_LEAVES]:
+        for leaf in leaves:
             old = leaf.array.copy()
             if leaf.path not in before or not is_weightlike(leaf.value):
                 continue
@@ -279,14 +297,14 @@ class Finder:
         }
 
     def _keep(
-        self, known: Known, callee: Callee, text: str, chosen: str, array: np.ndarray
+        self, known: Known, callee: Callee, text: str, chosen: str, last: int | None
     ) -> str:
         """Write the call so that its results have names; return the output's expression."""
         if not chosen.startswith("output"):
             known.lines.append(text)
             output = chosen
         else:
-            output = unpacked(known, callee, text, chosen)
+            output = unpacked(known, callee, text, chosen, last)
         known.roles["output"] = [output]
         known.names.setdefault(roles.best_output([output.rpartition(".")[2]]), output)
         known.roles["any"] = [*known.roles["any"], output]
@@ -353,7 +371,9 @@ class Finder:
         self.trouble.setdefault(stage, f"{callee.name}: {type(error).__name__}: {said}")
 
 
-def unpacked(known: Known, callee: Callee, text: str, chosen: str) -> str:
+def unpacked(
+    known: Known, callee: Callee, text: str, chosen: str, last: int | None = None
+) -> str:
     """Assign a call's results to variables of the names they have in the user's code.
 
     Returns:
@@ -363,7 +383,7 @@ def unpacked(known: Known, callee: Callee, text: str, chosen: str) -> str:
     path = chosen.removeprefix("output")
     index = re.match(r"\[(\d+)\]", path)
     if len(names) > 1 and index:
-        variables = [_free(name, k) for k, name in enumerate(names)]
+        variables = [free_name(name, k) for k, name in enumerate(names)]
         known.lines.append(f"{', '.join(variables)} = {text}")
         for name, variable in zip(names, variables, strict=True):
             if name:
@@ -378,6 +398,8 @@ def unpacked(known: Known, callee: Callee, text: str, chosen: str) -> str:
     known.lines.append(f"output = list({text})" if generator else f"output = {text}")
     if path:
         known.roles["cache"] = ["output"]
+    if last is not None and path == f"[{last}]":
+        path = "[-1]"
     return f"output{path}"
 
 
@@ -388,10 +410,14 @@ def _yields(callee: Callee) -> bool:
     return any(isinstance(n, (ast.Yield, ast.YieldFrom)) for n in callee.source.body)
 
 
-_TAKEN = {"x", "y", "learning_rate", "net", "layers", "parity", "np", "key", "parameters"}
+_TAKEN = {
+    "x", "y", "learning_rate", "net", "layers", "parity", "np", "key", "parameters", "forward",
+    "gradients", "step", "loss", "get_weights", "make",
+}  # fmt: skip
 
 
-def _free(name: str, k: int) -> str:
+def free_name(name: str, k: int) -> str:
+    """Return what a thing of this name may be called in make()."""
     free = bool(re.fullmatch(r"[A-Za-z]\w*", name)) and name not in _TAKEN
     return name if free else f"{name.strip('_') or 'result'}_{k}"
 

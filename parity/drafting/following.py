@@ -9,7 +9,7 @@ import numpy as np
 
 from parity.drafting import roles
 from parity.drafting.callees import Callee, Known, arguments
-from parity.drafting.finding import Data, Finder, Forward, Way, unpacked
+from parity.drafting.finding import STARTS, Data, Finder, Forward, Way, unpacked
 from parity.drafting.world import World, found, written
 
 _BACKWARD = r"back|grad|delta|deriv"
@@ -48,7 +48,7 @@ class Follower:
 
     def gradients(self) -> Way | None:
         """Return a way to the gradients."""
-        ranked = self.finder.ranked(roles.BACKWARD, _BACKWARD)
+        ranked = [c for c in self.finder.ranked(roles.BACKWARD, _BACKWARD) if not _is_start(c)]
         extra = [c for c in self.finder.callees if roles.named([c.name], roles.LOSS)]
         for callee in [*ranked[:14], *extra]:
             if callee.name == self.forward.uses and callee not in extra:
@@ -93,7 +93,8 @@ class Follower:
         done, last, remarks = mapped
         if not self._depends_on_call(known, done, last, data):
             return None
-        return Way(done, last, callee.name, False, [*done.remarks, *remarks])
+        remarks += self.slope_remark([*done.lines, last])
+        return Way(done, last, callee.name, False, remarks)
 
     def _depends_on_call(self, known: Known, done: Known, last: str, data: Data) -> bool:
         """Whether the gradients are those of this x, also after a forward pass of another."""
@@ -194,13 +195,18 @@ class Follower:
             left = [c for c in left if c[0] != pick[0]]
         return paths, ["that the gradients are in the order of the weights"] * unsure
 
+    def slope_remark(self, lines: list[str]) -> list[str]:
+        """Return the remark that a loss was guessed."""
+        guessed = any(f"{self.forward.output} - y" in line for line in lines)
+        return ["the loss: this is the derivative of half the squared error, summed"] * guessed
+
     # Update.
 
     def step(self) -> Way | None:
         """Return a way to an update: the best, or else one that changes some weights only."""
         partly: Way | None = None
         for callee in self.finder.ranked(roles.STEP, _STEP):
-            if callee.name == self.forward.uses and not callee.takes("y"):
+            if (callee.name == self.forward.uses and not callee.takes("y")) or _is_start(callee):
                 continue
             for data in self.data_kinds():
                 way, all_change = self._step(callee, data)
@@ -213,6 +219,8 @@ class Follower:
         partly: Way | None = None
         for known in self._before_step(callee, data):
             more = known.copy()
+            more.roles["any"] = [*more.roles["any"], "learning_rate"]
+            more.names.setdefault("epsilon", "learning_rate")  # as a well-known post calls it
             for path, value in self.finder._objects():
                 more.lines += _once(path, value, callee)
             for text in arguments(callee, more):
@@ -336,10 +344,11 @@ class Follower:
             if pairs and np.allclose(2 * pairs[-1][0], pairs[-1][1], rtol=0.05, atol=1e-9):
                 done = known.copy()
                 done.lines = [*lines, *known.lines]
-                return Way(done, last, callee.name, whole, done.remarks)
+                return Way(done, last, callee.name, whole, self.slope_remark([*done.lines, last]))
         remark = f"{callee.name} has no learning rate: its step is taken as that of 1"
         scaled = known.copy()
-        return Way(scaled, last, callee.name, whole, [*known.remarks, remark])
+        guessed = self.slope_remark([*scaled.lines, last])
+        return Way(scaled, last, callee.name, whole, [*guessed, remark])
 
     # Loss.
 
@@ -367,6 +376,11 @@ class Follower:
                 ways.append(Way(known, text, callee.name, False))
                 break
         return ways[0] if len(ways) == 1 else None
+
+
+def _is_start(callee: Callee) -> bool:
+    """Whether it makes new weights."""
+    return STARTS.match(callee.name.strip("_")) is not None
 
 
 def _is_gradient_name(path: str, name: str) -> bool:

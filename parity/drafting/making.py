@@ -11,21 +11,23 @@ from parity.loading import called, is_guard
 
 INPUTS, HIDDEN, OUTPUTS = 64, 40, 10
 # What to give a parameter of such a name; the first that fits counts.
-_MORE = r"(_?(size|dim|nodes|units|features|neurons|layer|channels)\w*)?\d?"
+_MORE = r"(_?(size|dim|nodes|dims|units|features|neurons|layer|channels)\w*)?\d?"
+_COUNT = r"(nn_?)?(n|num(ber)?|no|d|dim|size|nb)?_?(of_?)?"
 _GUESSES = (
+    (r"(np_?)?(rng|random(_state)?|generator|rs)", "np.random.default_rng(0)"),
     (r"hidden_?(layer_?)?(sizes|dims|layers|units|nodes)", f"[{HIDDEN}]"),
     (
         r"(layer_?s?_?)?(sizes?|dims?|dimensions|layers|shapes?|structure|architecture|topology)|"
         r"layers?_(sizes?|dims?)|network(_?(shape|structure))?",
         f"[{INPUTS}, {HIDDEN}, {OUTPUTS}]",
     ),
-    (rf"(n|num|no|d|dim|size)?_?(in|inputs?|i|x|features?|d){_MORE}", f"{INPUTS}"),
-    (rf"(n|num|no|d|dim|size)?_?(h|hid|hidden|neurons|units|nodes){_MORE}", f"{HIDDEN}"),
-    (rf"(n|num|no|d|dim|size)?_?(o|out|outputs?|y|k|c|classes){_MORE}", f"{OUTPUTS}"),
+    (rf"{_COUNT}(in|inputs?|i|x|features?|d){_MORE}", f"{INPUTS}"),
+    (rf"{_COUNT}(h|hid|hidden|neurons|units|nodes){_MORE}", f"{HIDDEN}"),
+    (rf"{_COUNT}(o|out|outputs?|y|k|c|classes){_MORE}", f"{OUTPUTS}"),
     (r"\w*(lr|rate|eta|alpha)", "0.1"),
     (r"\w*batch_?size", "10"),
     (r"\w*(epochs?|iter\w*)", "1"),
-    (r"\w*seed|random_state", "0"),
+    (r"\w*seed", "0"),
     (r"reg\w*|lambda_?|lmbda|l2\w*|momentum|dropout\w*|decay\w*", "0.0"),
     (r"\w*activations?", '"sigmoid"'),
     (r"\w*(std|scale)", "0.1"),

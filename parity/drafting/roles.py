@@ -16,7 +16,7 @@ _ROLES: dict[Role, str] = {
     "x": r"x|xs|xi|x_?(train|batch|data|in|input|b|i|sample)|inputs?(_?(list|data|s|vector|array|"
     r"batch))?|data|images?|features?|samples?|a0",
     "y": r"y|ys|yi|t|y_?(true|train|batch|data|b|i|real)|targets?(_?(list|data|vector|output))?|"
-    r"labels?|truths?|actuals?|expected(_?output)?|desired(_?output)?|ground_?truth|one_?hot(_?y)?",
+    r"labels?|l|lab|truths?|actuals?|expected(_?output)?|desired(_?output)?|ground_?truth|one_?hot(_?y)?",
     "output": r"o|out|outputs?|y_?hat|y_?pred(icted)?|preds?|predictions?|predicted|al|probs?|"
     r"probabilities|scores|results?|final_?outputs?|output_?activations?|a_?out",
     "rate": r"lr|l_?rate|learn(ing)?_?rate|eta|alpha|step_?size|rate",
@@ -29,6 +29,14 @@ _ROLES: dict[Role, str] = {
     "grads": r"grads|gradients|derivatives|d_?params|d_?parameters|updates",
     "parameters": r"params?|parameters?|weights|theta|model|network|net",
     "cache": r"caches?|memory|(forward_?)?cache|activations|zs?",
+}
+# Of longer names: what is in them, unless another of their words says otherwise.
+_NOT_DATA = r"^(?!.*(size|dim|num|count|shape|layer|hidden|error|grad|delta|weight|^d_|^n_))"
+_LONG: dict[Role, str] = {
+    "once": r"(^|_)(iterations?|epochs?|iters?)$",
+    "y": _NOT_DATA + r".*(target|label|(train|set|true|sample|data|desired|expected)\w*_out)",
+    "x": _NOT_DATA + r".*(input|feature|(^|_)(img|image|pixels|row|sample)s?$)",
+    "rate": r"learn\w*rate|(^|_)(lr|eta)$",
 }
 _COMPILED: dict[Role, re.Pattern[str]] = {
     name: re.compile(pattern) for name, pattern in _ROLES.items()
@@ -79,7 +87,7 @@ def role(name: str) -> Role | Literal[""]:
     for key, pattern in _COMPILED.items():
         if pattern.fullmatch(lower):
             return key
-    return ""
+    return next((key for key, pattern in _LONG.items() if re.search(pattern, lower)), "")
 
 
 def takes(function: Function, wanted: Role) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 from parity.drafting import roles
 from parity.drafting.callees import callee
-from parity.drafting.finding import STARTS
+from parity.drafting.finding import STARTS, free_name
 from parity.drafting.making import Maker
 
 _MOST_WAYS = 8
@@ -37,7 +37,7 @@ def setups(module: Any, maker: Maker) -> Iterator[list[Setup]]:
     own = {n: v for n, v in vars(module).items() if _defined(v, module)}
     classes = {n: v for n, v in own.items() if inspect.isclass(v)}
     for name in sorted(classes, key=lambda n: -_likeness(classes[n], maker)):
-        if not maker.is_layer(name) and not issubclass(classes[name], BaseException):
+        if not issubclass(classes[name], BaseException):
             yield list(_objects(name, classes[name], maker))
     if (text := maker.layer_list()) is not None:
         remarks = [] if maker.lists_layers() else ["the layers"]
@@ -58,7 +58,10 @@ def _defined(value: Any, module: Any) -> bool:
 def _likeness(found: type, maker: Maker) -> int:
     names = dir(found)
     vocabularies = (roles.FORWARD, roles.BACKWARD, roles.STEP)
-    return sum(bool(roles.named(names, v)) for v in vocabularies)
+    likely = sum(bool(roles.named(names, v)) for v in vocabularies)
+    part = re.search(r"layer|dense|linear|neuron|affine|activation", found.__name__, re.I)
+    whole = re.search(r"net|mlp|model|perceptron|^nn", found.__name__, re.I)
+    return likely - 4 * bool(part and not whole) + bool(whole)
 
 
 def _objects(name: str, found: type, maker: Maker) -> Iterator[Setup]:
@@ -66,11 +69,12 @@ def _objects(name: str, found: type, maker: Maker) -> Iterator[Setup]:
     for text, more, remarks in _ways(name, found, maker):
         lines = [f"net = {text}", *(line.format("net") for line in more)]
         yield Setup(title, lines, remarks)
+        passes = roles.named(dir(found), roles.FORWARD)[:1]  # layers may be built by their input
         for method in dir(found):
             static = inspect.getattr_static(found, method)
             if not inspect.isfunction(static) or method.startswith("__"):
                 continue
-            if not STARTS.match(method.strip("_")):
+            if not STARTS.match(method.strip("_")) and method not in passes:
                 continue
             options = itertools.product(*(_options(p, maker) for p in _needed(static)[1:]))
             for chosen in itertools.islice(options, 4):
@@ -103,8 +107,9 @@ def _made_by(name: str, function: Any, maker: Maker) -> Iterator[Setup]:
         return
     names = [n for n in returned.names if n] if returned.kind == "many" else []
     variable = returned.names[0] if returned.kind in ("one", "list") and returned.names else ""
-    plain = variable.isidentifier() and variable not in ("x", "y", "net")
-    target = ", ".join(names) if len(names) > 1 else variable if plain else "parameters"
+    plain = variable.isidentifier() and free_name(variable, 0) == variable
+    own = [free_name(n, k) for k, n in enumerate(names)]
+    target = ", ".join(own) if len(own) > 1 else variable if plain else "parameters"
     for text, _, remarks in _ways(name, function, maker):
         yield Setup("functions", [f"{target} = {text}"], remarks)
 
