@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import ModuleType
 
+import numpy as np
+
 from parity.drafting.callees import Known
 from parity.drafting.finding import Finder, Forward, Way
 from parity.drafting.following import Follower, written_in_order
@@ -128,10 +130,7 @@ def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
         step = None  # with gradients at hand it would only raise doubts
     if gradients is None and step is None:
         return None
-    # As they lie once the forward pass has left there what it leaves.
-    used = finder.new()
-    used.run(forward.known.lines, x=forward.data.x(), y=forward.data.y())
-    weights = written_in_order([leaf.path for leaf in finder.weights], used.roots())
+    weights = _weights(finder, forward, step or gradients)
     parts = {"forward": _forward(forward)}
     if gradients is not None:
         lines = finished(gradients.known, f"return {gradients.last}")
@@ -143,9 +142,22 @@ def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
     return Draft(setup, weights, parts)
 
 
+def _weights(finder: Finder, forward: Forward, last: Way) -> str:
+    """Return the expression of the weights, beside what the passes leave where they lie."""
+    used = finder.new()
+    values = {"x": forward.data.x(), "y": last.data.y(), "learning_rate": 0.125}
+    used.run(forward.known.lines, **values)
+    used.run([*last.known.lines, last.last], **values)
+    paths = [leaf.path for leaf in finder.weights]
+    text = written_in_order(paths, used.roots())
+    return f"[{text}]" if text == paths[0] else text
+
+
 def _forward(forward: Forward) -> DraftPart:
     lines = list(forward.known.lines)
     last = f"return {forward.output}"
+    if any(line.startswith("for ") for line in lines):
+        return DraftPart([*lines, last], forward.uses)
     if lines[-1].startswith("output = "):  # reads better in one line
         last = last.replace("output", lines.pop().removeprefix("output = "), 1)
     known = Known(lines)
@@ -154,23 +166,29 @@ def _forward(forward: Forward) -> DraftPart:
 
 def _step(setup: Setup, finder: Finder, step: Way, weights: str) -> DraftPart:
     lines = finished(step.known, step.last)
+    if not step.last:  # a loop that says it all
+        lines = [*step.known.lines]
     target, equals, _ = step.last.partition(" = ")
     own = [v for v in target.split(", ") if v.isidentifier()] if equals else []
     if own:
         lines.insert(0, f"nonlocal {', '.join(own)}")
     if step.remarks and any("no learning rate" in r for r in step.remarks):
-        if weights.startswith("["):
-            lines = [
-                "before = [array.copy() for array in get_weights()]",
-                *lines,
-                "for array, old in zip(get_weights(), before):",
-                "    array[...] = old + learning_rate * (array - old)",
-            ]
+        scaled = [
+            "before = [array.copy() for array in get_weights()]",
+            *lines,
+            "for array, old in zip(get_weights(), before):",
+            "    array[...] = old + learning_rate * (array - old)",
+        ]
+        world = finder.new()
+        plain = all(isinstance(a, np.ndarray) for a in world.run([], weights))
+        lines = scaled if plain and isinstance(world.run([], weights), list) else lines
     return DraftPart(lines, step.uses, step.remarks)
 
 
 def finished(known: Known, last: str) -> list[str]:
     """Return the statements, the last one added, without names for what nothing uses."""
+    if any(line.startswith("for ") for line in known.lines):  # whose lines belong together
+        return [*known.lines, last]
     kept = [last]
     for line in reversed(known.lines):
         target, equals, value = line.partition(" = ")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from parity.drafting import roles
+from parity.drafting import loops, roles
 from parity.drafting.roles import Role
 from parity.drafting.callees import Callee, Known, arguments, callees
 from parity.drafting.world import Leaf, World, found, inside, written
@@ -96,6 +96,7 @@ class Way:
     last: str
     uses: str
     whole: bool
+    data: Data
     remarks: list[str] = field(default_factory=list[str])
 
 
@@ -170,6 +171,13 @@ class Finder:
                     tried.append(forward)
                 if len(tried) > 3:
                     break
+            if not tried:
+                for callee, lines in loops.forward(self.world):
+                    known = self.known()
+                    known.lines += lines
+                    for inputs in self.widths():
+                        done = self._called(callee, known, "output", Data(layout, inputs, 1))
+                        tried += [done] if done is not None else []
             if tried:
                 yield max(tried, key=lambda f: len(f.weights))
 
@@ -188,20 +196,20 @@ class Finder:
 
     def _ready(self, callee: Callee, known: Known) -> Iterator[Known]:
         """Yield what is known before a forward pass, which may want labels and not use them."""
-        yield from self._prepared(callee, known, ("x",))
-        for more in self._prepared(callee, known, ("x", "y")):
+        yield from self.prepared(callee, known, ("x",))
+        for more in self.prepared(callee, known, ("x", "y")):
             for width in self.widths() if more.lines else []:
                 labels = more.copy()
                 some = f"np.full((len(x), {width}), 0.5)"
                 labels.lines = [re.sub(r"= y$", f"= {some}", line) for line in more.lines]
                 yield labels
 
-    def _prepared(
+    def prepared(
         self, callee: Callee, known: Known, wanted: tuple[Role, ...] = ("x", "y")
     ) -> Iterator[Known]:
         """Yield what is known, and with x and y put where an object keeps them."""
         yield known
-        for _, value in self._objects():
+        for _, value in self.objects():
             names = vars(value) if hasattr(value, "__dict__") else {}
             lines: list[str] = []
             for role in wanted:
@@ -213,13 +221,13 @@ class Finder:
                 more.lines += lines
                 yield more
 
-    def _objects(self) -> list[tuple[str, Any]]:
+    def objects(self) -> list[tuple[str, Any]]:
         roots = self.world.roots().items()
         return [(p, v) for p, v in roots if "." not in p and hasattr(v, "__dict__")
                 and not inspect.isroutine(v)]  # fmt: skip
 
     def _path_of(self, value: Any) -> str:
-        return next(p for p, v in self._objects() if v is value)
+        return next(p for p, v in self.objects() if v is value)
 
     def _called(self, callee: Callee, known: Known, text: str, data: Data) -> Forward | None:
         try:
@@ -228,7 +236,7 @@ class Finder:
             values = {"x": data.x(), "y": data.y()}
             outputs = self._outputs(world, known, text, before, values)
         except BaseException as error:
-            self._note("forward", callee, error)
+            self.note("forward", callee, error)
             return None
         outputs = {t: a for t, a in outputs.items() if data.fits(a)}
         if not outputs:
@@ -236,7 +244,7 @@ class Finder:
         try:
             depend = self._dependents(world, known, text, before, values, outputs)
         except BaseException as error:
-            self._note("forward", callee, error)
+            self.note("forward", callee, error)
             return None
         most = max(map(len, depend.values()))
         if not most:
@@ -281,6 +289,8 @@ class Finder:
             old = leaf.array.copy()
             if leaf.path not in before or not is_weightlike(leaf.value):
                 continue
+            if old.shape != before[leaf.path].shape or not np.array_equal(old, before[leaf.path]):
+                continue  # the forward pass itself has changed it
             fan = max(old.shape[-1] if old.ndim else 1, 1)
             put(leaf.value, rng.normal(size=old.shape) * (0.5 / np.sqrt(fan)) + 0.01)
             try:
@@ -300,7 +310,9 @@ class Finder:
         self, known: Known, callee: Callee, text: str, chosen: str, last: int | None
     ) -> str:
         """Write the call so that its results have names; return the output's expression."""
-        if not chosen.startswith("output"):
+        if text == "output":  # a loop has left it there
+            output = chosen
+        elif not chosen.startswith("output"):
             known.lines.append(text)
             output = chosen
         else:
@@ -366,7 +378,7 @@ class Finder:
         after = self.values(world)
         return world, [a - b for a, b in zip(after, self.saved, strict=True)]
 
-    def _note(self, stage: str, callee: Callee, error: BaseException) -> None:
+    def note(self, stage: str, callee: Callee, error: BaseException) -> None:
         said = str(error).partition("\n")[0][:90]
         self.trouble.setdefault(stage, f"{callee.name}: {type(error).__name__}: {said}")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from parity.drafting import roles
+from parity.drafting import loops, roles
 from parity.drafting.callees import Callee, Known, arguments
 from parity.drafting.finding import STARTS, Data, Finder, Forward, Way, unpacked
 from parity.drafting.world import World, found, written
@@ -33,9 +33,8 @@ class Follower:
 
     def starts(self, callee: Callee) -> Iterator[Known]:
         """Yield what may be known before a callee: nothing, or what the forward pass leaves."""
-        for known in self.finder._prepared(callee, self.finder.known()):
-            yield known
-        yield self.forward.known
+        yield from self.finder.prepared(callee, self.finder.known())
+        yield from self.finder.prepared(callee, self.forward.known, ("y",))
 
     def data_kinds(self) -> list[Data]:
         """Return the data with one-hot labels, and with class numbers."""
@@ -48,7 +47,10 @@ class Follower:
 
     def gradients(self) -> Way | None:
         """Return a way to the gradients."""
-        ranked = [c for c in self.finder.ranked(roles.BACKWARD, _BACKWARD) if not _is_start(c)]
+        ranked = [
+            c for c in self.finder.ranked(roles.BACKWARD, _BACKWARD)
+            if not _is_start(c) and not roles.named([c.name], roles.WHOLE_TRAININGS)
+        ]  # fmt: skip
         extra = [c for c in self.finder.callees if roles.named([c.name], roles.LOSS)]
         for callee in [*ranked[:14], *extra]:
             if callee.name == self.forward.uses and callee not in extra:
@@ -56,10 +58,15 @@ class Follower:
             for data in self.data_kinds():
                 if (way := self._gradients(callee, data)) is not None:
                     return way
+        for data in self.data_kinds():
+            for callee, known in loops.backward(self.finder.world, self.forward.known):
+                if (way := self._tried_gradients(callee, known, "None", data)) is not None:
+                    return way
         return None
 
     def _gradients(self, callee: Callee, data: Data) -> Way | None:
         for known in self.starts(callee):
+            known.roles["rate"] = []
             for text in arguments(callee, known):
                 if not re.search(r"\by\b", " ".join([*known.lines, text])):
                     continue
@@ -86,7 +93,7 @@ class Follower:
                 return None
             mapped = self._mapped(callee, known, text, world, result, before)
         except BaseException as error:
-            self.finder._note("gradients", callee, error)
+            self.finder.note("gradients", callee, error)
             return None
         if mapped is None:
             return None
@@ -94,11 +101,12 @@ class Follower:
         if not self._depends_on_call(known, done, last, data):
             return None
         remarks += self.slope_remark([*done.lines, last])
-        return Way(done, last, callee.name, False, remarks)
+        return Way(done, last, callee.name, False, data, remarks)
 
     def _depends_on_call(self, known: Known, done: Known, last: str, data: Data) -> bool:
         """Whether the gradients are those of this x, also after a forward pass of another."""
-        if known.lines and known.lines == self.forward.known.lines:
+        start = self.forward.known.lines
+        if start and known.lines[: len(start)] == start:
             return True
         try:
             values = {"x": data.x(), "y": data.y(), "learning_rate": 0.125}
@@ -134,7 +142,8 @@ class Follower:
         chosen = self._chosen(kept, None)
         if chosen is None:
             return None
-        done.lines.append(text)
+        if text != "None":
+            done.lines.append(text)
         return done, written_in_order(chosen[0], world.roots()), chosen[1]
 
     def _from_result(
@@ -213,7 +222,19 @@ class Follower:
                 if way is not None and all_change:
                     return way
                 partly = partly or way
-        return partly
+        if partly is not None:
+            return partly
+        for data in self.data_kinds():
+            for known in self._loops():
+                tried = self._tried_step(known[0], known[1], "", data)
+                if tried is not None:
+                    return tried[0]
+        return None
+
+    def _loops(self) -> Iterator[tuple[Callee, Known]]:
+        for callee, after in loops.backward(self.finder.world, self.forward.known):
+            yield callee, after
+            yield from loops.updates(self.finder.world, after)
 
     def _step(self, callee: Callee, data: Data) -> tuple[Way | None, bool]:
         partly: Way | None = None
@@ -221,7 +242,7 @@ class Follower:
             more = known.copy()
             more.roles["any"] = [*more.roles["any"], "learning_rate"]
             more.names.setdefault("epsilon", "learning_rate")  # as a well-known post calls it
-            for path, value in self.finder._objects():
+            for path, value in self.finder.objects():
                 more.lines += _once(path, value, callee)
             for text in arguments(callee, more):
                 if not re.search(r"\by\b", " ".join([*more.lines, text])):
@@ -231,12 +252,14 @@ class Follower:
                     if tried[1]:
                         return tried
                     partly = partly or tried[0]
+                    break
         return partly, False
 
     def _before_step(self, callee: Callee, data: Data) -> Iterator[Known]:
         yield from self.starts(callee)
         for back in self.finder.ranked(roles.BACKWARD, _BACKWARD)[:4]:
-            if back.text == callee.text:
+            named = roles.named([back.name], roles.BACKWARD)
+            if back.text == callee.text or not (named or re.search(_BACKWARD, back.name, re.I)):
                 continue
             for known in (self.forward.known, self.finder.known()):
                 after = self._after(back, known, data)
@@ -277,7 +300,7 @@ class Follower:
             try:
                 world, change = self.finder.change(lines, data)
             except BaseException as error:
-                self.finder._note("step", callee, error)
+                self.finder.note("step", callee, error)
                 continue
             del world
             moved = [bool(np.abs(c).max(initial=0) > 0) and np.isfinite(c).all() for c in change]
@@ -306,6 +329,8 @@ class Follower:
     def _stored(self, callee: Callee, text: str) -> Iterator[str]:
         """Yield the call, and the call with its result kept as the weights."""
         yield text
+        if not text:
+            return
         if callee.source is not None and callee.source.returned.kind == "none":
             return
         paths = list(dict.fromkeys(re.split(r"[.\[]", w.path)[0] for w in self.finder.weights))
@@ -344,11 +369,11 @@ class Follower:
             if pairs and np.allclose(2 * pairs[-1][0], pairs[-1][1], rtol=0.05, atol=1e-9):
                 done = known.copy()
                 done.lines = [*lines, *known.lines]
-                return Way(done, last, callee.name, whole, self.slope_remark([*done.lines, last]))
+                return Way(done, last, callee.name, whole, data, self.slope_remark([*done.lines, last]))
         remark = f"{callee.name} has no learning rate: its step is taken as that of 1"
         scaled = known.copy()
         guessed = self.slope_remark([*scaled.lines, last])
-        return Way(scaled, last, callee.name, whole, [*guessed, remark])
+        return Way(scaled, last, callee.name, whole, data, [*guessed, remark])
 
     # Loss.
 
@@ -373,7 +398,7 @@ class Follower:
                         continue
                 except BaseException:
                     continue
-                ways.append(Way(known, text, callee.name, False))
+                ways.append(Way(known, text, callee.name, False, data))
                 break
         return ways[0] if len(ways) == 1 else None
 

@@ -37,7 +37,8 @@ def setups(module: Any, maker: Maker) -> Iterator[list[Setup]]:
     own = {n: v for n, v in vars(module).items() if _defined(v, module)}
     classes = {n: v for n, v in own.items() if inspect.isclass(v)}
     for name in sorted(classes, key=lambda n: -_likeness(classes[n], maker)):
-        if not issubclass(classes[name], BaseException):
+        part = maker.is_layer(name) and _likeness(classes[name], maker) < 0
+        if not part and not issubclass(classes[name], BaseException):
             yield list(_objects(name, classes[name], maker))
     if (text := maker.layer_list()) is not None:
         remarks = [] if maker.lists_layers() else ["the layers"]
@@ -85,7 +86,8 @@ def _objects(name: str, found: type, maker: Maker) -> Iterator[Setup]:
                     for n, f in vars(found).items()
                     if n not in ("__init__", method) and inspect.isfunction(f)
                 )
-                yield Setup(title, [*lines, call, *again * called_later], remarks)
+                twice = called_later and method not in passes
+                yield Setup(title, [*lines, call, *again * twice], remarks)
 
 
 def _text(function: Any) -> str:

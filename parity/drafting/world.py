@@ -229,7 +229,7 @@ def _texts(value: Any, path: str, wanted: set[str], depth: int, seen: set[int]) 
             return [path]
         if isinstance(value, dict) and texts == whole:
             return [path]
-        if isinstance(value, (list, tuple)) and len(value) > 1 and texts[0]:
+        if isinstance(value, (list, tuple)) and texts[0]:
             variable = _VARIABLES[depth % len(_VARIABLES)]
             patterns = {
                 tuple(t.replace(f"{path}[{k}]", variable) for t in inner)
