@@ -83,7 +83,8 @@ def source(function: Any) -> Function | None:
     if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
         return None
     first = [*node.args.posonlyargs, *node.args.args][:1]
-    return Function(node, first[0].arg if first and hasattr(function, "__self__") else "")
+    method = hasattr(function, "__self__") or (bool(first) and first[0].arg == "self")
+    return Function(node, first[0].arg if first and method else "")
 
 
 def is_own(value: Any, world: World) -> bool:
@@ -151,7 +152,7 @@ class Known:
         if role and (parameter.required or role in _GIVEN):
             found += self.roles.get(role, [])
             if role == "upstream":
-                found += self.roles.get("slope", [])
+                found += [text for text in self.roles.get("slope", []) if "\n" not in text]
         if not parameter.required:
             return [*dict.fromkeys(found), ""] if role not in ("cache",) else ["", *found]
         if not found or role not in ("x", "y", "rate", "once"):

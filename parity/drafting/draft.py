@@ -42,11 +42,13 @@ class Draft:
         setup: What makes the network.
         weights: What ``get_weights`` returns.
         parts: Its functions, by the names of Candidate's arguments.
+        updates: Whether an update was found, also where it is left out.
     """
 
     setup: Setup
     weights: str
     parts: dict[str, DraftPart]
+    updates: bool = False
 
     @property
     def checks(self) -> list[str]:
@@ -100,22 +102,33 @@ class Drafting:
             said = str(error).partition("\n")[0][:90]
             self._told(1, f"{made} raised {type(error).__name__}: {said}")
             return None
+        best: Draft | None = None
         for forward in finder.forwards():
             if (draft := _complete(setup, finder, forward)) is not None:
-                return draft
+                best = max(best, draft, key=_worth)
+                if _worth(best) >= 3:
+                    return best
+                continue
+            if best is not None:
+                continue
             tried = "; ".join(finder.trouble[k] for k in ("gradients", "step") if k in finder.trouble)
             self._told(
                 3,
                 f"forward is {forward.uses}, but nothing that gives gradients or changes the "
                 "weights could be called" + f" ({tried})" * bool(tried),
             )
-        if "forward" in finder.trouble:
+        if best is None and "forward" in finder.trouble:
             self._told(2, f"no output could be had from x ({finder.trouble['forward']})")
-        return None
+        return best
 
     def _told(self, progress: int, reason: str) -> None:
         if progress > self._progress:
             self._progress, self.why_not = progress, reason
+
+
+def _worth(draft: Draft | None) -> int:
+    """Return how much of a network can be asked: gradients are worth more than an update."""
+    return 0 if draft is None else 2 * ("gradients" in draft.parts) + draft.updates
 
 
 def _doubts(draft: Draft) -> int:
@@ -126,6 +139,7 @@ def _doubts(draft: Draft) -> int:
 def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
     follower = Follower(finder, forward)
     gradients, step = follower.gradients(), follower.step()
+    updates = step is not None
     if gradients is not None and step is not None and (step.remarks or step.whole):
         step = None  # with gradients at hand it would only raise doubts
     if gradients is None and step is None:
@@ -139,7 +153,14 @@ def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
         parts["step"] = _step(setup, finder, step, weights)
     if (loss := follower.loss()) is not None:
         parts["loss"] = DraftPart(finished(loss.known, f"return {loss.last}"), loss.uses)
-    return Draft(setup, weights, parts)
+    if forward.data.layout == "row":
+        for name, part in parts.items():
+            both = name != "forward"
+            rows = "x, y = x.reshape(1, -1), y.reshape(1, -1)" if both else "x = x.reshape(1, -1)"
+            part.lines.insert(part.lines[0].startswith("nonlocal"), rows)
+        last = parts["forward"].lines
+        last[-1] = f"return np.ravel({last[-1].removeprefix('return ')})"
+    return Draft(setup, weights, parts, updates)
 
 
 def _weights(finder: Finder, forward: Forward, last: Way) -> str:

@@ -11,10 +11,11 @@ import numpy as np
 from parity.drafting import loops, roles
 from parity.drafting.roles import Role
 from parity.drafting.callees import Callee, Known, arguments, callees
+from parity.drafting.callees import callee as callee_of
 from parity.drafting.world import Leaf, World, found, inside, written
 
 SAMPLES = 4
-LAYOUTS = ("rows", "columns", "single", "column")
+LAYOUTS = ("rows", "columns", "single", "column", "row")
 _DANGEROUS = re.compile(
     r"save|load|plot|show|draw|print|export|download|fetch|open|write|display|visual|main|summary|"
     r"test|demo|gradient_check|check_grad|parse|accuracy|score",
@@ -52,7 +53,8 @@ class Data:
             return values
         if self.layout == "columns":
             return values.T.copy()
-        return values[0].copy() if self.layout == "single" else values[0][:, None].copy()
+        first = values[0]
+        return {"single": first, "column": first[:, None], "row": first[None]}[self.layout].copy()
 
     def fits(self, array: np.ndarray) -> bool:
         """Whether an array may be an output for these samples."""
@@ -250,6 +252,10 @@ class Finder:
         if not most:
             return None
         best = [t for t in outputs if len(depend[t]) == most]
+        best = [  # the same thing is often handed on twice
+            t for k, t in enumerate(best)
+            if not any(np.array_equal(outputs[t], outputs[o]) for o in best[:k])
+        ]  # fmt: skip
         chosen = _best_output(best, callee)
         width = data.width(outputs[chosen])
         done = known.copy()
@@ -340,8 +346,16 @@ class Finder:
                 taken = list(inspect.signature(method).parameters)[1:]
                 order = {"y": "y", "output": output, "upstream": output, "x": output}
                 filled = [order.get(roles.role(p), "") for p in taken]
-                if "y" in filled and "" not in filled:
-                    texts.append(f"{path}().{name}({', '.join(filled)})")
+                if "y" not in filled or "" in filled:
+                    continue
+                how = callee_of(f"criterion.{name}", method)
+                call = f"{name}({', '.join(filled)})"
+                if how is not None and how.source and how.source.returned.kind == "none":
+                    kept = loops.input_gradient(how)
+                    lines = [f"criterion = {path}()", f"criterion.{call}", f"criterion.{kept}"]
+                    texts += ["\n".join(lines)] * bool(kept)
+                else:
+                    texts.append(f"{path}().{call}")
         return [*texts, f"{output} - y"]
 
     # What comes after it.

@@ -192,9 +192,10 @@ class Follower:
         back = not ordered and shapes[::-1][: len(self.shapes)] == self.shapes
         for leaf, shape in zip(self.finder.weights, self.shapes, strict=True):
             fitting = [c for c in left if c[2].shape == shape]
-            if not fitting:
+            # One of another shape has the right name and is wrong, which the check shall say.
+            best = [c for c in fitting or left if roles.gradient_of(leaf.name, [c[1]])]
+            if not fitting and not best:
                 return None
-            best = [c for c in fitting if roles.gradient_of(leaf.name, [c[1]])]
             near = [c for c in fitting if _place(c[0]) == _place(leaf.path) and "[" in leaf.path]
             alike = [c for c in fitting if c[1] and c[1] == leaf.name and c not in best]
             both = [c for c in best if c in near]
@@ -206,8 +207,13 @@ class Follower:
 
     def slope_remark(self, lines: list[str]) -> list[str]:
         """Return the remark that a loss was guessed."""
-        guessed = any(f"{self.forward.output} - y" in line for line in lines)
-        return ["the loss: this is the derivative of half the squared error, summed"] * guessed
+        text = "\n".join(lines)
+        guessed = f"{self.forward.output} - y" in text
+        classes = re.findall(rf"{self.finder.world.alias}\.(\w+)\(\)", text)
+        remarks = [f"that {name} is the loss" for name in classes[:1]]
+        if guessed:
+            remarks.append("the loss: this is the derivative of half the squared error, summed")
+        return remarks
 
     # Update.
 
@@ -329,7 +335,7 @@ class Follower:
     def _stored(self, callee: Callee, text: str) -> Iterator[str]:
         """Yield the call, and the call with its result kept as the weights."""
         yield text
-        if not text:
+        if not text or roles.named([callee.name], roles.BACKWARD):
             return
         if callee.source is not None and callee.source.returned.kind == "none":
             return
@@ -346,7 +352,7 @@ class Follower:
         """Return the way, with the learning rate where the code looks for it."""
         whole = bool(roles.named([callee.name], roles.WHOLE_TRAININGS))
         options: list[list[str]] = [[]]
-        if "learning_rate" not in last:
+        if "learning_rate" not in "".join([*known.lines, last]):
             rates = [
                 leaf.path for leaf in self.finder.world.leaves()
                 if isinstance(leaf.value, float) and roles.role(leaf.name) == "rate"

@@ -53,10 +53,11 @@ def backward(world: World, known: Known) -> Iterator[tuple[Callee, Known]]:
         used = _callee(layers[0], _method(layers[0], roles.BACKWARD))
         rate = ", learning_rate" if used.takes("rate") else ""
         call = f"layer.{used.name}(gradient{rate})"
-        kept = _input_gradient(used) if _keeps(used) else ""
+        kept = input_gradient(used) if _keeps(used) else ""
         for slope in known.roles.get("slope", [])[:3]:
             after = known.copy()
-            after.lines += [f"gradient = {slope}", f"for layer in reversed({path}):"]
+            *before, slope = slope.split("\n")
+            after.lines += [*before, f"gradient = {slope}", f"for layer in reversed({path}):"]
             after.lines += _through("gradient", call, kept)
             yield _named(used, layers[0]), after
 
@@ -88,7 +89,7 @@ def _keeps(used: Callee) -> bool:
     return used.source is not None and used.source.returned.kind == "none"
 
 
-def _input_gradient(used: Callee) -> str:
+def input_gradient(used: Callee) -> str:
     """Return where a backward pass that returns nothing leaves the gradient of its input."""
     names = sorted(used.source.writes) if used.source else []
     found = [roles.gradient_of(name, names) for name in ("inputs", "input", "x")]

@@ -161,6 +161,7 @@ class Maker:
         )  # fmt: skip
         if not all(isinstance(node, allowed) for node in ast.walk(expression)):
             return None
+        expression = _Resolver(self.survey).visit(_copy(expression))
         names = {node.id for node in ast.walk(expression) if isinstance(node, ast.Name)}
         if not all(n in self.survey.constants or n in self.survey.names for n in names):
             return None
@@ -177,7 +178,18 @@ class _Qualifier(ast.NodeTransformer):
         return ast.Attribute(ast.Name(self.maker.alias, ast.Load()), node.id, ast.Load())
 
 
-def _copy(node: ast.AST) -> ast.AST:
+class _Resolver(ast.NodeTransformer):
+    """Puts the call that made an object in the place of the variable that holds it."""
+
+    def __init__(self, survey: Survey) -> None:
+        self.survey = survey
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        made = self.survey.objects.get(node.id)
+        return node if made is None else self.visit(_copy(made))
+
+
+def _copy(node: ast.AST) -> ast.expr:
     return ast.parse(ast.unparse(node), mode="eval").body
 
 

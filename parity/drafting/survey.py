@@ -39,6 +39,7 @@ class Survey:
         functions: By name.
         values: What stands in each variable of the module.
         constants: The literal of each name that has one, and only one, anywhere.
+        objects: The call of a class to which a variable, and nothing else, is assigned.
         names: All that has a name once the module is imported.
         unpacked: What a function's results are called where it is called.
         actions: What happens when it is imported.
@@ -50,6 +51,7 @@ class Survey:
     functions: dict[str, Function] = field(default_factory=dict[str, Function])
     values: dict[str, Made] = field(default_factory=dict[str, Made])
     constants: dict[str, ast.expr] = field(default_factory=dict[str, ast.expr])
+    objects: dict[str, ast.expr] = field(default_factory=dict[str, ast.expr])
     names: set[str] = field(default_factory=set[str])
     unpacked: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     actions: list[Action] = field(default_factory=list[Action])
@@ -73,7 +75,14 @@ def survey(tree: ast.Module) -> Survey:
         found.names.update(_bound(statement))
     plain = [s for s in top if not isinstance(s, (*_FUNCTIONS, ast.ClassDef))]
     found.values = _collect(plain, _variable, definitions.__contains__)
-    found.constants = _constants(tree)
+    found.constants = _constants(tree, _is_literal)
+    found.objects = _constants(
+        tree,
+        lambda value: isinstance(value, ast.Call)
+        and isinstance(value.func, ast.Name)
+        and value.func.id in found.names
+        and value.func.id[:1].isupper(),
+    )
     for target, value in assignments(ast.walk(tree)):
         if isinstance(target, ast.Tuple) and called(value):
             found.unpacked.setdefault(called(value), element_names(target))
@@ -165,8 +174,10 @@ def _appended(
     return before or Made("value")
 
 
-def _constants(tree: ast.Module) -> dict[str, ast.expr]:
-    """Return the names to which one literal, and nothing else, is assigned."""
+def _constants(
+    tree: ast.Module, fits: Callable[[ast.expr], bool]
+) -> dict[str, ast.expr]:
+    """Return the names to which one value of a kind, and nothing else, is assigned."""
     found: dict[str, list[ast.expr]] = {}
     for target, value in assignments(ast.walk(tree)):
         if isinstance(target, ast.Name):
@@ -174,7 +185,7 @@ def _constants(tree: ast.Module) -> dict[str, ast.expr]:
     return {
         name: values[0]
         for name, values in found.items()
-        if len({ast.dump(value) for value in values}) == 1 and _is_literal(values[0])
+        if len({ast.dump(value) for value in values}) == 1 and fits(values[0])
     }
 
 
