@@ -1,5 +1,6 @@
 """``python -m parity init``: write a first connection to a module, from its text alone."""
 
+import ast
 import importlib.util
 import keyword
 import os
@@ -47,7 +48,7 @@ def add_options(commands: Commands) -> None:
 def run(args: Namespace) -> int:
     """Run the command; return its exit code."""
     module: Path = args.module
-    survey = drafting.survey(sources.parsed(module))
+    survey = drafting.survey(sources.parsed(module), lambda name: _beside(module, name))
     plain = re.sub(r"\W", "_", module.stem)
     out = args.out or module.with_name(f"check_{plain}.py")
     _check_out(out, module, args.force)
@@ -59,6 +60,12 @@ def run(args: Namespace) -> int:
     write_text(out, drafting.page(draft, source, out.name))
     _tell(draft, survey, module, out)
     return 0
+
+
+def _beside(module: Path, name: str) -> ast.Module | None:
+    """Return the text of a module that lies beside the user's, if there is one."""
+    file = module.parent.joinpath(*name.split(".")).with_suffix(".py")
+    return sources.parsed(file) if file.is_file() else None
 
 
 def _check_out(out: Path, module: Path, force: bool) -> None:

@@ -3,6 +3,7 @@
 import ast
 import inspect
 import itertools
+import re
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from parity.drafting.roles import Role
 from parity.drafting.world import World
 
 _MOST_CALLS = 60
+# A gradient by its name, for which nothing else will do.
+_GRADIENT = re.compile(r"(d|grads?_?|nabla_?|delta_?)[wb]\w*")
 # These are given to parameters that have defaults too.
 _GIVEN = ("x", "y", "rate", "once", "parameters", "cache", "grads", "output")
 
@@ -155,9 +158,9 @@ class Known:
                 found += [text for text in self.roles.get("slope", []) if "\n" not in text]
         if not parameter.required:
             return [*dict.fromkeys(found), ""] if role not in ("cache",) else ["", *found]
-        if not found or role not in ("x", "y", "rate", "once"):
+        if not role and not _GRADIENT.fullmatch(name.lower()):
             found += self.roles.get("any", [])
-        return list(dict.fromkeys(found)) or ["None"]
+        return list(dict.fromkeys(found))
 
 
 def arguments(callee: Callee, known: Known) -> Iterator[str]:
@@ -174,8 +177,9 @@ def arguments(callee: Callee, known: Known) -> Iterator[str]:
 
 
 def _distinct(chosen: tuple[str, ...]) -> bool:
-    given = [c for c in chosen if c in ("x", "y")]
-    return len(given) == len(set(given))
+    given = [c for c in chosen if c in ("x", "y", "[x]", "[y]")]
+    alike = len({"[" in c for c in given}) < 2
+    return len(given) == len(set(given)) and alike
 
 
 def _written(callee: Callee, chosen: tuple[str, ...]) -> Iterator[str]:

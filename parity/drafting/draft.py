@@ -43,12 +43,14 @@ class Draft:
         weights: What ``get_weights`` returns.
         parts: Its functions, by the names of Candidate's arguments.
         updates: Whether an update was found, also where it is left out.
+        classes: Whether only class numbers were taken as labels.
     """
 
     setup: Setup
     weights: str
     parts: dict[str, DraftPart]
     updates: bool = False
+    classes: bool = False
 
     @property
     def checks(self) -> list[str]:
@@ -160,7 +162,8 @@ def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
             part.lines.insert(part.lines[0].startswith("nonlocal"), rows)
         last = parts["forward"].lines
         last[-1] = f"return np.ravel({last[-1].removeprefix('return ')})"
-    return Draft(setup, weights, parts, updates)
+    classes = any(way is not None and way.data.classes for way in (gradients, step))
+    return Draft(setup, weights, parts, updates, classes)
 
 
 def _weights(finder: Finder, forward: Forward, last: Way) -> str:

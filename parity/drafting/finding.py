@@ -117,12 +117,14 @@ class Finder:
         self.weights: list[Leaf] = []
         self.saved: list[np.ndarray] = []
 
-    def known(self) -> Known:
+    def known(self, layout: str = "") -> Known:
         """Return what there is before anything was called."""
         known = Known(roles={
             "x": ["x"], "y": ["y"], "rate": ["learning_rate"], "once": ["1"], "size": ["len(x)"],
             "off": ["False"], "pairs": ["[(x, y)]", "list(zip(x, y))"], "any": ["x", "y"],
         })  # fmt: skip
+        if layout == "row":
+            known.roles |= {"x": ["x", "[x]"], "y": ["y", "[y]"]}
         for path, value in self.world.roots().items():
             name = path.rpartition(".")[2]
             if isinstance(value, (type, type(np))):
@@ -186,7 +188,7 @@ class Finder:
     def _forward(self, callee: Callee, layout: str) -> Forward | None:
         for inputs in self.widths():
             data = Data(layout, inputs, 1)
-            for known in self._ready(callee, self.known()):
+            for known in self._ready(callee, self.known(layout)):
                 for text in arguments(callee, known):
                     used = " ".join([*known.lines, text])
                     if not re.search(r"\bx\b", used) or re.search(r"\by\b", used):

@@ -33,7 +33,7 @@ class Follower:
 
     def starts(self, callee: Callee) -> Iterator[Known]:
         """Yield what may be known before a callee: nothing, or what the forward pass leaves."""
-        yield from self.finder.prepared(callee, self.finder.known())
+        yield from self.finder.prepared(callee, self.finder.known(self.data.layout))
         yield from self.finder.prepared(callee, self.forward.known, ("y",))
 
     def data_kinds(self) -> list[Data]:
@@ -66,6 +66,7 @@ class Follower:
 
     def _gradients(self, callee: Callee, data: Data) -> Way | None:
         for known in self.starts(callee):
+            known = known.copy()
             known.roles["rate"] = []
             for text in arguments(callee, known):
                 if not re.search(r"\by\b", " ".join([*known.lines, text])):

@@ -114,6 +114,7 @@ def _make(draft: Draft, source: UserModule) -> list[str]:
         title = f"{setup.title.removeprefix('class ')} of {title}"
     lines += ["", "    return parity.Candidate(", f'        name="{title}",']
     lines += [f"        {name}={name}," for name in ("get_weights", *draft.parts)]
+    lines += ['        labels="integer",'] * draft.classes
     return [*lines, *_CONVENTIONS, "    )"]
 
 

@@ -15,6 +15,7 @@ from parity.drafting.finding import STARTS, free_name
 from parity.drafting.making import Maker
 
 _MOST_WAYS = 8
+_WHOLE = re.compile(r"net|mlp|model|perceptron|^nn", re.I)
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def setups(module: Any, maker: Maker) -> Iterator[list[Setup]]:
     own = {n: v for n, v in vars(module).items() if _defined(v, module)}
     classes = {n: v for n, v in own.items() if inspect.isclass(v)}
     for name in sorted(classes, key=lambda n: -_likeness(classes[n], maker)):
-        part = maker.is_layer(name) and _likeness(classes[name], maker) < 0
+        part = maker.is_layer(name) and is_part(name)
         if not part and not issubclass(classes[name], BaseException):
             yield list(_objects(name, classes[name], maker))
     if (text := maker.layer_list()) is not None:
@@ -60,9 +61,13 @@ def _likeness(found: type, maker: Maker) -> int:
     names = dir(found)
     vocabularies = (roles.FORWARD, roles.BACKWARD, roles.STEP)
     likely = sum(bool(roles.named(names, v)) for v in vocabularies)
-    part = re.search(r"layer|dense|linear|neuron|affine|activation", found.__name__, re.I)
-    whole = re.search(r"net|mlp|model|perceptron|^nn", found.__name__, re.I)
-    return likely - 4 * bool(part and not whole) + bool(whole)
+    return likely - 4 * is_part(found.__name__) + bool(_WHOLE.search(found.__name__))
+
+
+def is_part(name: str) -> bool:
+    """Whether a class of this name is rather a layer than a network."""
+    part = re.search(r"layer|dense|linear|neuron|affine|activation|connected|^fc", name, re.I)
+    return bool(part) and not _WHOLE.search(name)
 
 
 def _objects(name: str, found: type, maker: Maker) -> Iterator[Setup]:

@@ -58,9 +58,21 @@ class Survey:
     relative: bool = False
 
 
-def survey(tree: ast.Module) -> Survey:
-    """Return what stands in a module."""
+def survey(tree: ast.Module, beside: Callable[[str], ast.Module | None] | None = None) -> Survey:
+    """Return what stands in a module.
+
+    Args:
+        tree: Its text.
+        beside: Returns the text of a module of this name that lies beside it, if there is one; the
+            classes that are imported from it count as the module's.
+    """
     found = Survey(tree)
+    for statement in tree.body if beside else []:
+        if isinstance(statement, ast.ImportFrom) and statement.module and beside:
+            other = beside(statement.module)
+            wanted = {alias.name for alias in statement.names}
+            inner = survey(other).classes if other is not None else {}
+            found.classes |= {n: c for n, c in inner.items() if n in wanted or "*" in wanted}
     top = list(statements(tree.body))
     definitions = {s.name: s for s in top if isinstance(s, ast.ClassDef)}
     for statement in top:
