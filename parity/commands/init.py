@@ -118,7 +118,7 @@ def _is_hidden(module: Path) -> bool:
 def _tell(draft: drafting.Draft, survey: drafting.Survey, module: Path, out: Path) -> None:
     uses = {name: part.uses for name, part in draft.parts.items()}
     print(f"wrote {printable(out)}")
-    print(f"found {draft.setup.title}: " + ", ".join(f"{k} by {v}" for k, v in uses.items()))
+    print(f"found {draft.setup.title}: " + ", ".join(f"{k} by {v}" for k, v in uses.items() if v))
     for check in draft.checks:
         print(f"check: {check}")
     if _is_hidden(module):

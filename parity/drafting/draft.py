@@ -12,8 +12,10 @@ from parity.drafting.callees import Known
 from parity.drafting.finding import Finder, Forward, Way
 from parity.drafting.following import Follower, written_in_order
 from parity.drafting.making import Maker
+from parity.drafting.reasons import in_a_loop, makes_anew
 from parity.drafting.subjects import Setup, setups
 from parity.drafting.survey import Survey
+from parity.drafting.units import by_unit
 from parity.drafting.world import World
 
 _SECONDS = 25.0
@@ -91,6 +93,8 @@ class Drafting:
                     break
             if found and not found[-1].checks:
                 break
+        if not found and self._progress < 3:
+            self.why_not = makes_anew(self.maker.survey) or in_a_loop(self.maker.survey) or self.why_not
         return min(found, key=lambda d: (_doubts(d), len(d.checks)), default=None)
 
     def _draft(self, setup: Setup) -> Draft | None:
@@ -148,6 +152,9 @@ def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
         return None
     weights = _weights(finder, forward, step or gradients)
     parts = {"forward": _forward(forward)}
+    if gradients is None and (own := by_unit(weights, finder.new())) is not None:
+        weights = own[0]
+        parts = {"set_weights": DraftPart(own[1], ""), **parts}
     if gradients is not None:
         lines = finished(gradients.known, f"return {gradients.last}")
         parts["gradients"] = DraftPart(lines, gradients.uses, gradients.remarks)

@@ -9,6 +9,7 @@ from parity.drafting.draft import Draft
 from terminal_io import printable
 
 _SIGNATURES = {
+    "set_weights": "set_weights(values)",
     "forward": "forward(x)",
     "gradients": "gradients(x, y)",
     "step": "step(x, y, learning_rate)",
@@ -96,7 +97,8 @@ def _imports(source: UserModule, body: str) -> list[str]:
 
 
 def _numpy(body: str) -> list[str]:
-    return ["import numpy as np"] if re.search(r"\bnp\.", body) else []
+    needed = ["from types import SimpleNamespace", ""] * ("SimpleNamespace(" in body)
+    return needed + ["import numpy as np"] * bool(re.search(r"\bnp\.", body))
 
 
 def _make(draft: Draft, source: UserModule) -> list[str]:

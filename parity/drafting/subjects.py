@@ -128,7 +128,7 @@ def _ways(
     if (how := maker.in_module(name)) is not None:
         yield how.text, how.more, []
     needed = _needed(found)
-    options = [_options(p, maker) for p in needed]
+    options = [_namespace(p, found, maker) or _options(p, maker) for p in needed]
     remarks = [f"the arguments of {name}({', '.join(needed)})"] if needed else []
     for chosen in itertools.islice(itertools.product(*options), _MOST_WAYS):
         unknown = [p for p, text in zip(needed, chosen, strict=True) if text == "None"]
@@ -143,6 +143,17 @@ def _needed(found: Any) -> list[str]:
         return []
     skipped = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return [p.name for p in parameters if p.default is p.empty and p.kind not in skipped]
+
+
+def _namespace(parameter: str, found: Any, maker: Maker) -> list[str]:
+    """Return what stands for parsed arguments: an object with the attributes that are read."""
+    if not re.fullmatch(r"args?|opts?|options|config|cfg|conf|(hyper_?|h)param(eter)?s", parameter):
+        return []
+    text = _text(getattr(found, "__init__", found))
+    names = dict.fromkeys(re.findall(rf"\b{parameter}\.([A-Za-z]\w*)", text))
+    values = {n: maker.argument(n) or "1" for n in names}
+    filled = ", ".join(f"{name}={value}" for name, value in values.items())
+    return [f"SimpleNamespace({filled})"] if names else []
 
 
 def _options(parameter: str, maker: Maker) -> list[str]:

@@ -99,7 +99,7 @@ class World:
     def __post_init__(self) -> None:
         random.seed(0)
         np.random.seed(0)
-        self.names = {"np": np, self.alias: self.load()}
+        self.names = {"np": np, "SimpleNamespace": types.SimpleNamespace, self.alias: self.load()}
         with quiet():
             exec("\n".join(self.setup), self.names)
 
