@@ -165,7 +165,7 @@ class Known:
 
 def arguments(callee: Callee, known: Known) -> Iterator[str]:
     """Yield calls of a function, the likeliest first."""
-    options = [known.options(p) for p in callee.parameters]
+    options = [_options(callee, known, p) for p in callee.parameters]
     needed = [p for p in callee.parameters if p.required]
     if len(needed) > 2 and not any(p.name in known.names or roles.role(p.name) for p in needed):
         return
@@ -174,6 +174,14 @@ def arguments(callee: Callee, known: Known) -> Iterator[str]:
     plain = [t for t in texts if _distinct(t)]
     for chosen in (plain or texts)[:_MOST_CALLS]:
         yield f"{callee.text}({', '.join(_written(callee, chosen))})"
+
+
+def _options(callee: Callee, known: Known, parameter: Parameter) -> list[str]:
+    options = known.options(parameter)
+    text = ast.unparse(callee.source.node) if callee.source else ""
+    if roles.role(parameter.name) == "x" and f"{parameter.name}[:-1]" in text:
+        return ["[*x, 0]"]  # a row of a table, whose last column is the label
+    return options
 
 
 def _distinct(chosen: tuple[str, ...]) -> bool:

@@ -94,7 +94,9 @@ class Drafting:
             if found and not found[-1].checks:
                 break
         if not found and self._progress < 3:
-            self.why_not = makes_anew(self.maker.survey) or in_a_loop(self.maker.survey) or self.why_not
+            self.why_not = (
+                makes_anew(self.maker.survey) or in_a_loop(self.maker.survey) or self.why_not
+            )
         return min(found, key=lambda d: (_doubts(d), len(d.checks)), default=None)
 
     def _draft(self, setup: Setup) -> Draft | None:
@@ -117,7 +119,9 @@ class Drafting:
                 continue
             if best is not None:
                 continue
-            tried = "; ".join(finder.trouble[k] for k in ("gradients", "step") if k in finder.trouble)
+            tried = "; ".join(
+                finder.trouble[k] for k in ("gradients", "step") if k in finder.trouble
+            )
             self._told(
                 3,
                 f"forward is {forward.uses}, but nothing that gives gradients or changes the "
@@ -230,4 +234,3 @@ def finished(known: Known, last: str) -> list[str]:
         else:
             kept.insert(0, value)
     return kept
-

@@ -290,12 +290,12 @@ class Finder:
         """Return, by output, the numbers that it depends on."""
         depend: dict[str, list[Leaf]] = {t: [] for t in outputs}
         world = self.fresh()
-        leaves = world.leaves()[:_MOST_LEAVES]
+        leaves = [leaf for leaf in world.leaves() if is_weightlike(leaf.value)][:_MOST_LEAVES]
         base = self._outputs(world, known, text, before, values)
         rng = np.random.default_rng(1)
         for leaf in leaves:
             old = leaf.array.copy()
-            if leaf.path not in before or not is_weightlike(leaf.value):
+            if leaf.path not in before:
                 continue
             if old.shape != before[leaf.path].shape or not np.array_equal(old, before[leaf.path]):
                 continue  # the forward pass itself has changed it
@@ -310,13 +310,9 @@ class Finder:
                     if not np.allclose(now[t], base[t], rtol=1e-12, atol=1e-14):
                         depend[t].append(leaf)
         own = {id(leaf.value) for leaf in world.leaves()}
-        return {
-            t: [w for w in d if w.path != t and id(w.value) in own] for t, d in depend.items()
-        }
+        return {t: [w for w in d if w.path != t and id(w.value) in own] for t, d in depend.items()}
 
-    def _keep(
-        self, known: Known, callee: Callee, text: str, chosen: str, last: int | None
-    ) -> str:
+    def _keep(self, known: Known, callee: Callee, text: str, chosen: str, last: int | None) -> str:
         """Write the call so that its results have names; return the output's expression."""
         if text == "output":  # a loop has left it there
             output = chosen
@@ -399,9 +395,7 @@ class Finder:
         self.trouble.setdefault(stage, f"{callee.name}: {type(error).__name__}: {said}")
 
 
-def unpacked(
-    known: Known, callee: Callee, text: str, chosen: str, last: int | None = None
-) -> str:
+def unpacked(known: Known, callee: Callee, text: str, chosen: str, last: int | None = None) -> str:
     """Assign a call's results to variables of the names they have in the user's code.
 
     Returns:

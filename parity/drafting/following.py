@@ -76,9 +76,7 @@ class Follower:
                     return way
         return None
 
-    def _tried_gradients(
-        self, callee: Callee, known: Known, text: str, data: Data
-    ) -> Way | None:
+    def _tried_gradients(self, callee: Callee, known: Known, text: str, data: Data) -> Way | None:
         try:
             world = self.finder.new()
             before = {leaf.path: leaf.array.copy() for leaf in world.leaves()}
@@ -130,7 +128,9 @@ class Follower:
         """Return how the gradients are got, weight by weight, from what a call gives or leaves."""
         done = known.copy()
         inside_result = list(found({"output": result}))
-        chosen = self._chosen([(leaf.path, leaf.name, leaf.array) for leaf in inside_result], callee)
+        chosen = self._chosen(
+            [(leaf.path, leaf.name, leaf.array) for leaf in inside_result], callee
+        )
         if chosen is not None:
             return self._from_result(done, callee, text, result, *chosen)
         own = {leaf.path for leaf in self.finder.weights}
@@ -159,9 +159,7 @@ class Follower:
         if len(names) > 1 and all(re.match(r"output\[\d+\]", p) for p in paths):
             unpacked(known, callee, text, "output[0]")
             line = known.lines[-1].partition(" = ")[0].split(", ")
-            paths = [
-                re.sub(r"^output\[(\d+)\]", lambda m: line[int(m[1])], p) for p in paths
-            ]
+            paths = [re.sub(r"^output\[(\d+)\]", lambda m: line[int(m[1])], p) for p in paths]
             if paths == line:
                 return done, text, remarks
             roots = {v: result[k] for k, v in enumerate(line)}
@@ -193,13 +191,16 @@ class Follower:
         back = not ordered and shapes[::-1][: len(self.shapes)] == self.shapes
         for leaf, shape in zip(self.finder.weights, self.shapes, strict=True):
             fitting = [c for c in left if c[2].shape == shape]
-            # One of another shape has the right name and is wrong, which the check shall say.
-            best = [c for c in fitting or left if roles.gradient_of(leaf.name, [c[1]])]
+            # A bias's of another shape is the bias's by its name; that it is wrong, the check says.
+            others = fitting or (left if min(shape) == 1 or len(shape) == 1 else [])
+            best = [c for c in others if roles.gradient_of(leaf.name, [c[1]])]
             if not fitting and not best:
                 return None
             near = [c for c in fitting if _place(c[0]) == _place(leaf.path) and "[" in leaf.path]
             alike = [c for c in fitting if c[1] and c[1] == leaf.name and c not in best]
             both = [c for c in best if c in near]
+            if callee is None and not best and not alike:
+                return None  # what a pass leaves is a gradient by its name only
             pick = (both or best or near or alike or [fitting[-1 if back else 0]])[0]
             unsure |= not (best or near or alike) and len(fitting) > 1 and not ordered
             paths.append(pick[0])
@@ -376,7 +377,9 @@ class Follower:
             if pairs and np.allclose(2 * pairs[-1][0], pairs[-1][1], rtol=0.05, atol=1e-9):
                 done = known.copy()
                 done.lines = [*lines, *known.lines]
-                return Way(done, last, callee.name, whole, data, self.slope_remark([*done.lines, last]))
+                return Way(
+                    done, last, callee.name, whole, data, self.slope_remark([*done.lines, last])
+                )
         remark = f"{callee.name} has no learning rate: its step is taken as that of 1"
         scaled = known.copy()
         guessed = self.slope_remark([*scaled.lines, last])

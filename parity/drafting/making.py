@@ -61,8 +61,8 @@ class Maker:
     def __init__(self, survey: Survey, alias: str) -> None:
         self.survey = survey
         self.alias = alias
-        self.hidden = f"{HIDDEN}"
-        self.sizes = f"[{INPUTS}, {HIDDEN}, {OUTPUTS}]"
+        self.hidden = self._sized(f"{HIDDEN}")
+        self.sizes = self._sized(f"[{INPUTS}, {HIDDEN}, {OUTPUTS}]")
 
     def in_module(self, name: str) -> Making | None:
         """Return a call of a class or function as it stands in the module; None if none does."""
@@ -102,7 +102,15 @@ class Maker:
             return f"np.zeros((1, {INPUTS}))"
         if name in ("y", "Y", "targets", "labels"):
             return f"np.zeros((1, {OUTPUTS}))"
-        return next((text for pattern, text in _GUESSES if re.fullmatch(pattern, lower)), None)
+        text = next((text for pattern, text in _GUESSES if re.fullmatch(pattern, lower)), None)
+        return text and self._sized(text)
+
+    def _sized(self, text: str) -> str:
+        """Return a guess with smaller layers, where a network goes through them in Python."""
+        if self.survey.imports_numpy:
+            return text
+        small = {f"{INPUTS}": "6", f"{HIDDEN}": "5", f"{OUTPUTS}": "3"}
+        return re.sub(r"\b\d+\b", lambda m: small.get(m[0], m[0]), text)
 
     def layer_list(self) -> str | None:
         """Return a list of the module's layers: as one stands in it, or 64-40-10 of its classes."""

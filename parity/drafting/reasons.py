@@ -43,7 +43,8 @@ def _trains(loop: ast.For | ast.While) -> bool:
         called(n) in _PRODUCTS or (isinstance(n, ast.BinOp) and isinstance(n.op, ast.MatMult))
         for n in nodes
     )
-    changes = any(isinstance(n, ast.AugAssign) for n in nodes) or sum(
-        isinstance(n, ast.Assign) for n in nodes
-    ) > 3
+    changes = (
+        any(isinstance(n, ast.AugAssign) for n in nodes)
+        or sum(isinstance(n, ast.Assign) for n in nodes) > 3
+    )
     return products and changes

@@ -121,9 +121,7 @@ def _made_by(name: str, function: Any, maker: Maker) -> Iterator[Setup]:
         yield Setup("functions", [f"{target} = {text}"], remarks)
 
 
-def _ways(
-    name: str, found: Any, maker: Maker
-) -> Iterator[tuple[str, list[str], list[str]]]:
+def _ways(name: str, found: Any, maker: Maker) -> Iterator[tuple[str, list[str], list[str]]]:
     """Yield calls that may make something: as it stands in the module, then guessed ones."""
     if (how := maker.in_module(name)) is not None:
         yield how.text, how.more, []
@@ -168,4 +166,3 @@ def _options(parameter: str, maker: Maker) -> list[str]:
     if not texts:
         texts = [maker.sizes, "None"] if "lay" in lower or "size" in lower else ["None"]
     return list(dict.fromkeys(texts))
-

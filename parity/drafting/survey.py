@@ -11,6 +11,7 @@ from parity.loading import Action, action, called, makes_array, statements
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
+
 @dataclass
 class Class:
     """A class of the module, with what it inherits from other classes of the module.
@@ -44,6 +45,7 @@ class Survey:
         unpacked: What a function's results are called where it is called.
         actions: What happens when it is imported.
         relative: Whether it imports from its own package.
+        imports_numpy: Whether it imports NumPy, or what builds on it.
     """
 
     tree: ast.Module
@@ -56,6 +58,7 @@ class Survey:
     unpacked: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     actions: list[Action] = field(default_factory=list[Action])
     relative: bool = False
+    imports_numpy: bool = False
 
 
 def survey(tree: ast.Module, beside: Callable[[str], ast.Module | None] | None = None) -> Survey:
@@ -84,16 +87,21 @@ def survey(tree: ast.Module, beside: Callable[[str], ast.Module | None] | None =
             found.actions.append(does)
         if isinstance(statement, ast.ImportFrom) and statement.level:
             found.relative = True
+        if isinstance(statement, (ast.Import, ast.ImportFrom)):
+            text = ast.unparse(statement)
+            found.imports_numpy |= any(n in text for n in ("numpy", "scipy", "torch", "jax"))
         found.names.update(_bound(statement))
     plain = [s for s in top if not isinstance(s, (*_FUNCTIONS, ast.ClassDef))]
     found.values = _collect(plain, _variable, definitions.__contains__)
     found.constants = _constants(tree, _is_literal)
     found.objects = _constants(
         tree,
-        lambda value: isinstance(value, ast.Call)
-        and isinstance(value.func, ast.Name)
-        and value.func.id in found.names
-        and value.func.id[:1].isupper(),
+        lambda value: (
+            isinstance(value, ast.Call)
+            and isinstance(value.func, ast.Name)
+            and value.func.id in found.names
+            and value.func.id[:1].isupper()
+        ),
     )
     for target, value in assignments(ast.walk(tree)):
         if isinstance(target, ast.Tuple) and called(value):
@@ -186,9 +194,7 @@ def _appended(
     return before or Made("value")
 
 
-def _constants(
-    tree: ast.Module, fits: Callable[[ast.expr], bool]
-) -> dict[str, ast.expr]:
+def _constants(tree: ast.Module, fits: Callable[[ast.expr], bool]) -> dict[str, ast.expr]:
     """Return the names to which one value of a kind, and nothing else, is assigned."""
     found: dict[str, list[ast.expr]] = {}
     for target, value in assignments(ast.walk(tree)):

@@ -27,7 +27,9 @@ def by_unit(text: str, world: World) -> tuple[str, list[str]] | None:
     kernel, units, layers = found["kernel"], found["units"], found["layers"]
     bias = _bias(world, re.escape(layers) + r"\[\d+\]" + re.escape(units) + r"\[\d+\]")
     row = f"[*unit{kernel}, unit{bias}]" if bias else f"unit{kernel}"
-    target = f"unit{kernel}[:], unit{bias} = row[:-1], row[-1]" if bias else f"unit{kernel}[:] = row"
+    target = (
+        f"unit{kernel}[:], unit{bias} = row[:-1], row[-1]" if bias else f"unit{kernel}[:] = row"
+    )
     lines = [
         f"for layer, rows in zip({layers}, values):",
         f"    for unit, row in zip(layer{units}, rows):",
