@@ -3,12 +3,14 @@
 import __future__
 
 import ast
+import contextlib
+import functools
 import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 # What a module may do on import without anybody minding.
@@ -52,7 +54,7 @@ def definitions(path: str | Path) -> ModuleType:
         SyntaxError: It is not Python.
     """
     path = Path(path).resolve()
-    tree = ast.parse(path.read_bytes(), str(path))
+    codes = _codes(str(path), path.read_bytes())
     module = ModuleType(f"{path.stem}_definitions")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # a dataclass looks for its module there
@@ -61,24 +63,26 @@ def definitions(path: str | Path) -> ModuleType:
     if added:
         sys.path.insert(0, folder)
     try:
-        for statement in statements(tree.body):
-            if not action(statement):
-                _run(statement, _flags(tree), module)
+        for code in codes:
+            # What cannot be done without what is left out is left out too.
+            with contextlib.suppress(Exception):
+                exec(code, module.__dict__)
     finally:
         if added:
             sys.path.remove(folder)
     return module
 
 
-def _run(statement: ast.stmt, flags: int, module: ModuleType) -> None:
-    """Run one statement; what it cannot do without the ones left out is left out too."""
-    code = compile(
-        ast.Module([statement], []), str(module.__file__), "exec", flags, dont_inherit=True
+@functools.lru_cache(maxsize=16)
+def _codes(path: str, content: bytes) -> tuple[CodeType, ...]:
+    """Return the code of each statement that is run."""
+    tree = ast.parse(content, path)
+    flags = _flags(tree)
+    return tuple(
+        compile(ast.Module([statement], []), path, "exec", flags, dont_inherit=True)
+        for statement in statements(tree.body)
+        if not action(statement)
     )
-    try:
-        exec(code, module.__dict__)
-    except Exception:
-        return
 
 
 def _flags(tree: ast.Module) -> int:

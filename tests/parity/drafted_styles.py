@@ -732,7 +732,7 @@ STYLES = {
     "kaggle": Style(KAGGLE, (6, 4), (4,), "softmax", True, ("gradients", "step")),
     "nielsen": Style(NIELSEN, (64, 1), (10, 1), "half", False, ("gradients", "step"), checks=1),
     "layers": Style(LAYERS, (4, 6), (4, 3), "half", True, ("gradients", "step")),
-    "layer_list": Style(LAYER_LIST, (4, 1), (2, 1), "mean", False, ("step",)),
+    "layer_list": Style(LAYER_LIST, (4, 1), (2, 1), "mean", False, ("step", "loss")),
     "stored_input": Style(STORED_INPUT, (3, 64), (3, 1), "half", False, ("step",), checks=2),
     "rashid": Style(RASHID, (6,), (3,), "half", False, ("step",)),
     "cs231n": Style(CS231N, (4, 64), (4,), "scores", True, ("gradients",), checks=1),
