@@ -102,8 +102,8 @@ def _nothing(module: Path, survey: drafting.Survey, why_not: str) -> str:
     found = f"only {', '.join(there[:8])}" if there else "no classes or functions"
     return (
         "expected a class, functions or layers with weights, a forward pass, and gradients or an "
-        f"update. Received: {module}, with {found}{'; ' * bool(why_not)}{why_not}; python -m parity check --help shows what to "
-        "write by hand"
+        f"update. Received: {module}, with {found}{'; ' * bool(why_not)}{why_not}; "
+        "python -m parity check --help shows what to write by hand"
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from parity.drafting import roles
 from parity.drafting.functions import Function, Parameter
 from parity.drafting.roles import Role
-from parity.drafting.world import World
+from parity.drafting.world import World, variables
 
 _MOST_CALLS = 60
 # A gradient by its name, for which nothing else will do.
@@ -93,7 +93,8 @@ def source(function: Any) -> Function | None:
 def is_own(value: Any, world: World) -> bool:
     """Whether a class or function stands in the user's file, or in a file beside it."""
     module = sys.modules.get(getattr(value, "__module__", None) or "")
-    file, own = getattr(module, "__file__", None), vars(world.names[world.alias]).get("__file__")
+    file: Any = getattr(module, "__file__", None)
+    own: Any = variables(world.names[world.alias]).get("__file__")
     if not file or not own:
         return False
     return Path(own).resolve().parent in Path(file).resolve().parents
@@ -105,21 +106,21 @@ def callees(world: World) -> list[Callee]:
     for path, value in world.roots().items():
         if inspect.isfunction(value) and is_own(value, world):
             found[path] = callee(path, value)
-        elif is_own(type(value), world) and not path.startswith(f"{world.alias}."):
+        elif is_own(value.__class__, world) and not path.startswith(f"{world.alias}."):
             found |= _methods(path, value)
     return [c for c in found.values() if c is not None]
 
 
 def _methods(path: str, value: Any) -> dict[str, Callee | None]:
     found: dict[str, Callee | None] = {}
-    for name in dir(type(value)):
+    for name in dir(value.__class__):
         static = inspect.getattr_static(value, name, None)
         if name.startswith("__") and name != "__call__":
             continue
         if inspect.isfunction(static) or isinstance(static, (staticmethod, classmethod)):
             text = path if name == "__call__" else f"{path}.{name}"
             found[text] = callee(text, getattr(value, name))
-    for name, inner in vars(value).items():  # functions that were handed in: loss_prime
+    for name, inner in variables(value).items():  # functions that were handed in: loss_prime
         if inspect.isfunction(inner):
             found[f"{path}.{name}"] = callee(f"{path}.{name}", inner)
     return found
@@ -169,8 +170,8 @@ def arguments(callee: Callee, known: Known) -> Iterator[str]:
     needed = [p for p in callee.parameters if p.required]
     if len(needed) > 2 and not any(p.name in known.names or roles.role(p.name) for p in needed):
         return
-    # Two unknown parameters are not the same thing: such calls come last, and mostly never.
-    texts = [t for t in itertools.islice(itertools.product(*options), 40 * _MOST_CALLS)]
+    # Two parameters are hardly ever given the same thing.
+    texts = list(itertools.islice(itertools.product(*options), 40 * _MOST_CALLS))
     plain = [t for t in texts if _distinct(t)]
     for chosen in (plain or texts)[:_MOST_CALLS]:
         yield f"{callee.text}({', '.join(_written(callee, chosen))})"

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -152,9 +153,10 @@ def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
     updates = step is not None
     if gradients is not None and step is not None and (step.remarks or step.whole):
         step = None  # with gradients at hand it would only raise doubts
-    if gradients is None and step is None:
+    last = step or gradients
+    if last is None:
         return None
-    weights = _weights(finder, forward, step or gradients)
+    weights = _weights(finder, forward, last)
     parts = {"forward": _forward(forward)}
     if gradients is None and (own := by_unit(weights, finder.new())) is not None:
         weights = own[0]
@@ -180,7 +182,7 @@ def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
 def _weights(finder: Finder, forward: Forward, last: Way) -> str:
     """Return the expression of the weights, beside what the passes leave where they lie."""
     used = finder.new()
-    values = {"x": forward.data.x(), "y": last.data.y(), "learning_rate": 0.125}
+    values: dict[str, Any] = {"x": forward.data.x(), "y": last.data.y(), "learning_rate": 0.125}
     used.run(forward.known.lines, **values)
     used.run([*last.known.lines, last.last], **values)
     paths = [leaf.path for leaf in finder.weights]

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from parity.drafting import loops, roles
-from parity.drafting.roles import Role
 from parity.drafting.callees import Callee, Known, arguments, callees
 from parity.drafting.callees import callee as callee_of
-from parity.drafting.world import Leaf, World, found, inside, written
+from parity.drafting.roles import Role
+from parity.drafting.world import Leaf, World, found, variables
 
 SAMPLES = 4
 LAYOUTS = ("rows", "columns", "single", "column", "row")
@@ -214,7 +214,7 @@ class Finder:
         """Yield what is known, and with x and y put where an object keeps them."""
         yield known
         for _, value in self.objects():
-            names = vars(value) if hasattr(value, "__dict__") else {}
+            names = variables(value)
             lines: list[str] = []
             for role in wanted:
                 kept = [n for n in names if roles.role(n) == role]
@@ -306,9 +306,8 @@ class Finder:
             finally:
                 put(leaf.value, old)
             for t in outputs:
-                if t in now and t in base and now[t].shape == base[t].shape:
-                    if not np.allclose(now[t], base[t], rtol=1e-12, atol=1e-14):
-                        depend[t].append(leaf)
+                if t in now and t in base and _differ(now[t], base[t]):
+                    depend[t].append(leaf)
         own = {id(leaf.value) for leaf in world.leaves()}
         return {t: [w for w in d if w.path != t and id(w.value) in own] for t, d in depend.items()}
 
@@ -425,6 +424,11 @@ def unpacked(known: Known, callee: Callee, text: str, chosen: str, last: int | N
     return f"output{path}"
 
 
+def _differ(one: np.ndarray, other: np.ndarray) -> bool:
+    same_shape = one.shape == other.shape
+    return same_shape and not np.allclose(one, other, rtol=1e-12, atol=1e-14)
+
+
 def _yields(callee: Callee) -> bool:
     import ast
 
@@ -463,8 +467,9 @@ def _best_output(texts: list[str], callee: Callee) -> str:
 
 def is_weightlike(value: Any) -> bool:
     """Whether a value may be a weight: an array of floats, or a list of Python's numbers."""
+    array: Any = value
     if isinstance(value, np.ndarray):
-        return value.dtype.kind == "f" and 0 < value.ndim <= 2 and value.flags.writeable
+        return array.dtype.kind == "f" and 0 < array.ndim <= 2 and bool(array.flags.writeable)
     return isinstance(value, list)
 
 
@@ -478,6 +483,3 @@ def put(place: Any, values: np.ndarray) -> None:
                 put(place[k], value)
             else:
                 place[k] = float(value)
-
-
-__all__ = ["Data", "Finder", "Forward", "Way", "inside", "written"]

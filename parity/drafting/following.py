@@ -10,7 +10,7 @@ import numpy as np
 from parity.drafting import loops, roles
 from parity.drafting.callees import Callee, Known, arguments
 from parity.drafting.finding import STARTS, Data, Finder, Forward, Way, unpacked
-from parity.drafting.world import World, found, written
+from parity.drafting.world import World, found, variables, written
 
 _BACKWARD = r"back|grad|delta|deriv"
 _STEP = r"step|update|train|learn|fit|optimi|descen|adjust|adapt|apply|sgd"
@@ -80,7 +80,7 @@ class Follower:
         try:
             world = self.finder.new()
             before = {leaf.path: leaf.array.copy() for leaf in world.leaves()}
-            values = {"x": data.x(), "y": data.y(), "learning_rate": 0.125}
+            values: dict[str, Any] = {"x": data.x(), "y": data.y(), "learning_rate": 0.125}
             world.run(known.lines, **values)
             result = world.run([], text)
             if hasattr(result, "__next__"):
@@ -108,11 +108,12 @@ class Follower:
         if start and known.lines[: len(start)] == start:
             return True
         try:
-            values = {"x": data.x(), "y": data.y(), "learning_rate": 0.125}
+            values: dict[str, Any] = {"x": data.x(), "y": data.y(), "learning_rate": 0.125}
             one = self.finder.new()
             first = [leaf.array for leaf in found({"r": one.run(done.lines, last, **values)})]
             two = self.finder.new()
-            two.run(self.forward.known.lines, **(values | {"x": data.x(9)}))
+            other: dict[str, Any] = values | {"x": data.x(9)}
+            two.run(self.forward.known.lines, **other)
             second = [leaf.array for leaf in found({"r": two.run(done.lines, last, **values)})]
         except BaseException:
             return False
@@ -137,7 +138,7 @@ class Follower:
         kept = [
             (leaf.path, leaf.name, leaf.array)
             for leaf in world.leaves()
-            if leaf.path not in own and _is_gradient_name(leaf.path, leaf.name)
+            if leaf.path not in own and _is_gradient_name(leaf.name)
             and (leaf.path not in before or not np.array_equal(leaf.array, before[leaf.path]))
         ]  # fmt: skip
         chosen = self._chosen(kept, None)
@@ -321,7 +322,8 @@ class Follower:
                 again = self.finder.change(lines, data, other=start)[1]
             except BaseException:
                 continue
-            if not all(np.allclose(a, b, rtol=1e-6, atol=1e-12) for a, b in zip(change, again)):
+            pairs = zip(change, again, strict=True)
+            if not all(np.allclose(a, b, rtol=1e-6, atol=1e-12) for a, b in pairs):
                 self._note_anew(callee)
                 continue
             way = self._with_rate(callee, known, last, data, change)
@@ -370,7 +372,7 @@ class Follower:
                 continue
             if any(np.abs(c).max(initial=0) > 0 for c in none):
                 self.finder.trouble["step"] = (
-                    f"{callee.name} starts from new weights each time, not from those that are there"
+                    f"{callee.name} starts from new weights each time, not from those there are"
                 )
                 continue
             pairs = [p for p in zip(one, two, strict=True) if np.abs(p[0]).max(initial=0) > 0]
@@ -418,11 +420,9 @@ def _is_start(callee: Callee) -> bool:
     return STARTS.match(callee.name.strip("_")) is not None
 
 
-def _is_gradient_name(path: str, name: str) -> bool:
+def _is_gradient_name(name: str) -> bool:
     lower = name.lower()
-    if re.search(r"prev|moment|veloc|old|last|cache|^[mv]$|^[mv]_|_[mv]$", lower):
-        return False
-    return True
+    return not re.search(r"prev|moment|veloc|old|last|cache|^[mv]$|^[mv]_|_[mv]$", lower)
 
 
 def _place(path: str) -> str:
@@ -436,7 +436,7 @@ def _once(path: str, value: Any, callee: Callee) -> list[str]:
     if not roles.named([callee.name], roles.WHOLE_TRAININGS):
         return []
     lines: list[str] = []
-    for name, inner in vars(value).items():
+    for name, inner in variables(value).items():
         role = roles.role(name)
         if isinstance(inner, bool):
             lines += [f"{path}.{name} = False"] * (role == "off")

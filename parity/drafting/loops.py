@@ -16,13 +16,17 @@ def layer_lists(world: World) -> Iterator[tuple[str, list[Any]]]:
         if is_own(type(root), world):
             places += [(path + step, value) for step, _, value in inside(root)]
         for place, value in places:
-            if isinstance(value, (list, tuple)) and value:
-                if all(is_own(type(v), world) and _method(v, roles.FORWARD) for v in value):
-                    yield place, list(value)
+            layers = [inner for _, _, inner in inside(value)]
+            if layers and isinstance(value, (list, tuple)) and _are_layers(layers, world):
+                yield place, layers
+
+
+def _are_layers(layers: list[Any], world: World) -> bool:
+    return all(is_own(v.__class__, world) and _method(v, roles.FORWARD) for v in layers)
 
 
 def _method(layer: Any, vocabulary: tuple[str, ...]) -> str:
-    return next(iter(roles.named(dir(type(layer)), vocabulary)), "")
+    return next(iter(roles.named(dir(layer.__class__), vocabulary)), "")
 
 
 def _callee(layer: Any, name: str) -> Callee:
@@ -35,7 +39,7 @@ def forward(world: World) -> Iterator[tuple[Callee, list[str]]]:
     for path, layers in layer_lists(world):
         used = _callee(layers[0], _method(layers[0], roles.FORWARD))
         call = "layer(output)" if used.name == "__call__" else f"layer.{used.name}(output)"
-        kept = roles.best_output(sorted(used.source.writes)) if _keeps(used) else ""
+        kept = roles.best_output(_writes(used)) if _keeps(used) else ""
         lines = ["output = x", f"for layer in {path}:", *_through("output", call, kept)]
         yield _named(used, layers[0]), lines
 
@@ -65,7 +69,8 @@ def backward(world: World, known: Known) -> Iterator[tuple[Callee, Known]]:
 def updates(world: World, known: Known) -> Iterator[tuple[Callee, Known]]:
     """Yield what is known once every layer was told to update its weights."""
     for path, layers in layer_lists(world):
-        name = next((n for n in map(lambda v: _method(v, roles.STEP[:13]), layers) if n), "")
+        names = [_method(v, roles.STEP[:13]) for v in layers]
+        name = next(filter(None, names), "")
         if not name or not inspect.isroutine(getattr(layers[0], name, None)):
             continue
         used = _callee(layers[0], name)
@@ -89,9 +94,13 @@ def _keeps(used: Callee) -> bool:
     return used.source is not None and used.source.returned.kind == "none"
 
 
+def _writes(used: Callee) -> list[str]:
+    return sorted(used.source.writes) if used.source else []
+
+
 def input_gradient(used: Callee) -> str:
     """Return where a backward pass that returns nothing leaves the gradient of its input."""
-    names = sorted(used.source.writes) if used.source else []
+    names = _writes(used)
     found = [roles.gradient_of(name, names) for name in ("inputs", "input", "x")]
     return next(filter(None, found), "")
 

@@ -87,7 +87,10 @@ def role(name: str) -> Role | Literal[""]:
     for key, pattern in _COMPILED.items():
         if pattern.fullmatch(lower):
             return key
-    return next((key for key, pattern in _LONG.items() if re.search(pattern, lower)), "")
+    for key, words in _LONG.items():
+        if re.search(words, lower):
+            return key
+    return ""
 
 
 def takes(function: Function, wanted: Role) -> bool:

@@ -13,6 +13,7 @@ from parity.drafting import roles
 from parity.drafting.callees import callee
 from parity.drafting.finding import STARTS, free_name
 from parity.drafting.making import Maker
+from parity.drafting.world import variables
 
 _MOST_WAYS = 8
 _WHOLE = re.compile(r"net|mlp|model|perceptron|^nn", re.I)
@@ -35,7 +36,7 @@ class Setup:
 
 def setups(module: Any, maker: Maker) -> Iterator[list[Setup]]:
     """Yield what can be tried, the likeliest first; of each list, the first that works will do."""
-    own = {n: v for n, v in vars(module).items() if _defined(v, module)}
+    own = {n: v for n, v in variables(module).items() if _defined(v, module)}
     classes = {n: v for n, v in own.items() if inspect.isclass(v)}
     for name in sorted(classes, key=lambda n: -_likeness(classes[n], maker)):
         part = maker.is_layer(name) and is_part(name)

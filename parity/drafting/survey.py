@@ -1,8 +1,7 @@
 """What stands in a module: classes, functions, values, and what it does when it is imported."""
 
 import ast
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from parity.drafting.expressions import Made, element_names, keys, made

@@ -1,4 +1,4 @@
-"""What a draft's make() sees, made anew for every trial, and the numbers that can be found in it."""
+"""What a draft's make() sees, made anew for every trial, and the numbers that are found in it."""
 
 import contextlib
 import inspect
@@ -16,6 +16,10 @@ import numpy as np
 _SECONDS = 3.0
 _DEEPEST = 7
 _MOST = 4000
+# Layers are written one by one up to this many.
+_MOST_SAID = 4
+# What an element of a list is called, by how deep the list lies.
+_VARIABLES = ("item", "layer", "unit", "part", "entry", "row", "cell", "one")
 _PLAIN = (str, bytes, bool, int, complex, type(None))
 _NOT_DATA = (
     types.ModuleType, types.FunctionType, types.MethodType, types.BuiltinFunctionType, type,
@@ -98,7 +102,7 @@ class World:
 
     def __post_init__(self) -> None:
         random.seed(0)
-        np.random.seed(0)
+        np.random.seed(0)  # noqa: NPY002 (the user's code draws from it)
         self.names = {"np": np, "SimpleNamespace": types.SimpleNamespace, self.alias: self.load()}
         with quiet():
             exec("\n".join(self.setup), self.names)
@@ -117,7 +121,7 @@ class World:
     def roots(self) -> dict[str, Any]:
         """Return what the setup made, by variable; without a setup, the module's variables."""
         made = {n: v for n, v in self.names.items() if n in _assigned(self.setup)}
-        module = vars(self.names[self.alias])
+        module = variables(self.names[self.alias])
         own = {
             f"{self.alias}.{n}": v
             for n, v in module.items()
@@ -157,9 +161,10 @@ def _walk(value: Any, path: str, name: str, seen: set[int], depth: int) -> Itera
         return
     if isinstance(value, (_PLAIN, _NOT_DATA)) or depth > _DEEPEST or id(value) in seen:
         return
+    array: Any = value
     if isinstance(value, np.ndarray):
-        if value.dtype.kind in "fiu":
-            yield Leaf(path, name, value)
+        if array.dtype.kind in "fiu":
+            yield Leaf(path, name, array)
         return
     seen.add(id(value))
     if is_numbers(value):
@@ -169,29 +174,37 @@ def _walk(value: Any, path: str, name: str, seen: set[int], depth: int) -> Itera
         yield from _walk(inner, path + step, key or name, seen, depth + 1)
 
 
+def variables(value: Any) -> dict[str, Any]:
+    """Return the variables of a module, or the attributes of an object."""
+    return dict(getattr(value, "__dict__", {}))
+
+
 def is_numbers(value: Any) -> bool:
     """Whether a value is a list of Python's numbers, or of lists of them."""
-    if not isinstance(value, list) or not value:
+    items: Any = value
+    if not isinstance(value, list) or not items:
         return False
-    if all(isinstance(v, list) for v in value):
-        return all(is_numbers(v) for v in value) and len({len(v) for v in value}) == 1
+    if all(isinstance(v, list) for v in items):
+        return all(is_numbers(v) for v in items) and len({len(v) for v in items}) == 1
     kinds = (float, int, np.floating)
-    return all(isinstance(v, kinds) and not isinstance(v, bool) for v in value)
+    return all(isinstance(v, kinds) and not isinstance(v, bool) for v in items)
 
 
 def inside(value: Any) -> list[tuple[str, str, Any]]:
     """Return what is in a container or object: how it is reached, its name, and itself."""
+    items: Any = value
     if isinstance(value, dict):
+        pairs: list[tuple[Any, Any]] = list(items.items())
         return [
             (f"[{key!r}]".replace("'", '"'), str(key), inner)
-            for key, inner in list(value.items())
-            if isinstance(key, (str, int, tuple))
+            for key, inner in pairs
+            if type(key) in (str, int, tuple)
         ]
     if isinstance(value, (list, tuple)):
-        return [(f"[{k}]", "", inner) for k, inner in enumerate(value)]
-    if isinstance(getattr(value, "__dict__", None), dict):
-        return [(f".{n}", n, v) for n, v in list(vars(value).items()) if n.isidentifier()]
-    slots = getattr(type(value), "__slots__", ())
+        return [(f"[{k}]", "", inner) for k, inner in enumerate(items)]
+    if own := variables(items):
+        return [(f".{n}", n, v) for n, v in own.items() if n.isidentifier()]
+    slots: Any = getattr(items.__class__, "__slots__", ())
     names = [slots] if isinstance(slots, str) else list(slots)
     return [(f".{n}", n, getattr(value, n)) for n in names if hasattr(value, n)]
 
@@ -224,24 +237,19 @@ def _texts(value: Any, path: str, wanted: set[str], depth: int, seen: set[int]) 
     parts = inside(value)
     texts = [_texts(v, path + step, wanted, depth + 1, seen) for step, _, v in parts]
     whole = [[path + step] for step, _, _ in parts]
-    if isinstance(value, (list, tuple, dict)) and texts:
-        if texts == whole and all(isinstance(v, (np.ndarray, list, dict, tuple)) for v in value):
-            return [path]
-        if isinstance(value, dict) and texts == whole:
-            return [path]
-        if isinstance(value, (list, tuple)) and texts[0]:
-            variable = _VARIABLES[depth % len(_VARIABLES)]
-            patterns = {
-                tuple(t.replace(f"{path}[{k}]", variable) for t in inner)
-                for k, inner in enumerate(texts)
-            }
-            if len(patterns) == 1:
-                (pattern,) = patterns
-                if len(pattern) == 1:
-                    return [f"[{pattern[0]} for {variable} in {path}]"]
-                if len(value) > 4:
-                    return [f"[[{', '.join(pattern)}] for {variable} in {path}]"]
+    arrays = all(isinstance(v, (np.ndarray, list, dict, tuple)) for _, _, v in parts)
+    if isinstance(value, (list, tuple, dict)) and texts and texts == whole and arrays:
+        return [path]
+    if isinstance(value, (list, tuple)) and texts and texts[0]:
+        variable = _VARIABLES[depth]
+        patterns = {
+            tuple(t.replace(f"{path}[{k}]", variable) for t in inner)
+            for k, inner in enumerate(texts)
+        }
+        if len(patterns) == 1:
+            (pattern,) = patterns
+            if len(pattern) == 1:
+                return [f"[{pattern[0]} for {variable} in {path}]"]
+            if len(parts) > _MOST_SAID:
+                return [f"[[{', '.join(pattern)}] for {variable} in {path}]"]
     return [text for inner in texts for text in inner]
-
-
-_VARIABLES = ("item", "layer", "unit", "part", "entry", "row", "cell", "one")

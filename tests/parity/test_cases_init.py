@@ -41,7 +41,11 @@ CASES = {
     "init/dataclass_network": (("gradients",), "RIGHT", "64-40-10 (tanh, linear, no biases)"),
     "init/built_by_input": (("step",), "RIGHT", "64-16-3 (relu, sigmoid)"),
     "init/parsed_arguments": (("step",), "RIGHT", "64-40-10 (tanh, linear, no biases)"),
-    "init/generators": (("gradients", "step"), "WRONG", "delta propagated with already updated weights"),
+    "init/generators": (
+        ("gradients", "step"),
+        "WRONG",
+        "delta propagated with already updated weights",
+    ),
     "init/layer_objects": (("step",), "RIGHT", "3-4-1 (sigmoid, sigmoid, no biases)"),
     "init/scikit_like": (("step",), "RIGHT", "64-40-10 (sigmoid, softmax)"),
     "init/params_by_fit": (("step",), "RIGHT", "13-8-1 (relu, sigmoid)"),
@@ -87,9 +91,7 @@ def test_the_draft_is_judged_as_it_was_written(name: str):
 
 
 @pytest.mark.parametrize("name", WHY_NOT)
-def test_why_nothing_is_drafted_is_said_in_one_line(
-    name: str, capsys: pytest.CaptureFixture[str]
-):
+def test_why_nothing_is_drafted_is_said_in_one_line(name: str, capsys: pytest.CaptureFixture[str]):
     file = _copied(name)
     assert main(["init", file]) == 2
     err = capsys.readouterr().err
