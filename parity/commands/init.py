@@ -1,4 +1,4 @@
-"""``python -m parity init``: write a first connection to a module, from its text alone."""
+"""``python -m parity init``: write a first connection to a module, by trying what it defines."""
 
 import ast
 import importlib.util
@@ -18,9 +18,10 @@ example:
   python -m parity init mynet.py       writes check_mynet.py beside it; look through it, then
   python -m parity check check_mynet.py
 
-mynet.py is read and not run. What is looked for in it: a class, functions or layers with weights, a
-forward pass, and gradients or an update. Lines of the new file with "# check:" are guesses.
-Exit codes: 0 written; 2 nothing found, or the file cannot be read or written.
+What is looked for in mynet.py: a class, functions or layers with weights, a forward pass, and
+gradients or an update. They are tried on a few numbers. The training that mynet.py does when it is
+imported is left out, and so is its reading of files. Lines of the new file with "# check:" are
+guesses. Exit codes: 0 written; 2 nothing found, or the file cannot be read or written.
 """
 _MOST_ACTIONS = 5
 # Names that the adapter itself uses.

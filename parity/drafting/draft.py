@@ -161,6 +161,10 @@ def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
     if gradients is None and (own := by_unit(weights, finder.new())) is not None:
         weights = own[0]
         parts = {"set_weights": DraftPart(own[1], ""), **parts}
+    elif weights.startswith("[") and all(isinstance(w.value, list) for w in finder.weights):
+        lines = ["for place, new in zip(get_weights(), values):"]
+        lines.append("    place[:] = np.asarray(new).tolist()")
+        parts = {"set_weights": DraftPart(lines, ""), **parts}
     if gradients is not None:
         lines = finished(gradients.known, f"return {gradients.last}")
         parts["gradients"] = DraftPart(lines, gradients.uses, gradients.remarks)

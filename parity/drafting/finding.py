@@ -15,7 +15,7 @@ from parity.drafting.roles import Role
 from parity.drafting.world import Leaf, World, found, variables
 
 SAMPLES = 4
-LAYOUTS = ("rows", "columns", "single", "column", "row")
+LAYOUTS = ("rows", "columns", "single", "crosswise", "column", "row")
 _DANGEROUS = re.compile(
     r"save|load|plot|show|draw|print|export|download|fetch|open|write|display|visual|main|summary|"
     r"test|demo|gradient_check|check_grad|parse|accuracy|score",
@@ -46,10 +46,10 @@ class Data:
         if self.classes:
             return number
         hot = 0.8 * np.eye(max(self.outputs, 2))[number][:, : self.outputs] + 0.1
-        return self._laid(hot)
+        return hot.T.copy() if self.layout == "crosswise" else self._laid(hot)
 
     def _laid(self, values: np.ndarray) -> np.ndarray:
-        if self.layout == "rows":
+        if self.layout in ("rows", "crosswise"):
             return values
         if self.layout == "columns":
             return values.T.copy()
@@ -62,13 +62,13 @@ class Data:
             return False
         if self.layout == "rows":
             return array.shape[:1] == (SAMPLES,) and array.ndim <= 2
-        if self.layout == "columns":
+        if self.layout in ("columns", "crosswise"):
             return array.ndim == 2 and array.shape[1] == SAMPLES
         return array.ndim == 1 or (array.ndim == 2 and 1 in array.shape)
 
     def width(self, array: np.ndarray) -> int:
         """Return how many outputs there are a sample."""
-        return array.size // (SAMPLES if self.layout in ("rows", "columns") else 1)
+        return array.size // (SAMPLES if self.layout in ("rows", "columns", "crosswise") else 1)
 
 
 @dataclass
@@ -291,6 +291,7 @@ class Finder:
         depend: dict[str, list[Leaf]] = {t: [] for t in outputs}
         world = self.fresh()
         leaves = [leaf for leaf in world.leaves() if is_weightlike(leaf.value)][:_MOST_LEAVES]
+        before = {leaf.path: leaf.array.copy() for leaf in world.leaves()}
         base = self._outputs(world, known, text, before, values)
         rng = np.random.default_rng(1)
         for leaf in leaves:
@@ -322,7 +323,7 @@ class Finder:
             output = unpacked(known, callee, text, chosen, last)
         known.roles["output"] = [output]
         known.names.setdefault(roles.best_output([output.rpartition(".")[2]]), output)
-        known.roles["any"] = [*known.roles["any"], output]
+        known.roles["any"] = [output, *known.roles["any"]]
         known.roles["slope"] = self.slopes(known, output)
         return output
 
@@ -337,6 +338,9 @@ class Finder:
                 texts += [t for t in arguments(callee, given) if "None" not in t][:2]
         for path, value in self.world.roots().items():
             if not (inspect.isclass(value) and "." in path):
+                continue
+            if text := _kept_slope(path, value, output):
+                texts.append(text)
                 continue
             for name in roles.named(vars(value), roles.BACKWARD)[:1]:
                 method = inspect.getattr_static(value, name)
@@ -392,6 +396,22 @@ class Finder:
     def note(self, stage: str, callee: Callee, error: BaseException) -> None:
         said = str(error).partition("\n")[0][:90]
         self.trouble.setdefault(stage, f"{callee.name}: {type(error).__name__}: {said}")
+
+
+def _kept_slope(path: str, loss: type, output: str) -> str:
+    """Return the slope of a loss that is asked for its value first: forward(a, y), backward()."""
+    own = vars(loss)
+    back = next(iter(roles.named(own, roles.BACKWARD)), "")
+    value = next(iter(roles.named(own, (*roles.LOSS, *roles.FORWARD))), "")
+    if not back or not value or len(inspect.signature(own[back]).parameters) > 1:
+        return ""
+    taken = list(inspect.signature(own[value]).parameters)[1:]
+    labels = [roles.role(name) == "y" for name in taken]
+    if len(taken) != 2 or sum(labels) != 1:
+        return ""
+    given = ", ".join("y" if is_label else output for is_label in labels)
+    call = "criterion" if value == "__call__" else f"criterion.{value}"
+    return "\n".join([f"criterion = {path}()", f"{call}({given})", f"criterion.{back}()"])
 
 
 def unpacked(known: Known, callee: Callee, text: str, chosen: str, last: int | None = None) -> str:

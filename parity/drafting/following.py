@@ -35,6 +35,13 @@ class Follower:
         """Yield what may be known before a callee: nothing, or what the forward pass leaves."""
         yield from self.finder.prepared(callee, self.finder.known(self.data.layout))
         yield from self.finder.prepared(callee, self.forward.known, ("y",))
+        for slope in self.forward.known.roles["slope"]:
+            *before, last = slope.split("\n")
+            if before and callee.takes("upstream"):
+                known = self.forward.known.copy()
+                known.lines += before
+                known.roles["slope"] = [last]
+                yield known
 
     def data_kinds(self) -> list[Data]:
         """Return the data with one-hot labels, and with class numbers."""

@@ -17,7 +17,7 @@ _ROLES: dict[Role, str] = {
     r"batch))?|data|images?|features?|samples?|a0",
     "y": r"y|ys|yi|t|y_?(true|train|batch|data|b|i|real)|targets?(_?(list|data|vector|output))?|"
     r"labels?|l|lab|truths?|actuals?|expected(_?output)?|desired(_?output)?|ground_?truth|one_?hot(_?y)?",
-    "output": r"o|out|outputs?|y_?hat|y_?pred(icted)?|preds?|predictions?|predicted|al|probs?|"
+    "output": r"o|p|out|outputs?|y_?hat|y_?pred(icted)?|preds?|predictions?|predicted|al|probs?|"
     r"probabilities|scores|results?|final_?outputs?|output_?activations?|a_?out",
     "rate": r"lr|l_?rate|learn(ing)?_?rate|eta|alpha|step_?size|rate",
     "once": r"(n_?|num_?|max_?)?(epochs?|iter(ation)?s?|iters?|steps|cycles)",

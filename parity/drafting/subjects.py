@@ -162,8 +162,12 @@ def _options(parameter: str, maker: Maker) -> list[str]:
     if parameter.lower() in known:
         texts.insert(0, f"{maker.alias}.{known[parameter.lower()]}")
     lower = parameter.lower()
+    if re.match(r"(n_|num_)?(in|out)", lower):
+        return list(dict.fromkeys(texts)) or ["None"]
     if re.search(r"layers|sizes|dims|network|shape|arch|units|neurons|nodes|hidden", lower):
-        texts += [maker.sizes, f"[{maker.hidden}]", maker.hidden]
+        # Beside inputs and outputs it is one number, or a list of those of the hidden layers.
+        number = "hidden" in lower and not re.search(r"layers|sizes|dims", lower)
+        texts = [*[maker.hidden] * number, *texts, maker.sizes, f"[{maker.hidden}]", maker.hidden]
     if not texts:
         texts = [maker.sizes, "None"] if "lay" in lower or "size" in lower else ["None"]
     return list(dict.fromkeys(texts))
