@@ -653,7 +653,7 @@ def times(function, before=1.0, after=1.0, plus=0.0):
         ((SIGMOID, times(LINEAR, after=2.0, plus=1.0)), "sigmoid, 2 z + 1"),
         ((SIGMOID, times(TANH, after=1.5, plus=0.5)), "sigmoid, 1.5 tanh(z) + 0.5"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 @pytest.mark.parametrize("seed", [0, 1])
 def test_activations_that_are_known_ones_stretched(activations, said, seed):
