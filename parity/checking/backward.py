@@ -128,8 +128,7 @@ class Backward:
             if stepping is not None:
                 notes.add(self._stateful(stepping, answered.optimizer, False))
             return
-        loss_known = self.candidate.loss is not None or self.declared is not None
-        judgement = self._judged(answered, assessment, loss_known)
+        judgement = self._judged(answered, assessment, self._loss_known(assessment))
         if stepping is not None:
             notes.add(self._plain(stepping, assessment))
         notes.conventions |= self._conventions(assessment, judgement)
@@ -149,6 +148,12 @@ class Backward:
         notes.findings += self._named(answered, assessment, judgement)
         notes.remarks += judgement.remarks
         self._without_batches(answered, kind)
+
+    def _loss_known(self, assessment: Assessment) -> bool:
+        """Return whether gradients of no loss that is known here are wrong for certain."""
+        own = assessment.own
+        measured = own is not None and own_loss.tells(own, assessment.probes)
+        return self.declared is not None or measured
 
     def _settled(self, assessment: Assessment) -> bool:
         """Return whether the derivative of the user's own loss is the verdict, and say so."""
@@ -370,7 +375,8 @@ class Backward:
             self._look_again(answered)
             return
         known = {(f.code, f.where) for f in (*self.before.findings, *notes.findings)}
-        judgement = self._judged(answered, assessment, loss_known=True)
+        known_loss = direct.explains_all or self._loss_known(direct)
+        judgement = self._judged(answered, assessment, known_loss)
         findings = self._named(answered, assessment, judgement)
         if not assessment.explains_all and findings is judgement.findings:
             findings = self._unlike_gradients(stepping, findings)

@@ -331,6 +331,8 @@ class Judge:
         """Compare the one factor with that of a loss that is known."""
         scale, kind = self.assessment.scale, self.assessment.explanation.kind
         spread = scale.uncertainty + (own.uncertainty if own is not None else 0.0)
+        # The constant may have been written into an array of float32.
+        spread += float(np.finfo(np.float32).eps) * abs(target)
         meant = target, own.batch if own is not None else self.batch
         if meant[1] == self.batch and same(scale.base, target, spread):
             return

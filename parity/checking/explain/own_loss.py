@@ -89,7 +89,9 @@ def measure(subject: Subject, layout: Layout, probes: Sequence[Probe]) -> OwnLos
     how = method, len(probes[0].x), subject.loss_shape is not None
     scenes = [Scene(probe, probe.forward(tracked=True)) for probe in probes]
     every = kinds(probes[0].plan.activations[-1].name)
-    for decays, kind in product((False, True), every):
+    measured = {(slope.probe, slope.key) for slope in slopes}
+    whole = all((n, key) in measured for n, probe in enumerate(probes) for key in probe.weights)
+    for decays, kind in product((False, True), every if whole else ()):
         found = _identified(kind, scenes, slopes, decays)
         if found is not None:
             factor, uncertainty, kernel, bias, spread = found
@@ -99,6 +101,14 @@ def measure(subject: Subject, layout: Layout, probes: Sequence[Probe]) -> OwnLos
                 spread = np.inf if more is None else more[4] + max(abs(more[2]), abs(more[3]))
             return OwnLoss(kind, factor, uncertainty, kernel, bias, spread, slopes, *how)
     return OwnLoss(None, 0.0, 0.0, 0.0, 0.0, 0.0, slopes, *how)
+
+
+def tells(own: OwnLoss, probes: Sequence[Probe]) -> bool:
+    """Return whether each tensor's derivative could be measured.
+
+    It cannot where the precision is too low, or a kink too close in every direction.
+    """
+    return not any(probe.weights.keys() - {slope.key for slope in own.slopes} for probe in probes)
 
 
 def follows(own: OwnLoss, probes: Sequence[Probe]) -> float | None:
@@ -118,8 +128,7 @@ def follows(own: OwnLoss, probes: Sequence[Probe]) -> float | None:
         along.append(float(np.sum(each)))
         # No bound is known for a loss that is not known: n roundings of the terms on either side.
         room.append(2 * unit * gradient.size * float(np.sum(np.abs(each))))
-    measured = {slope.key for slope in own.slopes}
-    if not measured or any(probe.weights.keys() - measured for probe in probes):
+    if not tells(own, probes):
         return None
     values = np.array([slope.value for slope in own.slopes])
     errors, own_room = np.array([slope.error for slope in own.slopes]), np.array(room)

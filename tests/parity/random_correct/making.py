@@ -1,5 +1,6 @@
 """Connect a random network to :class:`parity.Candidate`."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -67,17 +68,27 @@ def connect(network: Network) -> parity.Candidate:
     spec = network.spec
     store = Store(network)
 
+    def forward(x):
+        answer = network.forward(x)
+        if not spec.crossed:
+            return answer
+        return [a.T for a in answer] if isinstance(answer, list) else answer.T
+
+    def labels(y):
+        return y.T if spec.crossed == "outputs and labels" else y
+
     def gradients(x, y):
+        y = labels(y)
         kind, container, prefix = spec.gradient_container, spec.container, spec.prefix
         return gradient_container(kind, container, prefix, *network.gradients(x, y))
 
     return parity.Candidate(
         get_weights=store.get,
         set_weights=None if spec.setting == "none" else store.set,
-        forward=network.forward,
+        forward=forward,
         gradients=None if spec.gives == "step" else gradients,
-        step=None if spec.gives == "gradients" else Updater(network).step,
-        loss=_loss(network),
+        step=None if spec.gives == "gradients" else _stepping(network, labels),
+        loss=_loss(network, labels),
         optimizer=_DECLARED.get(spec.optimizer) if spec.says else None,
         weight_decay=spec.decay if spec.says_decay else None,
         name=f"seed {spec.seed}",
@@ -85,10 +96,28 @@ def connect(network: Network) -> parity.Candidate:
     )
 
 
-def _loss(network: Network) -> Any:
+def _stepping(network: Network, labels: Callable[[Any], Any]) -> Callable[[Any, Any, float], None]:
+    updater, spec = Updater(network), network.spec
+
+    def step(x, y, rate):
+        y = labels(y)
+        if not spec.online:
+            updater.step(x, y, rate)
+            return
+        for n in range(network.way.count(x)):
+            one = slice(n, n + 1)
+            of_y = y[one] if y.ndim == 1 or spec.samples == "rows" else y[:, one]
+            updater.step(x[one] if spec.samples == "rows" else x[:, one], of_y, rate)
+
+    return step
+
+
+def _loss(network: Network, labels: Callable[[Any], Any]) -> Any:
     spec = network.spec
-    if spec.declared in ("", "own"):
-        return network.loss if spec.declared else None
+    if spec.declared == "own":
+        return lambda x, y: network.loss(x, labels(y))
+    if not spec.declared:
+        return None
     assert spec.declared in NAMED.values()
     return spec.declared + ("" if spec.over_batch else "/sum")
 

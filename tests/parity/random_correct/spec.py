@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tests.parity.random_correct.functions import FUNCTIONS
-from tests.parity.random_correct.losses import LOSSES, NAMED
+from tests.parity.random_correct.losses import LOSSES, NAMED, UNNAMED
 
 LARGE = ((64, 40, 10), (784, 30, 10))
 STATEFUL = ("rmsprop", "adam", "adam of the paper", "adagrad", "adagrad of keras")
@@ -46,6 +46,8 @@ class Spec:
         says_decay: Whether the decay is declared.
         zero_biases: At first.
         conventions: Whether the conventions are declared.
+        crossed: What lies the other way than samples: "", "outputs", "outputs and labels".
+        online: Whether a step updates after each sample of its batch.
     """
 
     seed: int
@@ -82,6 +84,8 @@ class Spec:
     says_decay: bool
     zero_biases: bool
     conventions: bool
+    crossed: str
+    online: bool
 
     @property
     def folded(self) -> bool:
@@ -133,6 +137,15 @@ class Drawer:
         """Change what the check says that it cannot tell."""
         if fields["samples"].startswith("(") and fields["labels"] == "integer, 2-d":
             fields["labels"] = "integer"  # takes batches, and is right for one sample alone
+        if fields["samples"].startswith("("):
+            fields |= {"crossed": "", "online": False}
+        if fields["gives"] != "step" or fields["optimizer"] != "sgd":
+            fields["online"] = False
+        if fields["loss"] in UNNAMED:
+            # Without the loss itself, or at float32's precision, nobody can tell.
+            fields |= {"declared": "own", "dtype": "float64", "says_decay": False}
+            if fields["gives"] == "step":
+                fields["optimizer"] = "sgd"
         if fields["gives"] == "step" and fields["optimizer"] in STATEFUL:
             fields |= {"decay": 0.0, "decays_biases": False, "says_decay": False}
         if fields["dtype"] == "mixed" and fields["decay"] and min(fields["sizes"]) < 3:
@@ -168,6 +181,7 @@ class Drawer:
             "over_batch": self.often(0.6),
             "labels": self.one(*labels, *(["flat"] * 3 if outputs == 1 else [])),
             "conventions": self.often(0.1),
+            "crossed": self.one("", "outputs", "outputs and labels", p=0.75),
         }
 
     def stored(self) -> dict:
@@ -196,6 +210,7 @@ class Drawer:
             "optimizer": optimizer,
             "rebinds": self.often(0.5),
             "says": self.often(0.25),
+            "online": self.often(0.15),
         }
 
     def regularised(self, fields: dict) -> dict:

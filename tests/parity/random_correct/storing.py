@@ -101,6 +101,9 @@ def gradient_container(kind: str, weights: str, prefix: str, kernels: list, bias
         return {f"{prefix}{i}": value for i, value in enumerate(flat)}
     if kind == "list":
         return _in_order(weights, kernels, biases)[0]
+    if weights == "list of dicts":
+        layers = PACK[weights](kernels, biases)
+        return [{prefix + key: g for key, g in reversed(layer.items())} for layer in layers]
     return PACK[weights](kernels, biases)
 
 
