@@ -250,7 +250,8 @@ class _Line:
         smooth = apart <= 2 * (right.error + left.error)
         # What the two sides leave open, the middle one does not know either: a kink close by.
         smooth = smooth and right.error + left.error <= 1e-2 * max(abs(central.best), 1e-3)
-        return central.best, central.error, smooth
+        # Where only the curvature jumps, what each side leaves open is all that shows it.
+        return central.best, central.error + right.error + left.error, smooth
 
 
 class _Tableau:
