@@ -126,7 +126,10 @@ class Derivative:
         if self.candidate.gradients is not None:
             return self.subject.gradients(place.x, place.y)
         changes = [self._change(place, rate) for rate in _RATES]
-        if not all(alike(np.asarray(a), np.asarray(b)) for a, b in zip(*changes, strict=True)):
+        # A weight that is changed is rounded, by half a unit of its own.
+        lost = [2 * place.unit * np.max(np.abs(w), initial=0.0) / min(_RATES) for w in place.arrays]
+        whole = zip(*changes, lost, strict=True)
+        if not all(alike(a, b) or np.all(np.abs(a - b) <= room) for a, b, room in whole):
             reason = (
                 "the step is no plain one (weights -= learning_rate * gradient), from which "
                 "gradients could be read off: give gradients as well"

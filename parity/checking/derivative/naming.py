@@ -1,7 +1,6 @@
 """What is wrong with gradients that are not the derivative, told without knowing the layers."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,7 @@ from parity.checking.bugs.findings import Finding
 from parity.checking.bugs.table import Bug, Values
 from parity.checking.derivative.pairs import Point, Tensor, same
 from parity.checking.derivative.samples import Samples
-from parity.checking.derivative.slopes import Place, Slope
+from parity.checking.derivative.slopes import Place
 
 # A tensor of more entries than this is not measured entry by entry.
 _MOST_ENTRIES = 400
@@ -161,32 +160,23 @@ def _explains(place: Place, point: Point, tensors: Sequence[Tensor], base: float
     return factor is not None
 
 
-@dataclass(frozen=True)
-class Entries:
-    """The derivative of a tensor, entry by entry."""
-
-    values: Array
-    errors: Array
-
-
-def _entries(point: Point, index: int) -> Entries | None:
+def _entries(point: Point, index: int) -> Array | None:
     """Return the measured derivative of each entry; None where they are too many."""
     gradient = point.gradients[index]
     if gradient.size > _MOST_ENTRIES:
         return None
-    values, errors = np.zeros(gradient.shape), np.zeros(gradient.shape)
+    values = np.zeros(gradient.shape)
     for place in np.ndindex(gradient.shape):
         direction = np.zeros(gradient.shape)
         direction[place] = 1.0
-        slope: Slope = point.place.along(index, direction, float(gradient[place]), 0.0)
-        values[place], errors[place] = slope.value, slope.error
-    return Entries(values, errors)
+        values[place] = point.place.roughly(index, direction).value
+    return values
 
 
 def _cause(
     tensor: Tensor,
     point: Point,
-    measured: dict[str, Entries | None],
+    measured: dict[str, Array | None],
     right: Sequence[Tensor],
     base: float,
     samples: Samples,
@@ -207,9 +197,9 @@ def _cause(
     entries = measured[tensor.name]
     if entries is None:
         return None, {}, ""
-    true = base * entries.values
+    true = base * entries
     for name, found in measured.items():
-        if name != tensor.name and found is not None and _alike(own, base * found.values):
+        if name != tensor.name and found is not None and _alike(own, base * found):
             return ANOTHERS, {"other": name}, "equal to its derivative, entry by entry"
     if own.ndim == 2 and own.shape[0] == own.shape[1] and _alike(own, true.T):
         return TRANSPOSED, {}, "equal to the derivative once it is transposed"

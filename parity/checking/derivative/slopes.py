@@ -101,10 +101,15 @@ class Place:
             last = slope
         return Slope(last.value, np.inf)
 
-    def _ridders(self, index: int, direction: Array, first: float) -> Slope:
+    def roughly(self, index: int, direction: Array) -> Slope:
+        """Return the derivative from four values of the loss, to tell what is known to be wrong."""
+        typical = max(float(np.sqrt(np.mean(self.arrays[index] ** 2))), 0.1)
+        return self._ridders(index, direction, _FIRST * typical / 64, rows=2)
+
+    def _ridders(self, index: int, direction: Array, first: float, rows: int = _ROWS) -> Slope:
         best, least, size, flat = 0.0, np.inf, 0.0, True
         previous: list[float] = []
-        for row in range(_ROWS):
+        for row in range(rows):
             h = first / 2**row
             high, low = (self.at(index, s * h * direction) for s in (1, -1))
             size = max(size, abs(high), abs(low))
