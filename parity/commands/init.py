@@ -7,11 +7,15 @@ import os
 import re
 from argparse import Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from parity import drafting, loading
+from parity import loading
 from parity.commands import Commands, sources
 from parity.commands.files import check_writable
 from terminal_io import CliError, printable, write_text
+
+if TYPE_CHECKING:
+    from parity import drafting
 
 EPILOG = """\
 example:
@@ -48,6 +52,8 @@ def add_options(commands: Commands) -> None:
 
 def run(args: Namespace) -> int:
     """Run the command; return its exit code."""
+    from parity import drafting  # late, as it loads NumPy, which --help does not need
+
     module: Path = args.module
     survey = drafting.survey(sources.parsed(module), lambda name: _beside(module, name))
     plain = re.sub(r"\W", "_", module.stem)
@@ -79,12 +85,14 @@ def _check_out(out: Path, module: Path, force: bool) -> None:
     check_writable("--out", out)
 
 
-def _source(module: Path, out: Path, survey: drafting.Survey) -> drafting.UserModule:
+def _source(module: Path, out: Path, survey: "drafting.Survey") -> "drafting.UserModule":
     """Return how the adapter imports the module."""
     root, parts = module.resolve().parent, [module.stem]
     while survey.relative and (root / "__init__.py").exists():
         parts.insert(0, root.name)
         root = root.parent
+    from parity import drafting
+
     alias = re.sub(r"\W|^(?=\d)", "_", module.stem)
     home = out.resolve().parent
     return drafting.UserModule(
@@ -98,7 +106,7 @@ def _source(module: Path, out: Path, survey: drafting.Survey) -> drafting.UserMo
     )
 
 
-def _nothing(module: Path, survey: drafting.Survey, why_not: str) -> str:
+def _nothing(module: Path, survey: "drafting.Survey", why_not: str) -> str:
     there = [*survey.classes, *survey.functions]
     found = f"only {', '.join(there[:8])}" if there else "no classes or functions"
     return (
@@ -116,7 +124,7 @@ def _is_hidden(module: Path) -> bool:
     return spec is not None and spec.origin != str(module.resolve())
 
 
-def _tell(draft: drafting.Draft, survey: drafting.Survey, module: Path, out: Path) -> None:
+def _tell(draft: "drafting.Draft", survey: "drafting.Survey", module: Path, out: Path) -> None:
     uses = {name: part.uses for name, part in draft.parts.items()}
     print(f"wrote {printable(out)}")
     print(f"found {draft.setup.title}: " + ", ".join(f"{k} by {v}" for k, v in uses.items() if v))
