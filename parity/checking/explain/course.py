@@ -11,6 +11,7 @@ from parity.checking.asking.gradients import Direct, Taken
 from parity.checking.asking.subject import lowest
 from parity.checking.model.layout import Key, Layout
 from parity.checking.model.losses import LossKind, correct_gradients
+from parity.checking.model.network import rounding_for
 from parity.checking.model.probe import Probe
 from parity.checking.model.rules import State, Update
 
@@ -149,8 +150,8 @@ def of_source(source: Direct, layout: Layout) -> GradientsAt:
         if id(probe) not in asked:
             pairs = zip(source.ask(probe).arrays, layout.shapes, strict=True)
             own = layout.unpack([None if a is None else a.reshape(shape) for a, shape in pairs])
-            rounding = probe.forward(tracked=True).rounding
-            asked[id(probe)] = probe, {k: rounding.exact(g) * 1.0 * 1.0 for k, g in own.items()}
+            rounding = rounding_for(probe.plan, len(probe.x), probe.dtype, True)
+            asked[id(probe)] = probe, {key: rounding.exact(g) for key, g in own.items()}
         return asked[id(probe)][1]
 
     return at
@@ -170,11 +171,12 @@ def course(history: Sequence[Taken], layout: Layout, gradients_at: GradientsAt) 
         start = 0
         gradients = gradients_at(taken.probe)
         for key, g in gradients.items():
-            c, w = changed[key], weights[key]
-            lost = 2 * unit * (2 * np.abs(w) + np.abs(c))
-            keep = _selection(c.size)
-            arrays = (c, lost, w, g.value, g.bound)
-            columns.append(tuple(array.ravel()[keep] for array in arrays))  # pyright: ignore
+            keep = _selection(changed[key].size)
+            c, w = changed[key].ravel()[keep], weights[key].ravel()[keep]
+            g = g.reshape(-1)[keep]
+            # What is asked for is exact; a step may form it in another order.
+            g = g * 1.0 * 1.0 if g.error is None else g
+            columns.append((c, 2 * unit * (2 * np.abs(w) + np.abs(c)), w, g.value, g.bound))
             if key not in whole.parts:
                 places.append(np.full(keep.size, layout.place(key)))
             whole.parts[key] = slice(start, start := start + keep.size)

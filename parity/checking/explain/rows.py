@@ -140,7 +140,7 @@ def step_rows(layout: Layout, found: Identified, names: list[str]) -> list[Tenso
     rows: list[TensorResult] = []
     multiples = found.multiples or (1.0,) * len(found.history)
     for taken, multiple in zip(found.history, multiples, strict=True):
-        right = {k: g * found.factor for k, g in found.gradients_at(taken.probe).items()}
+        right = {k: g * found.factor * 1.0 for k, g in found.gradients_at(taken.probe).items()}
         if isinstance(rule, DeclaredOptimizer) and rule.clips:
             right = rule.clipped(right)
         rows = []
