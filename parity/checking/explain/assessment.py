@@ -21,7 +21,7 @@ from parity.checking.bugs.tensors import BIAS_NOT_SUMMED
 from parity.checking.explain import dropout, own_loss
 from parity.checking.explain.explainer import Explainer, Explanation, Scale, analyse
 from parity.checking.explain.fit import scaled_bound
-from parity.checking.explain.optimizer import Identified, identify
+from parity.checking.explain.optimizer import Identified, clipped_descent, identify
 from parity.checking.explain.own_loss import OwnLoss
 from parity.checking.explain.stepping import Stepping, classify
 from parity.checking.model import declared_optimizer
@@ -430,8 +430,10 @@ class Asking:
         answered.remarks += stepping.remarks
         if stepping.source is not None:
             answered.assessment = assessor.assess(stepping.source, form)
-            if not answered.assessment.explains_all and stepping.of_one_size:
-                answered.optimizer = self._optimizer(form)
+            if not answered.assessment.explains_all and stepping.kind == "plain":
+                history = [t for t in self.subject.history if t.probe.form == form]
+                one = self._optimizer(form) if stepping.of_one_size else None
+                answered.optimizer = one or clipped_descent(history, self.sample.layout)
                 if answered.optimizer is not None:
                     answered.assessment = None
         else:

@@ -237,6 +237,19 @@ def _by_tensor(draft: Identified, exact: Course, usual: Factors) -> Identified |
     return replace(draft, rule=most[0], factor=most[1], words=most[2], others=others)
 
 
+def clipped_descent(history: Sequence[Taken], layout: Layout) -> Identified | None:
+    """Return plain descent with clipping of the gradients of any known loss, if steps follow it."""
+    plan, batch = history[0].probe.plan, len(history[0].probe.x)
+    for kind in kinds(plan.activations[-1].name):
+        draft = Identified(None, kind, 1.0, "", history, of_loss(kind))
+        for factor in reductions(kind, batch, plan.sizes[-1]):
+            scaled = replace(draft, gradients_at=of_loss(kind, factor=factor[0]), words=factor[1])
+            clipping = _clipping(scaled, layout, layout.keys)
+            if clipping is not None:
+                return replace(scaled, rule=clipping)
+    return None
+
+
 def _clipping(draft: Identified, layout: Layout, keys: Sequence[Key]) -> DeclaredOptimizer | None:
     """Return plain descent with the kind of clipping that the steps have, if they have one."""
     for name, limit in _limits(draft, layout):
@@ -247,14 +260,18 @@ def _clipping(draft: Identified, layout: Layout, keys: Sequence[Key]) -> Declare
 
 
 def _limits(draft: Identified, layout: Layout) -> Iterator[tuple[str, float]]:
-    """Yield the limits that gradients may be clipped to: the largest that any step has."""
-    value, one, total = 0.0, 0.0, 0.0
+    """Yield the limits that gradients may be clipped to: those that two batches have reached."""
+    reached: dict[str, dict[int, float]] = {"global_clipnorm": {}, "clipnorm": {}, "clipvalue": {}}
     for taken in draft.history:
-        moved = {key: c / taken.rate for key, c in layout.unpack(taken.change).items()}
-        value = max(value, *(float(np.max(np.abs(c))) for c in moved.values()))
-        one = max(one, *(_norm(c) for c in moved.values()))
-        total = max(total, _norm(np.concatenate([c.ravel() for c in moved.values()])))
-    yield from (("global_clipnorm", total), ("clipnorm", one), ("clipvalue", value))
+        moved = [c / taken.rate for c in layout.unpack(taken.change).values()]
+        whole = np.concatenate([c.ravel() for c in moved])
+        sizes = _norm(whole), max(map(_norm, moved)), float(np.max(np.abs(whole)))
+        for name, size in zip(reached, sizes, strict=True):
+            reached[name][id(taken.probe)] = size
+    for name, sizes in reached.items():
+        limit = max(sizes.values())
+        if sum(size >= limit * (1 - 1e-6) for size in sizes.values()) > 1:
+            yield name, limit
 
 
 def _norm(values: Array) -> float:
