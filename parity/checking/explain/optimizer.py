@@ -246,7 +246,7 @@ def clipped_descent(history: Sequence[Taken], layout: Layout) -> Identified | No
             scaled = replace(draft, gradients_at=of_loss(kind, factor=factor[0]), words=factor[1])
             clipping = _clipping(scaled, layout, layout.keys)
             if clipping is not None:
-                return replace(scaled, rule=clipping)
+                return replace(draft, rule=clipping, factor=factor[0], words=factor[1])
     return None
 
 
