@@ -38,6 +38,7 @@ from parity.checking.explain.stepping import Stepping, classify
 from parity.checking.explain.update import Updates, declared_optimizer_of, unchecked
 from parity.checking.explain.weight_decay import Decays, Shares, divided_by_batch
 from parity.checking.forward import no_batches
+from parity.checking.model.declared_optimizer import DeclaredOptimizer
 from parity.checking.model.layout import Key
 from parity.checking.model.losses import Declared, LossKind, meant
 from parity.checking.model.network import Plan
@@ -330,6 +331,9 @@ class Backward:
             answered.optimizer, answered.stepping, answered.assessment,
         )  # fmt: skip
         outputs = self.plan.sizes[-1]
+        if optimizer is not None and isinstance(optimizer.rule, DeclaredOptimizer):
+            # Where every step seen is clipped, the reduction of what is clipped stays open.
+            return None
         if optimizer is not None and not optimizer.own and optimizer.rule is not None:
             batch = len(optimizer.history[0].probe.x)
             return Followed(optimizer.rule, optimizer.kind, optimizer.factor, batch, outputs)
