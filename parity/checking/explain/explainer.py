@@ -14,8 +14,13 @@ from typing import Literal
 from parity.bounds.rounding import Approx
 from parity.checking.bugs.deltas import (
     BIAS_COLUMN,
+    DELTA_LEFT_OUT,
+    DERIVATIVE_OF_DELTA,
+    DERIVATIVE_SLIP,
+    MISSING_DERIVATIVE,
     SLOPE_NOT_PROPAGATED,
     SLOPE_PROPAGATED_TWICE,
+    SOFTMAX_MISSING,
     dropout_variants,
     output_variants,
     propagation_variants,
@@ -76,6 +81,8 @@ class Explainer:
         """Return the explanation with the fewest things wrong."""
         best: Explanation | None = None
         for kind, fit in self._outputs():
+            if best is not None and fit.cost > best.cost:
+                break
             layers = [fit]
             for layer in reversed(range(self.plan.depth - 1)):
                 layers.append(self._hidden(layer, layers[-1], kind))
@@ -153,12 +160,19 @@ class Explainer:
         return self._fitted(layer, ways, wrong=True)
 
     def _paired_outputs(self, layer: int) -> list[tuple[LossKind, LayerFit]]:
-        """Two things wrong: with the delta and its samples, or with the delta and a tensor."""
+        """Two things wrong: the slope missing, and a tensor or the samples besides."""
         rows = row_variants(self.batch)
-        found = self._fitted(layer, self._output_ways(rows[:1], all_ways=True), wrong=True)
+        found = self._fitted(layer, self._without_slope(rows[:1]), wrong=True)
         if any(None not in fit.tensors.values() for _, fit in found):
             return found
-        return found + self._fitted(layer, self._output_ways(rows[1:], all_ways=True))
+        return found + self._fitted(layer, self._without_slope(rows[1:]))
+
+    def _without_slope(
+        self, rows: Sequence[RowVariant]
+    ) -> Iterator[tuple[LossKind, tuple[Variant[...], ...], Make]]:
+        for kind, deltas, make in self._output_ways(rows, all_ways=True):
+            if deltas[0].bug in (MISSING_DERIVATIVE, SOFTMAX_MISSING):
+                yield kind, deltas, make
 
     def _output_ways(
         self, rows: Sequence[RowVariant], all_ways: bool = False
@@ -291,8 +305,12 @@ def _below(layer: int, combination: Combination) -> tuple[Make, Make]:
 
 def _plain(combination: Combination) -> bool:
     """Return whether a combination is worth trying: of many alike only those that stand alone."""
-    return combination[1].bug is not BIAS_COLUMN or sum(v.cost for v in combination) == 1
+    alone = sum(v.cost for v in combination) == 1
+    return alone or not (combination[1].bug is BIAS_COLUMN or combination[3].bug in _ALONE)
 
+
+# Slopes in many forms, each of them rare.
+_ALONE = (DERIVATIVE_OF_DELTA, DERIVATIVE_SLIP, DELTA_LEFT_OUT)
 
 Scaled = Part | Literal["gradients", "delta"]
 
