@@ -1,7 +1,7 @@
 """Update rules that are wrong: which form of a rule is which bug."""
 
 from parity.bounds.optimizers import UpdateForm
-from parity.checking.bugs.table import Bug, Severity
+from parity.checking.bugs.table import OTHER_OPTIMIZER, UPDATE_SIGN, Bug, Severity
 
 NO_ROOT = Bug(
     "rmsprop-no-root",
@@ -122,3 +122,5 @@ BUGS: dict[UpdateForm, Bug] = {
     "added": VELOCITY_ADDED,
     "of-weights": ACCUMULATOR_OF_WEIGHTS,
 }
+# What is said of an update after several steps, on more than one batch and set of weights.
+OF_UPDATE = (*BUGS.values(), STEP_LEAVES, OTHER_OPTIMIZER, UPDATE_SIGN)
