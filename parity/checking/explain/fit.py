@@ -25,6 +25,8 @@ Make = Callable[[Scene], Approx | None]
 Way = tuple[Variant[...], Make, Make]
 # A tensor that nothing explains weighs as much as so many wrong things that are named.
 _UNEXPLAINED = 3
+# A tensor with more units roundoff than this in it is not zero but for rounding.
+_MOST_UNITS = 1e4
 
 
 @dataclass(frozen=True)
@@ -179,6 +181,10 @@ class Data:
 
         No factor can be read off that. (A softmax's deltas add up to zero, say.)
         """
+        # Looked at first, as it is cheap: inputs and errors are of order one, and bounds some units.
+        unit = self.bounded[0].fwd.rounding.unit
+        if any(np.max(np.abs(g), initial=0.0) > _MOST_UNITS * unit for g in self.observed):
+            return None
         made = [make(scene) for scene in self.bounded]
         for value, g in zip(made, self.observed, strict=True):
             if value is None or value.value.shape != g.shape:
