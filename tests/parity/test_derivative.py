@@ -36,7 +36,7 @@ def test_a_wrong_tensor_is_located_and_named(code: str, name: str, evidence: str
     assert codes(report) == [code], str(report)
     assert report.findings[0].where == f"weights['{name}']"
     assert evidence in report.findings[0].evidence
-    wrong = [row.own_name for row in report.tensors if not row.right]
+    wrong = [row.name for row in report.tensors if not row.right]
     assert wrong == [f"weights['{name}']"]
 
 

@@ -271,8 +271,8 @@ def _row(tensor: Tensor, point: Point) -> TensorResult:
     tt, oo, ot = float(true @ true), float(own @ own), float(own @ true)
     return TensorResult(
         kind="gradient",
-        name="along one direction",
-        own_name=tensor.name,
+        name=tensor.name,
+        own_name="along a direction",
         shape=point.place.arrays[tensor.index].shape,
         index=(),
         value=worst.own,
