@@ -22,11 +22,14 @@ from parity.checking.bugs import (
     errors,
     factors,
     optimizers,
+    parts,
     slips,
+    sums,
     table,
 )  # fmt: skip
 from parity.checking.bugs.table import Severity
 from tests.cases import load
+from tests.parity import test_wrong_sums as wrong_sums
 from tests.parity.mistakes import MISTAKES, mistaken
 from tests.parity.planted import BUGS, cases
 from tests.parity.planted.bug import answer
@@ -399,6 +402,31 @@ PLANTED: list[tuple[Bug, Callable[[], CheckReport]]] = [
         lambda: checked(DropoutInPlace(hidden="tanh", bug="derivative called").connect),
     ),
     *((derivative.__dict__[name], check) for name, check in DERIVATIVES.items()),
+    (sums.ONE_SHARE, lambda: checked(wrong_sums.Net(propagate=wrong_sums.only(0)).candidate())),
+    (
+        sums.SHARE_LEFT_OUT,
+        lambda: checked(wrong_sums.Net(propagate=wrong_sums.without(0)).candidate()),
+    ),
+    (
+        sums.SUM_NOT_RESET,
+        lambda: checked(wrong_sums.Net(propagate=wrong_sums.running).candidate()),
+    ),
+    (
+        sums.UNIT_SKIPPED,
+        lambda: checked(wrong_sums.Net(propagate=wrong_sums.skipped(0)).candidate()),
+    ),
+    (
+        parts.KERNEL_PART_MISSING,
+        lambda: checked(wrong_sums.Net(kernel=wrong_sums.zeroed(0, 0)).candidate()),
+    ),
+    (
+        parts.BIAS_PART_MISSING,
+        lambda: checked(wrong_sums.Net(bias=wrong_sums.zeroed(0, 0)).candidate()),
+    ),
+    (
+        parts.KERNEL_REORDERED,
+        lambda: checked(wrong_sums.Net(kernel=lambda g: g.ravel("F").reshape(g.shape)).candidate()),
+    ),
     (optimizers.CONSTANT_CORRECTION, lambda: by_change(adam(lambda t, k: 0.1, lambda t, k: 0.001))),
     (optimizers.ONE_CORRECTION, lambda: by_change(adam(of_one, lambda t, k: 1))),
     (optimizers.CROSSED_CORRECTION, lambda: by_change(adam(of_two, of_one))),

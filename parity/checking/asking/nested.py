@@ -284,9 +284,17 @@ def _fill(node: Any, arrays: Iterator[Array], path: str) -> None:
 
 
 def overwrite(value: Any, new: Array) -> bool:
-    """Write numbers into an array that is there; return whether it takes them."""
+    """Write numbers into an array, or lists of numbers, that are there; return whether it can be.
+
+    A list around them may be made anew at every call, so it does not do to put others into it.
+    """
     if _takes(value, new) and value.flags.writeable:
         value[...] = new
+        return True
+    rows = _rows(value, new)
+    if rows is not None:
+        for row, numbers in rows:
+            row[:] = numbers.tolist()
         return True
     if not is_tensor(value) or np.shape(value) != new.shape:
         return False
@@ -297,6 +305,25 @@ def overwrite(value: Any, new: Array) -> bool:
         value.assign(new)
         return True
     return False  # what cannot be changed, as JAX's
+
+
+def _rows(value: Any, new: Array) -> list[tuple[list[Any], Array]] | None:
+    """Return the innermost lists of numbers of a vector or matrix, each with its new numbers.
+
+    None where there are others than lists, or one list stands for several rows.
+    """
+    if not _is_row(value) or not _is_numeric(value) or np.shape(value) != new.shape:
+        return None
+    if new.ndim == 1:
+        return [(value, new)]
+    rows = [row for row in value if _is_row(row)]
+    if len({id(row) for row in rows}) < len(value):
+        return None
+    return list(zip(rows, new, strict=True))
+
+
+def _is_row(value: Any) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)
 
 
 def _takes(value: Any, new: Array) -> bool:

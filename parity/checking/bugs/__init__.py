@@ -11,7 +11,9 @@ from parity.checking.bugs import (
     factors,
     forward,
     optimizers,
+    parts,
     slips,
+    sums,
     table,
     tensors,
 )
@@ -19,7 +21,7 @@ from parity.checking.bugs.table import Bug
 
 TABLE: dict[str, list[Bug]] = {}
 for _module in (
-    table, forward, slips, deltas, errors, tensors, factors, derivative, optimizers,
+    table, forward, slips, deltas, sums, errors, tensors, parts, factors, derivative, optimizers,
 ):  # fmt: skip
     for _bug in vars(_module).values():
         if isinstance(_bug, Bug) and _bug not in TABLE.setdefault(_bug.code, []):

@@ -28,6 +28,13 @@ from parity.checking.bugs.deltas import (
     slope_variants,
 )
 from parity.checking.bugs.factors import same
+from parity.checking.bugs.sums import (
+    ONE_SHARE,
+    SHARE_LEFT_OUT,
+    SUM_NOT_RESET,
+    UNIT_SKIPPED,
+    sum_variants,
+)
 from parity.checking.bugs.variant import LayerVariant, OutputVariant, RowVariant, Scene, Variant
 from parity.checking.explain.fit import LayerFit, Make, Match, Observed
 from parity.checking.model.layout import Key, Part
@@ -232,7 +239,9 @@ class Explainer:
         """
         plan = self.plan
         folded = self.observed.folded(layer + 1)
-        propagation = propagation_variants(folded or "row", plan.sizes[layer + 1] if folded else 0)
+        units, over = plan.sizes[layer + 1 : layer + 3]
+        propagation = propagation_variants(folded or "row", units if folded else 0)
+        propagation += sum_variants(units, over)
         drops = dropout_variants() if plan.dropout[layer] else dropout_variants()[:1]
         slopes = slope_variants(plan.activations[layer], self._scales(above))
         every = product(self._handed_down(above, kind), propagation, drops, slopes)
@@ -306,11 +315,14 @@ def _below(layer: int, combination: Combination) -> tuple[Make, Make]:
 def _plain(combination: Combination) -> bool:
     """Return whether a combination is worth trying: of many alike only those that stand alone."""
     alone = sum(v.cost for v in combination) == 1
-    return alone or not (combination[1].bug is BIAS_COLUMN or combination[3].bug in _ALONE)
+    return alone or not {combination[1].bug, combination[3].bug} & _ALONE
 
 
-# Slopes in many forms, each of them rare.
-_ALONE = (DERIVATIVE_OF_DELTA, DERIVATIVE_SLIP, DELTA_LEFT_OUT)
+# Slopes and sums in many forms, each of them rare.
+_ALONE = {
+    *(DERIVATIVE_OF_DELTA, DERIVATIVE_SLIP, DELTA_LEFT_OUT, BIAS_COLUMN),
+    *(ONE_SHARE, SHARE_LEFT_OUT, SUM_NOT_RESET, UNIT_SKIPPED),
+}
 
 Scaled = Part | Literal["gradients", "delta"]
 

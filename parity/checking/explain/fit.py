@@ -9,13 +9,15 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.bounds.rounding import Approx
+from parity.checking.bugs.parts import partial_biases, partial_kernels, reordered_kernels
 from parity.checking.bugs.tensors import (
     BIAS_MISSING,
     KERNEL_MISSING,
+    KernelVariant,
     bias_variants,
     kernel_variants,
 )
-from parity.checking.bugs.variant import Scene, Variant
+from parity.checking.bugs.variant import LayerVariant, Scene, Variant
 from parity.checking.model.layout import Key
 from parity.checking.model.probe import Probe, wide
 
@@ -124,8 +126,23 @@ class Data:
         return Match(Variant(lambda *_: None, bug), 0.0, 0.0)
 
     def ways(self, make: Make) -> list[Way]:
-        """Return each way to compute the tensor from the delta that ``make`` gives."""
+        """Return each usual way to compute the tensor from the delta that ``make`` gives."""
+        return self._with(make, bias_variants() if self.key.part == "bias" else kernel_variants())
 
+    def rare_ways(self, make: Make, deltas: tuple[Variant[...], ...]) -> list[Way]:
+        """Return more ways; those that take longer only where the delta is the right one."""
+        if self.key.part == "kernel" and all(variant.bug is None for variant in deltas):
+            return self._with(make, [*self._partial, *reordered_kernels()])
+        return self._with(make, self._partial)
+
+    @cached_property
+    def _partial(self) -> list[LayerVariant | KernelVariant]:
+        """The right ways, but for the elements that the user has as zeros on every probe."""
+        if self.key.part == "bias":
+            return [*partial_biases(self.observed)]
+        return [*partial_kernels(self.observed)]
+
+    def _with(self, make: Make, variants: Sequence[LayerVariant | KernelVariant]) -> list[Way]:
         def then(tensor: Callable[..., Approx | None], *more: Array) -> Make:
             def made(scene: Scene) -> Approx | None:
                 delta = make(scene)
@@ -133,10 +150,13 @@ class Data:
 
             return made
 
-        if self.key.part == "bias":
-            return [(v, then(v.compute), then(v.compute)) for v in bias_variants()]
-        p = _projection(self.weights[0].shape[1])
-        return [(v, then(v.gradient), then(v.glimpse, p)) for v in kernel_variants()]
+        p = _projection(self.weights[0].shape[-1])
+        return [
+            (v, then(v.gradient), then(v.glimpse, p))
+            if isinstance(v, KernelVariant)
+            else (v, then(v.compute), then(v.compute))
+            for v in variants
+        ]
 
     def wrong(self, ways: Sequence[Way]) -> Match | None:
         """Return the match of the first wrong way that holds."""
@@ -293,7 +313,9 @@ class Observed:
             if not wrong and not fit.matched:
                 return None
             for key, match in fit.tensors.items():
-                fit.tensors[key] = match or self.data[key].wrong(ways[key][1:])
+                if match is None:
+                    rare = self.data[key].rare_ways(make, deltas)
+                    fit.tensors[key] = self.data[key].wrong([*ways[key][1:], *rare])
             if not fit.matched:
                 return None
         fit.cost += sum(_UNEXPLAINED if m is None else m.cost for m in fit.tensors.values())

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from numpy_impl.types import Array
 from parity.checking.bugs.deltas import (
     DELTA_LEFT_OUT,
     DROPOUT_MASK_MISSING,
@@ -23,6 +24,7 @@ from parity.checking.bugs.factors import (
     same,
 )
 from parity.checking.bugs.findings import Finding
+from parity.checking.bugs.parts import among
 from parity.checking.bugs.table import (
     OTHER_LOSS,
     UNKNOWN,
@@ -173,7 +175,7 @@ class Judge:
         return Finding(variant.bug, place, variant.values, evidence)
 
     def _fitted(self, fit: LayerFit) -> str:
-        parts = [self.names[key] for key, m in fit.tensors.items() if m is not None]
+        parts = dict.fromkeys(self.names[key] for key, m in fit.tensors.items() if m is not None)
         return "the gradients of " + " and ".join(parts)
 
     def _unknown(self, fit: LayerFit, place: str) -> Finding:
@@ -213,7 +215,7 @@ class Judge:
         return (
             f"{np.count_nonzero(off)} of {off.size} elements are off, the worst at "
             f"{[int(i) for i in worst]} (inputs, units): {data.observed[0][worst]:.10g} instead of "
-            f"{base * right.value[worst]:.10g}"
+            f"{base * right.value[worst]:.10g}{_where(off)}"
         )
 
     def _deviation(self, deviation: Deviation) -> None:
@@ -379,3 +381,13 @@ class Judge:
         evidence = "all gradients agree up to rounding with the other loss's"
         finding = Finding(OTHER_LOSS, "the output's delta", values, evidence)
         self.result.findings.append(finding)
+
+
+def _where(off: Array) -> str:
+    """Say which inputs and units the elements that are off belong to, if not to all."""
+    matrix = off.reshape(-1, off.shape[-1])
+    marked = {"unit": np.any(matrix, axis=0), "input": np.any(matrix, axis=1)}
+    said = [among(which, noun) for noun, which in marked.items() if not np.all(which)]
+    if not said or not np.any(off):
+        return ""
+    return f"; those that are off belong to {' and '.join(said)}, and the others are right"
