@@ -77,7 +77,12 @@ class Direct:
 
 
 class Accumulating(Direct):
-    """``gradients`` that adds each call's to those of the calls before."""
+    """``gradients`` that adds each call's to those of the calls before.
+
+    Args:
+        subject: The user's code.
+        last: The arrays of its last answer; None for those that do not pile up.
+    """
 
     def __init__(self, subject: Subject, last: Sequence[Array | None]) -> None:
         super().__init__(subject)
@@ -90,12 +95,13 @@ class Accumulating(Direct):
         added: list[Array | None] = []
         for now, before in zip(answer.arrays, self.last, strict=True):
             if now is None or before is None:
-                added.append(None)
+                added.append(now)
                 answer.noise.append(0.0)
                 continue
             added.append(now - before)
             answer.noise.append(unit * (np.abs(now) + np.abs(before)))
-        self.last = answer.arrays
+        pairs = zip(answer.arrays, self.last, strict=True)
+        self.last = [None if before is None else now for now, before in pairs]
         return Answer(added, answer.noise)
 
 
@@ -291,12 +297,6 @@ def _fill_step(probe: Probe, layout: Layout, answer: Answer) -> None:
     probe.noise = layout.unpack([np.asarray(n) if np.shape(n) == s else None for n, s in pairs])
 
 
-_PILE = Finding(
-    ACCUMULATED, "gradients",
-    evidence="a third call on equal input added the same again as the second",
-)  # fmt: skip
-
-
 @dataclass
 class Repeated:
     """What asking again has shown.
@@ -325,9 +325,35 @@ def repeat(subject: Subject, probe: Probe) -> Repeated:
     second, third = (direct.ask(probe).arrays for _ in range(2))
     if _same(first, second) and _same(second, third):
         return Repeated(direct)
-    if _piles_up(first, second, third):
-        return Repeated(Accumulating(subject, third), findings=[_PILE])
-    return Repeated(direct, random=True)
+    piled = _piled_up(subject, first, second, third)
+    return piled or Repeated(direct, random=True)
+
+
+def _piled_up(
+    subject: Subject,
+    first: list[Array | None],
+    second: list[Array | None],
+    third: list[Array | None],
+) -> Repeated | None:
+    """Return what takes the calls' shares apart where each call adds its own to some arrays.
+
+    The other arrays have to be the same in each call.
+    """
+    if not len(first) == len(second) == len(third):
+        return None
+    triples = list(zip(first, second, third, strict=True))
+    piling = [not (_same([a], [b]) and _same([b], [c])) for a, b, c in triples]
+    if not all(_piles_up(*triple) for triple, piles in zip(triples, piling, strict=True) if piles):
+        return None
+    where = "gradients"
+    if not all(piling) and len(piling) == len(subject.names):
+        names = [name for name, piles in zip(subject.names, piling, strict=True) if piles]
+        where = f"gradients of {', '.join(names)}"
+    evidence = "a third call on equal input added the same again as the second"
+    last = [c if piles else None for c, piles in zip(third, piling, strict=True)]
+    return Repeated(
+        Accumulating(subject, last), findings=[Finding(ACCUMULATED, where, evidence=evidence)]
+    )
 
 
 def _same(one: list[Array | None], other: list[Array | None]) -> bool:
@@ -349,18 +375,15 @@ def alike(a: Array, b: Array) -> bool:
     return bool(np.all(same))
 
 
-def _piles_up(
-    first: list[Array | None], second: list[Array | None], third: list[Array | None]
-) -> bool:
-    for a, b, c in zip(first, second, third, strict=True):
-        if a is None or b is None or c is None or not a.shape == b.shape == c.shape:
-            return False
-        if not np.all(np.isfinite(c)):
-            return False
-        unit = float(np.finfo(c.dtype).eps)
-        if np.any(np.abs((c - b) - (b - a)) > 4 * unit * (np.abs(a) + np.abs(b) + np.abs(c))):
-            return False
-    return True
+def _piles_up(a: Array | None, b: Array | None, c: Array | None) -> bool:
+    """Return whether the last of three answers adds the same to the second as that to the first."""
+    if a is None or b is None or c is None or not a.shape == b.shape == c.shape:
+        return False
+    if not np.all(np.isfinite(c)):
+        return False
+    unit = float(np.finfo(c.dtype).eps)
+    room = 4 * unit * (np.abs(a) + np.abs(b) + np.abs(c))
+    return not np.any(np.abs((c - b) - (b - a)) > room)
 
 
 def takes_batches(subject: Subject, sample: Sample, plan: Plan) -> bool:

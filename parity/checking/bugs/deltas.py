@@ -99,7 +99,7 @@ DELTA_LEFT_OUT = Bug(
 )
 DERIVATIVE_OF_OTHER_LAYER = Bug(
     "derivative-of-other-layer",
-    "activation derivative taken at the {which} layer's pre-activation",
+    "activation derivative taken at the {which} layer's {where}",
     "delta1 = (delta2 @ W2.T) * d_tanh(z2)",
     "use the pre-activation of the same layer",
 )
@@ -305,19 +305,34 @@ def _other_slopes(function: ActivationFunction) -> Iterator[LayerVariant]:
         shown = "a(1 - a)" if name == "sigmoid" else "1 - a^2"
         return Variant(compute, OTHER_DERIVATIVE, values(f"{name}'s {shown}"))
 
-    def elsewhere(offset: int) -> LayerVariant:
+    def elsewhere(which: str, of: Callable[[Scene, int], int], at_a: bool = False) -> LayerVariant:
         def compute(scene: Scene, layer: int, e: Approx) -> Approx | None:
-            if not 0 <= layer + offset < scene.fwd.plan.depth:
+            other = of(scene, layer)
+            if other == layer or not 0 <= other < scene.fwd.plan.depth:
                 return None
-            z = scene.fwd.z[layer + offset]
-            return e * scene.slope(function, z) if z.value.shape == e.value.shape else None
+            z = scene.fwd.z[other]
+            if z.value.shape != e.value.shape:
+                return None
+            form = from_activation(function.name, scene.fwd.a[other]) if at_a else None
+            slope = form if at_a else scene.slope(function, z)
+            return None if slope is None else e * slope
 
-        which = "next" if offset > 0 else "previous"
-        return Variant(compute, DERIVATIVE_OF_OTHER_LAYER, {"which": which})
+        where = "activation" if at_a else "pre-activation"
+        return Variant(compute, DERIVATIVE_OF_OTHER_LAYER, {"which": which, "where": where})
+
+    def output(scene: Scene, layer: int) -> int:
+        last = scene.fwd.plan.depth - 1
+        return last if layer < last - 1 else layer
 
     yield from (of_form(name) for name in ("sigmoid", "tanh") if name != function.name)
     yield from (of(other) for other in _SLOPES if other.name != function.name)
-    yield from (elsewhere(1), elsewhere(-1))
+    yield elsewhere("next", lambda scene, layer: layer + 1)
+    yield elsewhere("previous", lambda scene, layer: layer - 1)
+    yield elsewhere("output", output)
+    # In terms of another layer's activation: another number where that is another function's.
+    if function.name in ("sigmoid", "tanh"):
+        yield elsewhere("next", lambda scene, layer: layer + 1, at_a=True)
+        yield elsewhere("output", output, at_a=True)
 
 
 def propagation_variants(across: Across = "row", units: int = 0) -> list[LayerVariant]:

@@ -10,7 +10,7 @@ from parity.bounds.activations import through
 from parity.bounds.rounding import Approx
 from parity.checking.bugs.table import Bug, Values
 from parity.checking.bugs.variant import OutputVariant, Scene, Variant, from_activation
-from parity.checking.model.losses import SQUARED, LossKind
+from parity.checking.model.losses import BINARY_LOGITS, LOGITS, SQUARED, LossKind
 
 ERROR_AVERAGED = Bug(
     "error-averaged",
@@ -81,6 +81,13 @@ TARGETS_SHIFTED = Bug(
     "delta2[range(m), labels - 1] -= 1  # labels count from 0",
     "class 0 is the first output",
 )
+TARGETS_OF_EVERY_SAMPLE = Bug(
+    "targets-of-every-sample",
+    "the targets of all samples are taken off every sample's outputs: the index picks whole "
+    "columns, of every class that occurs in the batch",
+    "delta2 = a2.copy(); delta2[:, labels] -= 1",
+    "pick one element a row: delta2[np.arange(len(labels)), labels] -= 1",
+)
 TARGETS_OF_ONE_SAMPLE = Bug(
     "targets-of-one-sample",
     "every sample of the batch is compared with the {which} sample's target",
@@ -95,6 +102,7 @@ def error_variants(kind: LossKind, function: ActivationFunction) -> list[OutputV
     The error is ``dC/da``, or ``a - y`` where the loss cancels the activation's derivative.
     """
     fused = kind.cancels(function)
+    of_logits = kind in (LOGITS, BINARY_LOGITS)
 
     def error(a: Approx, scene: Scene) -> Approx:
         return a - scene.y if fused else kind.slope(a, scene.y)
@@ -124,8 +132,9 @@ def error_variants(kind: LossKind, function: ActivationFunction) -> list[OutputV
     def of(wrong: Callable[[Approx, Array], Approx]) -> Callable[[Scene], Approx | None]:
         def compute(scene: Scene) -> Approx | None:
             z, a = scene.fwd.z[-1], scene.fwd.a[-1]
-            e = wrong(a, scene.y)
-            return e if fused else through(function, z, a, e)
+            # Behind logits the loss computes the probabilities, of which 0 is taken off here.
+            e = wrong(kind.slope(a, np.zeros_like(scene.y)) if of_logits else a, scene.y)
+            return e if fused or of_logits else through(function, z, a, e)
 
         return compute
 
@@ -133,7 +142,7 @@ def error_variants(kind: LossKind, function: ActivationFunction) -> list[OutputV
         Variant(of_batch(averaged), ERROR_AVERAGED),
         Variant(of_batch(divided), OUTPUTS_DIVIDED),
     ]
-    for wrong, bug, values in _wrong_errors() if kind is SQUARED or fused else ():
+    for wrong, bug, values in _wrong_errors() if kind is SQUARED or fused or of_logits else ():
         # Through the slope, or behind a linear layer, -y is the derivative of the loss -sum y a.
         if bug is not OUTPUTS_IGNORED or (fused and function.name != "linear"):
             found.append(Variant(of(wrong), bug, values))
@@ -162,6 +171,7 @@ def _wrong_errors() -> Iterator[tuple[Callable[[Approx, Array], Approx], Bug, Va
     yield lambda a, y: (a - y).monotone(np.abs, 0.0), LOSS_VALUE, {"value": "|a - y|"}
     yield shifted(1), TARGETS_SHIFTED, {"way": "up: class k is taken for k + 1"}
     yield shifted(-1), TARGETS_SHIFTED, {"way": "down: class k is taken for k - 1"}
+    yield lambda a, y: a - y.max(axis=0, keepdims=True), TARGETS_OF_EVERY_SAMPLE, {}
     yield of_sample(0), TARGETS_OF_ONE_SAMPLE, {"which": "first"}
     yield of_sample(-1), TARGETS_OF_ONE_SAMPLE, {"which": "last"}
     yield over_outputs, ERROR_OF_OUTPUTS, {}

@@ -400,22 +400,16 @@ def _deviations(explanation: Explanation, base: Match) -> list[Deviation]:
         if not together:
             found += [_deviation(*key, m, current) for key, m in off.items()]
             continue
-        goes_on = _next(explanation, index)
-        if goes_on is not None and _equal(goes_on, matches[0]):
+        below = [m for fit in explanation.layers[index + 1 :][:1] for m in fit.matched.values()]
+        # What both tensors of a layer have is its delta's, and so the next layer's as well,
+        # whatever comes in there besides; unless that has the factor from before.
+        if below and not any(_equal(m, current) for m in below):
             found.append(_deviation(fit.layer, "delta", matches[0], current))
             current = matches[0]
         else:
             part = "gradients" if len(own) > 1 else next(iter(own)).part
             found.append(_deviation(fit.layer, part, matches[0], current))
     return found
-
-
-def _next(explanation: Explanation, index: int) -> Match | None:
-    """Return a factor of the next layer down, a kernel's if possible."""
-    for fit in explanation.layers[index + 1 : index + 2]:
-        own = fit.matched
-        return own.get(Key(fit.layer, "kernel")) or own.get(Key(fit.layer, "bias"))
-    return None
 
 
 def _equal(one: Match, other: Match) -> bool:

@@ -243,6 +243,8 @@ class Judge:
         evidence = (
             f"the other gradients share one factor; here it is {deviation.factor:.7g} times that"
         )
+        if any(d.part == "delta" and d.layer > layer for d in self.assessment.scale.deviations):
+            evidence = f"of the factor that flows in from above it is {deviation.factor:.7g} times"
         what = {"delta": "delta", "gradients": "gradients"}.get(part, f"{part} gradient")
         self.result.findings.append(Finding(bug, where, {"what": what, **values}, evidence))
 
