@@ -32,10 +32,11 @@ UpdateForm = Literal[
     "nesterov", "torch", "torch-nesterov", "average", "average-inside", "dampened",
     "raw", "raw-rate", "added",
     # what divides by a root
-    "no-root", "swapped", "of-weights", "restarted",
+    "no-root", "swapped", "of-weights", "restarted", "grows",
     # Adam
     "amsgrad", "uncorrected", "constant", "m-alone", "v-alone", "crossed", "late", "per-array",
-    "restarted-uncorrected", "restarted-first",
+    "restarted-uncorrected", "restarted-first", "m-grows", "v-grows",
+    "kept-corrected", "m-kept-corrected", "v-kept-corrected",
 ]  # fmt: skip
 # Where epsilon stands, apart from Keras's own place: an option beside Keras's.
 Place = Literal["keras", "outside", "inside", "paper"]
@@ -176,7 +177,10 @@ def _rmsprop(
 ) -> Approx:
     rho = 1 - o["rho"] if form == "swapped" else o["rho"]
     before = None if form == "restarted" else state.get("velocity")
-    square = state["velocity"] = by.mean(before, g * g, rho)
+    square = by.mean(before, g * g, rho)
+    if form == "grows" and before is not None:
+        square = square + before
+    state["velocity"] = square
     if o["centered"]:
         b = state["average_gradient"] = by.mean(state.get("average_gradient"), g, rho)
         square = square - b * b
@@ -235,8 +239,13 @@ def _adam(
     o: Options, form: UpdateForm, state: State, g: Approx, lr: Number, by: Computation
 ) -> Approx:
     old = state if not form.startswith("restarted") else State()
-    m = state["momentum"] = by.moved(old.get("momentum"), g, o["beta_1"])
-    v = state["velocity"] = by.moved(old.get("velocity"), g * g, o["beta_2"])
+    m = by.moved(old.get("momentum"), g, o["beta_1"])
+    v = by.moved(old.get("velocity"), g * g, o["beta_2"])
+    if form in ("grows", "m-grows") and "momentum" in old:
+        m = m + old["momentum"]
+    if form in ("grows", "v-grows") and "velocity" in old:
+        v = v + old["velocity"]
+    state["momentum"], state["velocity"] = m, v
     if form == "amsgrad" or o.get("amsgrad"):
         v = state["velocity_hat"] = _larger(state.get("velocity_hat"), v)
     epsilon = by.constant(o["epsilon"])
@@ -248,6 +257,10 @@ def _adam(
     one, two = {"m-alone": (one, 1.0), "v-alone": (1.0, two), "crossed": (two, one)}.get(
         form, (one, two)
     )
+    if form in ("kept-corrected", "m-kept-corrected"):
+        state["momentum"] = m / one
+    if form in ("kept-corrected", "v-kept-corrected"):
+        state["velocity"] = v / two
     place = o.get("epsilon_place", "keras")
     if place == "paper":
         return -(m / one * lr / ((v / two).sqrt() + epsilon))
@@ -293,7 +306,7 @@ RULES: dict[RuleName, UpdateRule] = {
     ),
     "rmsprop": UpdateRule(
         "RMSprop", _rmsprop, _in_words("RMSprop", "rho", "epsilon"), decay="rho", usual=_RHOS,
-        places=_ROOTED, wrong=("no-root", "swapped", "restarted"),
+        places=_ROOTED, wrong=("no-root", "swapped", "restarted", "grows"),
         others={"momentum": 0.0, "centered": False},
     ),
     "adagrad": UpdateRule(
@@ -306,7 +319,8 @@ RULES: dict[RuleName, UpdateRule] = {
         right=("amsgrad",),
         wrong=(
             "uncorrected", "constant", "m-alone", "v-alone", "crossed", "late", "per-array",
-            "restarted", "restarted-uncorrected", "restarted-first",
+            "restarted", "restarted-uncorrected", "restarted-first", "kept-corrected",
+            "m-kept-corrected", "v-kept-corrected", "grows", "m-grows", "v-grows",
         ),
     ),
     "adadelta": UpdateRule(

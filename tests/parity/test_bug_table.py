@@ -176,6 +176,18 @@ def raw_momentum(net: Net, k: int, g: Array, rate: float) -> Array:
     return -rate * g - 0.5 * last
 
 
+def corrected_in_place(net: Net, k: int, g: Array, rate: float) -> Array:
+    m, v = net.v[k] if net.t > 1 else (0.0, 0.0)
+    m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+    m, v = net.v[k] = m / of_one(net.t, k), v / of_two(net.t, k)
+    return -rate * m / (np.sqrt(v) + 1e-8)
+
+
+def cache_grows(net: Net, k: int, g: Array, rate: float) -> Array:
+    net.v[k] = net.v[k] + 0.9 * net.v[k] + 0.1 * g**2
+    return -rate * g / (np.sqrt(net.v[k]) + 1e-7)
+
+
 def velocity_added(net: Net, k: int, g: Array, rate: float) -> Array:
     change = 0.9 * net.v[k] - rate * g
     net.v[k] = net.v[k] + change
@@ -441,6 +453,8 @@ PLANTED: list[tuple[Bug, Callable[[], CheckReport]]] = [
         ),
     ),
     (optimizers.STATE_NOT_KEPT, lambda: by_change(sign_like, gradients=None)),
+    (optimizers.CORRECTION_KEPT, lambda: by_change(corrected_in_place)),
+    (optimizers.AVERAGE_GROWS, lambda: by_change(cache_grows)),
     (optimizers.RAW_MOMENTUM, lambda: by_change(raw_momentum)),
     (optimizers.VELOCITY_ADDED, lambda: by_change(velocity_added, gradients=None)),
     (

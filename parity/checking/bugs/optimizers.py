@@ -52,6 +52,19 @@ COUNT_PER_ARRAY = Bug(
     "for W, dW in zip(weights, gradients): t += 1; m_hat = m / (1 - beta_1**t)",
     "count t up once a step, before the loop over the weights",
 )
+CORRECTION_KEPT = Bug(
+    "adam-correction-kept",
+    "{optimizer}'s bias correction is written back into its averages, and so corrected over again",
+    "m = beta_1 * m + (1 - beta_1) * dW; m /= 1 - beta_1**t  # the next step starts from this m",
+    "put the corrected averages under names of their own (m_hat = m / (1 - beta_1**t)); not m /= "
+    "and not m_hat = m; m_hat /= ..., which is the same array",
+)
+AVERAGE_GROWS = Bug(
+    "average-added",
+    "{optimizer}'s average is added to itself: it grows by its share in every step",
+    "cache += rho * cache + (1 - rho) * dW**2",
+    "assign it: cache = rho * cache + (1 - rho) * dW**2",
+)
 STATE_NOT_KEPT = Bug(
     "state-not-kept",
     "the optimizer's state is not kept: {optimizer} starts from 0 in every call",
@@ -117,6 +130,12 @@ BUGS: dict[UpdateForm, Bug] = {
     "restarted": STATE_NOT_KEPT,
     "restarted-uncorrected": STATE_NOT_KEPT,
     "restarted-first": STATE_NOT_KEPT,
+    "kept-corrected": CORRECTION_KEPT,
+    "m-kept-corrected": CORRECTION_KEPT,
+    "v-kept-corrected": CORRECTION_KEPT,
+    "grows": AVERAGE_GROWS,
+    "m-grows": AVERAGE_GROWS,
+    "v-grows": AVERAGE_GROWS,
     "raw": RAW_MOMENTUM,
     "raw-rate": RAW_MOMENTUM,
     "added": VELOCITY_ADDED,

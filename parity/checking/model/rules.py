@@ -107,6 +107,12 @@ FORMS: dict[UpdateForm, str] = {
     "per-array": "t counted up for each array",
     "restarted-uncorrected": "without bias correction, starting anew in every call",
     "restarted-first": "starting anew in every call",
+    "grows": "each average added to itself",
+    "m-grows": "m added to itself",
+    "v-grows": "v added to itself",
+    "kept-corrected": "m and v kept as corrected",
+    "m-kept-corrected": "m kept as corrected",
+    "v-kept-corrected": "v kept as corrected",
 }
 PLACES: dict[Place, str] = {
     "outside": "epsilon outside the root",

@@ -1,0 +1,159 @@
+"""Optimizers whose state goes wrong: averages that grow, and what is written back into them."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+import parity
+from numpy_impl.types import Array
+
+Update = Callable[[list[Array], list[Array], float], None]
+
+
+class Program:
+    """Layers of tanh under a softmax or a linear output, and any update of its list of weights."""
+
+    def __init__(
+        self, update: Callable[[list[Array]], Update], sizes: Sequence[int], output: str, seed: int
+    ) -> None:
+        rng = np.random.default_rng(seed)
+        self.p: list[Array] = []
+        for n, m in zip(sizes, sizes[1:], strict=False):
+            self.p += [rng.normal(size=(n, m)) / np.sqrt(n), rng.normal(size=m) * 0.1]
+        self.output = output
+        self.update = update(self.p)
+
+    def forward(self, x: Array) -> Array:
+        self.a = [x]
+        for w, b in zip(self.p[:-2:2], self.p[1:-2:2], strict=True):
+            self.a.append(np.tanh(self.a[-1] @ w + b))
+        z = self.a[-1] @ self.p[-2] + self.p[-1]
+        if self.output == "linear":
+            return z
+        e = np.exp(z - z.max(axis=1, keepdims=True))
+        return e / e.sum(axis=1, keepdims=True)
+
+    def gradients(self, x: Array, y: Array) -> list[Array]:
+        delta = (self.forward(x) - y) / len(x)
+        found: list[Array] = []
+        for k in reversed(range(len(self.a))):
+            found = [self.a[k].T @ delta, delta.sum(axis=0), *found]
+            delta = delta @ self.p[2 * k].T * (1 - self.a[k] ** 2)
+        return found
+
+    def step(self, x: Array, y: Array, learning_rate: float) -> None:
+        self.update(self.p, self.gradients(x, y), learning_rate)
+
+
+def checked(
+    update: Callable[[list[Array]], Update],
+    sizes: Sequence[int] = (5, 7, 3),
+    output: str = "softmax",
+    gives: str = "both",
+    optimizer: Any = None,
+    program: type[Program] = Program,
+    seed: int = 0,
+) -> parity.CheckReport:
+    """Check such a program by its step, with or without its gradients."""
+
+    def make() -> parity.Candidate:
+        net = program(update, sizes, output, seed)
+        return parity.Candidate(
+            get_weights=lambda: net.p, forward=net.forward, step=net.step, optimizer=optimizer,
+            gradients=net.gradients if gives == "both" else None,
+        )  # fmt: skip
+
+    return parity.check(make, keras=False)
+
+
+def assert_named(report: parity.CheckReport, code: str, words: str) -> None:
+    assert report.outcome is parity.Outcome.WRONG, str(report)
+    assert [finding.code for finding in report.findings] == [code], str(report)
+    assert words in report.summary
+
+
+# Averages. ---------------------------------------------------------------------------------------
+
+
+def rmsprop(grows: bool, rho: float = 0.9, inside: bool = False) -> Callable[[list[Array]], Update]:
+    def begin(p: list[Array]) -> Update:
+        cache = [np.zeros_like(w) for w in p]
+
+        def update(p: list[Array], g: list[Array], learning_rate: float) -> None:
+            for w, dw, c in zip(p, g, cache, strict=True):
+                c *= (1 if grows else 0) + rho
+                c += (1 - rho) * dw**2
+                w -= learning_rate * dw / (np.sqrt(c + 1e-8) if inside else np.sqrt(c) + 1e-8)
+
+        return update
+
+    return begin
+
+
+def adam(
+    grows: str = "", kept: str = "", betas: tuple[float, float] = (0.9, 0.999)
+) -> Callable[[list[Array]], Update]:
+    """Adam; ``grows`` and ``kept`` name the averages of which that is wrong."""
+
+    def begin(p: list[Array]) -> Update:
+        state = [{"m": np.zeros_like(w), "v": np.zeros_like(w), "t": 0} for w in p]
+
+        def update(p: list[Array], g: list[Array], learning_rate: float) -> None:
+            for w, dw, s in zip(p, g, state, strict=True):
+                s["t"] += 1
+                hat = {}
+                for name, beta, new in zip("mv", betas, (dw, dw * dw), strict=True):
+                    s[name] = (beta + (name in grows)) * s[name] + (1 - beta) * new
+                    hat[name] = s[name] / (1 - beta ** s["t"])
+                    if name in kept:
+                        s[name] = hat[name]
+                w -= learning_rate * hat["m"] / (np.sqrt(hat["v"]) + 1e-8)
+
+        return update
+
+    return begin
+
+
+@pytest.mark.parametrize("gives", ["both", "step"])
+@pytest.mark.parametrize(("rho", "inside"), [(0.9, False), (0.99, True), (0.5, False)])
+def test_a_cache_that_is_added_to_itself(gives, rho, inside):
+    report = checked(rmsprop(True, rho, inside), gives=gives, output="linear")
+    assert_named(report, "average-added", "RMSprop's average is added to itself")
+    right = checked(rmsprop(False, rho, inside), gives=gives, output="linear")
+    assert right.outcome is parity.Outcome.RIGHT
+
+
+def test_it_is_named_beside_a_declared_optimizer():
+    for declared in ("rmsprop", parity_rmsprop()):
+        report = checked(rmsprop(True), optimizer=declared, sizes=(4, 3))
+        assert report.outcome is parity.Outcome.WRONG
+        assert report.findings[0].code == "average-added"
+
+
+def parity_rmsprop() -> Any:
+    from numpy_impl.optimizers import RMSprop
+
+    return RMSprop(0.01)
+
+
+@pytest.mark.parametrize("grows", ["m", "v", "mv"])
+@pytest.mark.parametrize("gives", ["both", "step"])
+def test_an_average_of_adam_that_is_added_to_itself(grows, gives):
+    assert_named(checked(adam(grows=grows), gives=gives), "average-added", "Adam's average")
+
+
+@pytest.mark.parametrize("kept", ["m", "v", "mv"])
+@pytest.mark.parametrize("gives", ["both", "step"])
+@pytest.mark.parametrize("betas", [(0.9, 0.999), (0.5, 0.999), (0.9, 0.99)])
+def test_a_corrected_average_that_is_written_back(kept, gives, betas):
+    report = checked(adam(kept=kept, betas=betas), gives=gives, sizes=(3, 4, 5, 2))
+    assert_named(report, "adam-correction-kept", "written back into its averages")
+    assert checked(adam(betas=betas), gives=gives).outcome is parity.Outcome.RIGHT
+
+
+def test_one_average_corrected_over_again_is_told_from_both():
+    evidence = [checked(adam(kept=kept)).findings[0].evidence for kept in ("m", "v", "mv")]
+    assert ["m kept" in e for e in evidence] == [True, False, False]
+    assert ["m and v kept" in e for e in evidence] == [False, False, True]
