@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from numpy_impl.types import Array, Shape
 from parity.checking.asking.conventions import Sample
+from parity.checking.asking.falling import FallingStep
 from parity.checking.asking.gradients import Direct, Taken
 from parity.checking.asking.subject import Subject, TheirError
 from parity.checking.bugs.findings import KERAS, OWN_LOSS, Finding, Notes, TensorKind, Witness
@@ -239,6 +240,8 @@ class Backward:
 
     def _plain(self, stepping: Stepping, assessment: Assessment) -> Notes:
         """Return whether a plain or momentum step is the declared optimizer, all options in it."""
+        if stepping.kind == "decay":
+            return Notes(conventions={"optimizer": "SGD, its learning rate changing"})
         rule, updates = Rule("sgd", stepping.form, stepping.momentum), self.updates
         stated, base = updates.checkable, assessment.scale.base
         explained = not assessment.flaws and not assessment.masked and base > 0
@@ -317,10 +320,17 @@ class Backward:
         assessment, source = answered.assessment, answered.source
         if not self._nothing_found:
             return
+        found = Notes()
         if assessment is not None and source is not None and assessment.scale.base:
-            self.notes.add(second_look.other_batch(answered.assessor, source, assessment))
+            found = second_look.other_batch(answered.assessor, source, assessment)
         elif assessment is not None and source is not None and assessment.own is not None:
-            self.notes.add(second_look.other_batch_measured(answered.assessor, source, assessment))
+            found = second_look.other_batch_measured(answered.assessor, source, assessment)
+        if found.findings and isinstance(source, FallingStep) and assessment is not None:
+            # A rate that has come to its floor meanwhile is not the batch's fault.
+            if source.still(answered.assessor.draw(assessment.form, 0)):
+                self.notes.add(found)
+            return
+        self.notes.add(found)
         followed = self._followed(answered)
         if followed is not None and self._nothing_found:
             self.notes.add(second_look.course_of_steps(answered.assessor, followed))
@@ -338,6 +348,8 @@ class Backward:
             batch = len(optimizer.history[0].probe.x)
             return Followed(optimizer.rule, optimizer.kind, optimizer.factor, batch, outputs)
         if stepping is None or assessment is None or assessment.cost or assessment.masked:
+            return None
+        if stepping.kind == "decay":
             return None
         rule = Rule("sgd", stepping.form, stepping.momentum)
         batch = len(assessment.probes[0].x)

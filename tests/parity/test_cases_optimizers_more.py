@@ -1,6 +1,7 @@
 """Optimizers whose state goes wrong: averages that grow, and what is written back into them."""
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ class Program:
     ) -> None:
         rng = np.random.default_rng(seed)
         self.p: list[Array] = []
-        for n, m in zip(sizes, sizes[1:], strict=False):
+        for n, m in pairwise(sizes):
             self.p += [rng.normal(size=(n, m)) / np.sqrt(n), rng.normal(size=m) * 0.1]
         self.output = output
         self.update = update(self.p)
@@ -157,3 +158,106 @@ def test_one_average_corrected_over_again_is_told_from_both():
     evidence = [checked(adam(kept=kept)).findings[0].evidence for kept in ("m", "v", "mv")]
     assert ["m kept" in e for e in evidence] == [True, False, False]
     assert ["m and v kept" in e for e in evidence] == [False, False, True]
+
+
+# Rates that fall. --------------------------------------------------------------------------------
+
+RATES: dict[str, Callable[[int], float]] = {
+    "1/(1 + 0.01 t)": lambda t: 1 / (1 + 0.01 * t),
+    "1/(1 + 0.003 (t + 1))": lambda t: 1 / (1 + 0.003 * (t + 1)),
+    "0.95^t": lambda t: 0.95**t,
+    "1/sqrt(1 + 1 t)": lambda t: (t + 1) ** -0.5,
+    "1 - 0.002 t": lambda t: 1 - t / 500,
+}
+
+
+class LogCosh(Program):
+    """A loss that the check does not know, and hidden units that pass on a slope of theirs."""
+
+    slope = 1.0
+    hidden: Callable[[Array], Array] = staticmethod(np.tanh)
+
+    def forward(self, x: Array) -> Array:
+        self.a = [x, self.hidden(x @ self.p[0] + self.p[1])]
+        return self.a[1] @ self.p[2] + self.p[3]
+
+    def loss(self, x: Array, y: Array) -> float:
+        return float(np.log(np.cosh(self.forward(x) - y)).sum() / len(x))
+
+    def derivative(self) -> Array:
+        return self.slope - self.a[1] ** 2
+
+    def gradients(self, x: Array, y: Array) -> list[Array]:
+        delta = np.tanh(self.forward(x) - y) / len(x)
+        below = delta @ self.p[2].T * self.derivative()
+        return [x.T @ below, below.sum(axis=0), self.a[1].T @ delta, delta.sum(axis=0)]
+
+
+class Cubes(LogCosh):
+    """Hidden units of z^3/(1 + z^2), which the check does not know either."""
+
+    hidden = staticmethod(lambda z: z**3 / (1 + z * z))
+
+    def derivative(self) -> Array:
+        return self.slope * (3 * self.z**2 + self.z**4) / (1 + self.z**2) ** 2
+
+    def forward(self, x: Array) -> Array:
+        self.z = x @ self.p[0] + self.p[1]
+        return super().forward(x)
+
+
+def at_rate(rate: Callable[[int], float]) -> Callable[[list[Array]], Update]:
+    def begin(p: list[Array]) -> Update:
+        count = [0]
+
+        def update(p: list[Array], g: list[Array], learning_rate: float) -> None:
+            for w, dw in zip(p, g, strict=True):
+                w -= learning_rate * rate(count[0]) * dw
+            count[0] += 1
+
+        return update
+
+    return begin
+
+
+def falls(
+    rate: Callable[[int], float], program: type[LogCosh] = LogCosh, slope: float = 1.0
+) -> parity.CheckReport:
+    def make() -> parity.Candidate:
+        net = program(at_rate(rate), (4, 6, 2), "linear", 3)
+        net.slope = slope
+        return parity.Candidate(
+            get_weights=lambda: net.p, forward=net.forward, step=net.step, loss=net.loss
+        )
+
+    return parity.check(make, keras=False)
+
+
+@pytest.mark.parametrize("words", RATES)
+@pytest.mark.parametrize("program", [LogCosh, Cubes])
+def test_steps_of_an_unknown_loss_at_a_falling_rate_are_right(words, program):
+    report = falls(RATES[words], program)
+    assert report.outcome is parity.Outcome.RIGHT, str(report)
+    assert any(r.startswith("Learning rate: ") and words in r for r in report.remarks)
+
+
+@pytest.mark.parametrize("words", RATES)
+@pytest.mark.parametrize("program", [LogCosh, Cubes])
+def test_a_falling_rate_hides_no_wrong_gradient(words, program):
+    report = falls(RATES[words], program, slope=0.9)
+    assert report.outcome is parity.Outcome.WRONG, str(report)
+    assert not any(f.code == "learning-rate-decay" for f in report.findings)
+    assert all("weights[2]" not in f.where for f in report.findings)
+
+
+@pytest.mark.parametrize("floor", [0.985, 0.95, 0.9])
+@pytest.mark.parametrize("program", [LogCosh, Cubes])
+def test_a_rate_that_comes_to_its_floor_is_not_called_wrong(floor, program):
+    report = falls(lambda t: max(0.99**t, floor), program)
+    assert report.outcome is not parity.Outcome.WRONG, str(report)
+
+
+def test_the_rate_of_steps_is_no_factor_of_a_known_loss():
+    report = checked(at_rate(RATES["1/(1 + 0.01 t)"]), gives="step")
+    assert report.outcome is parity.Outcome.RIGHT
+    assert report.conventions["optimizer"] == "SGD, its learning rate changing"

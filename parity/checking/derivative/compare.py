@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from numpy_impl.types import Array
+from parity.checking.asking.falling import Falling, falling
 from parity.checking.asking.gradients import alike
 from parity.checking.asking.subject import Subject, TheirError
 from parity.checking.bugs.derivative import (
@@ -58,6 +59,8 @@ class Derivative:
         self.seed = seed
         self.notes = Notes()
         self.start = subject.weights()
+        self.falling: Falling | None = None
+        self.steps = 0
 
     def run(self) -> Notes:
         """Return what was found."""
@@ -126,31 +129,71 @@ class Derivative:
         if self.candidate.gradients is not None:
             return self.subject.gradients(place.x, place.y)
         changes = [self._change(place, rate) for rate in _RATES]
-        # A weight that is changed is rounded, by half a unit of its own.
-        lost = [2 * place.unit * np.max(np.abs(w), initial=0.0) / min(_RATES) for w in place.arrays]
-        whole = zip(*changes, lost, strict=True)
-        if not all(alike(a, b) or np.all(np.abs(a - b) <= room) for a, b, room in whole):
+        found = self._plain(place, changes)
+        if found is None and self.falling is None:
+            self.falling = self._falling(place, changes)
+            if self.falling is not None:
+                found = self._plain(place, [self._change(place, rate) for rate in _RATES])
+        if found is None:
             reason = (
                 "the step is no plain one (weights -= learning_rate * gradient), from which "
                 "gradients could be read off: give gradients as well"
             )
             raise TheirError("step", reason)
+        return found
+
+    def _plain(self, place: Place, changes: list[list[Array]]) -> list[Array | None] | None:
+        """Return the gradients of steps at two rates, if they are the same."""
+        whole = zip(*changes, self._lost(place, changes[0]), strict=True)
+        if not all(alike(a, b) or np.all(np.abs(a - b) <= room) for a, b, room in whole):
+            return None
         return list(changes[0])
 
+    def _lost(self, place: Place, gradients: Sequence[Array | None]) -> list[Array | float]:
+        """Return by how much what is read off two steps may differ, array by array."""
+        rate, error = (1.0, 0.0) if self.falling is None else self.falling.multiple(self.steps)
+        # A weight that is changed is rounded, by half a unit of its own.
+        rounded = [2 * place.unit * np.max(np.abs(w), initial=0.0) for w in place.arrays]
+        return [
+            one / min(_RATES) / rate + (0.0 if g is None else 2 * error / rate * np.abs(g))
+            for one, g in zip(rounded, gradients, strict=True)
+        ]
+
     def _change(self, place: Place, rate: float) -> list[Array]:
+        """Return what a step takes off the weights, divided by the learning rate that it has."""
         place.back()
         self.subject.step(place.x, place.y, rate)
+        if self.falling is not None:
+            rate *= self.falling.multiple(self.steps)[0]
+        self.steps += 1
         after = self.subject.weights()
         return [(old - new) / rate for old, new in zip(place.arrays, after, strict=True)]
+
+    def _falling(self, place: Place, changes: list[list[Array]]) -> Falling | None:
+        """Return the formula by which the rate goes on from the first two steps, if any."""
+        if self.steps > len(changes):
+            return None
+        steps = [*changes, *(self._change(place, _RATES[0]) for _ in range(3))]
+        whole = [np.concatenate([c.ravel() for c in step]) for step in steps]
+        noise = [2 * place.unit * np.abs(w).ravel() / min(_RATES) for w in place.arrays]
+        rule = falling(whole, range(len(steps)), np.concatenate(noise))
+        if rule is not None:
+            words = f"Learning rate: it changes inside the step, as {rule.words} (t: steps before)."
+            self.notes.remarks.append(words)
+        return rule
 
     def _repeats(
         self, first: Sequence[Array | None], second: Sequence[Array | None], place: Place
     ) -> None:
         """Say where two calls on equal input, or two losses, differ."""
+        lost: Sequence[Array | float] = [0.0] * len(first)
+        if self.falling is not None:
+            lost = self._lost(place, first)
         pairs = [
             (a, b)
-            for a, b in zip(first, second, strict=False)
+            for a, b, room in zip(first, second, lost, strict=False)
             if a is not None and b is not None and a.shape == b.shape
+            if not np.any(room) or not np.all(np.abs(a - b) <= room)
         ]
         losses = [place.at(0, 0 * place.arrays[0]) for _ in range(2)]
         if losses[0] != losses[1] and not np.isclose(*losses, rtol=1e-12):

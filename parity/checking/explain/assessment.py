@@ -12,6 +12,7 @@ import numpy as np
 from parity.bounds.rounding import Approx
 from parity.candidate import Candidate
 from parity.checking.asking.conventions import Sample
+from parity.checking.asking.falling import FallingStep
 from parity.checking.asking.gradients import Direct, Source, observe, repeat, reversed_observation
 from parity.checking.asking.subject import Subject, TheirError, lowest
 from parity.checking.bugs.factors import same
@@ -441,6 +442,19 @@ class Asking:
             source = stepping.plain_source if self.may_drop else None
             if answered.optimizer is None and source and self._masked(answered, form, source):
                 answered.stepping = replace(stepping, kind="plain")
+            # What is declared with its options has a rate of its own.
+            may_fall = self.candidate.optimizer in (None, "sgd")
+            if answered.optimizer is None and stepping.falling is not None and may_fall:
+                self._at_falling_rates(answered, form, stepping.falling)
+
+    def _at_falling_rates(self, answered: Answered, form: Form, source: FallingStep) -> None:
+        """Read gradients off steps whose rate goes by a formula, as long as it does."""
+        assessor = answered.assessor
+        found = assessor.assess(source, form)
+        # A rate that has come to its floor meanwhile would be read as a factor of the gradients.
+        if source.still(assessor.draw(form, 0)) and (found.explains_all or assessor.own):
+            answered.source, answered.assessment = source, found
+            answered.remarks.append(source.remark)
 
     def _optimizer(self, form: Form) -> Identified | None:
         """Return the optimizer that every step so far follows."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.bounds.optimizers import UpdateForm
+from parity.checking.asking.falling import Falling, FallingStep, falling
 from parity.checking.asking.gradients import LEARNING_RATE, OTHER_RATE, Answer, Step
 from parity.checking.asking.subject import Subject, lowest
 from parity.checking.bugs.findings import Finding
@@ -37,6 +38,7 @@ class Stepping:
         plain_source: Reads each change as a gradient all the same, as dropout's changes may be.
         form: Of the momentum: Nesterov's or the plain one.
         of_one_size: Whether all weights move by about the same: by the sign of the gradient, say.
+        falling: Gives gradients from steps at a rate that changes by a formula.
     """
 
     source: Step | None
@@ -48,6 +50,7 @@ class Stepping:
     plain_source: Step | None = None
     form: UpdateForm = "keras"
     of_one_size: bool = False
+    falling: FallingStep | None = None
 
 
 def classify(subject: Subject, probe: Probe, other: Probe) -> Stepping:
@@ -57,6 +60,7 @@ def classify(subject: Subject, probe: Probe, other: Probe) -> Stepping:
         TheirError: The user's step fails on these.
     """
     step = Step(subject)
+    start = len(step.taken)
 
     def on(p: Probe, rate: float = LEARNING_RATE) -> list[Array]:
         step.rate = rate
@@ -75,8 +79,10 @@ def classify(subject: Subject, probe: Probe, other: Probe) -> Stepping:
         plain = _plain(subject, second, slow, probe)
         plain.of_one_size = _of_one_size(second)
         return plain
-    if _shrinking(first, second, third, probe) is not None:
-        return Stepping(None, "decay")
+    rule = _falling([first, second, third, later], probe)
+    scheduled = None if rule is None else _scheduled(subject, rule, start, later, slow)
+    if scheduled is not None or _shrinking(first, second, third, probe) is not None:
+        return Stepping(None, "decay", falling=scheduled)
     momentum = _momentum(first, second, third, probe)
     form = None if momentum is None else _form(momentum, second, third, between, later, probe)
     if momentum is None or form is None:
@@ -193,6 +199,28 @@ def _momentum_power(subject: Subject, probe: Probe, momentum: float) -> int | No
         if _close(fast, slow, (LEARNING_RATE / OTHER_RATE) ** power, probe):
             return power or None
     return 1
+
+
+def _falling(steps: list[list[Array]], probe: Probe) -> Falling | None:
+    """Return the formula of the rate of the first three steps and the fifth, if they have one."""
+    whole = [np.concatenate([c.ravel() for c in step]) for step in steps]
+    if len({step.size for step in whole}) > 1:
+        return None
+    return falling(whole, (0, 1, 2, 4), _noise(probe, steps[0]))
+
+
+def _scheduled(
+    subject: Subject, rule: Falling, start: int, later: list[Array], slow: list[Array]
+) -> FallingStep | None:
+    """Return what reads gradients off, if a sixth step at another rate goes by the formula too."""
+    power = 1
+    before, now = (rule.multiple(t)[0] for t in (4, 5))
+    a, b = (np.concatenate([c.ravel() for c in step]) for step in (later, slow))
+    size = float(np.vdot(b, a)) / float(np.vdot(a, a)) / (now / before)
+    for power, ratio in ((1, OTHER_RATE / LEARNING_RATE), (None, 1.0)):
+        if abs(size - ratio) <= 1e-6:  # a choice of two; each gradient is compared by its bound
+            return FallingStep(subject, rule, start, power)
+    return None
 
 
 def _shrinking(
