@@ -261,3 +261,61 @@ def test_the_rate_of_steps_is_no_factor_of_a_known_loss():
     report = checked(at_rate(RATES["1/(1 + 0.01 t)"]), gives="step")
     assert report.outcome is parity.Outcome.RIGHT
     assert report.conventions["optimizer"] == "SGD, its learning rate changing"
+
+
+# Weights in lists. -------------------------------------------------------------------------------
+
+
+class Lists:
+    """One sample a call, nested lists, and a list of them made anew whenever they are asked for."""
+
+    def __init__(self, sizes: Sequence[int], slope: float = 1.0) -> None:
+        rng = np.random.default_rng(2)
+        pairs = list(pairwise(sizes))
+        self.weights = [(rng.normal(size=(m, n)) * 0.5).tolist() for n, m in pairs]
+        self.biases = [(rng.normal(size=m) * 0.1).tolist() for _, m in pairs]
+        self.slope = slope
+
+    def arrays(self) -> list[Any]:
+        return [a for pair in zip(self.weights, self.biases, strict=True) for a in pair]
+
+    def forward(self, x: Sequence[float]) -> list[float]:
+        self.a: list[list[float]] = [[float(v) for v in x]]
+        for rows, biases in zip(self.weights, self.biases, strict=True):
+            z = [
+                b + sum(w * v for w, v in zip(row, self.a[-1], strict=True))
+                for row, b in zip(rows, biases, strict=True)
+            ]
+            self.a.append([float(1 / (1 + np.exp(-v))) for v in z])
+        return self.a[-1]
+
+    def step(self, x: Sequence[float], y: Sequence[float], learning_rate: float) -> None:
+        error = [a - t for a, t in zip(self.forward(x), y, strict=True)]
+        for layer in reversed(range(len(self.weights))):
+            rows, last = self.weights[layer], layer == len(self.weights) - 1
+            slope = 1.0 if last else self.slope
+            delta = [e * a * (slope - a) for e, a in zip(error, self.a[layer + 1], strict=True)]
+            inputs = range(len(rows[0]))
+            error = [sum(d * row[k] for d, row in zip(delta, rows, strict=True)) for k in inputs]
+            for unit, d in enumerate(delta):
+                for k in inputs:
+                    rows[unit][k] -= learning_rate * d * self.a[layer][k]
+                self.biases[layer][unit] -= learning_rate * d
+
+
+@pytest.mark.parametrize("sizes", [(4, 5, 3), (3, 1), (2, 3, 3, 2)])
+def test_nested_lists_are_written_into_themselves(sizes):
+    """``get_weights=lambda: [net.weights[0], ...]``: the outer list is no part of the network."""
+
+    def make(slope: float) -> parity.Candidate:
+        net = Lists(sizes, slope)
+        return parity.Candidate(
+            get_weights=net.arrays, forward=net.forward, step=net.step, samples="single"
+        )
+
+    assert parity.check(lambda: make(1.0), keras=False).outcome is parity.Outcome.RIGHT
+    if len(sizes) > 2:
+        wrong = parity.check(lambda: make(0.8), keras=False)
+        assert wrong.outcome is parity.Outcome.WRONG
+        assert all("layer" in f.where and f"layer {len(sizes) - 1}" not in f.where
+                   for f in wrong.findings)  # fmt: skip
