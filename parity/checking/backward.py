@@ -201,7 +201,7 @@ class Backward:
             return self.updates.of_unknown(stepping.kind, right)
         notes = self.updates.of_identified(found)
         notes.batches |= {len(taken.probe.x) for taken in found.history}
-        if found.rule is not None and not found.others:
+        if found.rule is not None and not found.others and found.shared is None:
             notes.tensors += rows.step_rows(self.layout, found, self.subject.names)
         return notes
 

@@ -176,6 +176,15 @@ def raw_momentum(net: Net, k: int, g: Array, rate: float) -> Array:
     return -rate * g - 0.5 * last
 
 
+def one_row(net: Net, k: int, g: Array, rate: float) -> Array:
+    if g.ndim == 1:
+        return -rate * g
+    changes = np.empty_like(g)
+    for n, row in enumerate(g):
+        net.v[k] = changes[n] = 0.5 * net.v[k] - rate * row
+    return changes
+
+
 def corrected_in_place(net: Net, k: int, g: Array, rate: float) -> Array:
     m, v = net.v[k] if net.t > 1 else (0.0, 0.0)
     m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
@@ -453,6 +462,7 @@ PLANTED: list[tuple[Bug, Callable[[], CheckReport]]] = [
         ),
     ),
     (optimizers.STATE_NOT_KEPT, lambda: by_change(sign_like, gradients=None)),
+    (optimizers.STATE_SHARED, lambda: by_change(one_row)),
     (optimizers.CORRECTION_KEPT, lambda: by_change(corrected_in_place)),
     (optimizers.AVERAGE_GROWS, lambda: by_change(cache_grows)),
     (optimizers.RAW_MOMENTUM, lambda: by_change(raw_momentum)),

@@ -319,3 +319,125 @@ def test_nested_lists_are_written_into_themselves(sizes):
         assert wrong.outcome is parity.Outcome.WRONG
         assert all("layer" in f.where and f"layer {len(sizes) - 1}" not in f.where
                    for f in wrong.findings)  # fmt: skip
+
+
+# One state for several arrays. -------------------------------------------------------------------
+
+
+def by_shape(
+    rule: str, turned: bool = False, keyed: Callable[[int, Array], Any] = lambda k, w: w.shape
+) -> Callable[[list[Array]], Update]:
+    """An optimizer that finds its state by the shape of the array, or by another key."""
+
+    def begin(p: list[Array]) -> Update:
+        states: dict[Any, dict[str, Any]] = {}
+        count = [0]
+
+        def update(p: list[Array], g: list[Array], learning_rate: float) -> None:
+            count[0] += 1
+            for k in reversed(range(len(p))) if turned else range(len(p)):
+                s = states.setdefault(keyed(k, p[k]), {"m": 0.0, "v": 0.0})
+                if rule == "momentum":
+                    s["m"] = 0.8 * s["m"] - learning_rate * g[k]
+                    p[k] += s["m"]
+                elif rule == "torch":
+                    s["m"] = 0.8 * s["m"] + g[k]
+                    p[k] -= learning_rate * s["m"]
+                else:
+                    s["m"] = 0.9 * s["m"] + 0.1 * g[k]
+                    s["v"] = 0.999 * s["v"] + 0.001 * g[k] ** 2
+                    m, v = s["m"] / (1 - 0.9 ** count[0]), s["v"] / (1 - 0.999 ** count[0])
+                    p[k] -= learning_rate * m / (np.sqrt(v) + 1e-8)
+
+        return update
+
+    return begin
+
+
+@pytest.mark.parametrize("gives", ["both", "step"])
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("rule", ["momentum", "torch", "adam"])
+def test_arrays_of_one_shape_that_share_a_state(rule, turned, gives):
+    report = checked(by_shape(rule, turned), sizes=(4, 6, 6, 3), gives=gives)
+    assert_named(report, "state-shared", "share one state of ")
+    names = ("weights[3] and weights[1]",) if turned else ("weights[1] and weights[3]",)
+    assert report.findings[0].values["names"] in names
+    own = checked(by_shape(rule, turned, lambda k, w: k), sizes=(4, 6, 6, 3), gives=gives)
+    assert own.outcome is parity.Outcome.RIGHT
+
+
+@pytest.mark.parametrize("gives", ["both", "step"])
+def test_where_no_array_has_a_state_of_its_own(gives):
+    report = checked(by_shape("momentum"), sizes=(4, 4, 4), output="linear", gives=gives)
+    assert report.outcome is parity.Outcome.WRONG
+    assert {f.code for f in report.findings} == {"state-shared"}
+    assert [f.values["names"] for f in report.findings] == [
+        "weights[0] and weights[2]", "weights[1] and weights[3]",
+    ]  # fmt: skip
+
+
+def by_rows(own: bool, mu: float = 0.6) -> Callable[[list[Array]], Update]:
+    """Momentum of the kernels alone, one velocity for all rows unless each has its own."""
+
+    def begin(p: list[Array]) -> Update:
+        def rows(w: Array) -> list[Array]:
+            return [np.zeros(w.shape[1]) for _ in w] if own else [np.zeros(w.shape[1])] * len(w)
+
+        velocity = {k: rows(w) for k, w in enumerate(p) if w.ndim == 2}
+
+        def update(p: list[Array], g: list[Array], learning_rate: float) -> None:
+            for k, (w, dw) in enumerate(zip(p, g, strict=True)):
+                if w.ndim == 1:
+                    w -= learning_rate * dw
+                    continue
+                for row, change, v in zip(w, dw, velocity[k], strict=True):
+                    v *= mu
+                    v -= learning_rate * change
+                    row += v
+
+        return update
+
+    return begin
+
+
+class OutIn(Program):
+    """Keeps kernels of shape (units, inputs)."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.p = [w.T.copy() for w in self.p]
+        self.update = arguments[0](self.p)
+
+    def forward(self, x: Array) -> Array:
+        self.p, own = [w.T for w in self.p], self.p
+        try:
+            return super().forward(x)
+        finally:
+            self.p = own
+
+    def gradients(self, x: Array, y: Array) -> list[Array]:
+        self.forward(x)
+        own = self.p
+        self.p = [w.T for w in own]
+        try:
+            delta = (Program.forward(self, x) - y) / len(x)
+            found: list[Array] = []
+            for k in reversed(range(len(self.a))):
+                found = [delta.T @ self.a[k], delta.sum(axis=0), *found]
+                delta = delta @ self.p[2 * k].T * (1 - self.a[k] ** 2)
+            return found
+        finally:
+            self.p = own
+
+
+@pytest.mark.parametrize("gives", ["both", "step"])
+@pytest.mark.parametrize("program", [Program, OutIn])
+def test_rows_that_share_a_velocity(program, gives):
+    report = checked(by_rows(False), (4, 5, 3), gives=gives, program=program)
+    assert report.outcome is parity.Outcome.WRONG, str(report)
+    assert [f.code for f in report.findings] == ["state-shared"] * 2
+    names = [f.values["names"] for f in report.findings]
+    assert names == ["the rows of weights[0]", "the rows of weights[2]"]
+    assert "momentum 0.6" in report.findings[0].values["optimizer"]
+    own = checked(by_rows(True), (4, 5, 3), program=program)
+    assert own.outcome is not parity.Outcome.WRONG

@@ -71,6 +71,12 @@ STATE_NOT_KEPT = Bug(
     "def step(x, y, learning_rate): m, v = 0, 0; m = beta_1 * m + (1 - beta_1) * dW; ...",
     "keep the averages from call to call (self.m, or an argument that is returned)",
 )
+STATE_SHARED = Bug(
+    "state-shared",
+    "{names} share one state of {optimizer}: each goes on from what the one before has left there",
+    "v = self.velocity[W.shape]  # or np.zeros in a list times n: [[0.0] * inputs] * units",
+    "give each array, and each row, a state of its own: key it by a name or a place, not by shape",
+)
 RAW_MOMENTUM = Bug(
     "momentum-of-gradient",
     "momentum adds the last gradient in place of a velocity: nothing older is remembered",
@@ -142,4 +148,4 @@ BUGS: dict[UpdateForm, Bug] = {
     "of-weights": ACCUMULATOR_OF_WEIGHTS,
 }
 # What is said of an update after several steps, on more than one batch and set of weights.
-OF_UPDATE = (*BUGS.values(), STEP_LEAVES, OTHER_OPTIMIZER, UPDATE_SIGN)
+OF_UPDATE = (*BUGS.values(), STATE_SHARED, STEP_LEAVES, OTHER_OPTIMIZER, UPDATE_SIGN)

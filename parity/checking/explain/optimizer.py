@@ -10,6 +10,7 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.checking.asking.gradients import Direct, Taken
+from parity.checking.explain import shared_state
 from parity.checking.explain.course import (
     Course,
     Gradients,
@@ -44,6 +45,7 @@ class Identified:
         others: Tensors with another rule than the most, None for one that is not known.
         sizes: How many times its gradient each step goes down, where that changes.
         multiples: Of the learning rate of each step, where a schedule gives it.
+        shared: What shares one state, though each should have its own.
     """
 
     rule: Rule | DeclaredOptimizer | None
@@ -58,6 +60,7 @@ class Identified:
     others: dict[Key, Rule | None] = field(default_factory=dict[Key, Rule | None])
     sizes: tuple[float, ...] = ()
     multiples: tuple[float, ...] = ()
+    shared: shared_state.Shared | None = None
 
 
 def identify(
@@ -78,9 +81,13 @@ def identify(
         source, kind = own
         at = of_source(source, layout)
         draft = Identified(None, kind, 1.0, "your own gradients", history, at, own=True)
-        whole = course(history, layout, at)
-        return _identified(draft, whole, whole, layout, declared, [(1.0, draft.words)])
+        whole, usual = course(history, layout, at), [(1.0, draft.words)]
+        found = _identified(draft, whole, whole, layout, declared, usual)
+        if found is not None and None not in found.others.values():
+            return found
+        return _of_shared_state(draft, whole, whole, layout, usual) or found
     plan, batch = history[0].probe.plan, len(history[0].probe.x)
+    later: list[tuple[Identified, Course, Course, Layout, Factors]] = []
     for kind in kinds(plan.activations[-1].name):
         draft = Identified(None, kind, 1.0, "", history, of_loss(kind))
         quick = course(history, layout, of_loss(kind, tracked=False))
@@ -89,7 +96,24 @@ def identify(
         found = _identified(draft, quick, exact, layout, declared, usual)
         if found is not None:
             return found
-    return None
+        later.append((draft, quick, exact, layout, usual))
+    found = (_of_shared_state(*attempt) for attempt in later)
+    return next((one for one in found if one is not None), None)
+
+
+def _of_shared_state(
+    draft: Identified, quick: Course, exact: Course, layout: Layout, usual: Factors
+) -> Identified | None:
+    """Return the optimizer of steps in which arrays share a state, if they follow one."""
+
+    def rule_of(alone: Course) -> tuple[Rule, float, str] | None:
+        return _rule(quick.only(list(alone.parts)), alone, usual)
+
+    found = shared_state.find(exact, layout, rule_of, usual)
+    if found is None:
+        return None
+    (rule, factor, words), shared = found
+    return replace(draft, rule=rule, factor=factor, words=words, shared=shared)
 
 
 def _identified(

@@ -6,7 +6,13 @@ import numpy as np
 
 from parity.candidate import Candidate
 from parity.checking.bugs.findings import Finding, Notes
-from parity.checking.bugs.optimizers import BUGS, OPTION_NOT_CHECKED, STEP_LEAVES, TENSORS_DIFFER
+from parity.checking.bugs.optimizers import (
+    BUGS,
+    OPTION_NOT_CHECKED,
+    STATE_SHARED,
+    STEP_LEAVES,
+    TENSORS_DIFFER,
+)
 from parity.checking.bugs.table import (
     LEARNING_RATE_DECAY,
     OTHER_OPTIMIZER,
@@ -17,6 +23,7 @@ from parity.checking.bugs.table import (
 )
 from parity.checking.explain.course import Course, course
 from parity.checking.explain.optimizer import Identified, declared_course
+from parity.checking.explain.shared_state import Shared
 from parity.checking.model import declared_optimizer
 from parity.checking.model.declared_optimizer import DeclaredOptimizer
 from parity.checking.model.layout import Key, Layout
@@ -107,7 +114,9 @@ class Updates:
             notes.conventions["loss"] = found.words
         if found.idle:
             notes.findings.append(self.left_alone(found.idle))
-        if not found.declared:
+        if found.shared is not None and isinstance(found.rule, Rule):
+            notes.findings += self._sharing(found.shared, found.rule)
+        elif not found.declared:
             notes.add(self._judged(found))
         if found.factor < 0:
             notes.findings.append(Finding(UPDATE_SIGN, "step", evidence=_STEPS))
@@ -118,6 +127,19 @@ class Updates:
         values = {"names": self._listed(keys)}
         evidence = "their gradients are not zero, and no step has changed them"
         return Finding(STEP_LEAVES, "step", values, evidence)
+
+    def _sharing(self, shared: Shared, rule: Rule) -> list[Finding]:
+        """Return which arrays, or rows of one, share a state."""
+        rows = "the rows of " * shared.rows
+        return [
+            Finding(
+                STATE_SHARED,
+                f"step, {self._listed(group)}",
+                {"names": rows + self._listed(group), "optimizer": rule.words},
+                f"updated one after the other from one state, {_STEPS}",
+            )
+            for group in shared.groups
+        ]
 
     def parted(self, draft: Identified, found: str = "", certain: bool = False) -> Finding | None:
         """Return where the steps part from what is declared; None if it cannot be said.
