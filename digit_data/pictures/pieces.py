@@ -1,11 +1,12 @@
 """From ink to digits: which connected pieces of ink belong to which digit, left to right."""
 
+import math
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from digit_data.pictures.ink import connected
+from digit_data.pictures.ink import connected, stroke_width
 from digit_data.types import Array
 
 __all__ = ["Box", "Group", "find_digits", "main_digit", "separate_digits"]
@@ -32,13 +33,19 @@ PALER = 0.85
 WITHIN = 0.4
 OUTLINE = 0.05
 SHEET = 0.25
-# Pieces of one digit are at most this share of its height apart.
+# All ink of a circle, and of an ellipse, is at most this share of its box's side from the box.
+ROUND = (1 - 1 / math.sqrt(2)) / 2
+# Pieces of one digit are at most this share of its height, or of a wide one's width, apart.
 GAP = 0.15
+# Strokes of one pen differ in width by less than this factor.
+SAME_PEN = 2.0
 # No line of digits has more pieces; a page of text, or a pattern, may.
 MOST_PIECES = 100
 # Two digits side by side overlap in at most this share of the narrower one's width, and the smaller
 # is at least this share of the larger one's height.
 OVERLAP = 0.25
+# Two digits stand on one line: their feet differ by at most this share of the taller one's height.
+OFF_LINE = 0.25
 SMALLEST_DIGIT = 0.5
 LEAST_INK = 0.2
 # Ink this far from the middle, as a share of the picture's side, weighs a third (1 / e).
@@ -118,49 +125,130 @@ def find_digits(strength: Array, mask: Array) -> tuple[list[Group], Array]:
         for label, (left, top, width, height, _) in enumerate(stats.tolist())
         if label
     ]
-    pieces = _without_specks(_without_junk(pieces, labels))
-    pieces = _without_frames(pieces, stats, labels.size)
+    pieces = _without_specks(_without_junk(pieces, labels, stats))
+    pieces = _without_frames(pieces, labels, stats)
     groups = _joined(_without_remnants(pieces, stats))
     return sorted(groups, key=lambda group: group.box.left), labels
 
 
-def _without_junk(pieces: list[Group], labels: Array) -> list[Group]:
+def _without_junk(pieces: list[Group], labels: Array, stats: Array) -> list[Group]:
     """Leave out ruled lines, and what lies along the border, if anything else is left.
 
-    A digit may touch the border; a shadow, or the table beside the paper, lies along it.
+    A digit may touch the border; a shadow, or the table beside the paper, lies along it. What is
+    left out comes back if it is a stroke of the digit: the stem of an open four, the foot of a two
+    in a tight crop.
     """
-    pieces = [piece for piece in pieces if not _is_line(piece.box, labels.shape)] or pieces
     contact = _contact(labels)
+    lines = [piece for piece in pieces if _is_line(piece.box, labels.shape)]
+    others = [piece for piece in pieces if piece not in lines]
+    if not others:
+        others, lines = pieces, []
     tall = TALL * min(labels.shape)
     free = [
         piece
-        for piece in pieces
+        for piece in others
         if contact[piece.labels[0]] <= ALONG * max(piece.box.width, piece.box.height)
     ]
-    return free if any(piece.box.height >= tall for piece in free) else pieces
+    if not any(piece.box.height >= tall for piece in free):
+        free = others
+    # A ruled line, or a margin's, leaves the picture at both ends; a stem ends within.
+    ends = [line for line in lines if not _leaves(line.box, labels.shape)]
+    left_out = [piece for piece in others if piece not in free] + ends
+    return _with_strokes(free, left_out, labels, stats)
 
 
-def _without_frames(pieces: list[Group], stats: Array, pixels: int) -> list[Group]:
+def _leaves(box: Box, shape: tuple[int, ...]) -> bool:
+    """Tell whether a box reaches from border to opposite border."""
+    height, width = shape
+    return (box.left == 0 and box.right == width) or (box.top == 0 and box.bottom == height)
+
+
+def _with_strokes(
+    pieces: list[Group], others: list[Group], labels: Array, stats: Array
+) -> list[Group]:
+    """Add those of the others that the same pen drew, near the pieces."""
+    pen = max(pieces, key=lambda piece: piece.ink)
+
+    def width(piece: Group) -> float:
+        # A pixel more, which drawing a line of any width in whole pixels may take off or add.
+        return stroke_width(_own(piece, labels)) + 1
+
+    def is_alike(piece: Group) -> bool:
+        ratio = width(piece) / width(pen)
+        dark = _darkness(piece, stats) >= PALER * _darkness(pen, stats)
+        return dark and 1 / SAME_PEN <= ratio <= SAME_PEN
+
+    others = [piece for piece in others if is_alike(piece)]
+    # Where a stroke breaks off, the gap may be as wide as the stroke.
+    reach = max(GAP * max(pen.box.width, pen.box.height), SAME_PEN * width(pen))
+    while others:
+        own = np.isin(labels, [piece.labels[0] for piece in pieces])
+        distance = cv2.distanceTransform((~own).astype(np.uint8), cv2.DIST_L2, 5)
+        near = set(np.unique(labels[np.asarray(distance) <= reach]).tolist())
+        found = [piece for piece in others if piece.labels[0] in near]
+        if not found:
+            break
+        pieces = pieces + found
+        others = [piece for piece in others if piece not in found]
+    return pieces
+
+
+def _own(piece: Group, labels: Array) -> Array:
+    """Return where in its box a single piece has ink."""
+    box = piece.box
+    return labels[box.top : box.bottom, box.left : box.right] == piece.labels[0]
+
+
+def _thickness(piece: Group, stats: Array) -> float:
+    """Return a stroke's width: its area by its length, which is about that of its box's sides."""
+    return float(stats[piece.labels[0], cv2.CC_STAT_AREA]) / (piece.box.width + piece.box.height)
+
+
+def _darkness(piece: Group, stats: Array) -> float:
+    """Return the mean strength of a piece's ink."""
+    return piece.ink / float(stats[piece.labels[0], cv2.CC_STAT_AREA])
+
+
+def _without_frames(pieces: list[Group], labels: Array, stats: Array) -> list[Group]:
     """Leave out what is drawn around another piece: a box, a circle, the outline of a sheet.
 
     A digit's own pieces lie beside each other or overlap; none has another within its box, but for
-    dots, and a stroke that is broken off.
+    dots, a stroke that is broken off, and what shines through. No digit but a zero is hollow.
     """
-    area = stats[:, cv2.CC_STAT_AREA]
-
-    def thickness(piece: Group) -> float:
-        return float(area[piece.labels[0]]) / (piece.box.width + piece.box.height)
 
     def is_around(piece: Group, other: Group) -> bool:
         box, inner = piece.box, other.box
         within = inner.left > box.left and inner.right < box.right
         within = within and inner.top > box.top and inner.bottom < box.bottom
-        outline = thickness(piece) <= OUTLINE * min(box.width, box.height)
-        outline = outline and box.width * box.height >= SHEET * pixels
-        return within and (inner.height >= WITHIN * box.height or outline)
+        outline = _thickness(piece, stats) <= OUTLINE * min(box.width, box.height)
+        outline = outline and box.width * box.height >= SHEET * labels.size
+        large = inner.height >= WITHIN * box.height
+        if not within or not (large or outline):
+            return False
+        own = _own(piece, labels)
+        return _is_hollow(own, _thickness(piece, stats)) and (large or not _is_round(own))
 
     frames = [p for p in pieces if any(is_around(p, q) for q in pieces if q is not p)]
     return [piece for piece in pieces if piece not in frames]
+
+
+def _is_hollow(own: Array, thickness: float) -> bool:
+    """Tell whether ink lies along the sides of its box only, at most as far in as a circle's."""
+    height, width = own.shape
+    down, across = (math.ceil(ROUND * side + thickness) for side in (height, width))
+    return not own[down : height - down, across : width - across].any()
+
+
+def _is_round(own: Array) -> bool:
+    """Tell an ellipse, closed or not, from a sheet's sides, all four or two that meet.
+
+    By the share that its convex hull has in the smallest rectangle around it, however turned:
+    pi / 4 of an ellipse, 1 of a rectangle, 1 / 2 of a right angle; the middles part them.
+    """
+    points = cv2.convexHull(cv2.findNonZero(own.astype(np.uint8)))
+    width, height = cv2.minAreaRect(points)[1]
+    share = cv2.contourArea(points) / max(width * height, 1.0)
+    return (1 / 2 + math.pi / 4) / 2 < share < (1 + math.pi / 4) / 2
 
 
 def _contact(labels: Array) -> Array:
@@ -184,15 +272,11 @@ def _without_specks(pieces: list[Group]) -> list[Group]:
 def _without_remnants(pieces: list[Group], stats: Array) -> list[Group]:
     """Leave out what is left of ruled lines: wider than the largest piece, thin, and paler."""
     largest = max(pieces, key=lambda piece: piece.ink)
-    area = stats[:, cv2.CC_STAT_AREA]
-
-    def darkness(piece: Group) -> float:
-        return piece.ink / float(area[piece.labels[0]])
 
     def is_remnant(piece: Group) -> bool:
         wide = piece.box.width > max(WIDER * largest.box.width, largest.box.height / 2)
         thin = piece.box.width > THIN * piece.box.height
-        return wide and thin and darkness(piece) < PALER * darkness(largest)
+        return wide and thin and _darkness(piece, stats) < PALER * _darkness(largest, stats)
 
     return [piece for piece in pieces if piece is largest or not is_remnant(piece)]
 
@@ -216,9 +300,10 @@ def _joined(groups: list[Group]) -> list[Group]:
 
 def _belong(one: Box, other: Box) -> bool:
     height = max(one.height, other.height)
-    near = one.distance(other) <= GAP * height
+    near = one.distance(other) <= GAP * max(height, one.width, other.width)
     alike = min(one.height, other.height) >= SMALLEST_DIGIT * height
-    if alike and one.overlap(other) <= OVERLAP:
+    in_line = abs(one.bottom - other.bottom) <= OFF_LINE * height
+    if alike and in_line and one.overlap(other) <= OVERLAP:
         return False  # side by side: two digits, however near
     return near or (one.overlap(other) > OVERLAP and one.distance(other) <= 2 * GAP * height)
 
