@@ -12,7 +12,16 @@ import numpy as np
 
 from digit_data.types import Array
 
-__all__ = ["Ink", "NoInkError", "border_median", "connected", "find_ink", "shrunk", "stroke_width"]
+__all__ = [
+    "Ink",
+    "NoInkError",
+    "border_median",
+    "connected",
+    "find_ink",
+    "greatest_width",
+    "shrunk",
+    "stroke_width",
+]
 
 # Contrast below this share of the paper's brightness is grain, JPEG noise or a shadow.
 LEAST_CONTRAST = 0.1
@@ -21,6 +30,8 @@ LEAST_CONTRAST = 0.1
 NOISE_LEVELS = 5.0
 QUIET = 0.12
 MOST_NOISE = 0.8
+# The median distance to the median is that of the paper while at least so much is paper.
+MOST_PAPER = 0.75
 # Standard deviations of the smoothing, as shares of the picture's shorter side.
 SMOOTHING = (0.002, 0.004, 0.008, 0.016)
 # Deep in a shadow or on a black margin the strength would magnify noise: light counts as this much.
@@ -83,7 +94,8 @@ def find_ink(picture: Array) -> Ink:
         NoInkError: Nothing stands out from the paper.
     """
     picture = _quiet(picture)
-    side = min(picture.shape)
+    # A tall stroke may fill most of a narrow picture's width, so its shorter side says too little.
+    side = float(np.sqrt(picture.size))
     ink = _threshold(picture, FIRST_SHARE * side)
     width = STROKES * stroke_width(ink.mask)
     if width < FIRST_SHARE * side:
@@ -114,19 +126,52 @@ def _threshold(picture: Array, width: float) -> Ink:
     """Tell ink from paper, the paper being what is left without structures of a width."""
     paper = _paper(picture, width)
     strength = (picture - paper) / np.maximum(1 - paper, LEAST_LIGHT)
-    some = strength[::2, ::2] if strength.size > ENOUGH else strength
-    base = float(np.median(some))
-    noise = 1.4826 * float(np.median(np.abs(some - base)))
+    base, noise = _level(strength[::2, ::2] if strength.size > ENOUGH else strength)
     strength = np.clip((strength - base) / max(1 - base, LEAST_LIGHT), 0, 1)
-    # Where ink is a good part of the picture it is no noise.
-    least = min(max(LEAST_CONTRAST, NOISE_LEVELS * noise), MOST_NOISE)
+    # The middle of a soft edge has half of the ink's strength.
+    faint = min(LEAST_CONTRAST, float(strength.max()) / 2)
+    least = min(max(faint, NOISE_LEVELS * noise), MOST_NOISE)
     mask = _pieces(strength, least)
+    if least < LEAST_CONTRAST and not _stands_out(strength, mask):
+        mask[:] = False
     if not mask.any():
         raise NoInkError(
             f"no ink found: expected a stroke with a contrast of at least {least:.2f}, "
             f"received at most {float(strength.max()):.3f} or only specks"
         )
     return Ink(strength, mask, paper)
+
+
+def _level(strength: Array) -> tuple[float, float]:
+    """Return the paper's level and the standard deviation of its noise, from robust estimates.
+
+    The median, and 1.4826 times the median distance to it, are those of the paper as long as most
+    of the picture is paper. Where ink is a good part of it, the two have to be told apart first:
+    two kinds are parted by Otsu's level, and are two if their medians are ``NOISE_LEVELS`` of the
+    paper's deviations apart.
+    """
+    level, noise = _median_deviation(strength)
+    paper = strength <= _otsu(np.clip(strength, 0, 1))
+    if paper.mean() < MOST_PAPER and not paper.all():
+        own_level, own_noise = _median_deviation(strength[paper])
+        if np.median(strength[~paper]) - own_level >= NOISE_LEVELS * own_noise:
+            return own_level, own_noise
+    return level, noise
+
+
+def _median_deviation(values: Array) -> tuple[float, float]:
+    """Return the median, and the standard deviation if the values are normally distributed."""
+    median = float(np.median(values))
+    return median, 1.4826 * float(np.median(np.abs(values - median)))
+
+
+def _stands_out(strength: Array, mask: Array) -> bool:
+    """Tell whether ink is ``NOISE_LEVELS`` times as strong as what else there is (its RMS)."""
+    if not mask.any():
+        return False
+    rest = strength[cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0]
+    deviation = float(np.sqrt(np.mean(rest**2))) if rest.size else 0.0
+    return float(strength[mask].mean()) >= NOISE_LEVELS * deviation
 
 
 def _pieces(strength: Array, least: float) -> Array:
@@ -246,3 +291,8 @@ def stroke_width(mask: Array) -> float:
     ridge = (distance >= cv2.dilate(distance, np.ones((3, 3), np.uint8))) & (distance > 0)
     # The distance is counted to the nearest paper pixel's centre, half a pixel off the edge.
     return float(2 * np.quantile(distance[ridge], 0.75) - 1)
+
+
+def greatest_width(mask: Array) -> float:
+    """Return the greatest width of strokes, in pixels: that of the largest disc within them."""
+    return 2 * float(_distance(mask.astype(np.uint8)).max()) - 1

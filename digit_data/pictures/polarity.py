@@ -1,11 +1,20 @@
 """Is the ink darker than the paper, or brighter?"""
 
+from dataclasses import dataclass
 from typing import Literal
 
+import cv2
 import numpy as np
 
-from digit_data.pictures.ink import NoInkError, border_median, find_ink, shrunk, stroke_width
-from digit_data.pictures.pieces import find_digits, main_digit
+from digit_data.pictures.ink import (
+    NoInkError,
+    border_median,
+    find_ink,
+    greatest_width,
+    shrunk,
+    stroke_width,
+)
+from digit_data.pictures.pieces import Box, find_digits, main_digit
 from digit_data.types import Array
 
 __all__ = ["Invert", "bright_on_dark", "light_border"]
@@ -38,9 +47,13 @@ def bright_on_dark(grey: Array, invert: Invert = "auto") -> Array:
 
 def _is_dark(grey: Array) -> bool:
     small = shrunk(grey, SIDE)
-    dark, bright = _strokes(np.float32(1) - small), _strokes(small)
-    if max(dark, bright) > DECISIVE * min(dark, bright):
-        return dark > bright
+    dark, bright = _main(np.float32(1) - small), _main(small)
+    strokes = dark.strokes, bright.strokes
+    if max(strokes) > DECISIVE * min(strokes):
+        return strokes[0] > strokes[1]
+    for one, other in ((dark, bright), (bright, dark)):
+        if one.is_on(other):
+            return one is dark
     return light_border(grey)
 
 
@@ -55,18 +68,70 @@ def light_border(grey: Array) -> bool:
     return border_median(grey) > (darkest + brightest) / 2
 
 
-def _strokes(picture: Array) -> float:
-    """Return how much the main thing in a picture of bright ink looks like strokes of a pen.
+@dataclass(frozen=True)
+class _Main:
+    """The main thing in a picture, if bright is ink.
 
-    Its mean contrast to the paper times its length divided by its width: a sheet on a table, a
-    lamp's light or the inside of a zero are about as wide as they are long, and what seems ink
-    in a picture the wrong way round has hardly any contrast.
+    Attributes:
+        strokes: How much it looks like strokes of a pen.
+        box: Around it, None if there is nothing.
+        fat: Its length as a multiple of its greatest width.
+    """
+
+    strokes: float
+    box: Box | None = None
+    fat: float = 0.0
+
+    def is_on(self, sheet: "_Main") -> bool:
+        """Tell whether it is surely strokes, on what is ink the other way round: a sheet.
+
+        The inside of a zero lies within the zero too, but is no stroke.
+        """
+        box, around = self.box, sheet.box
+        if box is None or around is None or self.fat < LONG:
+            return False
+        across = around.left < box.left and box.right < around.right
+        return across and around.top < box.top and box.bottom < around.bottom
+
+
+def _main(picture: Array) -> _Main:
+    """Return the main thing in a picture of bright ink.
+
+    It looks like strokes by its mean contrast to the paper times its length divided by its width: a
+    sheet on a table, a lamp's light or the inside of a zero are about as wide as they are long, and
+    what seems ink in a picture the wrong way round has hardly any contrast.
     """
     try:
         ink = find_ink(picture)
     except NoInkError:
-        return 0.0
+        return _Main(0.0)
     groups, labels = find_digits(ink.strength, ink.mask)
-    own = np.isin(labels, main_digit(groups, labels.shape).labels)
-    length = np.count_nonzero(own) / stroke_width(own) ** 2
-    return float((picture - ink.paper)[own].mean()) * min(length, LONG)
+    main = main_digit(groups, labels.shape)
+    own = np.isin(labels, main.labels)
+    if border_median(own.astype(np.float32)):
+        return _Main(0.0)  # what lies along most of the border is paper, or a table
+    contrast = float((picture - ink.paper)[own].mean())
+    strokes = contrast * min(_length(_with_what_is_on_it(own)), LONG)
+    return _Main(strokes, main.box, np.count_nonzero(own) / greatest_width(own) ** 2)
+
+
+def _length(mask: Array) -> float:
+    """Return how long strokes are, in stroke widths."""
+    return float(np.count_nonzero(mask) / stroke_width(mask) ** 2)
+
+
+def _with_what_is_on_it(mask: Array) -> Array:
+    """Fill those holes that are strokes: a sheet is no net of strokes by what is written on it.
+
+    The inside of a zero is no stroke, so a zero stays one.
+    """
+    _, labels, stats, _ = cv2.connectedComponentsWithStats((~mask).astype(np.uint8), connectivity=4)
+    rows, columns = mask.shape
+    filled = mask.copy()
+    for label, (left, top, width, height, area) in enumerate(stats.tolist()):
+        inside = left > 0 and top > 0 and left + width < columns and top + height < rows
+        if label and inside and area >= LONG:
+            hole = labels[top : top + height, left : left + width] == label
+            if _length(hole) >= LONG:
+                filled[top : top + height, left : left + width] |= hole
+    return filled

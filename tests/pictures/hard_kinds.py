@@ -182,7 +182,12 @@ def open_four(digit: int, rng: Generator) -> Grey:
 
 KINDS: dict[str, Kind] = {
     "pale_dash": pale_dash,
+    "faint_drawing": faint_drawing,
+    "tight_and_soft": tight_and_soft,
+    "narrow_one": narrow_one,
     "broken": broken,
+    "framed_card": framed_card,
+    "sheet_on_page": sheet_on_page,
     "open_four": open_four,
 }
 ALWAYS = {"narrow_one": 1, "open_four": 4}
