@@ -151,9 +151,11 @@ def _without_junk(pieces: list[Group], labels: Array, stats: Array) -> list[Grou
     ]
     if not any(piece.box.height >= tall for piece in free):
         free = others
-    # A ruled line, or a margin's, leaves the picture at both ends; a stem ends within.
+    # A ruled line, or a margin's, leaves the picture at both ends, and a scanner's stripe takes a
+    # whole side of it; a stroke ends within.
     ends = [line for line in lines if not _leaves(line.box, labels.shape)]
-    left_out = [piece for piece in others if piece not in free] + ends
+    at_border = [piece for piece in others if piece not in free]
+    left_out = ends + [p for p in at_border if contact[p.labels[0]] < min(labels.shape)]
     return _with_strokes(free, left_out, labels, stats)
 
 

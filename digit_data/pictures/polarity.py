@@ -75,12 +75,12 @@ class _Main:
     Attributes:
         strokes: How much it looks like strokes of a pen.
         box: Around it, None if there is nothing.
-        fat: Its length as a multiple of its greatest width.
+        length: Of its strokes, as a multiple of their greatest width.
     """
 
     strokes: float
     box: Box | None = None
-    fat: float = 0.0
+    length: float = 0.0
 
     def is_on(self, sheet: "_Main") -> bool:
         """Tell whether it is surely strokes, on what is ink the other way round: a sheet.
@@ -88,7 +88,7 @@ class _Main:
         The inside of a zero lies within the zero too, but is no stroke.
         """
         box, around = self.box, sheet.box
-        if box is None or around is None or self.fat < LONG:
+        if box is None or around is None or self.length < LONG:
             return False
         across = around.left < box.left and box.right < around.right
         return across and around.top < box.top and box.bottom < around.bottom
@@ -112,12 +112,12 @@ def _main(picture: Array) -> _Main:
         return _Main(0.0)  # what lies along most of the border is paper, or a table
     contrast = float((picture - ink.paper)[own].mean())
     strokes = contrast * min(_length(_with_what_is_on_it(own)), LONG)
-    return _Main(strokes, main.box, np.count_nonzero(own) / greatest_width(own) ** 2)
+    return _Main(strokes, main.box, _length(own))
 
 
 def _length(mask: Array) -> float:
-    """Return how long strokes are, in stroke widths."""
-    return float(np.count_nonzero(mask) / stroke_width(mask) ** 2)
+    """Return how long strokes are, as a multiple of their greatest width."""
+    return float(np.count_nonzero(mask) / greatest_width(mask) ** 2)
 
 
 def _with_what_is_on_it(mask: Array) -> Array:
