@@ -25,6 +25,9 @@ __all__ = [
 
 # Contrast below this share of the paper's brightness is grain, JPEG noise or a shadow.
 LEAST_CONTRAST = 0.1
+# In a faint picture it is this share of the strongest ink: a stroke as thin as a pixel that lies
+# between two has half of its strength in each, and less at its ends.
+FAINT = 0.25
 # Ink weaker than this many standard deviations of the paper's noise cannot be told from it; where
 # that is more than QUIET, the picture is smoothed first.
 NOISE_LEVELS = 5.0
@@ -128,8 +131,7 @@ def _threshold(picture: Array, width: float) -> Ink:
     strength = (picture - paper) / np.maximum(1 - paper, LEAST_LIGHT)
     base, noise = _level(strength[::2, ::2] if strength.size > ENOUGH else strength)
     strength = np.clip((strength - base) / max(1 - base, LEAST_LIGHT), 0, 1)
-    # The middle of a soft edge has half of the ink's strength.
-    faint = min(LEAST_CONTRAST, float(strength.max()) / 2)
+    faint = min(LEAST_CONTRAST, FAINT * float(strength.max()))
     least = min(max(faint, NOISE_LEVELS * noise), MOST_NOISE)
     mask = _pieces(strength, least)
     if least < LEAST_CONTRAST and not _stands_out(strength, mask):

@@ -12,7 +12,6 @@ from digit_data.pictures.ink import (
     find_ink,
     greatest_width,
     shrunk,
-    stroke_width,
 )
 from digit_data.pictures.pieces import Box, find_digits, main_digit
 from digit_data.types import Array
