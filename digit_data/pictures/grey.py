@@ -1,5 +1,6 @@
 """A picture's brightness, whatever its mode: colours, transparency, 1 to 32 bits."""
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -12,6 +13,7 @@ ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 # Colours this close, in 0..255, are one colour that a lossy format or premultiplied alpha has
 # disturbed.
 SAME_COLOUR = 8
+OPAQUE = 255
 
 
 def to_grey(image: Image.Image) -> NDArray[np.float32]:
@@ -38,7 +40,7 @@ def to_grey(image: Image.Image) -> NDArray[np.float32]:
     with damage_named("the picture"):
         if image.mode in ALPHA_MODES or "transparency" in image.info:
             return _grey_of_alpha(image)
-        return np.asarray(image.convert("L"), np.float32) / np.float32(255)
+        return _luma(image)
 
 
 def _deep_grey(values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -56,11 +58,17 @@ def _grey_of_alpha(image: Image.Image) -> NDArray[np.float32]:
     """Return the brightness of a picture with transparency."""
     # Pillow has no direct way from premultiplied grey to RGBA.
     rgba = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
-    pixels = np.asarray(rgba)
-    alpha = pixels[..., 3]
-    visible = pixels[alpha > 0, :3]
-    if alpha.min() < 255 and len(visible) and np.ptp(visible, axis=0).max() <= SAME_COLOUR:
-        return np.float32(1) - alpha.astype(np.float32) / np.float32(255)
-    white = Image.new("RGBA", rgba.size, "white")
-    flat = Image.alpha_composite(white, rgba).convert("L")
-    return np.asarray(flat, np.float32) / np.float32(255)
+    alpha = np.asarray(rgba.getchannel("A"))
+    if alpha.min() == OPAQUE:
+        return _luma(rgba)
+    visible = (alpha > 0).astype(np.uint8)
+    channels = (np.asarray(rgba.getchannel(channel)) for channel in "RGB")
+    ranges = (cv2.minMaxLoc(channel, visible)[:2] for channel in channels)
+    cover = alpha.astype(np.float32) / np.float32(OPAQUE)
+    if all(most - least <= SAME_COLOUR for least, most in ranges):
+        return np.float32(1) - cover
+    return np.asarray(1 - cover * (1 - _luma(rgba)), np.float32)
+
+
+def _luma(image: Image.Image) -> NDArray[np.float32]:
+    return np.asarray(image.convert("L"), np.float32) / np.float32(255)
