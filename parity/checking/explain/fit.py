@@ -201,7 +201,7 @@ class Data:
 
         No factor can be read off that. (A softmax's deltas add up to zero, say.)
         """
-        # Looked at first, as it is cheap: inputs and errors are of order one, and bounds some units.
+        # Cheap, and so first: inputs and errors are of order one, and bounds are some units.
         unit = self.bounded[0].fwd.rounding.unit
         if any(np.max(np.abs(g), initial=0.0) > _MOST_UNITS * unit for g in self.observed):
             return None
