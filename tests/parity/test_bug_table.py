@@ -176,12 +176,24 @@ def raw_momentum(net: Net, k: int, g: Array, rate: float) -> Array:
     return -rate * g - 0.5 * last
 
 
+def ahead_added(net: Net, x: Array, y: Array, learning_rate: float) -> None:
+    net.t += 1
+    if net.t == 1:
+        net.v = [0.0 * w for w in net.weights()]
+    for w, v in zip(net.weights(), net.v, strict=True):
+        w += 0.9 * v
+    for w, v, g in zip(net.weights(), net.v, net.gradients(x, y), strict=True):
+        v *= 0.9
+        v -= learning_rate * g
+        w += v
+
+
 def one_row(net: Net, k: int, g: Array, rate: float) -> Array:
     if g.ndim == 1:
         return -rate * g
-    changes = np.empty_like(g)
+    v, changes = net.v[k] if net.t > 1 else 0.0 * g[0], np.empty_like(g)
     for n, row in enumerate(g):
-        net.v[k] = changes[n] = 0.5 * net.v[k] - rate * row
+        v = net.v[k] = changes[n] = 0.5 * v - rate * row
     return changes
 
 
@@ -462,6 +474,7 @@ PLANTED: list[tuple[Bug, Callable[[], CheckReport]]] = [
         ),
     ),
     (optimizers.STATE_NOT_KEPT, lambda: by_change(sign_like, gradients=None)),
+    (optimizers.AHEAD_ADDED, lambda: of({"step": ahead_added}, gradients=None)),
     (optimizers.STATE_SHARED, lambda: by_change(one_row)),
     (optimizers.CORRECTION_KEPT, lambda: by_change(corrected_in_place)),
     (optimizers.AVERAGE_GROWS, lambda: by_change(cache_grows)),

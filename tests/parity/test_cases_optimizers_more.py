@@ -441,3 +441,90 @@ def test_rows_that_share_a_velocity(program, gives):
     assert "momentum 0.6" in report.findings[0].values["optimizer"]
     own = checked(by_rows(True), (4, 5, 3), program=program)
     assert own.outcome is not parity.Outcome.WRONG
+
+
+# Nesterov's by look-ahead. -----------------------------------------------------------------------
+
+
+class Ahead(Program):
+    """Nesterov's momentum with its gradient at ``W + mu v``, in several ways of writing it."""
+
+    mu = 0.9
+    way = "restored"
+    v: list[Array] | None = None
+
+    def step(self, x: Array, y: Array, learning_rate: float) -> None:
+        v = self.v = self.v or [np.zeros_like(w) for w in self.p]
+        before = [w.copy() for w in self.p]
+        for w, velocity in zip(self.p, v, strict=True):
+            w += self.mu * velocity
+        found = self.gradients(x, y)
+        for w, old, velocity, g in zip(self.p, before, v, found, strict=True):
+            velocity *= self.mu
+            velocity -= learning_rate * g
+            if self.way == "restored":
+                w[...] = old + velocity
+            elif self.way == "gone on":
+                w -= learning_rate * g
+            elif self.way == "added":
+                w += velocity
+            else:  # half of it
+                w += 0.5 * velocity
+
+
+class Rows(Ahead):
+    way = "gone on"
+    mu = 0.75
+
+
+class Added(Ahead):
+    way = "added"
+
+
+class AddedSlowly(Ahead):
+    way = "added"
+    mu = 0.5
+
+
+class Half(Ahead):
+    way = "half"
+
+
+def ahead(program: type[Ahead], **options: Any) -> parity.CheckReport:
+    return checked(at_rate(lambda t: 1.0), program=program, **options)
+
+
+@pytest.mark.parametrize("gives", ["both", "step"])
+@pytest.mark.parametrize("output", ["softmax", "linear"])
+@pytest.mark.parametrize("program", [Ahead, Rows])
+def test_nesterov_by_look_ahead_is_right(program, output, gives):
+    report = ahead(program, output=output, gives=gives, sizes=(4, 6, 5, 3), seed=4)
+    assert report.outcome is parity.Outcome.RIGHT, str(report)
+    said = report.conventions["optimizer"]
+    assert said == f"SGD with momentum {program.mu:g} (Nesterov's, by look-ahead weights)"
+
+
+@pytest.mark.parametrize("gives", ["both", "step"])
+@pytest.mark.parametrize("output", ["softmax", "linear"])
+@pytest.mark.parametrize("program", [Added, AddedSlowly])
+def test_a_look_ahead_that_is_not_taken_back(program, output, gives):
+    report = ahead(program, output=output, gives=gives, seed=5)
+    assert_named(report, "look-ahead-kept", "look-ahead is not taken back")
+    assert f"momentum {program.mu:g}" in report.findings[0].evidence
+
+
+@pytest.mark.parametrize("gives", ["both", "step"])
+def test_another_use_of_the_look_ahead_is_not_named(gives):
+    report = ahead(Half, gives=gives)
+    assert report.outcome is not parity.Outcome.RIGHT
+    assert "look-ahead-kept" not in {f.code for f in report.findings}
+
+
+def test_a_look_ahead_declared_as_keras_nesterov_is_no_other_optimizer():
+    from numpy_impl.optimizers import SGD
+
+    declared = SGD(0.1, momentum=0.9, nesterov=True)
+    assert ahead(Ahead, optimizer=declared).outcome is parity.Outcome.RIGHT
+    assert_named(ahead(Added, optimizer=declared), "look-ahead-kept", "not taken back")
+    plain = ahead(Ahead, optimizer=SGD(0.1, momentum=0.9))
+    assert [f.code for f in plain.findings] == ["other-optimizer"]

@@ -77,6 +77,12 @@ STATE_SHARED = Bug(
     "v = self.velocity[W.shape]  # or np.zeros in a list times n: [[0.0] * inputs] * units",
     "give each array, and each row, a state of its own: key it by a name or a place, not by shape",
 )
+AHEAD_ADDED = Bug(
+    "look-ahead-kept",
+    "Nesterov's look-ahead is not taken back: the whole velocity is added on top of it",
+    "W += mu * v; g = gradient(W); v = mu * v - learning_rate * g; W += v",
+    "add it to the weights from before: W = W_before + v; or else W -= learning_rate * g alone",
+)
 RAW_MOMENTUM = Bug(
     "momentum-of-gradient",
     "momentum adds the last gradient in place of a velocity: nothing older is remembered",
@@ -148,4 +154,4 @@ BUGS: dict[UpdateForm, Bug] = {
     "of-weights": ACCUMULATOR_OF_WEIGHTS,
 }
 # What is said of an update after several steps, on more than one batch and set of weights.
-OF_UPDATE = (*BUGS.values(), STATE_SHARED, STEP_LEAVES, OTHER_OPTIMIZER, UPDATE_SIGN)
+OF_UPDATE = (*BUGS.values(), STATE_SHARED, AHEAD_ADDED, STEP_LEAVES, OTHER_OPTIMIZER, UPDATE_SIGN)

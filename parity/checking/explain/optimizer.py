@@ -10,7 +10,7 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.checking.asking.gradients import Direct, Taken
-from parity.checking.explain import shared_state
+from parity.checking.explain import look_ahead, shared_state
 from parity.checking.explain.course import (
     Course,
     Gradients,
@@ -46,6 +46,7 @@ class Identified:
         sizes: How many times its gradient each step goes down, where that changes.
         multiples: Of the learning rate of each step, where a schedule gives it.
         shared: What shares one state, though each should have its own.
+        ahead: Momentum whose gradients are taken at other weights; there is no rule then.
     """
 
     rule: Rule | DeclaredOptimizer | None
@@ -61,6 +62,7 @@ class Identified:
     sizes: tuple[float, ...] = ()
     multiples: tuple[float, ...] = ()
     shared: shared_state.Shared | None = None
+    ahead: look_ahead.LookAhead | None = None
 
 
 def identify(
@@ -85,7 +87,11 @@ def identify(
         found = _identified(draft, whole, whole, layout, declared, usual)
         if found is not None and None not in found.others.values():
             return found
-        return _of_shared_state(draft, whole, whole, layout, usual) or found
+        return (
+            _of_shared_state(draft, whole, whole, layout, usual)
+            or _looking_ahead(draft, layout, usual)
+            or found
+        )
     plan, batch = history[0].probe.plan, len(history[0].probe.x)
     later: list[tuple[Identified, Course, Course, Layout, Factors]] = []
     for kind in kinds(plan.activations[-1].name):
@@ -97,8 +103,20 @@ def identify(
         if found is not None:
             return found
         later.append((draft, quick, exact, layout, usual))
-    found = (_of_shared_state(*attempt) for attempt in later)
+    found = [_of_shared_state(*attempt) for attempt in later]
+    found += [_looking_ahead(draft, layout, usual) for draft, *_, layout, usual in later]
     return next((one for one in found if one is not None), None)
+
+
+def _looking_ahead(draft: Identified, layout: Layout, usual: Factors) -> Identified | None:
+    """Return momentum with the gradient at look-ahead weights, if the steps follow that."""
+    ahead = look_ahead.find(draft.history, layout, draft.kind)
+    if ahead is None:
+        return None
+    likely = min(usual, key=lambda pair: abs(pair[0] - ahead.factor))
+    same = draft.own or abs(likely[0] - ahead.factor) <= 1e-9 * abs(ahead.factor)
+    words = likely[1] if same else f"times {ahead.factor:.7g}"
+    return replace(draft, factor=1.0 if draft.own else ahead.factor, words=words, ahead=ahead)
 
 
 def _of_shared_state(

@@ -7,6 +7,7 @@ import numpy as np
 from parity.candidate import Candidate
 from parity.checking.bugs.findings import Finding, Notes
 from parity.checking.bugs.optimizers import (
+    AHEAD_ADDED,
     BUGS,
     OPTION_NOT_CHECKED,
     STATE_SHARED,
@@ -107,6 +108,7 @@ class Updates:
         """Return what the optimizer is that the steps follow, and what is wrong with it."""
         notes = Notes()
         words = found.rule.words if found.rule is not None else "SGD, its learning rate changing"
+        words = found.ahead.words if found.ahead is not None else words
         suffix = " (declared)" if found.declared else ""
         notes.conventions["optimizer"] = words + suffix
         notes.conventions["labels"] = found.history[0].probe.form.label_text
@@ -116,6 +118,8 @@ class Updates:
             notes.findings.append(self.left_alone(found.idle))
         if found.shared is not None and isinstance(found.rule, Rule):
             notes.findings += self._sharing(found.shared, found.rule)
+        elif found.ahead is not None and found.ahead.added:
+            notes.findings.append(Finding(AHEAD_ADDED, "step", evidence=f"{words}: {_STEPS}"))
         elif not found.declared:
             notes.add(self._judged(found))
         if found.factor < 0:
@@ -205,6 +209,11 @@ class Updates:
                 "declared: optimizer=keras.optimizers.SGD(schedule)."
             )
         words = found.rule.words if found.rule else "SGD at changing rates"
+        if found.ahead is not None:
+            words, stated = found.ahead.words, self.checkable
+            if stated is not None and stated.options.get("nesterov"):
+                # Keras keeps the weights that look ahead, and the other form those behind them.
+                return notes
         parting = self.parted(found, words, certain=True)
         if parting is not None and not notes.findings:
             notes.findings.append(parting)

@@ -211,10 +211,13 @@ class Pass:
         x: Array,
         rounding: Rounding,
         masks: Sequence[Array | None] | None = None,
+        weight_errors: Mapping[Key, Array] | None = None,
     ) -> None:
         self.plan = plan
         self.rounding = r = rounding
         exact = {key: r.exact(weight) for key, weight in weights.items()}
+        for key, error in (weight_errors or {}).items():
+            exact[key] = Approx(exact[key].value, error, r)
         self.kernels = [exact[Key(layer, "kernel")] for layer in range(plan.depth)]
         self.biases = [exact.get(Key(layer, "bias")) for layer in range(plan.depth)]
         self.masks = list(masks) if masks is not None else [None] * plan.depth

@@ -191,6 +191,7 @@ class Probe:
             added to every bound.
         after: The weights after the step, where gradients come from a step.
         masks: Dropout masks behind each layer, found out from the answer.
+        weight_errors: By how much the weights may be off that the user's code has there.
     """
 
     plan: Plan
@@ -204,6 +205,7 @@ class Probe:
     noise: dict[Key, Array] = field(default_factory=dict[Key, Array])
     after: dict[Key, Array] = field(default_factory=dict[Key, Array])
     masks: list[Array | None] | None = None
+    weight_errors: dict[Key, Array] = field(default_factory=dict[Key, Array])
 
     def tensors(self) -> Iterator[tuple[Key, Array, Array, Array | float]]:
         """Yield key, weight, gradient and noise of each tensor that has a usable gradient."""
@@ -215,7 +217,7 @@ class Probe:
         """Return the reference's forward pass, bounded if ``tracked``."""
         plan = plan or self.plan
         rounding = rounding_for(plan, len(self.x), self.dtype, tracked)
-        return Pass(plan, self.weights, self.x, rounding, self.masks)
+        return Pass(plan, self.weights, self.x, rounding, self.masks, self.weight_errors)
 
 
 def draw_probe(
