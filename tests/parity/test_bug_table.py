@@ -29,6 +29,7 @@ from parity.checking.bugs import (
 )  # fmt: skip
 from parity.checking.bugs.table import Severity
 from tests.cases import load
+from tests.parity import test_wrong_by_layer as wrong_by_layer
 from tests.parity import test_wrong_sums as wrong_sums
 from tests.parity.mistakes import MISTAKES, mistaken
 from tests.parity.planted import BUGS, cases
@@ -435,6 +436,24 @@ PLANTED: list[tuple[Bug, Callable[[], CheckReport]]] = [
         lambda: checked(DropoutInPlace(hidden="tanh", bug="derivative called").connect),
     ),
     *((derivative.__dict__[name], check) for name, check in DERIVATIVES.items()),
+    (
+        errors.TARGETS_OF_EVERY_SAMPLE,
+        lambda: checked(
+            wrong_by_layer.layered(
+                (4, 6, 5),
+                ("tanh", "linear"),
+                wrong_by_layer.right,
+                error=wrong_by_layer.of_columns,
+                labels="integer",
+            )
+        ),
+    ),
+    (
+        deltas.DELTA_LEFT_OUT_BELOW,
+        lambda: checked(
+            wrong_by_layer.layered((4, 6, 3), ("leaky", "linear"), wrong_by_layer.below_alone)
+        ),
+    ),
     (sums.ONE_SHARE, lambda: checked(wrong_sums.Net(propagate=wrong_sums.only(0)).candidate())),
     (
         sums.SHARE_LEFT_OUT,

@@ -97,6 +97,13 @@ DELTA_LEFT_OUT = Bug(
     "delta1 = d_tanh(z1)",
     "multiply {activation}'(z) by what the layer above propagates",
 )
+DELTA_LEFT_OUT_BELOW = Bug(
+    "delta-left-out",
+    "where z < 0 the layer's delta is {activation}'(z) alone: what comes from the layer above is "
+    "left out there",
+    "delta1 = delta2 @ W2.T; delta1[z1 < 0] = alpha",
+    "multiply it by the slope: delta1[z1 < 0] *= alpha",
+)
 DERIVATIVE_OF_OTHER_LAYER = Bug(
     "derivative-of-other-layer",
     "activation derivative taken at the {which} layer's {where}",
@@ -272,6 +279,17 @@ def _of_delta(function: ActivationFunction, scales: Sequence[float]) -> Iterator
         slope = from_activation(name, e)
         return None if slope is None else e * slope
 
+    def above_alone(scale: float) -> LayerCompute:
+        def compute(scene: Scene, layer: int, e: Approx) -> Approx:
+            z = scene.fwd.z[layer]
+            below = scene.slope(function, z).where(z.value < 0) * (1 / scale)
+            return scene.through(layer, e).where(z.value >= 0) + below
+
+        return compute
+
+    if name.startswith(("leaky", "elu", "selu")):
+        for scale in scales:
+            yield Variant(above_alone(scale), DELTA_LEFT_OUT_BELOW, {"activation": name})
     formulas: dict[str, Callable[[Scene, Approx], Approx | None]] = {
         f"{name}(delta)": lambda scene, e: activate(function, e),
         f"{name}'(delta) * delta": lambda scene, e: e * scene.slope(function, e),

@@ -15,6 +15,7 @@ from parity.bounds.rounding import Approx
 from parity.checking.bugs.deltas import (
     BIAS_COLUMN,
     DELTA_LEFT_OUT,
+    DELTA_LEFT_OUT_BELOW,
     DERIVATIVE_OF_DELTA,
     DERIVATIVE_SLIP,
     MISSING_DERIVATIVE,
@@ -244,10 +245,16 @@ class Explainer:
         propagation += sum_variants(units, over)
         drops = dropout_variants() if plan.dropout[layer] else dropout_variants()[:1]
         slopes = slope_variants(plan.activations[layer], self._scales(above))
-        every = product(self._handed_down(above, kind), propagation, drops, slopes)
+        handed = list(self._handed_down(above, kind))
+        rights = [variant for variant in handed if variant.bug is None]
+        passed, rare_sums = _parted(propagation)
+        shaped, rare_slopes = _parted(slopes)
         most = 3 if plan.dropout[layer] else 2
-        usual = [c for c in every if _plain(c) and sum(v.cost for v in c) <= most]
-        return sorted(usual, key=lambda c: sum(variant.cost for variant in c))
+        every = [*product(handed, passed, drops, shaped)]
+        every += product(rights, rare_sums, drops[:1], shaped[:1])
+        every += product(rights, passed[:1], drops[:1], rare_slopes)
+        costs = [(sum(variant.cost for variant in c), c) for c in every]
+        return [c for cost, c in sorted(costs, key=lambda entry: entry[0]) if cost <= most]
 
     def _handed_down(self, above: LayerFit, kind: LossKind) -> Iterator[HandedDown]:
         """Yield what a layer may hand down: the delta of its own gradients, or another one."""
@@ -312,17 +319,21 @@ def _below(layer: int, combination: Combination) -> tuple[Make, Make]:
     return incoming, make
 
 
-def _plain(combination: Combination) -> bool:
-    """Return whether a combination is worth trying: of many alike only those that stand alone."""
-    alone = sum(v.cost for v in combination) == 1
-    return alone or not {combination[1].bug, combination[3].bug} & _ALONE
-
-
 # Slopes and sums in many forms, each of them rare.
 _ALONE = {
-    *(DERIVATIVE_OF_DELTA, DERIVATIVE_SLIP, DELTA_LEFT_OUT, BIAS_COLUMN),
+    *(DERIVATIVE_OF_DELTA, DERIVATIVE_SLIP, DELTA_LEFT_OUT, DELTA_LEFT_OUT_BELOW, BIAS_COLUMN),
     *(ONE_SHARE, SHARE_LEFT_OUT, SUM_NOT_RESET, UNIT_SKIPPED),
 }
+
+
+def _parted(variants: Sequence[LayerVariant]) -> tuple[list[LayerVariant], list[LayerVariant]]:
+    """Return the ways that may come with another mistake, and those that are tried by themselves.
+
+    The first, which is right, is among the former.
+    """
+    alone = [variant for variant in variants if variant.bug in _ALONE]
+    return [variant for variant in variants if variant.bug not in _ALONE], alone
+
 
 Scaled = Part | Literal["gradients", "delta"]
 
