@@ -245,14 +245,15 @@ class Explainer:
         propagation += sum_variants(units, over)
         drops = dropout_variants() if plan.dropout[layer] else dropout_variants()[:1]
         slopes = slope_variants(plan.activations[layer], self._scales(above))
-        handed = list(self._handed_down(above, kind))
-        rights = [variant for variant in handed if variant.bug is None]
-        passed, rare_sums = _parted(propagation)
-        shaped, rare_slopes = _parted(slopes)
+        common = [slope for slope in slopes if slope.bug not in _ALONE]
         most = 3 if plan.dropout[layer] else 2
-        every = [*product(handed, passed, drops, shaped)]
-        every += product(rights, rare_sums, drops[:1], shaped[:1])
-        every += product(rights, passed[:1], drops[:1], rare_slopes)
+        every: list[Combination] = []
+        for before in product(self._handed_down(above, kind), propagation, drops):
+            wrong = sum(variant.cost for variant in before)
+            if wrong < 2 and before[1].bug in _ALONE:
+                every.append((*before, slopes[0]))
+            elif before[1].bug not in _ALONE:
+                every += [(*before, slope) for slope in (common if wrong else slopes)]
         costs = [(sum(variant.cost for variant in c), c) for c in every]
         return [c for cost, c in sorted(costs, key=lambda entry: entry[0]) if cost <= most]
 
@@ -319,21 +320,11 @@ def _below(layer: int, combination: Combination) -> tuple[Make, Make]:
     return incoming, make
 
 
-# Slopes and sums in many forms, each of them rare.
+# Slopes and sums in many forms, each of them rare: tried with nothing else wrong.
 _ALONE = {
     *(DERIVATIVE_OF_DELTA, DERIVATIVE_SLIP, DELTA_LEFT_OUT, DELTA_LEFT_OUT_BELOW, BIAS_COLUMN),
     *(ONE_SHARE, SHARE_LEFT_OUT, SUM_NOT_RESET, UNIT_SKIPPED),
 }
-
-
-def _parted(variants: Sequence[LayerVariant]) -> tuple[list[LayerVariant], list[LayerVariant]]:
-    """Return the ways that may come with another mistake, and those that are tried by themselves.
-
-    The first, which is right, is among the former.
-    """
-    alone = [variant for variant in variants if variant.bug in _ALONE]
-    return [variant for variant in variants if variant.bug not in _ALONE], alone
-
 
 Scaled = Part | Literal["gradients", "delta"]
 
