@@ -47,7 +47,8 @@ ERROR_ONE_NUMBER = Bug(
 )
 LOSS_VALUE = Bug(
     "loss-value",
-    "backpropagation starts from the loss's value {value} in place of its derivative",
+    "backpropagation starts from {value}, the loss's value or an error that has lost its sign, in "
+    "place of the derivative",
     "delta2 = (a2 - y) ** 2 * a2 * (1 - a2)",
     "start from the derivative of the loss by the output: a - y for 1/2 (a - y)^2",
 )
