@@ -26,6 +26,8 @@ SIDE = 240
 DECISIVE = 1.5
 # A stroke this many times as long as wide is surely one.
 LONG = 6.0
+# What is written on a sheet is at least this share of its height.
+WRITTEN = 0.25
 
 
 def bright_on_dark(grey: Array, invert: Invert = "auto") -> Array:
@@ -90,7 +92,8 @@ class _Main:
         if box is None or around is None or self.length < LONG:
             return False
         across = around.left < box.left and box.right < around.right
-        return across and around.top < box.top and box.bottom < around.bottom
+        down = around.top < box.top and box.bottom < around.bottom
+        return across and down and box.height >= WRITTEN * around.height
 
 
 def _main(picture: Array) -> _Main:
@@ -122,14 +125,15 @@ def _length(mask: Array) -> float:
 def _with_what_is_on_it(mask: Array) -> Array:
     """Fill those holes that are strokes: a sheet is no net of strokes by what is written on it.
 
-    The inside of a zero is no stroke, so a zero stays one.
+    The inside of a zero is no stroke, so a zero stays one, and so does a fat four with a slit.
     """
     _, labels, stats, _ = cv2.connectedComponentsWithStats((~mask).astype(np.uint8), connectivity=4)
     rows, columns = mask.shape
     filled = mask.copy()
+    least = WRITTEN * np.ptp(np.flatnonzero(mask.any(axis=1)))
     for label, (left, top, width, height, area) in enumerate(stats.tolist()):
         inside = left > 0 and top > 0 and left + width < columns and top + height < rows
-        if label and inside and area >= LONG:
+        if label and inside and area >= LONG and height >= least:
             hole = labels[top : top + height, left : left + width] == label
             if _length(hole) >= LONG:
                 filled[top : top + height, left : left + width] |= hole
