@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from numpy_impl.types import Array, Shape
-from parity.checking.asking.conventions import Sample
+from parity.checking.asking.conventions import Sample, no_batches
 from parity.checking.asking.falling import FallingStep
 from parity.checking.asking.gradients import Direct, Taken
 from parity.checking.asking.subject import Subject, TheirError
@@ -38,7 +38,6 @@ from parity.checking.explain.second_look import Followed
 from parity.checking.explain.stepping import Stepping, classify
 from parity.checking.explain.update import Updates, declared_optimizer_of, unchecked
 from parity.checking.explain.weight_decay import Decays, Shares, divided_by_batch
-from parity.checking.forward import no_batches
 from parity.checking.model.declared_optimizer import DeclaredOptimizer
 from parity.checking.model.layout import Key
 from parity.checking.model.losses import Declared, LossKind, meant

@@ -109,7 +109,7 @@ class Forward:
         if self.sample.form.samples != "single" or self.subject.candidate.samples is not None:
             return
         tried = [f"{form} it {why}" for form, why in self._refused.items() if "batch" in form]
-        self.notes.remarks.append(no_batches("forward", "; ".join(tried)))
+        self.notes.remarks.append(conventions.no_batches("forward", "; ".join(tried)))
 
     def _answers(self) -> list[Sample]:
         """Return what ``forward`` answers, the likeliest way to read it first and in ``sample``."""
@@ -287,14 +287,6 @@ class Forward:
         evidence = f"the outputs differ by more than rounding{shown}"
         self.notes.findings.append(Finding(UNKNOWN_FORWARD, where, evidence=evidence))
         self._differs(plan, evidence)
-
-
-def no_batches(name: str, why: str) -> str:
-    """Return the remark that a callable was asked for one sample a call alone, and why."""
-    return (
-        f"Batches: not tested, as {name} takes one sample a call; with samples {why}. What shows "
-        "in batches only (a sum that is not divided by the batch size, say) is not seen."
-    )
 
 
 def _finding(fault: Fault) -> Finding:

@@ -281,3 +281,11 @@ def _close(one: Array, other: Array) -> bool:
 def _glance(output: Array) -> float:
     """Return how far from an answer a guess may be to be looked at more closely."""
     return 1e-3 * max(float(np.max(np.abs(output))), 1e-3)
+
+
+def no_batches(name: str, why: str) -> str:
+    """Return the remark that a callable was asked for one sample a call alone, and why."""
+    return (
+        f"Batches: not tested, as {name} takes one sample a call; with samples {why}. What shows "
+        "in batches only (a sum that is not divided by the batch size, say) is not seen."
+    )
