@@ -21,6 +21,7 @@ from parity.checking.bugs import (
     derivative,
     errors,
     factors,
+    measured,
     optimizers,
     parts,
     slips,
@@ -38,6 +39,7 @@ from tests.parity.tagger import MUTATIONS, Tagger, data
 from tests.parity.tagger import checked as tagged
 from tests.parity.test_check_dropout import Net as DropoutNet
 from tests.parity.test_output_errors import averaged, network, overwritten, sigmoid
+from tests.parity.test_wrong_slopes import slipped
 
 PAGE = Path(__file__).parents[2] / "docs" / "bugs.md"
 FORMS = [form for forms in TABLE.values() for form in forms]
@@ -435,6 +437,7 @@ PLANTED: list[tuple[Bug, Callable[[], CheckReport]]] = [
         deltas.DERIVATIVE_OF_DROPPED,
         lambda: checked(DropoutInPlace(hidden="tanh", bug="derivative called").connect),
     ),
+    (measured.WRONG_DERIVATIVE, lambda: checked(slipped("elu"))),
     *((derivative.__dict__[name], check) for name, check in DERIVATIVES.items()),
     (
         errors.TARGETS_OF_EVERY_SAMPLE,

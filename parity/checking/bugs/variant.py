@@ -161,6 +161,13 @@ _KNOWN = [
     _old_hard_sigmoid(),
     _gelu_tanh(),
     _own("sin", np.sin, np.cos, lambda ops, z: ops.sin(z)),
+    # The bipolar sigmoid 2 / (1 + e^-z) - 1; Fausett (1994), "Fundamentals of Neural Networks".
+    _own(
+        "tanh(z/2)",
+        lambda z: np.tanh(z / 2),
+        lambda z: (1 - np.tanh(z / 2) ** 2) / 2,
+        lambda ops, z: ops.tanh(z / 2),
+    ),
     _own("arctan", np.arctan, lambda z: 1 / (1 + z * z), lambda ops, z: ops.arctan(z)),
     _own(
         "exp(-z^2)",

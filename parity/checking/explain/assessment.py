@@ -19,7 +19,7 @@ from parity.checking.bugs.factors import same
 from parity.checking.bugs.findings import Finding
 from parity.checking.bugs.table import LAYER_ORDER, NONDETERMINISTIC, WRONG_SHAPE
 from parity.checking.bugs.tensors import BIAS_NOT_SUMMED
-from parity.checking.explain import dropout, own_loss
+from parity.checking.explain import dropout, own_loss, slopes
 from parity.checking.explain.explainer import Explainer, Explanation, Scale, analyse
 from parity.checking.explain.fit import scaled_bound
 from parity.checking.explain.optimizer import Identified, clipped_descent, identify
@@ -359,6 +359,8 @@ class Asking:
         """
         found = self._best_form()
         assessment = found.assessment
+        if assessment is not None and not assessment.masked:
+            assessment = found.assessment = self._with_measured_slopes(found, assessment)
         if not self.by_step and assessment is not None and not assessment.masked:
             # Last, as it takes seconds: nothing simpler has explained the answers by now.
             self._with_fixed_masks(found, assessment)
@@ -471,6 +473,27 @@ class Asking:
         answered.assessment = found
         answered.remarks.append(dropout.REMARK)
         return True
+
+    def _with_measured_slopes(self, answered: Answered, before: Assessment) -> Assessment:
+        """Where nothing explains a hidden layer, see what stands in its derivative's place."""
+        source, assessor = answered.source, answered.assessor
+        if source is None or before.explains_all:
+            return before
+
+        def ask(probe: Probe) -> None:
+            probe.arrays = assessor.layout.pack(probe.weights)
+            observe(source, assessor.layout, assessor.subject.names, probe)
+
+        explanation = before.explanation
+        try:
+            found = slopes.explain(before.explainer, explanation, ask)
+        except TheirError:
+            return before
+        if found is explanation:
+            return before
+        probe = before.probes[0]
+        usual = [f for f, _ in reductions(found.kind, len(probe.x), probe.y.shape[1])]
+        return replace(before, explanation=found, scale=analyse(found, usual))
 
     def _with_fixed_masks(self, answered: Answered, before: Assessment) -> None:
         """Where nothing explains the answers, read them as those of dropout with equal masks."""

@@ -29,6 +29,7 @@ from parity.checking.bugs.deltas import (
     slope_variants,
 )
 from parity.checking.bugs.factors import same
+from parity.checking.bugs.measured import MeasuredSlope
 from parity.checking.bugs.sums import (
     ONE_SHARE,
     SHARE_LEFT_OUT,
@@ -84,6 +85,7 @@ class Explainer:
         self.plan = probes[0].plan
         self.batch = len(probes[0].x)
         self.observed = Observed(probes)
+        self._measured: dict[int, LayerVariant] = {}
 
     def explain(self) -> Explanation:
         """Return the explanation with the fewest things wrong."""
@@ -102,6 +104,15 @@ class Explainer:
                 break
         assert best is not None
         return best
+
+    def resumed(self, explanation: Explanation, layer: int, measured: MeasuredSlope) -> Explanation:
+        """Return an explanation followed on from a layer whose slope was measured meanwhile."""
+        places = {id(scene.probe): n for n, scene in enumerate(self.observed.quick)}
+        self._measured[layer] = measured.variant(places, self.plan.activations[layer])
+        layers = [fit for fit in explanation.layers if fit.layer > layer]
+        for below in reversed(range(layer + 1)):
+            layers.append(self._hidden(below, layers[-1], explanation.kind))
+        return Explanation(explanation.kind, layers)
 
     def unexplained(self) -> Explanation:
         """Return the explanation of nothing, where it is not asked for."""
@@ -245,6 +256,8 @@ class Explainer:
         propagation += sum_variants(units, over)
         drops = dropout_variants() if plan.dropout[layer] else dropout_variants()[:1]
         slopes = slope_variants(plan.activations[layer], self._scales(above))
+        if layer in self._measured:  # as none of the others explains the layer
+            slopes = [self._measured[layer]]
         common = [slope for slope in slopes if slope.bug not in _ALONE]
         most = 3 if plan.dropout[layer] else 2
         every: list[Combination] = []

@@ -360,13 +360,13 @@ def _projection(units: int) -> Array:
 
 def _remembered(make: Make) -> Make:
     """Return ``make`` so that it computes once for each scene."""
-    known: dict[int, Approx | None] = {}
+    known: dict[Scene, Approx | None] = {}
 
     def remembered(scene: Scene) -> Approx | None:
-        if id(scene) not in known:
+        if scene not in known:
             with np.errstate(all="ignore"):
-                known[id(scene)] = make(scene)
-        return known[id(scene)]
+                known[scene] = make(scene)
+        return known[scene]
 
     return remembered
 
