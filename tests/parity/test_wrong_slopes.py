@@ -283,10 +283,10 @@ def test_the_bipolar_sigmoid_is_known_and_its_slips_are_told():
     right: Written = (bipolar, d_bipolar, d_bipolar)
     report = Net(hidden=(right, right)).said()
     assert report.outcome is Outcome.RIGHT
-    assert "tanh(z/2)" in str(report)
+    assert "tanh(0.5 z)" in str(report)
     of_sigmoid: Written = (bipolar, d_bipolar, lambda z: bipolar(z) * (1 - bipolar(z)))
     report = Net((5, 6, 3), (of_sigmoid,)).said()
     assert [(f.code, f.where) for f in report.findings] == [("other-derivative", "layer 1's delta")]
-    assert "sigmoid's a(1 - a) in a layer of tanh(z/2)" in report.findings[0].title
+    assert "sigmoid's a(1 - a) in a layer of tanh(0.5 z)" in report.findings[0].title
     slip: Written = (bipolar, d_bipolar, lambda z: 0.5 * (1 + bipolar(z) ** 2))
     assert_told(Net((5, 6, 3), (slip,)).said(), {"layer 1's delta": slip})

@@ -14,7 +14,7 @@ from parity.bounds.rounding import Approx
 from parity.checking.bugs.table import Bug, Values
 from parity.checking.model.network import Pass
 from parity.checking.model.probe import Probe
-from parity.checking.model.stretched import SOFTMIN
+from parity.checking.model.stretched import SOFTMIN, Stretched
 
 # What a piece is computed from: the scene, and which layer and delta where there is a choice.
 P = ParamSpec("P")
@@ -162,12 +162,7 @@ _KNOWN = [
     _gelu_tanh(),
     _own("sin", np.sin, np.cos, lambda ops, z: ops.sin(z)),
     # The bipolar sigmoid 2 / (1 + e^-z) - 1; Fausett (1994), "Fundamentals of Neural Networks".
-    _own(
-        "tanh(z/2)",
-        lambda z: np.tanh(z / 2),
-        lambda z: (1 - np.tanh(z / 2) ** 2) / 2,
-        lambda ops, z: ops.tanh(z / 2),
-    ),
+    Stretched(activations.get("tanh"), before=0.5),
     _own("arctan", np.arctan, lambda z: 1 / (1 + z * z), lambda ops, z: ops.arctan(z)),
     _own(
         "exp(-z^2)",
