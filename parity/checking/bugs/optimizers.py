@@ -26,7 +26,7 @@ CONSTANT_CORRECTION = Bug(
     "adam-correction-without-power",
     "{optimizer}'s bias correction without the power t: by 1 - beta in every step",
     "m_hat = m / (1 - beta_1); v_hat = v / (1 - beta_2)",
-    "divide m by 1 - beta_1**t and v by 1 - beta_2**t, t counted from 1",
+    "divide m by 1 - beta_1^t and v by 1 - beta_2^t, t counted from 1",
 )
 ONE_CORRECTION = Bug(
     "adam-one-correction",
@@ -56,14 +56,14 @@ CORRECTION_KEPT = Bug(
     "adam-correction-kept",
     "{optimizer}'s bias correction is written back into its averages, and so corrected over again",
     "m = beta_1 * m + (1 - beta_1) * dW; m /= 1 - beta_1**t  # the next step starts from this m",
-    "put the corrected averages under names of their own (m_hat = m / (1 - beta_1**t)); not m /= "
+    "put the corrected averages under names of their own (m_hat = m / (1 - beta_1^t)); not m /= "
     "and not m_hat = m; m_hat /= ..., which is the same array",
 )
 AVERAGE_GROWS = Bug(
     "average-added",
     "{optimizer}'s average is added to itself: it grows by its share in every step",
     "cache += rho * cache + (1 - rho) * dW**2",
-    "assign it: cache = rho * cache + (1 - rho) * dW**2",
+    "assign it: cache = rho * cache + (1 - rho) * dW * dW",
 )
 STATE_NOT_KEPT = Bug(
     "state-not-kept",
@@ -99,7 +99,7 @@ ACCUMULATOR_OF_WEIGHTS = Bug(
     "accumulator-of-weights",
     "{optimizer}'s accumulator sums the squares of the weights in place of the gradients'",
     "cache_b += b**2; b -= learning_rate * db / (np.sqrt(cache_b) + epsilon)",
-    "add the square of the gradient: cache_b += db**2",
+    "add the square of the gradient: cache_b += db * db",
 )
 STEP_LEAVES = Bug(
     "step-leaves",

@@ -30,6 +30,10 @@ _HALVINGS = 30
 # then by another direction.
 _SHRINKINGS, _REDRAWS = 5, 3
 
+# A slope tells something of a gradient if its error is at most this part of the gradient's length,
+# which is how large slopes along directions of entries 1 and -1 are.
+_TELLING = 1e-3
+
 
 @dataclass(frozen=True)
 class Slope:
@@ -121,7 +125,8 @@ def follows(own: OwnLoss, probes: Sequence[Probe]) -> float | None:
     for slope in own.slopes:
         probe = probes[slope.probe]
         gradient = probe.gradients.get(slope.key)
-        if gradient is None:
+        # Gradients that are smaller than the errors of measuring agree with anything.
+        if gradient is None or slope.error > _TELLING * float(np.linalg.norm(gradient)):
             return None
         unit = float(np.finfo(probe.dtype).eps)
         each = gradient * slope.direction
