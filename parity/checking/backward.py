@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 
 from numpy_impl.types import Array, Shape
 from parity.checking.asking.conventions import Sample, no_batches
@@ -25,8 +26,10 @@ from parity.checking.explain import (
     second_look,
     single,
 )
-from parity.checking.explain.assessment import Answered, Asking, Assessment
+from parity.checking.explain.agreement import Agreement, Shares
+from parity.checking.explain.assessment import Assessment
 from parity.checking.explain.course import course, of_loss, of_source
+from parity.checking.explain.forms import Answered, Asking
 from parity.checking.explain.judge import Judge, Judgement
 from parity.checking.explain.optimizer import (
     Identified,
@@ -37,10 +40,10 @@ from parity.checking.explain.optimizer import (
 from parity.checking.explain.second_look import Followed
 from parity.checking.explain.stepping import Stepping, classify
 from parity.checking.explain.update import Updates, declared_optimizer_of, unchecked
-from parity.checking.explain.weight_decay import Decays, Shares, divided_by_batch
+from parity.checking.explain.weight_decay import Decays, divided_by_batch
 from parity.checking.model.declared_optimizer import DeclaredOptimizer
 from parity.checking.model.layout import Key
-from parity.checking.model.losses import Declared, LossKind, meant
+from parity.checking.model.losses import SQUARED, Declared, LossKind, meant
 from parity.checking.model.network import Plan
 from parity.checking.model.rules import Rule
 
@@ -88,10 +91,17 @@ class Backward:
                 f"Loss: {declared.name} is taken as the {self.declared.kind.name}, as forward "
                 "returns these and no probabilities (from_logits=True in Keras)."
             )
-        stated = declared_optimizer_of(self.candidate)
-        names, renewed = subject.names, subject.renew is not None
         self.own_steps: Identified | None = None
-        self.updates = Updates(stated, self.layout, names, renewed)
+
+    @cached_property
+    def updates(self) -> Updates:
+        """What is to be said of a step's update.
+
+        Raises:
+            ValueError: What is declared is no optimizer.
+        """
+        stated, subject = declared_optimizer_of(self.candidate), self.subject
+        return Updates(stated, self.layout, subject.names, subject.renew is not None)
 
     def run(self) -> Notes:
         """Return what was found."""
@@ -104,7 +114,8 @@ class Backward:
         kind = self.declared.kind if self.declared is not None else None
         asking = self._asking(kind, by_step)
         answered = asking.best()
-        answered = single.one_by_one(asking, answered) or answered
+        if by_step:
+            answered = single.one_by_one(asking, answered) or answered
         self._note(answered, "step" if by_step else "gradient")
         self._look_again(answered)
         if not by_step and self.candidate.step is not None and answered.assessment is not None:
@@ -242,13 +253,13 @@ class Backward:
         if stepping.kind == "decay":
             return Notes(conventions={"optimizer": "SGD, its learning rate changing"})
         rule, updates = Rule("sgd", stepping.form, stepping.momentum), self.updates
-        stated, base = updates.checkable, assessment.scale.base
+        stated, base = updates.checkable, assessment.factor
         explained = not assessment.flaws and not assessment.masked and base > 0
         if stated is None or stated.named or not explained or stepping.rate_power != 1:
             return updates.of_plain(rule)
         history = [t for t in self.subject.history if t.probe.form == assessment.form]
-        at = of_loss(assessment.explanation.kind, factor=base)
-        draft = Identified(rule, assessment.explanation.kind, 1.0, "", history, at)
+        at = of_loss(assessment.kind, factor=base)
+        draft = Identified(rule, assessment.kind, 1.0, "", history, at)
         words = f"{stated.words} (declared)"
         if as_declared(draft, self.layout, stated, self.layout.keys, [(1.0, "")]) is not None:
             return Notes(conventions={"optimizer": words})
@@ -274,7 +285,7 @@ class Backward:
             history = [t for t in subject.history[start:] if _of_shapes(t, self.layout.shapes)]
             if len(history) < len(subject.history) - start:
                 return None
-            kind = direct.explanation.kind
+            kind = direct.kind
             found = identify(history, self.layout, self.updates.checkable, (source, kind))
         except TheirError:
             return None
@@ -295,9 +306,29 @@ class Backward:
             notes.add(second_look.course_of_steps(assessor, followed))
         return notes
 
+    def _as_meant(self, agreed: Agreement, assessment: Assessment) -> bool:
+        """Return whether right gradients are of the loss that is meant, and nothing is to be said.
+
+        Without a loss any is; but a softmax's squared error is seldom meant.
+        """
+        own, declared = assessment.own, self.declared
+        if self.candidate.weight_decay is not None:
+            return False
+        if declared is not None:
+            meant = declared.factor(*assessment.probes[0].y.shape)
+            return declared.kind is agreed.kind and agreed.factor == meant
+        if callable(self.candidate.loss):
+            decays = own is not None and (own.kernel_decay or own.bias_decay)
+            if own is None or own.kind is not agreed.kind or decays or own.added_up:
+                return False
+            return abs(own.factor - agreed.factor) <= own.uncertainty
+        return agreed.kind is not SQUARED or self.plan.activations[-1].name != "softmax"
+
     def _judged(self, answered: Answered, assessment: Assessment, loss_known: bool) -> Judgement:
+        own, source, agreed = assessment.own, answered.source, assessment.agreed
+        if agreed is not None and self._as_meant(agreed, assessment):
+            return Judgement(loss=agreed.words)
         names = {key: self.subject.names[self.layout.place(key)] for key in self.layout.keys}
-        own, source = assessment.own, answered.source
         over = None
         if source is not None:
             over = divided_by_batch(answered.assessor, source, assessment)
@@ -320,7 +351,7 @@ class Backward:
         if not self._nothing_found:
             return
         found = Notes()
-        if assessment is not None and source is not None and assessment.scale.base:
+        if assessment is not None and source is not None and assessment.factor:
             found = second_look.other_batch(answered.assessor, source, assessment)
         elif assessment is not None and source is not None and assessment.own is not None:
             found = second_look.other_batch_measured(answered.assessor, source, assessment)
@@ -352,7 +383,7 @@ class Backward:
             return None
         rule = Rule("sgd", stepping.form, stepping.momentum)
         batch = len(assessment.probes[0].x)
-        base, kind = assessment.scale.base, assessment.explanation.kind
+        base, kind = assessment.factor, assessment.kind
         return Followed(rule, kind, base, batch, outputs, stepping.rate_power is None)
 
     def _also_step(self, given: Answered, direct: Assessment) -> None:
@@ -364,7 +395,7 @@ class Backward:
             return
         try:
             source = Direct(self.subject) if self._nothing_found else None
-            asking = self._asking(direct.explanation.kind, True, source)
+            asking = self._asking(direct.kind, True, source)
             # Gradients with other masks each time are read one sample a call, and so are steps.
             asking.batch = len(direct.probes[0].x) if direct.masked else None
             asking.may_drop = direct.masked
@@ -410,7 +441,7 @@ class Backward:
             before = self.before.conventions["samples"]
             found["samples"] = f"{before}; for gradients {assessment.form.sample_text}"
         if judgement.loss:
-            same = self.declared and self.declared.kind is assessment.explanation.kind
+            same = self.declared and self.declared.kind is assessment.kind
             stated = " (given)" if same else ""
             found["loss"] = judgement.loss + stated
         found["batch"] = f"{len(assessment.probes[0].x)} samples a probe"
@@ -421,7 +452,7 @@ class Backward:
     ) -> tuple[Witness, dict[Key, Array] | None]:
         if not self.keras:
             return Witness(KERAS, None, "keras=True asks it (some seconds)"), None
-        kind = assessment.explanation.kind
+        kind = assessment.kind
         try:
             _, theirs = keras_gradients.ask(assessment.probes[0], kind)
         except keras_gradients.NotAsked as reason:

@@ -20,8 +20,8 @@ from parity.checking.bugs.table import (
     UNKNOWN_FORWARD,
     UNKNOWN_LAYERS,
 )
-from parity.checking.bugs.variant import COMMON, LEAKY, OUTPUTS
 from parity.checking.explain.rows import forward_rows
+from parity.checking.model.functions import COMMON, LEAKY, OUTPUTS
 from parity.checking.model.layout import Layout
 from parity.checking.model.network import Plan
 

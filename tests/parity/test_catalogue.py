@@ -5,7 +5,7 @@ import pytest
 
 import parity
 from numpy_impl.activations import ACTIVATIONS
-from parity.checking.bugs.variant import ELEMENTWISE, OUTPUTS
+from parity.checking.model.functions import ELEMENTWISE, OUTPUTS
 
 
 def test_every_activation_of_the_engine_is_known() -> None:

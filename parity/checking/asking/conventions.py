@@ -10,11 +10,10 @@ from numpy_impl.activations import ActivationFunction
 from numpy_impl.types import Array
 from parity.bounds.rounding import Approx
 from parity.checking.asking.subject import Subject, TheirError, lowest
-from parity.checking.bugs.variant import COMMON, ELEMENTWISE, LEAKY, OTHERS, OUTPUTS
+from parity.checking.model.functions import COMMON, ELEMENTWISE, LEAKY, OTHERS, OUTPUTS, fitting
 from parity.checking.model.layout import Key, Layout
 from parity.checking.model.network import Pass, Plan, rounding_for
 from parity.checking.model.probe import Form, batch_size, draw_samples, draw_weights, sample_forms
-from parity.checking.model.stretched import fitting
 
 # Hidden activations that differ from layer to layer, where ``forward`` gives the outputs alone, are
 # looked for among these in networks of 3, 4 and 5 layers; the number of combinations is the limit.

@@ -11,9 +11,6 @@ from parity.bounds.rounding import Approx
 from parity.checking.bugs.errors import error_variants
 from parity.checking.bugs.table import Bug
 from parity.checking.bugs.variant import (
-    COMMON,
-    LEAKY,
-    OTHERS,
     LayerVariant,
     OutputVariant,
     RowVariant,
@@ -21,6 +18,7 @@ from parity.checking.bugs.variant import (
     Variant,
     from_activation,
 )
+from parity.checking.model.functions import COMMON, LEAKY, OTHERS
 from parity.checking.model.layout import Key
 from parity.checking.model.losses import LossKind
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy_impl.activations import ActivationFunction
 from parity.bounds.rounding import Approx
 from parity.checking.bugs.table import Bug, Values
-from parity.checking.bugs.variant import ELEMENTWISE, OUTPUTS
+from parity.checking.model.functions import ELEMENTWISE, OUTPUTS
 from parity.checking.model.network import Pass, Plan
 
 ACTIVATION_MISSING = Bug(

@@ -12,7 +12,7 @@ from parity.bounds.activations import activate
 from parity.bounds.rounding import Approx
 from parity.checking.bugs.forward import Fault
 from parity.checking.bugs.table import Bug, Severity
-from parity.checking.bugs.variant import COMMON, LEAKY, OUTPUTS
+from parity.checking.model.functions import COMMON, LEAKY, OUTPUTS
 from parity.checking.model.network import INVERTED, UNSCALED, Plan
 
 SLIPPED = Bug(

@@ -18,6 +18,7 @@ from parity.checking.bugs.tensors import (
     kernel_variants,
 )
 from parity.checking.bugs.variant import LayerVariant, Scene, Variant
+from parity.checking.explain.agreement import scaled_bound
 from parity.checking.model.layout import Key
 from parity.checking.model.probe import Probe, wide
 
@@ -393,14 +394,6 @@ def _sharp(bounded: Sequence[Approx]) -> bool:
     """
     width = wide(bounded[0].rounding)
     return all(np.max(v.bound) <= width * np.max(np.abs(v.value)) for v in bounded)
-
-
-def scaled_bound(value: Approx, ratio: float) -> Array:
-    """Return how far two correct computations of ``ratio * value`` may be apart.
-
-    The factor may be put in before or after, in one or in several operations: four roundings.
-    """
-    return abs(ratio) * (2 * value.bound + 4 * value.rounding.unit * np.abs(value.value))
 
 
 def _dot(one: Sequence[Array], other: Sequence[Array]) -> float:

@@ -36,13 +36,14 @@ from parity.checking.bugs.table import (
 )
 from parity.checking.bugs.tensors import BIAS_CONSTANT, BIAS_OF_KERNEL, KERNEL_ONE_NUMBER
 from parity.checking.bugs.variant import Variant
+from parity.checking.explain.agreement import Shares, scaled_bound
 from parity.checking.explain.assessment import Assessment
 from parity.checking.explain.dropout import scale_finding
 from parity.checking.explain.explainer import Deviation
-from parity.checking.explain.fit import LayerFit, scaled_bound
+from parity.checking.explain.fit import LayerFit
 from parity.checking.explain.own_loss import OwnLoss
 from parity.checking.explain.scaling import difference
-from parity.checking.explain.weight_decay import Decays, Shares
+from parity.checking.explain.weight_decay import Decays
 from parity.checking.model.layout import Key
 from parity.checking.model.losses import SQUARED, Declared, LossKind, reductions
 
@@ -94,6 +95,9 @@ class Judge:
         elsewhere: Callable[[], tuple[int, float] | None],
     ) -> None:
         self.assessment = assessment
+        self.explanation = assessment.analysis.explanation
+        self.scale = assessment.analysis.scale
+        self.observed = assessment.analysis.explainer.observed
         self.names = names
         self.declared = declared
         self.loss_known = loss_known
@@ -109,7 +113,7 @@ class Judge:
     def judge(self) -> Judgement:
         """Return findings and remarks."""
         result, assessment = self.result, self.assessment
-        top = assessment.explanation.layers[0]
+        top = self.explanation.layers[0]
         result.unknown_loss = bool(top.tensors) and not any(top.tensors.values())
         result.findings += assessment.misfits
         scaled = scale_finding(assessment.probes) if assessment.masked else None
@@ -123,9 +127,9 @@ class Judge:
             result.unknown_loss = False
             return result
         # As backpropagation meets them: each layer's deltas, tensors and factors, from the output.
-        for fit in assessment.explanation.layers:
+        for fit in self.explanation.layers:
             self._layer(fit)
-            for deviation in assessment.scale.deviations:
+            for deviation in self.scale.deviations:
                 if deviation.layer == fit.layer:
                     self._deviation(deviation)
         self._base()
@@ -143,7 +147,7 @@ class Judge:
             if variant.bug is not None and fit.matched:
                 self.result.findings.append(self._of_delta(fit, variant, place))
         off = {key: match for key, match in fit.tensors.items() if match is None}
-        for key in [key for key in off if self.assessment.explainer.observed.data[key].one_number]:
+        for key in [key for key in off if self.observed.data[key].one_number]:
             where = f"layer {key.layer + 1} kernel ({self.names[key]})"
             evidence = "no loss has such a gradient: each element has its own input as a factor"
             self.result.findings.append(Finding(KERNEL_ONE_NUMBER, where, evidence=evidence))
@@ -170,7 +174,7 @@ class Judge:
             place = f"layer {fit.layer + 1}'s own gradients alone"
             evidence += "; what this layer hands down is right"
             if fit.layer == self.plan.depth - 1 and not self.loss_known:
-                kind = self.assessment.explanation.kind
+                kind = self.assessment.kind
                 evidence += f" (for the {kind.name}; no loss is given)"
         return Finding(variant.bug, place, variant.values, evidence)
 
@@ -179,7 +183,7 @@ class Judge:
         return "the gradients of " + " and ".join(parts)
 
     def _unknown(self, fit: LayerFit, place: str) -> Finding:
-        kind = self.assessment.explanation.kind.name
+        kind = self.assessment.kind.name
         rest = "; the layers below depend on it and are not judged" if fit.layer else ""
         if fit.layer < self.plan.depth - 1:
             above = f"layer {fit.layer + 2}"
@@ -203,12 +207,11 @@ class Judge:
 
     def _off(self, fit: LayerFit, key: Key) -> str:
         """Say how many elements of a tensor are off, and the worst."""
-        observed = self.assessment.explainer.observed
-        data, scene = observed.data[key], observed.bounded[0]
+        data, scene = self.observed.data[key], self.observed.bounded[0]
         delta = fit.make(scene)
         assert delta is not None
         right = delta.sum(axis=0) if key.part == "bias" else scene.fwd.inputs[key.layer].T @ delta
-        base = self.assessment.scale.base or 1.0
+        base = self.assessment.factor or 1.0
         error = np.abs(data.observed[0] - base * right.value)
         off = error > scaled_bound(right, base) + data.noise[0]
         worst = np.unravel_index(np.argmax(error), error.shape)
@@ -221,14 +224,14 @@ class Judge:
     def _deviation(self, deviation: Deviation) -> None:
         layer, part = deviation.layer, deviation.part
         key = None if part == "gradients" or part == "delta" else Key(layer, part)
-        match = self.assessment.explanation.tensors.get(key) if key is not None else None
+        match = self.explanation.tensors.get(key) if key is not None else None
         if match is not None and match.variant.bug in (BIAS_CONSTANT, BIAS_OF_KERNEL):
             return
         bug, values = name(
             deviation.factor, deviation.uncertainty, self.batch, self.outputs,
             self.plan.dropout[layer] if part != "bias" else 0.0,
         )  # fmt: skip
-        deltas = {variant.bug for variant in self.assessment.explanation.fit(layer).deltas}
+        deltas = {variant.bug for variant in self.explanation.fit(layer).deltas}
         if DELTA_LEFT_OUT in deltas:
             return  # and with it whatever scale it had
         scaled = bug in (DROPOUT_SCALE_MISSING, DROPOUT_SCALE_TWICE)
@@ -243,14 +246,14 @@ class Judge:
         evidence = (
             f"the other gradients share one factor; here it is {deviation.factor:.7g} times that"
         )
-        if any(d.part == "delta" and d.layer > layer for d in self.assessment.scale.deviations):
+        if any(d.part == "delta" and d.layer > layer for d in self.scale.deviations):
             evidence = f"of the factor that flows in from above it is {deviation.factor:.7g} times"
         what = {"delta": "delta", "gradients": "gradients"}.get(part, f"{part} gradient")
         self.result.findings.append(Finding(bug, where, {"what": what, **values}, evidence))
 
     def _base(self) -> None:
         """Say what the one factor of all gradients means."""
-        scale, kind = self.assessment.scale, self.assessment.explanation.kind
+        scale, kind = self.scale, self.assessment.kind
         if not scale.base:
             return
         usual = reductions(kind, self.batch, self.outputs)
@@ -275,7 +278,7 @@ class Judge:
         """Remark a pair of output and loss that is right, and seldom what is meant."""
         last = self.plan.activations[-1].name
         known = self.declared is not None or self.own is not None
-        if known or last != "softmax" or self.assessment.explanation.kind is not SQUARED:
+        if known or last != "softmax" or self.assessment.kind is not SQUARED:
             return
         self.result.remarks.append(
             "Loss: your gradients are those of the squared error of a softmax, and as such they "
@@ -285,9 +288,9 @@ class Judge:
 
     def _undeclared(self, nearest: float) -> None:
         """Without a declared loss one factor is a scale, unless it shows the batch or a sign."""
-        scale = self.assessment.scale
-        bugs = {v.bug for fit in self.assessment.explanation.layers for v in fit.deltas}
-        kind = self.assessment.explanation.kind
+        scale = self.scale
+        bugs = {v.bug for fit in self.explanation.layers for v in fit.deltas}
+        kind = self.assessment.kind
         # Divided by as many samples as were really added up.
         for bug, counted in ((SAMPLE_LEFT_OUT, self.batch - 1), (SAMPLE_TWICE, self.batch + 1)):
             for f, words in reductions(kind, counted, self.outputs) if bug in bugs else []:
@@ -306,7 +309,7 @@ class Judge:
             return
         self.result.remarks.append(
             f"Scale: all gradients share the factor {scale.base / nearest:.7g} on those of the "
-            f"loss ({self.assessment.explanation.kind.name}). That is a reduction or a weight of "
+            f"loss ({self.assessment.kind.name}). That is a reduction or a weight of "
             "the loss that is not declared, and acts like a learning rate; it is no bug."
         )
 
@@ -319,12 +322,12 @@ class Judge:
         if measured is None:
             return True
         batch, base = measured
-        kind = self.assessment.explanation.kind
+        kind = self.assessment.kind
         factor, _ = reductions(kind, batch, self.outputs)[reduction]
         return name(base / factor, _MEASURED, batch, 0)[0] is bug
 
     def _whole(self, bug: Bug, values: Values, than: str) -> None:
-        base = self.assessment.scale.base
+        base = self.assessment.factor
         evidence = f"cosine 1 everywhere; one factor, {base:.7g} on the summed loss, unlike {than}"
         values = {**values, "what": "all gradients"}
         if bug is SIGN:
@@ -333,7 +336,7 @@ class Judge:
 
     def _against(self, target: float, what: str, own: OwnLoss | None = None) -> None:
         """Compare the one factor with that of a loss that is known."""
-        scale, kind = self.assessment.scale, self.assessment.explanation.kind
+        scale, kind = self.scale, self.assessment.kind
         spread = scale.uncertainty + (own.uncertainty if own is not None else 0.0)
         # The constant may have been written into an array of float32.
         spread += float(np.finfo(np.float32).eps) * abs(target)
@@ -366,7 +369,7 @@ class Judge:
         self._whole(bug, values, what)
 
     def _other_loss(self, stated: LossKind) -> None:
-        kind = self.assessment.explanation.kind
+        kind = self.assessment.kind
         text = f"your loss is the {stated.name}, the gradients are those of {self.result.loss}"
         if stated.family == kind.family and self.declared is None:
             self.result.remarks.append(

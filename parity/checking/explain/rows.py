@@ -1,6 +1,6 @@
 """The report's rows: each of the user's tensors beside the right one."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -9,13 +9,11 @@ from parity.bounds.rounding import Approx
 from parity.checking.asking.conventions import Sample
 from parity.checking.asking.subject import lowest
 from parity.checking.bugs.findings import TensorKind, TensorResult
+from parity.checking.explain.agreement import Shares, compared
 from parity.checking.explain.assessment import Assessment
-from parity.checking.explain.fit import scaled_bound
 from parity.checking.explain.optimizer import Identified
-from parity.checking.explain.weight_decay import Shares
 from parity.checking.model.declared_optimizer import DeclaredOptimizer
 from parity.checking.model.layout import Key, Layout
-from parity.checking.model.losses import correct_gradients
 from parity.checking.model.network import Plan
 from parity.checking.model.rules import State
 
@@ -95,11 +93,12 @@ def gradient_rows(
 
     ``shares``, of the weights themselves, are added.
     """
-    base = assessment.scale.base or 1.0
+    base = assessment.factor or 1.0
     rows: list[TensorResult] = []
-    for key, own, right, share, bound in _compared(assessment, shares):
-        arrays = [own, base * right + share, bound]
-        arrays += [] if keras is None else [base * keras[key] + share]
+    for each in compared(assessment.probes[0], assessment.kind, base, shares):
+        key = each.key
+        arrays = [each.own, each.expected(each.right), each.bound]
+        arrays += [] if keras is None else [each.expected(keras[key])]
         turned = [layout.as_given(array, key) for array in arrays]
         name = names[layout.place(key)]
         if layout.fold:
@@ -110,26 +109,9 @@ def gradient_rows(
 
 def agreeing(assessment: Assessment, other: Mapping[Key, Array], shares: Shares) -> list[bool]:
     """Return of each gradient of the user's whether it is another engine's up to rounding."""
-    base = assessment.scale.base or 1.0
-    return [
-        bool(np.all(np.abs(own - base * other[key] - share) <= bound))
-        for key, own, _, share, bound in _compared(assessment, shares)
-    ]
-
-
-def _compared(
-    assessment: Assessment, shares: Shares
-) -> Iterator[tuple[Key, Array, Array, Array | float, Array]]:
-    """Yield key, the user's gradient, the loss's, the weight's own share besides, and the bound."""
-    probe, base = assessment.probes[0], assessment.scale.base or 1.0
-    rights = correct_gradients(assessment.explanation.kind, probe.forward(tracked=True), probe.y)
-    for key, weight, own, noise in probe.tensors():
-        right, bound = rights[key], scaled_bound(rights[key], base) + noise
-        share, spread = shares.get(key, (0.0, 0.0))
-        if share:
-            yield key, own, right.value, share * weight, bound + spread * np.abs(weight)
-        else:
-            yield key, own, right.value, 0.0, bound
+    base = assessment.factor or 1.0
+    found = compared(assessment.probes[0], assessment.kind, base, shares)
+    return [each.equals(other[each.key]) for each in found]
 
 
 def step_rows(layout: Layout, found: Identified, names: list[str]) -> list[TensorResult]:

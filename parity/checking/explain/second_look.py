@@ -10,9 +10,9 @@ from parity.checking.asking.subject import TheirError
 from parity.checking.bugs.findings import Finding, Notes
 from parity.checking.bugs.table import BATCH_SIZE, TRAJECTORY
 from parity.checking.explain import own_loss
+from parity.checking.explain.agreement import scaled_bound
 from parity.checking.explain.assessment import Assessment, Assessor
 from parity.checking.explain.course import Gradients, GradientsAt, course, of_loss
-from parity.checking.explain.fit import scaled_bound
 from parity.checking.model.declared_optimizer import DeclaredOptimizer
 from parity.checking.model.layout import Key, Layout
 from parity.checking.model.losses import LossKind, correct_gradients, reductions
@@ -107,8 +107,8 @@ def other_batch(assessor: Assessor, source: Source, assessment: Assessment) -> N
     probe, misfits = assessor.ask(source, assessment.form, _OTHER_PROBE, avoid=first)
     if misfits:
         return Notes(findings=misfits[:1])
-    kind, outputs = assessment.explanation.kind, probe.y.shape[1]
-    base = assessment.scale.base
+    kind, outputs = assessment.kind, probe.y.shape[1]
+    base = assessment.factor
     followed = Followed(Rule("sgd"), kind, base, first, outputs)
     expected = followed.factor(len(probe.x))
     averaged = base * first / len(probe.x)  # a factor of no reduction, over the batch size
@@ -160,7 +160,7 @@ def factor_elsewhere(
 
     None where no other size can be asked for, or the layer's own gradients are wrong.
     """
-    first, layer = len(assessment.probes[0].x), assessment.explanation.layers[0]
+    first, layer = len(assessment.probes[0].x), assessment.analysis.explanation.layers[0]
     right = [key for key, m in layer.tensors.items() if m is not None and m.variant.bug is None]
     wrong = any(variant.bug is not None for variant in layer.deltas)
     if first == 1 or assessor.fixed_batch or assessment.masked or wrong or not right:
@@ -169,7 +169,7 @@ def factor_elsewhere(
         probe, _ = assessor.ask(source, assessment.form, _OTHER_PROBE, avoid=first)
     except TheirError:
         return None
-    kind, key = assessment.explanation.kind, right[0]
+    kind, key = assessment.kind, right[0]
     if key not in probe.gradients:
         return None
     value = correct_gradients(kind, probe.forward(tracked=False), probe.y)[key].value.ravel()
@@ -182,7 +182,7 @@ def _agree(
     probe: Probe, kind: LossKind, factor: float, assessment: Assessment, shared: bool = True
 ) -> bool:
     right = correct_gradients(kind, probe.forward(tracked=True), probe.y)
-    matches = assessment.explanation.tensors
+    matches = assessment.matches
     for key, w, g, noise in probe.tensors():
         value, match = right[key], matches.get(key)
         decay = match.decay if match is not None else 0.0

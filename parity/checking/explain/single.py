@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from parity.checking.asking.gradients import Step, alike
 from parity.checking.asking.subject import TheirError
-from parity.checking.explain.assessment import Answered, Asking
+from parity.checking.explain.forms import Answered, Asking
 from parity.checking.model.probe import Form, Probe, label_forms
 
 _ONE_BY_ONE = (

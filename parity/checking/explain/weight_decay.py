@@ -22,6 +22,7 @@ from parity.checking.bugs.table import (
     Values,
 )
 from parity.checking.explain import own_loss
+from parity.checking.explain.agreement import Shares
 from parity.checking.explain.assessment import Assessment, Assessor
 from parity.checking.explain.fit import Match
 from parity.checking.explain.own_loss import OwnLoss
@@ -29,8 +30,6 @@ from parity.checking.model.layout import PARTS, Key, Part
 from parity.checking.model.losses import LossKind, correct_gradients, reductions
 from parity.checking.model.probe import Probe
 
-# The multiple of the weight in its gradient, and how far it is not known.
-Shares = dict[Key, tuple[float, float]]
 _OTHER_PROBE = 51
 # Two batch sizes differ by more, and rounding by less.
 _NEAR = 1e-3
@@ -81,14 +80,14 @@ def readings(assessment: Assessment, over_batch: bool | None) -> list[Reading]:
         assessment: The gradients, explained.
         over_batch: Whether the share is divided by the batch size; None if that is not known.
     """
-    probe, base = assessment.probes[0], abs(assessment.scale.base or 1.0)
+    probe, base = assessment.probes[0], abs(assessment.factor or 1.0)
     batch, outputs = probe.y.shape
     divided = Reading(1 / batch, f" = {{:.6g}} / {batch}", divided=True)
     found = [Reading(1.0)]
     if batch > 1 and over_batch is not False:
         found = [divided, *found] if over_batch else [*found, divided]
-    usual = [factor for factor, _ in reductions(assessment.explanation.kind, batch, outputs)]
-    if not any(same(base, factor, assessment.scale.uncertainty) for factor in usual):
+    usual = [factor for factor, _ in reductions(assessment.kind, batch, outputs)]
+    if not any(same(base, factor, assessment.analysis.scale.uncertainty) for factor in usual):
         # A learning rate of the code's own, say, on the averaged or the summed loss.
         for factor in (base * batch, base):
             words = f" = {factor:.6g} · {{:.6g}} ({factor:.6g}: the factor of all gradients)"
@@ -171,7 +170,7 @@ def divided_by_batch(assessor: Assessor, source: Source, assessment: Assessment)
     """
     found = {
         key: match.decay
-        for key, match in assessment.explanation.tensors.items()
+        for key, match in assessment.matches.items()
         if match is not None and match.decay
     }
     first = len(assessment.probes[0].x)
@@ -181,7 +180,7 @@ def divided_by_batch(assessor: Assessor, source: Source, assessment: Assessment)
         probe, _ = assessor.ask(source, assessment.form, _OTHER_PROBE, avoid=first)
     except TheirError:
         return None
-    shares = _fitted(probe, assessment.explanation.kind)
+    shares = _fitted(probe, assessment.kind)
     verdicts: set[bool] = set()
     for key, share in found.items():
         ratio = shares.get(key, 0.0) / share
@@ -195,11 +194,9 @@ def shares_of_loss(own: OwnLoss, assessment: Assessment) -> Shares | None:
 
     This tells a penalty that differs from layer to layer. None if the loss is something else.
     """
-    probes, base = assessment.probes, assessment.scale.base
+    probes, base = assessment.probes, assessment.factor
     unit = float(np.finfo(probes[0].dtype).eps)
-    rights = [
-        correct_gradients(assessment.explanation.kind, p.forward(tracked=True), p.y) for p in probes
-    ]
+    rights = [correct_gradients(assessment.kind, p.forward(tracked=True), p.y) for p in probes]
     measured: dict[Key, list[tuple[float, float, float]]] = {}
     for slope in own.slopes:
         v, w = rights[slope.probe][slope.key], probes[slope.probe].weights[slope.key]
@@ -278,7 +275,7 @@ class Decays:
         self.given = declared_shares(weight_decay, self.depth)
         self.over_batch = over_batch
         self.batch = len(assessment.probes[0].x)
-        self.base = assessment.scale.base or 1.0
+        self.base = assessment.factor or 1.0
         self.readings = readings(assessment, over_batch)
         self.found = _matches(assessment)
         self.unsure = max((m.decay_uncertainty for m in self.found.values()), default=0.0)
@@ -498,7 +495,7 @@ class Decays:
 def _matches(assessment: Assessment) -> dict[Key, Match]:
     found = {
         key: match
-        for key, match in assessment.explanation.tensors.items()
+        for key, match in assessment.matches.items()
         if match is not None and match.ratio and match.variant.bug is None
     }
     return dict(sorted(found.items()))

@@ -1,6 +1,10 @@
-"""Activations that are known ones stretched: softmax(-z), softmax(z / 2), 2 sigmoid(z) - 1."""
+"""Activations that people use: the engine's, others, and known ones stretched.
 
-from collections.abc import Iterator
+Stretched ones are softmax(-z), softmax(z / 2), 2 sigmoid(z) - 1 and the like.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -125,3 +129,95 @@ def _nice(value: float) -> Iterator[float]:
 
 def _close(values: Array) -> float:
     return _CLOSE * float(np.max(np.abs(values)))
+
+
+def leaky(slope: float) -> ActivationFunction:
+    """Return leaky ReLU with a name that says its slope."""
+    return replace(activations.leaky_relu(slope), name=f"leaky_relu({slope:g})")
+
+
+def _lecun_tanh() -> ActivationFunction:
+    # LeCun, Bottou, Orr, Mueller (1998), "Efficient BackProp", section 4.4.
+    return ActivationFunction(
+        "1.7159 tanh(2z/3)",
+        lambda z: 1.7159 * np.tanh(2 / 3 * z),
+        lambda z, a: 1.7159 * 2 / 3 * (1 - np.tanh(2 / 3 * z) ** 2),
+        keras=lambda ops, z: 1.7159 * ops.tanh(2 / 3 * z),
+    )
+
+
+def _gelu_tanh() -> ActivationFunction:
+    c = float(np.sqrt(2 / np.pi))
+
+    def inner(z: Array) -> Array:
+        return np.tanh(c * (z + 0.044715 * z**3))
+
+    return ActivationFunction(
+        "gelu (tanh)",
+        lambda z: 0.5 * z * (1 + inner(z)),
+        lambda z, a: (
+            0.5 * (1 + inner(z)) + 0.5 * z * (1 - inner(z) ** 2) * c * (1 + 3 * 0.044715 * z**2)
+        ),
+        keras=lambda ops, z: ops.gelu(z, approximate=True),
+    )
+
+
+def _own(
+    name: str,
+    value: Callable[[Array], Array],
+    derivative: Callable[[Array], Array],
+    keras: Callable[[Any, Any], Any],
+) -> ActivationFunction:
+    return ActivationFunction(name, value, lambda z, a: derivative(z), keras=keras)
+
+
+def _old_hard_sigmoid() -> ActivationFunction:
+    # Keras's before its version 3, and Theano's.
+    return ActivationFunction(
+        "hard_sigmoid (0.2z + 0.5)",
+        lambda z: np.clip(0.2 * z + 0.5, 0, 1),
+        lambda z, a: np.where(np.abs(z) < 2.5, 0.2, 0.0).astype(z.dtype),
+        (-2.5, 2.5),
+        keras=lambda ops, z: ops.clip(0.2 * z + 0.5, 0, 1),
+    )
+
+
+def _named(*names: str) -> list[ActivationFunction]:
+    return [activations.get(name) for name in names]
+
+
+def _rest(known: list[ActivationFunction]) -> list[ActivationFunction]:
+    """Return the engine's functions of single elements that compute what none of ``known`` does."""
+    formulas = {f.value for f in (activations.get("leaky_relu"), *known)}
+    every = activations.ACTIVATIONS.values()
+    return [f for f in every if f.elementwise and f.value not in formulas]
+
+
+COMMON = _named("sigmoid", "tanh", "relu", "linear")
+LEAKY = [leaky(s) for s in (0.01, 0.1, 0.2, 0.3, 0.05, 0.001, 0.02)]
+_KNOWN = [
+    *_named("softplus", "elu", "selu", "gelu", "silu", "softsign"),
+    *_named("hard_sigmoid", "hard_tanh", "relu6", "mish", "exponential"),
+    _lecun_tanh(),
+    _old_hard_sigmoid(),
+    _gelu_tanh(),
+    _own("sin", np.sin, np.cos, lambda ops, z: ops.sin(z)),
+    # The bipolar sigmoid 2 / (1 + e^-z) - 1; Fausett (1994), "Fundamentals of Neural Networks".
+    Stretched(activations.get("tanh"), before=0.5),
+    _own("arctan", np.arctan, lambda z: 1 / (1 + z * z), lambda ops, z: ops.arctan(z)),
+    _own(
+        "exp(-z^2)",
+        lambda z: np.exp(-z * z),
+        lambda z: -2 * z * np.exp(-z * z),
+        lambda ops, z: ops.exp(-z * z),
+    ),
+    _own("z^2", lambda z: z * z, lambda z: 2 * z, lambda ops, z: z * z),
+]
+OTHERS = [*_KNOWN, *_rest([*COMMON, *_KNOWN])]
+ELEMENTWISE = [*COMMON, *LEAKY, *OTHERS]
+OUTPUTS = [
+    *_named("softmax", "sigmoid", "linear", "tanh", "relu", "log_softmax"),
+    *LEAKY,
+    *OTHERS,
+    SOFTMIN,
+]
