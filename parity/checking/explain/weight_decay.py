@@ -495,7 +495,7 @@ class Decays:
 def _matches(assessment: Assessment) -> dict[Key, Match]:
     found = {
         key: match
-        for key, match in assessment.matches.items()
+        for key, match in assessment.analysis.explanation.tensors.items()
         if match is not None and match.ratio and match.variant.bug is None
     }
     return dict(sorted(found.items()))
