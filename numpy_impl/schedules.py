@@ -52,8 +52,8 @@ def _positive(**numbers: float) -> None:
             raise ValueError(f"Expected {name} > 0. Received: {value}")
 
 
-class ExponentialDecay(LearningRateSchedule):
-    """``rate = initial_learning_rate decay_rate^p``, ``p = k / decay_steps``.
+class _Decay(LearningRateSchedule):
+    """A formula in ``p = k / decay_steps``, the number of decays so far.
 
     With ``staircase`` p is rounded down: the rate falls once every ``decay_steps`` steps.
     """
@@ -71,41 +71,34 @@ class ExponentialDecay(LearningRateSchedule):
         self.decay_rate = decay_rate
         self.staircase = staircase
 
+    def decays(self, k: Real) -> Real:
+        """Return p."""
+        p = k / self.real(self.decay_steps)
+        return np.floor(p) if self.staircase else p
+
+
+class ExponentialDecay(_Decay):
+    """``rate = initial_learning_rate decay_rate^p``, ``p = k / decay_steps``.
+
+    With ``staircase`` p is rounded down: the rate falls once every ``decay_steps`` steps.
+    """
+
     def rate(self, k: Real) -> Real:
         """Return the formula's value at k."""
         real = self.real
-        p = k / real(self.decay_steps)
-        if self.staircase:
-            p = np.floor(p)
-        return real(self.initial_learning_rate) * np.power(real(self.decay_rate), p)
+        return real(self.initial_learning_rate) * np.power(real(self.decay_rate), self.decays(k))
 
 
-class InverseTimeDecay(LearningRateSchedule):
+class InverseTimeDecay(_Decay):
     """``rate = initial_learning_rate / (1 + decay_rate p)``, ``p = k / decay_steps``.
 
     With ``staircase`` p is rounded down.
     """
 
-    def __init__(
-        self,
-        initial_learning_rate: float,
-        decay_steps: float,
-        decay_rate: float,
-        staircase: bool = False,
-    ) -> None:
-        _positive(decay_steps=decay_steps)
-        self.initial_learning_rate = initial_learning_rate
-        self.decay_steps = decay_steps
-        self.decay_rate = decay_rate
-        self.staircase = staircase
-
     def rate(self, k: Real) -> Real:
         """Return the formula's value at k."""
         real = self.real
-        p = k / real(self.decay_steps)
-        if self.staircase:
-            p = np.floor(p)
-        return real(self.initial_learning_rate) / (real(1) + real(self.decay_rate) * p)
+        return real(self.initial_learning_rate) / (real(1) + real(self.decay_rate) * self.decays(k))
 
 
 class PiecewiseConstantDecay(LearningRateSchedule):

@@ -10,7 +10,7 @@ from parity.checking.asking.subject import TheirError
 from parity.checking.bugs.findings import Finding, Notes
 from parity.checking.bugs.table import BATCH_SIZE, TRAJECTORY
 from parity.checking.explain import own_loss
-from parity.checking.explain.agreement import scaled_bound
+from parity.checking.explain.agreement import Shares, compared
 from parity.checking.explain.assessment import Assessment, Assessor
 from parity.checking.explain.course import Gradients, GradientsAt, course, of_loss
 from parity.checking.model.declared_optimizer import DeclaredOptimizer
@@ -181,18 +181,18 @@ def factor_elsewhere(
 def _agree(
     probe: Probe, kind: LossKind, factor: float, assessment: Assessment, shared: bool = True
 ) -> bool:
-    right = correct_gradients(kind, probe.forward(tracked=True), probe.y)
-    matches = assessment.matches
-    for key, w, g, noise in probe.tensors():
-        value, match = right[key], matches.get(key)
-        decay = match.decay if match is not None else 0.0
-        if decay and not shared:  # lambda / m, as some divide it too
-            decay *= len(assessment.probes[0].x) / len(probe.x)
-        uncertainty = match.uncertainty if match is not None else 0.0
-        room = scaled_bound(value, factor) + noise + uncertainty * np.abs(value.value)
-        room = room + 8 * value.rounding.unit * abs(decay) * np.abs(w)
-        room = room + 4 * uncertainty * np.abs(w) * bool(decay)
-        if not np.all(np.abs(g - factor * value.value - decay * w) <= room):
+    unit, smaller = float(np.finfo(probe.dtype).eps) / 2, len(assessment.probes[0].x) / len(probe.x)
+    found = {key: match for key, match in assessment.matches.items() if match is not None}
+    shares: Shares = {}
+    for key, match in found.items():
+        decay = (
+            match.decay if shared else match.decay * smaller
+        )  # lambda / m, as some divide it too
+        shares[key] = decay, 8 * unit * abs(decay) + 4 * match.uncertainty
+    for each in compared(probe, kind, factor, shares):
+        match = found.get(each.key)
+        room = each.bound + (match.uncertainty if match is not None else 0.0) * np.abs(each.right)
+        if not np.all(np.abs(each.own - each.expected(each.right)) <= room):
             return False
     return True
 
