@@ -22,7 +22,7 @@ from parity.checking.explain.course import (
 from parity.checking.model.declared_optimizer import DeclaredOptimizer
 from parity.checking.model.layout import Key, Layout
 from parity.checking.model.losses import LossKind, kinds, reductions
-from parity.checking.model.probe import Probe
+from parity.checking.model.probe import Probe, wide
 from parity.checking.model.rules import EPSILONS, Rule, adaptive, momenta
 
 Factors = Sequence[tuple[float, str]]
@@ -283,6 +283,8 @@ def clipped_descent(history: Sequence[Taken], layout: Layout) -> Identified | No
     """Return plain descent with clipping of the gradients of any known loss, if steps follow it."""
     plan, batch = history[0].probe.plan, len(history[0].probe.x)
     for kind in kinds(plan.activations[-1].name):
+        if not all(_downhill(taken, layout, of_loss(kind, tracked=False)) for taken in history):
+            continue
         draft = Identified(None, kind, 1.0, "", history, of_loss(kind))
         for factor in reductions(kind, batch, plan.sizes[-1]):
             scaled = replace(draft, gradients_at=of_loss(kind, factor=factor[0]), words=factor[1])
@@ -290,6 +292,19 @@ def clipped_descent(history: Sequence[Taken], layout: Layout) -> Identified | No
             if clipping is not None:
                 return replace(draft, rule=clipping, factor=factor[0], words=factor[1])
     return None
+
+
+def _downhill(taken: Taken, layout: Layout, gradients_at: GradientsAt) -> bool:
+    """Return whether every weight moves against its gradient, as it does however that is clipped.
+
+    Gradients that are small beside the others may be rounding.
+    """
+    changed = layout.unpack(taken.change)
+    for key, g in gradients_at(taken.probe).items():
+        large = np.abs(g.value) > wide(g.rounding) * np.max(np.abs(g.value), initial=0.0)
+        if np.any(changed[key][large] * g.value[large] > 0):
+            return False
+    return True
 
 
 def _clipping(draft: Identified, layout: Layout, keys: Sequence[Key]) -> DeclaredOptimizer | None:
