@@ -54,6 +54,7 @@ def test_there_are_no_others():
     assert sorted(p.stem for p in notebooks.NOTEBOOKS.glob("*.ipynb")) == sorted(NAMES)
 
 
+@pytest.mark.census(keep=2)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_notebook_prints_what_is_saved_in_it(name, tmp_path):
     notebook, saved = notebooks.read(path(name)), code(name)

@@ -530,6 +530,7 @@ def planted(form: Bug) -> Iterator[CheckReport]:
             yield answer(cases([bug])[0]).report
 
 
+@pytest.mark.census(keep=60)
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: f"{form.code}: {form.title[:40]}")
 def test_every_bug_of_the_table_is_planted_and_found(form: Bug):
     found: list[str] = []

@@ -236,6 +236,7 @@ def falls(
     return parity.check(make, keras=False)
 
 
+@pytest.mark.census(keep=4)
 @pytest.mark.parametrize("words", RATES)
 @pytest.mark.parametrize("program", [LogCosh, Cubes])
 def test_steps_of_an_unknown_loss_at_a_falling_rate_are_right(words, program):
@@ -244,6 +245,7 @@ def test_steps_of_an_unknown_loss_at_a_falling_rate_are_right(words, program):
     assert any(r.startswith("Learning rate: ") and words in r for r in report.remarks)
 
 
+@pytest.mark.census(keep=3)
 @pytest.mark.parametrize("words", RATES)
 @pytest.mark.parametrize("program", [LogCosh, Cubes])
 def test_a_falling_rate_hides_no_wrong_gradient(words, program):
@@ -253,6 +255,7 @@ def test_a_falling_rate_hides_no_wrong_gradient(words, program):
     assert all("weights[2]" not in f.where for f in report.findings)
 
 
+@pytest.mark.census(keep=2)
 @pytest.mark.parametrize("floor", [0.985, 0.95, 0.9])
 @pytest.mark.parametrize("program", [LogCosh, Cubes])
 def test_a_rate_that_comes_to_its_floor_is_not_called_wrong(floor, program):
@@ -306,6 +309,7 @@ class Lists:
                 self.biases[layer][unit] -= learning_rate * d
 
 
+@pytest.mark.census(keep=1)
 @pytest.mark.parametrize("sizes", [(4, 5, 3), (3, 1), (2, 3, 3, 2)])
 def test_nested_lists_are_written_into_themselves(sizes):
     """``get_weights=lambda: [net.weights[0], ...]``: the outer list is no part of the network."""
@@ -357,6 +361,7 @@ def by_shape(
     return begin
 
 
+@pytest.mark.census(keep=4)
 @pytest.mark.parametrize("gives", ["both", "step"])
 @pytest.mark.parametrize("turned", [False, True])
 @pytest.mark.parametrize("rule", ["momentum", "torch", "adam"])

@@ -76,6 +76,7 @@ def of_output(e: Array, n: int, name: str, zs: list[Array], activations: list[Ar
     return e * SLOPES[name](zs[-1], activations[-1])
 
 
+@pytest.mark.census(keep=2)
 @pytest.mark.parametrize("hidden", ["tanh", "sigmoid"])
 @pytest.mark.parametrize("output", ["tanh", "sigmoid"])
 def test_the_slope_at_the_output_is_named_in_every_layer(hidden: str, output: str) -> None:
@@ -93,6 +94,7 @@ def below_alone(e: Array, n: int, name: str, zs: list[Array], activations: list[
     return np.where(zs[n] < 0, SLOPES[name](zs[n], activations[n]), e)
 
 
+@pytest.mark.census(keep=2)
 @pytest.mark.parametrize("hidden", ["leaky", "elu"])
 @pytest.mark.parametrize("average", [True, False])
 def test_a_delta_that_is_lost_where_z_is_negative_is_named(hidden: str, average: bool) -> None:
@@ -194,6 +196,7 @@ class Dropping:
         )
 
 
+@pytest.mark.census(keep=4)
 @pytest.mark.parametrize("rate", [0.2, 0.5])
 @pytest.mark.parametrize(
     ("scaled", "named"),

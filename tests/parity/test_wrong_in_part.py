@@ -18,6 +18,7 @@ PARTS = [
 ]
 
 
+@pytest.mark.census(keep=5)
 @pytest.mark.parametrize("by", ["gradients", "step"])
 @pytest.mark.parametrize(("number", "axis", "said"), PARTS)
 @pytest.mark.parametrize("turned", [False, True])
@@ -46,6 +47,7 @@ def test_inputs_and_units_may_both_be_left_out() -> None:
     assert "input 3 (the last, counted from 0) and unit 5 (the last, counted from 0)" in title
 
 
+@pytest.mark.census(keep=1)
 @pytest.mark.parametrize(
     ("number", "said"), [(-1, "unit 4 (the last"), (0, "unit 0 (the first"), (2, "unit 2 (")]
 )
@@ -78,6 +80,7 @@ def test_of_what_is_wrong_in_part_it_is_said_which_part() -> None:
     assert "belong to unit 2 (counted from 0), and the others are right" in finding.evidence
 
 
+@pytest.mark.census(keep=6)
 @pytest.mark.parametrize("sizes", [(4, 6, 3), (5, 3, 8), (2, 7, 4)], ids=str)
 @pytest.mark.parametrize("turned", [False, True])
 @pytest.mark.parametrize(

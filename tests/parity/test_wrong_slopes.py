@@ -179,6 +179,7 @@ def assert_told(report: CheckReport, written: dict[str, Written]) -> None:
             assert true == pytest.approx(float(right(place)[0]), abs=3e-3)
 
 
+@pytest.mark.census(keep=3)
 @pytest.mark.parametrize("name", SLIPS)
 def test_every_slip_is_told_in_every_layer_that_has_it(name: str):
     slip = SLIPS[name]
@@ -189,6 +190,7 @@ def test_every_slip_is_told_in_every_layer_that_has_it(name: str):
     )
 
 
+@pytest.mark.census(keep=2)
 @pytest.mark.parametrize(
     ("by", "options"),
     [
@@ -206,6 +208,7 @@ def test_a_slip_is_told_in_every_convention(by: str, options: dict[str, Any]):
     assert_told(report, {"layer 2's delta": slip, "layer 1's delta": slip})
 
 
+@pytest.mark.census(keep=1)
 @pytest.mark.parametrize("by", ["gradients", "step"])
 def test_a_slip_is_told_in_float32(by: str):
     slip = SLIPS["silu"]
@@ -213,6 +216,7 @@ def test_a_slip_is_told_in_float32(by: str):
     assert_told(report, {"layer 2's delta": slip})
 
 
+@pytest.mark.census(keep=1)
 @pytest.mark.parametrize("seed", range(2))
 def test_a_slip_is_told_with_every_seed(seed: int):
     slip = SLIPS["elu"]
@@ -258,6 +262,7 @@ def by_input(net: Net, n: int) -> Array:
     return d_tanh(net.z[n]) * (1 + net.a[n][:, :1] ** 2)
 
 
+@pytest.mark.census(keep=2)
 @pytest.mark.parametrize("wrong", [by_place, by_neighbours, by_sample, by_input])
 def test_what_is_no_function_of_z_is_not_called_a_wrong_derivative(wrong: Any):
     report = Net(pieces={"slope": wrong}).said()
