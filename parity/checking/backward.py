@@ -343,6 +343,8 @@ class Backward:
         if optimizer is not None and isinstance(optimizer.rule, DeclaredOptimizer):
             # Where every step seen is clipped, the reduction of what is clipped stays open.
             return None
+        if optimizer is not None and optimizer.others:
+            return None
         if optimizer is not None and not optimizer.own and optimizer.rule is not None:
             batch = len(optimizer.history[0].probe.x)
             return Followed(optimizer.rule, optimizer.kind, optimizer.factor, batch, outputs)

@@ -463,6 +463,12 @@ SOFTMAX_DIAGONAL = Bug(
     "softmax-diagonal", "softmax Jacobian cut to its diagonal a(1 - a)",
     "delta2 = (a2 - y) * a2 * (1 - a2)  # squared error", _JACOBIAN,
 )  # fmt: skip
+SOFTMAX_PLUS = Bug(
+    "softmax-plus",
+    "softmax Jacobian with a plus for the minus: the part off its diagonal has the wrong sign",
+    "delta2 = a2 * (g + (g * a2).sum(axis=1, keepdims=True))",
+    "take the sum off: delta = a * (g - sum(g * a)) with g = dC/da",
+)
 SOFTMAX_TWICE = Bug(
     "softmax-twice", "softmax Jacobian taken twice (the fused p - y passed through it again)",
     "g = a2 - y; delta2 = a2 * (g - (g * a2).sum(axis=1, keepdims=True))", _FUSED,
@@ -549,6 +555,7 @@ def _softmax_variants(kind: LossKind) -> list[OutputVariant]:
     return [
         Variant(of(lambda z, a, g: g), SOFTMAX_MISSING),
         Variant(of(lambda z, a, g: g * (a * (1.0 - a))), SOFTMAX_DIAGONAL),
+        Variant(of(lambda z, a, g: a * (g + (g * a).sum(axis=-1, keepdims=True))), SOFTMAX_PLUS),
         Variant(again, SOFTMAX_TWICE),
         Variant(fused_diagonal, SOFTMAX_FUSED_DIAGONAL),
         Variant(of(lambda z, a, g: g * (softmax(a) * (1.0 - softmax(a)))), DIAGONAL_OF_ACTIVATION),

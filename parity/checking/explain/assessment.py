@@ -223,7 +223,8 @@ class Assessor:
             evidence = "read in the reverse order they fit"
             finding = Finding(LAYER_ORDER, "gradients", evidence=evidence)
             other = self.explained(probes, form, [*misfits, finding])
-            if other.cost < best.cost:
+            # The order is only what it is taken for if nothing else is left open then.
+            if other.cost < best.cost and other.explains_all:
                 return other
             for probe in probes:
                 reversed_observation(probe)
@@ -421,6 +422,11 @@ class Asking:
         if not repeated.random:
             answered.assessment = answered.assessor.assess(repeated.source, form)
         elif not self._masked(answered, form, repeated.source):
+            # What is left to chance may be which unit's share arrives, or another sample's mask.
+            found = answered.assessor.assess(repeated.source, form)
+            if found.explains_all and found.explanation.cost:
+                answered.assessment = found
+                return
             answered.findings.append(_RANDOM)
             answered.random = True
 

@@ -32,9 +32,11 @@ from parity.checking.bugs.factors import same
 from parity.checking.bugs.measured import MeasuredSlope
 from parity.checking.bugs.sums import (
     ONE_SHARE,
+    ONE_SHARE_EACH,
     SHARE_LEFT_OUT,
     SUM_NOT_RESET,
     UNIT_SKIPPED,
+    WEIGHT_OF_ABOVE,
     sum_variants,
 )
 from parity.checking.bugs.variant import LayerVariant, OutputVariant, RowVariant, Scene, Variant
@@ -162,7 +164,8 @@ class Explainer:
         if not found:
             kind, deltas, make = next(self._output_ways(row_variants(self.batch)[:1]))
             found = [(kind, self.observed.unexplained(layer, deltas, make))]
-        found.sort(key=lambda entry: entry[1].cost)
+        # Of two mistakes the likelier is the one that needs no turned sign besides.
+        found.sort(key=lambda entry: (entry[1].cost, entry[1].cost > 0 and entry[1].turned))
         for kind, fit in found[:_MOST_OUTPUTS]:
             fit.incoming = _at_output(OutputVariant(_slope_of(kind)), fit.deltas[1])
             yield kind, fit
@@ -253,9 +256,10 @@ class Explainer:
         folded = self.observed.folded(layer + 1)
         units, over = plan.sizes[layer + 1 : layer + 3]
         propagation = propagation_variants(folded or "row", units if folded else 0)
-        propagation += sum_variants(units, over)
+        scales = self._scales(above)
+        propagation += sum_variants(units, over, scales)
         drops = dropout_variants() if plan.dropout[layer] else dropout_variants()[:1]
-        slopes = slope_variants(plan.activations[layer], self._scales(above))
+        slopes = slope_variants(plan.activations[layer], scales)
         if layer in self._measured:  # as none of the others explains the layer
             slopes = [self._measured[layer]]
         common = [slope for slope in slopes if slope.bug not in _ALONE]
@@ -336,7 +340,7 @@ def _below(layer: int, combination: Combination) -> tuple[Make, Make]:
 # Slopes and sums in many forms, each of them rare: tried with nothing else wrong.
 _ALONE = {
     *(DERIVATIVE_OF_DELTA, DERIVATIVE_SLIP, DELTA_LEFT_OUT, DELTA_LEFT_OUT_BELOW, BIAS_COLUMN),
-    *(ONE_SHARE, SHARE_LEFT_OUT, SUM_NOT_RESET, UNIT_SKIPPED),
+    *(ONE_SHARE, ONE_SHARE_EACH, SHARE_LEFT_OUT, SUM_NOT_RESET, UNIT_SKIPPED, WEIGHT_OF_ABOVE),
 }
 
 Scaled = Part | Literal["gradients", "delta"]

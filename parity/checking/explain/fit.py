@@ -83,6 +83,11 @@ class LayerFit:
         """The tensors that are explained and not missing, so that their factors are known."""
         return {key: m for key, m in self.tensors.items() if m is not None and m.ratio}
 
+    @property
+    def turned(self) -> bool:
+        """Whether all that is explained has the sign turned."""
+        return bool(self.matched) and all(m.ratio < 0 for m in self.matched.values())
+
 
 @dataclass(frozen=True)
 class Data:

@@ -5,6 +5,7 @@ Every step taken so far has to follow it.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 
 import numpy as np
 
@@ -159,6 +160,11 @@ def _identified(
     clipping = _clipping(draft, layout, moving) if draft.own else None
     if clipping is not None:
         return replace(draft, rule=clipping)
+    decayed = _decayed(exact, usual)
+    if decayed is not None:
+        (rule, factor, words), plain = decayed
+        others: dict[Key, Rule | None] = {key: replace(rule, weight_decay=0.0) for key in plain}
+        return replace(draft, rule=rule, factor=factor, words=words, others=others)
     sizes = exact.sizes()
     if sizes is not None and all(size > 0 for size in sizes) and _changing(sizes, exact.rates):
         factor = 1.0 if draft.own else sizes[0] / exact.rates[0]
@@ -238,6 +244,65 @@ def _rule(quick: Course, exact: Course, usual: Factors) -> tuple[Rule, float, st
     return None
 
 
+def _decayed(
+    exact: Course, usual: Factors
+) -> tuple[tuple[Rule, float, str], list[Key]] | None:
+    """Return an adaptive rule that takes shares of the weights off besides, if the steps follow it.
+
+    With it the tensors that it takes none off: the biases, or none.
+    """
+    biases = [key for key in exact.parts if key.part == "bias"]
+    kernels = [key for key in exact.parts if key.part == "kernel"]
+    for plain in ([], biases) if biases and kernels else ([],):
+        some = exact.only(kernels) if plain else exact
+        for rule in adaptive(right=True):
+            amount = _amount(some, replace(rule, epsilon=1e-8), usual[0][0])
+            if amount is None:
+                continue
+            for place, epsilon in product(rule.known.places, EPSILONS):
+                whole = replace(rule, place=place, epsilon=epsilon)
+                for factor, words in usual:
+                    found = _with_decay(some, whole, factor)
+                    left = exact.only(plain) if plain else None
+                    if found and (left is None or left.follows(whole, factor)):
+                        return (found, factor, words), plain
+    return None
+
+
+def _amount(course: Course, rule: Rule, factor: float) -> tuple[float, float] | None:
+    """Return what a rule leaves of the first and the last step, in multiples of the weights.
+
+    None where that is no multiple of them, at a glance.
+    """
+    expected = list(course.run(rule, [factor] * len(course.changes)))
+    found: list[float] = []
+    for k in (0, len(course.changes) - 1):
+        w, rest = course.weights[k], expected[k].value - course.changes[k]
+        large = np.abs(w) >= 0.3 * np.max(np.abs(w))
+        amounts = rest[large] / w[large]
+        amount = float(np.median(amounts))
+        # Where a gradient is small, epsilon matters, which is still open.
+        if not amount or np.mean(np.abs(amounts - amount) <= 0.1 * abs(amount)) < 0.8:
+            return None
+        found.append(amount)
+    return found[0], found[1]
+
+
+def _with_decay(course: Course, rule: Rule, factor: float) -> Rule | None:
+    """Return the rule with the weight decay that all steps have, if they follow that."""
+    amounts = _amount(course, rule, factor)
+    if amounts is None:
+        return None
+    rates = course.rates[0], course.rates[-1]
+    for at_rate in (True, False):
+        sizes = [a / (r if at_rate else 1.0) for a, r in zip(amounts, rates, strict=True)]
+        amount = float(f"{sizes[0]:.4g}")
+        whole = replace(rule, weight_decay=amount, decay_at_rate=at_rate)
+        if course.follows(whole, factor):
+            return whole
+    return None
+
+
 def _linear(exact: Course, usual: Factors) -> Iterator[tuple[Rule, Factors]]:
     """Yield plain descent and momenta that the first steps may be, with likely factors."""
     start = exact.until(3)
@@ -256,7 +321,7 @@ def _likely(quick: Course, rule: Rule, usual: Factors) -> bool:
     """Return whether steps look like a rule's with epsilon left open, and mostly the factor too."""
     rough = replace(rule, epsilon=1e-8)
     # What divides by a root does not feel the factor, but for its sign.
-    factors = [f for f, _ in usual] if rule.form == "no-root" or rule.known.feels_scale else []
+    factors = [f for f, _ in usual] if rule.form in ("no-root", "rootless") or rule.known.feels_scale else []
     factors += [usual[0][0], -usual[0][0]]
     return any(quick.roughly(rough, factor) for factor in factors)
 

@@ -9,6 +9,7 @@ from parity.checking.bugs.findings import Finding, Notes
 from parity.checking.bugs.optimizers import (
     AHEAD_ADDED,
     BUGS,
+    DECAY_SIGN,
     OPTION_NOT_CHECKED,
     STATE_SHARED,
     STEP_LEAVES,
@@ -250,9 +251,20 @@ class Updates:
         if rule.form in BUGS:
             values = {"optimizer": rule.known.title}
             if rule.form.startswith("restarted"):
-                values = {"optimizer": "Adam's or RMSprop's average"}
+                values = {"optimizer": "Adam's, RMSprop's or Adagrad's average"}
             finding = Finding(BUGS[rule.form], where, values, f"{rule.words}: {_STEPS}")
             return Notes(findings=[finding])
+        if rule.weight_decay < 0:
+            values = {"optimizer": rule.known.title}
+            return Notes(findings=[Finding(DECAY_SIGN, where, values, f"{rule.words}: {_STEPS}")])
+        if rule.weight_decay:
+            times = "learning rate times " if rule.decay_at_rate else ""
+            remark = (
+                f"Weight decay: the step takes {times}{rule.weight_decay:g} times the weights off "
+                "besides, as AdamW does; whether that is meant is not known. A declared optimizer "
+                "tells: optimizer=keras.optimizers.AdamW(...)."
+            )
+            return Notes(remarks=[remark])
         if (rule.form in FORMS and rule.form != "nesterov") or rule.place in PLACES:
             return Notes(remarks=[f"Optimizer: {rule.words}; Keras's differs in that. No bug."])
         return Notes()
