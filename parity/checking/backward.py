@@ -19,6 +19,7 @@ from parity.checking.bugs.table import (
 from parity.checking.bugs.tensors import BIAS_MISSING, KERNEL_MISSING
 from parity.checking.explain import (
     keras_gradients,
+    other_loss,
     own_loss,
     repeated,
     rows,
@@ -138,9 +139,10 @@ class Backward:
             notes.tested.append("dropout")
         witness, theirs = self._ask_keras(assessment, judgement.shares)
         notes.witnesses.append(witness)
-        own, remarks = self._own_witness(assessment, judgement)
+        own, remarks, others = self._own_witness(assessment, judgement)
         notes.witnesses.append(own)
         notes.remarks += remarks
+        notes.findings += others
         if self._settled(assessment):
             return
         notes.tensors += rows.gradient_rows(
@@ -440,12 +442,12 @@ class Backward:
 
     def _own_witness(
         self, assessment: Assessment, judgement: Judgement
-    ) -> tuple[Witness, list[str]]:
+    ) -> tuple[Witness, list[str], list[Finding]]:
         own = assessment.own
         if own is None:
             stated = callable(self.candidate.loss)
             comment = "the loss could not be called" if stated else "no loss function is given"
-            return Witness(OWN_LOSS, None, comment), []
+            return Witness(OWN_LOSS, None, comment), [], []
         agrees = own_loss.follows(own, assessment.probes) is not None
         what = own.kind.name if own.kind is not None else "a function unknown here"
         remarks: list[str] = []
@@ -454,12 +456,14 @@ class Backward:
                 f"Loss: yours returns numbers of shape {self.subject.loss_shape} where one was "
                 "expected; their sum was taken, and what it is to be divided by is left open."
             )
+        others: list[Finding] = []
         if own.kind is None and not agrees and not judgement.findings:
-            remarks.append(
+            others = other_loss.find(own, assessment.probes, judgement.loss)
+            remarks += [] if others else [
                 f"Loss: your gradients are those of {judgement.loss}, and not the derivative of "
                 "your own loss as measured. What is printed is not what is descended."
-            )
-        return Witness(OWN_LOSS, agrees, f"{what}, measured by {own.method}"), remarks
+            ]  # fmt: skip
+        return Witness(OWN_LOSS, agrees, f"{what}, measured by {own.method}"), remarks, others
 
 
 def _of_shapes(taken: Taken, shapes: Sequence[Shape]) -> bool:

@@ -298,6 +298,13 @@ WEIGHT_DECAY_MISSING = Bug(
     "loss = mse + 0.5 * lam * (W1**2).sum(); dW1 = x.T @ delta1",
     "add the weight's share to its gradient: {number}{either}",
 )
+L1_MISSING = Bug(
+    "l1-missing",
+    "the loss has an L1 penalty, {amount} times the sum of |W|, whose derivative the gradients of "
+    "the kernels lack{how}",
+    "loss = cross_entropy + lam * np.abs(W1).sum(); dW1 = x.T @ delta1 + lam * W1",
+    "add {amount} * np.sign(W) to each kernel's gradient",
+)
 WEIGHT_DECAY_FACTOR = Bug(
     "weight-decay-factor",
     "weight decay (L2) {times} in the gradients of the {parts}",
