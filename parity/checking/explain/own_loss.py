@@ -30,8 +30,9 @@ _HALVINGS = 30
 # then by another direction.
 _SHRINKINGS, _REDRAWS = 5, 3
 
-# A slope tells something of a gradient if its error is at most this part of the gradient's length,
-# which is how large slopes along directions of entries 1 and -1 are.
+# A slope tells something of gradients if its error is at most this part of the longest of them,
+# which is how large slopes along directions of entries 1 and -1 are. (One of them may be zero: the
+# bias's of a loss that is centred over the batch.)
 _TELLING = 1e-3
 
 
@@ -122,11 +123,14 @@ def follows(own: OwnLoss, probes: Sequence[Probe]) -> float | None:
     """
     along: list[float] = []
     room: list[float] = []
+    longest = [
+        max((float(np.linalg.norm(g)) for g in p.gradients.values()), default=0.0) for p in probes
+    ]
     for slope in own.slopes:
         probe = probes[slope.probe]
         gradient = probe.gradients.get(slope.key)
         # Gradients that are smaller than the errors of measuring agree with anything.
-        if gradient is None or slope.error > _TELLING * float(np.linalg.norm(gradient)):
+        if gradient is None or slope.error > _TELLING * longest[slope.probe]:
             return None
         unit = float(np.finfo(probe.dtype).eps)
         each = gradient * slope.direction
