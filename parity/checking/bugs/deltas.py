@@ -519,18 +519,23 @@ SAMPLE_TWICE = Bug(
 def output_variants(kind: LossKind, function: ActivationFunction) -> list[OutputVariant]:
     """Return the ways to get ``dC/dz`` at the output layer, the right one first."""
     right = OutputVariant(lambda scene: kind.delta(scene.fwd, scene.y))
-    if function.name in ("softmax", "log_softmax"):
+    own = kind.family == "own"
+    if not function.elementwise:
+        if own:
+            return [right]
         return [right, *_softmax_variants(kind), *error_variants(kind, function)]
 
     def with_slope(variant: LayerVariant) -> OutputVariant:
         def compute(scene: Scene) -> Approx | None:
-            incoming = kind.slope(scene.fwd.output, scene.y)
+            incoming = kind.incoming(scene.fwd, scene.y)
+            if incoming is None:
+                return None
             return variant.compute(scene, scene.fwd.plan.depth - 1, incoming)
 
         return Variant(compute, variant.bug, variant.values)
 
     slopes = (with_slope(variant) for variant in slope_variants(function)[1:])
-    return [right, *slopes, *error_variants(kind, function)]
+    return [right, *slopes, *(() if own else error_variants(kind, function))]
 
 
 def _softmax_variants(kind: LossKind) -> list[OutputVariant]:

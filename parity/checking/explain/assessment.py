@@ -19,10 +19,11 @@ from parity.checking.bugs.factors import same
 from parity.checking.bugs.findings import Finding
 from parity.checking.bugs.table import LAYER_ORDER, NONDETERMINISTIC, WRONG_SHAPE
 from parity.checking.bugs.tensors import BIAS_NOT_SUMMED
-from parity.checking.explain import dropout, own_loss, slopes
+from parity.checking.explain import dropout, own_error, own_kind, own_loss, slopes
 from parity.checking.explain.explainer import Explainer, Explanation, Scale, analyse
 from parity.checking.explain.fit import scaled_bound
 from parity.checking.explain.optimizer import Identified, clipped_descent, identify
+from parity.checking.explain.own_kind import MeasuredLoss
 from parity.checking.explain.own_loss import OwnLoss
 from parity.checking.explain.stepping import Stepping, classify
 from parity.checking.model import declared_optimizer
@@ -175,6 +176,7 @@ class Assessor:
         self.remarks: list[str] = []
         self.batch: int | None = None
         self.own: OwnLoss | None = None
+        self.measured: MeasuredLoss | None = None
 
     @property
     def fixed_batch(self) -> bool:
@@ -237,10 +239,10 @@ class Assessor:
 
         What is the derivative of a loss that is none known here needs no other explanation.
         """
-        explainer = Explainer(probes, self.preferred)
         times: float | None = None
         if self.own is not None and self.own.kind is None and not misfits:
             times = own_loss.follows(self.own, probes)
+        explainer = Explainer(probes, self.preferred, self.own_kind(probes) if not times else None)
         if times is not None and not explainer.is_usual():
             explanation, scale = explainer.unexplained(), Scale(0.0, 0.0)
             return Assessment(form, list(probes), explanation, scale, explainer, times=times)
@@ -250,6 +252,15 @@ class Assessor:
         scale = analyse(explanation, usual)
         found = Assessment(form, list(probes), explanation, scale, explainer, list(misfits))
         return replace(found, times=times) if times is not None and found.flaws else found
+
+    def own_kind(self, probes: Sequence[Probe]) -> MeasuredLoss | None:
+        """Return the user's own loss where it is none that is known here, and can be measured."""
+        if self.own is None or self.own.kind is not None or not own_loss.tells(self.own, probes):
+            return None
+        form = probes[0].form
+        if self.measured is None or self.measured.form != form:
+            self.measured = own_kind.of(self.subject, self.layout, form)
+        return self.measured if self.measured.known(probes) else None
 
     def count(self, form: Form) -> int:
         """Return how many probes to take."""
@@ -490,12 +501,14 @@ class Asking:
             probe.arrays = assessor.layout.pack(probe.weights)
             observe(source, assessor.layout, assessor.subject.names, probe)
 
-        explanation = before.explanation
+        explanation, kind = before.explanation, before.explainer.own
         try:
+            if kind is not None and not before.misfits:
+                explanation = own_error.explain(before.explainer, explanation, kind, ask)
             found = slopes.explain(before.explainer, explanation, ask)
         except TheirError:
             return before
-        if found is explanation:
+        if found is before.explanation:
             return before
         probe = before.probes[0]
         usual = [f for f, _ in reductions(found.kind, len(probe.x), probe.y.shape[1])]

@@ -80,10 +80,17 @@ class Explainer:
     Args:
         probes: With the user's gradients.
         preferred: The loss that was declared, if one was; others cost something.
+        own: The user's own loss, where it is none of the catalogue's and was measured.
     """
 
-    def __init__(self, probes: Sequence[Probe], preferred: LossKind | None = None) -> None:
+    def __init__(
+        self,
+        probes: Sequence[Probe],
+        preferred: LossKind | None = None,
+        own: LossKind | None = None,
+    ) -> None:
         self.preferred = preferred
+        self.own = own
         self.plan = probes[0].plan
         self.batch = len(probes[0].x)
         self.observed = Observed(probes)
@@ -109,12 +116,29 @@ class Explainer:
 
     def resumed(self, explanation: Explanation, layer: int, measured: MeasuredSlope) -> Explanation:
         """Return an explanation followed on from a layer whose slope was measured meanwhile."""
-        places = {id(scene.probe): n for n, scene in enumerate(self.observed.quick)}
-        self._measured[layer] = measured.variant(places, self.plan.activations[layer])
+        self._measured[layer] = measured.variant(self.places, self.plan.activations[layer])
         layers = [fit for fit in explanation.layers if fit.layer > layer]
-        for below in reversed(range(layer + 1)):
-            layers.append(self._hidden(below, layers[-1], explanation.kind))
-        return Explanation(explanation.kind, layers)
+        return self._continued(explanation.kind, layers)
+
+    def from_output(self, kind: LossKind, measured: OutputVariant) -> Explanation | None:
+        """Return an explanation that begins with a delta that was measured at the output.
+
+        None where that does not explain the output layer's gradients.
+        """
+        row = row_variants(self.batch)[0]
+        make = _at_output(measured, row)
+        fit = self.observed.fit(self.plan.depth - 1, (measured, row), make, wrong=True)
+        return None if fit is None else self._continued(kind, [fit])
+
+    @property
+    def places(self) -> dict[int, int]:
+        """The number of each probe, by its id."""
+        return {id(scene.probe): n for n, scene in enumerate(self.observed.quick)}
+
+    def _continued(self, kind: LossKind, layers: list[LayerFit]) -> Explanation:
+        for below in reversed(range(layers[-1].layer)):
+            layers.append(self._hidden(below, layers[-1], kind))
+        return Explanation(kind, layers)
 
     def unexplained(self) -> Explanation:
         """Return the explanation of nothing, where it is not asked for."""
@@ -136,7 +160,8 @@ class Explainer:
         name, kind = self.plan.activations[-1].name, explanation.kind
         other = self.preferred is not None and kind is not self.preferred
         at_output = explanation.layers[0].cost if name == "softmax" else 0
-        return explanation.cost, other, at_output, kinds(name).index(kind)
+        place = -1 if kind is self.own else kinds(name).index(kind)
+        return explanation.cost, other, at_output, place
 
     def output_is_right(self) -> bool:
         """Return whether the output layer's gradients are those of a known loss."""
@@ -203,6 +228,7 @@ class Explainer:
         every = kinds(function.name)
         if self.preferred is not None:
             every = [self.preferred, *(kind for kind in every if kind is not self.preferred)]
+        every += [self.own] if self.own is not None else []
         for row in rows:
             for kind in every:
                 variants = output_variants(kind, function)
@@ -309,8 +335,8 @@ class Explainer:
         return [sign * size for size in sorted(sizes) for sign in (1, -1)]
 
 
-def _slope_of(kind: LossKind) -> Callable[[Scene], Approx]:
-    return lambda scene: kind.slope(scene.fwd.output, scene.y)
+def _slope_of(kind: LossKind) -> Callable[[Scene], Approx | None]:
+    return lambda scene: kind.incoming(scene.fwd, scene.y)
 
 
 def _at_output(variant: OutputVariant, row: RowVariant) -> Make:

@@ -156,7 +156,7 @@ def _slopes(
     subject: Subject, layout: Layout, probes: Sequence[Probe]
 ) -> tuple[list[Slope], Method]:
     rng = np.random.default_rng(0)
-    lines = [_Line(subject, layout, probe) for probe in probes]
+    lines = [Line(subject, layout, probe) for probe in probes]
     usable = lines[0].complex_safe()
     count = max(_DIRECTIONS, -(-_SLOPES // sum(len(probe.weights) for probe in probes)))
     slopes: list[Slope] = []
@@ -173,7 +173,7 @@ def _slopes(
     return slopes, "complex step" if usable else "central differences"
 
 
-class _Line:
+class Line:
     """The user's loss along lines through the probe's weights."""
 
     def __init__(self, subject: Subject, layout: Layout, probe: Probe) -> None:

@@ -36,7 +36,7 @@ class LossKind:
     """
 
     name: str
-    family: Literal["squared", "cross-entropy", "absolute"]
+    family: Literal["squared", "cross-entropy", "absolute", "own"]
     slope: LossSlope
     usual: tuple[str, ...]
     formula: str
@@ -44,6 +44,10 @@ class LossKind:
     def cancels(self, function: ActivationFunction) -> bool:
         """Return whether the output activation's derivative cancels: ``dC/dz`` is ``a - y``."""
         return (self.name, function.name) in _CANCEL
+
+    def incoming(self, fwd: Pass, y: Array) -> Approx | None:
+        """Return the right ``dC/da`` at the output; None where it is not known by itself."""
+        return self.slope(fwd.output, y)
 
     def delta(self, fwd: Pass, y: Array) -> Approx:
         """Return the right ``dC/dz`` at the output.
