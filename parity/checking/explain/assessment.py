@@ -452,12 +452,12 @@ class Asking:
             answered.assessment = assessor.assess(stepping.source, form)
             if not answered.assessment.explains_all and stepping.kind == "plain":
                 history = [t for t in self.subject.history if t.probe.form == form]
-                one = self._optimizer(form) if stepping.of_one_size else None
+                one = self._optimizer(answered, form) if stepping.of_one_size else None
                 answered.optimizer = one or clipped_descent(history, self.sample.layout)
                 if answered.optimizer is not None:
                     answered.assessment = None
         else:
-            answered.optimizer = self._optimizer(form)
+            answered.optimizer = self._optimizer(answered, form)
             source = stepping.plain_source if self.may_drop else None
             if answered.optimizer is None and source and self._masked(answered, form, source):
                 answered.stepping = replace(stepping, kind="plain")
@@ -475,12 +475,14 @@ class Asking:
             answered.source, answered.assessment = source, found
             answered.remarks.append(source.remark)
 
-    def _optimizer(self, form: Form) -> Identified | None:
+    def _optimizer(self, answered: Answered, form: Form) -> Identified | None:
         """Return the optimizer that every step so far follows."""
         history = [taken for taken in self.subject.history if taken.probe.form == form]
         given = self.candidate.optimizer
         declared = None if given is None else declared_optimizer.of(given)
-        return identify(history, self.sample.layout, declared, self.own)
+        probes = {id(taken.probe): taken.probe for taken in history}
+        measured = answered.assessor.own_kind([*probes.values()]) if self.own is None else None
+        return identify(history, self.sample.layout, declared, self.own, measured)
 
     def _masked(self, answered: Answered, form: Form, source: Source) -> bool:
         """Read the answers as those of a network with dropout, one sample a call."""

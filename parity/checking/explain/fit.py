@@ -13,6 +13,7 @@ from parity.checking.bugs.parts import partial_biases, partial_kernels, reordere
 from parity.checking.bugs.tensors import (
     BIAS_MISSING,
     KERNEL_MISSING,
+    WITHOUT_DELTA,
     KernelVariant,
     bias_variants,
     kernel_variants,
@@ -132,7 +133,9 @@ class Data:
 
     def ways(self, make: Make) -> list[Way]:
         """Return each usual way to compute the tensor from the delta that ``make`` gives."""
-        return self._with(make, bias_variants() if self.key.part == "bias" else kernel_variants())
+        depth = self.quick[0].fwd.plan.depth
+        bias = self.key.part == "bias"
+        return self._with(make, bias_variants(depth) if bias else kernel_variants())
 
     def rare_ways(self, make: Make, deltas: tuple[Variant[...], ...]) -> list[Way]:
         """Return more ways; those that take longer only where the delta is the right one."""
@@ -321,7 +324,7 @@ class Observed:
                 if match is None:
                     rare = self.data[key].rare_ways(make, deltas)
                     fit.tensors[key] = self.data[key].wrong([*ways[key][1:], *rare])
-            if not fit.matched:
+            if all(m.variant.bug in WITHOUT_DELTA for m in fit.matched.values()):
                 return None
         fit.cost += sum(_UNEXPLAINED if m is None else m.cost for m in fit.tensors.values())
         return fit

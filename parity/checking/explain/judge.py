@@ -34,7 +34,12 @@ from parity.checking.bugs.table import (
     Bug,
     Values,
 )
-from parity.checking.bugs.tensors import BIAS_CONSTANT, BIAS_OF_KERNEL, KERNEL_ONE_NUMBER
+from parity.checking.bugs.tensors import (
+    BIAS_CONSTANT,
+    BIAS_OF_KERNEL,
+    BIAS_OF_OTHER_LAYER,
+    KERNEL_ONE_NUMBER,
+)
 from parity.checking.bugs.variant import Variant
 from parity.checking.explain.assessment import Assessment
 from parity.checking.explain.dropout import scale_finding
@@ -46,6 +51,8 @@ from parity.checking.explain.weight_decay import Decays, Shares
 from parity.checking.model.layout import Key
 from parity.checking.model.losses import SQUARED, Declared, LossKind, reductions
 
+# What stands in a bias's place with a size of its own, which is no factor besides.
+_OF_OWN_SIZE = BIAS_CONSTANT, BIAS_OF_KERNEL, BIAS_OF_OTHER_LAYER
 # How exactly a factor is measured on another batch: far above rounding, far below 1/m^2.
 _MEASURED = 1e-4
 
@@ -222,7 +229,7 @@ class Judge:
         layer, part = deviation.layer, deviation.part
         key = None if part == "gradients" or part == "delta" else Key(layer, part)
         match = self.assessment.explanation.tensors.get(key) if key is not None else None
-        if match is not None and match.variant.bug in (BIAS_CONSTANT, BIAS_OF_KERNEL):
+        if match is not None and match.variant.bug in _OF_OWN_SIZE:
             return
         bug, values = name(
             deviation.factor, deviation.uncertainty, self.batch, self.outputs,

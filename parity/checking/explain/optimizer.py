@@ -71,6 +71,7 @@ def identify(
     layout: Layout,
     declared: DeclaredOptimizer | None,
     own: tuple[Direct, LossKind] | None = None,
+    measured: LossKind | None = None,
 ) -> Identified | None:
     """Return the optimizer and loss that all steps follow; None if none known does.
 
@@ -79,6 +80,7 @@ def identify(
         layout: How the weights are read.
         declared: What the step is meant to be, tried first.
         own: The user's own gradients, and of which loss they are, where they are known.
+        measured: The user's own loss, where it is none of the catalogue's.
     """
     if own is not None:
         source, kind = own
@@ -95,7 +97,8 @@ def identify(
         )
     plan, batch = history[0].probe.plan, len(history[0].probe.x)
     later: list[tuple[Identified, Course, Course, Layout, Factors]] = []
-    for kind in kinds(plan.activations[-1].name):
+    every = kinds(plan.activations[-1].name)
+    for kind in [*every, measured] if measured is not None else every:
         draft = Identified(None, kind, 1.0, "", history, of_loss(kind))
         quick = course(history, layout, of_loss(kind, tracked=False))
         exact = course(history, layout, draft.gradients_at)
