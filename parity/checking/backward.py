@@ -202,7 +202,8 @@ class Backward:
             return self.updates.of_unknown(stepping.kind, right)
         notes = self.updates.of_identified(found)
         notes.batches |= {len(taken.probe.x) for taken in found.history}
-        if found.rule is not None and not found.others and found.shared is None:
+        as_one = not found.others and found.shared is None and not found.updated
+        if found.rule is not None and as_one:
             notes.tensors += rows.step_rows(self.layout, found, self.subject.names)
         return notes
 
@@ -345,7 +346,7 @@ class Backward:
         if optimizer is not None and isinstance(optimizer.rule, DeclaredOptimizer):
             # Where every step seen is clipped, the reduction of what is clipped stays open.
             return None
-        if optimizer is not None and optimizer.others:
+        if optimizer is not None and (optimizer.others or optimizer.updated):
             return None
         if optimizer is not None and not optimizer.own and optimizer.rule is not None:
             batch = len(optimizer.history[0].probe.x)

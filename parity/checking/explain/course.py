@@ -139,6 +139,17 @@ def of_loss(kind: LossKind, tracked: bool = True, factor: float = 1.0) -> Gradie
     return at
 
 
+def of_updated(kind: LossKind, factor: float) -> GradientsAt:
+    """Return the gradients of a loss, the deltas propagated through the weights after the step."""
+
+    def at(probe: Probe) -> Gradients:
+        fwd = probe.forward(tracked=True)
+        found = correct_gradients(kind, fwd, probe.y, through_kernels=probe.after)
+        return {key: g * factor for key, g in found.items()}
+
+    return at
+
+
 def of_source(source: Direct, layout: Layout) -> GradientsAt:
     """Return the user's own gradients, asked for once at each probe.
 

@@ -19,6 +19,7 @@ from parity.checking.explain.course import (
     course,
     of_loss,
     of_source,
+    of_updated,
 )
 from parity.checking.model.declared_optimizer import DeclaredOptimizer
 from parity.checking.model.layout import Key, Layout
@@ -48,6 +49,7 @@ class Identified:
         multiples: Of the learning rate of each step, where a schedule gives it.
         shared: What shares one state, though each should have its own.
         ahead: Momentum whose gradients are taken at other weights; there is no rule then.
+        updated: Whether the deltas are propagated through weights that are updated already.
     """
 
     rule: Rule | DeclaredOptimizer | None
@@ -64,6 +66,7 @@ class Identified:
     multiples: tuple[float, ...] = ()
     shared: shared_state.Shared | None = None
     ahead: look_ahead.LookAhead | None = None
+    updated: bool = False
 
 
 def identify(
@@ -94,6 +97,7 @@ def identify(
             _of_shared_state(draft, whole, whole, layout, usual)
             or _looking_ahead(draft, layout, usual)
             or found
+            or _updated(replace(draft, own=False), layout)
         )
     plan, batch = history[0].probe.plan, len(history[0].probe.x)
     later: list[tuple[Identified, Course, Course, Layout, Factors]] = []
@@ -109,6 +113,7 @@ def identify(
         later.append((draft, quick, exact, layout, usual))
     found = [_of_shared_state(*attempt) for attempt in later]
     found += [_looking_ahead(draft, layout, usual) for draft, *_, layout, usual in later]
+    found += [_updated(draft, layout) for draft, *_ in later]
     return next((one for one in found if one is not None), None)
 
 
@@ -121,6 +126,33 @@ def _looking_ahead(draft: Identified, layout: Layout, usual: Factors) -> Identif
     same = draft.own or abs(likely[0] - ahead.factor) <= 1e-9 * abs(ahead.factor)
     words = likely[1] if same else f"times {ahead.factor:.7g}"
     return replace(draft, factor=1.0 if draft.own else ahead.factor, words=words, ahead=ahead)
+
+
+def _updated(draft: Identified, layout: Layout) -> Identified | None:
+    """Return the optimizer of steps whose deltas are propagated through updated weights.
+
+    The output layer has right gradients then, and tells the rule.
+    """
+    plan, batch = draft.history[0].probe.plan, len(draft.history[0].probe.x)
+    usual = reductions(draft.kind, batch, plan.sizes[-1])
+    top = [key for key in layout.keys if key.layer == plan.depth - 1]
+    if plan.depth < 2:
+        return None
+    quick, exact = (
+        course(draft.history, layout, of_loss(draft.kind, tracked=tracked)).only(top)
+        for tracked in (False, True)
+    )
+    found = _rule(quick, exact, usual)
+    if found is None:
+        return None
+    rule, factor, words = found
+    history = [
+        replace(taken, probe=replace(taken.probe, after=layout.unpack(taken.after)))
+        for taken in draft.history
+    ]
+    if not course(history, layout, of_updated(draft.kind, factor)).follows(rule):
+        return None
+    return replace(draft, rule=rule, factor=factor, words=words, updated=True)
 
 
 def _of_shared_state(

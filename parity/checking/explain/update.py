@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from parity.candidate import Candidate
+from parity.checking.bugs.deltas import UPDATED_WEIGHTS
 from parity.checking.bugs.findings import Finding, Notes
 from parity.checking.bugs.optimizers import (
     AHEAD_ADDED,
@@ -123,6 +124,11 @@ class Updates:
             notes.findings.append(Finding(AHEAD_ADDED, "step", evidence=f"{words}: {_STEPS}"))
         elif not found.declared:
             notes.add(self._judged(found))
+        if found.updated:
+            evidence = f"with it every step follows {words} up to rounding"
+            depth = found.history[0].probe.plan.depth
+            places = [f"layer {layer}'s delta" for layer in range(depth - 1, 0, -1)]
+            notes.findings += [Finding(UPDATED_WEIGHTS, p, evidence=evidence) for p in places]
         if found.factor < 0:
             notes.findings.append(Finding(UPDATE_SIGN, "step", evidence=_STEPS))
         return notes

@@ -3,7 +3,7 @@
 Each is taken in its plainest form, summed over batch and outputs; averages are factors.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -110,8 +110,17 @@ _BY_NAME: dict[str, tuple[LossKind, Factor]] = {
 }  # fmt: skip
 
 
-def correct_gradients(kind: LossKind, fwd: Pass, y: Array) -> dict[Key, Approx]:
-    """Return the right gradients of a loss, summed over batch and outputs."""
+def correct_gradients(
+    kind: LossKind, fwd: Pass, y: Array, through_kernels: Mapping[Key, Array] | None = None
+) -> dict[Key, Approx]:
+    """Return the right gradients of a loss, summed over batch and outputs.
+
+    Args:
+        kind: The loss.
+        fwd: The forward pass.
+        y: Targets, (N, outputs).
+        through_kernels: What the deltas are propagated through, where that is not the kernels.
+    """
     plan, delta = fwd.plan, kind.delta(fwd, y)
     found: dict[Key, Approx] = {}
     for layer in reversed(range(plan.depth)):
@@ -120,7 +129,10 @@ def correct_gradients(kind: LossKind, fwd: Pass, y: Array) -> dict[Key, Approx]:
             found[Key(layer, "bias")] = bias
         found[Key(layer, "kernel")] = kernel
         if layer:
-            e = fwd.dropped(layer - 1, delta @ fwd.kernels[layer].T)
+            w = fwd.kernels[layer]
+            if through_kernels is not None:
+                w = fwd.rounding.exact(through_kernels[Key(layer, "kernel")])
+            e = fwd.dropped(layer - 1, delta @ w.T)
             delta = through(plan.activations[layer - 1], fwd.z[layer - 1], fwd.a[layer - 1], e)
     return dict(reversed(found.items()))
 
