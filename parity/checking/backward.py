@@ -202,7 +202,7 @@ class Backward:
             return self.updates.of_unknown(stepping.kind, right)
         notes = self.updates.of_identified(found)
         notes.batches |= {len(taken.probe.x) for taken in found.history}
-        as_one = not found.others and found.shared is None and not found.updated
+        as_one = not found.others and found.shared is None and not found.misled
         if found.rule is not None and as_one:
             notes.tensors += rows.step_rows(self.layout, found, self.subject.names)
         return notes
@@ -346,7 +346,7 @@ class Backward:
         if optimizer is not None and isinstance(optimizer.rule, DeclaredOptimizer):
             # Where every step seen is clipped, the reduction of what is clipped stays open.
             return None
-        if optimizer is not None and (optimizer.others or optimizer.updated):
+        if optimizer is not None and (optimizer.others or optimizer.misled):
             return None
         if optimizer is not None and not optimizer.own and optimizer.rule is not None:
             batch = len(optimizer.history[0].probe.x)

@@ -145,8 +145,8 @@ class Explainer:
         kind, deltas, make = next(self._output_ways(row_variants(self.batch)[:1]))
         layers = [self.observed.unexplained(self.plan.depth - 1, deltas, make)]
         for layer in reversed(range(self.plan.depth - 1)):
-            ways = self._combinations(layer, layers[-1], kind)[0]
-            _, make = _below(layer, ways)
+            ways = self.combinations(layer, layers[-1], kind)[0]
+            _, make = delta_of(layer, ways)
             layers.append(self.observed.unexplained(layer, ways, make))
         return Explanation(kind, layers)
 
@@ -252,14 +252,14 @@ class Explainer:
         return found
 
     def _hidden(self, layer: int, above: LayerFit, kind: LossKind) -> LayerFit:
-        combinations = self._combinations(layer, above, kind)
+        combinations = self.combinations(layer, above, kind)
         best: LayerFit | None = None
         for wrong in (False, True):
             for combination in combinations:
                 cost = sum(variant.cost for variant in combination)
                 if (best is not None and cost >= best.cost) or (wrong and cost > 1):
                     break
-                incoming, make = _below(layer, combination)
+                incoming, make = delta_of(layer, combination)
                 fit = self.observed.fit(layer, combination, make, wrong)
                 if fit is not None and (best is None or fit.cost < best.cost):
                     best = fit
@@ -267,13 +267,13 @@ class Explainer:
             if best is not None and None not in best.tensors.values():
                 break
         if best is None:
-            incoming, make = _below(layer, combinations[0])
+            incoming, make = delta_of(layer, combinations[0])
             best = self.observed.unexplained(layer, combinations[0], make)
             best.incoming = incoming
         above.alone = best.deltas[0].values.get("alone", False) is True and bool(best.matched)
         return best
 
-    def _combinations(self, layer: int, above: LayerFit, kind: LossKind) -> list[Combination]:
+    def combinations(self, layer: int, above: LayerFit, kind: LossKind) -> list[Combination]:
         """Return what may have happened between two layers' deltas, the likeliest first.
 
         Each has what is handed down, how it is propagated, dropout, and the slope.
@@ -347,7 +347,7 @@ def _at_output(variant: OutputVariant, row: RowVariant) -> Make:
     return make
 
 
-def _below(layer: int, combination: Combination) -> tuple[Make, Make]:
+def delta_of(layer: int, combination: Combination) -> tuple[Make, Make]:
     """Return what computes the gradient at a layer's activation, and what its delta."""
     handed, propagate, drop, slope = combination
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy_impl.types import Array
 from parity.checking.asking.gradients import Direct, Taken
 from parity.checking.explain import look_ahead, shared_state
+from parity.checking.explain.below import Below, Mistake
 from parity.checking.explain.course import (
     Course,
     Gradients,
@@ -50,6 +51,7 @@ class Identified:
         shared: What shares one state, though each should have its own.
         ahead: Momentum whose gradients are taken at other weights; there is no rule then.
         updated: Whether the deltas are propagated through weights that are updated already.
+        mistakes: In the gradients that the rule is given, below the output layer.
     """
 
     rule: Rule | DeclaredOptimizer | None
@@ -67,6 +69,12 @@ class Identified:
     shared: shared_state.Shared | None = None
     ahead: look_ahead.LookAhead | None = None
     updated: bool = False
+    mistakes: Sequence[Mistake] = ()
+
+    @property
+    def misled(self) -> bool:
+        """Whether the rule is given wrong gradients."""
+        return self.updated or bool(self.mistakes)
 
 
 def identify(
@@ -97,7 +105,7 @@ def identify(
             _of_shared_state(draft, whole, whole, layout, usual)
             or _looking_ahead(draft, layout, usual)
             or found
-            or _updated(replace(draft, own=False), layout)
+            or _wrong_below(replace(draft, own=False), layout)
         )
     plan, batch = history[0].probe.plan, len(history[0].probe.x)
     later: list[tuple[Identified, Course, Course, Layout, Factors]] = []
@@ -113,7 +121,7 @@ def identify(
         later.append((draft, quick, exact, layout, usual))
     found = [_of_shared_state(*attempt) for attempt in later]
     found += [_looking_ahead(draft, layout, usual) for draft, *_, layout, usual in later]
-    found += [_updated(draft, layout) for draft, *_ in later]
+    found += [_wrong_below(draft, layout) for draft, *_ in later]
     return next((one for one in found if one is not None), None)
 
 
@@ -128,10 +136,10 @@ def _looking_ahead(draft: Identified, layout: Layout, usual: Factors) -> Identif
     return replace(draft, factor=1.0 if draft.own else ahead.factor, words=words, ahead=ahead)
 
 
-def _updated(draft: Identified, layout: Layout) -> Identified | None:
-    """Return the optimizer of steps whose deltas are propagated through updated weights.
+def _wrong_below(draft: Identified, layout: Layout) -> Identified | None:
+    """Return the optimizer of steps that are given wrong gradients below the output layer.
 
-    The output layer has right gradients then, and tells the rule.
+    That layer tells the rule. The deltas may be propagated through weights that are updated.
     """
     plan, batch = draft.history[0].probe.plan, len(draft.history[0].probe.x)
     usual = reductions(draft.kind, batch, plan.sizes[-1])
@@ -150,9 +158,11 @@ def _updated(draft: Identified, layout: Layout) -> Identified | None:
         replace(taken, probe=replace(taken.probe, after=layout.unpack(taken.after)))
         for taken in draft.history
     ]
-    if not course(history, layout, of_updated(draft.kind, factor)).follows(rule):
-        return None
-    return replace(draft, rule=rule, factor=factor, words=words, updated=True)
+    draft = replace(draft, rule=rule, factor=factor, words=words)
+    if course(history, layout, of_updated(draft.kind, factor)).follows(rule):
+        return replace(draft, updated=True)
+    mistakes = Below(draft.history, layout, draft.kind, rule, factor).mistakes()
+    return replace(draft, mistakes=mistakes) if mistakes else None
 
 
 def _of_shared_state(

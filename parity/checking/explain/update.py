@@ -124,6 +124,14 @@ class Updates:
             notes.findings.append(Finding(AHEAD_ADDED, "step", evidence=f"{words}: {_STEPS}"))
         elif not found.declared:
             notes.add(self._judged(found))
+        for mistake in found.mistakes:
+            key = Key(mistake.layer, "bias" if mistake.part == "bias" else "kernel")
+            where = f"layer {mistake.layer + 1} {mistake.part} ({self._listed([key])})"
+            where = f"layer {mistake.layer + 1}'s delta" if mistake.part == "delta" else where
+            evidence = f"with it every step follows {words} up to rounding"
+            variant = mistake.variant
+            assert variant.bug is not None
+            notes.findings.append(Finding(variant.bug, where, variant.values, evidence))
         if found.updated:
             evidence = f"with it every step follows {words} up to rounding"
             depth = found.history[0].probe.plan.depth
