@@ -5,7 +5,7 @@ optimizer keeps gradients cannot be read off; but what a mistake makes of them c
 same optimizer, layer by layer from the output down, and its steps are compared with the user's.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,10 +14,10 @@ from numpy_impl.types import Array
 from parity.bounds.rounding import Approx
 from parity.checking.asking.gradients import Taken
 from parity.checking.bugs.tensors import KernelVariant, bias_variants, kernel_variants
-from parity.checking.bugs.variant import Scene, Variant
+from parity.checking.bugs.variant import OutputVariant, Scene, Variant
 from parity.checking.explain.course import Course, Gradients, course
-from parity.checking.explain.explainer import Combination, Explainer, delta_of
-from parity.checking.explain.fit import LayerFit, Make
+from parity.checking.explain.explainer import Explainer, delta_of
+from parity.checking.explain.fit import LayerFit, Make, Match
 from parity.checking.model.layout import PARTS, Key, Layout
 from parity.checking.model.losses import LossKind, correct_gradients
 from parity.checking.model.probe import Probe
@@ -51,16 +51,24 @@ class Below:
         kind: The loss.
         rule: The optimizer, as the output layer's steps have it.
         factor: Of the loss's gradients.
+        output: How the output's delta is computed.
     """
 
     def __init__(
-        self, history: Sequence[Taken], layout: Layout, kind: LossKind, rule: Rule, factor: float
+        self,
+        history: Sequence[Taken],
+        layout: Layout,
+        kind: LossKind,
+        rule: Rule,
+        factor: float,
+        output: OutputVariant,
     ) -> None:
         self.history = history
         self.layout = layout
         self.kind = kind
         self.rule = rule
         self.factor = factor
+        self.output = output
         self.probes = list({id(taken.probe): taken.probe for taken in history}.values())
         self.scenes: dict[int, Scene] = {}
 
@@ -68,14 +76,20 @@ class Below:
         """Return what explains the steps of all layers; None where some are not explained."""
         # The right gradients in the place of the user's: of these only the steps are known.
         probes = [replace(p, gradients=self._values(p), noise={}) for p in self.probes]
-        explainer = Explainer(probes, self.kind)
+        explainer, last = Explainer(probes, self.kind), self.probes[0].plan.depth - 1
         for given, probe in zip(self.probes, probes, strict=True):
             self.scenes[id(given)] = Scene(probe, probe.forward(tracked=True))
-        above = explainer.explain().layers[0]
-        if len(probes) < _FEWEST or above.cost:
+        if len(probes) < _FEWEST:
             return None
-        found: list[Mistake] = []
-        for layer in reversed(range(self.probes[0].plan.depth - 1)):
+        output = self.output
+        found = [Mistake(last, "delta", output)] if output.bug is not None else []
+        above = self._fit(last, (output,), output.compute)
+        above.incoming = lambda scene: self.kind.incoming(scene.fwd, scene.y)
+        tensors = self._tensor_mistakes(last, above.make)
+        if tensors is None:
+            return None
+        found += tensors
+        for layer in reversed(range(last)):
             step = self._layer(explainer, layer, above)
             if step is None:
                 return None
@@ -90,30 +104,35 @@ class Below:
     def _layer(
         self, explainer: Explainer, layer: int, above: LayerFit
     ) -> tuple[LayerFit, list[Mistake]] | None:
-        keys = [key for key in (Key(layer, part) for part in PARTS) if key in self.layout.keys]
-        right: Make | None = None
-        for combination in explainer.combinations(layer, above, self.kind):
+        keys, combinations = self._keys(layer), explainer.combinations(layer, above, self.kind)
+        for combination in combinations:
             cost = sum(variant.cost for variant in combination)
             incoming, make = delta_of(layer, combination)
-            right = right or make
             if cost <= 1 and self._follow(keys, make):
-                bugs = [v for v in combination if v.bug is not None]
-                fit = _fit(layer, combination, make, above)
+                fit = self._fit(layer, combination, make)
                 fit.incoming = incoming
+                bugs = [v for v in combination if v.bug is not None]
                 return fit, [Mistake(layer, "delta", variant) for variant in bugs]
-        assert right is not None
-        mistakes: list[Mistake] = []
-        for key in keys:
-            variant = next(
-                (v for v in self._tensors(key) if self._follow([key], right, {key: v})), None
-            )
+        incoming, make = delta_of(layer, combinations[0])
+        mistakes = self._tensor_mistakes(layer, make)
+        fit = self._fit(layer, combinations[0], make)
+        fit.incoming = incoming
+        return None if mistakes is None else (fit, mistakes)
+
+    def _tensor_mistakes(self, layer: int, make: Make) -> list[Mistake] | None:
+        """Return what is wrong with a layer's tensors, given its delta; None if that is open."""
+        found: list[Mistake] = []
+        for key in self._keys(layer):
+            every = bias_variants(1) if key.part == "bias" else kernel_variants()
+            fitting = (v for v in every if self._follow([key], make, {key: v}))
+            variant = next(fitting, None)
             if variant is None:
                 return None
-            mistakes += [Mistake(layer, key.part, variant)] if variant.bug is not None else []
-        return _fit(layer, explainer.combinations(layer, above, self.kind)[0], right, above), mistakes
+            found += [Mistake(layer, key.part, variant)] if variant.bug is not None else []
+        return found
 
-    def _tensors(self, key: Key) -> Iterator[Variant[...]]:
-        yield from bias_variants(1) if key.part == "bias" else kernel_variants()
+    def _keys(self, layer: int) -> list[Key]:
+        return [key for key in (Key(layer, part) for part in PARTS) if key in self.layout.keys]
 
     def _follow(
         self, keys: Sequence[Key], make: Make, ways: dict[Key, Variant[...]] | None = None
@@ -148,10 +167,7 @@ class Below:
         right = scene.fwd.inputs[key.layer].T @ delta
         return right if key.part == "kernel" else delta.sum(axis=0)
 
-
-def _fit(layer: int, combination: Combination, make: Make, above: LayerFit) -> LayerFit:
-    """Return a layer that hands down the delta that explains its steps."""
-    matches = dict.fromkeys([Key(layer, key.part) for key in above.matched], None)
-    match = next(iter(above.matched.values()))
-    tensors = {key: replace(match, variant=Variant(make)) for key in matches}
-    return LayerFit(layer, combination, make, tensors, 0)
+    def _fit(self, layer: int, deltas: tuple[Variant[...], ...], make: Make) -> LayerFit:
+        """Return a layer that hands down the delta that explains its steps."""
+        match = Match(Variant(make), self.factor, 0.0)
+        return LayerFit(layer, deltas, make, dict.fromkeys(self._keys(layer), match), 0)

@@ -11,6 +11,7 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.checking.asking.gradients import Direct, Taken
+from parity.checking.bugs.deltas import output_variants
 from parity.checking.explain import look_ahead, shared_state
 from parity.checking.explain.below import Below, Mistake
 from parity.checking.explain.course import (
@@ -19,6 +20,7 @@ from parity.checking.explain.course import (
     GradientsAt,
     course,
     of_loss,
+    of_output,
     of_source,
     of_updated,
 )
@@ -141,28 +143,51 @@ def _wrong_below(draft: Identified, layout: Layout) -> Identified | None:
 
     That layer tells the rule. The deltas may be propagated through weights that are updated.
     """
-    plan, batch = draft.history[0].probe.plan, len(draft.history[0].probe.x)
-    usual = reductions(draft.kind, batch, plan.sizes[-1])
+    probe = draft.history[0].probe
+    plan, usual = probe.plan, reductions(draft.kind, len(probe.x), probe.y.shape[1])
     top = [key for key in layout.keys if key.layer == plan.depth - 1]
-    if plan.depth < 2:
-        return None
-    quick, exact = (
-        course(draft.history, layout, of_loss(draft.kind, tracked=tracked)).only(top)
-        for tracked in (False, True)
-    )
-    found = _rule(quick, exact, usual)
-    if found is None:
-        return None
-    rule, factor, words = found
+    for output in output_variants(draft.kind, plan.activations[-1]):
+        at = of_output(output)
+        if output.bug is not None and not _downhill(draft.history[0], layout, at):
+            continue
+        whole = course(draft.history, layout, at)
+        for some in ([top, *([key] for key in top)] if len(top) > 1 else [top]):
+            alone = whole.only(some)
+            found = _rule(alone, alone, usual, right=True)
+            if found is None:
+                continue
+            rule, factor, words = found
+            one = replace(draft, rule=rule, factor=factor, words=words)
+            if output.bug is None and some is top and _of_updated(one, layout):
+                return replace(one, updated=True)
+            below = Below(draft.history, layout, draft.kind, rule, factor, output)
+            mistakes = below.mistakes()
+            if mistakes:
+                return replace(one, mistakes=mistakes)
+    return None
+
+
+def _of_updated(draft: Identified, layout: Layout) -> bool:
+    """Return whether the deltas of all steps are propagated through updated weights."""
     history = [
         replace(taken, probe=replace(taken.probe, after=layout.unpack(taken.after)))
         for taken in draft.history
     ]
-    draft = replace(draft, rule=rule, factor=factor, words=words)
-    if course(history, layout, of_updated(draft.kind, factor)).follows(rule):
-        return replace(draft, updated=True)
-    mistakes = Below(draft.history, layout, draft.kind, rule, factor).mistakes()
-    return replace(draft, mistakes=mistakes) if mistakes else None
+    assert draft.rule is not None
+    return course(history, layout, of_updated(draft.kind, draft.factor)).follows(draft.rule)
+
+
+def _downhill(taken: Taken, layout: Layout, at: GradientsAt) -> bool:
+    """Return whether the first step goes down all gradients that are not small.
+
+    From a state of 0 every known rule goes down all of them.
+    """
+    changes, gradients = layout.unpack(taken.change), at(taken.probe)
+    for key, g in gradients.items():
+        large = np.abs(g.value) > 1e-3 * np.max(np.abs(g.value))
+        if g.value.shape != changes[key].shape or np.any((changes[key] * g.value)[large] > 0):
+            return False
+    return bool(gradients)
 
 
 def _of_shared_state(
@@ -271,14 +296,19 @@ def declared_course(
     return course(draft.history, layout, at)
 
 
-def _rule(quick: Course, exact: Course, usual: Factors) -> tuple[Rule, float, str] | None:
-    """Return the first rule that the steps follow, with the factor of the gradients."""
+def _rule(
+    quick: Course, exact: Course, usual: Factors, right: bool = False
+) -> tuple[Rule, float, str] | None:
+    """Return the first rule that the steps follow, with the factor of the gradients.
+
+    Of what divides by a root only the right forms are tried where that is asked for.
+    """
     for rule, factors in _linear(exact, usual):
         for factor, words in factors:
             for sign in (1, -1):
                 if exact.follows(rule, sign * factor):
                     return rule, sign * factor, words
-    for rule in (rule for rule in adaptive() if _likely(quick, rule, usual)):
+    for rule in (rule for rule in adaptive(right) if _likely(quick, rule, usual)):
         for place in rule.known.places:
             for epsilon in EPSILONS:
                 whole = replace(rule, place=place, epsilon=epsilon)

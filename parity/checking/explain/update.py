@@ -124,22 +124,29 @@ class Updates:
             notes.findings.append(Finding(AHEAD_ADDED, "step", evidence=f"{words}: {_STEPS}"))
         elif not found.declared:
             notes.add(self._judged(found))
-        for mistake in found.mistakes:
-            key = Key(mistake.layer, "bias" if mistake.part == "bias" else "kernel")
-            where = f"layer {mistake.layer + 1} {mistake.part} ({self._listed([key])})"
-            where = f"layer {mistake.layer + 1}'s delta" if mistake.part == "delta" else where
-            evidence = f"with it every step follows {words} up to rounding"
-            variant = mistake.variant
-            assert variant.bug is not None
-            notes.findings.append(Finding(variant.bug, where, variant.values, evidence))
-        if found.updated:
-            evidence = f"with it every step follows {words} up to rounding"
-            depth = found.history[0].probe.plan.depth
-            places = [f"layer {layer}'s delta" for layer in range(depth - 1, 0, -1)]
-            notes.findings += [Finding(UPDATED_WEIGHTS, p, evidence=evidence) for p in places]
+        if found.misled:
+            notes.findings += self._misled(found, words)
         if found.factor < 0:
             notes.findings.append(Finding(UPDATE_SIGN, "step", evidence=_STEPS))
         return notes
+
+    def _misled(self, found: Identified, words: str) -> list[Finding]:
+        """Return what is wrong with the gradients that the optimizer is given."""
+        evidence = f"with it every step follows {words} up to rounding"
+        depth = found.history[0].probe.plan.depth
+        findings: list[Finding] = []
+        for mistake in found.mistakes:
+            layer, variant = mistake.layer, mistake.variant
+            where = f"layer {layer + 1}'s delta" + (", at the output" if layer + 1 == depth else "")
+            if mistake.part != "delta":
+                key = Key(layer, "bias" if mistake.part == "bias" else "kernel")
+                where = f"layer {layer + 1} {mistake.part} ({self._listed([key])})"
+            assert variant.bug is not None
+            findings.append(Finding(variant.bug, where, variant.values, evidence))
+        if found.updated:
+            places = [f"layer {layer}'s delta" for layer in range(depth - 1, 0, -1)]
+            findings += [Finding(UPDATED_WEIGHTS, where, evidence=evidence) for where in places]
+        return findings
 
     def left_alone(self, keys: tuple[Key, ...]) -> Finding:
         """Return that no step changes some tensors."""
