@@ -96,7 +96,7 @@ def one_share(sizes: tuple[int, ...], hidden: str = "tanh") -> CheckReport:
 
 
 @pytest.mark.parametrize("sizes", [(3, 5, 2), (4, 6, 5, 3)])
-@pytest.mark.parametrize("hidden", ["tanh", "relu"])
+@pytest.mark.parametrize("hidden", ["tanh", "sigmoid"])
 def test_one_share_of_any_unit_above_is_told_one_sample_a_call(sizes, hidden: str):
     report = one_share(sizes, hidden)
     places = [f"layer {n}'s delta" for n in range(len(sizes) - 2, 0, -1)]
