@@ -243,9 +243,7 @@ def _sign(
     return -(g.monotone(np.sign, 0.0) * lr)
 
 
-def _divided(
-    step: Approx, square: Approx, o: Options, form: UpdateForm, by: Computation
-) -> Approx:
+def _divided(step: Approx, square: Approx, o: Options, form: UpdateForm, by: Computation) -> Approx:
     if form == "epsilon-apart":
         return step / square.sqrt() + by.constant(o["epsilon"])
     return step / _root(square, o, form, by)
@@ -379,8 +377,9 @@ RULES: dict[RuleName, UpdateRule] = {
             "m-kept-corrected", "v-kept-corrected", "grows", "m-grows", "v-grows",
         ),
         rare=(
-            "epsilon-apart", "rootless", "exchanged", "v-share-of-m", "m-share-of-v", "m-unweighted",
-            "v-unweighted", "unweighted", "gradient-for-m", "power-of-rest", "square-of-m",
+            "epsilon-apart", "rootless", "exchanged", "v-share-of-m", "m-share-of-v",
+            "m-unweighted", "v-unweighted", "unweighted", "gradient-for-m", "power-of-rest",
+            "square-of-m",
         ),
     ),
     "adadelta": UpdateRule(

@@ -85,8 +85,8 @@ BETAS_SWAPPED = Bug(
 )
 OTHER_SHARE = Bug(
     "average-share",
-    "the shares of an average of {optimizer} do not add up to 1: the new gradient's is another than "
-    "1 minus the old average's",
+    "the shares of an average of {optimizer} do not add up to 1: the new gradient's is another "
+    "than 1 minus the old average's",
     "v = beta_2 * v + (1 - beta_1) * dW**2  # 1 - beta_2 is meant",
     "m = beta_1 * m + (1 - beta_1) * g and v = beta_2 * v + (1 - beta_2) * g^2",
 )

@@ -151,7 +151,7 @@ def _wrong_below(draft: Identified, layout: Layout) -> Identified | None:
         if output.bug is not None and not _downhill(draft.history[0], layout, at):
             continue
         whole = course(draft.history, layout, at)
-        for some in ([top, *([key] for key in top)] if len(top) > 1 else [top]):
+        for some in [top, *([key] for key in top)] if len(top) > 1 else [top]:
             alone = whole.only(some)
             found = _rule(alone, alone, usual, right=True)
             if found is None:
@@ -319,9 +319,7 @@ def _rule(
     return None
 
 
-def _decayed(
-    exact: Course, usual: Factors
-) -> tuple[tuple[Rule, float, str], list[Key]] | None:
+def _decayed(exact: Course, usual: Factors) -> tuple[tuple[Rule, float, str], list[Key]] | None:
     """Return an adaptive rule that takes shares of the weights off besides, if the steps follow it.
 
     With it the tensors that it takes none off: the biases, or none.
@@ -396,7 +394,8 @@ def _likely(quick: Course, rule: Rule, usual: Factors) -> bool:
     """Return whether steps look like a rule's with epsilon left open, and mostly the factor too."""
     rough = replace(rule, epsilon=1e-8)
     # What divides by a root does not feel the factor, but for its sign.
-    factors = [f for f, _ in usual] if rule.form in ("no-root", "rootless") or rule.known.feels_scale else []
+    feels = rule.known.feels_scale or rule.form in ("no-root", "rootless")
+    factors = [f for f, _ in usual] if feels else []
     factors += [usual[0][0], -usual[0][0]]
     return any(quick.roughly(rough, factor) for factor in factors)
 

@@ -7,6 +7,7 @@ is known as for any other loss, and so are the mistakes below.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 
 import numpy as np
 
@@ -90,8 +91,7 @@ class MeasuredLoss(LossKind):
         rows = [slice(n, n + 1) for n in range(len(x))]
         lines = [Line(subject, layout, replace(host, x=x[row], y=y[row])) for row in rows]
         exact = lines[0].complex_safe()
-        along = [line.complex_step if exact else line.central for line in lines]
-        for n, j in np.ndindex(y.shape):
+        for n, j in product(range(y.shape[0]), range(y.shape[1])):
             direction = np.zeros(weights[key].shape)
             size = 1.0
             if key.part == "bias":
@@ -100,7 +100,8 @@ class MeasuredLoss(LossKind):
                 signal = fwd.inputs[last].value[n]
                 i = int(np.argmax(np.abs(signal)))
                 direction[i, j], size = 1.0, float(signal[i])
-            one, off = along[n](key, direction)
+            line = lines[n]
+            one, off = (line.complex_step if exact else line.central)(key, direction)
             value[n, j], error[n, j] = one / size, off / abs(size)
         return value, error
 

@@ -91,8 +91,10 @@ class Rule:
         decay = f", weight decay {self.weight_decay:g}" if self.weight_decay else ""
         if decay and not self.decay_at_rate:
             decay += " whatever the learning rate"
-        return self.known.words(self.options) + decay + "".join(
-            f" ({text})" for text in (form, PLACES.get(self.place, "")) if text
+        return (
+            self.known.words(self.options)
+            + decay
+            + "".join(f" ({text})" for text in (form, PLACES.get(self.place, "")) if text)
         )
 
 
