@@ -103,6 +103,29 @@ def test_one_share_of_any_unit_above_is_told_one_sample_a_call(sizes, hidden: st
     assert found(report) == [("one-share", place) for place in places], str(report)
 
 
+def first_share(net: Net, layer: int, delta: Array, e: Array) -> Array:
+    return delta[:, :1] @ net.w[layer][:, :1].T
+
+
+def of_those_given(a: Array, y: Array) -> Array:
+    """The errors of as many outputs as there are targets, as zip takes them."""
+    e = np.zeros_like(a)
+    given = min(a.shape[1], y.shape[1])
+    e[:, :given] = a[:, :given] - y[:, :given]
+    return e
+
+
+def test_a_loss_that_takes_fewer_targets_by_zip_is_no_reason_for_another_form_of_targets():
+    pieces = {"down": first_share, "error": error(of_those_given)}
+    net = Single(sizes=(3, 4, 4, 2), hidden="tanh", output="linear", pieces=pieces)
+
+    def loss(x: Array, y: Array) -> float:
+        return sum((a - t) ** 2 / 2 for a, t in zip(net.forward(x), y, strict=False))
+
+    report = checked(net, samples="single", loss=loss)
+    assert found(report) == [("one-share", "layer 2's delta"), ("one-share", "layer 1's delta")]
+
+
 @pytest.mark.parametrize("sizes", [(3, 5, 2), (4, 6, 4, 4, 3)])
 def test_a_weight_that_is_indexed_by_the_unit_above_is_told(sizes):
     net = Net(sizes=sizes, pieces={"down": index_of_above})
@@ -321,6 +344,36 @@ def test_rmsprop_is_found_with_an_own_loss(loss_slope, right: bool):
         assert found(report) == [("rmsprop-no-root", "step")]
 
 
+# Numbers of units that stand for the batch size.
+
+
+def divided(by: Callable[[Net, int], int], **declared: Any) -> CheckReport:
+    class Divided(Net):
+        def gradients(self, x: Array, y: Array) -> list[Array]:
+            answer = super().gradients(x, y)
+            return [g * self.m / by(self, n // 2) for n, g in enumerate(answer)]
+
+    net = Divided(sizes=(6, 8, 4), hidden="tanh", output="softmax", fused=True)
+    return checked(net, **declared)
+
+
+@pytest.mark.parametrize("declared", [{}, {"loss": "categorical_crossentropy"}])
+@pytest.mark.parametrize(("by", "said"), [(0, "inputs of its layer (6, 8)"), (1, "units of its")])
+def test_a_division_by_each_layer_s_units_is_one_finding(by: int, said: str, declared):
+    report = divided(lambda net, layer: net.sizes[layer + by], **declared)
+    assert found(report) == [("over-inputs", "all gradients")]
+    assert f"divided by the number of {said}" in report.findings[0].title
+
+
+def test_a_division_by_the_inputs_is_named_where_the_loss_is_known():
+    def by(net: Net, layer: int) -> int:
+        return net.sizes[0]
+
+    report = divided(by, loss="categorical_crossentropy")
+    assert found(report) == [("over-inputs", "all gradients")]
+    assert divided(by).outcome is Outcome.RIGHT  # but for a scale: the loss may have it
+
+
 # One network with each mistake in it, for the table of bugs.
 PLANTED: dict[str, Callable[[], CheckReport]] = {
     "one-share": lambda: one_share((4, 6, 5, 3)),
@@ -333,4 +386,5 @@ PLANTED: dict[str, Callable[[], CheckReport]] = {
     "bias-of-other-layer": lambda: checked(Copied(sizes=(4, 6, 6, 3))),
     "loss-derivative": lambda: own(huber, beyond(np.sign)),
     "l1-missing": lambda: lasso(lambda w: 0 * w),
+    "over-inputs": lambda: divided(lambda net, layer: net.sizes[layer]),
 }

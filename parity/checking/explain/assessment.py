@@ -357,6 +357,7 @@ class Asking:
         self.batch = batch
         self.may_drop = True
         self._asked = False
+        self._loss_known = False
 
     @property
     def candidate(self) -> Candidate:
@@ -559,6 +560,10 @@ class Asking:
             own = own_loss.measure(self.subject, self.sample.layout, probes)
         except TheirError:
             return None
+        # What is a known loss with targets in one form is not meant to take them in another one.
+        if own.kind is None and self._loss_known:
+            return None
+        self._loss_known = own.kind is not None
         assessor.preferred = assessor.preferred or own.kind
         return own
 

@@ -18,6 +18,7 @@ from parity.checking.bugs.factors import (
     DROPOUT_SCALE_TWICE,
     FACTOR,
     OF_BATCH,
+    OVER_INPUTS,
     SIGN,
     TIMES_2,
     name,
@@ -129,13 +130,18 @@ class Judge:
             result.findings.append(Finding(VANISHING, "all gradients", values, evidence))
             result.unknown_loss = False
             return result
+        divisor = self._wrong_divisor()
         # As backpropagation meets them: each layer's deltas, tensors and factors, from the output.
         for fit in assessment.explanation.layers:
             self._layer(fit)
-            for deviation in assessment.scale.deviations:
+            for deviation in assessment.scale.deviations if divisor is None else ():
                 if deviation.layer == fit.layer:
                     self._deviation(deviation)
-        self._base()
+        if divisor is None:
+            self._base()
+        else:
+            result.loss = assessment.explanation.kind.name
+            result.findings.append(divisor)
         self._doubtful()
         findings, remarks = self.decays.judge()
         result.shares = self.decays.shares
@@ -277,6 +283,38 @@ class Judge:
                 self._against(self.own.factor, "your own loss", self.own)
         elif not words:
             self._undeclared(usual[0][0])
+
+    def _wrong_divisor(self) -> Finding | None:
+        """Return that gradients are divided by a number of units that stands for the batch size.
+
+        By another one in each layer, or, where the loss is known, by the network's inputs.
+        """
+        explanation, sizes = self.assessment.explanation, self.plan.sizes
+        kind, known = explanation.kind, self.declared is not None or self.own is not None
+        usual = [factor for factor, _ in reductions(kind, self.batch, self.outputs)]
+        base = self.assessment.scale.base
+        if any(fit.cost or not fit.matched for fit in explanation.layers):
+            return None
+        matches = [(key.layer, m) for fit in explanation.layers for key, m in fit.matched.items()]
+        if any(same(base, factor, self.assessment.scale.uncertainty) for factor in usual) and all(
+            same(m.ratio, base, m.uncertainty) for _, m in matches
+        ):
+            return None
+        every = {"inputs of its layer": sizes[:-1], "units of its layer": sizes[1:]}
+        every = {units: counts for units, counts in every.items() if len(set(counts)) > 1}
+        every |= {"inputs": (sizes[0],) * self.plan.depth} if known else {}
+        for units, counts in every.items():
+            for whole in (1.0, 2.0) if kind is SQUARED else (1.0,):
+                if all(same(m.ratio, whole / counts[n], m.uncertainty) for n, m in matches):
+                    said = ", ".join(map(str, dict.fromkeys(counts)))
+                    in_rows = self.assessment.form.samples == "rows"
+                    values = {
+                        "what": "all gradients", "units": units, "count": said,
+                        "samples": "len(x)" if in_rows else "x.shape[1]",
+                    }  # fmt: skip
+                    evidence = f"with it they are those of the {kind.name}, whatever the batch size"
+                    return Finding(OVER_INPUTS, "all gradients", values, evidence)
+        return None
 
     def _doubtful(self) -> None:
         """Remark a pair of output and loss that is right, and seldom what is meant."""

@@ -73,6 +73,9 @@ class MeasuredLoss(LossKind):
                 delta = self.delta(probe.forward(tracked=False), probe.y)
                 if not np.max(delta.bound) <= wide(delta.rounding) * np.max(np.abs(delta.value)):
                     return False
+                # A loss that leaves an output out is given targets in a form that it does not take.
+                if not np.all(np.any(delta.value != 0, axis=0)):
+                    return False
         except TheirError:  # takes no single sample, say
             return False
         return True
