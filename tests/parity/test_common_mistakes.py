@@ -313,6 +313,59 @@ def test_a_missing_l1_penalty_is_named(sizes):
     assert lasso(lambda w: 0.05 * np.sign(w), sizes).outcome is Outcome.RIGHT
 
 
+class Ridge(Lasso):
+    """Has an L2 penalty in its loss."""
+
+    def loss(self, x: Array, y: Array) -> float:
+        penalty = sum((k * k).sum() for k in self.kernels) / 2
+        return float(-np.sum(y * np.log(self.forward(x))) / len(x) + 0.1 * penalty)
+
+
+def ridge(
+    share: Callable[[Array], Array], sizes: tuple[int, ...] = (6, 5, 4), loss: bool = True
+) -> CheckReport:
+    net = Ridge(sizes=sizes, output="softmax", fused=True)
+    net.share = lambda w: share(w) if w.ndim > 1 else 0 * w
+    return checked(net, loss=net.loss if loss else None)
+
+
+FORMS: dict[str, Callable[[Array], Array]] = {
+    "W^2": lambda w: w * w,
+    "|W|": np.abs,
+    "the number sum(W^2)": lambda w: np.sum(w * w),
+    "the number sum(W)": np.sum,
+}
+
+
+@pytest.mark.parametrize("loss", [True, False])
+@pytest.mark.parametrize("sizes", [(6, 5, 4), (5, 7, 6, 3)])
+@pytest.mark.parametrize("form", FORMS)
+def test_a_wrong_form_of_a_penalty_s_derivative_is_named(form: str, sizes, loss: bool):
+    report = ridge(lambda w: 0.1 * FORMS[form](w), sizes, loss)
+    assert [code for code, _ in found(report)] == ["penalty-form"], str(report)
+    assert f"0.1 times {form} added" in report.findings[0].title
+
+
+MEANT: dict[str, Callable[[Array], Array]] = {
+    "sign(W)": np.sign,
+    "W / sqrt(sum(W^2))": lambda w: w / np.linalg.norm(w),
+}
+
+
+@pytest.mark.parametrize("sizes", [(6, 5, 4), (5, 7, 6, 3)])
+@pytest.mark.parametrize("form", MEANT)
+def test_another_penalty_than_l2_is_right_unless_the_loss_lacks_it(form: str, sizes):
+    def share(w: Array) -> Array:
+        return 0.1 * MEANT[form](w)
+
+    report = ridge(share, sizes, loss=False)
+    assert report.outcome is Outcome.RIGHT, str(report)
+    assert any(f"have 0.1 times {form} added" in r for r in report.remarks)
+    assert all(row.right for row in report.tensors), str(report)
+    report = ridge(share, sizes)
+    assert [code for code, _ in found(report)] == ["penalty-added"], str(report)
+
+
 # Optimizers are told with the derivative of a loss of one's own, too.
 
 
@@ -385,6 +438,8 @@ PLANTED: dict[str, Callable[[], CheckReport]] = {
     ),
     "bias-of-other-layer": lambda: checked(Copied(sizes=(4, 6, 6, 3))),
     "loss-derivative": lambda: own(huber, beyond(np.sign)),
+    "penalty-form": lambda: ridge(np.abs),
+    "penalty-added": lambda: ridge(np.sign),
     "l1-missing": lambda: lasso(lambda w: 0 * w),
     "over-inputs": lambda: divided(lambda net, layer: net.sizes[layer]),
 }

@@ -21,7 +21,7 @@ from parity.checking.bugs.table import LAYER_ORDER, NONDETERMINISTIC, WRONG_SHAP
 from parity.checking.bugs.tensors import BIAS_NOT_SUMMED
 from parity.checking.explain import dropout, own_error, own_kind, own_loss, slopes
 from parity.checking.explain.explainer import Explainer, Explanation, Scale, analyse
-from parity.checking.explain.fit import scaled_bound
+from parity.checking.explain.fit import MEANT, scaled_bound
 from parity.checking.explain.optimizer import Identified, clipped_descent, identify
 from parity.checking.explain.own_kind import MeasuredLoss
 from parity.checking.explain.own_loss import OwnLoss
@@ -85,8 +85,9 @@ class Assessment:
 
     @property
     def flaws(self) -> int:
-        """How many things are wrong, weight decay not counted: it may be meant."""
-        decays = [match for match in self.explanation.tensors.values() if match and match.decay]
+        """How many things are wrong, penalties of weights not counted: they may be meant."""
+        every = self.explanation.tensors.values()
+        decays = [match for match in every if match and (match.decay or match.penalty in MEANT)]
         return self.cost - len(decays)
 
     @property

@@ -28,6 +28,8 @@ from parity.checking.bugs.findings import Finding
 from parity.checking.bugs.parts import among
 from parity.checking.bugs.table import (
     OTHER_LOSS,
+    PENALTY_ADDED,
+    PENALTY_FORM,
     UNKNOWN,
     UNKNOWN_LOSS,
     UNKNOWN_TENSOR,
@@ -45,10 +47,10 @@ from parity.checking.bugs.variant import Variant
 from parity.checking.explain.assessment import Assessment
 from parity.checking.explain.dropout import scale_finding
 from parity.checking.explain.explainer import Deviation
-from parity.checking.explain.fit import LayerFit, scaled_bound
+from parity.checking.explain.fit import MEANT, LayerFit, scaled_bound
 from parity.checking.explain.own_loss import OwnLoss
 from parity.checking.explain.scaling import difference
-from parity.checking.explain.weight_decay import Decays, Shares
+from parity.checking.explain.weight_decay import Decays, Shares, rounded
 from parity.checking.model.layout import Key
 from parity.checking.model.losses import SQUARED, Declared, LossKind, reductions
 
@@ -143,6 +145,7 @@ class Judge:
             result.loss = assessment.explanation.kind.name
             result.findings.append(divisor)
         self._doubtful()
+        self._penalties()
         findings, remarks = self.decays.judge()
         result.shares = self.decays.shares
         result.findings += findings
@@ -327,6 +330,29 @@ class Judge:
             "are right. If your loss is the cross-entropy, give it "
             '(loss="categorical_crossentropy"), and they are checked against that.'
         )
+
+    def _penalties(self) -> None:
+        """Say what of functions of the weights the kernels' gradients have."""
+        found: dict[tuple[str, str], list[str]] = {}
+        for key, match in self.assessment.explanation.tensors.items():
+            if match is not None and match.penalty:
+                amount = f"{rounded(match.share, match.share_uncertainty):.6g}"
+                found.setdefault((match.penalty, amount), []).append(self.names[key])
+        for (form, amount), names in found.items():
+            where = f"kernel gradients ({', '.join(names)})"
+            if form not in MEANT:
+                values = {"amount": amount, "form": form}
+                self.result.findings.append(Finding(PENALTY_FORM, where, values))
+            elif self.own is not None or self.decays.given is not None:
+                stated = "your loss" if self.own is not None else "what is declared"
+                values = {"amount": amount, "form": form, "stated": stated}
+                self.result.findings.append(Finding(PENALTY_ADDED, where, values))
+            elif not self.decays.follows:
+                self.result.remarks.append(
+                    f"Penalty: the gradients have {amount} times {form} added "
+                    f"({', '.join(names)}); it is not known from a loss of yours whether that is "
+                    "meant."
+                )
 
     def _undeclared(self, nearest: float) -> None:
         """Without a declared loss one factor is a scale, unless it shows the batch or a sign."""

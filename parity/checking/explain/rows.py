@@ -10,7 +10,7 @@ from parity.checking.asking.conventions import Sample
 from parity.checking.asking.subject import lowest
 from parity.checking.bugs.findings import TensorKind, TensorResult
 from parity.checking.explain.assessment import Assessment
-from parity.checking.explain.fit import scaled_bound
+from parity.checking.explain.fit import MEANT, scaled_bound
 from parity.checking.explain.optimizer import Identified
 from parity.checking.explain.weight_decay import Shares
 from parity.checking.model.declared_optimizer import DeclaredOptimizer
@@ -126,6 +126,11 @@ def _compared(
     for key, weight, own, noise in probe.tensors():
         right, bound = rights[key], scaled_bound(rights[key], base) + noise
         share, spread = shares.get(key, (0.0, 0.0))
+        match = assessment.explanation.tensors.get(key)
+        if match is not None and match.penalty in MEANT:
+            added, room = match.added(weight)
+            yield key, own, right.value, added, bound + 4 * room
+            continue
         if share:
             yield key, own, right.value, share * weight, bound + spread * np.abs(weight)
         else:

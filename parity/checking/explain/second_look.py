@@ -192,6 +192,10 @@ def _agree(
         room = scaled_bound(value, factor) + noise + uncertainty * np.abs(value.value)
         room = room + 8 * value.rounding.unit * abs(decay) * np.abs(w)
         room = room + 4 * uncertainty * np.abs(w) * bool(decay)
+        if match is not None and match.penalty:
+            added, spread = match.added(w)
+            times = 1.0 if shared else len(assessment.probes[0].x) / len(probe.x)
+            g, room = g - times * added, room + 4 * times * spread
         if not np.all(np.abs(g - factor * value.value - decay * w) <= room):
             return False
     return True

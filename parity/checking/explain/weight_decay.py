@@ -499,6 +499,6 @@ def _matches(assessment: Assessment) -> dict[Key, Match]:
     found = {
         key: match
         for key, match in assessment.explanation.tensors.items()
-        if match is not None and match.ratio and match.variant.bug is None
+        if match is not None and match.ratio and match.variant.bug is None and not match.penalty
     }
     return dict(sorted(found.items()))
