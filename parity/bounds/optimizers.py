@@ -30,13 +30,16 @@ UpdateForm = Literal[
     "keras",
     # momentum
     "nesterov", "torch", "torch-nesterov", "average", "average-inside", "dampened",
-    "raw", "raw-rate", "added",
+    "raw", "raw-rate", "added", "before", "and-gradient", "nesterov-plus",
     # what divides by a root
     "no-root", "swapped", "of-weights", "restarted", "grows",
+    "epsilon-apart", "unweighted", "of-sizes",
     # Adam
     "amsgrad", "uncorrected", "constant", "m-alone", "v-alone", "crossed", "late", "per-array",
     "restarted-uncorrected", "restarted-first", "m-grows", "v-grows",
     "kept-corrected", "m-kept-corrected", "v-kept-corrected",
+    "m-unweighted", "v-unweighted", "m-share-of-v", "v-share-of-m", "gradient-for-m",
+    "power-of-rest", "square-of-m", "exchanged", "rootless",
 ]  # fmt: skip
 # Where epsilon stands, apart from Keras's own place: an option beside Keras's.
 Place = Literal["keras", "outside", "inside", "paper"]
@@ -131,6 +134,7 @@ class UpdateRule:
         places: Where a check tries epsilon, Keras's place first.
         right: Other forms that a check tries, and that are no bugs,
         wrong: and those that are.
+        rare: More that are, tried last and with the most usual values only.
         others: What a check takes for the remaining options where nothing is declared.
         feels_scale: Whether its steps change with the scale of the gradients.
     """
@@ -144,6 +148,7 @@ class UpdateRule:
     places: tuple[Place, ...] = ("keras",)
     right: tuple[UpdateForm, ...] = ()
     wrong: tuple[UpdateForm, ...] = ()
+    rare: tuple[UpdateForm, ...] = ()
     others: Options = field(default_factory=dict[str, Any])
     feels_scale: bool = False
 
@@ -169,6 +174,13 @@ def _sgd(
         step = step * (1 - o["momentum"])
     m = before * mu - step if before is not None else -step
     state["momentum"] = m if form != "added" or before is None else before + m
+    if form == "before":
+        return g * 0.0 if before is None else before
+    if form == "and-gradient":
+        return m - step
+    if form == "nesterov-plus":
+        ahead = m * (1 + o["momentum"])
+        return ahead if before is None else before * mu + ahead
     return m * mu - step if o.get("nesterov") or form == "nesterov" else m
 
 
@@ -180,11 +192,13 @@ def _rmsprop(
     square = by.mean(before, g * g, rho)
     if form == "grows" and before is not None:
         square = square + before
+    if form == "unweighted":
+        square = g * g * 1.0 if before is None else before * rho * 1.0 + g * g
     state["velocity"] = square
     if o["centered"]:
         b = state["average_gradient"] = by.mean(state.get("average_gradient"), g, rho)
         square = square - b * b
-    step = g * lr / _root(square, o, form, by)
+    step = _divided(g * lr, square, o, form, by)
     if o["momentum"]:
         before = state.get("momentum")
         step = step if before is None else before * by.constant(o["momentum"]) + step
@@ -196,9 +210,11 @@ def _adagrad(
     o: Options, form: UpdateForm, state: State, g: Approx, lr: Number, by: Computation
 ) -> Approx:
     added = g.rounding.exact(state["w"]) if form == "of-weights" else g
-    v = added * added + state.get("accumulator", o["initial_accumulator_value"])
+    square = g.monotone(np.abs, 0.0) if form == "of-sizes" else added * added
+    start = o["initial_accumulator_value"]
+    v = square + (start if form == "restarted" else state.get("accumulator", start))
     state["accumulator"] = v
-    return -(g * lr / _root(v, o, form, by))
+    return -_divided(g * lr, v, o, form, by)
 
 
 def _adadelta(
@@ -227,9 +243,15 @@ def _sign(
     return -(g.monotone(np.sign, 0.0) * lr)
 
 
+def _divided(step: Approx, square: Approx, o: Options, form: UpdateForm, by: Computation) -> Approx:
+    if form == "epsilon-apart":
+        return step / square.sqrt() + by.constant(o["epsilon"])
+    return step / _root(square, o, form, by)
+
+
 def _root(square: Approx, o: Options, form: UpdateForm, by: Computation) -> Approx:
     epsilon = by.constant(o["epsilon"])
-    if form == "no-root":
+    if form in ("no-root", "rootless"):
         return square + epsilon
     outside = o.get("epsilon_place") == "outside"
     return square.sqrt() + epsilon if outside else (square + epsilon).sqrt()
@@ -239,8 +261,15 @@ def _adam(
     o: Options, form: UpdateForm, state: State, g: Approx, lr: Number, by: Computation
 ) -> Approx:
     old = state if not form.startswith("restarted") else State()
-    m = by.moved(old.get("momentum"), g, o["beta_1"])
-    v = by.moved(old.get("velocity"), g * g, o["beta_2"])
+    beta, gamma = o["beta_1"], o["beta_2"]
+    if form == "exchanged":
+        beta, gamma = gamma, beta
+    m = by.moved(old.get("momentum"), g, beta)
+    v = by.moved(old.get("velocity"), (m * m if form == "square-of-m" else g * g), gamma)
+    if form in _SHARES:
+        one, two = _SHARES[form](beta, gamma)
+        m = _weighted(old.get("momentum"), g, beta, one)
+        v = _weighted(old.get("velocity"), g * g, gamma, two)
     if form in ("grows", "m-grows") and "momentum" in old:
         m = m + old["momentum"]
     if form in ("grows", "v-grows") and "velocity" in old:
@@ -251,9 +280,17 @@ def _adam(
     epsilon = by.constant(o["epsilon"])
     if form in ("uncorrected", "restarted-uncorrected"):
         return -(m * lr / (v.sqrt() + epsilon))
-    betas = o.get("correction_betas") or (o["beta_1"], o["beta_2"])
+    betas = o.get("correction_betas") or (beta, gamma)
     t = _counted(form, state)
     one, two = (by.one_minus_power(beta, t) for beta in betas)
+    if form == "power-of-rest":
+        one, two = ((1 - beta) ** t for beta in betas)
+    if form == "rootless":
+        return -(m / one * lr / (v / two + epsilon))
+    if form == "epsilon-apart":
+        return -(m / one * lr / (v / two).sqrt() + epsilon)
+    if form == "gradient-for-m":
+        return -(g * lr / ((v / two).sqrt() + epsilon))
     one, two = {"m-alone": (one, 1.0), "v-alone": (1.0, two), "crossed": (two, one)}.get(
         form, (one, two)
     )
@@ -269,6 +306,21 @@ def _adam(
     rate = lr if isinstance(lr, Approx) else g.rounding.exact(lr)
     root = two.sqrt() if isinstance(two, Approx) else np.sqrt(two)
     return -(m * (rate * root / one) / (v.sqrt() + epsilon))
+
+
+# Shares of the gradient and of its square in the averages, by beta_1 and beta_2.
+_SHARES: dict[UpdateForm, Callable[[float, float], tuple[float, float]]] = {
+    "unweighted": lambda one, two: (1.0, 1.0),
+    "m-unweighted": lambda one, two: (1.0, 1 - two),
+    "v-unweighted": lambda one, two: (1 - one, 1.0),
+    "m-share-of-v": lambda one, two: (1 - two, 1 - two),
+    "v-share-of-m": lambda one, two: (1 - one, 1 - one),
+}
+
+
+def _weighted(old: Approx | None, new: Approx, decay: float, share: float) -> Approx:
+    added = new * share * 1.0
+    return added if old is None else old * decay * 1.0 + added
 
 
 def _counted(form: UpdateForm, state: State) -> Any:
@@ -307,11 +359,13 @@ RULES: dict[RuleName, UpdateRule] = {
     "rmsprop": UpdateRule(
         "RMSprop", _rmsprop, _in_words("RMSprop", "rho", "epsilon"), decay="rho", usual=_RHOS,
         places=_ROOTED, wrong=("no-root", "swapped", "restarted", "grows"),
+        rare=("epsilon-apart", "unweighted"),
         others={"momentum": 0.0, "centered": False},
     ),
     "adagrad": UpdateRule(
         "Adagrad", _adagrad, _in_words("Adagrad", "epsilon"), decay="initial_accumulator_value",
-        usual=((0.1,), (0.0,)), places=_ROOTED, wrong=("of-weights",), feels_scale=True,
+        usual=((0.1,), (0.0,)), places=_ROOTED, wrong=("of-weights",),
+        rare=("rootless", "epsilon-apart", "of-sizes", "restarted"), feels_scale=True,
     ),
     "adam": UpdateRule(
         "Adam", _adam, _in_words("Adam", "beta_1", "beta_2", "epsilon"), decay="beta_2",
@@ -321,6 +375,11 @@ RULES: dict[RuleName, UpdateRule] = {
             "uncorrected", "constant", "m-alone", "v-alone", "crossed", "late", "per-array",
             "restarted", "restarted-uncorrected", "restarted-first", "kept-corrected",
             "m-kept-corrected", "v-kept-corrected", "grows", "m-grows", "v-grows",
+        ),
+        rare=(
+            "epsilon-apart", "rootless", "exchanged", "v-share-of-m", "m-share-of-v",
+            "m-unweighted", "v-unweighted", "unweighted", "gradient-for-m", "power-of-rest",
+            "square-of-m",
         ),
     ),
     "adadelta": UpdateRule(

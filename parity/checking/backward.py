@@ -20,6 +20,7 @@ from parity.checking.bugs.table import (
 from parity.checking.bugs.tensors import BIAS_MISSING, KERNEL_MISSING
 from parity.checking.explain import (
     keras_gradients,
+    other_loss,
     own_loss,
     repeated,
     rows,
@@ -149,9 +150,10 @@ class Backward:
             notes.tested.append("dropout")
         witness, theirs = self._ask_keras(assessment, judgement.shares)
         notes.witnesses.append(witness)
-        own, remarks = self._own_witness(assessment, judgement)
+        own, remarks, others = self._own_witness(assessment, judgement)
         notes.witnesses.append(own)
         notes.remarks += remarks
+        notes.findings += others
         if self._settled(assessment):
             return
         notes.tensors += rows.gradient_rows(
@@ -211,7 +213,8 @@ class Backward:
             return self.updates.of_unknown(stepping.kind, right)
         notes = self.updates.of_identified(found)
         notes.batches |= {len(taken.probe.x) for taken in found.history}
-        if found.rule is not None and not found.others and found.shared is None:
+        as_one = not found.others and found.shared is None and not found.misled
+        if found.rule is not None and as_one:
             notes.tensors += rows.step_rows(self.layout, found, self.subject.names)
         return notes
 
@@ -374,6 +377,8 @@ class Backward:
         if optimizer is not None and isinstance(optimizer.rule, DeclaredOptimizer):
             # Where every step seen is clipped, the reduction of what is clipped stays open.
             return None
+        if optimizer is not None and (optimizer.others or optimizer.misled):
+            return None
         if optimizer is not None and not optimizer.own and optimizer.rule is not None:
             batch = len(optimizer.history[0].probe.x)
             return Followed(optimizer.rule, optimizer.kind, optimizer.factor, batch, outputs)
@@ -469,12 +474,12 @@ class Backward:
 
     def _own_witness(
         self, assessment: Assessment, judgement: Judgement
-    ) -> tuple[Witness, list[str]]:
+    ) -> tuple[Witness, list[str], list[Finding]]:
         own = assessment.own
         if own is None:
             stated = callable(self.candidate.loss)
             comment = "the loss could not be called" if stated else "no loss function is given"
-            return Witness(OWN_LOSS, None, comment), []
+            return Witness(OWN_LOSS, None, comment), [], []
         agrees = own_loss.follows(own, assessment.probes) is not None
         what = own.kind.name if own.kind is not None else "a function unknown here"
         remarks: list[str] = []
@@ -483,12 +488,14 @@ class Backward:
                 f"Loss: yours returns numbers of shape {self.subject.loss_shape} where one was "
                 "expected; their sum was taken, and what it is to be divided by is left open."
             )
+        others: list[Finding] = []
         if own.kind is None and not agrees and not judgement.findings:
-            remarks.append(
+            others = other_loss.find(own, assessment.probes, judgement.loss)
+            remarks += [] if others else [
                 f"Loss: your gradients are those of {judgement.loss}, and not the derivative of "
                 "your own loss as measured. What is printed is not what is descended."
-            )
-        return Witness(OWN_LOSS, agrees, f"{what}, measured by {own.method}"), remarks
+            ]  # fmt: skip
+        return Witness(OWN_LOSS, agrees, f"{what}, measured by {own.method}"), remarks, others
 
 
 def _of_shapes(taken: Taken, shapes: Sequence[Shape]) -> bool:

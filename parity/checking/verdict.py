@@ -7,6 +7,7 @@ from parity.checking.asking.conventions import Sample
 from parity.checking.asking.subject import Subject
 from parity.checking.bugs.findings import OWN_LOSS, Finding, Notes, TensorResult, listed
 from parity.checking.bugs.table import ALIASING, SHARED_GRADIENTS, VACUOUS, Severity
+from parity.checking.bugs.tensors import BIAS_OF_OTHER_LAYER
 
 
 def conclude(subject: Subject, sample: Sample, notes: Notes) -> None:
@@ -92,7 +93,9 @@ def _with_aliasing(subject: Subject, findings: list[Finding]) -> list[Finding]:
     found = [*changed, *findings]
     if not found or subject.shared is None:
         return found
-    one, other = subject.shared
+    one, other, together = subject.shared
+    if not together and any(finding.bug is BIAS_OF_OTHER_LAYER for finding in found):
+        return found
     evidence = "they are equal to the last digit, the one written last in both places"
     shared = Finding(SHARED_GRADIENTS, "gradients", {"one": one, "other": other}, evidence)
     return [shared, *found]

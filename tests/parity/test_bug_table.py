@@ -30,6 +30,7 @@ from parity.checking.bugs import (
 )  # fmt: skip
 from parity.checking.bugs.table import Severity
 from tests.cases import load
+from tests.parity import test_common_mistakes as common
 from tests.parity import test_wrong_by_layer as wrong_by_layer
 from tests.parity import test_wrong_sums as wrong_sums
 from tests.parity.mistakes import MISTAKES, mistaken
@@ -38,6 +39,7 @@ from tests.parity.planted.bug import answer
 from tests.parity.tagger import MUTATIONS, Tagger, data
 from tests.parity.tagger import checked as tagged
 from tests.parity.test_check_dropout import Net as DropoutNet
+from tests.parity.test_common_mistakes_in_steps import UPDATES, said
 from tests.parity.test_output_errors import averaged, network, overwritten, sigmoid
 from tests.parity.test_wrong_slopes import slipped
 
@@ -522,6 +524,8 @@ PLANTED: list[tuple[Bug, Callable[[], CheckReport]]] = [
 def planted(form: Bug) -> Iterator[CheckReport]:
     """Yield reports of networks with the bug in them, the cheapest first."""
     yield from (check() for bug, check in PLANTED if bug == form)
+    yield from (check() for code, check in common.PLANTED.items() if code == form.code)
+    yield from (said(update) for update, code in UPDATES.values() if code == form.code)
     yield from (tagged(mutate) for code, _, _, mutate in MUTATIONS if code == form.code)
     if form.code in MISTAKES:
         yield checked(mistaken(form.code).candidate())

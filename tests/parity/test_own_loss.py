@@ -91,11 +91,11 @@ def test_steps_across_a_kink_would_mislead(monkeypatch: pytest.MonkeyPatch) -> N
     def wide(self, key: Key, direction: Array) -> float:
         return 0.125 / max(1.0, float(np.sqrt(direction.size)))
 
-    within = own_loss._Line._extrapolated
+    within = own_loss.Line._extrapolated
 
     def unlooked(self, *line) -> tuple[float, float, bool]:
         return (*within(self, *line)[:2], True)  # whether both sides have the same derivative
 
-    monkeypatch.setattr(own_loss._Line, "_within_a_piece", wide)
-    monkeypatch.setattr(own_loss._Line, "_extrapolated", unlooked)
+    monkeypatch.setattr(own_loss.Line, "_within_a_piece", wide)
+    monkeypatch.setattr(own_loss.Line, "_extrapolated", unlooked)
     assert not all(agrees(checked(TwoLayers(s), seed)) for s in SIZES for seed in SEEDS)

@@ -87,7 +87,7 @@ class Subject:
         self.dtype = np.result_type(np.float64, *arrays)
         self.own_dtype = np.result_type(*arrays)
         self.modified: list[str] = []
-        self.shared: tuple[str, str] | None = None
+        self.shared: tuple[str, str, bool] | None = None
         self.history: list[Any] = []
         self.loss_shape: Shape | None = None
 
@@ -268,16 +268,17 @@ class Subject:
             raise TheirError(name, f"{path} {error}".strip()) from error
 
 
-def _sharing(found: list[nested.Leaf]) -> tuple[str, str] | None:
-    """Return two arrays that are the same memory, or copies of it made in the end."""
+def _sharing(found: list[nested.Leaf]) -> tuple[str, str, bool] | None:
+    """Return two arrays that are the same memory, or copies of it made in the end; and which."""
     arrays = [leaf for leaf in found if nested.is_ndarray(leaf.value) and leaf.value.size]
     for i, one in enumerate(arrays):
         for other in arrays[:i]:
             if one.value.shape != other.value.shape:
                 continue
+            together = np.may_share_memory(one.value, other.value)
             copied = one.value.size > 1 and np.any(one.value) and np.all(one.value == other.value)
-            if copied or np.may_share_memory(one.value, other.value):
-                return other.path, one.path
+            if copied or together:
+                return other.path, one.path, together
     return None
 
 

@@ -461,6 +461,12 @@ SOFTMAX_DIAGONAL = Bug(
     "softmax-diagonal", "softmax Jacobian cut to its diagonal a(1 - a)",
     "delta2 = (a2 - y) * a2 * (1 - a2)  # squared error", _JACOBIAN,
 )  # fmt: skip
+SOFTMAX_PLUS = Bug(
+    "softmax-plus",
+    "softmax Jacobian with a plus for the minus: the part off its diagonal has the wrong sign",
+    "delta2 = a2 * (g + (g * a2).sum(axis=1, keepdims=True))",
+    "take the sum off: delta = a * (g - sum(g * a)) with g = dC/da",
+)
 SOFTMAX_TWICE = Bug(
     "softmax-twice", "softmax Jacobian taken twice (the fused p - y passed through it again)",
     "g = a2 - y; delta2 = a2 * (g - (g * a2).sum(axis=1, keepdims=True))", _FUSED,
@@ -511,18 +517,23 @@ SAMPLE_TWICE = Bug(
 def output_variants(kind: LossKind, function: ActivationFunction) -> list[OutputVariant]:
     """Return the ways to get ``dC/dz`` at the output layer, the right one first."""
     right = OutputVariant(lambda scene: kind.delta(scene.fwd, scene.y))
-    if function.name in ("softmax", "log_softmax"):
+    own = kind.family == "own"
+    if not function.elementwise:
+        if own:
+            return [right]
         return [right, *_softmax_variants(kind), *error_variants(kind, function)]
 
     def with_slope(variant: LayerVariant) -> OutputVariant:
         def compute(scene: Scene) -> Approx | None:
-            incoming = kind.slope(scene.fwd.output, scene.y)
+            incoming = kind.incoming(scene.fwd, scene.y)
+            if incoming is None:
+                return None
             return variant.compute(scene, scene.fwd.plan.depth - 1, incoming)
 
         return Variant(compute, variant.bug, variant.values)
 
     slopes = (with_slope(variant) for variant in slope_variants(function)[1:])
-    return [right, *slopes, *error_variants(kind, function)]
+    return [right, *slopes, *(() if own else error_variants(kind, function))]
 
 
 def _softmax_variants(kind: LossKind) -> list[OutputVariant]:
@@ -547,6 +558,7 @@ def _softmax_variants(kind: LossKind) -> list[OutputVariant]:
     return [
         Variant(of(lambda z, a, g: g), SOFTMAX_MISSING),
         Variant(of(lambda z, a, g: g * (a * (1.0 - a))), SOFTMAX_DIAGONAL),
+        Variant(of(lambda z, a, g: a * (g + (g * a).sum(axis=-1, keepdims=True))), SOFTMAX_PLUS),
         Variant(again, SOFTMAX_TWICE),
         Variant(fused_diagonal, SOFTMAX_FUSED_DIAGONAL),
         Variant(of(lambda z, a, g: g * (softmax(a) * (1.0 - softmax(a)))), DIAGONAL_OF_ACTIVATION),

@@ -10,7 +10,7 @@ from parity.bounds.activations import through
 from parity.bounds.rounding import Approx
 from parity.checking.bugs.table import Bug, Values
 from parity.checking.bugs.variant import OutputVariant, Scene, Variant, from_activation
-from parity.checking.model.losses import BINARY_LOGITS, LOGITS, SQUARED, LossKind
+from parity.checking.model.losses import BINARY, BINARY_LOGITS, LOGITS, SQUARED, LossKind
 
 ERROR_AVERAGED = Bug(
     "error-averaged",
@@ -52,6 +52,13 @@ LOSS_VALUE = Bug(
     "delta2 = (a2 - y) ** 2 * a2 * (1 - a2)",
     "start from the derivative of the loss by the output: a - y for 1/2 (a - y)^2",
 )
+TERM_SIGN = Bug(
+    "cross-entropy-sign",
+    "the second term of the binary cross-entropy's derivative has the wrong sign: the minus stands "
+    "before both terms",
+    "da = -(y / a2 + (1 - y) / (1 - a2))  # -(y / a2 - (1 - y) / (1 - a2)) is meant",
+    "write (1 - y) / (1 - a) - y / a",
+)
 TARGETS_IGNORED = Bug(
     "targets-ignored",
     "the targets are ignored: the output's error is the output a itself",
@@ -88,6 +95,12 @@ TARGETS_OF_EVERY_SAMPLE = Bug(
     "columns, of every class that occurs in the batch",
     "delta2 = a2.copy(); delta2[:, labels] -= 1",
     "pick one element a row: delta2[np.arange(len(labels)), labels] -= 1",
+)
+TARGETS_OF_OTHER_SAMPLE = Bug(
+    "targets-of-other-sample",
+    "each sample of the batch is compared with another sample's target: {which}",
+    "delta2 = a2 - y[::-1]",
+    "keep samples and targets in the same order (shuffle both by one permutation)",
 )
 TARGETS_OF_ONE_SAMPLE = Bug(
     "targets-of-one-sample",
@@ -139,6 +152,11 @@ def error_variants(kind: LossKind, function: ActivationFunction) -> list[OutputV
 
         return compute
 
+    def both_terms(scene: Scene) -> Approx:
+        z, a = scene.fwd.z[-1], scene.fwd.a[-1]
+        terms = scene.exact(scene.y) / a + scene.exact(1 - scene.y) / (1.0 - a)
+        return through(function, z, a, -terms)
+
     found: list[OutputVariant] = [
         Variant(of_batch(averaged), ERROR_AVERAGED),
         Variant(of_batch(divided), OUTPUTS_DIVIDED),
@@ -147,6 +165,8 @@ def error_variants(kind: LossKind, function: ActivationFunction) -> list[OutputV
         # Through the slope, or behind a linear layer, -y is the derivative of the loss -sum y a.
         if bug is not OUTPUTS_IGNORED or (fused and function.name != "linear"):
             found.append(Variant(of(wrong), bug, values))
+    if kind is BINARY:
+        found.insert(0, Variant(both_terms, TERM_SIGN))
     if kind is SQUARED:
         found.append(Variant(overwritten, DERIVATIVE_AT_ERROR, {"activation": function.name}))
     return found
@@ -160,6 +180,9 @@ def _wrong_errors() -> Iterator[tuple[Callable[[Approx, Array], Approx], Bug, Va
 
     def of_sample(index: int) -> Callable[[Approx, Array], Approx]:
         return lambda a, y: a - y[index][None]
+
+    def moved(by: int) -> Callable[[Approx, Array], Approx]:
+        return lambda a, y: a - np.roll(y, by, axis=0)
 
     def over_outputs(a: Approx, y: Array) -> Approx:
         return (a - y).sum(axis=1, keepdims=True) * np.full(y.shape, 1 / y.shape[1])
@@ -175,5 +198,8 @@ def _wrong_errors() -> Iterator[tuple[Callable[[Approx, Array], Approx], Bug, Va
     yield lambda a, y: a - y.max(axis=0, keepdims=True), TARGETS_OF_EVERY_SAMPLE, {}
     yield of_sample(0), TARGETS_OF_ONE_SAMPLE, {"which": "first"}
     yield of_sample(-1), TARGETS_OF_ONE_SAMPLE, {"which": "last"}
+    for by, which in ((1, "the one before"), (-1, "the one behind it")):
+        yield moved(by), TARGETS_OF_OTHER_SAMPLE, {"which": which}
+    yield lambda a, y: a - y[::-1], TARGETS_OF_OTHER_SAMPLE, {"which": "in the reverse order"}
     yield over_outputs, ERROR_OF_OUTPUTS, {}
     yield lambda a, y: (a - y).sum() * np.full(y.shape, 1 / y.size), ERROR_ONE_NUMBER, {}

@@ -57,6 +57,12 @@ OVER_OUTPUTS = Bug(
     "delta2 = (a2 - y) / y.size  # of the sum over the outputs",
     "do not divide by the number of outputs here",
 )  # fmt: skip
+OVER_INPUTS = Bug(
+    "over-inputs",
+    _TITLE + "divided by the number of {units} ({count}) where the batch size is meant",
+    "m = X.shape[1]  # and samples lie in rows; dW1 = x.T @ delta1 / m",
+    "divide by the number of samples: {samples}",
+)  # fmt: skip
 FACTOR = Bug(
     "factor", _TITLE + "×{factor}", "dW1 = 0.3 * x.T @ delta1", "divide it by {factor}",
 )  # fmt: skip

@@ -107,3 +107,107 @@ class MeasuredSlope:
                 f"{function.name}'(z) is {right[place]:.4g}"
             )
         return {"activation": function.name, "points": "; ".join(shown) + clean}
+
+
+LOSS_DERIVATIVE = Bug(
+    "loss-derivative",
+    "the derivative of your own loss is written wrong, where backpropagation starts: {points}",
+    "delta2 = np.where(np.abs(e) <= d, e, d)  # d * np.sign(e) is meant",
+    "compare what you start from with (C(z + h) - C(z - h)) / 2h at these outputs and targets",
+)
+# What is alike to so many digits is right, or has the relation that is named.
+_ALIKE = 1e-6
+
+
+@dataclass(frozen=True)
+class MeasuredError:
+    """What somebody's backpropagation starts from, beside the derivative of the loss.
+
+    Attributes:
+        outputs: (samples, outputs).
+        targets: Same shape.
+        value: ``dC/dz`` as the code has it.
+        right: As the loss has it.
+    """
+
+    outputs: Array
+    targets: Array
+    value: Array
+    right: Array
+    bug = LOSS_DERIVATIVE
+
+    def words(self) -> Values:
+        """Return what fills the bug's texts: points where it is wrong, and where it is right.
+
+        Empty where no point is wrong.
+        """
+        right = self._factor() * self.right
+        size = float(np.max(np.abs(right)))
+        wrong = np.abs(self.value - right) > _ALIKE * size
+        if not np.any(wrong):
+            return {}
+        e = self.outputs - self.targets
+        shown: list[str] = []
+        for side in (e < 0, e > 0):
+            if not np.any(wrong & side):
+                continue
+            off = np.where(wrong & side, np.abs(self.value - right), -1.0)
+            place = np.unravel_index(np.argmax(off), off.shape)
+            shown.append(
+                f"at output a = {self.outputs[place]:.4g} and target y = {self.targets[place]:.4g} "
+                f"dC/dz is {self.value[place]:.4g}, and of your loss {right[place]:.4g}"
+            )
+        points = "; ".join(shown)
+        relation = self._relation(self.value[wrong], right[wrong], e[wrong])
+        points += f": {relation}" if relation else ""
+        points += _where_right(e, wrong)
+        return {"points": points}
+
+    def _factor(self) -> float:
+        """Return the factor of the most points that have one; 1 if no two share one."""
+        telling = np.abs(self.right) > 1e-3 * np.max(np.abs(self.right))
+        ratios = self.value[telling] / self.right[telling]
+        alike = np.abs(ratios[:, None] - ratios) <= _ALIKE * np.abs(ratios)
+        counts = np.sum(alike, axis=1) * (ratios > 0)
+        # What is right as it stands needs no factor.
+        if np.any(np.abs(ratios - 1) <= _ALIKE) or not counts.size or np.max(counts) < 3:
+            return 1.0
+        return float(ratios[np.argmax(counts)])
+
+    def _relation(self, value: Array, right: Array, e: Array) -> str:
+        """Return how the values that are wrong come of the right ones, where that is simple."""
+
+        def alike(one: Array, other: Array) -> bool:
+            return bool(np.all(np.abs(one - other) <= _ALIKE * np.max(np.abs(other))))
+
+        if not np.any(value):
+            return "it is 0 there"
+        if alike(value, -right):
+            return "the sign is lost there"
+        if alike(value, np.sign(e)):
+            return "it is sign(a - y) there"
+        if alike(value, e):
+            return "it is a - y as it is there"
+        with np.errstate(all="ignore"):
+            ratio = value / right
+        if np.all(np.isfinite(ratio)) and alike(ratio, np.full_like(ratio, ratio[0])):
+            return f"it is {ratio[0]:.4g} times as large there"
+        return ""
+
+
+def _where_right(e: Array, wrong: Array) -> str:
+    """Say for which errors a - y all is right, where one number parts these from the others."""
+    fine = ~wrong
+    if np.count_nonzero(fine) < _SIDE:
+        return ""
+    size = np.abs(e)
+    bounds = (
+        (np.max(size[fine]), np.min(size[wrong]), "|a - y| up to {:.3g}"),
+        (np.max(size[wrong]), np.min(size[fine]), "|a - y| from {:.3g} on"),
+        (np.max(e[fine]), np.min(e[wrong]), "a - y up to {:.3g}"),
+        (np.max(e[wrong]), np.min(e[fine]), "a - y from {:.3g} on"),
+    )
+    for number, (low, high, words) in enumerate(bounds):
+        if low < high:
+            return "; for " + words.format(high if number % 2 else low) + " it is right"
+    return ""

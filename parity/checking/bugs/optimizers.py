@@ -65,6 +65,73 @@ AVERAGE_GROWS = Bug(
     "cache += rho * cache + (1 - rho) * dW**2",
     "assign it: cache = rho * cache + (1 - rho) * dW * dW",
 )
+ROOTLESS = Bug(
+    "no-root",
+    "{optimizer} without the root",
+    "W -= learning_rate * m_hat / (v_hat + epsilon)",
+    "divide by sqrt(v) + epsilon",
+)
+EPSILON_APART = Bug(
+    "epsilon-apart",
+    "{optimizer} adds epsilon to the quotient: every weight moves by epsilon besides",
+    "W -= learning_rate * m_hat / np.sqrt(v_hat) + epsilon",
+    "put the divisor in brackets: learning_rate * m_hat / (np.sqrt(v_hat) + epsilon)",
+)
+BETAS_SWAPPED = Bug(
+    "adam-betas-swapped",
+    "{optimizer}'s beta_1 and beta_2 are exchanged: m is averaged with beta_2, v with beta_1",
+    "m = beta_2 * m + (1 - beta_2) * dW; v = beta_1 * v + (1 - beta_1) * dW**2",
+    "m = beta_1 * m + (1 - beta_1) * g and v = beta_2 * v + (1 - beta_2) * g^2",
+)
+OTHER_SHARE = Bug(
+    "average-share",
+    "the shares of an average of {optimizer} do not add up to 1: the new gradient's is another "
+    "than 1 minus the old average's",
+    "v = beta_2 * v + (1 - beta_1) * dW**2  # 1 - beta_2 is meant",
+    "m = beta_1 * m + (1 - beta_1) * g and v = beta_2 * v + (1 - beta_2) * g^2",
+)
+AVERAGE_UNUSED = Bug(
+    "average-unused",
+    "{optimizer} takes the gradient where its average m is meant",
+    "W -= learning_rate * dW / (np.sqrt(v_hat) + epsilon)",
+    "step by the corrected average: learning_rate * m_hat / (np.sqrt(v_hat) + epsilon)",
+)
+POWER_OF_REST = Bug(
+    "adam-power-of-rest",
+    "{optimizer}'s bias correction by (1 - beta)^t in place of 1 - beta^t",
+    "m_hat = m / (1 - beta_1) ** t",
+    "divide m by 1 - beta_1^t and v by 1 - beta_2^t, t counted from 1",
+)
+SQUARE_OF_AVERAGE = Bug(
+    "square-of-average",
+    "{optimizer} averages the squares of m in place of the gradient's",
+    "v = beta_2 * v + (1 - beta_2) * m**2",
+    "v = beta_2 * v + (1 - beta_2) * g^2",
+)
+SIZES_FOR_SQUARES = Bug(
+    "sizes-for-squares",
+    "{optimizer} sums the sizes of the gradients in place of their squares",
+    "cache += np.abs(dW); W -= learning_rate * dW / (np.sqrt(cache) + epsilon)",
+    "cache += dW * dW",
+)
+VELOCITY_FROM_BEFORE = Bug(
+    "velocity-from-before",
+    "the weights move by the velocity from before, which does not have this step's gradient yet",
+    "W += v; v = momentum * v - learning_rate * dW",
+    "update the velocity first: v = momentum * v - learning_rate * dW; W += v",
+)
+GRADIENT_TWICE = Bug(
+    "gradient-besides",
+    "the gradient is taken off twice: in the velocity, and once more besides it",
+    "v = momentum * v - learning_rate * dW; W += v; W -= learning_rate * dW",
+    "add the velocity alone: W += v",
+)
+OLD_VELOCITY_ADDED = Bug(
+    "nesterov-sign",
+    "Nesterov's old velocity has the wrong sign: it is added where it is to be taken off",
+    "W += momentum * v_before + (1 + momentum) * v",
+    "W += -momentum * v_before + (1 + momentum) * v",
+)
 STATE_NOT_KEPT = Bug(
     "state-not-kept",
     "the optimizer's state is not kept: {optimizer} starts from 0 in every call",
@@ -100,6 +167,12 @@ ACCUMULATOR_OF_WEIGHTS = Bug(
     "{optimizer}'s accumulator sums the squares of the weights in place of the gradients'",
     "cache_b += b**2; b -= learning_rate * db / (np.sqrt(cache_b) + epsilon)",
     "add the square of the gradient: cache_b += db * db",
+)
+DECAY_SIGN = Bug(
+    "weight-decay-sign",
+    "{optimizer}'s weight decay has the wrong sign: it makes the weights grow",
+    "W -= learning_rate * (m_hat / (np.sqrt(v_hat) + epsilon) - weight_decay * W)",
+    "take it off: W -= learning_rate * (... + weight_decay * W)",
 )
 STEP_LEAVES = Bug(
     "step-leaves",
@@ -148,10 +221,28 @@ BUGS: dict[UpdateForm, Bug] = {
     "grows": AVERAGE_GROWS,
     "m-grows": AVERAGE_GROWS,
     "v-grows": AVERAGE_GROWS,
+    "epsilon-apart": EPSILON_APART,
+    "rootless": ROOTLESS,
+    "exchanged": BETAS_SWAPPED,
+    "unweighted": OTHER_SHARE,
+    "m-unweighted": OTHER_SHARE,
+    "v-unweighted": OTHER_SHARE,
+    "m-share-of-v": OTHER_SHARE,
+    "v-share-of-m": OTHER_SHARE,
+    "gradient-for-m": AVERAGE_UNUSED,
+    "power-of-rest": POWER_OF_REST,
+    "square-of-m": SQUARE_OF_AVERAGE,
+    "of-sizes": SIZES_FOR_SQUARES,
+    "before": VELOCITY_FROM_BEFORE,
+    "and-gradient": GRADIENT_TWICE,
+    "nesterov-plus": OLD_VELOCITY_ADDED,
     "raw": RAW_MOMENTUM,
     "raw-rate": RAW_MOMENTUM,
     "added": VELOCITY_ADDED,
     "of-weights": ACCUMULATOR_OF_WEIGHTS,
 }
 # What is said of an update after several steps, on more than one batch and set of weights.
-OF_UPDATE = (*BUGS.values(), STATE_SHARED, AHEAD_ADDED, STEP_LEAVES, OTHER_OPTIMIZER, UPDATE_SIGN)
+OF_UPDATE = (
+    *BUGS.values(),
+    *(STATE_SHARED, AHEAD_ADDED, STEP_LEAVES, OTHER_OPTIMIZER, UPDATE_SIGN, DECAY_SIGN),
+)

@@ -298,6 +298,28 @@ WEIGHT_DECAY_MISSING = Bug(
     "loss = mse + 0.5 * lam * (W1**2).sum(); dW1 = x.T @ delta1",
     "add the weight's share to its gradient: {number}{either}",
 )
+L1_MISSING = Bug(
+    "l1-missing",
+    "the loss has an L1 penalty, {amount} times the sum of |W|, whose derivative the gradients of "
+    "the kernels lack{how}",
+    "loss = cross_entropy + lam * np.abs(W1).sum(); dW1 = x.T @ delta1 + lam * W1",
+    "add {amount} * np.sign(W) to each kernel's gradient",
+)
+PENALTY_ADDED = Bug(
+    "penalty-added",
+    "the gradients of the kernels have {amount} times {form} added, the derivative of a penalty "
+    "that {stated} lacks",
+    "dW1 = x.T @ delta1 + lam * np.sign(W1)  # and the loss has lam / 2 * (W1**2).sum()",
+    "add the penalty to the loss; or in its place the derivative of the penalty that this has: "
+    "lam W for lam/2 sum(W^2)",
+)
+PENALTY_FORM = Bug(
+    "penalty-form",
+    "the gradients of the kernels have {amount} times {form} added, where a penalty has a share of "
+    "W itself",
+    "dW1 = x.T @ delta1 + lam * W1**2  # the penalty's derivative is lam * W1",
+    "add the derivative of the penalty: lam W for lam/2 sum(W^2)",
+)
 WEIGHT_DECAY_FACTOR = Bug(
     "weight-decay-factor",
     "weight decay (L2) {times} in the gradients of the {parts}",

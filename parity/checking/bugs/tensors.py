@@ -9,6 +9,7 @@ from numpy_impl.types import Array
 from parity.bounds.rounding import Approx
 from parity.checking.bugs.table import Bug, Severity
 from parity.checking.bugs.variant import LayerVariant, Scene, Variant
+from parity.checking.model.layout import Key
 
 _OWN_INPUT = "use the layer's own input: x for the first layer, else the activation below"
 KERNEL_MISSING = Bug(
@@ -88,9 +89,17 @@ BIAS_OF_KERNEL = Bug(
     "over the batch",
     "db2 = dW2.sum(axis=0)", _BATCH_SUM,
 )  # fmt: skip
+BIAS_OF_OTHER_LAYER = Bug(
+    "bias-of-other-layer",
+    "bias gradient is layer {number}'s: its delta is summed, or its array stands here",
+    "db1 = delta2.sum(axis=0)  # delta1 is meant",
+    "sum the layer's own delta over the batch",
+)
 BIAS_CONSTANT = Bug(
     "bias-constant", "bias gradient is a constant", "db2 = np.ones_like(b2)", _BATCH_SUM,
 )  # fmt: skip
+# What does not depend on the layer's delta, and so tells nothing of it.
+WITHOUT_DELTA = BIAS_CONSTANT, BIAS_OF_ACTIVATION, BIAS_OF_OTHER_LAYER
 
 
 @dataclass(frozen=True)
@@ -181,8 +190,12 @@ def kernel_variants() -> list[KernelVariant]:
     ]
 
 
-def bias_variants() -> list[LayerVariant]:
-    """Return the ways to compute a bias's gradient, the right one first; arguments likewise."""
+def bias_variants(depth: int) -> list[LayerVariant]:
+    """Return the ways to compute a bias's gradient, the right one first; arguments likewise.
+
+    Args:
+        depth: Number of layers, whose other biases' gradients may stand there.
+    """
 
     def right(scene: Scene, layer: int, delta: Approx) -> Approx:
         return delta.sum(axis=0)
@@ -197,10 +210,12 @@ def bias_variants() -> list[LayerVariant]:
 
     def one_row(index: int) -> Callable[[Scene, int, Approx], Approx | None]:
         def compute(scene: Scene, layer: int, delta: Approx) -> Approx | None:
-            if len(delta.value) < 2:
+            # Of those that are visited: a sample that is left out has no delta.
+            visited = np.flatnonzero(np.any(delta.value != 0, axis=1))
+            if len(visited) < 2:
                 return None
-            row = slice(index, index + 1 or None)
-            return delta[row].sum(axis=0)
+            row = int(visited[index])
+            return delta[row : row + 1].sum(axis=0)
 
         return compute
 
@@ -227,6 +242,15 @@ def bias_variants() -> list[LayerVariant]:
 
         return compute
 
+    def of_layer(number: int) -> Callable[[Scene, int, Approx], Approx | None]:
+        def compute(scene: Scene, layer: int, delta: Approx) -> Approx | None:
+            gradient = scene.probe.gradients.get(Key(number, "bias"))
+            if gradient is None or number == layer or gradient.shape != delta.value.shape[1:]:
+                return None
+            return scene.exact(gradient)
+
+        return compute
+
     return [
         Variant(right),
         Variant(everything, BIAS_AXIS, {"how": " (over all units, to one number)"}),
@@ -236,5 +260,6 @@ def bias_variants() -> list[LayerVariant]:
         Variant(of_kernel, BIAS_OF_KERNEL),
         Variant(of_bias, BIAS_MULTIPLIED),
         Variant(other_layer(0), BIAS_OF_ACTIVATION),
+        *(Variant(of_layer(n), BIAS_OF_OTHER_LAYER, {"number": n + 1}) for n in range(depth)),
         Variant(ones, BIAS_CONSTANT),
     ]

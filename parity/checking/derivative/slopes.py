@@ -1,7 +1,6 @@
 """The derivative of the user's own loss along a direction, measured on values of the loss alone.
 
-Central differences are extrapolated to step 0 (Ridders 1982, "Accurate computation of F'(x) and
-F'(x)F''(x)"), which also gives an estimate of the error.
+Central differences are extrapolated to step 0, which also gives an estimate of the error.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from numpy_impl.types import Array
+from parity.checking.asking.ridders import Tableau
 from parity.checking.asking.subject import Subject, lowest
 
 _ROWS = 6
@@ -41,6 +41,9 @@ class Slope:
     def same(self, other: "Slope") -> bool:
         """Return whether two estimates are of one derivative."""
         return abs(self.value - other.value) <= 4 * (self.error + other.error)
+
+
+_UNKNOWN = Slope(0.0, np.inf)
 
 
 class Place:
@@ -87,11 +90,11 @@ class Place:
         An estimate that agrees with what is expected needs no second one.
         """
         typical = max(float(np.sqrt(np.mean(self.arrays[index] ** 2))), 0.1)
-        last = self._ridders(index, direction, _FIRST * typical)
+        last = self._central(index, direction, _FIRST * typical)
         if last.agrees(expected, room) and last.error <= 1e-3 * abs(last.value):
             return last
         for smaller in _SMALLER:
-            slope = self._ridders(index, direction, _FIRST * typical * smaller)
+            slope = self._central(index, direction, _FIRST * typical * smaller)
             if slope.agrees(expected, room) and slope.same(last):
                 return slope
             if slope.flat and not last.flat:  # behind a kink, or a loss of few digits
@@ -104,23 +107,14 @@ class Place:
     def roughly(self, index: int, direction: Array) -> Slope:
         """Return the derivative from four values of the loss, to tell what is known to be wrong."""
         typical = max(float(np.sqrt(np.mean(self.arrays[index] ** 2))), 0.1)
-        return self._ridders(index, direction, _FIRST * typical / 64, rows=2)
+        return self._central(index, direction, _FIRST * typical / 64, rows=2)
 
-    def _ridders(self, index: int, direction: Array, first: float, rows: int = _ROWS) -> Slope:
-        best, least, size, flat = 0.0, np.inf, 0.0, True
-        previous: list[float] = []
+    def _central(self, index: int, direction: Array, first: float, rows: int = _ROWS) -> Slope:
+        table, size, flat = Tableau(order=2), 0.0, True
         for row in range(rows):
             h = first / 2**row
             high, low = (self.at(index, s * h * direction) for s in (1, -1))
             size = max(size, abs(high), abs(low))
             flat = flat and high == low
-            current = [(high - low) / (2 * h)]
-            rounding = 16 * self.unit * size / h
-            for k, before in enumerate(previous):
-                factor = 4.0 ** (k + 1)
-                current.append((factor * current[k] - before) / (factor - 1))
-                error = max(abs(current[-1] - current[k]), abs(current[-1] - before)) + rounding
-                if error < least:
-                    best, least = current[-1], error
-            previous = current
-        return Slope(best, least, flat) if np.isfinite(best) else Slope(0.0, np.inf)
+            table.add((high - low) / (2 * h), 16 * self.unit * size / h)
+        return Slope(table.best, table.error, flat) if np.isfinite(table.best) else _UNKNOWN

@@ -16,6 +16,8 @@ from parity.checking.model.probe import Probe, wide
 
 # The multiple of the weight in its gradient, and how far it is not known.
 Shares = dict[Key, tuple[float, float]]
+# What is added to a gradient besides, and how far it is not known.
+Added = dict[Key, tuple[Array, Array]]
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Compared:
         own: The user's.
         right: That of the loss, summed over batch and outputs.
         factor: Of all gradients.
-        share: What the weight itself has in it besides.
+        added: What is added to it besides.
         bound: How far two correct computations of it may be apart.
     """
 
@@ -50,12 +52,12 @@ class Compared:
     own: Array
     right: Array
     factor: float
-    share: Array | float
+    added: Array | float
     bound: Array
 
     def expected(self, gradient: Array) -> Array:
         """Return what the user's should be, if a gradient of the summed loss is right."""
-        return self.factor * gradient + self.share
+        return self.factor * gradient + self.added
 
     def equals(self, gradient: Array) -> bool:
         """Return whether the user's is a gradient of the summed loss up to rounding."""
@@ -88,20 +90,17 @@ def agreement(probes: Sequence[Probe], preferred: LossKind | None) -> Agreement 
 
 
 def compared(
-    probe: Probe, kind: LossKind, factor: float, shares: Shares | None = None
+    probe: Probe, kind: LossKind, factor: float, added: Added | None = None
 ) -> Iterator[Compared]:
     """Yield each of a probe's gradients beside that of a loss, times a factor.
 
-    ``shares``, of the weights themselves, are added.
+    ``added`` is what the weights themselves have in their gradients.
     """
     rights = correct_gradients(kind, probe.forward(tracked=True), probe.y)
-    for key, weight, own, noise in probe.tensors():
-        bound = scaled_bound(rights[key], factor) + noise
-        times, spread = (shares or {}).get(key, (0.0, 0.0))
-        if times:
-            bound = bound + spread * np.abs(weight)
-        share = times * weight if times else 0.0
-        yield Compared(key, own, rights[key].value, factor, share, bound)
+    for key, _, own, noise in probe.tensors():
+        more, room = (added or {}).get(key, (0.0, 0.0))
+        bound = scaled_bound(rights[key], factor) + noise + room
+        yield Compared(key, own, rights[key].value, factor, more, bound)
 
 
 def scaled_bound(value: Approx, ratio: float) -> Array:

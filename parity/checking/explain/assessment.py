@@ -12,10 +12,11 @@ from parity.checking.asking.gradients import Source, observe, reversed_observati
 from parity.checking.asking.subject import Subject, lowest
 from parity.checking.bugs.findings import Finding
 from parity.checking.bugs.table import LAYER_ORDER
-from parity.checking.explain import own_loss
+from parity.checking.explain import own_kind, own_loss
 from parity.checking.explain.agreement import Agreement, agreement, scaled_bound
 from parity.checking.explain.explainer import Explainer, Explanation, Scale, analyse
-from parity.checking.explain.fit import Match
+from parity.checking.explain.fit import MEANT, Match
+from parity.checking.explain.own_kind import MeasuredLoss
 from parity.checking.explain.own_loss import OwnLoss
 from parity.checking.model.layout import Key, Layout
 from parity.checking.model.losses import LossKind, correct_gradients, reductions
@@ -97,8 +98,9 @@ class Assessment:
 
     @property
     def flaws(self) -> int:
-        """How many things are wrong, weight decay not counted: it may be meant."""
-        decays = [match for match in self.matches.values() if match and match.decay]
+        """How many things are wrong, penalties of weights not counted: they may be meant."""
+        every = self.matches.values()
+        decays = [match for match in every if match and (match.decay or match.penalty in MEANT)]
         return self.cost - len(decays)
 
     @property
@@ -192,6 +194,7 @@ class Assessor:
         self.remarks: list[str] = []
         self.batch: int | None = None
         self.own: OwnLoss | None = None
+        self.measured: MeasuredLoss | None = None
 
     @property
     def fixed_batch(self) -> bool:
@@ -240,7 +243,8 @@ class Assessor:
             evidence = "read in the reverse order they fit"
             finding = Finding(LAYER_ORDER, "gradients", evidence=evidence)
             other = self.explained(probes, form, [*misfits, finding])
-            if other.cost < best.cost:
+            # The order is only what it is taken for if nothing else is left open then.
+            if other.cost < best.cost and other.explains_all:
                 return other
             for probe in probes:
                 reversed_observation(probe)
@@ -253,21 +257,21 @@ class Assessor:
 
         What is the derivative of a loss that is none known here needs no other explanation.
         """
+        times: float | None = None
         agreed = None if misfits else agreement(probes, self.preferred)
 
         @cache
         def explainer() -> Explainer:
-            return Explainer(probes, self.preferred)
+            return Explainer(probes, self.preferred, None if times else self.own_kind(probes))
 
         def explain() -> Analysis:
             explanation = explainer().explain()
             return Analysis(explanation, self._scale(probes[0], explanation), explainer())
 
-        if agreed is not None:
-            return Assessment(form, list(probes), explain, agreed)
-        times: float | None = None
         if self.own is not None and self.own.kind is None and not misfits:
             times = own_loss.follows(self.own, probes)
+        if agreed is not None:
+            return Assessment(form, list(probes), explain, agreed)
         if times is not None and not explainer().is_usual():
             nothing = Analysis(explainer().unexplained(), Scale(0.0, 0.0), explainer())
             return Assessment(form, list(probes), lambda: nothing, times=times)
@@ -285,6 +289,15 @@ class Assessor:
     def _scale(self, probe: Probe, explanation: Explanation) -> Scale:
         usual = [f for f, _ in reductions(explanation.kind, len(probe.x), probe.y.shape[1])]
         return analyse(explanation, usual)
+
+    def own_kind(self, probes: Sequence[Probe]) -> MeasuredLoss | None:
+        """Return the user's own loss where it is none that is known here, and can be measured."""
+        if self.own is None or self.own.kind is not None or not own_loss.tells(self.own, probes):
+            return None
+        form = probes[0].form
+        if self.measured is None or self.measured.form != form:
+            self.measured = own_kind.of(self.subject, self.layout, form)
+        return self.measured if self.measured.known(probes) else None
 
     def count(self, form: Form) -> int:
         """Return how many probes to take."""

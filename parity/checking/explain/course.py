@@ -9,6 +9,7 @@ from numpy_impl.types import Array
 from parity.bounds.rounding import Approx
 from parity.checking.asking.gradients import Direct, Taken
 from parity.checking.asking.subject import lowest
+from parity.checking.bugs.variant import OutputVariant, Scene
 from parity.checking.model.layout import Key, Layout
 from parity.checking.model.losses import LossKind, correct_gradients
 from parity.checking.model.network import rounding_for
@@ -135,6 +136,32 @@ def of_loss(kind: LossKind, tracked: bool = True, factor: float = 1.0) -> Gradie
     def at(probe: Probe) -> Gradients:
         found = correct_gradients(kind, probe.forward(tracked), probe.y)
         return found if factor == 1 else {key: g * factor for key, g in found.items()}
+
+    return at
+
+
+def of_output(output: OutputVariant) -> GradientsAt:
+    """Return the gradients of the output layer alone, its delta computed in some way."""
+
+    def at(probe: Probe) -> Gradients:
+        fwd, last = probe.forward(tracked=True), probe.plan.depth - 1
+        delta = output.compute(Scene(probe, fwd))
+        if delta is None:
+            return {}
+        kernel, bias = Key(last, "kernel"), Key(last, "bias")
+        found = {kernel: fwd.inputs[last].T @ delta}
+        return found | {bias: delta.sum(axis=0)} if bias in probe.weights else found
+
+    return at
+
+
+def of_updated(kind: LossKind, factor: float) -> GradientsAt:
+    """Return the gradients of a loss, the deltas propagated through the weights after the step."""
+
+    def at(probe: Probe) -> Gradients:
+        fwd = probe.forward(tracked=True)
+        found = correct_gradients(kind, fwd, probe.y, through_kernels=probe.after)
+        return {key: g * factor for key, g in found.items()}
 
     return at
 

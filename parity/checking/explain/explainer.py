@@ -32,9 +32,11 @@ from parity.checking.bugs.factors import same
 from parity.checking.bugs.measured import MeasuredSlope
 from parity.checking.bugs.sums import (
     ONE_SHARE,
+    ONE_SHARE_EACH,
     SHARE_LEFT_OUT,
     SUM_NOT_RESET,
     UNIT_SKIPPED,
+    WEIGHT_OF_ABOVE,
     sum_variants,
 )
 from parity.checking.bugs.variant import LayerVariant, OutputVariant, RowVariant, Scene, Variant
@@ -78,10 +80,17 @@ class Explainer:
     Args:
         probes: With the user's gradients.
         preferred: The loss that was declared, if one was; others cost something.
+        own: The user's own loss, where it is none of the catalogue's and was measured.
     """
 
-    def __init__(self, probes: Sequence[Probe], preferred: LossKind | None = None) -> None:
+    def __init__(
+        self,
+        probes: Sequence[Probe],
+        preferred: LossKind | None = None,
+        own: LossKind | None = None,
+    ) -> None:
         self.preferred = preferred
+        self.own = own
         self.plan = probes[0].plan
         self.batch = len(probes[0].x)
         self.observed = Observed(probes)
@@ -107,20 +116,37 @@ class Explainer:
 
     def resumed(self, explanation: Explanation, layer: int, measured: MeasuredSlope) -> Explanation:
         """Return an explanation followed on from a layer whose slope was measured meanwhile."""
-        places = {id(scene.probe): n for n, scene in enumerate(self.observed.quick)}
-        self._measured[layer] = measured.variant(places, self.plan.activations[layer])
+        self._measured[layer] = measured.variant(self.places, self.plan.activations[layer])
         layers = [fit for fit in explanation.layers if fit.layer > layer]
-        for below in reversed(range(layer + 1)):
-            layers.append(self._hidden(below, layers[-1], explanation.kind))
-        return Explanation(explanation.kind, layers)
+        return self._continued(explanation.kind, layers)
+
+    def from_output(self, kind: LossKind, measured: OutputVariant) -> Explanation | None:
+        """Return an explanation that begins with a delta that was measured at the output.
+
+        None where that does not explain the output layer's gradients.
+        """
+        row = row_variants(self.batch)[0]
+        make = _at_output(measured, row)
+        fit = self.observed.fit(self.plan.depth - 1, (measured, row), make, wrong=True)
+        return None if fit is None else self._continued(kind, [fit])
+
+    @property
+    def places(self) -> dict[int, int]:
+        """The number of each probe, by its id."""
+        return {id(scene.probe): n for n, scene in enumerate(self.observed.quick)}
+
+    def _continued(self, kind: LossKind, layers: list[LayerFit]) -> Explanation:
+        for below in reversed(range(layers[-1].layer)):
+            layers.append(self._hidden(below, layers[-1], kind))
+        return Explanation(kind, layers)
 
     def unexplained(self) -> Explanation:
         """Return the explanation of nothing, where it is not asked for."""
         kind, deltas, make = next(self._output_ways(row_variants(self.batch)[:1]))
         layers = [self.observed.unexplained(self.plan.depth - 1, deltas, make)]
         for layer in reversed(range(self.plan.depth - 1)):
-            ways = self._combinations(layer, layers[-1], kind)[0]
-            _, make = _below(layer, ways)
+            ways = self.combinations(layer, layers[-1], kind)[0]
+            _, make = delta_of(layer, ways)
             layers.append(self.observed.unexplained(layer, ways, make))
         return Explanation(kind, layers)
 
@@ -134,7 +160,8 @@ class Explainer:
         name, kind = self.plan.activations[-1].name, explanation.kind
         other = self.preferred is not None and kind is not self.preferred
         at_output = explanation.layers[0].cost if name == "softmax" else 0
-        return explanation.cost, other, at_output, kinds(name).index(kind)
+        place = -1 if kind is self.own else kinds(name).index(kind)
+        return explanation.cost, other, at_output, place
 
     def output_is_right(self) -> bool:
         """Return whether the output layer's gradients are those of a known loss."""
@@ -162,7 +189,8 @@ class Explainer:
         if not found:
             kind, deltas, make = next(self._output_ways(row_variants(self.batch)[:1]))
             found = [(kind, self.observed.unexplained(layer, deltas, make))]
-        found.sort(key=lambda entry: entry[1].cost)
+        # Of two mistakes the likelier is the one that needs no turned sign besides.
+        found.sort(key=lambda entry: (entry[1].cost, entry[1].cost > 0 and entry[1].turned))
         for kind, fit in found[:_MOST_OUTPUTS]:
             fit.incoming = _at_output(OutputVariant(_slope_of(kind)), fit.deltas[1])
             yield kind, fit
@@ -200,6 +228,7 @@ class Explainer:
         every = kinds(function.name)
         if self.preferred is not None:
             every = [self.preferred, *(kind for kind in every if kind is not self.preferred)]
+        every += [self.own] if self.own is not None else []
         for row in rows:
             for kind in every:
                 variants = output_variants(kind, function)
@@ -223,14 +252,14 @@ class Explainer:
         return found
 
     def _hidden(self, layer: int, above: LayerFit, kind: LossKind) -> LayerFit:
-        combinations = self._combinations(layer, above, kind)
+        combinations = self.combinations(layer, above, kind)
         best: LayerFit | None = None
         for wrong in (False, True):
             for combination in combinations:
                 cost = sum(variant.cost for variant in combination)
                 if (best is not None and cost >= best.cost) or (wrong and cost > 1):
                     break
-                incoming, make = _below(layer, combination)
+                incoming, make = delta_of(layer, combination)
                 fit = self.observed.fit(layer, combination, make, wrong)
                 if fit is not None and (best is None or fit.cost < best.cost):
                     best = fit
@@ -238,13 +267,13 @@ class Explainer:
             if best is not None and None not in best.tensors.values():
                 break
         if best is None:
-            incoming, make = _below(layer, combinations[0])
+            incoming, make = delta_of(layer, combinations[0])
             best = self.observed.unexplained(layer, combinations[0], make)
             best.incoming = incoming
         above.alone = best.deltas[0].values.get("alone", False) is True and bool(best.matched)
         return best
 
-    def _combinations(self, layer: int, above: LayerFit, kind: LossKind) -> list[Combination]:
+    def combinations(self, layer: int, above: LayerFit, kind: LossKind) -> list[Combination]:
         """Return what may have happened between two layers' deltas, the likeliest first.
 
         Each has what is handed down, how it is propagated, dropout, and the slope.
@@ -253,9 +282,10 @@ class Explainer:
         folded = self.observed.folded(layer + 1)
         units, over = plan.sizes[layer + 1 : layer + 3]
         propagation = propagation_variants(folded or "row", units if folded else 0)
-        propagation += sum_variants(units, over)
+        scales = self._scales(above)
+        propagation += sum_variants(units, over, scales)
         drops = dropout_variants() if plan.dropout[layer] else dropout_variants()[:1]
-        slopes = slope_variants(plan.activations[layer], self._scales(above))
+        slopes = slope_variants(plan.activations[layer], scales)
         if layer in self._measured:  # as none of the others explains the layer
             slopes = [self._measured[layer]]
         common = [slope for slope in slopes if slope.bug not in _ALONE]
@@ -305,8 +335,8 @@ class Explainer:
         return [sign * size for size in sorted(sizes) for sign in (1, -1)]
 
 
-def _slope_of(kind: LossKind) -> Callable[[Scene], Approx]:
-    return lambda scene: kind.slope(scene.fwd.output, scene.y)
+def _slope_of(kind: LossKind) -> Callable[[Scene], Approx | None]:
+    return lambda scene: kind.incoming(scene.fwd, scene.y)
 
 
 def _at_output(variant: OutputVariant, row: RowVariant) -> Make:
@@ -317,7 +347,7 @@ def _at_output(variant: OutputVariant, row: RowVariant) -> Make:
     return make
 
 
-def _below(layer: int, combination: Combination) -> tuple[Make, Make]:
+def delta_of(layer: int, combination: Combination) -> tuple[Make, Make]:
     """Return what computes the gradient at a layer's activation, and what its delta."""
     handed, propagate, drop, slope = combination
 
@@ -336,7 +366,7 @@ def _below(layer: int, combination: Combination) -> tuple[Make, Make]:
 # Slopes and sums in many forms, each of them rare: tried with nothing else wrong.
 _ALONE = {
     *(DERIVATIVE_OF_DELTA, DERIVATIVE_SLIP, DELTA_LEFT_OUT, DELTA_LEFT_OUT_BELOW, BIAS_COLUMN),
-    *(ONE_SHARE, SHARE_LEFT_OUT, SUM_NOT_RESET, UNIT_SKIPPED),
+    *(ONE_SHARE, ONE_SHARE_EACH, SHARE_LEFT_OUT, SUM_NOT_RESET, UNIT_SKIPPED, WEIGHT_OF_ABOVE),
 }
 
 Scaled = Part | Literal["gradients", "delta"]

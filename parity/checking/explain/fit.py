@@ -1,7 +1,7 @@
 """Does one way of computing a layer's tensors give the user's, up to one factor and rounding?"""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Literal
 
@@ -13,6 +13,7 @@ from parity.checking.bugs.parts import partial_biases, partial_kernels, reordere
 from parity.checking.bugs.tensors import (
     BIAS_MISSING,
     KERNEL_MISSING,
+    WITHOUT_DELTA,
     KernelVariant,
     bias_variants,
     kernel_variants,
@@ -30,6 +31,16 @@ Way = tuple[Variant[...], Make, Make]
 _UNEXPLAINED = 3
 # A tensor with more units roundoff than this in it is not zero but for rounding.
 _MOST_UNITS = 1e4
+# The derivatives of other penalties than L2, and what stands by mistake where one is meant.
+MEANT = "sign(W)", "W / sqrt(sum(W^2))"
+PENALTIES: dict[str, Callable[[Array], Array]] = {
+    "sign(W)": np.sign,
+    "W / sqrt(sum(W^2))": lambda w: w / np.sqrt(np.sum(w * w)),
+    "W^2": lambda w: w * w,
+    "|W|": np.abs,
+    "the number sum(W^2)": lambda w: np.full_like(w, np.sum(w * w)),
+    "the number sum(W)": lambda w: np.full_like(w, np.sum(w)),
+}
 
 
 @dataclass(frozen=True)
@@ -41,7 +52,10 @@ class Match:
         ratio: The user's tensor is ``ratio`` times that of the hypothesis, 0 where it is missing;
         uncertainty: give or take this much, by rounding.
         decay: and has ``decay`` times the weight itself added,
-        decay_uncertainty: give or take this much.
+        decay_uncertainty: give or take this much,
+        penalty: or else a share of one of the functions of the weight in ``PENALTIES``,
+        share: so many times that,
+        share_uncertainty: give or take this much.
     """
 
     variant: Variant[...]
@@ -49,11 +63,19 @@ class Match:
     uncertainty: float
     decay: float = 0.0
     decay_uncertainty: float = 0.0
+    penalty: str = ""
+    share: float = 0.0
+    share_uncertainty: float = 0.0
 
     @property
     def cost(self) -> int:
         """How many things have to be wrong."""
-        return self.variant.cost + bool(self.decay)
+        return self.variant.cost + bool(self.decay) + bool(self.penalty)
+
+    def added(self, weight: Array) -> tuple[Array, Array]:
+        """Return the share of a function of the weight, and how far it may be off."""
+        value = PENALTIES[self.penalty](weight)
+        return self.share * value, self.share_uncertainty * np.abs(value)
 
 
 @dataclass
@@ -83,6 +105,11 @@ class LayerFit:
     def matched(self) -> dict[Key, Match]:
         """The tensors that are explained and not missing, so that their factors are known."""
         return {key: m for key, m in self.tensors.items() if m is not None and m.ratio}
+
+    @property
+    def turned(self) -> bool:
+        """Whether all that is explained has the sign turned."""
+        return bool(self.matched) and all(m.ratio < 0 for m in self.matched.values())
 
 
 @dataclass(frozen=True)
@@ -128,7 +155,9 @@ class Data:
 
     def ways(self, make: Make) -> list[Way]:
         """Return each usual way to compute the tensor from the delta that ``make`` gives."""
-        return self._with(make, bias_variants() if self.key.part == "bias" else kernel_variants())
+        depth = self.quick[0].fwd.plan.depth
+        bias = self.key.part == "bias"
+        return self._with(make, bias_variants(depth) if bias else kernel_variants())
 
     def rare_ways(self, make: Make, deltas: tuple[Variant[...], ...]) -> list[Way]:
         """Return more ways; those that take longer only where the delta is the right one."""
@@ -158,6 +187,18 @@ class Data:
             else (v, then(v.compute), then(v.compute))
             for v in variants
         ]
+
+    def penalised(self, way: Way) -> Match | None:
+        """Return the match of the right kernel gradient with a share of a function of W added."""
+        for form, function in PENALTIES.items():
+            other = replace(self, weights=[function(w) for w in self.weights])
+            match = other.test(*way, decay=True)
+            if match is not None and abs(match.decay) > match.decay_uncertainty:
+                return replace(
+                    match, decay=0.0, decay_uncertainty=0.0, penalty=form, share=match.decay,
+                    share_uncertainty=match.decay_uncertainty,
+                )  # fmt: skip
+        return None
 
     def wrong(self, ways: Sequence[Way]) -> Match | None:
         """Return the match of the first wrong way that holds."""
@@ -314,10 +355,12 @@ class Observed:
             if not wrong and not fit.matched:
                 return None
             for key, match in fit.tensors.items():
+                if match is None and key.part == "kernel" and not any(v.bug for v in deltas):
+                    match = fit.tensors[key] = self.data[key].penalised(ways[key][0])
                 if match is None:
                     rare = self.data[key].rare_ways(make, deltas)
                     fit.tensors[key] = self.data[key].wrong([*ways[key][1:], *rare])
-            if not fit.matched:
+            if all(m.variant.bug in WITHOUT_DELTA for m in fit.matched.values()):
                 return None
         fit.cost += sum(_UNEXPLAINED if m is None else m.cost for m in fit.tensors.values())
         return fit

@@ -10,13 +10,13 @@ import numpy as np
 from parity.candidate import Candidate
 from parity.checking.asking.conventions import Sample
 from parity.checking.asking.falling import FallingStep
-from parity.checking.asking.gradients import Direct, Source, observe, repeat
+from parity.checking.asking.gradients import Direct, Source, alike, observe, repeat
 from parity.checking.asking.subject import Subject, TheirError
 from parity.checking.bugs.factors import same
 from parity.checking.bugs.findings import Finding
 from parity.checking.bugs.table import NONDETERMINISTIC, WRONG_SHAPE
 from parity.checking.bugs.tensors import BIAS_NOT_SUMMED
-from parity.checking.explain import dropout, own_loss, slopes
+from parity.checking.explain import dropout, own_error, own_loss, slopes
 from parity.checking.explain.assessment import Assessment, Assessor
 from parity.checking.explain.optimizer import Identified, clipped_descent, identify
 from parity.checking.explain.own_loss import OwnLoss
@@ -32,6 +32,9 @@ _RANDOM = Finding(
     "behind the hidden layers, each unit dropped (a row of zeros in the next kernel's gradient) or "
     "multiplied by one scale. No layer's gradients are explained by that",
 )  # fmt: skip
+
+# Two masks of a small layer are equal in a fifth of all cases; so often all of these are not.
+_REPEATED = 8
 
 
 @dataclass
@@ -107,6 +110,7 @@ class Asking:
         self.batch = batch
         self.may_drop = True
         self._asked = False
+        self._loss_known = False
 
     @property
     def candidate(self) -> Candidate:
@@ -182,9 +186,31 @@ class Asking:
         answered.findings += repeated.findings
         if not repeated.random:
             answered.assessment = answered.assessor.assess(repeated.source, form)
-        elif not self._masked(answered, form, repeated.source):
+            if answered.assessment.explains_all or not self._differ_elsewhere(
+                answered, repeated.source, form
+            ):
+                return
+            answered.assessment = None
+        if not self._masked(answered, form, repeated.source):
+            # What is left to chance may be which unit's share arrives, or another sample's mask.
+            found = answered.assessor.assess(repeated.source, form)
+            if found.explains_all and found.cost:
+                answered.assessment = found
+                return
             answered.findings.append(_RANDOM)
             answered.random = True
+
+    def _differ_elsewhere(self, answered: Answered, source: Source, form: Form) -> bool:
+        """Return whether answers on equal input differ after all.
+
+        A few masks may be equal by chance.
+        """
+        for number in range(_REPEATED):
+            probe = answered.assessor.draw(form, number)
+            pairs = zip(source.ask(probe).arrays, source.ask(probe).arrays, strict=True)
+            if not all(b is None if a is None else b is not None and alike(a, b) for a, b in pairs):
+                return True
+        return False
 
     def _by_step(self, answered: Answered, form: Form) -> None:
         assessor = answered.assessor
@@ -197,12 +223,14 @@ class Asking:
             answered.assessment = assessor.assess(stepping.source, form)
             if not answered.assessment.explains_all and stepping.kind == "plain":
                 history = [t for t in self.subject.history if t.probe.form == form]
-                one = self._optimizer(form) if stepping.of_one_size else None
+                one = self._optimizer(answered, form) if stepping.of_one_size else None
                 answered.optimizer = one or clipped_descent(history, self.sample.layout)
                 if answered.optimizer is not None:
                     answered.assessment = None
+                elif self.may_drop and self._differ_elsewhere(answered, stepping.source, form):
+                    self._masked(answered, form, stepping.source)
         else:
-            answered.optimizer = self._optimizer(form)
+            answered.optimizer = self._optimizer(answered, form)
             source = stepping.plain_source if self.may_drop else None
             if answered.optimizer is None and source and self._masked(answered, form, source):
                 answered.stepping = replace(stepping, kind="plain")
@@ -220,12 +248,14 @@ class Asking:
             answered.source, answered.assessment = source, found
             answered.remarks.append(source.remark)
 
-    def _optimizer(self, form: Form) -> Identified | None:
+    def _optimizer(self, answered: Answered, form: Form) -> Identified | None:
         """Return the optimizer that every step so far follows."""
         history = [taken for taken in self.subject.history if taken.probe.form == form]
         given = self.candidate.optimizer
         declared = None if given is None else declared_optimizer.of(given)
-        return identify(history, self.sample.layout, declared, self.own)
+        probes = {id(taken.probe): taken.probe for taken in history}
+        measured = answered.assessor.own_kind([*probes.values()]) if self.own is None else None
+        return identify(history, self.sample.layout, declared, self.own, measured)
 
     def _masked(self, answered: Answered, form: Form, source: Source) -> bool:
         """Read the answers as those of a network with dropout, one sample a call."""
@@ -246,12 +276,15 @@ class Asking:
             probe.arrays = assessor.layout.pack(probe.weights)
             observe(source, assessor.layout, assessor.subject.names, probe)
 
-        explanation = before.analysis.explanation
+        explainer, explanation = before.analysis.explainer, before.analysis.explanation
+        kind = explainer.own
         try:
-            found = slopes.explain(before.analysis.explainer, explanation, ask)
+            if kind is not None and not before.misfits:
+                explanation = own_error.explain(explainer, explanation, kind, ask)
+            found = slopes.explain(explainer, explanation, ask)
         except TheirError:
             return before
-        if found is explanation:
+        if found is before.analysis.explanation:
             return before
         return assessor.with_explanation(before, found)
 
@@ -298,6 +331,10 @@ class Asking:
             own = own_loss.measure(self.subject, self.sample.layout, probes)
         except TheirError:
             return None
+        # What is a known loss with targets in one form is not meant to take them in another one.
+        if own.kind is None and self._loss_known:
+            return None
+        self._loss_known = own.kind is not None
         assessor.preferred = assessor.preferred or own.kind
         return own
 

@@ -18,6 +18,7 @@ from parity.checking.bugs.factors import (
     DROPOUT_SCALE_TWICE,
     FACTOR,
     OF_BATCH,
+    OVER_INPUTS,
     SIGN,
     TIMES_2,
     name,
@@ -27,6 +28,8 @@ from parity.checking.bugs.findings import Finding
 from parity.checking.bugs.parts import among
 from parity.checking.bugs.table import (
     OTHER_LOSS,
+    PENALTY_ADDED,
+    PENALTY_FORM,
     UNKNOWN,
     UNKNOWN_LOSS,
     UNKNOWN_TENSOR,
@@ -34,19 +37,26 @@ from parity.checking.bugs.table import (
     Bug,
     Values,
 )
-from parity.checking.bugs.tensors import BIAS_CONSTANT, BIAS_OF_KERNEL, KERNEL_ONE_NUMBER
+from parity.checking.bugs.tensors import (
+    BIAS_CONSTANT,
+    BIAS_OF_KERNEL,
+    BIAS_OF_OTHER_LAYER,
+    KERNEL_ONE_NUMBER,
+)
 from parity.checking.bugs.variant import Variant
 from parity.checking.explain.agreement import Shares, scaled_bound
 from parity.checking.explain.assessment import Assessment
 from parity.checking.explain.dropout import scale_finding
 from parity.checking.explain.explainer import Deviation
-from parity.checking.explain.fit import LayerFit
+from parity.checking.explain.fit import MEANT, LayerFit
 from parity.checking.explain.own_loss import OwnLoss
 from parity.checking.explain.scaling import difference
-from parity.checking.explain.weight_decay import Decays
+from parity.checking.explain.weight_decay import Decays, rounded
 from parity.checking.model.layout import Key
 from parity.checking.model.losses import SQUARED, Declared, LossKind, reductions
 
+# What stands in a bias's place with a size of its own, which is no factor besides.
+_OF_OWN_SIZE = BIAS_CONSTANT, BIAS_OF_KERNEL, BIAS_OF_OTHER_LAYER
 # How exactly a factor is measured on another batch: far above rounding, far below 1/m^2.
 _MEASURED = 1e-4
 
@@ -126,14 +136,20 @@ class Judge:
             result.findings.append(Finding(VANISHING, "all gradients", values, evidence))
             result.unknown_loss = False
             return result
+        divisor = self._wrong_divisor()
         # As backpropagation meets them: each layer's deltas, tensors and factors, from the output.
         for fit in self.explanation.layers:
             self._layer(fit)
-            for deviation in self.scale.deviations:
+            for deviation in self.scale.deviations if divisor is None else ():
                 if deviation.layer == fit.layer:
                     self._deviation(deviation)
-        self._base()
+        if divisor is None:
+            self._base()
+        else:
+            result.loss = self.explanation.kind.name
+            result.findings.append(divisor)
         self._doubtful()
+        self._penalties()
         findings, remarks = self.decays.judge()
         result.shares = self.decays.shares
         result.findings += findings
@@ -225,7 +241,7 @@ class Judge:
         layer, part = deviation.layer, deviation.part
         key = None if part == "gradients" or part == "delta" else Key(layer, part)
         match = self.explanation.tensors.get(key) if key is not None else None
-        if match is not None and match.variant.bug in (BIAS_CONSTANT, BIAS_OF_KERNEL):
+        if match is not None and match.variant.bug in _OF_OWN_SIZE:
             return
         bug, values = name(
             deviation.factor, deviation.uncertainty, self.batch, self.outputs,
@@ -274,6 +290,38 @@ class Judge:
         elif not words:
             self._undeclared(usual[0][0])
 
+    def _wrong_divisor(self) -> Finding | None:
+        """Return that gradients are divided by a number of units that stands for the batch size.
+
+        By another one in each layer, or, where the loss is known, by the network's inputs.
+        """
+        explanation, sizes = self.explanation, self.plan.sizes
+        kind, known = explanation.kind, self.declared is not None or self.own is not None
+        usual = [factor for factor, _ in reductions(kind, self.batch, self.outputs)]
+        base = self.assessment.factor
+        if any(fit.cost or not fit.matched for fit in explanation.layers):
+            return None
+        matches = [(key.layer, m) for fit in explanation.layers for key, m in fit.matched.items()]
+        if any(same(base, factor, self.scale.uncertainty) for factor in usual) and all(
+            same(m.ratio, base, m.uncertainty) for _, m in matches
+        ):
+            return None
+        every = {"inputs of its layer": sizes[:-1], "units of its layer": sizes[1:]}
+        every = {units: counts for units, counts in every.items() if len(set(counts)) > 1}
+        every |= {"inputs": (sizes[0],) * self.plan.depth} if known else {}
+        for units, counts in every.items():
+            for whole in (1.0, 2.0) if kind is SQUARED else (1.0,):
+                if all(same(m.ratio, whole / counts[n], m.uncertainty) for n, m in matches):
+                    said = ", ".join(map(str, dict.fromkeys(counts)))
+                    in_rows = self.assessment.form.samples == "rows"
+                    values = {
+                        "what": "all gradients", "units": units, "count": said,
+                        "samples": "len(x)" if in_rows else "x.shape[1]",
+                    }  # fmt: skip
+                    evidence = f"with it they are those of the {kind.name}, whatever the batch size"
+                    return Finding(OVER_INPUTS, "all gradients", values, evidence)
+        return None
+
     def _doubtful(self) -> None:
         """Remark a pair of output and loss that is right, and seldom what is meant."""
         last = self.plan.activations[-1].name
@@ -285,6 +333,29 @@ class Judge:
             "are right. If your loss is the cross-entropy, give it "
             '(loss="categorical_crossentropy"), and they are checked against that.'
         )
+
+    def _penalties(self) -> None:
+        """Say what of functions of the weights the kernels' gradients have."""
+        found: dict[tuple[str, str], list[str]] = {}
+        for key, match in self.explanation.tensors.items():
+            if match is not None and match.penalty:
+                amount = f"{rounded(match.share, match.share_uncertainty):.6g}"
+                found.setdefault((match.penalty, amount), []).append(self.names[key])
+        for (form, amount), names in found.items():
+            where = f"kernel gradients ({', '.join(names)})"
+            if form not in MEANT:
+                values = {"amount": amount, "form": form}
+                self.result.findings.append(Finding(PENALTY_FORM, where, values))
+            elif self.own is not None or self.decays.given is not None:
+                stated = "your loss" if self.own is not None else "what is declared"
+                values = {"amount": amount, "form": form, "stated": stated}
+                self.result.findings.append(Finding(PENALTY_ADDED, where, values))
+            elif not self.decays.follows:
+                self.result.remarks.append(
+                    f"Penalty: the gradients have {amount} times {form} added "
+                    f"({', '.join(names)}); it is not known from a loss of yours whether that is "
+                    "meant."
+                )
 
     def _undeclared(self, nearest: float) -> None:
         """Without a declared loss one factor is a scale, unless it shows the batch or a sign."""

@@ -5,19 +5,24 @@ Every step taken so far has to follow it.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 
 import numpy as np
 
 from numpy_impl.types import Array
 from parity.checking.asking.gradients import Direct, Taken
+from parity.checking.bugs.deltas import output_variants
 from parity.checking.explain import look_ahead, shared_state
+from parity.checking.explain.below import Below, Mistake
 from parity.checking.explain.course import (
     Course,
     Gradients,
     GradientsAt,
     course,
     of_loss,
+    of_output,
     of_source,
+    of_updated,
 )
 from parity.checking.model.declared_optimizer import DeclaredOptimizer
 from parity.checking.model.layout import Key, Layout
@@ -47,6 +52,8 @@ class Identified:
         multiples: Of the learning rate of each step, where a schedule gives it.
         shared: What shares one state, though each should have its own.
         ahead: Momentum whose gradients are taken at other weights; there is no rule then.
+        updated: Whether the deltas are propagated through weights that are updated already.
+        mistakes: In the gradients that the rule is given, below the output layer.
     """
 
     rule: Rule | DeclaredOptimizer | None
@@ -63,6 +70,13 @@ class Identified:
     multiples: tuple[float, ...] = ()
     shared: shared_state.Shared | None = None
     ahead: look_ahead.LookAhead | None = None
+    updated: bool = False
+    mistakes: Sequence[Mistake] = ()
+
+    @property
+    def misled(self) -> bool:
+        """Whether the rule is given wrong gradients."""
+        return self.updated or bool(self.mistakes)
 
 
 def identify(
@@ -70,6 +84,7 @@ def identify(
     layout: Layout,
     declared: DeclaredOptimizer | None,
     own: tuple[Direct, LossKind] | None = None,
+    measured: LossKind | None = None,
 ) -> Identified | None:
     """Return the optimizer and loss that all steps follow; None if none known does.
 
@@ -78,6 +93,7 @@ def identify(
         layout: How the weights are read.
         declared: What the step is meant to be, tried first.
         own: The user's own gradients, and of which loss they are, where they are known.
+        measured: The user's own loss, where it is none of the catalogue's.
     """
     if own is not None:
         source, kind = own
@@ -91,10 +107,12 @@ def identify(
             _of_shared_state(draft, whole, whole, layout, usual)
             or _looking_ahead(draft, layout, usual)
             or found
+            or _wrong_below(replace(draft, own=False), layout)
         )
     plan, batch = history[0].probe.plan, len(history[0].probe.x)
     later: list[tuple[Identified, Course, Course, Layout, Factors]] = []
-    for kind in kinds(plan.activations[-1].name):
+    every = kinds(plan.activations[-1].name)
+    for kind in [*every, measured] if measured is not None else every:
         draft = Identified(None, kind, 1.0, "", history, of_loss(kind))
         quick = course(history, layout, of_loss(kind, tracked=False))
         exact = course(history, layout, draft.gradients_at)
@@ -105,6 +123,7 @@ def identify(
         later.append((draft, quick, exact, layout, usual))
     found = [_of_shared_state(*attempt) for attempt in later]
     found += [_looking_ahead(draft, layout, usual) for draft, *_, layout, usual in later]
+    found += [_wrong_below(draft, layout) for draft, *_ in later]
     return next((one for one in found if one is not None), None)
 
 
@@ -117,6 +136,58 @@ def _looking_ahead(draft: Identified, layout: Layout, usual: Factors) -> Identif
     same = draft.own or abs(likely[0] - ahead.factor) <= 1e-9 * abs(ahead.factor)
     words = likely[1] if same else f"times {ahead.factor:.7g}"
     return replace(draft, factor=1.0 if draft.own else ahead.factor, words=words, ahead=ahead)
+
+
+def _wrong_below(draft: Identified, layout: Layout) -> Identified | None:
+    """Return the optimizer of steps that are given wrong gradients below the output layer.
+
+    That layer tells the rule. The deltas may be propagated through weights that are updated.
+    """
+    probe = draft.history[0].probe
+    plan, usual = probe.plan, reductions(draft.kind, len(probe.x), probe.y.shape[1])
+    top = [key for key in layout.keys if key.layer == plan.depth - 1]
+    for output in output_variants(draft.kind, plan.activations[-1]):
+        at = of_output(output)
+        if output.bug is not None and not _downhill(draft.history[0], layout, at):
+            continue
+        whole = course(draft.history, layout, at)
+        for some in [top, *([key] for key in top)] if len(top) > 1 else [top]:
+            alone = whole.only(some)
+            found = _rule(alone, alone, usual, right=True)
+            if found is None:
+                continue
+            rule, factor, words = found
+            one = replace(draft, rule=rule, factor=factor, words=words)
+            if output.bug is None and some is top and _of_updated(one, layout):
+                return replace(one, updated=True)
+            below = Below(draft.history, layout, draft.kind, rule, factor, output)
+            mistakes = below.mistakes()
+            if mistakes:
+                return replace(one, mistakes=mistakes)
+    return None
+
+
+def _of_updated(draft: Identified, layout: Layout) -> bool:
+    """Return whether the deltas of all steps are propagated through updated weights."""
+    history = [
+        replace(taken, probe=replace(taken.probe, after=layout.unpack(taken.after)))
+        for taken in draft.history
+    ]
+    assert draft.rule is not None
+    return course(history, layout, of_updated(draft.kind, draft.factor)).follows(draft.rule)
+
+
+def _downhill(taken: Taken, layout: Layout, at: GradientsAt) -> bool:
+    """Return whether a step goes down all gradients that are not small beside the others.
+
+    From a state of 0 every known rule goes down all of them, and however they are clipped.
+    """
+    changes, gradients = layout.unpack(taken.change), at(taken.probe)
+    for key, g in gradients.items():
+        large = np.abs(g.value) > wide(g.rounding) * np.max(np.abs(g.value))
+        if g.value.shape != changes[key].shape or np.any((changes[key] * g.value)[large] > 0):
+            return False
+    return bool(gradients)
 
 
 def _of_shared_state(
@@ -159,6 +230,11 @@ def _identified(
     clipping = _clipping(draft, layout, moving) if draft.own else None
     if clipping is not None:
         return replace(draft, rule=clipping)
+    decayed = _decayed(exact, usual)
+    if decayed is not None:
+        (rule, factor, words), plain = decayed
+        others: dict[Key, Rule | None] = {key: replace(rule, weight_decay=0.0) for key in plain}
+        return replace(draft, rule=rule, factor=factor, words=words, others=others)
     sizes = exact.sizes()
     if sizes is not None and all(size > 0 for size in sizes) and _changing(sizes, exact.rates):
         factor = 1.0 if draft.own else sizes[0] / exact.rates[0]
@@ -220,14 +296,19 @@ def declared_course(
     return course(draft.history, layout, at)
 
 
-def _rule(quick: Course, exact: Course, usual: Factors) -> tuple[Rule, float, str] | None:
-    """Return the first rule that the steps follow, with the factor of the gradients."""
+def _rule(
+    quick: Course, exact: Course, usual: Factors, right: bool = False
+) -> tuple[Rule, float, str] | None:
+    """Return the first rule that the steps follow, with the factor of the gradients.
+
+    Of what divides by a root only the right forms are tried where that is asked for.
+    """
     for rule, factors in _linear(exact, usual):
         for factor, words in factors:
             for sign in (1, -1):
                 if exact.follows(rule, sign * factor):
                     return rule, sign * factor, words
-    for rule in (rule for rule in adaptive() if _likely(quick, rule, usual)):
+    for rule in (rule for rule in adaptive(right) if _likely(quick, rule, usual)):
         for place in rule.known.places:
             for epsilon in EPSILONS:
                 whole = replace(rule, place=place, epsilon=epsilon)
@@ -235,6 +316,63 @@ def _rule(quick: Course, exact: Course, usual: Factors) -> tuple[Rule, float, st
                     for sign in (1, -1):
                         if exact.follows(whole, sign * factor):
                             return whole, sign * factor, words
+    return None
+
+
+def _decayed(exact: Course, usual: Factors) -> tuple[tuple[Rule, float, str], list[Key]] | None:
+    """Return an adaptive rule that takes shares of the weights off besides, if the steps follow it.
+
+    With it the tensors that it takes none off: the biases, or none.
+    """
+    biases = [key for key in exact.parts if key.part == "bias"]
+    kernels = [key for key in exact.parts if key.part == "kernel"]
+    for plain in ([], biases) if biases and kernels else ([],):
+        some = exact.only(kernels) if plain else exact
+        for rule in adaptive(right=True):
+            amount = _amount(some, replace(rule, epsilon=1e-8), usual[0][0])
+            if amount is None:
+                continue
+            for place, epsilon in product(rule.known.places, EPSILONS):
+                whole = replace(rule, place=place, epsilon=epsilon)
+                for factor, words in usual:
+                    found = _with_decay(some, whole, factor)
+                    left = exact.only(plain) if plain else None
+                    if found and (left is None or left.follows(whole, factor)):
+                        return (found, factor, words), plain
+    return None
+
+
+def _amount(course: Course, rule: Rule, factor: float) -> tuple[float, float] | None:
+    """Return what a rule leaves of the first and the last step, in multiples of the weights.
+
+    None where that is no multiple of them, at a glance.
+    """
+    expected = list(course.run(rule, [factor] * len(course.changes)))
+    found: list[float] = []
+    for k in (0, len(course.changes) - 1):
+        w, rest = course.weights[k], expected[k].value - course.changes[k]
+        large = np.abs(w) >= 0.3 * np.max(np.abs(w))
+        amounts = rest[large] / w[large]
+        amount = float(np.median(amounts))
+        # Where a gradient is small, epsilon matters, which is still open.
+        if not amount or np.mean(np.abs(amounts - amount) <= 0.1 * abs(amount)) < 0.8:
+            return None
+        found.append(amount)
+    return found[0], found[1]
+
+
+def _with_decay(course: Course, rule: Rule, factor: float) -> Rule | None:
+    """Return the rule with the weight decay that all steps have, if they follow that."""
+    amounts = _amount(course, rule, factor)
+    if amounts is None:
+        return None
+    rates = course.rates[0], course.rates[-1]
+    for at_rate in (True, False):
+        sizes = [a / (r if at_rate else 1.0) for a, r in zip(amounts, rates, strict=True)]
+        amount = float(f"{sizes[0]:.4g}")
+        whole = replace(rule, weight_decay=amount, decay_at_rate=at_rate)
+        if course.follows(whole, factor):
+            return whole
     return None
 
 
@@ -256,7 +394,8 @@ def _likely(quick: Course, rule: Rule, usual: Factors) -> bool:
     """Return whether steps look like a rule's with epsilon left open, and mostly the factor too."""
     rough = replace(rule, epsilon=1e-8)
     # What divides by a root does not feel the factor, but for its sign.
-    factors = [f for f, _ in usual] if rule.form == "no-root" or rule.known.feels_scale else []
+    feels = rule.known.feels_scale or rule.form in ("no-root", "rootless")
+    factors = [f for f, _ in usual] if feels else []
     factors += [usual[0][0], -usual[0][0]]
     return any(quick.roughly(rough, factor) for factor in factors)
 
@@ -292,19 +431,6 @@ def clipped_descent(history: Sequence[Taken], layout: Layout) -> Identified | No
             if clipping is not None:
                 return replace(draft, rule=clipping, factor=factor[0], words=factor[1])
     return None
-
-
-def _downhill(taken: Taken, layout: Layout, gradients_at: GradientsAt) -> bool:
-    """Return whether every weight moves against its gradient, as it does however that is clipped.
-
-    Gradients that are small beside the others may be rounding.
-    """
-    changed = layout.unpack(taken.change)
-    for key, g in gradients_at(taken.probe).items():
-        large = np.abs(g.value) > wide(g.rounding) * np.max(np.abs(g.value), initial=0.0)
-        if np.any(changed[key][large] * g.value[large] > 0):
-            return False
-    return True
 
 
 def _clipping(draft: Identified, layout: Layout, keys: Sequence[Key]) -> DeclaredOptimizer | None:

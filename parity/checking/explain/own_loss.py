@@ -2,8 +2,7 @@
 
 The derivative along a direction is taken by a complex step, which is exact to rounding (Squire and
 Trapp 1998, "Using complex variables to estimate derivatives of real functions"), where the user's
-code lets complex numbers through; else by central differences extrapolated to step 0 (Ridders
-1982, "Accurate computation of F'(x) and F'(x)F''(x)"), which also gives an estimate of its error.
+code lets complex numbers through; else by central differences extrapolated to step 0.
 """
 
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from numpy_impl.types import Array
+from parity.checking.asking.ridders import Tableau
 from parity.checking.asking.subject import Subject, TheirError
 from parity.checking.bugs.variant import Scene
 from parity.checking.model.layout import Key, Layout
@@ -156,7 +156,7 @@ def _slopes(
     subject: Subject, layout: Layout, probes: Sequence[Probe]
 ) -> tuple[list[Slope], Method]:
     rng = np.random.default_rng(0)
-    lines = [_Line(subject, layout, probe) for probe in probes]
+    lines = [Line(subject, layout, probe) for probe in probes]
     usable = lines[0].complex_safe()
     count = max(_DIRECTIONS, -(-_SLOPES // sum(len(probe.weights) for probe in probes)))
     slopes: list[Slope] = []
@@ -173,7 +173,7 @@ def _slopes(
     return slopes, "complex step" if usable else "central differences"
 
 
-class _Line:
+class Line:
     """The user's loss along lines through the probe's weights."""
 
     def __init__(self, subject: Subject, layout: Layout, probe: Probe) -> None:
@@ -229,7 +229,7 @@ class _Line:
         return derivative, 8 * self.unit * direction.size**0.5 * abs(derivative)
 
     def central(self, key: Key, direction: Array) -> tuple[float, float]:
-        """Return Ridders's estimate and its error; the step shrinks by 2 from a first one.
+        """Return the extrapolated estimate and its error; the step shrinks by 2 from a first one.
 
         The tableau's entry with the smallest error estimate is taken; rounding of the loss, which
         grows as the step shrinks, is added.
@@ -246,8 +246,8 @@ class _Line:
     def _extrapolated(
         self, key: Key, direction: Array, step: float, here: float
     ) -> tuple[float, float, bool]:
-        """Return Ridders's estimate, its error, and whether both sides have that derivative."""
-        central, right, left = (_Tableau(order) for order in (2, 1, 1))
+        """Return the extrapolated estimate, its error, and whether both sides have it."""
+        central, right, left = (Tableau(order) for order in (2, 1, 1))
         for row in range(8):
             h = step / 2**row
             high, low = (self.at(key, s * h * direction).real for s in (1, -1))
@@ -261,31 +261,6 @@ class _Line:
         smooth = smooth and right.error + left.error <= 1e-2 * max(abs(central.best), 1e-3)
         # Where only the curvature jumps, what each side leaves open is all that shows it.
         return central.best, central.error + right.error + left.error, smooth
-
-
-class _Tableau:
-    """Estimates of a derivative at steps that halve, extrapolated to 0.
-
-    Attributes:
-        best: The entry with the smallest error estimate;
-        error: that estimate, rounding included.
-    """
-
-    def __init__(self, order: int) -> None:
-        self.order = order
-        self.best, self.error = 0.0, np.inf
-        self._previous: list[float] = []
-
-    def add(self, estimate: float, rounding: float) -> None:
-        """Add a row: the estimate at half the step before, its error going with step**order."""
-        current = [estimate]
-        for k, before in enumerate(self._previous):
-            factor = 2.0 ** (self.order * (k + 1))
-            current.append((factor * current[k] - before) / (factor - 1))
-            error = max(abs(current[-1] - current[k]), abs(current[-1] - before)) + rounding
-            if error < self.error:
-                self.best, self.error = current[-1], error
-        self._previous = current
 
 
 def _identified(

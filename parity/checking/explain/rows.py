@@ -9,8 +9,9 @@ from parity.bounds.rounding import Approx
 from parity.checking.asking.conventions import Sample
 from parity.checking.asking.subject import lowest
 from parity.checking.bugs.findings import TensorKind, TensorResult
-from parity.checking.explain.agreement import Shares, compared
+from parity.checking.explain.agreement import Added, Shares, compared
 from parity.checking.explain.assessment import Assessment
+from parity.checking.explain.fit import MEANT
 from parity.checking.explain.optimizer import Identified
 from parity.checking.model.declared_optimizer import DeclaredOptimizer
 from parity.checking.model.layout import Key, Layout
@@ -95,7 +96,7 @@ def gradient_rows(
     """
     base = assessment.factor or 1.0
     rows: list[TensorResult] = []
-    for each in compared(assessment.probes[0], assessment.kind, base, shares):
+    for each in compared(assessment.probes[0], assessment.kind, base, _added(assessment, shares)):
         key = each.key
         arrays = [each.own, each.expected(each.right), each.bound]
         arrays += [] if keras is None else [each.expected(keras[key])]
@@ -110,8 +111,19 @@ def gradient_rows(
 def agreeing(assessment: Assessment, other: Mapping[Key, Array], shares: Shares) -> list[bool]:
     """Return of each gradient of the user's whether it is another engine's up to rounding."""
     base = assessment.factor or 1.0
-    found = compared(assessment.probes[0], assessment.kind, base, shares)
+    found = compared(assessment.probes[0], assessment.kind, base, _added(assessment, shares))
     return [each.equals(other[each.key]) for each in found]
+
+
+def _added(assessment: Assessment, shares: Shares) -> Added:
+    """Return what the weights themselves have in their gradients, as it is meant."""
+    weights = assessment.probes[0].weights
+    found = {k: (s * weights[k], spread * np.abs(weights[k])) for k, (s, spread) in shares.items()}
+    for key, match in assessment.matches.items():
+        if match is not None and match.penalty in MEANT:
+            added, room = match.added(weights[key])
+            found[key] = added, 4 * room
+    return found
 
 
 def step_rows(layout: Layout, found: Identified, names: list[str]) -> list[TensorResult]:

@@ -10,7 +10,7 @@ from parity.checking.asking.subject import TheirError
 from parity.checking.bugs.findings import Finding, Notes
 from parity.checking.bugs.table import BATCH_SIZE, TRAJECTORY
 from parity.checking.explain import own_loss
-from parity.checking.explain.agreement import Shares, compared
+from parity.checking.explain.agreement import Added, compared
 from parity.checking.explain.assessment import Assessment, Assessor
 from parity.checking.explain.course import Gradients, GradientsAt, course, of_loss
 from parity.checking.model.declared_optimizer import DeclaredOptimizer
@@ -182,14 +182,17 @@ def _agree(
     probe: Probe, kind: LossKind, factor: float, assessment: Assessment, shared: bool = True
 ) -> bool:
     unit, smaller = float(np.finfo(probe.dtype).eps) / 2, len(assessment.probes[0].x) / len(probe.x)
+    times = 1.0 if shared else smaller  # lambda / m, as some divide it too, shrinks with the batch
     found = {key: match for key, match in assessment.matches.items() if match is not None}
-    shares: Shares = {}
+    added: Added = {}
     for key, match in found.items():
-        decay = (
-            match.decay if shared else match.decay * smaller
-        )  # lambda / m, as some divide it too
-        shares[key] = decay, 8 * unit * abs(decay) + 4 * match.uncertainty
-    for each in compared(probe, kind, factor, shares):
+        w, decay = probe.weights[key], times * match.decay
+        if match.penalty:
+            share, spread = match.added(w)
+            added[key] = times * share, 4 * times * spread
+        elif decay:
+            added[key] = decay * w, (8 * unit * abs(decay) + 4 * match.uncertainty) * np.abs(w)
+    for each in compared(probe, kind, factor, added):
         match = found.get(each.key)
         room = each.bound + (match.uncertainty if match is not None else 0.0) * np.abs(each.right)
         if not np.all(np.abs(each.own - each.expected(each.right)) <= room):

@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 
 from parity.candidate import Candidate
+from parity.checking.bugs.deltas import UPDATED_WEIGHTS
 from parity.checking.bugs.findings import Finding, Notes
 from parity.checking.bugs.optimizers import (
     AHEAD_ADDED,
     BUGS,
+    DECAY_SIGN,
     OPTION_NOT_CHECKED,
     STATE_SHARED,
     STEP_LEAVES,
@@ -122,9 +124,29 @@ class Updates:
             notes.findings.append(Finding(AHEAD_ADDED, "step", evidence=f"{words}: {_STEPS}"))
         elif not found.declared:
             notes.add(self._judged(found))
+        if found.misled:
+            notes.findings += self._misled(found, words)
         if found.factor < 0:
             notes.findings.append(Finding(UPDATE_SIGN, "step", evidence=_STEPS))
         return notes
+
+    def _misled(self, found: Identified, words: str) -> list[Finding]:
+        """Return what is wrong with the gradients that the optimizer is given."""
+        evidence = f"with it every step follows {words} up to rounding"
+        depth = found.history[0].probe.plan.depth
+        findings: list[Finding] = []
+        for mistake in found.mistakes:
+            layer, variant = mistake.layer, mistake.variant
+            where = f"layer {layer + 1}'s delta" + (", at the output" if layer + 1 == depth else "")
+            if mistake.part != "delta":
+                key = Key(layer, "bias" if mistake.part == "bias" else "kernel")
+                where = f"layer {layer + 1} {mistake.part} ({self._listed([key])})"
+            assert variant.bug is not None
+            findings.append(Finding(variant.bug, where, variant.values, evidence))
+        if found.updated:
+            places = [f"layer {layer}'s delta" for layer in range(depth - 1, 0, -1)]
+            findings += [Finding(UPDATED_WEIGHTS, where, evidence=evidence) for where in places]
+        return findings
 
     def left_alone(self, keys: tuple[Key, ...]) -> Finding:
         """Return that no step changes some tensors."""
@@ -250,9 +272,20 @@ class Updates:
         if rule.form in BUGS:
             values = {"optimizer": rule.known.title}
             if rule.form.startswith("restarted"):
-                values = {"optimizer": "Adam's or RMSprop's average"}
+                values = {"optimizer": "Adam's, RMSprop's or Adagrad's average"}
             finding = Finding(BUGS[rule.form], where, values, f"{rule.words}: {_STEPS}")
             return Notes(findings=[finding])
+        if rule.weight_decay < 0:
+            values = {"optimizer": rule.known.title}
+            return Notes(findings=[Finding(DECAY_SIGN, where, values, f"{rule.words}: {_STEPS}")])
+        if rule.weight_decay:
+            times = "learning rate times " if rule.decay_at_rate else ""
+            remark = (
+                f"Weight decay: the step takes {times}{rule.weight_decay:g} times the weights off "
+                "besides, as AdamW does; whether that is meant is not known. A declared optimizer "
+                "tells: optimizer=keras.optimizers.AdamW(...)."
+            )
+            return Notes(remarks=[remark])
         if (rule.form in FORMS and rule.form != "nesterov") or rule.place in PLACES:
             return Notes(remarks=[f"Optimizer: {rule.words}; Keras's differs in that. No bug."])
         return Notes()

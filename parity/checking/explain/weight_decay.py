@@ -496,6 +496,6 @@ def _matches(assessment: Assessment) -> dict[Key, Match]:
     found = {
         key: match
         for key, match in assessment.analysis.explanation.tensors.items()
-        if match is not None and match.ratio and match.variant.bug is None
+        if match is not None and match.ratio and match.variant.bug is None and not match.penalty
     }
     return dict(sorted(found.items()))

@@ -3,7 +3,7 @@
 Each is taken in its plainest form, summed over batch and outputs; averages are factors.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -36,7 +36,7 @@ class LossKind:
     """
 
     name: str
-    family: Literal["squared", "cross-entropy", "absolute"]
+    family: Literal["squared", "cross-entropy", "absolute", "own"]
     slope: LossSlope
     usual: tuple[str, ...]
     formula: str
@@ -44,6 +44,10 @@ class LossKind:
     def cancels(self, function: ActivationFunction) -> bool:
         """Return whether the output activation's derivative cancels: ``dC/dz`` is ``a - y``."""
         return (self.name, function.name) in _CANCEL
+
+    def incoming(self, fwd: Pass, y: Array) -> Approx | None:
+        """Return the right ``dC/da`` at the output; None where it is not known by itself."""
+        return self.slope(fwd.output, y)
 
     def delta(self, fwd: Pass, y: Array) -> Approx:
         """Return the right ``dC/dz`` at the output.
@@ -106,8 +110,17 @@ _BY_NAME: dict[str, tuple[LossKind, Factor]] = {
 }  # fmt: skip
 
 
-def correct_gradients(kind: LossKind, fwd: Pass, y: Array) -> dict[Key, Approx]:
-    """Return the right gradients of a loss, summed over batch and outputs."""
+def correct_gradients(
+    kind: LossKind, fwd: Pass, y: Array, through_kernels: Mapping[Key, Array] | None = None
+) -> dict[Key, Approx]:
+    """Return the right gradients of a loss, summed over batch and outputs.
+
+    Args:
+        kind: The loss.
+        fwd: The forward pass.
+        y: Targets, (N, outputs).
+        through_kernels: What the deltas are propagated through, where that is not the kernels.
+    """
     plan, delta = fwd.plan, kind.delta(fwd, y)
     found: dict[Key, Approx] = {}
     for layer in reversed(range(plan.depth)):
@@ -116,7 +129,10 @@ def correct_gradients(kind: LossKind, fwd: Pass, y: Array) -> dict[Key, Approx]:
             found[Key(layer, "bias")] = bias
         found[Key(layer, "kernel")] = kernel
         if layer:
-            e = fwd.dropped(layer - 1, delta @ fwd.kernels[layer].T)
+            w = fwd.kernels[layer]
+            if through_kernels is not None:
+                w = fwd.rounding.exact(through_kernels[Key(layer, "kernel")])
+            e = fwd.dropped(layer - 1, delta @ w.T)
             delta = through(plan.activations[layer - 1], fwd.z[layer - 1], fwd.a[layer - 1], e)
     return dict(reversed(found.items()))
 

@@ -48,6 +48,8 @@ class Rule:
         beta: beta_1; of a momentum its dampening.
         epsilon: Against division by 0.
         place: Where epsilon stands.
+        weight_decay: How many times each weight is taken off besides (AdamW's).
+        decay_at_rate: Whether the learning rate is a factor of that.
     """
 
     kind: RuleName
@@ -56,11 +58,20 @@ class Rule:
     beta: float = 0.0
     epsilon: float = 0.0
     place: Place = "keras"
+    weight_decay: float = 0.0
+    decay_at_rate: bool = True
 
     def change(self, state: State, g: Approx, rate: float, w: Array) -> Approx:
         """Return what one step adds to the weights; ``state`` is updated."""
         state["t"], state["w"] = state.get("t", 0) + 1, w
-        return self.known.change(self.options, self.form, state, g, rate, ByAnyone(g.rounding))
+        change = self.known.change(self.options, self.form, state, g, rate, ByAnyone(g.rounding))
+        if not self.weight_decay:
+            return change
+        return change - g.rounding.exact(w) * self.weight_decay * self.taken_off(rate)
+
+    def taken_off(self, rate: float) -> float:
+        """Return what the weight decay is multiplied by at a learning rate."""
+        return rate if self.decay_at_rate else 1.0
 
     @property
     def known(self) -> UpdateRule:
@@ -77,8 +88,13 @@ class Rule:
     def words(self) -> str:
         """The rule with its settings."""
         form = FORMS.get(self.form, "").format(beta=self.beta)
-        return self.known.words(self.options) + "".join(
-            f" ({text})" for text in (form, PLACES.get(self.place, "")) if text
+        decay = f", weight decay {self.weight_decay:g}" if self.weight_decay else ""
+        if decay and not self.decay_at_rate:
+            decay += " whatever the learning rate"
+        return (
+            self.known.words(self.options)
+            + decay
+            + "".join(f" ({text})" for text in (form, PLACES.get(self.place, "")) if text)
         )
 
 
@@ -93,7 +109,22 @@ FORMS: dict[UpdateForm, str] = {
     "raw": "of the raw gradient before",
     "raw-rate": "of the gradient before",
     "added": "added to the velocity over and over",
+    "before": "the velocity from before",
+    "and-gradient": "the plain step besides",
+    "nesterov-plus": "the old velocity added",
     "no-root": "without the root",
+    "rootless": "without the root",
+    "exchanged": "beta_1 and beta_2 exchanged",
+    "epsilon-apart": "epsilon added to the quotient",
+    "unweighted": "without 1 - rho",
+    "of-sizes": "of sizes in place of squares",
+    "m-unweighted": "m without 1 - beta_1",
+    "v-unweighted": "v without 1 - beta_2",
+    "m-share-of-v": "m with 1 - beta_2",
+    "v-share-of-m": "v with 1 - beta_1",
+    "gradient-for-m": "the gradient in place of m",
+    "power-of-rest": "corrected by (1 - beta)^t",
+    "square-of-m": "v of the squares of m",
     "swapped": "rho and 1 - rho swapped",
     "of-weights": "of the squares of the weights",
     "restarted": "starting anew in every call",
@@ -129,14 +160,24 @@ _titles = [known.title for known in RULES.values() if known.usual]
 ADAPTIVE = f"{', '.join(_titles[:-1])} or {_titles[-1]}"
 
 
-def adaptive() -> Iterator[Rule]:
-    """Yield the adaptive rules with the usual decays, right ones first; epsilon is left open."""
+def adaptive(right: bool = False) -> Iterator[Rule]:
+    """Yield the adaptive rules with the usual decays, right ones first; epsilon is left open.
+
+    Args:
+        right: Whether to yield Keras's own forms alone.
+    """
     for kind, known in RULES.items():
         for settings in known.usual:
             yield Rule(kind, "keras", *_two(settings))
+    if right:
+        return
     for kind, known in RULES.items():
         for form in (*known.right, *known.wrong):
             for settings in known.usual:
+                yield Rule(kind, form, *_two(settings))
+    for kind, known in RULES.items():
+        for form in known.rare:
+            for settings in known.usual[:3]:
                 yield Rule(kind, form, *_two(settings))
 
 
@@ -153,6 +194,8 @@ def momenta(sizes: Sequence[float], rate: float) -> Iterator[Rule]:
     """
     yield Rule("sgd")
     first, second, third = sizes
+    if not first and second and 0 < third / second - 1 < 1:
+        yield Rule("sgd", "before", _rounded(third / second - 1))
     if not first or not second:
         return
     more = second / first - 1
@@ -172,6 +215,9 @@ def momenta(sizes: Sequence[float], rate: float) -> Iterator[Rule]:
         yield Rule("sgd", "raw-rate", _rounded(more))
         yield Rule("sgd", "raw", _rounded(more * rate))
         yield Rule("sgd", "added", _rounded(more))
+        # 1 + mu / 2, and s + (s - 1) / s with s = 1 + mu, are the ratios of these.
+        yield Rule("sgd", "and-gradient", _rounded(2 * more))
+        yield Rule("sgd", "nesterov-plus", _rounded((more + math.hypot(more, 2)) / 2 - 1))
 
 
 def _rounded(number: float) -> float:
