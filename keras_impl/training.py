@@ -81,6 +81,7 @@ def fit(
     y: np.ndarray,
     *,
     epochs: int,
+    initial_epoch: int = 0,
     schedule: Schedule,
     validation_data: tuple[np.ndarray, np.ndarray] | None = None,
     learning_rate: Callable[[int], float] | None = None,
@@ -88,9 +89,10 @@ def fit(
     on_batch: Callable[[int, Logs], None] | None = None,
     on_epoch: Callable[[int, Logs], bool | None] | None = None,
 ) -> dict[str, list[float]]:
-    """Train a compiled model for ``epochs`` epochs; return each metric's value an epoch.
+    """Train a compiled model up to ``epochs`` epochs in all; return each metric's value an epoch.
 
     Args:
+        initial_epoch: How many of them lie behind; the optimizer goes on with the state it has.
         x: Inputs, shape (N, ...), in the model's dtype.
         y: Targets as the compiled loss wants them.
         schedule: Which samples make up each epoch's batches.
@@ -111,7 +113,7 @@ def fit(
         _check(model, *validation_data)
     callbacks: list[Any] = [_OnBatch(on_batch)] if on_batch is not None else []
     history: dict[str, list[float]] = {}
-    for epoch in range(epochs):
+    for epoch in range(initial_epoch, epochs):
         if learning_rate is not None:
             optimizer: Any = model.optimizer
             optimizer.learning_rate = learning_rate(epoch)

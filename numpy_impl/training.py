@@ -36,6 +36,11 @@ class History:
         for name, value in logs.items():
             self.epochs.setdefault(name, []).append(value)
 
+    @property
+    def length(self) -> int:
+        """How many epochs there were."""
+        return len(next(iter(self.epochs.values()), ()))
+
 
 def shuffled(samples: int, batch_size: int, rng: np.random.Generator) -> Schedule:
     """Return the usual schedule: a new random order every epoch, the last batch as long as it is.
@@ -256,6 +261,7 @@ def fit(
     y: Array,
     *,
     epochs: int,
+    initial_epoch: int = 0,
     schedule: Schedule,
     metrics: Sequence[str] = ("accuracy",),
     validation_data: tuple[Array, Array] | None = None,
@@ -264,9 +270,11 @@ def fit(
     on_batch: Callable[[int, dict[str, float]], None] | None = None,
     on_epoch: Callable[[int, dict[str, float]], bool | None] | None = None,
 ) -> History:
-    """Train for ``epochs`` epochs.
+    """Train up to ``epochs`` epochs in all.
 
     Args:
+        initial_epoch: How many of them lie behind: the optimizer then goes on with the state that
+            it has. At 0 it is built anew.
         x: Inputs, shape (N, *input_shape); checked for shape and finiteness.
         y: One-hot targets (N, outputs), or integer labels (N,) for a sparse loss; checked.
         schedule: Which samples make up each epoch's batches.
@@ -284,9 +292,10 @@ def fit(
     """
     x = validation.inputs(x, network.input_shape, network.dtype)
     y = validation.targets(y, len(x), network.output_shape[-1], loss.sparse, network.dtype)
-    optimizer.build(network.parameters, network.slices)
+    if initial_epoch == 0:
+        optimizer.build(network.parameters, network.slices)
     history = History()
-    for epoch in range(epochs):
+    for epoch in range(initial_epoch, epochs):
         if learning_rate is not None:
             optimizer.learning_rate = learning_rate(epoch)
         seen = x if augment is None else augment(epoch, x)

@@ -17,7 +17,7 @@ from numpy_impl import losses, models, training
 from terminal_io import FAILURE, run, writable_directory
 
 from . import engines, recipes, starting
-from .run_files import RunFiles, confusion_matrix
+from .run_files import RESULTS, confusion_matrix, on_pixels, write
 from .whatami import __main__ as whatami
 
 if TYPE_CHECKING:
@@ -98,11 +98,11 @@ class Demonstration:
         """Save the trained NumPy network with its pictures; return the model file."""
         from . import plots
 
-        directory = out / self.recipe.name
+        directory = writable_directory(out / self.recipe.name, RESULTS)
         outputs = self.network.predict(self.samples.x_test)
         matrix = confusion_matrix(self.samples.y_test, outputs)
-        files = RunFiles(directory, self.samples.scale, self.samples.offset)
-        files.finish(self.network, self.history, matrix, {"name": self.recipe.name})
+        saved = on_pixels(self.network, self.samples.scale, self.samples.offset)
+        write(directory, saved, self.history, matrix, {"name": self.recipe.name})
         pixels = (self.samples.x_test - self.samples.offset) / self.samples.scale
         images, labels = pixels.reshape(-1, 8, 8), np.argmax(self.samples.y_test, axis=1)
         first = slice(0, SAMPLES)

@@ -1,9 +1,10 @@
 """Both engines behind one door: the same recipe, initial weights and batches go into either."""
 
-from collections.abc import Callable, Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -58,6 +59,7 @@ class Trainer(Protocol):
         y: Array,
         *,
         epochs: int,
+        initial_epoch: int = 0,
         schedule: Schedule,
         validation_data: tuple[Array, Array] | None = None,
         learning_rate: Callable[[int], float] | None = None,
@@ -65,7 +67,10 @@ class Trainer(Protocol):
         on_batch: Callable[[int, Logs], None] | None = None,
         on_epoch: Callable[[int, Logs], bool] | None = None,
     ) -> None:
-        """Train; ``on_batch`` gets the number of batches done in the epoch and running means."""
+        """Train from ``initial_epoch`` on up to ``epochs`` in all.
+
+        ``on_batch`` gets the number of batches done in the epoch and running means.
+        """
         ...
 
     def predict(self, x: Array) -> Array:
@@ -75,6 +80,52 @@ class Trainer(Protocol):
     def network(self) -> Sequential:
         """Return the network as it is now, as a NumPy one."""
         ...
+
+    def state(self) -> dict[str, Array]:
+        """Return copies of what a training goes on with beside the weights.
+
+        They are the optimizer's slots and number of steps, and where dropout's generators stand.
+        """
+        ...
+
+    def restore(self, weights: Sequence[Array], state: Mapping[str, Array]) -> None:
+        """Go back to these weights and to what :meth:`state` returned then.
+
+        Raises:
+            ValueError: They are of another network, optimizer or engine.
+        """
+        ...
+
+
+def generator_state(rng: np.random.Generator) -> Array:
+    """Return where a generator stands, as text in an array, for files without pickle."""
+    return np.array(json.dumps(rng.bit_generator.state))
+
+
+def restore_generator(rng: np.random.Generator, state: Array) -> None:
+    """Let a generator go on from where :func:`generator_state` found it.
+
+    Raises:
+        ValueError: The state of another kind of generator, or no state.
+    """
+    try:
+        rng.bit_generator.state = json.loads(str(state))
+    except (TypeError, KeyError, OverflowError) as error:
+        raise ValueError(f"expected the state of a generator. Received: {state}") from error
+
+
+def _described(array: Array) -> str:
+    # The texts of generators differ in length, and so in dtype.
+    kind = "text" if array.dtype.kind == "U" else array.dtype.name
+    return f"{kind} of shape {array.shape}"
+
+
+def _check_state(own: Mapping[str, Array], given: Mapping[str, Array]) -> None:
+    """Check that arrays have the names, shapes and kinds of numbers of others."""
+    for name in sorted(own.keys() | given.keys()):
+        expected, received = (_described(a[name]) if name in a else "none" for a in (own, given))
+        if expected != received:
+            raise ValueError(f"expected as {name}: {expected}. Received: {received}")
 
 
 @contextmanager
@@ -122,6 +173,7 @@ class _NumpyTrainer:
         fused = {"fused": True} if plan.loss.endswith("crossentropy") else {}
         self._loss = losses.get(plan.loss, **fused)
         self._optimizer = optimizers.get(plan.optimizer, **plan.options)
+        self._optimizer.build(network.parameters, network.slices)
         self._metrics = plan.metrics
 
     def fit(
@@ -130,6 +182,7 @@ class _NumpyTrainer:
         y: Array,
         *,
         epochs: int,
+        initial_epoch: int = 0,
         schedule: Schedule,
         validation_data: tuple[Array, Array] | None = None,
         learning_rate: Callable[[int], float] | None = None,
@@ -146,6 +199,7 @@ class _NumpyTrainer:
                 x,
                 y,
                 epochs=epochs,
+                initial_epoch=initial_epoch,
                 schedule=schedule,
                 metrics=self._metrics,
                 validation_data=validation_data,
@@ -161,6 +215,25 @@ class _NumpyTrainer:
     def network(self) -> Sequential:
         return self._network
 
+    def state(self) -> dict[str, Array]:
+        return {
+            **{f"optimizer/{name}": slot.copy() for name, slot in self._optimizer.state.items()},
+            "optimizer/iterations": np.array(self._optimizer.iterations),
+            **{
+                f"dropout/{i}": generator_state(layer.rng)
+                for i, layer in enumerate(self._network.dropouts)
+            },
+        }
+
+    def restore(self, weights: Sequence[Array], state: Mapping[str, Array]) -> None:
+        _check_state(self.state(), state)
+        self._network.set_weights(weights)
+        for name, slot in self._optimizer.state.items():
+            slot[...] = state[f"optimizer/{name}"]
+        self._optimizer.iterations = int(state["optimizer/iterations"])
+        for i, layer in enumerate(self._network.dropouts):
+            restore_generator(layer.rng, state[f"dropout/{i}"])
+
 
 class _KerasTrainer:
     def __init__(self, network: Sequential, plan: Plan, rng: np.random.Generator) -> None:
@@ -170,6 +243,7 @@ class _KerasTrainer:
         optimizer = keras_optimizer(plan.optimizer, plan.options)
         self._model = models.build(plan.name, rng, dropout=plan.dropout)
         training.compile_model(self._model, losses.get(plan.loss), optimizer, plan.metrics)
+        optimizer.build(self._model.trainable_variables)
         self._fit = training.fit
         self._copy_weights = copy_weights
         self._network = network
@@ -181,6 +255,7 @@ class _KerasTrainer:
         y: Array,
         *,
         epochs: int,
+        initial_epoch: int = 0,
         schedule: Schedule,
         validation_data: tuple[Array, Array] | None = None,
         learning_rate: Callable[[int], float] | None = None,
@@ -189,8 +264,9 @@ class _KerasTrainer:
         on_epoch: Callable[[int, Logs], bool] | None = None,
     ) -> None:
         self._fit(
-            self._model, x, y, epochs=epochs, schedule=schedule, validation_data=validation_data,
-            learning_rate=learning_rate, augment=augment, on_batch=on_batch, on_epoch=on_epoch,
+            self._model, x, y, epochs=epochs, initial_epoch=initial_epoch, schedule=schedule,
+            validation_data=validation_data, learning_rate=learning_rate, augment=augment,
+            on_batch=on_batch, on_epoch=on_epoch,
         )  # fmt: skip
 
     def predict(self, x: Array) -> Array:
@@ -199,3 +275,28 @@ class _KerasTrainer:
     def network(self) -> Sequential:
         self._copy_weights(self._model, self._network)
         return self._network
+
+    def state(self) -> dict[str, Array]:
+        return {name: np.array(variable) for name, variable in self._variables().items()}
+
+    def restore(self, weights: Sequence[Array], state: Mapping[str, Array]) -> None:
+        _check_state(self.state(), state)
+        self._network.set_weights(weights)
+        self._copy_weights(self._network, self._model)
+        for name, variable in self._variables().items():
+            variable.assign(state[name])
+
+    def _variables(self) -> dict[str, Any]:
+        """Return the variables of the optimizer, and those of the seed generators.
+
+        Keras saves the latter with no model: a dropout layer that is loaded draws from the
+        beginning.
+        """
+        optimizer: Any = self._model.optimizer
+        model: Any = self._model
+        weights = {id(variable) for variable in model.weights}
+        seeds = [variable for variable in model.variables if id(variable) not in weights]
+        return {
+            **{f"optimizer/{i}": variable for i, variable in enumerate(optimizer.variables)},
+            **{f"seed/{i}": variable for i, variable in enumerate(seeds)},
+        }

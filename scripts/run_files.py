@@ -1,4 +1,4 @@
-"""What a training leaves in its directory: history, model, plots and a summary."""
+"""What a training leaves in its folder: history, model, plots and a summary."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ from numpy_impl import Sequential, serialization
 from numpy_impl.layers import LAYERS, Rescaling
 from numpy_impl.training import History
 from numpy_impl.types import Array
-from terminal_io import atomic, writable_directory, write_text
+from terminal_io import atomic, write_text
 
 MODEL_NPZ = "model.npz"
 MODEL_KERAS = "model.keras"
@@ -23,71 +23,47 @@ HISTORY_JSON = "history.json"
 CURVES = "curves.png"
 CONFUSION = "confusion_matrix.png"
 SUMMARY = "summary.json"
-FILES = (MODEL_NPZ, MODEL_KERAS, HISTORY_CSV, HISTORY_JSON, CURVES, CONFUSION, SUMMARY)
+RESULTS = (MODEL_NPZ, MODEL_KERAS, HISTORY_CSV, HISTORY_JSON, CURVES, CONFUSION, SUMMARY)
+# What a training can go on from, which scripts.train saves while it trains.
+CHECKPOINT = "checkpoint.npz"
+FILES = (*RESULTS, CHECKPOINT)
 PACKAGES = ("digits-parity", "numpy", "keras", "tensorflow", "scikit-learn", "matplotlib")
 
 
-class RunFiles:
-    """The directory of one training.
+def write(
+    directory: Path,
+    network: Sequential,
+    history: History,
+    confusion: Array,
+    summary: Mapping[str, object],
+) -> None:
+    """Write a training's results, each file whole or not at all.
 
     Args:
-        directory: Made if it is not there; files of an earlier training stay until this one has
-            something to save, and then go together, so that the files always belong together.
-        scale: With ``offset``, what the network's inputs are: ``pixel * scale + offset``. Anything
-            but the pixel itself becomes a Rescaling layer in the saved models.
-        offset: See ``scale``.
-
-    Raises:
-        CliError: Nothing can be written there.
+        directory: Where to; it is there.
+        network: The trained network, which takes pixels; it is saved for both engines.
+        history: Its training.
+        confusion: Counts, shape (10, 10): a row for each true digit.
+        summary: Goes to ``summary.json``, with the versions of the packages.
     """
+    from . import plots  # late: matplotlib
 
-    def __init__(self, directory: Path, scale: float = 1.0, offset: float = 0.0) -> None:
-        self.directory = writable_directory(directory, FILES)
-        self.scale = scale
-        self.offset = offset
-        self._first = True
+    serialization.save(network, directory / MODEL_NPZ)
+    write_text(directory / HISTORY_CSV, history_csv(history))
+    write_text(directory / HISTORY_JSON, history_json(history))
+    title = str(summary["name"])
+    with atomic(directory / CURVES) as path:
+        plots.curves(history.epochs, path, title)
+    with atomic(directory / CONFUSION) as path:
+        plots.confusion(confusion, path, title)
+    save_keras(network, directory / MODEL_KERAS)
+    text = json.dumps({**summary, "versions": versions()}, indent=2)
+    write_text(directory / SUMMARY, text + "\n")
 
-    def checkpoint(self, network: Sequential, history: History) -> None:
-        """Save the network and the history so far, each file whole or not at all."""
-        if self._first:
-            for name in FILES:
-                (self.directory / name).unlink(missing_ok=True)
-            self._first = False
-        serialization.save(self._on_pixels(network), self.directory / MODEL_NPZ)
-        write_text(self.directory / HISTORY_CSV, history_csv(history))
-        write_text(self.directory / HISTORY_JSON, history_json(history))
 
-    def finish(
-        self,
-        network: Sequential,
-        history: History,
-        confusion: Array,
-        summary: Mapping[str, object],
-    ) -> None:
-        """Save everything.
-
-        Args:
-            network: The trained network; it is saved for both engines.
-            history: Its training.
-            confusion: Counts, shape (10, 10): a row for each true digit.
-            summary: Goes to ``summary.json``, with the versions of the packages.
-        """
-        from . import plots  # late: matplotlib
-
-        self.checkpoint(network, history)
-        title = str(summary["name"])
-        with atomic(self.directory / CURVES) as path:
-            plots.curves(history.epochs, path, title)
-        with atomic(self.directory / CONFUSION) as path:
-            plots.confusion(confusion, path, title)
-        save_keras(self._on_pixels(network), self.directory / MODEL_KERAS)
-        text = json.dumps({**summary, "versions": versions()}, indent=2)
-        write_text(self.directory / SUMMARY, text + "\n")
-
-    def _on_pixels(self, network: Sequential) -> Sequential:
-        if (self.scale, self.offset) == (1.0, 0.0):
-            return network
-        return with_rescaling(network, self.scale, self.offset)
+def on_pixels(network: Sequential, scale: float, offset: float) -> Sequential:
+    """Return a network that takes pixels, of one whose inputs are ``pixel * scale + offset``."""
+    return network if (scale, offset) == (1.0, 0.0) else with_rescaling(network, scale, offset)
 
 
 def with_rescaling(network: Sequential, scale: float, offset: float) -> Sequential:
@@ -125,8 +101,8 @@ def history_csv(history: History) -> str:
 
 def history_json(history: History) -> str:
     """Return a history as JSON: the epochs, counted from 1, and for each metric a list."""
-    length = len(next(iter(history.epochs.values()), []))
-    return json.dumps({"epoch": list(range(1, length + 1)), **history.epochs}, indent=2) + "\n"
+    numbers = list(range(1, history.length + 1))
+    return json.dumps({"epoch": numbers, **history.epochs}, indent=2) + "\n"
 
 
 def confusion_matrix(targets: Array, outputs: Array) -> Array:

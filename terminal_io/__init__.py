@@ -4,7 +4,7 @@
 """
 
 from terminal_io.command import FAILURE, USAGE_ERROR, CliError, Interrupted, Parser, Signals, run
-from terminal_io.files import atomic, writable_directory, write_text
+from terminal_io.files import atomic, sync_folder, writable_directory, write_text
 from terminal_io.text import console, one_line, os_reason, printable, rendered
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "printable",
     "rendered",
     "run",
+    "sync_folder",
     "writable_directory",
     "write_text",
 ]

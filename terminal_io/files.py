@@ -15,10 +15,14 @@ def atomic(path: Path) -> Iterator[Path]:
 
     Args:
         path: Where the file shall be. A reader, or a process that follows a killed one, finds the
-            old file or the new one, never a part. A device or named pipe is written to directly.
+            old file or the new one, never a part, and so after a loss of power. A device or named
+            pipe is written to directly.
 
     Yields:
         A path beside it with the same suffix, by which writers choose their format.
+
+    Raises:
+        OSError: The file cannot be written; the error names it.
     """
     path = path.resolve()  # the file that a link leads to, not the link, is replaced
     if path.exists() and not path.is_file():
@@ -27,9 +31,29 @@ def atomic(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
         yield partial
+        _sync(partial)
         os.replace(partial, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        if error.filename is None:  # a full disk, say
+            error.filename = str(path)
+        raise
     finally:
         partial.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring a folder's names to the disk, so that a rename outlives a loss of power."""
+    if os.name == "posix":  # Windows opens no folders
+        _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +11,32 @@ import numpy as np
 from numpy_impl import activations
 from numpy_impl.layers import LAYERS, Layer
 from numpy_impl.network import Sequential
+from numpy_impl.types import Array
 
 FORMAT = "numpy_impl.Sequential"
 VERSION = 1
 
 
-def save(network: Sequential, path: str | os.PathLike[str]) -> None:
+def save(
+    network: Sequential,
+    path: str | os.PathLike[str],
+    further: Mapping[str, Array] | None = None,
+) -> None:
     """Write ``network`` to ``path``.
 
     The file holds one array for each weight under its name ("0/kernel", "0/bias"...), and under
     "config" a JSON text with the layers, the input shape, the dtype and the name. It is written
-    beside its place and then renamed, so that an interruption leaves the old file or the new one.
+    beside its place, brought to the disk and then renamed, so that an interruption, even one of the
+    power, leaves the old file or the new one.
+
+    Args:
+        network: The network.
+        path: Where to; what is there is replaced.
+        further: More arrays for the same file, by names that no weight has; :func:`load` passes
+            them over.
 
     Raises:
+        OSError: The file cannot be written; the error names it.
         ValueError: A layer or an activation is not one of ``numpy_impl``'s; :func:`load` could not
             read it.
     """
@@ -36,13 +50,31 @@ def save(network: Sequential, path: str | os.PathLike[str]) -> None:
         "layers": [_layer_config(layer) for layer in network.layers],
     }
     arrays: dict[str, Any] = dict(zip(network.weight_names, network.weights, strict=True))
+    arrays |= further or {}
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with open(partial, "wb") as file:
             np.savez(file, config=np.array(json.dumps(config)), **arrays)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(partial, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        if error.filename is None:  # a full disk, say
+            error.filename = str(path)
+        raise
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring a folder's names to the disk; on Windows a folder cannot be opened for that."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _layer_config(layer: Layer) -> dict[str, Any]:

@@ -2,21 +2,31 @@
 
 import argparse
 import math
+import re
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from terminal_io import CliError, Parser, Signals, run
+from terminal_io import CliError, Parser, Signals, printable, run
 
 from .. import engines, recipes, starting
-from ..run_files import FILES
-from .session import Settings, train
+from ..run_files import CHECKPOINT, RESULTS
+from . import checkpoint, folder
+from .session import Every, Settings, train
 
 BELOW_ONE = math.nextafter(1, 0)
 OPTIMIZERS = ("sgd", "rmsprop", "adam")
 # Keras's defaults, for an optimizer that is not the recipe's own.
 DEFAULT_RATES = {"sgd": 0.01, "rmsprop": 0.001, "adam": 0.001}
+# What a checkpoint keeps of the command line; the last of them may be others when it goes on.
+OPTIONS = (
+    "name", "engine", "optimizer", "learning_rate", "momentum", "batch_size", "seed", "dtype",
+    "dropout", "weight_decay", "decay", "epochs", "data", "checkpoint_every",
+)  # fmt: skip
+CHANGEABLE = OPTIONS[-3:]
 
 EPILOG = f"""\
 networks:
@@ -27,12 +37,17 @@ examples:
   python -m scripts.train 64-40-10 --engine numpy
   python -m scripts.train 784-500-300-10 --data mnist.npz
   python -m scripts.train 784-30-10 --optimizer adam --epochs 5 --out runs/adam
+  python -m scripts.train 784-30-10 --out runs/adam --resume
 
 Networks with 64 inputs use the digits that scikit-learn ships. For those with 784, MNIST is looked
 for in --data, then MNIST_PATH, then Keras's cache, and else downloaded.
-Writes into --out: {", ".join(FILES)}.
-Ctrl-C ends the training and saves what was trained.
-Exit codes: 0 done, 1 failed on the way, 2 wrong options or data, 130 Ctrl-C, 143 SIGTERM.
+A training works in DIR{folder.WORK}, where {CHECKPOINT} is saved after every epoch. When it is
+over, the folder becomes DIR, with {", ".join(RESULTS)}.
+--resume goes on after the last checkpoint, with the options of the training, to the same weights as
+if nothing had stopped it; --epochs N trains further. Without --out it takes the latest training of
+NAME. Ctrl-C ends the training and saves it up to its last whole epoch.
+Exit codes: 0 done, 1 failed on the way (full disk, loss not finite or enormous), 2 wrong options or
+data, 130 Ctrl-C, 143 SIGTERM.
 """
 
 
@@ -52,7 +67,13 @@ def parser() -> Parser:
     add("--seed", type=int, default=0, metavar="N", help="of weights, order and split; default: 0")
     add("--dtype", choices=("float32", "float64"), default="float32", help="default: float32")
     add("--data", type=Path, metavar="PATH", help="MNIST: a file or folder, for 784 inputs")
-    add("--out", type=Path, metavar="DIR", help="where to write; default: runs/NAME")
+    add("--out", type=Path, metavar="DIR", help="where to write; default: runs/NAME, then -run2")
+    add("--force", action="store_true", help="replace the training in --out when this one is over")
+    add("--resume", action="store_true", help="go on with a training that was stopped, see below")
+    add(
+        "--checkpoint-every", type=_every, default="1", metavar="N",
+        help="epochs, or with an s seconds, such as 60s; default: 1",
+    )  # fmt: skip
     add("--dropout", type=float, metavar="F", help="rate after each hidden layer, 0 to 1; 0: none")
     add("--no-dropout", action="store_const", dest="dropout", const=0.0, help="as --dropout 0")
     add("--weight-decay", type=float, metavar="F", help="decoupled, times the learning rate")
@@ -95,8 +116,78 @@ def settings(args: argparse.Namespace) -> Settings:
         dropout=recipe.dropout if args.dropout is None else args.dropout,
         decay=args.decay or recipe.decay,
     )
-    out = args.out or Path("runs") / recipe.name.replace(":", "_")  # Windows allows no colon
-    return Settings(recipe, args.engine, args.seed, args.dtype, args.data, out)
+    every = _parsed(args.checkpoint_every)
+    kept = {name: getattr(args, name) for name in OPTIONS}
+    kept["data"] = None if args.data is None else str(args.data)
+    return Settings(recipe, args.engine, args.seed, args.dtype, args.data, every, kept)
+
+
+def _every(text: str) -> str:
+    """Return how often to save, as it was written; see :func:`_parsed`."""
+    if not re.fullmatch(r"[1-9]\d*|\d+(\.\d+)?s", text):
+        raise argparse.ArgumentTypeError(f"expected epochs or seconds, 5 or 60s. Received: {text}")
+    return text
+
+
+def _parsed(text: str) -> Every:
+    return Every(float(text.removesuffix("s")), text.endswith("s"))
+
+
+def _default_place(name: str) -> Path:
+    return Path("runs") / name.replace(":", "_")  # Windows allows no colon
+
+
+def _begin(args: argparse.Namespace) -> folder.RunFolder:
+    """Return the claimed folder of a new training."""
+    if args.out is not None:
+        place = folder.RunFolder(args.out)
+        place.claim("force" if args.force else "new")
+        return place
+    if args.force:
+        raise CliError("--force: expected --out, as without it nothing is replaced")
+    base = _default_place(args.name)
+    place = folder.new(base)
+    if place.place != base:
+        print(f"{base} is there already; this is {place.place}", file=sys.stderr, flush=True)
+    return place
+
+
+def _go_on(
+    args: argparse.Namespace, argv: Sequence[str] | None
+) -> tuple[folder.RunFolder, checkpoint.Checkpoint, Settings]:
+    """Return the claimed folder of a stopped training, its checkpoint and its settings.
+
+    Raises:
+        CliError: There is none, or other options are asked for than it has.
+    """
+    if args.force:
+        raise CliError("--resume: expected no --force with it")
+    place = folder.RunFolder(args.out or folder.newest(_default_place(args.name)))
+    with ExitStack() as stack:
+        stack.enter_context(place)
+        place.claim("resume")
+        found = checkpoint.read(place.latest)
+        options: dict[str, Any] = {name: found.options.get(name) for name in OPTIONS}
+        if options["data"] is not None:
+            options["data"] = Path(options["data"])
+        named = options.pop("name")
+        again = parser()
+        again.set_defaults(**options)
+        args = again.parse_args(argv)
+        for name, value in {**options, "name": named}.items():
+            if name not in CHANGEABLE and getattr(args, name) != value:
+                raise CliError(
+                    f"--resume: expected the training's own {name.replace('_', ' ')}, {value}. "
+                    f"Received: {getattr(args, name)}; it is {printable(place.latest)}"
+                )
+        try:
+            choice = settings(args)
+        except TypeError as error:
+            raise CliError(
+                f"{printable(place.latest)}: expected options of a training. Received: {error}"
+            ) from error
+        stack.pop_all()
+    return place, found, choice
 
 
 def _check_ranges(args: argparse.Namespace) -> None:
@@ -125,9 +216,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
 
     def body() -> int:
-        choice = settings(parser().parse_args(argv))
-        with Signals() as signals:
-            return train(choice, signals)
+        args = parser().parse_args(argv)
+        choice, found = settings(args), None
+        with Signals() as signals, ExitStack() as stack:
+            if args.resume:
+                place, found, choice = _go_on(args, argv)
+            else:
+                place = _begin(args)
+            stack.enter_context(place)
+            return train(choice, place, signals, found)
 
     return run("train", body)
 

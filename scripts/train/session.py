@@ -1,39 +1,56 @@
 """One training, from data to saved files: what ``scripts.train`` does once it has its settings."""
 
-import math
+import json
 import sys
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from digit_data.datasets import DatasetError
+from numpy_impl import Sequential
 from numpy_impl.training import History, Schedule
 from numpy_impl.types import Precision
-from terminal_io import FAILURE, CliError, Interrupted, Signals, printable
+from terminal_io import FAILURE, CliError, Interrupted, Signals, os_reason, printable
 
-from .. import engines
+from .. import engines, run_files
 from ..engines import Array, Logs, Plan
 from ..recipes import Recipe, Samples
-from ..run_files import FILES, RunFiles, confusion_matrix
-from . import progress
+from ..run_files import FILES, confusion_matrix
+from . import divergence, progress
+from .checkpoint import Checkpoint, checksum
+from .folder import RunFolder
 
 METRICS = ("loss", "accuracy", "squared_error")
 
 
 @dataclass(frozen=True)
+class Every:
+    """How often a checkpoint is saved: after so many epochs, or seconds if ``seconds``."""
+
+    number: float
+    seconds: bool = False
+
+
+@dataclass(frozen=True)
 class Settings:
-    """A recipe with the command line's changes, and what is not the recipe's affair."""
+    """A recipe with the command line's changes, and what is not the recipe's affair.
+
+    Attributes:
+        options: The command line's, as a checkpoint keeps them.
+    """
 
     recipe: Recipe
     engine: str
     seed: int
     dtype: Precision
     data: Path | None
-    out: Path
+    every: Every
+    options: Mapping[str, Any]
 
     @property
     def plan(self) -> Plan:
@@ -41,15 +58,29 @@ class Settings:
         return Plan.of(self.recipe, self.dtype)
 
 
+def describe(recipe: Recipe, dropout: list[float]) -> dict[str, Any]:
+    """Return how a network is trained, as the summary says it and a checkpoint compares it."""
+    return {
+        "dropout": dropout,
+        "loss": recipe.loss,
+        "optimizer": {"name": recipe.optimizer, **recipe.options},
+        "learning_rate_decay": recipe.decay,
+        "distortions": asdict(recipe.distortions) if recipe.distortions else None,
+        "batch_size": recipe.batch_size,
+        "stop_below": recipe.stop_below,
+    }
+
+
 class Session:
-    """One training under way: watches the loss, shows progress, saves after every epoch.
+    """One training under way: watches the loss, shows progress, saves checkpoints.
 
     Args:
         choice: What was asked for.
         samples: The data.
         trainer: The network in its engine.
-        files: Where to save.
+        folder: Where to save; claimed.
         signals: Asked after every batch whether to stop.
+        generators: What the "order" of the samples is drawn from, and the distorted "pictures".
     """
 
     def __init__(
@@ -57,110 +88,260 @@ class Session:
         choice: Settings,
         samples: Samples,
         trainer: engines.Trainer,
-        files: RunFiles,
+        folder: RunFolder,
         signals: Signals,
+        generators: Mapping[str, np.random.Generator],
     ) -> None:
         self.choice = choice
         self.samples = samples
         self.trainer = trainer
-        self.files = files
+        self.folder = folder
         self.signals = signals
+        self.generators = generators
         self.history = History()
-        self.begun = 0
+        self.data = checksum(samples.x_train, samples.y_train)
         self.progress = progress.reporter(choice.recipe.epochs)
+        self.watch = divergence.Watch(choice.recipe.loss, samples.y_train.shape[1])
+        self.recipe = describe(choice.recipe, [d.rate for d in trainer.network().dropouts])
+        self.seconds_before = 0.0
+        self.started = self.saved_at = time.monotonic()
+        self.saved: int | None = None
+        self.last = self._checkpoint()
 
-    def train(self, schedule: Schedule, rng: np.random.Generator) -> None:
+    @property
+    def seconds(self) -> float:
+        """How long the training has taken, with what it took before it was resumed."""
+        return round(self.seconds_before + time.monotonic() - self.started, 3)
+
+    def network(self) -> Sequential:
+        """Return the network as it is saved: it takes pixels."""
+        samples = self.samples
+        return run_files.on_pixels(self.trainer.network(), samples.scale, samples.offset)
+
+    def resume(self, checkpoint: Checkpoint, path: Path) -> None:
+        """Go on from a checkpoint that ``path`` holds.
+
+        Raises:
+            CliError: It is of another training.
+        """
+        recipe = self.choice.recipe
+        if recipe.epochs < checkpoint.epoch:
+            raise CliError(
+                f"--epochs: expected {checkpoint.epoch} or more, so many are trained. "
+                f"Received: {recipe.epochs}"
+            )
+        if recipe.decay != "none" and checkpoint.options["epochs"] != self.choice.options["epochs"]:
+            raise CliError(
+                "--epochs: expected no other number than before, as the learning rate falls over "
+                f"all of them. Received: {recipe.epochs}"
+            )
+        # As JSON has it: lists for tuples.
+        here = {"data": self.data, **jsoned(self.recipe)}
+        there = {"data": checkpoint.data, **checkpoint.recipe}
+        for name in sorted(here.keys() | there.keys()):
+            if here.get(name) != there.get(name):
+                what = "other samples" if name == "data" else f"{name} {there.get(name)}"
+                now = "" if name == "data" else f"; here it is {here.get(name)}"
+                raise CliError(
+                    f"{printable(path)}: expected a checkpoint of this training. "
+                    f"Received: one with {what}{now}"
+                )
+        try:
+            self._restore(checkpoint)
+        except ValueError as error:
+            raise CliError(
+                f"{printable(path)}: expected a checkpoint of this training. {error}"
+            ) from error
+        self.seconds_before = checkpoint.seconds
+        if path == self.folder.checkpoint:
+            self.saved = checkpoint.epoch
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the epochs are over, or the recipe's rule has ended them."""
+        recipe, epochs = self.choice.recipe, self.history.epochs
+        logs = {name: values[-1] for name, values in epochs.items()}
+        done = bool(logs) and recipe.is_done(logs, self.samples)
+        return done or self.history.length >= recipe.epochs
+
+    def train(self, schedule: Schedule) -> None:
         """Train until the epochs are over, the recipe's stop rule holds or a signal arrives.
 
         Args:
             schedule: Which samples make up the batches.
-            rng: Draws the distortions, if the recipe has any.
 
         Raises:
-            CliError: The loss is no longer finite.
+            CliError: The loss has run away; the network is then as it was after the last epoch.
+            Interrupted: A signal arrived; likewise.
         """
+        self.seen, self.good = self.samples.x_train, 0
+        self.batches: list[Array] = []
+        try:
+            with self.progress:
+                self._fit(schedule)
+        except divergence.Diverged as error:
+            raise self._diverged(error) from error
+        except Interrupted:
+            self._restore(self.last)
+            raise
+
+    def save(self) -> None:
+        """Save the training as it was after the last epoch, if it is not saved yet."""
+        if self.saved != self.last.epoch or not self.folder.checkpoint.exists():
+            self.last.write(self.folder.checkpoint, self.network())
+            self.saved, self.saved_at = self.last.epoch, time.monotonic()
+
+    def _fit(self, schedule: Schedule) -> None:
+        data, recipe = self.samples, self.choice.recipe
+        distort = recipe.augment(self.generators["pictures"])
 
         def begin(epoch: int) -> list[Array]:
-            batches = schedule(epoch)
-            self.begun = epoch + 1
-            self.progress.begin_epoch(epoch, len(batches))
-            return batches
+            self.batches, self.good = schedule(epoch), 0
+            self.progress.begin_epoch(epoch, len(self.batches))
+            return self.batches
 
-        data = self.samples
-        with self.progress:
-            self.trainer.fit(
-                data.x_train, data.y_train, epochs=self.choice.recipe.epochs, schedule=begin,
-                validation_data=(data.x_valid, data.y_valid),
-                learning_rate=self.choice.recipe.learning_rate,
-                augment=self.choice.recipe.augment(rng),
-                on_batch=self._on_batch, on_epoch=self._on_epoch,
-            )  # fmt: skip
+        def augment(epoch: int, x: Array) -> Array:
+            self.seen = x if distort is None else distort(epoch, x)
+            return self.seen
+
+        self.trainer.fit(
+            data.x_train, data.y_train, epochs=recipe.epochs,
+            initial_epoch=self.history.length, schedule=begin,
+            validation_data=(data.x_valid, data.y_valid), learning_rate=recipe.learning_rate,
+            augment=augment, on_batch=self._on_batch, on_epoch=self._on_epoch,
+        )  # fmt: skip
 
     def _on_batch(self, done: int, logs: Logs) -> None:
-        self._check_finite(logs)
+        self.watch.check(logs)
+        self.good = done
         self.progress.batch(done, logs)
         self.signals.check()
 
     def _on_epoch(self, epoch: int, logs: Logs) -> bool:
-        self._check_finite(logs)
+        self.watch.check(logs)
         # Keras orders its metrics by the alphabet.
         order = (*METRICS, *(f"val_{name}" for name in METRICS))
         logs = {name: logs[name] for name in order if name in logs}
         self.history.append(logs)
-        self.files.checkpoint(self.trainer.network(), self.history)
+        self.last = self._checkpoint()
+        every = self.choice.every
+        if every.seconds:
+            due = time.monotonic() - self.saved_at >= every.number
+        else:
+            due = self.last.epoch - (self.saved or 0) >= every.number
+        if due:
+            self.save()
         self.progress.end_epoch(epoch, logs)
         self.signals.check()
-        return self.choice.recipe.is_done(logs, self.samples)
+        return self.is_done
 
-    def _check_finite(self, logs: Mapping[str, float]) -> None:
-        bad = next((name for name in ("loss", "val_loss") if not _finite(logs, name)), None)
-        if bad is not None:
-            rate = self.choice.recipe.options["learning_rate"]
-            kept = self.begun - 1
-            state = (
-                f"{self.files.directory} keeps epoch {kept}" if kept else "nothing of it is saved"
-            )
-            raise CliError(
-                f"epoch {self.begun}: expected a finite {bad}. Received: {logs[bad]}; the learning "
-                f"rate, {rate}, is probably too large; {state}",
-                FAILURE,
-            )
+    def _checkpoint(self) -> Checkpoint:
+        states = {name: engines.generator_state(rng) for name, rng in self.generators.items()}
+        return Checkpoint(
+            dict(self.choice.options),
+            self.recipe,
+            self.data,
+            History({name: list(values) for name, values in self.history.epochs.items()}),
+            self.seconds,
+            self.trainer.network().get_weights(),
+            self.trainer.state() | states,
+        )
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        state = dict(checkpoint.state)
+        for name, rng in self.generators.items():
+            engines.restore_generator(rng, state.pop(name, np.array("none")))
+        self.trainer.restore(checkpoint.weights, state)
+        self.history = History({n: list(v) for n, v in checkpoint.history.epochs.items()})
+        self.last = checkpoint
+
+    def _diverged(self, error: divergence.Diverged) -> CliError:
+        """Return what is said of a divergence, after its epoch was trained again up to there."""
+        last, recipe = self.last, self.choice.recipe
+        epoch = last.epoch
+        self._restore(last)
+        began = divergence.origin(
+            self.trainer, self.watch, self.seen, self.samples.y_train, self.batches,
+            lambda _: recipe.learning_rate(epoch), self.good,
+        )  # fmt: skip
+        self._restore(last)
+        if epoch:
+            self.save()
+        where = f"epoch {epoch + 1}"
+        if began is not None:
+            where += f", step {began.step} of {len(self.batches)}"
+        limit = divergence.WORST * self.watch.blind
+        what = f"{where}: expected a finite {error.metric} of at most {limit:.4g}. "
+        what += f"Received: {error.value:.4g}; "
+        if began is not None:
+            what += f"{began.what}; "
+        rate = recipe.options["learning_rate"]
+        kept = self.kept()
+        return CliError(f"{what}the learning rate, {rate}, is probably too large; {kept}", FAILURE)
+
+    def kept(self) -> str:
+        """Return what is on the disk of this training."""
+        if not self.saved:
+            return "nothing of it is saved"
+        return f"epoch {self.saved} is kept in {printable(self.folder.checkpoint)}"
 
 
-def _finite(logs: Mapping[str, float], name: str) -> bool:
-    return math.isfinite(logs.get(name, 0.0))
+def jsoned(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return facts as a file of JSON gives them back."""
+    return dict(json.loads(json.dumps(facts)))
 
 
-def train(choice: Settings, signals: Signals) -> int:
+def train(
+    choice: Settings, folder: RunFolder, signals: Signals, checkpoint: Checkpoint | None = None
+) -> int:
     """Train, save and report.
 
     Args:
         choice: What to train.
+        folder: Where to; claimed.
         signals: Entered; its first signal ends the training early, and all is saved then too.
+        checkpoint: What to go on from; None begins.
 
     Returns:
         The exit code.
 
     Raises:
-        CliError: The directory, the data or the network cannot be had, or the loss is not finite.
+        CliError: The data or the network cannot be had, the checkpoint is of another training, the
+            loss ran away, or the disk is full.
     """
     weights_rng, order_rng, split_rng, picture_rng = np.random.default_rng(choice.seed).spawn(4)
-    started = time.monotonic()
-    files = RunFiles(choice.out)
     samples = _load(choice, split_rng)
-    files.scale, files.offset = samples.scale, samples.offset
     recipe = choice.recipe
     schedule = recipe.order(len(samples.x_train), recipe.batch_size, order_rng)
+    generators = {"order": order_rng, "pictures": picture_rng}
     with ExitStack() as stack:
         trainer = _build(choice, weights_rng, stack)
-        session = Session(choice, samples, trainer, files, signals)
+        session = Session(choice, samples, trainer, folder, signals, generators)
+        if checkpoint is not None:
+            session.resume(checkpoint, folder.latest)
+            if session.is_done and folder.latest != folder.checkpoint:
+                print(f"{printable(folder.place)}: all {session.history.length} epochs are trained")
+                return 0
         signals.defer()
         try:
-            session.train(schedule, picture_rng)
-        except Interrupted as stop:
-            print(_interruption(stop, session), file=sys.stderr, flush=True)
-        _finish(session, round(time.monotonic() - started, 3))
+            _run(session, schedule)
+        except OSError as error:  # a full disk, say
+            raise CliError(f"{os_reason(error)}; {session.kept()}", FAILURE) from error
     return 0 if signals.received is None else 128 + signals.received
+
+
+def _run(session: Session, schedule: Schedule) -> None:
+    """Train, and save what came of it."""
+    try:
+        if not session.is_done:
+            session.train(schedule)
+    except Interrupted as stop:
+        whole = session.history.length
+        then = "saving them" if whole else "nothing is saved"
+        print(f"stopped by {stop} after {whole} whole epochs; {then}", file=sys.stderr, flush=True)
+        if not whole:
+            return
+    _finish(session)
 
 
 def _load(choice: Settings, rng: np.random.Generator) -> Samples:
@@ -177,52 +358,38 @@ def _build(choice: Settings, rng: np.random.Generator, stack: ExitStack) -> engi
         raise CliError(f"{choice.recipe.name}: {error}") from error
 
 
-def _interruption(stop: Interrupted, session: Session) -> str:
-    whole = len(session.history.epochs.get("loss", ()))
-    return f"stopped by {stop} after {whole} whole epochs; saving what was trained"
-
-
-def _finish(session: Session, seconds: float) -> None:
-    """Test the network, save everything and say so."""
-    choice, files = session.choice, session.files
+def _finish(session: Session) -> None:
+    """Test the network, save everything, put it in its place and say so."""
+    choice, folder = session.choice, session.folder
     outputs = session.trainer.predict(session.samples.x_test)
     matrix = confusion_matrix(session.samples.y_test, outputs)
     right, total = int(matrix.trace()), int(matrix.sum())
-    files.finish(
-        session.trainer.network(),
-        session.history,
-        matrix,
-        _summary(session, right / total, total, seconds),
-    )
-    epochs = len(session.history.epochs.get("loss", ()))
+    session.save()
+    seconds = session.seconds
+    summary = _summary(session, right / total, total, seconds)
+    run_files.write(folder.work, session.network(), session.history, matrix, summary)
+    folder.finish()
     print(
         f"{choice.recipe.name} ({choice.engine}, {choice.dtype}, seed {choice.seed}): "
-        f"{epochs} epochs in {seconds:.1f} s, "
+        f"{session.history.length} epochs in {seconds:.1f} s, "
         f"test accuracy {right / total:.2%} ({right} of {total})"
     )
-    print(f"saved in {printable(files.directory)}: {', '.join(FILES)}")
+    print(f"saved in {printable(folder.place)}: {', '.join(FILES)}")
 
 
 def _summary(session: Session, accuracy: float, total: int, seconds: float) -> dict[str, object]:
     choice, recipe = session.choice, session.choice.recipe
     last = {name: values[-1] for name, values in session.history.epochs.items()}
-    stopped = session.signals.received
     return {
         "name": recipe.name,
         "document": recipe.document,
         "engine": choice.engine,
         "dtype": choice.dtype,
         "seed": choice.seed,
-        "dropout": [layer.rate for layer in session.trainer.network().dropouts],
-        "loss": recipe.loss,
-        "optimizer": {"name": recipe.optimizer, **recipe.options},
-        "learning_rate_decay": recipe.decay,
-        "distortions": asdict(recipe.distortions) if recipe.distortions else None,
-        "batch_size": recipe.batch_size,
+        **session.recipe,
         "epochs_planned": recipe.epochs,
-        "epochs_trained": len(session.history.epochs.get("loss", ())),
-        "stop_below": recipe.stop_below,
-        "interrupted": stopped is not None,
+        "epochs_trained": session.history.length,
+        "interrupted": session.signals.received is not None,
         "data": str(choice.data) if choice.data is not None else None,
         "training_samples": len(session.samples.x_train),
         "test_samples": total,
