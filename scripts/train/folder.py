@@ -192,7 +192,7 @@ class RunFolder:
         finished = self.place / CHECKPOINT
         # An unfinished training is younger than the finished one beside it. An older one has been
         # replaced by it, and its process was killed before it was removed.
-        if _saved_at(self.checkpoint) < _saved_at(finished):
+        if self.checkpoint.exists() and _saved_at(self.checkpoint) < _saved_at(finished):
             for path in _entries(self.work):
                 _discard(path, self.place)
 
@@ -235,11 +235,11 @@ def newest(base: Path) -> Path:
 
 
 def _saved_at(path: Path) -> int:
-    """Return when a file was written; infinitely late if there is none."""
+    """Return when a file was written; 0 if there is none."""
     try:
         return path.stat().st_mtime_ns
     except FileNotFoundError:
-        return sys.maxsize
+        return 0
 
 
 def _entries(folder: Path) -> Iterator[Path]:
