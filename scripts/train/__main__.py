@@ -137,56 +137,55 @@ def _default_place(name: str) -> Path:
     return Path("runs") / name.replace(":", "_")  # Windows allows no colon
 
 
-def _begin(args: argparse.Namespace) -> folder.RunFolder:
-    """Return the claimed folder of a new training."""
+def _begin(args: argparse.Namespace, stack: ExitStack) -> folder.RunFolder:
+    """Return the claimed folder of a new training, entered in ``stack``."""
     if args.out is not None:
-        place = folder.RunFolder(args.out)
+        place = stack.enter_context(folder.RunFolder(args.out))
         place.claim("force" if args.force else "new")
         return place
     if args.force:
         raise CliError("--force: expected --out, as without it nothing is replaced")
     base = _default_place(args.name)
-    place = folder.new(base)
+    place = stack.enter_context(folder.new(base))
     if place.place != base:
         print(f"{base} is there already; this is {place.place}", file=sys.stderr, flush=True)
     return place
 
 
 def _go_on(
-    args: argparse.Namespace, argv: Sequence[str] | None
+    args: argparse.Namespace, argv: Sequence[str] | None, stack: ExitStack
 ) -> tuple[folder.RunFolder, checkpoint.Checkpoint, Settings]:
-    """Return the claimed folder of a stopped training, its checkpoint and its settings.
+    """Return the claimed folder of a stopped training, entered, its checkpoint and its settings.
 
     Raises:
         CliError: There is none, or other options are asked for than it has.
     """
     if args.force:
         raise CliError("--resume: expected no --force with it")
-    place = folder.RunFolder(args.out or folder.newest(_default_place(args.name)))
-    with ExitStack() as stack:
-        stack.enter_context(place)
-        place.claim("resume")
-        found = checkpoint.read(place.latest)
-        options: dict[str, Any] = {name: found.options.get(name) for name in OPTIONS}
-        if options["data"] is not None:
-            options["data"] = Path(options["data"])
-        named = options.pop("name")
-        again = parser()
-        again.set_defaults(**options)
-        args = again.parse_args(argv)
-        for name, value in {**options, "name": named}.items():
-            if name not in CHANGEABLE and getattr(args, name) != value:
-                raise CliError(
-                    f"--resume: expected the training's own {name.replace('_', ' ')}, {value}. "
-                    f"Received: {getattr(args, name)}; it is {printable(place.latest)}"
-                )
-        try:
-            choice = settings(args)
-        except TypeError as error:
+    place = stack.enter_context(
+        folder.RunFolder(args.out or folder.newest(_default_place(args.name)))
+    )
+    place.claim("resume")
+    found = checkpoint.read(place.latest)
+    options: dict[str, Any] = {name: found.options.get(name) for name in OPTIONS}
+    if options["data"] is not None:
+        options["data"] = Path(options["data"])
+    own_name = options.pop("name")
+    again = parser()
+    again.set_defaults(**options)
+    args = again.parse_args(argv)
+    for name, value in {**options, "name": own_name}.items():
+        if name not in CHANGEABLE and getattr(args, name) != value:
             raise CliError(
-                f"{printable(place.latest)}: expected options of a training. Received: {error}"
-            ) from error
-        stack.pop_all()
+                f"--resume: expected the training's own {name.replace('_', ' ')}, {value}. "
+                f"Received: {getattr(args, name)}; the training is {printable(place.latest)}"
+            )
+    try:
+        choice = settings(args)
+    except TypeError as error:
+        raise CliError(
+            f"{printable(place.latest)}: expected options of a training. Received: {error}"
+        ) from error
     return place, found, choice
 
 
@@ -220,10 +219,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         choice, found = settings(args), None
         with Signals() as signals, ExitStack() as stack:
             if args.resume:
-                place, found, choice = _go_on(args, argv)
+                place, found, choice = _go_on(args, argv, stack)
             else:
-                place = _begin(args)
-            stack.enter_context(place)
+                place = _begin(args, stack)
             return train(choice, place, signals, found)
 
     return run("train", body)

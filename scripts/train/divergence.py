@@ -12,44 +12,44 @@ from numpy_impl.types import Array
 
 from ..engines import Logs, Trainer
 
-# Times the loss of equal scores for all digits, ln 10 for a cross-entropy. A network that has only
-# learned wrongly is a few times worse than that: to be so many times worse its weights must have
-# grown without bound.
+# Times the loss of equal scores for all digits, which is ln 10 for a cross-entropy. A network that
+# has learned wrongly is a few times worse than that: to be so many times worse its weights must
+# have grown without bound.
 WORST = 1000
 
 
 class Diverged(Exception):
-    """A loss is NaN, infinite, or far above that of a network that knows nothing.
+    """A loss is NaN or infinite, or after an epoch far above that of a network that knows nothing.
 
     Args:
         metric: "loss" or "val_loss".
         value: What it is.
+        limit: What is beyond this is wrong; infinity if only what is not finite is.
     """
 
-    def __init__(self, metric: str, value: float) -> None:
-        super().__init__(f"{metric} {value}")
-        self.metric = metric
-        self.value = value
+    def __init__(self, metric: str, value: float, limit: float) -> None:
+        finite = "a finite" if math.isinf(limit) else "no enormous"
+        most = "" if math.isinf(limit) else f" (at most {limit:.4g}, {WORST} times that of a guess)"
+        super().__init__(f"expected {finite} {metric}{most}. Received: {value:.4g}")
+        self.limit = limit
 
 
-class Watch:
-    """Tells whether a loss has run away.
+def worst(loss: str, classes: int) -> float:
+    """Return the largest loss, by its name in ``numpy_impl``, that a network may have."""
+    equal = np.full((1, classes), 1 / classes)
+    return WORST * losses.get(loss).value(equal, np.eye(1, classes))
 
-    Args:
-        loss: Its name in ``numpy_impl``.
-        classes: How many there are.
+
+def check(logs: Mapping[str, float], limit: float = math.inf) -> None:
+    """Raise :class:`Diverged` if one of the losses in ``logs`` is not finite, or above the limit.
+
+    While an epoch lasts there is no limit: a loss may jump in one step.
     """
-
-    def __init__(self, loss: str, classes: int) -> None:
-        equal = np.full((1, classes), 1 / classes)
-        self.blind = losses.get(loss).value(equal, np.eye(1, classes))
-
-    def check(self, logs: Mapping[str, float]) -> None:
-        """Raise :class:`Diverged` if one of the losses in ``logs`` has."""
+    for bound in (math.inf, limit):
         for name in ("loss", "val_loss"):
             value = logs.get(name, 0.0)
-            if not math.isfinite(value) or value > WORST * self.blind:
-                raise Diverged(name, value)
+            if not math.isfinite(value) or value > bound:
+                raise Diverged(name, value, bound)
 
 
 @dataclass(frozen=True)
@@ -62,18 +62,18 @@ class Origin:
 
 def origin(
     trainer: Trainer,
-    watch: Watch,
+    limit: float,
     x: Array,
     y: Array,
     batches: Sequence[Array],
     learning_rate: Callable[[int], float],
     good: int,
-) -> Origin | None:
+) -> Origin:
     """Take the steps of an epoch again, one by one, until something runs away.
 
     Args:
         trainer: As it was when the epoch began.
-        watch: Judges the losses.
+        limit: A batch's loss beyond it is wrong; what is not finite always is.
         x: What the epoch is trained on.
         y: The targets.
         batches: The epoch's.
@@ -81,7 +81,7 @@ def origin(
         good: After so many steps the losses were as they should be.
 
     Returns:
-        The step and the layer; None if this time nothing happens.
+        The step and the layer; the last step if no batch has shown it.
     """
     first = max(good - 1, 0)  # its loss was measured before its step, which may have been the one
     begun = _weights(trainer)
@@ -92,15 +92,12 @@ def origin(
         logs = _take(trainer, x, y, [batch], learning_rate)
         after = _weights(trainer)
         what = _affected(trainer.network(), before, after, x[batch])
-        if what is None:
-            try:
-                watch.check(logs)
-            except Diverged:
-                what = _grown(trainer.network(), begun, before)
+        if what is None and not (math.isfinite(logs["loss"]) and logs["loss"] <= limit):
+            what = _grown(trainer.network(), begun, before)
         if what is not None:
             return Origin(step, what)
         before = after
-    return None
+    return Origin(len(batches), _grown(trainer.network(), begun, before))
 
 
 def _take(
@@ -146,15 +143,16 @@ def _affected(
 
 def _grown(network: Sequential, begun: Sequence[Array], now: Sequence[Array]) -> str:
     """Return which layer's weights have grown most since the epoch began."""
-    sizes = [
-        (float(np.abs(a).max()), float(np.abs(b).max())) for a, b in zip(begun, now, strict=True)
-    ]
-    tiny = np.finfo(network.dtype).tiny
-    k = max(range(len(sizes)), key=lambda k: sizes[k][1] / max(sizes[k][0], tiny))
-    layer = int(network.weight_names[k].partition("/")[0])
-    name = network.weight_names[k].partition("/")[2]
-    start, end = sizes[k]
-    return f"{_named(network, layer)} grew most: its largest {name} from {start:.2g} to {end:.2g}"
+    layers = [int(name.partition("/")[0]) for name in network.weight_names]
+    start, end = dict.fromkeys(layers, 0.0), dict.fromkeys(layers, 0.0)
+    for layer, one, other in zip(layers, begun, now, strict=True):
+        start[layer] = max(start[layer], float(np.abs(one).max()))
+        end[layer] = max(end[layer], float(np.abs(other).max()))
+    most = max(start, key=lambda layer: end[layer] / (start[layer] or 1.0))
+    return (
+        f"{_named(network, most)} grew most: its largest weight from {start[most]:.2g} to "
+        f"{end[most]:.2g}"
+    )
 
 
 def _named(network: Sequential, index: int) -> str:

@@ -1,6 +1,7 @@
 """One training, from data to saved files: what ``scripts.train`` does once it has its settings."""
 
 import json
+import math
 import sys
 import time
 from collections.abc import Mapping
@@ -101,7 +102,7 @@ class Session:
         self.history = History()
         self.data = checksum(samples.x_train, samples.y_train)
         self.progress = progress.reporter(choice.recipe.epochs)
-        self.watch = divergence.Watch(choice.recipe.loss, samples.y_train.shape[1])
+        self.worst = divergence.worst(choice.recipe.loss, samples.y_train.shape[1])
         self.recipe = describe(choice.recipe, [d.rate for d in trainer.network().dropouts])
         self.seconds_before = 0.0
         self.started = self.saved_at = time.monotonic()
@@ -174,7 +175,8 @@ class Session:
             CliError: The loss has run away; the network is then as it was after the last epoch.
             Interrupted: A signal arrived; likewise.
         """
-        self.seen, self.good = self.samples.x_train, 0
+        self.seen = self.samples.x_train
+        self.losses: dict[int, float] = {}
         self.batches: list[Array] = []
         try:
             with self.progress:
@@ -196,7 +198,7 @@ class Session:
         distort = recipe.augment(self.generators["pictures"])
 
         def begin(epoch: int) -> list[Array]:
-            self.batches, self.good = schedule(epoch), 0
+            self.batches, self.losses = schedule(epoch), {0: 0.0}
             self.progress.begin_epoch(epoch, len(self.batches))
             return self.batches
 
@@ -212,13 +214,13 @@ class Session:
         )  # fmt: skip
 
     def _on_batch(self, done: int, logs: Logs) -> None:
-        self.watch.check(logs)
-        self.good = done
+        divergence.check(logs)
+        self.losses[done] = logs["loss"]
         self.progress.batch(done, logs)
         self.signals.check()
 
     def _on_epoch(self, epoch: int, logs: Logs) -> bool:
-        self.watch.check(logs)
+        divergence.check(logs, self.worst)
         # Keras orders its metrics by the alphabet.
         order = (*METRICS, *(f"val_{name}" for name in METRICS))
         logs = {name: logs[name] for name in order if name in logs}
@@ -260,24 +262,22 @@ class Session:
         last, recipe = self.last, self.choice.recipe
         epoch = last.epoch
         self._restore(last)
+        # How many steps were taken before the mean was first seen to be too large.
+        bad = (done for done, loss in self.losses.items() if loss > error.limit)
+        good = max(done for done in self.losses if done < next(bad, math.inf))
         began = divergence.origin(
-            self.trainer, self.watch, self.seen, self.samples.y_train, self.batches,
-            lambda _: recipe.learning_rate(epoch), self.good,
+            self.trainer, error.limit, self.seen, self.samples.y_train, self.batches,
+            lambda _: recipe.learning_rate(epoch), good,
         )  # fmt: skip
         self._restore(last)
         if epoch:
             self.save()
-        where = f"epoch {epoch + 1}"
-        if began is not None:
-            where += f", step {began.step} of {len(self.batches)}"
-        limit = divergence.WORST * self.watch.blind
-        what = f"{where}: expected a finite {error.metric} of at most {limit:.4g}. "
-        what += f"Received: {error.value:.4g}; "
-        if began is not None:
-            what += f"{began.what}; "
-        rate = recipe.options["learning_rate"]
-        kept = self.kept()
-        return CliError(f"{what}the learning rate, {rate}, is probably too large; {kept}", FAILURE)
+        return CliError(
+            f"epoch {epoch + 1}, step {began.step} of {len(self.batches)}: {error}; {began.what}; "
+            f"the learning rate, {recipe.options['learning_rate']}, is probably too large; "
+            f"{self.kept()}",
+            FAILURE,
+        )
 
     def kept(self) -> str:
         """Return what is on the disk of this training."""

@@ -95,6 +95,9 @@ def main() -> None:
     facts, arguments = json.loads(sys.argv[1]), sys.argv[2:]
     folder = Path(facts["folder"])
     os.environ["MPLCONFIGDIR"] = str(folder)
+    import sklearn.metrics  # noqa: F401
+
+    import digit_data.drawn  # noqa: F401
     from scripts import plots, run_files
     from scripts.train import __main__ as train
     from scripts.train import folder as train_folder
