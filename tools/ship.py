@@ -75,9 +75,9 @@ def parser() -> Parser:
 def _run(args: Namespace) -> int:
     trained = args.run
     if trained is None:
-        trained = Path("runs") / NAME
+        trained = Path("runs") / "ship"
         data = [] if args.data is None else ["--data", str(args.data)]
-        code = train.main([NAME, "--engine", "numpy", "--out", str(trained), *data])
+        code = train.main([NAME, "--engine", "numpy", "--out", str(trained), "--force", *data])
         if code:
             return code
     summary = json.loads((trained / SUMMARY).read_text(encoding="utf-8"))

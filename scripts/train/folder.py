@@ -33,13 +33,14 @@ class RunFolder:
     """Where a training is saved. Used in a ``with`` block, which ends its claim.
 
     Args:
-        place: Where the whole training shall be.
+        place: Where the whole training shall be; its work folder stands for it.
     """
 
     def __init__(self, place: Path) -> None:
         # The folder itself, as "." has no name and a link cannot be renamed to a folder.
         unnamed = place.name in ("", "..") or place.is_symlink()
-        self.place = place.resolve() if unnamed else place
+        place = place.resolve() if unnamed else place
+        self.place = place.with_name(place.name.removesuffix(WORK) or place.name)
         self.work = self.place.with_name(self.place.name + WORK)
         self.checkpoint = self.work / CHECKPOINT
         self._locks: list[int] = []
@@ -189,12 +190,11 @@ class RunFolder:
         for path in _entries(self.work):
             if PARTIAL.match(path.name):
                 path.unlink(missing_ok=True)
-        finished = self.place / CHECKPOINT
-        # An unfinished training is younger than the finished one beside it. An older one has been
-        # replaced by it, and its process was killed before it was removed.
-        if self.checkpoint.exists() and _saved_at(self.checkpoint) < _saved_at(finished):
-            for path in _entries(self.work):
-                _discard(path, self.place)
+        # What is whole here and older than what is in its place has been replaced by that, and the
+        # process was killed before it removed the old one.
+        whole = all((self.work / name).exists() for name in FILES)
+        if whole and _saved_at(self.checkpoint) < _saved_at(self.place / CHECKPOINT):
+            _empty(self.work, self.place)
 
 
 def new(base: Path) -> RunFolder:
@@ -252,17 +252,18 @@ def _entries(folder: Path) -> Iterator[Path]:
 
 def _clear(folder: Path, place: Path) -> None:
     """Remove a training's folder; what else is in it moves to ``place``."""
-    for path in _entries(folder):
-        _discard(path, place)
+    _empty(folder, place)
     if folder.exists():
         folder.rmdir()
 
 
-def _discard(path: Path, place: Path) -> None:
-    if path.name in FILES or PARTIAL.match(path.name):
-        path.unlink(missing_ok=True)
-    else:
-        os.rename(path, place / path.name)
+def _empty(folder: Path, place: Path) -> None:
+    # First what is the user's, then the checkpoint, without which nobody takes it for a training.
+    for path in sorted(_entries(folder), key=lambda path: path.name in FILES):
+        if path.name in FILES or PARTIAL.match(path.name):
+            path.unlink(missing_ok=True)
+        else:
+            os.rename(path, place / path.name)
 
 
 def _locked(descriptor: int) -> bool:
