@@ -251,18 +251,24 @@ class Assessor:
         return best
 
     def explained(
-        self, probes: Sequence[Probe], form: Form, misfits: Sequence[Finding]
+        self,
+        probes: Sequence[Probe],
+        form: Form,
+        misfits: Sequence[Finding],
+        right: bool = False,
     ) -> Assessment:
         """Explain what was observed on some probes.
 
         What is the derivative of a loss that is none known here needs no other explanation.
+        ``right``: nothing wrong is tried, as nobody wants to know what it would be.
         """
         times: float | None = None
         agreed = None if misfits else agreement(probes, self.preferred)
 
         @cache
         def explainer() -> Explainer:
-            return Explainer(probes, self.preferred, None if times else self.own_kind(probes))
+            own = None if times else self.own_kind(probes)
+            return Explainer(probes, self.preferred, own, right)
 
         def explain() -> Analysis:
             explanation = explainer().explain()

@@ -81,6 +81,7 @@ class Explainer:
         probes: With the user's gradients.
         preferred: The loss that was declared, if one was; others cost something.
         own: The user's own loss, where it is none of the catalogue's and was measured.
+        right: Whether to try the right ways alone, with or without a share of the weights.
     """
 
     def __init__(
@@ -88,7 +89,9 @@ class Explainer:
         probes: Sequence[Probe],
         preferred: LossKind | None = None,
         own: LossKind | None = None,
+        right: bool = False,
     ) -> None:
+        self.right = right
         self.preferred = preferred
         self.own = own
         self.plan = probes[0].plan
@@ -180,7 +183,7 @@ class Explainer:
         stages = (
             self._usual_outputs, self._row_outputs, self._wrong_outputs, self._paired_outputs,
         )  # fmt: skip
-        for stage in stages:
+        for stage in stages[:1] if self.right else stages:
             found += stage(layer)
             whole = [entry for entry in found if None not in entry[1].tensors.values()]
             if whole:
@@ -197,7 +200,7 @@ class Explainer:
 
     def _usual_outputs(self, layer: int) -> list[tuple[LossKind, LayerFit]]:
         rows = row_variants(self.batch)[:1]
-        return self._fitted(layer, self._output_ways(rows, all_ways=True))
+        return self._fitted(layer, self._output_ways(rows, all_ways=not self.right))
 
     def _row_outputs(self, layer: int) -> list[tuple[LossKind, LayerFit]]:
         return self._fitted(layer, self._output_ways(row_variants(self.batch)[1:]))
@@ -254,9 +257,11 @@ class Explainer:
     def _hidden(self, layer: int, above: LayerFit, kind: LossKind) -> LayerFit:
         combinations = self.combinations(layer, above, kind)
         best: LayerFit | None = None
-        for wrong in (False, True):
+        for wrong in (False,) if self.right else (False, True):
             for combination in combinations:
                 cost = sum(variant.cost for variant in combination)
+                if self.right and cost:
+                    break
                 if (best is not None and cost >= best.cost) or (wrong and cost > 1):
                     break
                 incoming, make = delta_of(layer, combination)
