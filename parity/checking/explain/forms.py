@@ -10,7 +10,7 @@ import numpy as np
 from parity.candidate import Candidate
 from parity.checking.asking.conventions import Sample
 from parity.checking.asking.falling import FallingStep
-from parity.checking.asking.gradients import Direct, Source, alike, observe, repeat
+from parity.checking.asking.gradients import Direct, Source, Taken, alike, observe, repeat
 from parity.checking.asking.subject import Subject, TheirError
 from parity.checking.bugs.factors import same
 from parity.checking.bugs.findings import Finding
@@ -222,9 +222,10 @@ class Asking:
         if stepping.source is not None:
             answered.assessment = assessor.assess(stepping.source, form)
             if not answered.assessment.explains_all and stepping.kind == "plain":
-                history = [t for t in self.subject.history if t.probe.form == form]
+                history = self._history(form)
                 one = self._optimizer(answered, form) if stepping.of_one_size else None
-                answered.optimizer = one or clipped_descent(history, self.sample.layout)
+                clipped = clipped_descent(history, self.sample.layout) if history else None
+                answered.optimizer = one or clipped
                 if answered.optimizer is not None:
                     answered.assessment = None
                 elif self.may_drop and self._differ_elsewhere(answered, stepping.source, form):
@@ -248,9 +249,17 @@ class Asking:
             answered.source, answered.assessment = source, found
             answered.remarks.append(source.remark)
 
+    def _history(self, form: Form) -> list[Taken]:
+        """Return the steps taken in one form; none where one of them left other shapes behind."""
+        history = [taken for taken in self.subject.history if taken.probe.form == form]
+        shapes = list(self.sample.layout.shapes)
+        return history if all([c.shape for c in t.change] == shapes for t in history) else []
+
     def _optimizer(self, answered: Answered, form: Form) -> Identified | None:
         """Return the optimizer that every step so far follows."""
-        history = [taken for taken in self.subject.history if taken.probe.form == form]
+        history = self._history(form)
+        if not history:
+            return None
         given = self.candidate.optimizer
         declared = None if given is None else declared_optimizer.of(given)
         probes = {id(taken.probe): taken.probe for taken in history}

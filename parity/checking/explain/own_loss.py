@@ -30,10 +30,9 @@ _HALVINGS = 30
 # then by another direction.
 _SHRINKINGS, _REDRAWS = 5, 3
 
-# A slope tells something of gradients if its error is at most this part of the longest of them,
-# which is how large slopes along directions of entries 1 and -1 are. (One of them may be zero: the
-# bias's of a loss that is centred over the batch.)
-_TELLING = 1e-3
+# Slopes tell something of gradients if their errors are at most this part of the steepest one.
+# (One of them may be zero: the bias's of a loss that is centred over the batch.)
+_TELLING = 0.1
 
 
 @dataclass(frozen=True)
@@ -111,9 +110,13 @@ def measure(subject: Subject, layout: Layout, probes: Sequence[Probe]) -> OwnLos
 def tells(own: OwnLoss, probes: Sequence[Probe]) -> bool:
     """Return whether each tensor's derivative could be measured.
 
-    It cannot where the precision is too low, or a kink too close in every direction.
+    It cannot where the precision is too low, or a kink too close in every direction; or where the
+    loss hardly depends on the weights, and the errors are as large as what is measured.
     """
-    return not any(probe.weights.keys() - {slope.key for slope in own.slopes} for probe in probes)
+    if any(probe.weights.keys() - {slope.key for slope in own.slopes} for probe in probes):
+        return False
+    steepest = max(abs(slope.value) for slope in own.slopes)
+    return max(slope.error for slope in own.slopes) <= _TELLING * steepest
 
 
 def follows(own: OwnLoss, probes: Sequence[Probe]) -> float | None:
@@ -123,14 +126,10 @@ def follows(own: OwnLoss, probes: Sequence[Probe]) -> float | None:
     """
     along: list[float] = []
     room: list[float] = []
-    longest = [
-        max((float(np.linalg.norm(g)) for g in p.gradients.values()), default=0.0) for p in probes
-    ]
     for slope in own.slopes:
         probe = probes[slope.probe]
         gradient = probe.gradients.get(slope.key)
-        # Gradients that are smaller than the errors of measuring agree with anything.
-        if gradient is None or slope.error > _TELLING * longest[slope.probe]:
+        if gradient is None:
             return None
         unit = float(np.finfo(probe.dtype).eps)
         each = gradient * slope.direction

@@ -175,7 +175,8 @@ def _form(
     one, two, other, last = (
         np.concatenate([c.ravel() for c in step]) for step in (second, third, between, later)
     )
-    if not all(c.size == one.size for c in (two, other, last)):
+    # A momentum of 1 forgets nothing: gradients that pile up, say.
+    if not all(c.size == one.size for c in (two, other, last)) or abs(mu) >= 1:
         return None
     own, after, again = two - mu * one, other - mu * two, last - mu * other
     noise = 16 * (1 + mu) / (1 - mu) * (_noise(probe, second) + _noise(probe, between))
