@@ -213,7 +213,7 @@ class Backward:
             return self.updates.of_unknown(stepping.kind, right)
         notes = self.updates.of_identified(found)
         notes.batches |= {len(taken.probe.x) for taken in found.history}
-        as_one = not found.others and found.shared is None and not found.misled
+        as_one = not (found.others or found.piled or found.shared or found.misled)
         if found.rule is not None and as_one:
             notes.tensors += rows.step_rows(self.layout, found, self.subject.names)
         return notes

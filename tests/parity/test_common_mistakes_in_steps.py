@@ -253,3 +253,50 @@ def test_updated_weights_are_told_inside_of_a_step_that_keeps_a_state(name: str,
     assert [(f.code, f.where) for f in report.findings] == [
         ("updated-weights", place) for place in places
     ], str(report)
+
+
+@pytest.mark.parametrize("which", ["biases", "kernels", "all"])
+def test_gradients_that_pile_up_from_step_to_step_are_named(which):
+    """As where zero_grad forgets some of them."""
+
+    def update(s: State, g: Array, w: Array, lr: float) -> Array:
+        kept = which == "all" or (w.ndim == 1) == (which == "biases")
+        s.m = s.m * kept + g
+        return lr * s.m
+
+    report = said(update)
+    (finding,) = report.findings
+    assert finding.code == "accumulated", str(report)
+    places = {"biases": (1, 3), "kernels": (0, 2), "all": (0, 1, 2, 3)}[which]
+    assert [f"weights[{n}]" in finding.where for n in range(4)] == [n in places for n in range(4)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_learning_rate_that_goes_in_twice_is_seen_in_wide_layers(seed):
+    """The roundings of a velocity are larger there than those of one step."""
+
+    def update(s: State, g: Array, w: Array, lr: float) -> Array:
+        s.m = 0.9 * s.m + lr * g
+        return lr * s.m
+
+    def make() -> parity.Candidate:
+        trained = Trained(update, sizes=(64, 40, 10), hidden="relu", output="linear")
+        return replace(trained.candidate(), step=trained.step, loss="mean_squared_error")
+
+    report = parity.check(make, seed=seed, keras=False)
+    assert [finding.code for finding in report.findings][:1] == ["learning-rate-twice"], str(report)
+
+
+def test_a_step_that_leaves_other_shapes_behind_ends_in_a_report():
+    """A vector minus a column is a matrix."""
+
+    class Broken(Trained):
+        def step(self, x: Array, y: Array, learning_rate: float) -> None:
+            gradients = self.gradients(x, y)
+            self.biases[1] = self.biases[1] - learning_rate * gradients[3][:, None]
+
+    def make() -> parity.Candidate:
+        trained = Broken(lambda s, g, w, lr: lr * g, sizes=(6, 5, 4))
+        return replace(trained.candidate(), gradients=None, step=trained.step)
+
+    assert parity.check(make, keras=False).outcome is not Outcome.RIGHT

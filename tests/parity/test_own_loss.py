@@ -99,3 +99,35 @@ def test_steps_across_a_kink_would_mislead(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(own_loss.Line, "_within_a_piece", wide)
     monkeypatch.setattr(own_loss.Line, "_extrapolated", unlooked)
     assert not all(agrees(checked(TwoLayers(s), seed)) for s in SIZES for seed in SEEDS)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_loss_unknown_here_is_right_in_float32(seed):
+    """Differences of float32 tell little, and no right network is accused for that."""
+    rng = np.random.default_rng(3)
+    shapes = ((6, 9), (9,), (9, 2), (2,))
+    weights = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
+
+    def forward(x):
+        w1, b1, w2, b2 = weights
+        return np.tanh(x.astype(np.float32) @ w1 + b1) @ w2 + b2
+
+    def huber(x, y):
+        r = np.abs(forward(x) - y.astype(np.float32))
+        return np.where(r <= 0.5, r * r / 2, 0.5 * (r - 0.25)).mean(dtype=np.float32)
+
+    def step(x, y, rate):
+        w1, b1, w2, b2 = weights
+        h = np.tanh(x.astype(np.float32) @ w1 + b1)
+        d2 = np.clip(h @ w2 + b2 - y.astype(np.float32), -0.5, 0.5) / np.float32(y.size)
+        d1 = d2 @ w2.T * (1 - h * h)
+        changes = x.astype(np.float32).T @ d1, d1.sum(axis=0), h.T @ d2, d2.sum(axis=0)
+        for w, g in zip(weights, changes, strict=True):
+            w -= np.float32(rate) * g
+
+    candidate = parity.Candidate(
+        get_weights=lambda: weights, forward=forward, step=step, loss=huber
+    )
+    report = parity.check(candidate, seed=seed, keras=False)
+    assert report.outcome is parity.Outcome.RIGHT, str(report)
+    assert "the derivative of your own loss" in report.tested

@@ -52,6 +52,7 @@ class Identified:
         multiples: Of the learning rate of each step, where a schedule gives it.
         shared: What shares one state, though each should have its own.
         ahead: Momentum whose gradients are taken at other weights; there is no rule then.
+        piled: Tensors whose gradients pile up from step to step, as nothing sets them to zero.
         updated: Whether the deltas are propagated through weights that are updated already.
         mistakes: In the gradients that the rule is given, below the output layer.
     """
@@ -70,6 +71,7 @@ class Identified:
     multiples: tuple[float, ...] = ()
     shared: shared_state.Shared | None = None
     ahead: look_ahead.LookAhead | None = None
+    piled: tuple[Key, ...] = ()
     updated: bool = False
     mistakes: Sequence[Mistake] = ()
 
@@ -203,6 +205,8 @@ def _of_shared_state(
     if found is None:
         return None
     (rule, factor, words), shared = found
+    if rule.kind == "sgd" and not rule.decay:  # which has no state to share
+        return None
     return replace(draft, rule=rule, factor=factor, words=words, shared=shared)
 
 
@@ -236,6 +240,10 @@ def _identified(
         (rule, factor, words), plain = decayed
         others: dict[Key, Rule | None] = {key: replace(rule, weight_decay=0.0) for key in plain}
         return replace(draft, rule=rule, factor=factor, words=words, others=others)
+    piled = _piled_up(exact, usual)
+    if piled is not None:
+        keys, factor, words = piled
+        return replace(draft, rule=Rule("sgd"), factor=factor, words=words, piled=keys)
     sizes = exact.sizes()
     if sizes is not None and all(size > 0 for size in sizes) and _changing(sizes, exact.rates):
         factor = 1.0 if draft.own else sizes[0] / exact.rates[0]
@@ -317,6 +325,21 @@ def _rule(
                     for sign in (1, -1):
                         if exact.follows(whole, sign * factor):
                             return whole, sign * factor, words
+    return None
+
+
+def _piled_up(exact: Course, usual: Factors) -> tuple[tuple[Key, ...], float, str] | None:
+    """Return the tensors whose gradients pile up in plain descent, with the gradients' factor.
+
+    None if there are none, or another tensor is not plain descent.
+    """
+    plain, piling = Rule("sgd"), Rule("sgd", "torch", 1.0)
+    tensors = {key: exact.only([key]) for key in exact.parts}
+    for factor, words in usual:
+        keys = tuple(key for key, alone in tensors.items() if alone.follows(piling, factor))
+        others = (alone for key, alone in tensors.items() if key not in keys)
+        if keys and all(alone.follows(plain, factor) for alone in others):
+            return keys, factor, words
     return None
 
 

@@ -176,7 +176,7 @@ def _form(
         np.concatenate([c.ravel() for c in step]) for step in (second, third, between, later)
     )
     # A momentum of 1 forgets nothing: gradients that pile up, say.
-    if not all(c.size == one.size for c in (two, other, last)) or abs(mu) >= 1:
+    if not all(c.size == one.size for c in (two, other, last)) or abs(mu) >= 1 - 1e-6:
         return None
     own, after, again = two - mu * one, other - mu * two, last - mu * other
     noise = 16 * (1 + mu) / (1 - mu) * (_noise(probe, second) + _noise(probe, between))
@@ -195,11 +195,14 @@ def _momentum_power(subject: Subject, probe: Probe, momentum: float) -> int | No
         before, now = step.change(probe), step.change(probe)
         return [c - momentum * b for c, b in zip(now, before, strict=True)]
 
-    slow, fast = entering(OTHER_RATE), entering(LEARNING_RATE)
-    for power in (1, 0, 2):
-        if _close(fast, slow, (LEARNING_RATE / OTHER_RATE) ** power, probe):
-            return power or None
-    return 1
+    rates = OTHER_RATE, LEARNING_RATE
+    slow, fast = (np.concatenate([c.ravel() for c in entering(rate)]) for rate in rates)
+
+    def off(power: int) -> float:
+        return float(np.linalg.norm(fast - (LEARNING_RATE / OTHER_RATE) ** power * slow))
+
+    # A choice of three that are far apart; each gradient is compared by its bound.
+    return min((1, 0, 2), key=off) or None
 
 
 def _falling(steps: list[list[Array]], probe: Probe) -> Falling | None:

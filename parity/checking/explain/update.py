@@ -17,6 +17,7 @@ from parity.checking.bugs.optimizers import (
     TENSORS_DIFFER,
 )
 from parity.checking.bugs.table import (
+    ACCUMULATED,
     LEARNING_RATE_DECAY,
     OTHER_OPTIMIZER,
     UNKNOWN_OPTIMIZER,
@@ -118,7 +119,10 @@ class Updates:
             notes.conventions["loss"] = found.words
         if found.idle:
             notes.findings.append(self.left_alone(found.idle))
-        if found.shared is not None and isinstance(found.rule, Rule):
+        if found.piled:
+            where = f"step, {self._listed(found.piled)}"
+            notes.findings.append(Finding(ACCUMULATED, where, evidence=_STEPS))
+        elif found.shared is not None and isinstance(found.rule, Rule):
             notes.findings += self._sharing(found.shared, found.rule)
         elif found.ahead is not None and found.ahead.added:
             notes.findings.append(Finding(AHEAD_ADDED, "step", evidence=f"{words}: {_STEPS}"))

@@ -185,6 +185,9 @@ def _two(settings: tuple[float, ...]) -> tuple[float, float]:
     return settings[0], settings[1] if len(settings) > 1 else 0.0
 
 
+_NO_MOMENTUM = 1 - 1e-6
+
+
 def momenta(sizes: Sequence[float], rate: float) -> Iterator[Rule]:
     """Yield plain descent and the forms of momentum whose first steps have such sizes.
 
@@ -199,7 +202,8 @@ def momenta(sizes: Sequence[float], rate: float) -> Iterator[Rule]:
     if not first or not second:
         return
     more = second / first - 1
-    if 0 < more < 1:
+    # A momentum of 1 forgets nothing: gradients pile up, and no optimizer does that.
+    if 0 < more < _NO_MOMENTUM:
         mu = _rounded(more)
         for form in ("keras", "torch", "average", "average-inside"):
             yield Rule("sgd", form, mu)
@@ -208,7 +212,7 @@ def momenta(sizes: Sequence[float], rate: float) -> Iterator[Rule]:
         for form in ("nesterov", "torch-nesterov"):
             yield Rule("sgd", form, ahead)
     geometric = (third - second) / (second - first) if second != first else 0.0
-    if 0 < geometric < 1:
+    if 0 < geometric < _NO_MOMENTUM:
         mu = _rounded(geometric)
         yield Rule("sgd", "dampened", mu, _rounded(1 + mu - second / first))
     if more > 0:
