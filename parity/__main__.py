@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Sequence
 
 import terminal_io as terminal
-from parity.commands import check, explain, init
+from parity.commands import check, explain, init, isolation
 
 EPILOG = """\
 examples:
@@ -44,9 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except Exception:
             # Python's own exit code for this is 1, which would say that the network is wrong.
             traceback.print_exc()
-            raise terminal.CliError(
-                "the traceback above is a mistake in parity and says nothing about your network"
-            ) from None
+            raise terminal.CliError(isolation.MISTAKE) from None
 
     if sys.stdout is None:  # started with stdout closed
         sys.stdout = io.StringIO()

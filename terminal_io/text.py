@@ -34,15 +34,22 @@ def one_line(message: object) -> str:
     return text if len(text) <= _LONGEST_MESSAGE else f"{text[: _LONGEST_MESSAGE - 3]}..."
 
 
-def console() -> "Console":
-    """Return a rich console; a file or a pipe, which has no width, gets 100 columns."""
+def console(file: io.StringIO | None = None, terminal: bool | None = None) -> "Console":
+    """Return a rich console; a file or a pipe, which has no width, gets 100 columns.
+
+    Args:
+        file: What it writes into; None: stdout.
+        terminal: Whether what is written will be shown on a terminal; None: whether stdout is one.
+    """
     from rich.console import Console
 
     class Piped(Console):
         def on_broken_pipe(self) -> None:
             raise  # to run, which knows the exit code; rich would exit with 1
 
-    return Piped(width=None if sys.stdout.isatty() else 100)
+    terminal = sys.stdout.isatty() if terminal is None else terminal
+    # None leaves it to the environment, where FORCE_COLOR may stand.
+    return Piped(file=file, force_terminal=terminal or None, width=None if terminal else 100)
 
 
 def rendered(render: Callable[["Console"], object], width: int) -> str:

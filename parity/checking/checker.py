@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from parity.candidate import Candidate, CandidateError
+from parity.checking.asking.kept import global_state
 from parity.checking.asking.subject import Subject
 from parity.checking.backward import Backward
 from parity.checking.bugs.findings import Finding, Notes, Unreadable
@@ -24,12 +25,14 @@ from parity.reports.report import CheckReport, Outcome
 Given = Candidate | Callable[[], Candidate]
 
 
+@global_state()
 def check(
     candidate: Given, reference: Any = None, *, seed: int = 0, keras: bool | None = None
 ) -> CheckReport:
     """Check a from-scratch network against its reference, or against what it says it is.
 
-    The user's weights are as before when the check ends, also after an exception.
+    The user's weights are as before when the check ends, also after an exception, and so are the
+    working folder, sys.path, NumPy's error state and the global random generators.
 
     Args:
         candidate: The network's callables; or a function without arguments that makes them, which
@@ -80,6 +83,7 @@ def check(
     return report
 
 
+@global_state()
 def check_gradients(
     loss: Callable[[Any, Any], Any],
     weights: Any,

@@ -1,16 +1,16 @@
 """``python -m parity check``: load the user's Candidate, check it, show and write the report."""
 
+import io
+import json
 import os
+import sys
 from argparse import Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from parity.commands import Commands, targets, theirs
+from parity.commands import Commands, isolation, targets, theirs
 from parity.commands.files import check_writable
 from terminal_io import CliError, console, write_text
-
-if TYPE_CHECKING:
-    from parity.reports.report import CheckReport
 
 STDOUT = "-"
 
@@ -33,7 +33,8 @@ TARGET names a parity.Candidate, or a function without arguments that returns on
 
 "python -m parity init mynet.py" writes a first version of such a function. How x, y and the arrays
 lie is found out; nothing has to be transposed. Importing TARGET runs it, and what it prints goes to
-stderr, so that stdout has the report only.
+stderr, so that stdout has the report only. It runs in a process of its own: if that ends, or has to
+be ended, before the report is whole, nothing can be told.
 
 Exit codes: 0 right; 1 wrong; 2 cannot tell, or cannot run, with one line on stderr that says why;
 130 Ctrl-C.
@@ -60,6 +61,7 @@ def add_options(commands: Commands) -> None:
     add("--json", metavar="FILE", help="write the report as JSON; - prints it instead of the text")
     add("--html", metavar="FILE", help="write the report as one HTML page")
     add("--seed", type=int, metavar="N", help="draws the samples and weights it is tried with")
+    isolation.add_limits(p)
     p.set_defaults(run=run)
 
 
@@ -68,12 +70,44 @@ def run(args: Namespace) -> int:
     if args.seed is not None and args.seed < 0:
         raise CliError(f"--seed: expected a number that is not negative. Received: {args.seed}")
     _check_files(args)
-    reference = None if args.reference is None else targets.reference(args.reference)
-    options: dict[str, Any] = {} if args.seed is None else {"seed": args.seed}
-    options |= {"keras": True} if args.keras else {}
-    report = _checked(targets.candidate(args.target), reference, options)
-    _show(report, args)
-    return report.outcome.exit_code
+    told = isolation.asked(
+        "parity.commands.check:answer",
+        args,
+        target=args.target,
+        reference=args.reference,
+        seed=args.seed,
+        keras=args.keras,
+        html=args.html is not None,
+        terminal=sys.stdout.isatty(),
+    )
+    code = _exit_code(json.loads(told["json"]))
+    try:
+        # Files first, since a reader of the output may close it early.
+        if args.html is not None:
+            write_text(Path(args.html), told["html"])
+        if args.json is not None and args.json != STDOUT:
+            write_text(Path(args.json), told["json"])
+    finally:  # a full disk must not take the answer with it
+        print(told["json" if args.json == STDOUT else "text"].rstrip("\n"))
+    return code
+
+
+def _exit_code(report: dict[str, Any]) -> int:
+    """Return the exit code that the parts of a report lead to.
+
+    Raises:
+        CliError: Its outcome is another.
+    """
+    findings, tested = report["findings"], report["tested"]
+    right = not findings and tested and all(tensor["right"] for tensor in report["tensors"])
+    possible = {"right": right, "wrong": findings, "cannot tell": not right}
+    outcome = report["outcome"]
+    if not possible.get(outcome):
+        raise CliError(
+            f"cannot tell: expected a report that agrees with itself. Received: {outcome!r} with "
+            f"{len(findings)} findings and {len(tested)} things tested"
+        )
+    return list(possible).index(outcome)
 
 
 def _check_files(args: Namespace) -> None:
@@ -101,31 +135,32 @@ def _same(one: str, other: str) -> bool:
     return os.path.realpath(one) == os.path.realpath(other)
 
 
-def _checked(candidate: Any, reference: Any, options: dict[str, Any]) -> "CheckReport":
-    """Check, and say in one line what the check refuses."""
-    from parity.checking.checker import check
-
-    try:
-        # Late, so that what was wrong with the target was said before Keras is loaded.
-        with theirs.output_to_stderr():
-            return check(candidate, reference, **options)
-    except SystemExit as end:
-        raise theirs.ended("your network's functions to return", end) from None
-    except ValueError as error:
-        raise CliError(str(error)) from error
-
-
-def _show(report: "CheckReport", args: Namespace) -> None:
+def answer(
+    target: str, reference: str | None, seed: int | None, keras: bool, html: bool, terminal: bool
+) -> dict[str, str]:
+    """Check a target, in a process that it may spoil, and return the report in each form."""
+    # What is computed and shown with is loaded before the user's code, which might replace it.
     from parity import reports
+    from parity.checking.asking.kept import global_state
+    from parity.checking.checker import check
+    from parity.commands.originals import Originals
 
+    shown = io.StringIO()
+    screen = console(shown, terminal)
+    options: dict[str, Any] = {} if seed is None else {"seed": seed}
+    options |= {"keras": True} if keras else {}
+    originals = Originals()
     try:
-        # Files first, since a reader of the output may close it early.
-        if args.html is not None:
-            write_text(Path(args.html), reports.to_html(report))
-        if args.json is not None and args.json != STDOUT:
-            write_text(Path(args.json), reports.to_json(report))
-    finally:  # a full disk must not take the answer with it
-        if args.json == STDOUT:
-            print(reports.to_json(report).rstrip("\n"))
-        else:
-            reports.render(report, console())
+        known = None if reference is None else targets.reference(reference)
+        candidate = targets.candidate(target)
+        originals.hold()
+        with global_state():
+            with theirs.output_to_stderr():
+                report = check(candidate, known, **options)
+            reports.render(report, screen)
+            told = {"json": reports.to_json(report), "text": shown.getvalue()}
+            return told | ({"html": reports.to_html(report)} if html else {})
+    except ValueError as error:  # what the check refuses
+        raise CliError(str(error)) from error
+    finally:  # an error, too, may be due to what was replaced
+        originals.hold()

@@ -6,11 +6,13 @@ import keyword
 import os
 import re
 from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from parity import loading
-from parity.commands import Commands, sources
+from parity.checking.asking import current
+from parity.commands import Commands, isolation, sources
 from parity.commands.files import check_writable
 from terminal_io import CliError, printable, write_text
 
@@ -47,26 +49,38 @@ def add_options(commands: Commands) -> None:
     p.add_argument("module", type=Path, metavar="FILE", help="your network: a Python file")
     p.add_argument("--out", type=Path, metavar="FILE", help="default: check_... beside it")
     p.add_argument("--force", action="store_true", help="replace the file if there is one")
+    isolation.add_limits(p)
     p.set_defaults(run=run)
 
 
 def run(args: Namespace) -> int:
     """Run the command; return its exit code."""
-    from parity import drafting  # late, as it loads NumPy, which --help does not need
-
     module: Path = args.module
-    survey = drafting.survey(sources.parsed(module), lambda name: _beside(module, name))
     plain = re.sub(r"\W", "_", module.stem)
     out = args.out or module.with_name(f"check_{plain}.py")
-    _check_out(out, module, args.force)
-    source = _source(module, out, survey)
-    drafting_ = drafting.Drafting(survey, source.alias, lambda: loading.definitions(module))
-    draft = drafting_.best()
-    if draft is None:
-        raise CliError(_nothing(module, survey, drafting_.why_not))
-    write_text(out, drafting.page(draft, source, out.name))
-    _tell(draft, survey, module, out)
+    told = isolation.asked(
+        "parity.commands.init:answer", args, module=str(module), out=str(out), force=args.force
+    )
+    write_text(out, told["page"])
+    print("\n".join(told["lines"]))
     return 0
+
+
+def answer(module: str, out: str, force: bool) -> dict[str, Any]:
+    """Draft, in a process that the user's code may spoil; return the page and what to say."""
+    from parity import drafting  # late, as it loads NumPy, which --help does not need
+
+    own, new = Path(module), Path(out)
+    survey = drafting.survey(sources.parsed(own), lambda name: _beside(own, name))
+    _check_out(new, own, force)
+    source = _source(own, new, survey)
+    drafting_ = drafting.Drafting(survey, source.alias, lambda: loading.definitions(own))
+    with current.awaiting(f"what {own.name} defines to be tried"):
+        draft = drafting_.best()
+    if draft is None:
+        raise CliError(_nothing(own, survey, drafting_.why_not))
+    page = drafting.page(draft, source, new.name)
+    return {"page": page, "lines": list(_lines(draft, survey, own, new))}
 
 
 def _beside(module: Path, name: str) -> ast.Module | None:
@@ -124,19 +138,23 @@ def _is_hidden(module: Path) -> bool:
     return spec is not None and spec.origin != str(module.resolve())
 
 
-def _tell(draft: "drafting.Draft", survey: "drafting.Survey", module: Path, out: Path) -> None:
+def _lines(
+    draft: "drafting.Draft", survey: "drafting.Survey", module: Path, out: Path
+) -> Iterator[str]:
+    """Yield what to say of a draft that was written."""
     uses = {name: part.uses for name, part in draft.parts.items()}
-    print(f"wrote {printable(out)}")
-    print(f"found {draft.setup.title}: " + ", ".join(f"{k} by {v}" for k, v in uses.items() if v))
+    yield f"wrote {printable(out)}"
+    found = ", ".join(f"{k} by {v}" for k, v in uses.items() if v)
+    yield f"found {draft.setup.title}: {found}"
     for check in draft.checks:
-        print(f"check: {check}")
+        yield f"check: {check}"
     if _is_hidden(module):
-        print(f"rename {module.name}: importing {module.stem} finds another module of that name")
+        yield f"rename {module.name}: importing {module.stem} finds another module of that name"
     if survey.actions:
-        print(f"left out of {printable(module)}, by parity.definitions:")
+        yield f"left out of {printable(module)}, by parity.definitions:"
         for action in survey.actions[:_MOST_ACTIONS]:
-            print(f"  line {action.line}: {action.text}")
+            yield f"  line {action.line}: {action.text}"
         more = len(survey.actions) - _MOST_ACTIONS
         if more > 0:
-            print(f"  and {more} more")
-    print(f"next: python -m parity check {printable(out)}")
+            yield f"  and {more} more"
+    yield f"next: python -m parity check {printable(out)}"

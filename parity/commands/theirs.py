@@ -11,7 +11,8 @@ from types import TracebackType
 from typing import Any
 
 from parity.candidate import CandidateError
-from terminal_io import CliError
+from parity.checking.asking import current
+from terminal_io import CliError, Interrupted
 
 _MOST_FRAMES = 8
 _KEPT: list[Any] = []
@@ -28,10 +29,14 @@ def running(expected: str) -> Generator[None]:
     Raises:
         CliError: It raised something, or ended the program.
     """
+    limit = sys.getrecursionlimit()
     try:
-        with output_to_stderr():
-            yield
-    except CliError:
+        with current.awaiting(expected), output_to_stderr():
+            try:
+                yield
+            finally:  # before anything of ours is called, which may need more
+                sys.setrecursionlimit(max(limit, sys.getrecursionlimit()))
+    except (CliError, KeyboardInterrupt, Interrupted):
         raise
     except SystemExit as end:
         raise ended(expected, end) from None
@@ -39,8 +44,8 @@ def running(expected: str) -> Generator[None]:
         frames = _frames(error.__traceback__)
         place = f"{_place(frames[-1])}: " if frames else ""
         raise CliError(f"{place}{error}") from None
-    except Exception as error:
-        raise _told(expected, error) from error
+    except BaseException as error:  # also GeneratorExit or pytest.skip: all theirs
+        raise told(expected, error) from error
 
 
 @contextmanager
@@ -64,10 +69,19 @@ def ended(expected: str, end: SystemExit) -> CliError:
     )
 
 
-def _told(expected: str, error: Exception) -> CliError:
+def is_theirs(error: BaseException) -> bool:
+    """Whether an exception went through the user's code."""
+    return bool(_frames(error.__traceback__))
+
+
+def told(expected: str, error: BaseException) -> CliError:
+    """Return what to say where the user's code raised an exception."""
     frames = _frames(error.__traceback__)
     place = f", {_place(frames[-1])}" if frames else ""
-    said = str(error)
+    try:
+        said = str(error)
+    except Exception:  # its own __str__ fails
+        said = "?"
     if isinstance(error, SyntaxError) and error.lineno:
         place, said = f", {_shown(error.filename or '')} line {error.lineno}", error.msg
     # Without their chained exceptions: the last one says it, and the frames lead to it.
@@ -82,10 +96,11 @@ def _told(expected: str, error: Exception) -> CliError:
 
 def _frames(tb: TracebackType | None) -> list[traceback.FrameSummary]:
     """Return the frames that are neither ours nor of Python and its installed packages."""
-    return [frame for frame in traceback.extract_tb(tb) if not _foreign(frame.filename)]
+    return [frame for frame in traceback.extract_tb(tb) if not foreign(frame.filename)]
 
 
-def _foreign(filename: str) -> bool:
+def foreign(filename: str) -> bool:
+    """Whether a file is ours, Python's, or of an installed package."""
     if filename.startswith("<"):  # <frozen importlib._bootstrap>, <string>
         return True
     path = os.path.realpath(filename)
@@ -102,7 +117,12 @@ def _installed() -> set[str]:
 
 
 def _place(frame: traceback.FrameSummary) -> str:
-    return f"{_shown(frame.filename)} line {frame.lineno}"
+    return place(frame.filename, frame.lineno)
+
+
+def place(filename: str, line: object) -> str:
+    """Return a place in the user's code in words."""
+    return f"{_shown(filename)} line {line}"
 
 
 def _shown(filename: str) -> str:

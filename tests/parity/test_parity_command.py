@@ -19,7 +19,9 @@ from parity import Candidate
 from parity.__main__ import main
 from parity.checking.bugs.findings import Finding
 from parity.checking.bugs.table import EXCEPTION, UNKNOWN, VACUOUS, Bug
+from parity.commands import isolation
 from parity.reports.report import CheckReport
+from tests.parity import in_process
 
 ROOT = Path(__file__).parents[2]
 SUMMARY = "Equal to a reference up to rounding: forward pass. Not tested: a loss."
@@ -97,6 +99,7 @@ def checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Checked
     fake, module = Checked(), ModuleType("parity.checking.checker")
     vars(module)["check"] = fake.check
     monkeypatch.setitem(sys.modules, "parity.checking.checker", module)
+    monkeypatch.setattr(isolation, "asked", in_process.asked)
     before = set(sys.modules)
     yield fake
     for name in set(sys.modules) - before:
@@ -351,20 +354,11 @@ def test_ctrl_c_while_the_users_module_runs(tmp_path: Path):
 
 
 def test_a_reader_that_closes_the_pipe_is_no_wrong_network(tmp_path: Path):
-    (tmp_path / "stubbed.py").write_text(
-        "import sys\nfrom types import ModuleType\n"
-        "from tests.parity.test_parity_command import Checked\n"
-        "sys.modules['parity.checking.checker'] = stub = ModuleType('parity.checking.checker')\n"
-        "stub.check = Checked().check\n"
-        "from parity.__main__ import main\nsys.stdin.read()\nsys.exit(main())\n"
-    )
     (tmp_path / "mynet.py").write_text(MODULE)
-    with _started("stubbed.py", "check", "mynet.py", cwd=tmp_path) as process:
-        assert process.stdin is not None
+    with _started("-m", "parity", "check", "mynet.py", cwd=tmp_path) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()
-        process.stdin.close()
         assert process.stderr.read() == "printed by make\n"
         assert process.wait() == 141
 
@@ -426,7 +420,7 @@ def test_the_command_and_the_function_say_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     Path("stateful_net.py").write_text(STATEFUL)
     code = main(["check", "stateful_net.py", "--json", "-"])
     said = json.loads(capsys.readouterr().out)

@@ -14,8 +14,9 @@ import pytest
 import parity
 from parity import Candidate
 from parity.__main__ import main
-from parity.commands import targets
+from parity.commands import isolation, targets
 from tests import census
+from tests.parity import in_process
 from tests.parity.drafted_styles import STYLES, Style
 
 
@@ -24,6 +25,7 @@ def _own_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     """Work in an empty folder, and forget afterwards what was imported from it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(isolation, "asked", in_process.asked)
     before = set(sys.modules)
     yield
     for name in set(sys.modules) - before:

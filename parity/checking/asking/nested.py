@@ -15,6 +15,10 @@ AFFIXES = (
 )
 
 
+# Nobody nests arrays deeper; a list that contains itself has no end.
+_DEEPEST = 50
+
+
 class Leaf(NamedTuple):
     """One array: how the user would write it ("['W1']"), and the thing itself."""
 
@@ -43,11 +47,14 @@ def leaves(container: Any, split: bool = True) -> list[Leaf]:
         container: Arrays in lists, tuples, dicts, nested as they may be; or one array.
         split: Whether a list of Python numbers (of lists of them) is a list of arrays, as weights
             are; else it is an array itself, if it is rectangular.
+
+    Raises:
+        ValueError: Something in it contains itself.
     """
     items = _parts(container) if split else _items(container)
     if items is None:
         return [Leaf("", container)]
-    return [leaf for key, value in items for leaf in _walk(value, f"[{key!r}]")]
+    return [leaf for key, value in items for leaf in _walk(value, f"[{key!r}]", 1)]
 
 
 def like(container: Any, template: Any) -> list[Leaf] | None:
@@ -134,13 +141,17 @@ def _put(node: Any, values: Iterator[Any]) -> None:
             node[key] = new
 
 
-def _walk(node: Any, path: str) -> Iterator[Leaf]:
+def _walk(node: Any, path: str, depth: int) -> Iterator[Leaf]:
     items = _items(node)
     if items is None:
         yield Leaf(path, node)
         return
+    if depth > _DEEPEST:
+        raise ValueError(
+            "expected arrays in lists or dicts. Received: a list or dict that contains itself"
+        )
     for key, value in items:
-        yield from _walk(value, f"{path}[{key!r}]")
+        yield from _walk(value, f"{path}[{key!r}]", depth + 1)
 
 
 def _items(node: Any) -> list[tuple[Any, Any]] | None:

@@ -1,6 +1,7 @@
 """The user's callables, run with care: what they hold is put back, and their errors stay theirs."""
 
 import io
+import sys
 import traceback
 import warnings
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -12,9 +13,10 @@ import numpy as np
 
 from numpy_impl.types import Array, Shape
 from parity.candidate import Candidate
-from parity.checking.asking import nested
+from parity.checking.asking import current, nested
 from parity.checking.bugs.findings import Finding, Unreadable
 from parity.checking.bugs.table import EXCEPTION, UNUSABLE_ANSWER
+from terminal_io import Interrupted
 
 # What is called with samples of our shapes may be right, and want them in others.
 _WITH_SAMPLES = ("forward", "gradients", "step", "loss")
@@ -75,7 +77,7 @@ class Subject:
         self.avoid = frozenset(avoid)
         self.keeps_state = False
         container = self._call("get_weights", candidate.get_weights)
-        found = nested.leaves(container)
+        found = self._leaves("get_weights", container)
         if not found:
             raise TheirError("get_weights", "expected arrays. Received: none")
         self.names = [f"weights{leaf.path}" for leaf in found]
@@ -150,7 +152,7 @@ class Subject:
         container = self._call("get_weights", self.candidate.get_weights)
         found = nested.like(answer, container)
         if found is None:
-            found = self._matched(nested.leaves(answer))
+            found = self._matched(self._leaves("gradients", answer))
         self.shared = self.shared or _sharing(found)
         return [None if v is None else self._array("gradients", p, v) for p, v in found]
 
@@ -175,7 +177,8 @@ class Subject:
     @contextmanager
     def preserved(self) -> Generator[None]:
         """Put the user's weights back at the end, also after an exception."""
-        before = [leaf.value for leaf in nested.leaves(self.candidate.get_weights())]
+        container = self._call("get_weights", self.candidate.get_weights)
+        before = [leaf.value for leaf in self._leaves("get_weights", container)]
         copies = [nested.to_array(value) for value in before]
         try:
             yield
@@ -190,7 +193,7 @@ class Subject:
                 old[...] = saved
             else:
                 nested.overwrite(old, saved)
-        container = self.candidate.get_weights()
+        container = self._call("get_weights", self.candidate.get_weights)
         if self.candidate.set_weights is not None:
             new = nested.rebuilt(container, before, lambda old, new: new)
             self._call("set_weights", self.candidate.set_weights, new)
@@ -247,18 +250,37 @@ class Subject:
         return [nested.as_tensor(v, self.tensor) if nested.is_ndarray(v) else v for v in given]
 
     def _call(self, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
-        with warnings.catch_warnings(), np.errstate(all="ignore"), redirect_stdout(io.StringIO()):
+        limit = sys.getrecursionlimit()
+        with (
+            current.awaiting(f"{name} to return"),
+            warnings.catch_warnings(),
+            np.errstate(all="ignore"),
+            redirect_stdout(io.StringIO()),
+        ):
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", np.exceptions.ComplexWarning)
             try:
-                return function(*arguments)
-            except (Exception, SystemExit) as error:
+                try:
+                    return function(*arguments)
+                finally:  # before anything of ours is called, which may need more
+                    sys.setrecursionlimit(max(limit, sys.getrecursionlimit()))
+            except (KeyboardInterrupt, Interrupted):
+                raise
+            except (
+                BaseException
+            ) as error:  # also SystemExit, GeneratorExit, pytest.skip: all theirs
                 shapes = ", ".join(_short(argument) for argument in arguments)
-                reason = f"{type(error).__name__}: {error} (called as {name}({shapes}))"
+                reason = f"{_said(error)} (called as {name}({shapes}))"
                 raise TheirError(name, reason, _their_part(error)) from error
 
+    def _leaves(self, name: str, container: Any, split: bool = True) -> list[nested.Leaf]:
+        try:
+            return nested.leaves(container, split)
+        except ValueError as error:
+            raise TheirError(name, str(error)) from error
+
     def _arrays(self, name: str, container: Any) -> list[Array]:
-        found = nested.leaves(container, split=name != "forward")
+        found = self._leaves(name, container, split=name != "forward")
         return [self._array(name, path, value) for path, value in found]
 
     def _array(self, name: str, path: str, value: Any) -> Array:
@@ -301,6 +323,14 @@ def _short(argument: object) -> str:
         return f"{argument.dtype} array of shape {shape}"
     kind = type(argument)
     return kind.__name__ if shape is None and issubclass(kind, list) else repr(argument)[:60]
+
+
+def _said(error: BaseException) -> str:
+    kind = type(error).__name__
+    try:
+        return f"{kind}: {error}"
+    except Exception:  # its own __str__ fails
+        return kind
 
 
 def _their_part(error: BaseException) -> str:

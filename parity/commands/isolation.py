@@ -1,0 +1,211 @@
+"""The user's code in a process of its own, whose end, however it comes, cannot pass for an answer.
+
+:func:`asked` starts a Python that runs one function of a command, and waits. That process hands
+over what the function returns in a file of its own, whole or not at all, and only such an answer
+counts: an exit code does not, nor does anything that is printed. A time and a memory limit end it
+from outside, with all that it has started.
+"""
+
+import contextlib
+import ctypes
+import faulthandler
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from argparse import ArgumentParser, Namespace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from parity.checking.asking import current
+from parity.commands import theirs
+from terminal_io import CliError, Signals, os_reason
+
+_SECONDS = 600.0
+_GIGABYTES = 8.0
+_POLL = 0.05
+# So long the process may take to say where it is, before it is ended.
+_PATIENCE = 0.5
+_DIE_WITH_PARENT = 1  # Linux: PR_SET_PDEATHSIG
+# Files in the folder that both processes know.
+_QUESTION, _CURRENT, _TRACE, _ANSWER = "question", "current", "trace", "answer"
+_FRAME = re.compile(r'^  File "(.*)", line (\d+) in ', re.MULTILINE)
+MISTAKE = "the traceback above is a mistake in parity and says nothing about your network"
+
+
+def add_limits(p: ArgumentParser) -> None:
+    """Add the options that :func:`asked` takes."""
+    p.add_argument(
+        "--timeout",
+        type=float,
+        default=_SECONDS,
+        metavar="SECONDS",
+        help=f"end what takes longer; default: {_SECONDS:g}",
+    )
+    p.add_argument(
+        "--memory",
+        type=float,
+        default=_GIGABYTES,
+        metavar="GB",
+        help=f"end what takes more memory, where the system tells (Linux); default: {_GIGABYTES:g}",
+    )
+
+
+def asked(function: str, args: Namespace, **arguments: Any) -> dict[str, Any]:
+    """Return what a function returns in a process of its own.
+
+    Args:
+        function: "module:name" of a function that returns a dictionary.
+        args: The command's options, with those of :func:`add_limits`.
+        arguments: Of the function; like what it returns, JSON can say it.
+
+    Raises:
+        CliError: The function raised it, or no answer came: the reason in a line.
+        Interrupted: SIGINT or SIGTERM arrived.
+    """
+    for option, value in (("--timeout", args.timeout), ("--memory", args.memory)):
+        if not value > 0:
+            raise CliError(f"{option}: expected a number above 0. Received: {value:g}")
+    with tempfile.TemporaryDirectory(prefix="parity-") as name, Signals():
+        folder = Path(name)
+        (folder / _QUESTION).write_text(json.dumps([function, arguments]))
+        current.prepare(folder / _CURRENT)
+        process = subprocess.Popen(_command(folder), start_new_session=True)
+        try:
+            reason, hint = _ended(process, args, folder)
+        finally:
+            _kill(process)
+        return _answer(folder, reason, hint)
+
+
+def _command(folder: Path) -> list[str]:
+    """Return a Python with the same modules to import."""
+    code = (
+        f"import sys; sys.path[:] = {sys.path!a}; "
+        f"sys.dont_write_bytecode = {sys.dont_write_bytecode}; "
+        f"from {__name__} import answer; answer({str(folder)!a})"
+    )
+    return [sys.executable, "-c", code]
+
+
+def _ended(process: "subprocess.Popen[bytes]", args: Namespace, folder: Path) -> tuple[str, str]:
+    """Wait, and say how the process ended, or what it is to be ended for and what helps."""
+    began = time.monotonic()
+    while process.poll() is None:
+        if time.monotonic() - began > args.timeout:
+            _ask_where(process, folder)
+            return f"no end within {args.timeout:g} s", "; --timeout sets another limit"
+        if _memory(process.pid) > args.memory * 1e9:
+            _ask_where(process, folder)
+            return f"over {args.memory:g} GB of memory taken", "; --memory sets another limit"
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_POLL)
+    code: int = process.returncode
+    if code >= 0:
+        return f"the end of Python, with exit code {code}", ""
+    with contextlib.suppress(ValueError):
+        return f"the end of Python by {signal.Signals(-code).name}", ""
+    return f"the end of Python by signal {-code}", ""
+
+
+def _memory(pid: int) -> int:
+    """Return how many bytes a process has in memory; 0 where that cannot be told."""
+    try:
+        pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+def _ask_where(process: "subprocess.Popen[bytes]", folder: Path) -> None:
+    """Have the process write down where it is, which it does in the midst of any loop."""
+    if hasattr(faulthandler, "register"):
+        process.send_signal(signal.SIGUSR2)
+        until = time.monotonic() + _PATIENCE
+        while not _place(folder) and process.poll() is None and time.monotonic() < until:
+            time.sleep(_POLL / 5)
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    """End the process and all that it has started."""
+    with contextlib.suppress(OSError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
+    process.wait()
+
+
+def _answer(folder: Path, reason: str, hint: str) -> dict[str, Any]:
+    """Return the answer if there is one, else raise the reason."""
+    try:
+        told: dict[str, Any] = json.loads((folder / _ANSWER).read_bytes())
+    except FileNotFoundError:
+        expected = current.read(folder / _CURRENT) or "the check to end"
+        raise CliError(
+            f"cannot tell: expected {expected}. Received: {reason}{_place(folder)}{hint}"
+        ) from None
+    if "returned" in told:
+        return told["returned"]
+    print(told["mistake"], end="", file=sys.stderr)
+    raise CliError(told["message"], told["code"], told["detail"])
+
+
+def _place(folder: Path) -> str:
+    """Return where in the user's code the process was, if it could say so."""
+    trace = folder / _TRACE
+    text = trace.read_text(errors="replace") if trace.exists() else ""
+    frames = [frame for frame in _FRAME.findall(text) if not theirs.foreign(frame[0])]
+    return f", {theirs.place(*frames[0])}" if frames else ""
+
+
+def answer(name: str) -> None:
+    """In the process that :func:`asked` has started: run the function, hand over, and end."""
+    # The user's code may replace, close or lower any of what is needed in the end.
+    leave, pid, streams, folder = os._exit, os.getpid(), (sys.stdout, sys.stderr), Path(name)
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    current.share(folder / _CURRENT)
+    trace = (folder / _TRACE).open("w")
+    faulthandler.enable(trace, all_threads=False)
+    if hasattr(faulthandler, "register"):
+        faulthandler.register(signal.SIGUSR2, trace, all_threads=False)
+    sys.argv = ["parity"]
+    try:
+        told = _told(*json.loads((folder / _QUESTION).read_text()))
+        if os.getpid() == pid:  # else it was forked by the user's code, and is no answer
+            whole = folder / f"{_ANSWER}.partial"
+            whole.write_text(json.dumps(told, allow_nan=False))
+            os.replace(whole, folder / _ANSWER)
+        for stream in streams:
+            with contextlib.suppress(Exception):
+                stream.flush()
+    finally:
+        # Neither threads nor what is registered with atexit can keep it.
+        leave(0)
+
+
+def _told(function: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return what a function returned, or what is to be said of what it raised."""
+    mistake = ""
+    try:
+        module, _, name = function.partition(":")
+        return {"returned": getattr(import_module(module), name)(**arguments)}
+    except CliError as error:
+        said = error
+    except BaseException as error:
+        if theirs.is_theirs(error):  # a handler of a signal, or a method of an array of theirs
+            said = theirs.told("the check to end", error)
+        elif isinstance(error, MemoryError):
+            said = CliError(f"not enough memory: {error}")
+        elif isinstance(error, OSError):
+            said = CliError(os_reason(error))
+        else:
+            mistake, said = traceback.format_exc(), CliError(MISTAKE)
+    return {"message": str(said), "code": said.code, "detail": said.detail, "mistake": mistake}
