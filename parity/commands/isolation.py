@@ -34,7 +34,8 @@ _POLL = 0.05
 _PATIENCE = 0.5
 _DIE_WITH_PARENT = 1  # Linux: PR_SET_PDEATHSIG
 # Files in the folder that both processes know.
-_QUESTION, _CURRENT, _TRACE, _ANSWER = "question", "current", "trace", "answer"
+_QUESTION, _CURRENT, _TRACE = "question", "current", "trace"
+_PARTIAL, _ANSWER = "answer.partial", "answer"
 _FRAME = re.compile(r'^  File "(.*)", line (\d+) in ', re.MULTILINE)
 MISTAKE = "the traceback above is a mistake in parity and says nothing about your network"
 
@@ -76,6 +77,7 @@ def asked(function: str, args: Namespace, **arguments: Any) -> dict[str, Any]:
         folder = Path(name)
         (folder / _QUESTION).write_text(json.dumps([function, arguments]))
         current.prepare(folder / _CURRENT)
+        (folder / _PARTIAL).touch()  # by us, since the user's code may set another umask
         process = subprocess.Popen(_command(folder), start_new_session=True)
         try:
             reason, hint = _ended(process, args, folder)
@@ -180,9 +182,8 @@ def answer(name: str) -> None:
     try:
         told = _told(*json.loads((folder / _QUESTION).read_text()))
         if os.getpid() == pid:  # else it was forked by the user's code, and is no answer
-            whole = folder / f"{_ANSWER}.partial"
-            whole.write_text(json.dumps(told, allow_nan=False))
-            os.replace(whole, folder / _ANSWER)
+            (folder / _PARTIAL).write_text(json.dumps(told, allow_nan=False))
+            os.replace(folder / _PARTIAL, folder / _ANSWER)
         for stream in streams:
             with contextlib.suppress(Exception):
                 stream.flush()

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 from terminal_io import CliError
@@ -37,6 +38,11 @@ class Originals:
             and (callable(value) or isinstance(value, property) or name in _CONSTANT)
             and not key.startswith("__")
             and f"{name}.{key}" not in _HARMLESS
+        ]
+        replaced += [
+            name
+            for name, (holder, _) in self._before.items()
+            if isinstance(holder, ModuleType) and sys.modules.get(name) is not holder
         ]
         if replaced:
             shown = ", ".join(replaced[:_MOST_NAMES])

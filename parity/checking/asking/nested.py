@@ -174,6 +174,13 @@ def _is_numeric(node: list[Any] | tuple[Any, ...]) -> bool:
     return same_length and all(_is_number(item) for row in rows for item in row)
 
 
+def _is_endless(node: Any, depth: int = 0) -> bool:
+    """Return whether lists lie in one another deeper than in any array of numbers."""
+    if not is_list(node) or not node or _is_number(node[0]):
+        return False
+    return depth > _DEEPEST or any(_is_endless(inner, depth + 1) for inner in node)
+
+
 def _is_number(item: Any) -> bool:
     return isinstance(item, int | float | complex | np.generic)
 
@@ -203,10 +210,12 @@ def to_array(value: Any) -> Array:
     """Return a leaf as a new array of floating-point (or complex) numbers.
 
     Raises:
-        ValueError: It is None, ragged, or holds something else than numbers.
+        ValueError: It is None, ragged, or holds something else than numbers, such as itself.
     """
     if value is None:
         raise ValueError("expected an array. Received: None")
+    if _is_endless(value):  # NumPy would follow every way through it
+        raise ValueError("expected an array. Received: a list that contains itself")
     if hasattr(value, "detach"):  # PyTorch gives no numbers of what it differentiates, or a GPU has
         value = value.detach().cpu()
     try:

@@ -276,7 +276,7 @@ class Subject:
     def _leaves(self, name: str, container: Any, split: bool = True) -> list[nested.Leaf]:
         try:
             return nested.leaves(container, split)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise TheirError(name, str(error)) from error
 
     def _arrays(self, name: str, container: Any) -> list[Array]:

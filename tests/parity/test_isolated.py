@@ -1,0 +1,416 @@
+"""Code that loops, crashes, ends Python or spoils it cannot make the check say something false."""
+
+import asyncio
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+import parity
+from parity.commands.check import _exit_code
+from terminal_io import CliError
+
+ROOT = Path(__file__).parents[2]
+NETWORK = """exec({before!r})
+import os, sys
+import numpy as np, parity
+r = np.random.default_rng(0)
+W, b = r.normal(size=(5, 3)), r.normal(size=3)
+def attack():
+    {attack}
+def forward(x):
+    attack()
+    return 1 / (1 + np.exp(-(x @ W + b)))
+def gradients(x, y):
+    a = forward(x)
+    delta = (a - y) * a * (1 - a)
+    return [x.T @ delta, delta.sum(axis=0)]
+def weights():
+    return [W, b]
+{behind}
+def make():
+    return parity.Candidate(get_weights=weights, forward=forward, gradients=gradients)
+"""
+
+
+class Attack(NamedTuple):
+    """A right network with one thing in it that it should not do.
+
+    Attributes:
+        said: What the command says; the right network's report where nothing hinders it.
+        attack: A statement in the forward pass.
+        before: At the head of the module.
+        behind: Behind its functions.
+        options: Of the command.
+    """
+
+    said: str
+    attack: str = "pass"
+    before: str = ""
+    behind: str = ""
+    options: str = ""
+
+    @property
+    def code(self) -> int:
+        return 0 if self.said == RIGHT else 2
+
+
+class Done(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+RIGHT = "RIGHT. Equal to the one layer 5-3"
+FORWARD = "cannot tell: expected forward to return. Received: "
+ENDLESS = FORWARD + "no end within 3 s, it.py line 7; --timeout sets another limit\n"
+RAISES = "CANNOT TELL. It cannot be checked: forward raises an exception"
+REPLACED = (
+    "cannot tell: expected a module that leaves alone what the check computes with. Received: your "
+    "code replaces "
+)
+ATTACKS = {
+    # It ends Python.
+    "exit 0": Attack(FORWARD + "the end of Python, with exit code 0\n", "os._exit(0)"),
+    "exit 0 on import": Attack(
+        "cannot tell: expected it.py to run when it is imported. Received: the end of Python, with "
+        "exit code 0\n", behind="os._exit(0)",
+    ),
+    "exec": Attack(FORWARD + "the end of Python, with", "os.execv('/bin/true', ['true'])"),
+    "segmentation fault": Attack(
+        FORWARD + "the end of Python by SIGSEGV, it.py line 7\n",
+        "import ctypes; ctypes.string_at(0)",
+    ),
+    "abort": Attack(FORWARD + "the end of Python by SIGABRT, it.py line 7\n", "os.abort()"),
+    "killed": Attack(FORWARD + "the end of Python by SIGKILL\n", "os.kill(os.getpid(), 9)"),
+    "group killed": Attack(FORWARD + "the end of Python by SIGTERM\n", "os.kill(0, 15)"),
+    "alarm": Attack(
+        "the end of Python by SIGALRM", before="import signal; signal.setitimer(0, 0.01)",
+        attack="import time; time.sleep(1)",
+    ),
+    "exit in a thread": Attack(
+        "the end of Python, with exit code 0", attack="import time; time.sleep(1)",
+        before="import os, threading; threading.Timer(0.01, os._exit, [0]).start()",
+    ),
+    # It does not end.
+    "loop": Attack(ENDLESS, "while True: pass", options="--timeout 3"),
+    "loop in C": Attack(ENDLESS, "sum(range(10**14))", options="--timeout 3"),
+    "stopped": Attack(
+        FORWARD + "no end within 3 s", "os.kill(os.getpid(), 19)", options="--timeout 3"
+    ),
+    "a second a call": Attack(ENDLESS, "import time; time.sleep(1)", options="--timeout 3"),
+    "loop in an attribute": Attack(
+        "no end within 3 s, it.py line 20", options="--timeout 3",
+        behind="import time\nclass Odd:\n def __getattr__(self, name):\n"
+        "  while True: time.sleep(1)\nb = Odd()",
+    ),
+    "memory": Attack(
+        FORWARD + "over 0.5 GB of memory taken, it.py line 7; --memory sets another limit\n",
+        "kept.append(np.ones(4 * 10**6))", before="kept = []", options="--memory 0.5",
+    ),
+    "thread": Attack(
+        RIGHT, before="import threading, time; threading.Thread(target=time.sleep, "
+        "args=[99]).start()",
+    ),
+    "atexit": Attack(RIGHT, before="import atexit, time; atexit.register(time.sleep, 99)"),
+    "fork": Attack(RIGHT, "os.fork()"),
+    "fork on import": Attack(RIGHT, before="import os; os.fork()"),
+    "fork that stays": Attack(RIGHT, "if os.fork() == 0: import time; time.sleep(99)"),
+    # It raises what is no Exception.
+    "GeneratorExit": Attack(RAISES, "raise GeneratorExit"),
+    "own exception": Attack(RAISES, "raise Own", before="class Own(BaseException): pass"),
+    "CancelledError": Attack(RAISES, "import asyncio; raise asyncio.CancelledError"),
+    "skip": Attack(RAISES, "import pytest; pytest.skip('not today')"),
+    "exit on import": Attack("sys.exit(0) in it.py line", behind="sys.exit(0)"),
+    "BaseException on import": Attack(
+        "Received: an error in your own code, it.py line 17: GeneratorExit",
+        behind="raise GeneratorExit",
+    ),
+    "KeyboardInterrupt": Attack("it.py line 7: KeyboardInterrupt", "raise KeyboardInterrupt"),
+    "alarm that raises": Attack(
+        "TimeoutError", before="import signal, time\ndef late(*_): raise TimeoutError\n"
+        "signal.signal(signal.SIGALRM, late)", attack="signal.setitimer(0, 0.001); time.sleep(1)",
+    ),
+    # It spoils what the check needs.
+    "stdout closed": Attack(RIGHT, behind="os.close(1)"),
+    "stderr closed": Attack(RIGHT, behind="os.close(2)"),
+    "all closed": Attack(RIGHT, "os.closerange(3, 99)"),
+    "stdout taken": Attack(RIGHT, behind="sys.stdout = sys.stderr = None"),
+    "umask": Attack(RIGHT, behind="os.umask(0o777)"),
+    "folder": Attack(RIGHT, "os.chdir('/')"),
+    "recursion": Attack(RIGHT, "sys.setrecursionlimit(70)", behind="sys.setrecursionlimit(60)"),
+    "error state": Attack(RIGHT, "np.seterr(all='raise')", behind="np.seterr(all='raise')"),
+    "in itself": Attack(
+        "get_weights returns no usable answer", behind="def weights():\n w = [W]; w.append(w)\n"
+        " return w",
+    ),
+    "numpy's functions": Attack(
+        REPLACED + "numpy.abs, numpy.allclose, numpy.isfinite, numpy.subtract and 1 more\n",
+        behind="np.allclose = np.isfinite = max; np.abs = lambda x: 0 * x\n"
+        "np.subtract = lambda a, b: 0.0; np.random.default_rng = lambda *a: r",
+    ),
+    "numpy.pi": Attack(REPLACED + "numpy.pi\n", "np.pi = 3"),
+    "default_rng": Attack(
+        REPLACED + "numpy.random.default_rng\n", behind="np.random.default_rng = lambda *a: r"
+    ),
+    "numpy itself": Attack(REPLACED + "numpy\n", behind="sys.modules['numpy'] = sys"),
+    "builtins": Attack(REPLACED + "builtins.sum\n", behind="import builtins; builtins.sum = max"),
+    "outcome": Attack(
+        REPLACED + "parity.reports.report.CheckReport.outcome", attack="return 1 / 0",
+        behind="parity.CheckReport.outcome = parity.Outcome.RIGHT",
+    ),
+    "check": Attack(
+        REPLACED + "parity.checking.checker.check\n",
+        behind="from parity.checking import checker; checker.check = lambda *a, **k: 0",
+    ),
+    "print": Attack(RIGHT, behind="import builtins; builtins.print = lambda *a, **k: None"),
+}  # fmt: skip
+
+
+def _started(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "parity", *arguments],
+        cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def _done(folder: Path, *arguments: str) -> Done:
+    with _started(folder, *arguments) as process:
+        try:
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    return Done(process.returncode, out, err)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Done]:
+    """Run all attacks, four at a time, since some of them only wait."""
+
+    def run(attack: Attack, folder: Path) -> Done:
+        parts = {"before": attack.before, "attack": attack.attack, "behind": attack.behind}
+        (folder / "it.py").write_text(NETWORK.format_map(parts))
+        return _done(folder, "check", "it.py", *attack.options.split())
+
+    folders = [tmp_path_factory.mktemp("attack") for _ in ATTACKS]
+    with ThreadPoolExecutor(4) as pool:
+        return dict(zip(ATTACKS, pool.map(run, ATTACKS.values(), folders), strict=True))
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_nothing_false_is_said(name: str, done: dict[str, Done]):
+    attack, (code, out, err) = ATTACKS[name], done[name]
+    assert attack.said in out + err
+    assert code == attack.code
+    assert "mistake in parity" not in err
+    assert out.count("Compared with") == (attack.said == RIGHT)
+    if "Received: " in attack.said:
+        assert err.startswith("parity: ")
+        assert out == ""
+
+
+def _with(attack: str) -> str:
+    return NETWORK.format(before="", attack=attack, behind="")
+
+
+def _children(pid: int) -> list[int]:
+    return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether it runs; what nobody has waited for yet is a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_signal_ends_both_processes(signum: signal.Signals, tmp_path: Path):
+    (tmp_path / "it.py").write_text(_with("print('x', file=sys.stderr); sum(range(10**14))"))
+    with _started(tmp_path, "check", "it.py") as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "x\n"
+        (child,) = _children(process.pid)
+        process.send_signal(signum)
+        said = process.stderr.read()
+        code = process.wait()
+    killed = signum == signal.SIGKILL
+    assert code == (-signum if killed else 128 + signum)
+    assert said == ("" if killed else f"parity: stopped by {signum.name}\n")
+    until = time.monotonic() + 5
+    while _is_alive(child) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not _is_alive(child)
+
+
+def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    (tmp_path / "it.py").write_text(_with("os._exit(0)"))
+    assert _done(tmp_path, "check", "it.py", "--json", "r.json", "--html", "r.html").code == 2
+    assert list(temporary.iterdir()) == []
+    assert {path.name for path in tmp_path.iterdir()} - {"__pycache__"} == {"it.py", "temporary"}
+
+
+@pytest.mark.parametrize(
+    ("statement", "options", "said"),
+    [
+        ("os._exit(0)", [], "Received: the end of Python, with exit code 0\n"),
+        (
+            "while True: import time; time.sleep(1)",
+            ["--timeout", "3"],
+            "Received: no end within 3 s, net.py line ",
+        ),
+    ],
+)
+def test_init_writes_no_file_without_an_answer(
+    statement: str, options: list[str], said: str, tmp_path: Path
+):
+    (tmp_path / "net.py").write_text(_with(statement).partition("def make")[0])
+    code, out, err = _done(tmp_path, "init", "net.py", *options)
+    assert (code, out) == (2, "")
+    assert err.startswith("parity: cannot tell: expected what net.py defines to be tried. ")
+    assert said in err
+    assert not (tmp_path / "check_net.py").exists()
+
+
+@pytest.mark.parametrize("option", ["--timeout", "--memory"])
+@pytest.mark.parametrize("value", ["0", "-1", "nan"])
+def test_a_limit_is_above_0(option: str, value: str, capsys: pytest.CaptureFixture[str]):
+    from parity.__main__ import main
+
+    assert main(["check", "it.py", option, value]) == 2
+    line = f"parity: {option}: expected a number above 0. Received: {float(value):g}\n"
+    assert capsys.readouterr().err == line
+
+
+def _report(outcome: str, findings: int = 0, tested: int = 1, right: bool = True) -> dict[str, Any]:
+    return {
+        "outcome": outcome,
+        "findings": [{}] * findings,
+        "tested": ["x"] * tested,
+        "tensors": [{"right": right}],
+    }
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        _report("right", findings=1),
+        _report("right", tested=0),
+        _report("right", right=False),
+        _report("wrong"),
+        _report("cannot tell"),
+        _report("fine"),
+    ],
+)
+def test_a_report_that_contradicts_itself_is_no_answer(report: dict[str, Any]):
+    with pytest.raises(CliError, match="cannot tell: expected a report that agrees with itself"):
+        _exit_code(report)
+
+
+class Odd(BaseException):
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+def _network(attack: Callable[[], object], **changes: Any) -> parity.Candidate:
+    W, b = np.random.default_rng(0).normal(size=(5, 3)), np.zeros(3)
+
+    def forward(x: np.ndarray) -> np.ndarray:
+        attack()
+        return x @ W + b
+
+    def gradients(x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
+        delta = forward(x) - y
+        return [x.T @ delta, delta.sum(axis=0)]
+
+    given = {"get_weights": lambda: [W, b], "forward": forward, "gradients": gradients}
+    return parity.Candidate(**(given | changes))
+
+
+def _raises(error: BaseException) -> Callable[[], object]:
+    def attack() -> None:
+        raise error
+
+    return attack
+
+
+@pytest.mark.parametrize(
+    "error",
+    [GeneratorExit(), SystemExit(0), asyncio.CancelledError(), pytest.skip.Exception(), Odd()],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_the_users_code_raises_is_its_own(error: BaseException):
+    report = parity.check(_network(_raises(error)))
+    assert report.outcome is parity.Outcome.UNKNOWN
+    assert [finding.title for finding in report.findings] == ["forward raises an exception"]
+    assert type(error).__name__ in report.findings[0].evidence
+
+
+def test_ctrl_c_is_not():
+    with pytest.raises(KeyboardInterrupt):
+        parity.check(_network(_raises(KeyboardInterrupt())))
+
+
+@pytest.mark.parametrize("where", ["get_weights", "gradients", "forward"])
+@pytest.mark.parametrize("kind", [list, dict])
+def test_a_container_that_contains_itself_is_refused_in_one_line(where: str, kind: type):
+    endless: Any = kind()
+    if isinstance(endless, dict):
+        endless["W"] = endless
+    else:
+        endless += [endless, endless]
+    report = parity.check(_network(int, **{where: lambda *_: endless}))
+    assert report.outcome is not parity.Outcome.RIGHT
+    (finding,) = report.findings
+    assert finding.title == f"{where} returns no usable answer"
+    assert "\n" not in finding.evidence
+
+
+def test_what_all_of_python_shares_is_as_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(Path.cwd())
+    limit = sys.getrecursionlimit()
+
+    def attack() -> None:
+        os.chdir(tmp_path)
+        sys.path.insert(0, "odd")
+        np.seterr(all="raise")
+        np.random.seed(0)  # noqa: NPY002
+        random.seed(0)
+        sys.setrecursionlimit(limit - 50)
+
+    def state() -> list[Any]:
+        drawn: Any = np.random.get_state()  # noqa: NPY002
+        return [
+            os.getcwd(), list(sys.path), np.geterr(), drawn[1].tolist(), random.getstate(),
+            sys.getrecursionlimit(),
+        ]  # fmt: skip
+
+    before = state()
+    assert parity.check(_network(attack)).passed
+    assert state() == before
+
+
+def test_a_low_recursion_limit_of_the_callers_is_raised_for_the_check():
+    limit = sys.getrecursionlimit()
+    depth = len(__import__("inspect").stack())
+    sys.setrecursionlimit(depth + 40)
+    try:
+        assert parity.check(_network(int)).passed
+        assert sys.getrecursionlimit() == depth + 40
+    finally:
+        sys.setrecursionlimit(limit)
