@@ -47,6 +47,7 @@ class Draft:
         parts: Its functions, by the names of Candidate's arguments.
         updates: Whether an update was found, also where it is left out.
         classes: Whether only class numbers were taken as labels.
+        kernels: How many weights are matrices.
     """
 
     setup: Setup
@@ -54,6 +55,7 @@ class Draft:
     parts: dict[str, DraftPart]
     updates: bool = False
     classes: bool = False
+    kernels: int = 2
 
     @property
     def checks(self) -> list[str]:
@@ -92,13 +94,14 @@ class Drafting:
                 if draft is not None:
                     found.append(draft)
                     break
-            if found and not found[-1].checks:
+            if found and not found[-1].checks and found[-1].kernels > 1:
                 break
         if not found and self._progress < 3:
             self.why_not = (
                 makes_anew(self.maker.survey) or in_a_loop(self.maker.survey) or self.why_not
             )
-        return min(found, key=lambda d: (_doubts(d), len(d.checks)), default=None)
+        # A layer alone is less than a network of them.
+        return min(found, key=lambda d: (d.kernels < 2, _doubts(d), len(d.checks)), default=None)
 
     def _draft(self, setup: Setup) -> Draft | None:
         def fresh() -> World:
@@ -180,7 +183,8 @@ def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
         last = parts["forward"].lines
         last[-1] = f"return np.ravel({last[-1].removeprefix('return ')})"
     classes = any(way is not None and way.data.classes for way in (gradients, step))
-    return Draft(setup, weights, parts, updates, classes)
+    kernels = sum(np.ndim(array) > 1 for array in finder.saved)
+    return Draft(setup, weights, parts, updates, classes, kernels)
 
 
 def _weights(finder: Finder, forward: Forward, last: Way) -> str:

@@ -18,7 +18,7 @@ SAMPLES = 4
 LAYOUTS = ("rows", "columns", "single", "crosswise", "column", "row")
 _DANGEROUS = re.compile(
     r"save|load|plot|show|draw|print|export|download|fetch|open|write|display|visual|main|summary|"
-    r"test|demo|gradient_check|check_grad|parse|accuracy|score",
+    r"test|demo|gradient_check|check_grad|parse|accuracy|(^|_)score$",
     re.I,
 )
 STARTS = re.compile(r"init|start|create|build|make|setup|set_up|reset|compile|weights|new", re.I)
@@ -250,10 +250,11 @@ class Finder:
         except BaseException as error:
             self.note("forward", callee, error)
             return None
-        most = max(map(len, depend.values()))
-        if not most:
+        if not any(depend.values()):
             return None
-        best = [t for t in outputs if len(depend[t]) == most]
+        # What a softmax over the wrong axis gives does not depend on the last bias.
+        all_kernels = max(_kernels(d) for d in depend.values())
+        best = [t for t in outputs if _kernels(depend[t]) == all_kernels and depend[t]]
         best = [  # the same thing is often handed on twice
             t for k, t in enumerate(best)
             if not any(np.array_equal(outputs[t], outputs[o]) for o in best[:k])
@@ -264,8 +265,9 @@ class Finder:
         rows = [int(m[1]) for t in outputs if (m := re.fullmatch(r"output\[(\d+)\]", t))]
         output = self._keep(done, callee, text, chosen, max(rows, default=None))
         return Forward(
-            done, output, callee.name, Data(data.layout, data.inputs, width), depend[chosen]
-        )
+            done, output, callee.name, Data(data.layout, data.inputs, width),
+            max((depend[t] for t in best), key=len),
+        )  # fmt: skip
 
     def _outputs(
         self, world: World, known: Known, text: str, before: dict[str, Any], values: dict[str, Any]
@@ -342,7 +344,8 @@ class Finder:
             if text := _kept_slope(path, value, output):
                 texts.append(text)
                 continue
-            for name in roles.named(vars(value), roles.BACKWARD)[:1]:
+            own = [n for n, v in vars(value).items() if inspect.isfunction(v)]
+            for name in roles.named(own, roles.BACKWARD)[:1]:
                 method = inspect.getattr_static(value, name)
                 taken = list(inspect.signature(method).parameters)[1:]
                 order = {"y": "y", "output": output, "upstream": output, "x": output}
@@ -400,7 +403,7 @@ class Finder:
 
 def _kept_slope(path: str, loss: type, output: str) -> str:
     """Return the slope of a loss that is asked for its value first: forward(a, y), backward()."""
-    own = vars(loss)
+    own = {n: v for n, v in vars(loss).items() if inspect.isfunction(v)}
     back = next(iter(roles.named(own, roles.BACKWARD)), "")
     value = next(iter(roles.named(own, (*roles.LOSS, *roles.FORWARD))), "")
     if not back or not value or len(inspect.signature(own[back]).parameters) > 1:
@@ -442,6 +445,10 @@ def unpacked(known: Known, callee: Callee, text: str, chosen: str, last: int | N
     if last is not None and path == f"[{last}]":
         path = "[-1]"
     return f"output{path}"
+
+
+def _kernels(weights: list[Leaf]) -> int:
+    return sum(min(np.shape(leaf.value), default=0) > 1 for leaf in weights) or len(weights)
 
 
 def _differ(one: np.ndarray, other: np.ndarray) -> bool:

@@ -17,7 +17,7 @@ _GUESSES = (
     (r"(np_?)?(rng|random(_state)?|generator|rs)", "np.random.default_rng(0)"),
     (r"hidden_?(layer_?)?(sizes|dims|layers|units|nodes)", f"[{HIDDEN}]"),
     (
-        r"(layer_?s?_?)?(sizes?|dims?|dimensions|layers|shapes?|structure|architecture|topology)|"
+        r"(layer_?s?_?)?(sizes?|widths?|dims?|dimensions|layers|shapes?|structure|architecture|topology)|"
         r"layers?_(sizes?|dims?)|network(_?(shape|structure))?",
         f"[{INPUTS}, {HIDDEN}, {OUTPUTS}]",
     ),
@@ -28,7 +28,10 @@ _GUESSES = (
     (r"\w*batch_?size", "10"),
     (r"\w*(epochs?|iter\w*)", "1"),
     (r"\w*seed|key", "0"),
-    (r"reg\w*|lambda_?|lmbda|l2\w*|momentum|dropout\w*|decay\w*", "0.0"),
+    (r"(momentum|momento|mu)\w*|beta_?1?", "0.9"),
+    (r"keep\w*", "0.8"),
+    (r"reg\w*|lam(bda|bd)?_?|lmbda|l2\w*|weight_?decay|wd", "0.1"),
+    (r"dropout\w*|decay\w*", "0.0"),
     (r"\w*activations?", '"sigmoid"'),
     (r"\w*(std|scale)", "0.1"),
 )
@@ -62,7 +65,10 @@ class Maker:
         self.survey = survey
         self.alias = alias
         self.hidden = self._sized(f"{HIDDEN}")
-        self.sizes = self._sized(f"[{INPUTS}, {HIDDEN}, {OUTPUTS}]")
+        self.inputs, self.outputs = self._sized(f"{INPUTS}"), self._sized(f"{OUTPUTS}")
+        self.sizes = f"[{self.inputs}, {self.hidden}, {self.outputs}]"
+        # For code that has its three layers written out.
+        self.more_sizes = f"[{self.inputs}, {self.hidden}, {self.hidden}, {self.outputs}]"
 
     def in_module(self, name: str) -> Making | None:
         """Return a call of a class or function as it stands in the module; None if none does."""

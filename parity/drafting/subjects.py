@@ -9,13 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from parity.drafting import roles
 from parity.drafting.callees import callee
 from parity.drafting.finding import STARTS, free_name
 from parity.drafting.making import Maker
-from parity.drafting.world import variables
+from parity.drafting.world import quiet, variables
 
 _MOST_WAYS = 8
+_SIZES = r"layers|sizes|widths|dims|network|shape|arch|units|neurons|nodes|hidden"
 _WHOLE = re.compile(r"net|mlp|model|perceptron|^nn", re.I)
 
 
@@ -47,7 +50,7 @@ def setups(module: Any, maker: Maker) -> Iterator[list[Setup]]:
         yield [Setup("layers", [f"layers = {text}"], remarks)]
     functions = {n: v for n, v in own.items() if inspect.isfunction(v)}
     for name, function in functions.items():
-        yield list(_made_by(name, function, maker))
+        yield list(_made_by(name, function, maker, module))
     yield [Setup("functions", [])]
 
 
@@ -83,7 +86,7 @@ def _objects(name: str, found: type, maker: Maker) -> Iterator[Setup]:
                 continue
             if not STARTS.match(method.strip("_")) and method not in passes:
                 continue
-            options = itertools.product(*(_options(p, maker) for p in _needed(static)[1:]))
+            options = itertools.product(*(_options(p, maker, _needed(static)[1:]) for p in _needed(static)[1:]))
             for chosen in itertools.islice(options, 4):
                 call = f"net.{method}({', '.join(chosen)})"
                 again = [f"net.{method} = lambda *_: None  # called again, it would start anew"]
@@ -103,7 +106,7 @@ def _text(function: Any) -> str:
         return ""
 
 
-def _made_by(name: str, function: Any, maker: Maker) -> Iterator[Setup]:
+def _made_by(name: str, function: Any, maker: Maker, module: Any) -> Iterator[Setup]:
     """Yield the weights, or the functions around them, that a function makes and returns."""
     taken = callee(name, function)
     if taken is None or taken.takes("grads", "rate", "cache", "y", "output"):
@@ -113,35 +116,64 @@ def _made_by(name: str, function: Any, maker: Maker) -> Iterator[Setup]:
         return
     if any(p.required and roles.role(p.name) in ("x", "parameters") for p in taken.parameters):
         return
-    names = [n for n in returned.names if n] if returned.kind == "many" else []
+    names = list(returned.names) if returned.kind == "many" else []
     variable = returned.names[0] if returned.kind in ("one", "list") and returned.names else ""
     plain = variable.isidentifier() and free_name(variable, 0) == variable
-    own = [free_name(n, k) for k, n in enumerate(names)]
-    target = ", ".join(own) if len(own) > 1 else variable if plain else "parameters"
     for text, _, remarks in _ways(name, function, maker):
+        names = names or _functions_in(module, maker, text)
+        own = [free_name(n, k) for k, n in enumerate(names)]
+        target = ", ".join(own) if len(own) > 1 else variable if plain else "parameters"
         yield Setup("functions", [f"{target} = {text}"], remarks)
+
+
+def _functions_in(module: Any, maker: Maker, text: str) -> list[str]:
+    """Return names for the elements of what a call returns, if functions are among them."""
+    try:
+        with quiet():
+            made: Any = eval(text, {maker.alias: module, "np": np, "SimpleNamespace": dict})
+    except BaseException:
+        return []
+    if not isinstance(made, tuple) or not any(inspect.isfunction(v) for v in made):
+        return []
+    return [v.__name__ if inspect.isfunction(v) else "params" for v in made]
 
 
 def _ways(name: str, found: Any, maker: Maker) -> Iterator[tuple[str, list[str], list[str]]]:
     """Yield calls that may make something: as it stands in the module, then guessed ones."""
     if (how := maker.in_module(name)) is not None:
         yield how.text, how.more, []
-    needed = _needed(found)
-    options = [_namespace(p, found, maker) or _options(p, maker) for p in needed]
-    remarks = [f"the arguments of {name}({', '.join(needed)})"] if needed else []
+    needed, spread = _needed(found), _spread(found)
+    options = [_namespace(p, found, maker) or _options(p, maker, needed) for p in needed]
+    options += [_spread_options(spread, maker)] * bool(spread)
+    asked = [*needed, *[f"*{spread}"] * bool(spread)]
+    remarks = [f"the arguments of {name}({', '.join(asked)})"] if asked else []
     for chosen in itertools.islice(itertools.product(*options), _MOST_WAYS):
-        unknown = [p for p, text in zip(needed, chosen, strict=True) if text == "None"]
+        unknown = [p for p, text in zip(needed, chosen, strict=False) if text == "None"]
         more = f", where nothing tells what {' and '.join(unknown)} should be" if unknown else ""
         yield f"{maker.alias}.{name}({', '.join(chosen)})", [], [r + more for r in remarks]
 
 
 def _needed(found: Any) -> list[str]:
+    skipped = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [p.name for p in _parameters(found) if p.default is p.empty and p.kind not in skipped]
+
+
+def _spread(found: Any) -> str:
+    """Return the name of ``*sizes``; "" if there is none."""
+    spread = (p.name for p in _parameters(found) if p.kind is p.VAR_POSITIONAL)
+    return next(spread, "")
+
+
+def _spread_options(name: str, maker: Maker) -> list[str]:
+    layers = maker.layer_list() if roles.is_layer_list(name.lower()) else None
+    return [f"*{layers}"] if layers else [maker.sizes[1:-1], maker.more_sizes[1:-1]]
+
+
+def _parameters(found: Any) -> list[inspect.Parameter]:
     try:
-        parameters = inspect.signature(found).parameters.values()
+        return list(inspect.signature(found).parameters.values())
     except (TypeError, ValueError):
         return []
-    skipped = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return [p.name for p in parameters if p.default is p.empty and p.kind not in skipped]
 
 
 def _namespace(parameter: str, found: Any, maker: Maker) -> list[str]:
@@ -155,19 +187,27 @@ def _namespace(parameter: str, found: Any, maker: Maker) -> list[str]:
     return [f"SimpleNamespace({filled})"] if names else []
 
 
-def _options(parameter: str, maker: Maker) -> list[str]:
+def _options(parameter: str, maker: Maker, beside: list[str]) -> list[str]:
+    """Return what a parameter may be given, the likeliest first.
+
+    Args:
+        beside: All parameters, among which a number of units is known by its place.
+    """
+    lower = parameter.lower()
     first = maker.argument(parameter)
     texts = [first] if first is not None else []
     known = {n.lower(): n for n in maker.survey.values}
-    if parameter.lower() in known:
-        texts.insert(0, f"{maker.alias}.{known[parameter.lower()]}")
-    lower = parameter.lower()
-    if re.match(r"(n_|num_)?(in|out)", lower):
-        return list(dict.fromkeys(texts)) or ["None"]
-    if re.search(r"layers|sizes|dims|network|shape|arch|units|neurons|nodes|hidden", lower):
+    if lower in known:
+        texts.insert(0, f"{maker.alias}.{known[lower]}")
+    if re.search(_SIZES, lower) and not re.match(r"(n_|num_)?(in|out)", lower):
         # Beside inputs and outputs it is one number, or a list of those of the hidden layers.
         number = "hidden" in lower and not re.search(r"layers|sizes|dims", lower)
         texts = [*[maker.hidden] * number, *texts, maker.sizes, f"[{maker.hidden}]", maker.hidden]
-    if not texts:
-        texts = [maker.sizes, "None"] if "lay" in lower or "size" in lower else ["None"]
+        texts.append(maker.more_sizes)
+    elif not texts:
+        unknown = [p for p in beside if maker.argument(p) is None]
+        place = 0 if parameter == beside[0] else 2 if parameter == beside[-1] else 1
+        numbers = (maker.inputs, maker.hidden, maker.outputs)
+        alone = [maker.sizes, maker.more_sizes] if len(unknown) == 1 else []
+        texts = [*([] if lower.startswith("_") else [numbers[place]]), *alone, "None"]
     return list(dict.fromkeys(texts))

@@ -162,11 +162,11 @@ def _walk(value: Any, path: str, name: str, seen: set[int], depth: int) -> Itera
     if isinstance(value, (_PLAIN, _NOT_DATA)) or depth > _DEEPEST or id(value) in seen:
         return
     array: Any = value
+    seen.add(id(value))
     if isinstance(value, np.ndarray):
         if array.dtype.kind in "fiu":
             yield Leaf(path, name, array)
         return
-    seen.add(id(value))
     if is_numbers(value):
         yield Leaf(path, name, value)
         return
