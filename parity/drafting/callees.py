@@ -159,6 +159,8 @@ class Known:
                 found += [text for text in self.roles.get("slope", []) if "\n" not in text]
         if not parameter.required:
             return [*dict.fromkeys(found), ""] if role not in ("cache",) else ["", *found]
+        if not found and parameter.required and roles.number(name):
+            return [roles.number(name)]
         if not role and not _GRADIENT.fullmatch(name.lower()):
             found += self.roles.get("any", [])
         return list(dict.fromkeys(found))
@@ -170,10 +172,10 @@ def arguments(callee: Callee, known: Known) -> Iterator[str]:
     needed = [p for p in callee.parameters if p.required]
     if len(needed) > 2 and not any(p.name in known.names or roles.role(p.name) for p in needed):
         return
-    # Two parameters are hardly ever given the same thing.
+    # Two parameters are never given the same thing.
     texts = list(itertools.islice(itertools.product(*options), 40 * _MOST_CALLS))
     plain = [t for t in texts if _distinct(t)]
-    for chosen in (plain or texts)[:_MOST_CALLS]:
+    for chosen in plain[:_MOST_CALLS]:
         yield f"{callee.text}({', '.join(_written(callee, chosen))})"
 
 
@@ -186,8 +188,9 @@ def _options(callee: Callee, known: Known, parameter: Parameter) -> list[str]:
 
 
 def _distinct(chosen: tuple[str, ...]) -> bool:
-    given = [c for c in chosen if c in ("x", "y", "[x]", "[y]")]
-    alike = len({"[" in c for c in given}) < 2
+    # Velocities that were given the weights themselves would make a right update a wrong one.
+    given = [c for c in chosen if c and not re.fullmatch(r"None|[\d.e-]+|len\(x\)|False|learning_rate", c)]
+    alike = len({"[" in c for c in given if c in ("x", "y", "[x]", "[y]")}) < 2
     return len(given) == len(set(given)) and alike
 
 

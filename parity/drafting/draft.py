@@ -13,6 +13,7 @@ from parity.drafting.callees import Known
 from parity.drafting.finding import Finder, Forward, Way
 from parity.drafting.following import Follower, written_in_order
 from parity.drafting.making import Maker
+from parity.drafting.nodes import Nodes, nodes_of
 from parity.drafting.reasons import in_a_loop, makes_anew
 from parity.drafting.subjects import Setup, setups
 from parity.drafting.survey import Survey
@@ -46,16 +47,19 @@ class Draft:
         weights: What ``get_weights`` returns.
         parts: Its functions, by the names of Candidate's arguments.
         updates: Whether an update was found, also where it is left out.
-        classes: Whether only class numbers were taken as labels.
+        labels: The labels' form, where it must not be found out: code that takes class numbers,
+            and loops over outputs and labels that end silently where there is one label only.
         kernels: How many weights are matrices.
+        many: Whether samples in rows are handed to a network that takes one a call.
     """
 
     setup: Setup
     weights: str
     parts: dict[str, DraftPart]
     updates: bool = False
-    classes: bool = False
+    labels: str = ""
     kernels: int = 2
+    many: bool = False
 
     @property
     def checks(self) -> list[str]:
@@ -81,6 +85,7 @@ class Drafting:
         self.load = load
         self.why_not = ""
         self._progress = 0
+        self._stuck: set[str] = set()
 
     def best(self) -> Draft | None:
         """Return the draft with the fewest guesses; None if there is none."""
@@ -108,7 +113,7 @@ class Drafting:
             return World(self.load, self.maker.alias, setup.lines)
 
         try:
-            finder = Finder(fresh)
+            finder = Finder(fresh, self._stuck)
         except BaseException as error:
             made = setup.lines[0].partition(" = ")[2] if setup.lines else "the module"
             said = str(error).partition("\n")[0][:90]
@@ -156,6 +161,11 @@ def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
     updates = step is not None
     if gradients is not None and step is not None and (step.remarks or step.whole):
         step = None  # with gradients at hand it would only raise doubts
+    many = any(way is not None and way.data.many for way in (gradients, step))
+    if step is not None and step.data.many:
+        gradients = gradients if gradients is None or gradients.data.many else None
+    elif many:
+        step = None  # it takes one sample a call, the gradients take many
     last = step or gradients
     if last is None:
         return None
@@ -164,6 +174,8 @@ def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
     if gradients is None and (own := by_unit(weights, finder.new())) is not None:
         weights = own[0]
         parts = {"set_weights": DraftPart(own[1], ""), **parts}
+    elif any(isinstance(w.value, Nodes) for w in finder.weights):
+        parts = {"set_weights": DraftPart(_set_nodes(finder), ""), **parts}
     elif weights.startswith("[") and all(isinstance(w.value, list) for w in finder.weights):
         lines = ["for place, new in zip(get_weights(), values):"]
         lines.append("    place[:] = np.asarray(new).tolist()")
@@ -173,18 +185,42 @@ def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
         parts["gradients"] = DraftPart(lines, gradients.uses, gradients.remarks)
     if step is not None:
         parts["step"] = _step(setup, finder, step, weights)
-    if (loss := follower.loss()) is not None:
+    if gradients is not None and gradients.loss:
+        parts["loss"] = DraftPart(gradients.loss, gradients.uses)
+    if many:
+        parts["forward"].lines = _each_sample(parts["forward"].lines, forward.data.layout)
+    elif "loss" not in parts and (loss := follower.loss(last.data)) is not None:
         parts["loss"] = DraftPart(finished(loss.known, f"return {loss.last}"), loss.uses)
     if forward.data.layout == "row":
         for name, part in parts.items():
             both = name != "forward"
             rows = "x, y = x.reshape(1, -1), y.reshape(1, -1)" if both else "x = x.reshape(1, -1)"
             part.lines.insert(part.lines[0].startswith("nonlocal"), rows)
-        last = parts["forward"].lines
-        last[-1] = f"return np.ravel({last[-1].removeprefix('return ')})"
+        lines = parts["forward"].lines
+        lines[-1] = f"return np.ravel({lines[-1].removeprefix('return ')})"
+    if follower.signed(last):
+        for name in parts.keys() & {"gradients", "step", "loss"}:
+            lines = parts[name].lines
+            lines.insert(lines[0].startswith("nonlocal"), "y = 2 * y - 1")
+            parts[name].checks.append("that labels are -1 and 1, as of a hinge loss")
     classes = any(way is not None and way.data.classes for way in (gradients, step))
+    looped = forward.data.layout not in ("rows", "columns", "crosswise")
+    hot = "one-hot" if looped and forward.data.outputs > 1 else ""
+    labels = "integer" if classes else hot
     kernels = sum(np.ndim(array) > 1 for array in finder.saved)
-    return Draft(setup, weights, parts, updates, classes, kernels)
+    return Draft(setup, weights, parts, updates, labels, kernels, many)
+
+
+def _set_nodes(finder: Finder) -> list[str]:
+    """Return the statements that write values into the objects that hold them."""
+    lists = [nodes_of(weight.path) for weight in finder.weights]
+    attribute = finder.weights[0].name
+    return [
+        f"tensors = [{', '.join(lists)}]",
+        "for nodes, new in zip(tensors, values):",
+        "    for node, value in zip(np.ravel(nodes), np.ravel(new)):",
+        f"        node.{attribute} = float(value)",
+    ]
 
 
 def _weights(finder: Finder, forward: Forward, last: Way) -> str:
@@ -192,10 +228,17 @@ def _weights(finder: Finder, forward: Forward, last: Way) -> str:
     used = finder.new()
     values: dict[str, Any] = {"x": forward.data.x(), "y": last.data.y(), "learning_rate": 0.125}
     used.run(forward.known.lines, **values)
-    used.run([*last.known.lines, last.last], **values)
+    used.run([*last.known.lines, last.last], **(values | {"x": last.data.x()}))
     paths = [leaf.path for leaf in finder.weights]
     text = written_in_order(paths, used.roots())
     return f"[{text}]" if text == paths[0] else text
+
+
+def _each_sample(lines: list[str], layout: str) -> list[str]:
+    """Return the statements that call a forward pass of one sample for each row."""
+    inner = [f"    {line}" for text in lines for line in text.split("\n")]
+    given = "sample[:, None]" if layout == "column" else "sample"
+    return ["def of(x):", *inner, "", f"return np.array([np.ravel(of({given})) for sample in x])"]
 
 
 def _forward(forward: Forward) -> DraftPart:

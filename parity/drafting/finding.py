@@ -11,8 +11,9 @@ import numpy as np
 from parity.drafting import loops, roles
 from parity.drafting.callees import Callee, Known, arguments, callees
 from parity.drafting.callees import callee as callee_of
+from parity.drafting.nodes import Nodes, are_numbers, nodes_of
 from parity.drafting.roles import Role
-from parity.drafting.world import Leaf, World, found, variables
+from parity.drafting.world import Leaf, TookTooLong, World, found, inside, variables
 
 SAMPLES = 4
 LAYOUTS = ("rows", "columns", "single", "crosswise", "column", "row")
@@ -27,12 +28,23 @@ _MOST_LEAVES = 150
 
 @dataclass(frozen=True)
 class Data:
-    """Samples of one layout: ``x`` and ``y`` as they would be handed over."""
+    """Samples of one layout: ``x`` and ``y`` as they would be handed over.
+
+    Attributes:
+        layout: One of ``LAYOUTS``.
+        inputs: Of a sample.
+        outputs: Of a sample.
+        classes: Whether labels are class numbers.
+        many: Whether several samples in rows go to code whose forward pass takes one a call.
+        flat: Whether the labels of one output lie in one dimension.
+    """
 
     layout: str
     inputs: int
     outputs: int
     classes: bool = False
+    many: bool = False
+    flat: bool = False
 
     def x(self, seed: int = 0) -> np.ndarray:
         """Return inputs."""
@@ -46,10 +58,12 @@ class Data:
         if self.classes:
             return number
         hot = 0.8 * np.eye(max(self.outputs, 2))[number][:, : self.outputs] + 0.1
+        if self.flat:
+            return hot[:, 0]
         return hot.T.copy() if self.layout == "crosswise" else self._laid(hot)
 
     def _laid(self, values: np.ndarray) -> np.ndarray:
-        if self.layout in ("rows", "crosswise"):
+        if self.layout in ("rows", "crosswise") or self.many:
             return values
         if self.layout == "columns":
             return values.T.copy()
@@ -92,7 +106,17 @@ class Forward:
 
 @dataclass
 class Way:
-    """A way to gradients or to an update that was tried: statements, and the last expression."""
+    """A way to gradients or to an update that was tried: statements, and the last expression.
+
+    Attributes:
+        known: The statements, and what they leave.
+        last: The last expression.
+        uses: What is called.
+        whole: Whether it trains by its own plan.
+        data: What it was tried with.
+        remarks: What a person should look at.
+        loss: The statements that give the loss that is differentiated, where that is known.
+    """
 
     known: Known
     last: str
@@ -100,6 +124,7 @@ class Way:
     whole: bool
     data: Data
     remarks: list[str] = field(default_factory=list[str])
+    loss: list[str] = field(default_factory=list[str])
 
 
 class Finder:
@@ -107,10 +132,12 @@ class Finder:
 
     Args:
         fresh: Returns a new world of the setup.
+        stuck: The names of what has run too long, which nothing calls again.
     """
 
-    def __init__(self, fresh: Callable[[], World]) -> None:
+    def __init__(self, fresh: Callable[[], World], stuck: set[str]) -> None:
         self.fresh = fresh
+        self.stuck = stuck
         self.world = fresh()
         self.callees = [c for c in callees(self.world) if not _DANGEROUS.search(c.name)]
         self.trouble: dict[str, str] = {}
@@ -121,8 +148,13 @@ class Finder:
         """Return what there is before anything was called."""
         known = Known(roles={
             "x": ["x"], "y": ["y"], "rate": ["learning_rate"], "once": ["1"], "size": ["len(x)"],
-            "off": ["False"], "pairs": ["[(x, y)]", "list(zip(x, y))"], "any": ["x", "y"],
+            "off": ["False"], "pairs": ["list(zip(x, y))", "[(x, y)]"], "any": ["x", "y"],
         })  # fmt: skip
+        if layout == "columns":
+            pairs = "[(a[:, None], b[:, None]) for a, b in zip(x.T, y.T)]"
+            known.roles["pairs"] = [pairs, "[(x, y)]"]
+        if layout in ("single", "column"):
+            known.roles["pairs"] = ["[(x, y)]"]
         if layout == "row":
             known.roles |= {"x": ["x", "[x]"], "y": ["y", "[y]"]}
         for path, value in self.world.roots().items():
@@ -158,7 +190,7 @@ class Finder:
                 return 0, place[callee.name]
             return (1 if re.search(pattern, callee.name, re.I) else 2), 0
 
-        return sorted(self.callees, key=rank)
+        return sorted((c for c in self.callees if c.name not in self.stuck), key=rank)
 
     # Forward pass.
 
@@ -187,6 +219,8 @@ class Finder:
 
     def _forward(self, callee: Callee, layout: str) -> Forward | None:
         for inputs in self.widths():
+            if callee.name in self.stuck:
+                break
             data = Data(layout, inputs, 1)
             for known in self._ready(callee, self.known(layout)):
                 for text in arguments(callee, known):
@@ -194,7 +228,7 @@ class Finder:
                     if not re.search(r"\bx\b", used) or re.search(r"\by\b", used):
                         continue
                     result = self._called(callee, known, text, data)
-                    if result is not None:
+                    if result is not None or callee.name in self.stuck:
                         return result
         return None
 
@@ -283,7 +317,8 @@ class Finder:
                 for leaf in world.leaves()
                 if leaf.path not in before or not np.array_equal(leaf.array, before[leaf.path])
             }
-        return {leaf.path: np.array(leaf.value) for leaf in found({"output": result})}
+        given = {leaf.path: np.array(leaf.value) for leaf in found({"output": result})}
+        return given | _numbers_in(result)
 
     def _dependents(
         self, world: World, known: Known, text: str, before: dict[str, Any],
@@ -312,11 +347,19 @@ class Finder:
                 if t in now and t in base and _differ(now[t], base[t]):
                     depend[t].append(leaf)
         own = {id(leaf.value) for leaf in world.leaves()}
-        return {t: [w for w in d if w.path != t and id(w.value) in own] for t, d in depend.items()}
+
+        def kept(weight: Leaf, output: str) -> bool:
+            lasting = isinstance(weight.value, Nodes) or id(weight.value) in own
+            return weight.path != output and lasting
+
+        return {t: [w for w in d if kept(w, t)] for t, d in depend.items()}
 
     def _keep(self, known: Known, callee: Callee, text: str, chosen: str, last: int | None) -> str:
         """Write the call so that its results have names; return the output's expression."""
         if text == "output":  # a loop has left it there
+            output = chosen
+        elif are_numbers(chosen):
+            known.lines.append(f"output = {text}")
             output = chosen
         elif not chosen.startswith("output"):
             known.lines.append(text)
@@ -324,6 +367,8 @@ class Finder:
         else:
             output = unpacked(known, callee, text, chosen, last)
         known.roles["output"] = [output]
+        if known.lines[-1].startswith("output = ") and output != "output":
+            known.roles["output"].append("output")  # the object that holds the numbers
         known.names.setdefault(roles.best_output([output.rpartition(".")[2]]), output)
         known.roles["any"] = [output, *known.roles["any"]]
         known.roles["slope"] = self.slopes(known, output)
@@ -374,7 +419,10 @@ class Finder:
         """Return a new world with the same weights as ever."""
         world = self.fresh()
         for leaf, array in zip(self.weights, self.saved, strict=True):
-            put(world.run([], leaf.path), array)
+            if isinstance(leaf.value, Nodes):
+                put(Nodes(world.run([], nodes_of(leaf.path)), leaf.value.attribute), array)
+            else:
+                put(world.run([], leaf.path), array)
         return world
 
     def values(self, world: World) -> list[np.ndarray]:
@@ -397,6 +445,8 @@ class Finder:
         return world, [a - b for a, b in zip(after, self.saved, strict=True)]
 
     def note(self, stage: str, callee: Callee, error: BaseException) -> None:
+        if isinstance(error, TookTooLong):
+            self.stuck.add(callee.name)
         said = str(error).partition("\n")[0][:90]
         self.trouble.setdefault(stage, f"{callee.name}: {type(error).__name__}: {said}")
 
@@ -447,6 +497,25 @@ def unpacked(known: Known, callee: Callee, text: str, chosen: str, last: int | N
     return f"output{path}"
 
 
+def _attributes(value: Any) -> dict[str, Any]:
+    if isinstance(value, (list, tuple, dict, np.ndarray)):
+        return {}
+    return {name: inner for _, name, inner in inside(value)}
+
+
+def _numbers_in(result: Any) -> dict[str, np.ndarray]:
+    """Return the numbers of the nodes that a call gives, by expression."""
+    nodes: list[Any] = result if isinstance(result, list) else [result]
+    names = [n for n, v in _attributes(nodes[0]).items() if isinstance(v, float)] if nodes else []
+    if any(type(node) is not type(nodes[0]) for node in nodes):
+        return {}
+    listed = "output" if nodes is result else "[output]"
+    return {
+        f"[node.{name} for node in {listed}]": np.array([getattr(v, name) for v in nodes])
+        for name in names
+    }
+
+
 def _kernels(weights: list[Leaf]) -> int:
     return sum(min(np.shape(leaf.value), default=0) > 1 for leaf in weights) or len(weights)
 
@@ -489,7 +558,7 @@ def _best_output(texts: list[str], callee: Callee) -> str:
     names = {name(t): t for t in texts}
     if len(names) == len(texts):
         return names[roles.best_output(list(names))]
-    return texts[-1]
+    return next((text for text in texts if roles.role(name(text)) == "output"), texts[-1])
 
 
 def is_weightlike(value: Any) -> bool:
@@ -497,13 +566,15 @@ def is_weightlike(value: Any) -> bool:
     array: Any = value
     if isinstance(value, np.ndarray):
         return array.dtype.kind == "f" and 0 < array.ndim <= 2 and bool(array.flags.writeable)
-    return isinstance(value, list)
+    return isinstance(value, (list, Nodes))
 
 
 def put(place: Any, values: np.ndarray) -> None:
     """Write numbers into an array or a nested list."""
     if isinstance(place, np.ndarray):
         place[...] = values
+    elif isinstance(place, Nodes):
+        place.put(values)
     elif isinstance(place, list):
         for k, value in enumerate(values):
             if isinstance(place[k], list):

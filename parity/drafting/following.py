@@ -9,10 +9,13 @@ import numpy as np
 
 from parity.drafting import loops, roles
 from parity.drafting.callees import Callee, Known, arguments
+from parity.drafting.callees import callee as callee_of
 from parity.drafting.finding import STARTS, Data, Finder, Forward, Way, unpacked
+from parity.drafting.nodes import are_numbers, attribute_of, nodes_of
 from parity.drafting.world import World, found, variables, written
 
 _BACKWARD = r"back|grad|delta|deriv"
+_LOSS = r"loss|cost|error|objective|cross_?entropy|mse|verlust"
 _STEP = r"step|update|train|learn|fit|optimi|descen|adjust|adapt|apply|sgd"
 
 
@@ -31,8 +34,17 @@ class Follower:
         finder.follow(forward)
         self.shapes = [np.shape(leaf.value) for leaf in finder.weights]
 
-    def starts(self, callee: Callee) -> Iterator[Known]:
+    def starts(self, callee: Callee, data: Data) -> Iterator[Known]:
         """Yield what may be known before a callee: nothing, or what the forward pass leaves."""
+        if data.many:
+            known = self.finder.known(self.data.layout)
+            shape = "[:, None]" if self.data.layout == "column" else ""
+            known.roles["x"] = [f"[sample{shape} for sample in x]"] if shape else ["x"]
+            known.roles["y"] = [f"[label{shape} for label in y]"] if shape else ["y"]
+            several = f"[(a{shape}, b{shape}) for a, b in zip(x, y)]"
+            known.roles["pairs"] = [several if shape else "list(zip(x, y))"]
+            yield known
+            return
         yield from self.finder.prepared(callee, self.finder.known(self.data.layout))
         yield from self.finder.prepared(callee, self.forward.known, ("y",))
         for slope in self.forward.known.roles["slope"]:
@@ -43,9 +55,17 @@ class Follower:
                 known.roles["slope"] = [last]
                 yield known
 
-    def data_kinds(self) -> list[Data]:
-        """Return the data with one-hot labels, and with class numbers."""
+    def data_kinds(self, callee: Callee | None = None) -> list[Data]:
+        """Return the data with one-hot labels, with class numbers, and many samples at a time."""
         kinds = [self.data]
+        if callee is not None and self.data.layout in ("single", "column"):
+            several = [replace(self.data, many=True)]
+            several += [replace(self.data, many=True, flat=True)] * (self.data.outputs == 1)
+            pairs = any(roles.role(p.name) == "pairs" for p in callee.parameters)
+            if pairs:
+                return [*several, *kinds]
+            if any(roles.is_many(p.name) for p in callee.parameters):
+                return [*kinds, *several]
         if self.data.outputs > 1 and self.data.layout in ("rows", "columns"):
             kinds.append(replace(self.data, classes=True))
         return kinds
@@ -58,11 +78,11 @@ class Follower:
             c for c in self.finder.ranked(roles.BACKWARD, _BACKWARD)
             if not _is_start(c) and not roles.named([c.name], roles.WHOLE_TRAININGS)
         ]  # fmt: skip
-        extra = [c for c in self.finder.callees if roles.named([c.name], roles.LOSS)]
+        extra = [c for c in self.finder.callees if re.search(_LOSS, c.name, re.I)]
         for callee in [*ranked[:14], *extra]:
             if callee.name == self.forward.uses and callee not in extra:
                 continue
-            for data in self.data_kinds():
+            for data in self.data_kinds(callee):
                 if (way := self._gradients(callee, data)) is not None:
                     return way
         for data in self.data_kinds():
@@ -72,7 +92,7 @@ class Follower:
         return None
 
     def _gradients(self, callee: Callee, data: Data) -> Way | None:
-        for known in self.starts(callee):
+        for known in self.starts(callee, data):
             known = known.copy()
             known.roles["rate"] = []
             for text in arguments(callee, known):
@@ -92,6 +112,8 @@ class Follower:
             result = world.run([], text)
             if hasattr(result, "__next__"):
                 result, text = list(result), f"list({text})"
+            if backward := _own_backward(result, self.finder.callees, world.alias):
+                return self._differentiated(callee, known, text, backward, data)
             if any(
                 not np.array_equal(a, b)
                 for a, b in zip(self.finder.values(world), self.finder.saved, strict=True)
@@ -109,10 +131,88 @@ class Follower:
         remarks += self.slope_remark([*done.lines, last])
         return Way(done, last, callee.name, False, data, remarks)
 
+    def _differentiated(
+        self, callee: Callee, known: Known, text: str, backward: str, data: Data
+    ) -> Way | None:
+        """Return the way through a loss that is an object and passes gradients back itself."""
+        world = self.finder.new()
+        values: dict[str, Any] = {"x": data.x(), "y": data.y(), "learning_rate": 0.125}
+        known = known.copy()
+        before_cost = list(known.lines)
+        known.lines += [f"cost = {text}"]
+        before = {leaf.path: leaf.array.copy() for leaf in world.leaves()}
+        world.run([*known.lines, backward], **values)
+        paths = self._beside(before, world)
+        if paths is None:
+            return None
+        last = written_in_order(paths, world.roots())
+        for clearing in self._clearings(paths, world):
+            lines = [*clearing, *known.lines, backward]
+            try:
+                again = self.finder.new()
+                one = again.run(lines, last, **values)
+                first = [leaf.array.copy() for leaf in found({"r": one})]
+                second = [leaf.array for leaf in found({"r": again.run(lines, last, **values)})]
+            except BaseException as error:
+                self.finder.note("gradients", callee, error)
+                continue
+            # Nodes in a set are summed up in any order.
+            if len(first) == len(second) == len(paths) and all(map(np.allclose, first, second)):
+                known.lines = lines
+                remarks = self.slope_remark([*lines, last])
+                # The loss's number is called as that of a weight is.
+                path = self.finder.weights[0].path
+                attribute = attribute_of(path) or path.rpartition(".")[2]
+                loss = [f"cost = {text}", f"return float(cost.{attribute})"]
+                return Way(known, last, callee.name, False, data, remarks, [*before_cost, *loss])
+        return None
+
+    def _beside(self, before: dict[str, np.ndarray], world: World) -> list[str] | None:
+        """Return the gradients that lie in the objects of the weights, if all do."""
+        after = {leaf.path: leaf.array for leaf in world.leaves()}
+        moved = {p for p, a in after.items() if not np.array_equal(a, before.get(p, [[[]]]))}
+        paths: list[str] = []
+        for weight, shape in zip(self.finder.weights, self.shapes, strict=True):
+            beside = [
+                path for path, array in after.items()
+                if path != weight.path and _owner(path) == _owner(weight.path)
+                and array.shape == shape
+            ]  # fmt: skip
+            beside = [path for path in beside if path in moved] or beside
+            if len(beside) != 1:
+                return None
+            paths += beside
+        return paths if moved.intersection(paths) else None
+
+    def _clearings(self, paths: list[str], world: World) -> Iterator[list[str]]:
+        """Yield what sets gradients back that add up: nothing, the user's own way, another."""
+        yield []
+        parameters = self.finder.known().copy()
+        for callee in self.finder.callees:
+            if re.search(r"zero|clear|reset", callee.name, re.I) and len(callee.parameters) < 2:
+                yield from ([text] for text in arguments(callee, parameters))
+        start = self.finder.new()
+        lines: list[str] = []
+        for path in paths:
+            if are_numbers(path):
+                lines += [
+                    f"for node in np.ravel({nodes_of(path)}):",
+                    f"    node.{attribute_of(path)} = 0.0",
+                ]
+                continue
+            owner, _, _ = path.rpartition(".")
+            try:
+                none = start.run([], path) is None
+            except BaseException:
+                none = True
+            lines.append(f"{path} = {'None' if none else f'0 * {path}'}")
+            del owner
+        yield lines
+
     def _depends_on_call(self, known: Known, done: Known, last: str, data: Data) -> bool:
         """Whether the gradients are those of this x, also after a forward pass of another."""
         start = self.forward.known.lines
-        if start and known.lines[: len(start)] == start:
+        if data.many or (start and known.lines[: len(start)] == start):
             return True
         try:
             values: dict[str, Any] = {"x": data.x(), "y": data.y(), "learning_rate": 0.125}
@@ -149,7 +249,10 @@ class Follower:
             and (leaf.path not in before or not np.array_equal(leaf.array, before[leaf.path]))
         ]  # fmt: skip
         chosen = self._chosen(kept, None)
-        if chosen is None:
+        if chosen is None and any(are_numbers(path) for path in own):
+            beside = self._beside(before, world)
+            chosen = beside and (beside, list[str]())
+        if not chosen:
             return None
         if text != "None":
             done.lines.append(text)
@@ -233,7 +336,7 @@ class Follower:
         for callee in self.finder.ranked(roles.STEP, _STEP):
             if (callee.name == self.forward.uses and not callee.takes("y")) or _is_start(callee):
                 continue
-            for data in self.data_kinds():
+            for data in self.data_kinds(callee):
                 way, all_change = self._step(callee, data)
                 if way is not None and all_change:
                     return way
@@ -272,8 +375,8 @@ class Follower:
         return partly, False
 
     def _before_step(self, callee: Callee, data: Data) -> Iterator[Known]:
-        yield from self.starts(callee)
-        for back in self.finder.ranked(roles.BACKWARD, _BACKWARD)[:4]:
+        yield from self.starts(callee, data)
+        for back in self.finder.ranked(roles.BACKWARD, _BACKWARD)[: 0 if data.many else 4]:
             named = roles.named([back.name], roles.BACKWARD)
             if back.text == callee.text or not (named or re.search(_BACKWARD, back.name, re.I)):
                 continue
@@ -323,7 +426,7 @@ class Follower:
             if not any(moved):
                 continue
             start: list[str] | None = self.forward.known.lines
-            if known.lines[: len(start)] == start:
+            if data.many or known.lines[: len(start)] == start:
                 start = None
             try:
                 again = self.finder.change(lines, data, other=start)[1]
@@ -353,6 +456,8 @@ class Follower:
         paths = list(dict.fromkeys(re.split(r"[.\[]", w.path)[0] for w in self.finder.weights))
         if any(p == self.finder.world.alias for p in paths):
             paths = [w.path for w in self.finder.weights]
+        if not all(paths):
+            return  # numbers in nodes, which nothing can be assigned to as a whole
         yield f"{', '.join(paths)} = {text}"
         if len(paths) == 1:
             yield f"{paths[0]} = {text}[0]"
@@ -363,7 +468,8 @@ class Follower:
         """Return the way, with the learning rate where the code looks for it."""
         whole = bool(roles.named([callee.name], roles.WHOLE_TRAININGS))
         options: list[list[str]] = [[]]
-        if "learning_rate" not in "".join([*known.lines, last]):
+        handed = "learning_rate" in "".join([*known.lines, last])
+        if not handed:
             rates = [
                 leaf.path for leaf in self.finder.world.leaves()
                 if isinstance(leaf.value, float) and roles.role(leaf.name) == "rate"
@@ -383,7 +489,11 @@ class Follower:
                 )
                 continue
             pairs = [p for p in zip(one, two, strict=True) if np.abs(p[0]).max(initial=0) > 0]
-            if pairs and np.allclose(2 * pairs[-1][0], pairs[-1][1], rtol=0.05, atol=1e-9):
+            # A rate that is handed over counts in whatever way: to judge that is the check's.
+            if pairs and (
+                np.allclose(2 * pairs[-1][0], pairs[-1][1], rtol=0.05, atol=1e-9)
+                or (handed and not np.allclose(*pairs[-1], rtol=1e-6, atol=1e-12))
+            ):
                 done = known.copy()
                 done.lines = [*lines, *known.lines]
                 return Way(
@@ -396,10 +506,27 @@ class Follower:
 
     # Loss.
 
-    def loss(self) -> Way | None:
+    def signed(self, way: Way) -> bool:
+        """Whether labels are -1 and 1: no x makes a difference where they are 0."""
+        if self.data.outputs != 1 or way.data.classes:
+            return False
+
+        def given(seed: int, label: float) -> list[np.ndarray]:
+            world = self.finder.new()
+            values = {"x": way.data.x(seed), "y": np.full_like(way.data.y(), label)}
+            result = world.run(way.known.lines, way.last, learning_rate=0.125, **values)
+            moved = self.finder.values(world)
+            return [leaf.array for leaf in found({"r": result})] + moved
+
+        try:
+            at_zero, at_one = ((given(0, y), given(9, y)) for y in (0.0, 1.0))
+        except BaseException:
+            return False
+        return not any(map(_differ, *at_zero)) and any(map(_differ, *at_one))
+
+    def loss(self, data: Data) -> Way | None:
         """Return the user's own loss, where it is certain which function that is."""
         ways: list[Way] = []
-        data = self.data
         for callee in self.finder.callees:
             if not roles.named([callee.name], roles.LOSS) or not callee.takes("y"):
                 continue
@@ -413,6 +540,8 @@ class Follower:
                     value = world.run(
                         known.lines, text, x=data.x(), y=data.y(), learning_rate=0.125
                     )
+                    if isinstance(value, tuple):  # often with the gradients
+                        value, text = value[0], f"{text}[0]"
                     if np.size(value) != 1 or not np.isfinite(float(np.squeeze(value))):
                         continue
                 except BaseException:
@@ -420,6 +549,34 @@ class Follower:
                 ways.append(Way(known, text, callee.name, False, data))
                 break
         return ways[0] if len(ways) == 1 else None
+
+
+def _own_backward(result: Any, callees: list[Callee], alias: str) -> str:
+    """Return the call by which ``cost`` passes gradients back itself; "" if there is none."""
+    if isinstance(result, (list, tuple, dict, np.ndarray, float, int, str)) or result is None:
+        return ""
+    names = [n for n in dir(result) if not n.startswith("_")]
+    for name in roles.named(names, roles.BACKWARD):
+        taken = callee_of(name, getattr(result, name))
+        if taken is not None and not any(p.required for p in taken.parameters):
+            return f"cost.{name}()"
+    for taken in callees:
+        needed = [p for p in taken.parameters if p.required]
+        if roles.named([taken.name], roles.BACKWARD) and len(needed) == 1:
+            if roles.role(needed[0].name) in ("", "upstream") and taken.text.startswith(alias):
+                return f"{taken.text}(cost)"
+    return ""
+
+
+def _differ(one: np.ndarray, other: np.ndarray) -> bool:
+    return one.shape != other.shape or not np.allclose(one, other, rtol=1e-9, atol=1e-12)
+
+
+def _owner(path: str) -> str:
+    """Return what an attribute is of: the same for a number and for its gradient."""
+    if are_numbers(path):
+        return nodes_of(path)
+    return path.rpartition(".")[0] or path
 
 
 def _is_start(callee: Callee) -> bool:
@@ -456,6 +613,8 @@ def _once(path: str, value: Any, callee: Callee) -> list[str]:
 
 def written_in_order(paths: list[str], roots: dict[str, Any]) -> str:
     """Return an expression of some leaves in the order given."""
+    if any(are_numbers(path) for path in paths):
+        return f"[{', '.join(paths)}]"
     text = written(paths, roots)
     ordered = [leaf.path for leaf in found(roots) if leaf.path in set(paths)]
     return text if ordered == paths else f"[{', '.join(paths)}]"

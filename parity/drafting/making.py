@@ -67,6 +67,7 @@ class Maker:
         self.hidden = self._sized(f"{HIDDEN}")
         self.inputs, self.outputs = self._sized(f"{INPUTS}"), self._sized(f"{OUTPUTS}")
         self.sizes = f"[{self.inputs}, {self.hidden}, {self.outputs}]"
+        self.one_output = f"[{self.inputs}, {self.hidden}, 1]"
         # For code that has its three layers written out.
         self.more_sizes = f"[{self.inputs}, {self.hidden}, {self.hidden}, {self.outputs}]"
 

@@ -116,7 +116,8 @@ def _make(draft: Draft, source: UserModule) -> list[str]:
         title = f"{setup.title.removeprefix('class ')} of {title}"
     lines += ["", "    return parity.Candidate(", f'        name="{title}",']
     lines += [f"        {name}={name}," for name in ("get_weights", *draft.parts)]
-    lines += ['        labels="integer",'] * draft.classes
+    lines += [f'        labels="{draft.labels}",'] * bool(draft.labels)
+    lines += ['        samples="rows",'] * draft.many
     return [*lines, *_CONVENTIONS, "    )"]
 
 

@@ -48,14 +48,15 @@ FORWARD = (
     "forwardpropagation", "forwardprop", "forward_propogation", "feedforward", "feed_forward",
     "l_model_forward", "propagate_forward", "predict_proba", "predict_probs", "probs", "query",
     "think", "__call__", "call", "run", "predict", "output", "compute_output", "infer",
-    "evaluate", "activate", "forward_propagate_all", "model",
+    "evaluate", "activate", "forward_propagate_all", "model", "probabilities", "scores", "logits",
 )  # fmt: skip
 BACKWARD = (
     "gradients", "gradient", "compute_gradients", "compute_gradient", "get_gradients", "grads",
     "grad", "calc_gradients", "backward", "backprop", "back_prop", "backpropagation",
     "backward_propagation", "backward_prop", "backward_pass", "back_propagation",
     "backpropagate", "back_propagate", "backwardprop", "backwardpropagation", "l_model_backward",
-    "backward_propagate", "backward_propagate_error", "propagate_backward",
+    "backward_propagate", "backward_propagate_error", "propagate_backward", "back", "backwards",
+    "bprop", "loss_and_grads", "loss_and_grad", "value_and_grad", "loss_grad", "grad_loss",
 )  # fmt: skip
 STEP = (
     "update_mini_batch", "train_step", "training_step", "train_on_batch", "train_batch", "step",
@@ -91,6 +92,26 @@ def role(name: str) -> Role | Literal[""]:
         if re.search(words, lower):
             return key
     return ""
+
+
+_NUMBERS = (
+    (r"lam(bd|bda)?|lmbda|reg\w*|l2\w*|weight_?decay|wd", "0.1"),
+    (r"momentum|mu|beta_?1?|gamma|rho|decay_?rate", "0.9"),
+    (r"beta_?2", "0.999"),
+    (r"keep\w*", "0.8"),
+    (r"eps(ilon)?", "1e-8"),
+)
+
+
+def number(name: str) -> str:
+    """Return a number for a parameter whose name is that of a usual option; "" for others."""
+    lower = name.lower().strip("_")
+    return next((text for pattern, text in _NUMBERS if re.fullmatch(pattern, lower)), "")
+
+
+def is_many(name: str) -> bool:
+    """Whether a parameter of this name takes several samples."""
+    return re.fullmatch(r"X\w*|xs|\w*(batch|data|samples|list|set|examples|rows)", name) is not None
 
 
 def takes(function: Function, wanted: Role) -> bool:

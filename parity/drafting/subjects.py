@@ -43,7 +43,7 @@ def setups(module: Any, maker: Maker) -> Iterator[list[Setup]]:
     classes = {n: v for n, v in own.items() if inspect.isclass(v)}
     for name in sorted(classes, key=lambda n: -_likeness(classes[n], maker)):
         part = maker.is_layer(name) and is_part(name)
-        if not part and not issubclass(classes[name], BaseException):
+        if not part and not _is_no_network(classes[name]):
             yield list(_objects(name, classes[name], maker))
     if (text := maker.layer_list()) is not None:
         remarks = [] if maker.lists_layers() else ["the layers"]
@@ -59,6 +59,12 @@ def _defined(value: Any, module: Any) -> bool:
     home = sys.modules.get(getattr(value, "__module__", None) or "")
     file = getattr(home, "__file__", None)
     return bool(file) and Path(module.__file__).parent in Path(str(file)).resolve().parents
+
+
+def _is_no_network(found: type) -> bool:
+    """Whether a class is an exception or a kind of number, as of automatic differentiation."""
+    counts = any(name in dir(found) for name in ("__add__", "__mul__", "__matmul__", "__sub__"))
+    return issubclass(found, BaseException) or counts
 
 
 def _likeness(found: type, maker: Maker) -> int:
@@ -203,11 +209,12 @@ def _options(parameter: str, maker: Maker, beside: list[str]) -> list[str]:
         # Beside inputs and outputs it is one number, or a list of those of the hidden layers.
         number = "hidden" in lower and not re.search(r"layers|sizes|dims", lower)
         texts = [*[maker.hidden] * number, *texts, maker.sizes, f"[{maker.hidden}]", maker.hidden]
-        texts.append(maker.more_sizes)
+        texts += [maker.more_sizes, maker.one_output]
     elif not texts:
         unknown = [p for p in beside if maker.argument(p) is None]
         place = 0 if parameter == beside[0] else 2 if parameter == beside[-1] else 1
         numbers = (maker.inputs, maker.hidden, maker.outputs)
-        alone = [maker.sizes, maker.more_sizes] if len(unknown) == 1 else []
+        lists = [maker.sizes, maker.more_sizes, maker.one_output]
+        alone = lists if len(unknown) == 1 else []
         texts = [*([] if lower.startswith("_") else [numbers[place]]), *alone, "None"]
     return list(dict.fromkeys(texts))

@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
-_SECONDS = 3.0
+from parity.drafting.nodes import tensors
+
+SECONDS = 3.0
 _DEEPEST = 7
 _MOST = 4000
 # Layers are written one by one up to this many.
@@ -32,7 +34,7 @@ class TookTooLong(BaseException):
 
 
 @contextlib.contextmanager
-def quiet(seconds: float = _SECONDS) -> Generator[None]:
+def quiet() -> Generator[None]:
     """Run the user's code: what it prints is lost, it reads nothing, and it is stopped in time."""
 
     def stop(*_: Any) -> None:
@@ -43,7 +45,7 @@ def quiet(seconds: float = _SECONDS) -> Generator[None]:
     arguments, stdin = sys.argv, sys.stdin
     sys.argv, sys.stdin = arguments[:1], io.StringIO()
     if limited:
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        signal.setitimer(signal.ITIMER_REAL, SECONDS)
     try:
         with (
             contextlib.redirect_stdout(io.StringIO()),
@@ -131,7 +133,10 @@ class World:
 
     def leaves(self) -> list[Leaf]:
         """Return all numbers that can be reached."""
-        return list(found(self.roots()))
+        plain = list(found(self.roots()))
+        numbers = [leaf.path for leaf in plain if isinstance(leaf.value, float)]
+        parts = tensors(numbers, lambda text: eval(text, self.names))
+        return [*(Leaf(*part) for part in parts), *plain]
 
 
 def _assigned(setup: list[str]) -> set[str]:

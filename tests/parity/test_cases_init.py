@@ -10,6 +10,7 @@ import pytest
 import parity
 from parity.__main__ import main
 from parity.commands import targets
+from parity.drafting import world
 from tests.cases import HERE
 
 # What is drafted, the outcome of its check, and what the first sentences say.
@@ -136,7 +137,10 @@ def test_definitions_run_no_training_and_need_nothing_that_is_missing(tmp_path: 
     assert not hasattr(module, "history")
 
 
-def test_an_endless_forward_pass_is_given_up(capsys: pytest.CaptureFixture[str]):
+def test_an_endless_forward_pass_is_given_up(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(world, "SECONDS", 0.3)
     Path("stuck.py").write_text(
         "import numpy as np\n"
         "class Net:\n"
