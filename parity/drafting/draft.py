@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
@@ -15,10 +15,10 @@ from parity.drafting.following import Follower, written_in_order
 from parity.drafting.making import Maker
 from parity.drafting.nodes import Nodes, nodes_of
 from parity.drafting.reasons import in_a_loop, makes_anew
-from parity.drafting.subjects import Setup, setups
+from parity.drafting.subjects import Setup, optimizers, setups
 from parity.drafting.survey import Survey
 from parity.drafting.units import by_unit
-from parity.drafting.world import World
+from parity.drafting.world import TookTooLong, World
 
 _SECONDS = 25.0
 
@@ -97,7 +97,7 @@ class Drafting:
                     break
                 draft = self._draft(setup)
                 if draft is not None:
-                    found.append(draft)
+                    found.append(self._with_optimizer(draft))
                     break
             if found and not found[-1].checks and found[-1].kernels > 1:
                 break
@@ -108,12 +108,23 @@ class Drafting:
         # A layer alone is less than a network of them.
         return min(found, key=lambda d: (d.kernels < 2, _doubts(d), len(d.checks)), default=None)
 
+    def _with_optimizer(self, draft: Draft) -> Draft:
+        """Return the draft with an update by one of the module's optimizers, if there is one."""
+        if draft.updates:
+            return draft
+        for line in optimizers(self.load(), self.maker, draft.weights):
+            old = draft.setup
+            more = self._draft(replace(old, lines=[*old.lines, line]))
+            if more is not None and "step" in more.parts:
+                return more
+        return draft
+
     def _draft(self, setup: Setup) -> Draft | None:
         def fresh() -> World:
             return World(self.load, self.maker.alias, setup.lines)
 
         try:
-            finder = Finder(fresh, self._stuck)
+            finder = Finder(fresh, self._stuck, setup.given)
         except BaseException as error:
             made = setup.lines[0].partition(" = ")[2] if setup.lines else "the module"
             said = str(error).partition("\n")[0][:90]
@@ -121,7 +132,12 @@ class Drafting:
             return None
         best: Draft | None = None
         for forward in finder.forwards():
-            if (draft := _complete(setup, finder, forward)) is not None:
+            try:
+                draft = _complete(setup, finder, forward)
+            except (Exception, TookTooLong) as error:  # whatever the user's code raises
+                finder.trouble["gradients"] = f"{type(error).__name__}: {str(error)[:90]}"
+                draft = None
+            if draft is not None:
                 best = max(best, draft, key=_worth)
                 if _worth(best) >= 3:
                     return best

@@ -13,7 +13,7 @@ from parity.drafting.callees import Callee, Known, arguments, callees
 from parity.drafting.callees import callee as callee_of
 from parity.drafting.nodes import Nodes, are_numbers, nodes_of
 from parity.drafting.roles import Role
-from parity.drafting.world import Leaf, TookTooLong, World, found, inside, variables
+from parity.drafting.world import Leaf, TookTooLong, World, found, inside, variables, written
 
 SAMPLES = 4
 LAYOUTS = ("rows", "columns", "single", "crosswise", "column", "row")
@@ -132,16 +132,21 @@ class Finder:
 
     Args:
         fresh: Returns a new world of the setup.
+        given: What parameters of some names are given.
         stuck: The names of what has run too long, which nothing calls again.
     """
 
-    def __init__(self, fresh: Callable[[], World], stuck: set[str]) -> None:
+    def __init__(
+        self, fresh: Callable[[], World], stuck: set[str], given: dict[str, str]
+    ) -> None:
         self.fresh = fresh
+        self.given = given
         self.stuck = stuck
         self.world = fresh()
         self.callees = [c for c in callees(self.world) if not _DANGEROUS.search(c.name)]
         self.trouble: dict[str, str] = {}
         self.weights: list[Leaf] = []
+        self.whole: list[str] = []
         self.saved: list[np.ndarray] = []
 
     def known(self, layout: str = "") -> Known:
@@ -166,8 +171,11 @@ class Finder:
             if path == name and not inspect.isfunction(value):  # made by the setup
                 known.roles.setdefault("parameters", []).append(path)
                 known.roles["any"].append(path)
+        made = known.roles.get("parameters", [])
+        known.roles["parameters"] = list(dict.fromkeys([*self.whole, *made]))
         for name in [n for n in known.names if roles.role(n) in ("x", "y", "rate", "once")]:
             del known.names[name]
+        known.names |= self.given
         return known
 
     def widths(self) -> list[int]:
@@ -413,6 +421,8 @@ class Finder:
         """Take over a forward pass's weights as those to be looked at from now on."""
         self.weights = forward.weights
         world = self.fresh()
+        whole = written([w.path for w in self.weights], world.roots())
+        self.whole = [whole] if not whole.startswith("[") else []
         self.saved = [np.array(world.run([], w.path), dtype=float) for w in self.weights]
 
     def new(self) -> World:

@@ -32,6 +32,8 @@ class Follower:
         self.forward = forward
         self.data = forward.data
         finder.follow(forward)
+        there = forward.known.roles.get("parameters", [])
+        forward.known.roles["parameters"] = list(dict.fromkeys([*finder.whole, *there]))
         self.shapes = [np.shape(leaf.value) for leaf in finder.weights]
 
     def starts(self, callee: Callee, data: Data) -> Iterator[Known]:
@@ -241,6 +243,11 @@ class Follower:
         )
         if chosen is not None:
             return self._from_result(done, callee, text, result, *chosen)
+        for leaf in inside_result:
+            if leaf.array.shape == (sum(map(np.prod, self.shapes)),) and len(self.shapes) > 1:
+                known = done.copy()
+                known.lines.append(f"flat = {text}{leaf.path.removeprefix('output')}")
+                return known, self._apart("flat"), []
         own = {leaf.path for leaf in self.finder.weights}
         kept = [
             (leaf.path, leaf.name, leaf.array)
@@ -257,6 +264,16 @@ class Follower:
         if text != "None":
             done.lines.append(text)
         return done, written_in_order(chosen[0], world.roots()), chosen[1]
+
+    def _apart(self, flat: str) -> str:
+        """Return the expression that takes the gradients out of one vector."""
+        parts: list[str] = []
+        start = 0
+        for shape in self.shapes:
+            end = start + int(np.prod(shape))
+            parts.append(f"{flat}[{start}:{end}].reshape({', '.join(map(str, shape))})")
+            start = end
+        return f"[{', '.join(parts)}]"
 
     def _from_result(
         self, done: Known, callee: Callee, text: str, result: Any, paths: list[str],
@@ -474,7 +491,9 @@ class Follower:
                 leaf.path for leaf in self.finder.world.leaves()
                 if isinstance(leaf.value, float) and roles.role(leaf.name) == "rate"
             ]  # fmt: skip
-            options = [[f"{path} = learning_rate"] for path in rates]
+            single = [f"{path} = learning_rate" for path in rates]
+            # Where each weight has an optimizer of its own, all have a rate.
+            options = [*[single] * (len(single) > 1), *([line] for line in single)]
         for lines in options:
             full = [*lines, *known.lines, last]
             try:

@@ -19,6 +19,7 @@ from parity.drafting.world import quiet, variables
 
 _MOST_WAYS = 8
 _SIZES = r"layers|sizes|widths|dims|network|shape|arch|units|neurons|nodes|hidden"
+_OPTIMIZER = re.compile(r"optim|sgd|adam|rms_?prop|momentum|adagrad|nesterov|descent", re.I)
 _WHOLE = re.compile(r"net|mlp|model|perceptron|^nn", re.I)
 
 
@@ -30,11 +31,13 @@ class Setup:
         title: What it is called.
         lines: The statements.
         remarks: What is guessed in them.
+        given: What parameters of some names are given.
     """
 
     title: str
     lines: list[str]
     remarks: list[str] = field(default_factory=list[str])
+    given: dict[str, str] = field(default_factory=dict[str, str])
 
 
 def setups(module: Any, maker: Maker) -> Iterator[list[Setup]]:
@@ -51,6 +54,7 @@ def setups(module: Any, maker: Maker) -> Iterator[list[Setup]]:
     functions = {n: v for n, v in own.items() if inspect.isfunction(v)}
     for name, function in functions.items():
         yield list(_made_by(name, function, maker, module))
+    yield list(_one_by_one(functions, maker))
     yield [Setup("functions", [])]
 
 
@@ -130,6 +134,65 @@ def _made_by(name: str, function: Any, maker: Maker, module: Any) -> Iterator[Se
         own = [free_name(n, k) for k, n in enumerate(names)]
         target = ", ".join(own) if len(own) > 1 else variable if plain else "parameters"
         yield Setup("functions", [f"{target} = {text}"], remarks)
+
+
+def _one_by_one(functions: dict[str, Any], maker: Maker) -> Iterator[Setup]:
+    """Yield weights that are parameters, Theta1 and Theta2, each made by a function of its shape.
+
+    What takes all of them in one vector is given that.
+    """
+    names = dict.fromkeys(
+        p for f in functions.values() for p in _needed(f) if re.fullmatch(r"(?i)theta_?\d", p)
+    ) or dict.fromkeys(
+        n for f in functions.values() for n in re.findall(r"\b(Theta\d) = ", _text(f))
+    )
+    if not 2 <= len(names) <= 3:
+        return
+    sizes = [maker.inputs, *[maker.hidden] * (len(names) - 1), maker.outputs]
+    for maker_name, function in functions.items():
+        taken = _needed(function)
+        if len(taken) < 2 or not re.search(r"in|rand|weight", maker_name, re.I):
+            continue
+        if any(roles.role(p) in ("x", "y", "cache") for p in taken) or "theta" in str(taken).lower():
+            continue
+        more = [maker.argument(p) for p in taken[2:]]
+        if None in more:
+            continue
+        rest = "".join(f", {text}" for text in more)
+        lines = [
+            f"{name} = {maker.alias}.{maker_name}({sizes[k]}, {sizes[k + 1]}{rest})"
+            for k, name in enumerate(names)
+        ]
+        flat = f"np.concatenate([{', '.join(f'{name}.ravel()' for name in names)}])"
+        vectors = ("nn_params", "theta", "params", "thetas", "initial_nn_params", "unrolled")
+        given = {name: flat for name in vectors}
+        given |= {
+            p: text for f in functions.values() for p in _needed(f)
+            if re.search(r"(layer_?)?size|labels$|^n_|^num_", p) and (text := maker.argument(p))
+        }  # fmt: skip
+        yield Setup("functions", lines, [], given)
+
+
+def optimizers(module: Any, maker: Maker, weights: str) -> Iterator[str]:
+    """Yield statements that make an optimizer: an object of a class, or what a function returns.
+
+    Args:
+        weights: The expression of the network's weights.
+    """
+    for name, made in variables(module).items():
+        called = inspect.isclass(made) or inspect.isfunction(made)
+        if not called or not _defined(made, module) or not _OPTIMIZER.search(name):
+            continue
+        taken = callee(name, made)
+        if taken is None or taken.takes("x", "y", "grads", "cache", "output", "upstream"):
+            continue
+        given: list[str] = []
+        for p in (p for p in taken.parameters if p.required):
+            role = roles.role(p.name)
+            known = {"parameters": weights, "rate": "0.1"}.get(role) or roles.number(p.name)
+            given.append(f"{p.name}={known}" * bool(known))
+        if all(given):
+            yield f"optimizer = {maker.alias}.{name}({', '.join(given)})"
 
 
 def _functions_in(module: Any, maker: Maker, text: str) -> list[str]:
