@@ -189,7 +189,11 @@ def _options(callee: Callee, known: Known, parameter: Parameter) -> list[str]:
 
 def _distinct(chosen: tuple[str, ...]) -> bool:
     # Velocities that were given the weights themselves would make a right update a wrong one.
-    given = [c for c in chosen if c and not re.fullmatch(r"None|[\d.e-]+|len\(x\)|False|learning_rate", c)]
+    given = [
+        c
+        for c in chosen
+        if c and not re.fullmatch(r"None|[\d.e-]+|len\(x\)|False|learning_rate", c)
+    ]
     alike = len({"[" in c for c in given if c in ("x", "y", "[x]", "[y]")}) < 2
     return len(given) == len(set(given)) and alike
 

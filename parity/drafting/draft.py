@@ -9,14 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from parity.drafting.attempts import Forward, Way
 from parity.drafting.callees import Known
-from parity.drafting.finding import Finder, Forward, Way
-from parity.drafting.following import Follower, written_in_order
+from parity.drafting.finding import Finder
+from parity.drafting.following import Follower
 from parity.drafting.making import Maker
 from parity.drafting.nodes import Nodes, nodes_of
 from parity.drafting.reasons import in_a_loop, makes_anew
 from parity.drafting.subjects import Setup, optimizers, setups
 from parity.drafting.survey import Survey
+from parity.drafting.taping import written_in_order
 from parity.drafting.units import by_unit
 from parity.drafting.world import TookTooLong, World
 

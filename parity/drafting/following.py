@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from parity.drafting import loops, roles
+from parity.drafting.attempts import Data, Forward, Way
 from parity.drafting.callees import Callee, Known, arguments
-from parity.drafting.callees import callee as callee_of
-from parity.drafting.finding import STARTS, Data, Finder, Forward, Way, unpacked
-from parity.drafting.nodes import are_numbers, attribute_of, nodes_of
-from parity.drafting.world import World, found, variables, written
+from parity.drafting.finding import STARTS, Finder, unpacked
+from parity.drafting.nodes import are_numbers
+from parity.drafting.taping import Tape, own_backward, written_in_order
+from parity.drafting.world import World, found, variables
 
 _BACKWARD = r"back|grad|delta|deriv"
 _LOSS = r"loss|cost|error|objective|cross_?entropy|mse|verlust"
@@ -114,8 +115,9 @@ class Follower:
             result = world.run([], text)
             if hasattr(result, "__next__"):
                 result, text = list(result), f"list({text})"
-            if backward := _own_backward(result, self.finder.callees, world.alias):
-                return self._differentiated(callee, known, text, backward, data)
+            tape = Tape(self.finder, self.shapes)
+            if backward := own_backward(result, self.finder.callees, world.alias):
+                return tape.differentiated(callee, known, text, backward, data)
             if any(
                 not np.array_equal(a, b)
                 for a, b in zip(self.finder.values(world), self.finder.saved, strict=True)
@@ -132,84 +134,6 @@ class Follower:
             return None
         remarks += self.slope_remark([*done.lines, last])
         return Way(done, last, callee.name, False, data, remarks)
-
-    def _differentiated(
-        self, callee: Callee, known: Known, text: str, backward: str, data: Data
-    ) -> Way | None:
-        """Return the way through a loss that is an object and passes gradients back itself."""
-        world = self.finder.new()
-        values: dict[str, Any] = {"x": data.x(), "y": data.y(), "learning_rate": 0.125}
-        known = known.copy()
-        before_cost = list(known.lines)
-        known.lines += [f"cost = {text}"]
-        before = {leaf.path: leaf.array.copy() for leaf in world.leaves()}
-        world.run([*known.lines, backward], **values)
-        paths = self._beside(before, world)
-        if paths is None:
-            return None
-        last = written_in_order(paths, world.roots())
-        for clearing in self._clearings(paths, world):
-            lines = [*clearing, *known.lines, backward]
-            try:
-                again = self.finder.new()
-                one = again.run(lines, last, **values)
-                first = [leaf.array.copy() for leaf in found({"r": one})]
-                second = [leaf.array for leaf in found({"r": again.run(lines, last, **values)})]
-            except BaseException as error:
-                self.finder.note("gradients", callee, error)
-                continue
-            # Nodes in a set are summed up in any order.
-            if len(first) == len(second) == len(paths) and all(map(np.allclose, first, second)):
-                known.lines = lines
-                remarks = self.slope_remark([*lines, last])
-                # The loss's number is called as that of a weight is.
-                path = self.finder.weights[0].path
-                attribute = attribute_of(path) or path.rpartition(".")[2]
-                loss = [f"cost = {text}", f"return float(cost.{attribute})"]
-                return Way(known, last, callee.name, False, data, remarks, [*before_cost, *loss])
-        return None
-
-    def _beside(self, before: dict[str, np.ndarray], world: World) -> list[str] | None:
-        """Return the gradients that lie in the objects of the weights, if all do."""
-        after = {leaf.path: leaf.array for leaf in world.leaves()}
-        moved = {p for p, a in after.items() if not np.array_equal(a, before.get(p, [[[]]]))}
-        paths: list[str] = []
-        for weight, shape in zip(self.finder.weights, self.shapes, strict=True):
-            beside = [
-                path for path, array in after.items()
-                if path != weight.path and _owner(path) == _owner(weight.path)
-                and array.shape == shape
-            ]  # fmt: skip
-            beside = [path for path in beside if path in moved] or beside
-            if len(beside) != 1:
-                return None
-            paths += beside
-        return paths if moved.intersection(paths) else None
-
-    def _clearings(self, paths: list[str], world: World) -> Iterator[list[str]]:
-        """Yield what sets gradients back that add up: nothing, the user's own way, another."""
-        yield []
-        parameters = self.finder.known().copy()
-        for callee in self.finder.callees:
-            if re.search(r"zero|clear|reset", callee.name, re.I) and len(callee.parameters) < 2:
-                yield from ([text] for text in arguments(callee, parameters))
-        start = self.finder.new()
-        lines: list[str] = []
-        for path in paths:
-            if are_numbers(path):
-                lines += [
-                    f"for node in np.ravel({nodes_of(path)}):",
-                    f"    node.{attribute_of(path)} = 0.0",
-                ]
-                continue
-            owner, _, _ = path.rpartition(".")
-            try:
-                none = start.run([], path) is None
-            except BaseException:
-                none = True
-            lines.append(f"{path} = {'None' if none else f'0 * {path}'}")
-            del owner
-        yield lines
 
     def _depends_on_call(self, known: Known, done: Known, last: str, data: Data) -> bool:
         """Whether the gradients are those of this x, also after a forward pass of another."""
@@ -257,9 +181,9 @@ class Follower:
         ]  # fmt: skip
         chosen = self._chosen(kept, None)
         if chosen is None and any(are_numbers(path) for path in own):
-            beside = self._beside(before, world)
-            chosen = beside and (beside, list[str]())
-        if not chosen:
+            beside = Tape(self.finder, self.shapes).beside(before, world)
+            chosen = None if beside is None else (beside, list[str]())
+        if chosen is None:
             return None
         if text != "None":
             done.lines.append(text)
@@ -556,11 +480,12 @@ class Follower:
                     continue
                 try:
                     world = self.finder.new()
-                    value = world.run(
+                    value: Any = world.run(
                         known.lines, text, x=data.x(), y=data.y(), learning_rate=0.125
                     )
                     if isinstance(value, tuple):  # often with the gradients
-                        value, text = value[0], f"{text}[0]"
+                        items: Any = value  # pyright: ignore[reportUnknownVariableType]
+                        value, text = items[0], f"{text}[0]"
                     if np.size(value) != 1 or not np.isfinite(float(np.squeeze(value))):
                         continue
                 except BaseException:
@@ -570,32 +495,8 @@ class Follower:
         return ways[0] if len(ways) == 1 else None
 
 
-def _own_backward(result: Any, callees: list[Callee], alias: str) -> str:
-    """Return the call by which ``cost`` passes gradients back itself; "" if there is none."""
-    if isinstance(result, (list, tuple, dict, np.ndarray, float, int, str)) or result is None:
-        return ""
-    names = [n for n in dir(result) if not n.startswith("_")]
-    for name in roles.named(names, roles.BACKWARD):
-        taken = callee_of(name, getattr(result, name))
-        if taken is not None and not any(p.required for p in taken.parameters):
-            return f"cost.{name}()"
-    for taken in callees:
-        needed = [p for p in taken.parameters if p.required]
-        if roles.named([taken.name], roles.BACKWARD) and len(needed) == 1:
-            if roles.role(needed[0].name) in ("", "upstream") and taken.text.startswith(alias):
-                return f"{taken.text}(cost)"
-    return ""
-
-
 def _differ(one: np.ndarray, other: np.ndarray) -> bool:
     return one.shape != other.shape or not np.allclose(one, other, rtol=1e-9, atol=1e-12)
-
-
-def _owner(path: str) -> str:
-    """Return what an attribute is of: the same for a number and for its gradient."""
-    if are_numbers(path):
-        return nodes_of(path)
-    return path.rpartition(".")[0] or path
 
 
 def _is_start(callee: Callee) -> bool:
@@ -628,12 +529,3 @@ def _once(path: str, value: Any, callee: Callee) -> list[str]:
         elif isinstance(inner, int) and role == "size":
             lines.append(f"{path}.{name} = len(x)")
     return lines
-
-
-def written_in_order(paths: list[str], roots: dict[str, Any]) -> str:
-    """Return an expression of some leaves in the order given."""
-    if any(are_numbers(path) for path in paths):
-        return f"[{', '.join(paths)}]"
-    text = written(paths, roots)
-    ordered = [leaf.path for leaf in found(roots) if leaf.path in set(paths)]
-    return text if ordered == paths else f"[{', '.join(paths)}]"

@@ -33,8 +33,8 @@ class Nodes:
 
 
 def _numbers(objects: Any, attribute: str) -> Any:
+    items: Any = objects
     if isinstance(objects, list):
-        items: list[Any] = objects
         return [_numbers(inner, attribute) for inner in items]
     return float(getattr(objects, attribute))
 

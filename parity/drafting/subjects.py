@@ -96,7 +96,9 @@ def _objects(name: str, found: type, maker: Maker) -> Iterator[Setup]:
                 continue
             if not STARTS.match(method.strip("_")) and method not in passes:
                 continue
-            options = itertools.product(*(_options(p, maker, _needed(static)[1:]) for p in _needed(static)[1:]))
+            options = itertools.product(
+                *(_options(p, maker, _needed(static)[1:]) for p in _needed(static)[1:])
+            )
             for chosen in itertools.islice(options, 4):
                 call = f"net.{method}({', '.join(chosen)})"
                 again = [f"net.{method} = lambda *_: None  # called again, it would start anew"]
@@ -153,7 +155,10 @@ def _one_by_one(functions: dict[str, Any], maker: Maker) -> Iterator[Setup]:
         taken = _needed(function)
         if len(taken) < 2 or not re.search(r"in|rand|weight", maker_name, re.I):
             continue
-        if any(roles.role(p) in ("x", "y", "cache") for p in taken) or "theta" in str(taken).lower():
+        if (
+            any(roles.role(p) in ("x", "y", "cache") for p in taken)
+            or "theta" in str(taken).lower()
+        ):
             continue
         more = [maker.argument(p) for p in taken[2:]]
         if None in more:
@@ -165,7 +170,7 @@ def _one_by_one(functions: dict[str, Any], maker: Maker) -> Iterator[Setup]:
         ]
         flat = f"np.concatenate([{', '.join(f'{name}.ravel()' for name in names)}])"
         vectors = ("nn_params", "theta", "params", "thetas", "initial_nn_params", "unrolled")
-        given = {name: flat for name in vectors}
+        given = dict.fromkeys(vectors, flat)
         given |= {
             p: text for f in functions.values() for p in _needed(f)
             if re.search(r"(layer_?)?size|labels$|^n_|^num_", p) and (text := maker.argument(p))
@@ -202,9 +207,10 @@ def _functions_in(module: Any, maker: Maker, text: str) -> list[str]:
             made: Any = eval(text, {maker.alias: module, "np": np, "SimpleNamespace": dict})
     except BaseException:
         return []
-    if not isinstance(made, tuple) or not any(inspect.isfunction(v) for v in made):
+    parts: list[Any] = list(made) if isinstance(made, tuple) else []  # pyright: ignore
+    if not any(inspect.isfunction(part) for part in parts):
         return []
-    return [v.__name__ if inspect.isfunction(v) else "params" for v in made]
+    return [part.__name__ if inspect.isfunction(part) else "params" for part in parts]
 
 
 def _ways(name: str, found: Any, maker: Maker) -> Iterator[tuple[str, list[str], list[str]]]:
