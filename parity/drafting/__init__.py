@@ -2,8 +2,9 @@
 
 ``survey`` lists what stands in the module (``expressions``, ``functions``), ``making`` and
 ``subjects`` write what makes its networks, ``world`` makes them and looks for their numbers.
-``roles`` knows what names usually mean, ``callees`` writes calls by it, and ``finding`` and
-``following`` keep those that work. ``draft`` puts them together, and ``page`` writes the file.
+``roles`` knows what names usually mean, ``callees`` writes calls by it, and ``finding``,
+``following`` and ``taping`` keep those that work, as ``attempts``; ``nodes`` are weights that are
+objects of one number each. ``draft`` puts them together, and ``page`` writes the file.
 """
 
 from parity.drafting.draft import Draft, Drafting

@@ -246,7 +246,8 @@ def _weights(finder: Finder, forward: Forward, last: Way) -> str:
     used = finder.new()
     values: dict[str, Any] = {"x": forward.data.x(), "y": last.data.y(), "learning_rate": 0.125}
     used.run(forward.known.lines, **values)
-    used.run([*last.known.lines, last.last], **(values | {"x": last.data.x()}))
+    values["x"] = last.data.x()
+    used.run([*last.known.lines, last.last], **values)
     paths = [leaf.path for leaf in finder.weights]
     text = written_in_order(paths, used.roots())
     return f"[{text}]" if text == paths[0] else text

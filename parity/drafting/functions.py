@@ -88,12 +88,6 @@ class Function:
         values = [n.value for n in self.body if isinstance(n, ast.Return) and n.value]
         return self._resolved(values[-1]) if values else Returned("none")
 
-    @cached_property
-    def all_returned(self) -> list[Returned]:
-        """What each ``return`` with a value returns."""
-        values = [n.value for n in self.body if isinstance(n, ast.Return) and n.value]
-        return [self._resolved(value) for value in values]
-
     def variable(self, name: str) -> Returned:
         """Return what a variable of the function, or attribute of its object, is."""
         values = [value for target, value in assignments(self.body) if _base(target) == name]

@@ -50,6 +50,22 @@ CASES = {
     "init/layer_objects": (("step",), "RIGHT", "3-4-1 (sigmoid, sigmoid, no biases)"),
     "init/scikit_like": (("step",), "RIGHT", "64-40-10 (sigmoid, softmax)"),
     "init/params_by_fit": (("step",), "RIGHT", "13-8-1 (relu, sigmoid)"),
+    "init/scalar_values": (("gradients", "loss"), "RIGHT", "6-6-5-3 (tanh, tanh, tanh)"),
+    "init/differentiable_loss": (("gradients", "loss"), "RIGHT", "64-40-10 (gelu (tanh), lin"),
+    "init/hinge_labels": (("gradients", "loss"), "RIGHT", "6-6-5-1 (tanh, tanh, linear)"),
+    "init/one_share": (("gradients", "loss"), "WRONG", "the shares are assigned, not added up"),
+    "init/pairs_of_columns": (("step",), "WRONG", "kernel gradient of the last sample alone"),
+    "init/theta_vector": (("gradients",), "RIGHT", "64-40-10 (sigmoid, sigmoid)"),
+    "init/own_optimizer": (("gradients", "step"), "WRONG", "Adam counts up t for each array"),
+    "init/optimizer_closure": (
+        ("gradients", "step", "loss"),
+        "WRONG",
+        "RMSprop's average is added to itself",
+    ),
+    "init/softmax_axis": (("gradients",), "WRONG", "softmax over the wrong axis"),
+    "init/rate_twice": (("step",), "WRONG", "learning rate applied twice"),
+    "init/velocities_beside": (("step",), "RIGHT", "2-12-1 (sin, linear)"),
+    "init/spread_sizes": (("gradients",), "WRONG", "last sample of the batch left out"),
 }
 WHY_NOT = {
     "init/fit_makes_weights": "NeuralNetwork.fit makes new weights at each call (line 15), so that",
