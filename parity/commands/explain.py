@@ -2,6 +2,7 @@
 
 import re
 from argparse import Namespace
+from collections.abc import Callable
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -66,19 +67,26 @@ def run(args: Namespace) -> int:
 
 def page(bugs: "dict[str, list[Bug]]") -> str:
     """Return all bugs as a page in Markdown."""
-    entries = [entry(code, forms, "## `{}`") for code, forms in bugs.items()]
+    entries = [entry(code, forms, "## `{}`", _as_it_is) for code, forms in bugs.items()]
     return "\n".join([_HEAD, *entries])
 
 
-def entry(code: str, forms: "list[Bug]", heading: str) -> str:
-    """Return one bug in Markdown, each of its forms with an example."""
+def entry(
+    code: str, forms: "list[Bug]", heading: str, shown: Callable[[str], str] = lambda text: text
+) -> str:
+    """Return one bug in Markdown, each of its forms with an example; ``shown`` is for the prose."""
     lines = [heading.format(code), ""]
     for form in forms:
-        lines += [f"{_sentence(form.title)} {_sentence(form.severity.value)}", ""]
+        lines += [shown(f"{_sentence(form.title)} {_sentence(form.severity.value)}"), ""]
         lines += [f"    {line.strip()}" for line in form.example.splitlines()] + [""]
         if form.fix:
-            lines += [f"Fix: {_sentence(form.fix)}", ""]
+            lines += [shown(f"Fix: {_sentence(form.fix)}"), ""]
     return "\n".join(lines)
+
+
+def _as_it_is(text: str) -> str:
+    """Return a text so that a page shows W[k][j] and db**2, and takes neither for its markup."""
+    return text.replace("*", "&#42;").replace("[", "&#91;")
 
 
 def _sentence(text: str) -> str:

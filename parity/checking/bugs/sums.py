@@ -38,7 +38,7 @@ SHARE_LEFT_OUT = Bug(
 WEIGHT_OF_ABOVE = Bug(
     "weight-of-above",
     "each unit of the layer gets the same sum: the weight is indexed by the unit above alone, "
-    "W[k][k] in place of W[k][j]",
+    "W[k, k] in place of W[k, j]",
     "for k, above in enumerate(out): error += above.delta * above.weights[k]  # [j] is meant",
     "take the weight from this unit j to the unit above: above.weights[j]",
 )
