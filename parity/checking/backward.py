@@ -257,7 +257,7 @@ class Backward:
             return Notes(conventions={"optimizer": "SGD, its learning rate changing"})
         rule, updates = Rule("sgd", stepping.form, stepping.momentum), self.updates
         stated, base = updates.checkable, assessment.factor
-        explained = not assessment.flaws and not assessment.masked and base > 0
+        explained = not assessment.cost and not assessment.masked and base > 0
         if stated is None or stated.named or not explained or stepping.rate_power != 1:
             return updates.of_plain(rule)
         history = [t for t in self.subject.history if t.probe.form == assessment.form]
@@ -354,7 +354,8 @@ class Backward:
         if not self._nothing_found:
             return
         found = Notes()
-        if assessment is not None and source is not None and assessment.factor:
+        settled = assessment is not None and assessment.times is not None
+        if assessment is not None and source is not None and assessment.factor and not settled:
             found = second_look.other_batch(answered.assessor, source, assessment)
         elif assessment is not None and source is not None and assessment.own is not None:
             found = second_look.other_batch_measured(answered.assessor, source, assessment)

@@ -189,9 +189,8 @@ class Finder:
             return None
         if not any(depend.values()):
             return None
-        # What a softmax over the wrong axis gives does not depend on the last bias.
-        all_kernels = max(_kernels(d) for d in depend.values())
-        best = [t for t in outputs if _kernels(depend[t]) == all_kernels and depend[t]]
+        every = max(depend.values(), key=len)
+        best = [t for t in outputs if _of_all(depend[t], every)]
         best = [  # the same thing is often handed on twice
             t for k, t in enumerate(best)
             if not any(np.array_equal(outputs[t], outputs[o]) for o in best[:k])
@@ -422,8 +421,18 @@ def _numbers_in(result: Any) -> dict[str, np.ndarray]:
     }
 
 
-def _kernels(weights: list[Leaf]) -> int:
-    return sum(min(np.shape(leaf.value), default=0) > 1 for leaf in weights) or len(weights)
+def _of_all(some: list[Leaf], every: list[Leaf]) -> bool:
+    """Return whether an output depends on all weights, or on all but the last bias.
+
+    What a softmax over the wrong axis gives does not depend on that.
+    """
+
+    def bias(leaf: Leaf) -> bool:
+        return min(np.shape(leaf.value), default=0) <= 1 or np.ndim(leaf.value) < 2
+
+    paths = {leaf.path for leaf in some}
+    missing = [leaf for leaf in every if leaf.path not in paths]
+    return not missing or (len(missing) == 1 and bias(missing[0]) and any(map(bias, some)))
 
 
 def _differ(one: np.ndarray, other: np.ndarray) -> bool:

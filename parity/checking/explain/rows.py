@@ -118,7 +118,11 @@ def agreeing(assessment: Assessment, other: Mapping[Key, Array], shares: Shares)
 def _added(assessment: Assessment, shares: Shares) -> Added:
     """Return what the weights themselves have in their gradients, as it is meant."""
     weights = assessment.probes[0].weights
-    found = {k: (s * weights[k], spread * np.abs(weights[k])) for k, (s, spread) in shares.items()}
+    found = {
+        k: (s * weights[k], spread * np.abs(weights[k]))
+        for k, (s, spread) in shares.items()
+        if k in weights
+    }
     for key, match in assessment.matches.items():
         if match is not None and match.penalty in MEANT:
             added, room = match.added(weights[key])
