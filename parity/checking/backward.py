@@ -261,6 +261,8 @@ class Backward:
         if stated is None or stated.named or not explained or stepping.rate_power != 1:
             return updates.of_plain(rule)
         history = [t for t in self.subject.history if t.probe.form == assessment.form]
+        if not history:
+            return updates.of_plain(rule)
         at = of_loss(assessment.kind, factor=base)
         draft = Identified(rule, assessment.kind, 1.0, "", history, at)
         words = f"{stated.words} (declared)"

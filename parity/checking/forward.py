@@ -197,7 +197,7 @@ class Forward:
         for sample in answers:
             if sample.form.samples == "single" or sample.layout != self.sample.layout:
                 continue
-            fault = _fault(sample, self.plan)
+            fault = None if sample.agrees(self.plan) else _fault(sample, self.plan)
             if fault is not None and takes_batches(self.subject, sample, self.plan):
                 return sample, fault
         return None

@@ -28,6 +28,12 @@ def test_right_networks_are_called_right(chunk):
     assert len(unsure) <= 1, joined(unsure)
 
 
+@pytest.mark.parametrize("seed", [5, 15, 77, 315, 707, 957])
+def test_right_networks_that_were_accused_are_called_right(seed):
+    outcome, shown = false_alarm(seed)
+    assert outcome == "right", shown
+
+
 @pytest.mark.census(keep=5)
 @pytest.mark.parametrize("seed", range(2000, 2020))
 def test_right_networks_are_called_right_with_keras(seed):
