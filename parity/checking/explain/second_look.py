@@ -236,7 +236,8 @@ def course_of_steps(assessor: Assessor, followed: Followed) -> Notes:
     evidence = f"each step is compared from your own weights before it: those before step {n} are "
     values = {"step": n, "suspect": suggests}
     found = Finding(TRAJECTORY, "step", values, evidence + "right")
-    # What divides by a root of small numbers has in float32 more roundings than are bounded.
-    rounded = steps[parted].probe.dtype != np.float64 and followed.rule.kind != "sgd"
-    found = replace(found, severity=Severity.UNCERTAIN) if rounded else found
+    # Where training has led, float32 has more roundings than are bounded: exponentials of large
+    # numbers, roots of small ones.
+    if steps[parted].probe.dtype != np.float64:
+        found = replace(found, severity=Severity.UNCERTAIN)
     return Notes(findings=[found])
