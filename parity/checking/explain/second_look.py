@@ -238,6 +238,6 @@ def course_of_steps(assessor: Assessor, followed: Followed) -> Notes:
     found = Finding(TRAJECTORY, "step", values, evidence + "right")
     # Where training has led, float32 has more roundings than are bounded: exponentials of large
     # numbers, roots of small ones.
-    if steps[parted].probe.dtype != np.float64:
+    if np.float32 in (steps[parted].probe.dtype, subject.own_dtype):
         found = replace(found, severity=Severity.UNCERTAIN)
     return Notes(findings=[found])
