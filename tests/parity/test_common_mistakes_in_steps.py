@@ -214,6 +214,7 @@ INSIDE: dict[str, tuple[dict[str, Piece], list[tuple[str, str]]]] = {
 }
 
 
+@pytest.mark.census(keep=4)
 @pytest.mark.parametrize("update", [adam(), rmsprop()], ids=["adam", "rmsprop"])
 @pytest.mark.parametrize("name", INSIDE)
 def test_a_wrong_gradient_is_named_inside_of_a_step_that_keeps_a_state(name: str, update: Update):
@@ -240,6 +241,7 @@ class UpdatedLayerByLayer(Trained):
                 delta = (delta @ self.kernels[layer].T) * self.prime(layer - 1)
 
 
+@pytest.mark.census(keep=2)
 @pytest.mark.parametrize("sizes", [(6, 5, 4), (5, 7, 6, 3)])
 @pytest.mark.parametrize("name", ["adam", "rmsprop", "momentum"])
 def test_updated_weights_are_told_inside_of_a_step_that_keeps_a_state(name: str, sizes):
