@@ -266,6 +266,6 @@ def test_no_module_however_strange_breaks_the_drafting():
                 place.body[k] = ast.Pass()
                 halves.append(ast.unparse(tree))
                 place.body[k] = statement
-    for text in census.sample(halves, 12, "halves"):
+    for text in census.sample(halves, 6, "halves"):
         if _init("mynet", text, "--force") == 0:
             compile(Path("check_mynet.py").read_text(), "check_mynet.py", "exec")

@@ -18,9 +18,9 @@ def joined(answers: list[str]) -> str:
 
 
 @pytest.mark.census(keep=1)
-@pytest.mark.parametrize("chunk", range(20))
+@pytest.mark.parametrize("chunk", range(40))
 def test_right_networks_are_called_right(chunk):
-    answers = ask(false_alarm, chunk, 50)
+    answers = ask(false_alarm, chunk, 25)
     alarms = [shown for outcome, shown in answers if outcome not in ("right", "cannot tell")]
     assert not alarms, joined(alarms)
     # In float32 with a state inside the step, one in some hundred cannot be told.

@@ -63,6 +63,7 @@ def boxes(tab: Tab) -> list[Any]:
     ]
 
 
+@pytest.mark.census(keep=2)
 @pytest.mark.parametrize("width", [360, 768, 1200, 2000])
 def test_nothing_overflows_and_nothing_jumps(width: int, browser: "Browser", address: str):
     tab = open_tab(browser, address, width)

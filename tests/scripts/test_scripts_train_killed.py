@@ -47,7 +47,7 @@ def _run(*arguments: object) -> int:
 def test_a_killed_training_goes_on_bit_for_bit(engine: str, tmp_path: Path, tiny_mnist: Path):
     # Adam, dropout, distortions, a new order and another rate each epoch: all that has a state.
     arguments = ["mnist-robust", "--data", str(tiny_mnist), "--batch-size", "20", "--epochs", "6"]
-    count = census.count(50, {"numpy": 4, "keras": 2}[engine])
+    count = census.count(50, {"numpy": 2, "keras": 1}[engine])
     moments = killing.moments(count, census.settings.seed)
     results = killing.killed_and_resumed(engine, moments, tmp_path, arguments)
     assert [found["moment"] for found in results] == moments
