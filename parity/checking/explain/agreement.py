@@ -3,7 +3,7 @@
 Where they are, nothing needs to be explained.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,9 +80,11 @@ def agreement(probes: Sequence[Probe], preferred: LossKind | None) -> Agreement 
     if not all(any(np.any(p.gradients[key]) for p in probes) for key in first.weights):
         return None
     every = kinds(first.plan.activations[-1].name) if preferred is None else [preferred]
+    glance = first.forward(tracked=False)
     for kind in every:
+        rights = correct_gradients(kind, glance, first.y)
         for factor, words in reductions(kind, len(first.x), first.y.shape[1]):
-            if not _near(first, kind, factor):
+            if not _near(first, rights, factor):
                 continue
             if all(_equal(probe, kind, factor) for probe in probes):
                 return Agreement(kind, factor, words)
@@ -115,12 +117,10 @@ def _equal(probe: Probe, kind: LossKind, factor: float) -> bool:
     return all(each.equals(each.right) for each in compared(probe, kind, factor))
 
 
-def _near(probe: Probe, kind: LossKind, factor: float) -> bool:
+def _near(probe: Probe, rights: Mapping[Key, Approx], factor: float) -> bool:
     """Return whether gradients are the right ones at a first look, which needs no bounds."""
-    fwd = probe.forward(tracked=False)
-    rights, width = correct_gradients(kind, fwd, probe.y), wide(fwd.rounding)
     for key, own in probe.gradients.items():
-        right = factor * rights[key].value
+        right, width = factor * rights[key].value, wide(rights[key].rounding)
         if not np.max(np.abs(own - right)) <= width * max(
             np.max(np.abs(right)), np.max(np.abs(own))
         ):
