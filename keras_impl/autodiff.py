@@ -119,8 +119,14 @@ class Autodiff:
     def loss_and_gradients(
         self, x: np.ndarray, y: np.ndarray, masks: Masks = ()
     ) -> tuple[float, list[np.ndarray]]:
-        """Return the loss in training mode and its gradient for each trainable variable."""
+        """Return the loss in training mode and its gradient for each trainable variable.
+
+        Moving statistics are left as they were.
+        """
+        before = self.states()
         loss, gradients = self._engine.gradients(*self._tensors(x, y, masks))
+        for variable, value in zip(self.model.non_trainable_weights, before, strict=True):
+            variable.assign(value)
         return float(to_numpy(loss)), [to_numpy(gradient) for gradient in gradients]
 
     def step(self, x: np.ndarray, y: np.ndarray, masks: Masks = ()) -> float:
@@ -130,6 +136,10 @@ class Autodiff:
     def weights(self) -> list[np.ndarray]:
         """Return copies of the trainable variables."""
         return [to_numpy(variable) for variable in self.model.trainable_variables]
+
+    def states(self) -> list[np.ndarray]:
+        """Return copies of what is not trained, such as moving statistics."""
+        return [to_numpy(variable) for variable in self.model.non_trainable_weights]
 
     def slots(self) -> dict[str, list[np.ndarray]]:
         """Return copies of the optimizer's state by name: "momentum", "velocity"..."""
@@ -202,22 +212,31 @@ class _Jax:
         jax: Any = import_module("jax")
         self.owner = owner
         self.variables = owner.model.trainable_variables
+        self.states = owner.model.non_trainable_weights
 
-        def cost(values: Any, x: Any, y: Any, masks: Any) -> Any:
-            mapping = list(zip(self.variables, values, strict=True))
-            with keras.StatelessScope(state_mapping=mapping):
-                return owner.cost(x, y, masks)
+        def cost(values: Any, states: Any, x: Any, y: Any, masks: Any) -> Any:
+            mapping = list(zip([*self.variables, *self.states], [*values, *states], strict=True))
+            with keras.StatelessScope(state_mapping=mapping) as scope:
+                value = owner.cost(x, y, masks)
+                return value, [scope.get_current_value(state) for state in self.states]
 
-        self._value_and_grad = jax.jit(jax.value_and_grad(cost))
+        self._value_and_grad = jax.jit(jax.value_and_grad(cost, has_aux=True))
 
     def gradients(self, x: Any, y: Any, masks: Any) -> Any:
-        return self._value_and_grad([v.value for v in self.variables], x, y, masks)
+        (cost, _), grads = self._differentiated(x, y, masks)
+        return cost, grads
 
     def step(self, x: Any, y: Any, masks: Any) -> Any:
-        cost, grads = self.gradients(x, y, masks)
+        (cost, states), grads = self._differentiated(x, y, masks)
         assert self.owner.optimizer is not None
         self.owner.optimizer.apply(grads, self.variables)
+        for variable, value in zip(self.states, states, strict=True):
+            variable.assign(value)
         return cost
+
+    def _differentiated(self, x: Any, y: Any, masks: Any) -> Any:
+        values = [[v.value for v in group] for group in (self.variables, self.states)]
+        return self._value_and_grad(*values, x, y, masks)
 
 
 class _Torch:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from numpy_impl import activations, validation
-from numpy_impl.layers import Activation, Dense, Dropout, Layer, allocate
+from numpy_impl.layers import Activation, Dense, Dropout, Layer, allocate, allocate_states
 from numpy_impl.losses import Loss
 from numpy_impl.program import Do, are_recordable, now, recordable
 from numpy_impl.types import Array, DTypeLike, Precision
@@ -27,7 +27,8 @@ class Sequential:
 
     All parameters live in one vector, ``parameters``, and all gradients in another, ``gradients``;
     the layers' kernels and biases are views into them
-    (see :func:`numpy_impl.layers.base.allocate`).
+    (see :func:`numpy_impl.layers.base.allocate`). States that are not trained, such as the moving
+    statistics of batch normalization, are arrays of their layers.
 
     Args:
         layers: The layers, from the input on.
@@ -66,6 +67,7 @@ class Sequential:
             layer.built = True
         self.output_shape = shape
         self.parameters, self.gradients, self.slices = allocate(self.layers, self.dtype)
+        allocate_states(self.layers, self.dtype)
         # Backpropagation ends at the first layer with weights.
         trained = (i for i, layer in enumerate(self.layers) if layer.weight_names)
         self.first_trained = next(trained, len(self.layers))
@@ -94,17 +96,42 @@ class Sequential:
 
     @property
     def weight_names(self) -> list[str]:
-        """Names of the weights in the order of ``weights``: "0/kernel", "0/bias", "1/kernel"..."""
-        return [f"{i}/{name}" for i, layer in enumerate(self.layers) for name in layer.weight_names]
+        """Names of ``weights`` in their order: "0/kernel", "0/bias", "1/kernel"..."""
+        return [
+            f"{i}/{name}"
+            for i, layer in enumerate(self.layers)
+            for name in (*layer.weight_names, *layer.state_names)
+        ]
 
     @property
     def weights(self) -> list[Array]:
-        """The weights in Keras's order, as views: writing to them changes the network."""
-        return [getattr(layer, name) for layer in self.layers for name in layer.weight_names]
+        """The weights in Keras's order, as views: writing to them changes the network.
+
+        A layer's states stand behind what is trained of it.
+        """
+        return [
+            getattr(layer, name)
+            for layer in self.layers
+            for name in (*layer.weight_names, *layer.state_names)
+        ]
+
+    @property
+    def trained_names(self) -> list[str]:
+        """Names of the weights that are trained, in the order of ``slices``."""
+        return [f"{i}/{name}" for i, layer in enumerate(self.layers) for name in layer.weight_names]
+
+    @property
+    def states(self) -> dict[str, Array]:
+        """What training keeps beside the trained weights, by name, as views."""
+        return {
+            f"{i}/{name}": getattr(layer, name)
+            for i, layer in enumerate(self.layers)
+            for name in layer.state_names
+        }
 
     @property
     def weight_gradients(self) -> list[Array]:
-        """The gradients of ``weights`` that the last backward pass left, as views."""
+        """The gradients of the trained weights that the last backward pass left, as views."""
         return [
             getattr(layer, f"{name}_gradient")
             for layer in self.layers
@@ -213,8 +240,8 @@ class Sequential:
         """Run forward and backward in training mode on one batch.
 
         Returns:
-            The cost, and the gradient of each weight in the order of ``weights``. These are views
-            that the next call overwrites.
+            The cost, and the gradient of each trained weight in the order of ``trained_names``.
+            These are views that the next call overwrites.
         """
         outputs = self.forward(x, training=True, masks=masks)
         self.backward(outputs, y, loss)

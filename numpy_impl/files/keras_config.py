@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from numpy_impl import activations
 from numpy_impl.activations import ActivationFunction
-from numpy_impl.layers import Activation, Dense, Dropout, Flatten, Layer, Rescaling
+from numpy_impl.layers import LAYERS, Activation, Layer
 from numpy_impl.types import Precision, Shape
 
 Config = dict[str, Any]
@@ -103,7 +103,7 @@ def _flatten(model: Config, prefix: str) -> Iterator[tuple[Config, str]]:
         _check_links(model["config"])
     seen: Counter[str] = Counter()
     for entry in model["config"]["layers"]:
-        _check_class(entry, _CLASSES, f"layers of class {', '.join(_CLASSES)}")
+        _check_class(entry, _CLASSES, "layers that numpy_impl has")
         name = snake_case(entry["class_name"])
         group = f"{prefix}layers/{name}" + (f"_{seen[name]}" if seen[name] else "")
         seen[name] += 1
@@ -214,11 +214,25 @@ def _input_shape(entry: Config) -> Shape:
 def _built_layer(entry: Config, input_shape: Shape) -> tuple[Layer, Shape]:
     """Return the NumPy layer of a Keras layer's JSON, without weights, and its output shape."""
     try:
-        layer = _LAYERS[entry["class_name"]](entry["config"])
+        layer = layer_of(entry["class_name"], entry["config"])
         return layer, layer.build(input_shape)
     except ValueError as error:
         expected = f"{describe(entry)} as numpy_impl has it"
         raise Refusal(expected, str(error)) from error
+
+
+def layer_of(class_name: str, config: Config) -> Layer:
+    """Return the NumPy layer, without weights, of a Keras layer's class and options.
+
+    Raises:
+        ValueError: The class or one of its options is not known here; the message names it.
+    """
+    if class_name in _ACTIVATIONS:
+        return Activation(_ACTIVATIONS[class_name](config))
+    if class_name not in LAYERS:
+        raise ValueError(f"Expected a layer that numpy_impl has. Received: {class_name}")
+    functions = {k: _activation(v) for k, v in config.items() if k.endswith("activation")}
+    return LAYERS[class_name].from_keras(config | functions)
 
 
 def _only(config: Config, **allowed: Any) -> None:
@@ -233,25 +247,6 @@ def _number(config: Config, option: str) -> float:
     if type(value) not in (int, float):
         raise ValueError(f"{option}={value!r}, which is not one number")
     return float(value)
-
-
-def _dense(config: Config) -> Dense:
-    _only(config, lora_rank=None, quantization_config=None)
-    return Dense(config["units"], _activation(config["activation"]), config["use_bias"])
-
-
-def _dropout(config: Config) -> Dropout:
-    _only(config, noise_shape=None)
-    return Dropout(_number(config, "rate"))
-
-
-def _flatten_layer(config: Config) -> Flatten:
-    _only(config, data_format="channels_last")
-    return Flatten()
-
-
-def _rescaling(config: Config) -> Rescaling:
-    return Rescaling(_number(config, "scale"), _number(config, "offset"))
 
 
 def _activation(activation: Any) -> ActivationFunction:
@@ -301,10 +296,6 @@ def _softmax(config: Config) -> ActivationFunction:
     return activations.get("softmax")
 
 
-def _as_layer(make: Callable[[Config], ActivationFunction]) -> Callable[[Config], Layer]:
-    return lambda config: Activation(make(config))
-
-
 _ACTIVATIONS: dict[str, Callable[[Config], ActivationFunction]] = {
     "Activation": lambda config: _activation(config["activation"]),
     "ReLU": _relu,
@@ -313,14 +304,11 @@ _ACTIVATIONS: dict[str, Callable[[Config], ActivationFunction]] = {
     "Softmax": _softmax,
     "Identity": lambda config: activations.get("linear"),
 }
-_LAYERS: dict[str, Callable[[Config], Layer]] = {
-    "Dense": _dense,
-    "Dropout": _dropout,
-    "Flatten": _flatten_layer,
-    "Rescaling": _rescaling,
-    **{name: _as_layer(make) for name, make in _ACTIVATIONS.items()},
-}
+# Keras's classes that are understood.
+KNOWN = tuple(dict.fromkeys((*LAYERS, *_ACTIVATIONS)))
 _MODELS = ("Sequential", "Functional")
-_CLASSES = ("InputLayer", *_LAYERS, *_MODELS)
+_CLASSES = ("InputLayer", *KNOWN, *_MODELS)
 # The groups of layers that have no weights, as a file without architecture shows them.
-WEIGHTLESS = {snake_case(name) for name in ("InputLayer", *_LAYERS)} - {"dense"}
+WEIGHTLESS = {
+    snake_case(name) for name in ("InputLayer", "Dropout", "Flatten", "Rescaling", *_ACTIVATIONS)
+}

@@ -174,8 +174,9 @@ def _weights_of(model: Architecture, stored: WeightsFile) -> list[Array]:
     """Return the arrays of a model's layers; each has the layer's shape and the model's dtype."""
     weights: list[Array] = []
     for layer, group in zip(model.layers, model.groups, strict=True):
-        expected = layer.weight_shapes()
-        found = stored.variables(group) if expected else []
+        expected = [*layer.weight_shapes(), *layer.state_shapes()]
+        groups = [f"{group}/{inner}".rstrip("/") for inner in layer.groups] if expected else []
+        found = [array for inner in groups for array in stored.variables(inner)]
         if [(w.shape, w.dtype.name) for w in found] != [(s, model.dtype) for s in expected]:
             raise Refusal(
                 f"{model.dtype} arrays of shapes {_listed(expected)} under {group}",

@@ -1,18 +1,34 @@
 """The layers: what each computes forward, and how the gradient passes backward through it.
 
-``base`` says what all have in common; then each layer has a file.
+``base`` says what all have in common, and ``formula`` how most are written; then each layer has a
+file.
 """
 
 from numpy_impl.layers.activation import Activation
-from numpy_impl.layers.base import Layer, allocate
+from numpy_impl.layers.base import Layer, allocate, allocate_states
 from numpy_impl.layers.dense import Dense
 from numpy_impl.layers.dropout import Dropout
 from numpy_impl.layers.flatten import Flatten
+from numpy_impl.layers.formula import FormulaLayer
+from numpy_impl.layers.layer_normalization import LayerNormalization
 from numpy_impl.layers.rescaling import Rescaling
 
-__all__ = ["Activation", "Dense", "Dropout", "Flatten", "Layer", "Rescaling", "allocate"]
+__all__ = [
+    "Activation",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "FormulaLayer",
+    "Layer",
+    "LayerNormalization",
+    "Rescaling",
+    "allocate",
+    "allocate_states",
+]
 
-# What files call them.
+# What files call them: Keras's names.
 LAYERS: dict[str, type[Layer]] = {
-    c.__name__: c for c in (Dense, Activation, Dropout, Flatten, Rescaling)
+    name: kind
+    for name, kind in list(globals().items())
+    if isinstance(kind, type) and issubclass(kind, Layer) and kind not in (Layer, FormulaLayer)
 }

@@ -9,13 +9,19 @@ In training a layer computes in its *workspace*: arrays that are allocated at th
 written again at every later one, so what ``forward(training=True)`` and ``backward`` return is
 only good until the next step. ``forward`` outside training returns arrays of its own.
 
-These layers make the calls of a training step through the argument ``do`` of ``forward`` and
-``backward``, so that they can be recorded. A layer of yours, derived from one of these or not, need
-not know of it: its network is trained without a record, more slowly. ``numpy_impl.program`` says
-what it has to do to be recorded.
+A layer that is not met in every step of a long training is better written as in ``formula``: two
+functions, without a workspace.
+
+Dense, Dropout and their like make the calls of a training step through the argument ``do`` of
+``forward`` and ``backward``, so that they can be recorded. A layer of yours, derived from one of
+these or not, need not know of it: its network is trained without a record, more slowly.
+``numpy_impl.program`` says what it has to do to be recorded.
 """
 
+import inspect
 import math
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -44,7 +50,15 @@ class Layer:
     ``x`` has shape (batch, *input_shape), the output (batch, *output_shape).
     """
 
+    # What is trained, and then what a training keeps beside it (moving statistics); the arrays are
+    # attributes of these names, in Keras's order.
     weight_names: tuple[str, ...] = ()
+    state_names: tuple[str, ...] = ()
+    # Keras's options that have to have this value, as there is no other way here. An option that
+    # the constructor does not have either has to be None.
+    fixed: ClassVar[Mapping[str, Any]] = {}
+    # Where Keras's files keep the weights and states, in this order, below the layer's own group.
+    groups: ClassVar[tuple[str, ...]] = ("",)
     workspace: Workspace
     # Sequential sets these. Whether it belongs to a network,
     built = False
@@ -64,6 +78,19 @@ class Layer:
     def weight_shapes(self) -> list[Shape]:
         """Return the shape of each weight in ``weight_names``."""
         return []
+
+    def state_shapes(self) -> list[Shape]:
+        """Return the shape of each state in ``state_names``."""
+        return []
+
+    def bind_states(self, states: list[Array]) -> None:
+        """Take the arrays that hold the states, and start them."""
+        for name, state in zip(self.state_names, states, strict=True):
+            setattr(self, name, state)
+        self.start_states()
+
+    def start_states(self) -> None:
+        """Write what the states are before training; they are zeros so far."""
 
     def bind(self, weights: list[Array], gradients: list[Array]) -> None:
         """Take the arrays (views into the network's vectors) that hold weights and gradients."""
@@ -93,8 +120,42 @@ class Layer:
         return are_recordable(self)
 
     def config(self) -> dict[str, object]:
-        """Return what the constructor needs to make this layer again, without its weights."""
+        """Return what the constructor needs to make this layer again, without its weights.
+
+        The names are Keras's, and so are the values, as JSON has them.
+        """
         return {}
+
+    @classmethod
+    def from_keras(cls, config: Mapping[str, Any]) -> Self:
+        """Return the layer, without weights, for the options of Keras's layer of this name.
+
+        What only training or starting uses (regularizers, constraints, initializers) is passed
+        over; activations are functions of ``activations`` already.
+
+        Raises:
+            ValueError: An option that would change the numbers has a value that is not known here.
+        """
+        options: dict[str, Any] = {}
+        taken = inspect.signature(cls).parameters
+        for option, value in config.items():
+            if option in _PASSED_OVER or option.endswith(_PASSED_OVER_ENDS):
+                continue
+            if option in taken:
+                options[option] = value
+            elif value != cls.fixed.get(option):
+                raise ValueError(f"{option}={value!r}")
+        return cls(**options)
+
+
+_PASSED_OVER = ("name", "trainable", "dtype", "seed", "build_config")
+_PASSED_OVER_ENDS = ("_initializer", "_regularizer", "_constraint")
+
+
+def allocate_states(layers: list[Layer], dtype: DTypeLike) -> None:
+    """Give each layer arrays of zeros for its states."""
+    for layer in layers:
+        layer.bind_states([np.zeros(shape, dtype) for shape in layer.state_shapes()])
 
 
 def allocate(layers: list[Layer], dtype: DTypeLike) -> tuple[Array, Array, list[slice]]:

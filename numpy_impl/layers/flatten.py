@@ -1,6 +1,8 @@
 """Samples of any shape turned into vectors."""
 
 import math
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from numpy_impl.layers.base import Layer
 from numpy_impl.program import Do, now, recordable
@@ -10,6 +12,8 @@ from numpy_impl.types import Array, Shape
 @recordable
 class Flatten(Layer):
     """Turn each sample into a vector, in row-major order."""
+
+    fixed: ClassVar[Mapping[str, Any]] = {"data_format": "channels_last"}
 
     def build(self, input_shape: Shape) -> Shape:
         super().build(input_shape)

@@ -1,5 +1,8 @@
 """Inputs brought into another range."""
 
+from collections.abc import Mapping
+from typing import Any, Self
+
 import numpy as np
 
 from numpy_impl.layers.base import Layer
@@ -30,3 +33,10 @@ class Rescaling(Layer):
 
     def config(self) -> dict[str, object]:
         return {"scale": self.scale, "offset": self.offset}
+
+    @classmethod
+    def from_keras(cls, config: Mapping[str, Any]) -> Self:
+        for option in ("scale", "offset"):
+            if np.ndim(config[option]) or np.asarray(config[option]).dtype.kind not in "iuf":
+                raise ValueError(f"{option}={config[option]!r}, which is not one number")
+        return super().from_keras(config)

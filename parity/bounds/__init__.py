@@ -7,6 +7,7 @@ correct computation in the engines' precision. Two correct engines differ by at 
 bound.
 """
 
+from parity.bounds import array_functions as array_functions
 from parity.bounds.analysis import Analysis, analyse
 from parity.bounds.optimizers import analyse_step
 

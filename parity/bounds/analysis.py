@@ -9,7 +9,7 @@ import numpy as np
 from numpy_impl import layers, losses
 from numpy_impl.network import Sequential
 from numpy_impl.types import Array
-from parity.bounds.layers import backward, forward
+from parity.bounds.layers import backward, exact_arrays, forward
 from parity.bounds.losses import cost
 from parity.bounds.rounding import Approx, Rounding
 
@@ -21,12 +21,14 @@ class Analysis:
     Attributes:
         outputs: Output of every layer.
         loss: The cost, a scalar.
-        gradients: Gradient of every weight.
+        gradients: Gradient of every trained weight.
+        states: The states after the forward pass, by name; in training only.
     """
 
     outputs: list[Approx]
     loss: Approx
     gradients: list[Approx]
+    states: dict[str, Approx]
 
 
 @np.errstate(invalid="ignore", over="ignore")  # infinite bounds
@@ -40,18 +42,23 @@ def analyse(
         x: One batch of inputs, as both engines get it.
         y: Its targets.
         loss: The NumPy loss.
-        masks: One boolean mask for each dropout layer; None: dropout is inactive.
+        masks: One boolean mask for each dropout layer; None: the network is not in training.
     """
+    training = masks is not None
     r = Rounding(network.dtype, _count(network, len(x)))
     given = None if masks is None else iter(masks)
     signal = r.exact(x)
     outputs: list[Approx] = []
     caches: list[Any] = []
-    for layer in network.layers:
+    states: dict[str, Approx] = {}
+    for i, layer in enumerate(network.layers):
         mask = next(given) if given and isinstance(layer, layers.Dropout) else None
-        signal, cache = forward(layer, signal, mask)
+        signal, cache = forward(layer, signal, mask, training)
         outputs.append(signal)
         caches.append(cache)
+        if training and isinstance(layer, layers.FormulaLayer):
+            updated = layer.updated_states(cache, exact_arrays(layer, r))
+            states |= {f"{i}/{name}": state for name, state in updated.items()}
     entry = caches[-1][1] if loss.fused else signal
     value, delta = cost(loss, entry, y)
     gradients: list[Approx] = []
@@ -59,9 +66,10 @@ def analyse(
         skip_activation = loss.fused and i == len(network.layers) - 1
         own, delta = backward(network.layers[i], caches[i], delta, skip_activation)
         gradients = own + gradients
-    return Analysis(outputs, value, gradients)
+    return Analysis(outputs, value, gradients, states)
 
 
 def _count(network: Sequential, batch: int) -> int:
-    units = sum(int(np.prod(shape)) for layer in network.layers for shape in layer.weight_shapes())
-    return 2 * (units + batch * sum(w.shape[-1] for w in network.weights))
+    numbers = sum(weight.size for weight in network.weights)
+    shapes = [network.input_shape, *(layer.input_shape for layer in network.layers)]
+    return 2 * (numbers + batch * sum(int(np.prod(s)) for s in [*shapes, network.output_shape]))

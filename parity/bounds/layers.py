@@ -1,16 +1,19 @@
 """Rounding bounds of layers, forward and backward.
 
-:func:`weighted`, :func:`weight_gradients` and :func:`masked` are the mathematics of Dense and
-Dropout for whoever has weights and masks; ``activations`` is that of their functions.
+A layer written as a formula bounds itself: it is evaluated on numbers with bounds. The others have
+their mathematics here. :func:`weighted`, :func:`weight_gradients` and :func:`masked` are that of
+Dense and Dropout for whoever has weights and masks; ``activations`` is that of their functions.
 """
 
 from functools import singledispatch
 from typing import Any
 
 from numpy_impl import layers
+from numpy_impl.activations import ActivationFunction
+from numpy_impl.layers import formula
 from numpy_impl.types import Array
 from parity.bounds.activations import activate, through
-from parity.bounds.rounding import Approx
+from parity.bounds.rounding import Approx, Rounding
 
 
 def weighted(x: Approx, kernel: Approx, bias: Approx | None) -> Approx:
@@ -33,12 +36,41 @@ def masked(x: Approx, mask: Array, factor: Approx | float) -> Approx:
 
 
 @singledispatch
-def forward(layer: layers.Layer, x: Approx, mask: Array | None) -> tuple[Approx, Any]:
+def forward(
+    layer: layers.Layer, x: Approx, mask: Array | None, training: bool
+) -> tuple[Approx, Any]:
     raise TypeError(f"No error analysis for layer {type(layer).__name__}")
 
 
 @forward.register
-def _(layer: layers.Dense, x: Approx, mask: Array | None) -> tuple[Approx, Any]:
+def _(
+    layer: layers.FormulaLayer, x: Approx, mask: Array | None, training: bool
+) -> tuple[Approx, Any]:
+    return layer.compute(x, exact_arrays(layer, x.rounding), training)
+
+
+def exact_arrays(layer: layers.FormulaLayer, r: Rounding) -> dict[str, Approx]:
+    """Return a layer's weights and states as what both engines have exactly."""
+    return {name: r.exact(array) for name, array in layer.arrays.items()}
+
+
+@formula.activate.register
+def _(z: Approx, function: ActivationFunction) -> Approx:
+    return activate(function, z)
+
+
+@formula.through.register
+def _(delta: Approx, function: ActivationFunction, z: Approx, a: Approx) -> Approx:
+    return through(function, z, a, delta)
+
+
+@formula.standardize.register
+def _(x: Approx, mean: Approx, inverse: Approx) -> Approx:
+    return x * inverse - mean * inverse
+
+
+@forward.register
+def _(layer: layers.Dense, x: Approx, mask: Array | None, training: bool) -> tuple[Approx, Any]:
     exact = x.rounding.exact
     z = weighted(x, exact(layer.kernel), exact(layer.bias) if layer.use_bias else None)
     a = activate(layer.activation, z)
@@ -46,25 +78,27 @@ def _(layer: layers.Dense, x: Approx, mask: Array | None) -> tuple[Approx, Any]:
 
 
 @forward.register
-def _(layer: layers.Activation, x: Approx, mask: Array | None) -> tuple[Approx, Any]:
+def _(
+    layer: layers.Activation, x: Approx, mask: Array | None, training: bool
+) -> tuple[Approx, Any]:
     a = activate(layer.activation, x)
     return a, (x, x, a)
 
 
 @forward.register
-def _(layer: layers.Dropout, x: Approx, mask: Array | None) -> tuple[Approx, Any]:
+def _(layer: layers.Dropout, x: Approx, mask: Array | None, training: bool) -> tuple[Approx, Any]:
     if mask is None or layer.rate == 0:
         return x, None
     return masked(x, mask, 1 / (1 - layer.rate)), mask
 
 
 @forward.register
-def _(layer: layers.Flatten, x: Approx, mask: Array | None) -> tuple[Approx, Any]:
+def _(layer: layers.Flatten, x: Approx, mask: Array | None, training: bool) -> tuple[Approx, Any]:
     return x.reshape(len(x.value), -1), None
 
 
 @forward.register
-def _(layer: layers.Rescaling, x: Approx, mask: Array | None) -> tuple[Approx, Any]:
+def _(layer: layers.Rescaling, x: Approx, mask: Array | None, training: bool) -> tuple[Approx, Any]:
     # Scale and offset are rounded to the precision before use: one more rounding each.
     return (x * layer.scale) * 1.0 + x.rounding.exact(layer.offset) * 1.0, None
 
@@ -74,6 +108,15 @@ def backward(
     layer: layers.Layer, cache: Any, delta: Approx, skip_activation: bool
 ) -> tuple[list[Approx], Approx]:
     raise TypeError(f"No error analysis for layer {type(layer).__name__}")
+
+
+@backward.register
+def _(
+    layer: layers.FormulaLayer, cache: Any, delta: Approx, skip_activation: bool
+) -> tuple[list[Approx], Approx]:
+    arrays = exact_arrays(layer, delta.rounding)
+    gradients, delta = layer.differentiate(delta, cache, arrays)
+    return [gradients[name] for name in layer.weight_names], delta
 
 
 @backward.register

@@ -18,10 +18,15 @@ Sci. Comput. 41(5), theorem 2.4.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from numpy_impl.types import Array, DTypeLike
+
+# What NumPy's own functions do with these numbers; ``array_functions`` fills them.
+UFUNCS: dict[tuple[Any, str], Callable[..., Any]] = {}
+FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 
 # Chance that a correct pair of programs is called different, over all numbers of one comparison.
 FAILURE_PROBABILITY = 1e-6
@@ -91,8 +96,14 @@ class Approx:
     error: Array | None
     rounding: Rounding
 
-    # Lets NumPy arrays on the left leave the operation to us.
-    __array_ufunc__ = None
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **named: Any) -> Any:
+        # Also what an array on the left of an operator comes to.
+        known = UFUNCS.get((ufunc, method))
+        return NotImplemented if known is None else known(*inputs, **named)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        known = FUNCTIONS.get(function)
+        return NotImplemented if known is None else known(*args, **kwargs)
 
     @property
     def bound(self) -> Array:
@@ -110,8 +121,28 @@ class Approx:
         """The transpose."""
         return self._with(self.value.T, None if self.error is None else self.error.T)
 
-    def __getitem__(self, part: slice | Array) -> "Approx":
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the value."""
+        return self.value.shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self.value.ndim
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    def __getitem__(self, part: Any) -> "Approx":
         return self._with(self.value[part], None if self.error is None else self.error[part])
+
+    def __setitem__(self, part: Any, new: "Approx | Array | float") -> None:
+        """Overwrite a part; ``np.zeros_like`` makes what can be written to."""
+        if self.error is None:
+            raise TypeError("Expected an array made by np.zeros_like to write to. Received: inputs")
+        new = self._other(new)
+        self.value[part], self.error[part] = new.value, new.bound
 
     def _with(self, value: Array, error: Array | None) -> "Approx":
         return Approx(value, error, self.rounding)
@@ -167,6 +198,9 @@ class Approx:
             propagated = (self.bound + np.abs(value) * other.bound) / room
         return self._rounded(value, np.where(room > 0, propagated, np.inf))
 
+    def __rtruediv__(self, other: Array | float) -> "Approx":
+        return self._other(other) / self
+
     def __matmul__(self, other: "Approx") -> "Approx":
         if not self.rounding.tracked:
             return self._with(self.value @ other.value, None)
@@ -180,15 +214,36 @@ class Approx:
         underflow = self.rounding.tiny * a.value.shape[-1]
         return self._with(a.value @ b.value, error + underflow)
 
-    def sum(self, axis: int | None = None, keepdims: bool = False) -> "Approx":
-        """Return the sum over an axis (None: over all), added up in any order."""
+    def sum(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> "Approx":
+        """Return the sum over one axis or several (None: over all), added up in any order."""
         value = np.sum(self.value, axis=axis, keepdims=keepdims)
         if not self.rounding.tracked:
             return self._with(np.asarray(value), None)
-        n = self.value.size if axis is None else self.value.shape[axis]
+        n = self.value.size // max(np.size(value), 1)
         gamma = self.rounding.gamma(n)
         error = np.sum(self.bound + gamma * self.magnitude, axis=axis, keepdims=keepdims)
         return self._with(np.asarray(value), np.asarray(error))
+
+    def mean(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> "Approx":
+        """Return the mean over one axis or several (None: over all)."""
+        total = self.sum(axis, keepdims)
+        return total / (self.value.size // max(total.value.size, 1))
+
+    def max(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> "Approx":
+        """Return the largest; which one it is may change within the errors."""
+        value = np.max(self.value, axis=axis, keepdims=keepdims)
+        if self.error is None:
+            return self._with(np.asarray(value), None)
+        # It lies between the largest lower and the largest upper end.
+        high = np.max(self.value + self.error, axis=axis, keepdims=keepdims) - value
+        low = value - np.max(self.value - self.error, axis=axis, keepdims=keepdims)
+        with np.errstate(invalid="ignore"):
+            return self._with(np.asarray(value), np.fmax(np.fmax(high, low), 0.0))
+
+    def __pow__(self, power: int) -> "Approx":
+        if power != 2:
+            return NotImplemented
+        return self * self
 
     def sqrt(self) -> "Approx":
         """Return the square root of what is known to be at least 0."""
@@ -217,6 +272,12 @@ class Approx:
         r = self.rounding
         own = roundings * r.unit * (np.abs(value) + propagated + scale) + r.tiny
         return self._with(value, propagated + own)
+
+    def transpose(self, *axes: int) -> "Approx":
+        """Return the same numbers with their axes in another order."""
+        return self._with(
+            self.value.transpose(*axes), None if self.error is None else self.error.transpose(*axes)
+        )
 
     def reshape(self, *shape: int) -> "Approx":
         """Return the same numbers in another shape."""

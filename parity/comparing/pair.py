@@ -45,7 +45,7 @@ class Pair:
         self.model = model
         self.network = network
         self.keras = Autodiff(model, keras_loss, fresh)
-        self.names = network.weight_names
+        self.names = network.trained_names
 
     def check(self, x: Array, y: Array) -> tuple[Array, Array]:
         """Return inputs and targets in the networks' precision; raise ValueError if unfit."""
@@ -56,13 +56,13 @@ class Pair:
 
     def compare_weights(self) -> list[Row]:
         """Compare the weights, which have to be the same bit for bit."""
-        theirs, ours = self.keras.weights(), self.network.weights
+        theirs, ours = self.model.get_weights(), self.network.weights
         if len(theirs) != len(ours):
             raise ValueError(
                 f"Expected as many weights as the Keras model has, {len(theirs)}. "
                 f"Received: {len(ours)}"
             )
-        triples = zip(self.names, theirs, ours, strict=True)
+        triples = zip(self.network.weight_names, theirs, ours, strict=True)
         rows = [compare_tensors("weights", *triple, None) for triple in triples]
         note = "copy them first: parity.copy_weights"
         return [replace(r, note=note) if r.verdict is Verdict.DIFFERENT else r for r in rows]
@@ -79,7 +79,9 @@ class Pair:
     def compare_gradients(self, x: Array, y: Array, masks: Sequence[Array]) -> list[Row]:
         """Compare the loss and the gradient of every weight, in training mode."""
         bounded = analyse(self.network, x, y, self.reference_loss, masks)
+        before = self.network.get_weights()
         cost, grads = self.network.loss_and_gradients(x, y, self.loss, masks)
+        self.network.set_weights(before)  # a pass in training moves the moving statistics
         keras_cost, keras_grads = self.keras.loss_and_gradients(x, y, masks)
         costs = np.asarray([keras_cost], x.dtype), np.asarray([cost], x.dtype)
         rows = [compare_tensors("loss", "loss", *costs, bounded.loss.reshape(1))]

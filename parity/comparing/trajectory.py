@@ -93,7 +93,8 @@ class _Run:
     def rows(self) -> list[Row]:
         """Return the state at the start, the worst of the checked steps, the weights at the end."""
         pair = self.pair
-        ends = zip(pair.names, pair.keras.weights(), pair.network.weights, strict=True)
+        network = pair.network
+        ends = zip(network.weight_names, pair.model.get_weights(), network.weights, strict=True)
         steps = self.shadow.worst.values()
         return [*self.start, *steps, *(_end(*triple) for triple in ends)]
 
@@ -158,18 +159,21 @@ class _Shadow(_Learner):
         self.reference = pair.reference_optimizer
         self.reference.build(self.network.parameters, self.network.slices)
         self.bounded: dict[str, Approx] = {}
+        self.states: dict[str, Approx] = {}
         self.worst: dict[str, Row] = {}
 
     def step(self, batch: Batch, done: int = 0) -> None:
         """Take over Keras's state after ``done`` steps, bound the next step, and take it."""
         (x, y, masks), pair, network = batch, self.pair, self.network
-        network.set_weights(pair.keras.weights())
+        network.set_weights(pair.model.get_weights())
         for name, values in pair.keras.slots().items():
             slot = np.concatenate([value.ravel() for value in values])
             self.optimizer.state[name][...] = self.reference.state[name][...] = slot
         self.optimizer.iterations = self.reference.iterations = done
-        gradients = analyse(network, x, y, pair.reference_loss, masks).gradients
-        self.bounded = analyse_step(self.reference, _joined(gradients), network.parameters)
+        bounded = analyse(network, x, y, pair.reference_loss, masks)
+        self.states = bounded.states
+        joined = _joined(bounded.gradients)
+        self.bounded = analyse_step(self.reference, joined, network.parameters)
         super().step(batch)
 
     def compare(self, step: int) -> None:
@@ -180,10 +184,15 @@ class _Shadow(_Learner):
             for name, s, tensor in zip(self.pair.names, self.network.slices, tensors, strict=True):
                 title = name if kind == "weights" else f"{name} {kind}"
                 own = ours[kind][s].reshape(tensor.shape)
-                bounded = self.bounded[kind][s].reshape(*tensor.shape)
-                row = compare_tensors("steps", title, tensor, own, bounded)
-                if title not in self.worst or row.rank > self.worst[title].rank:
-                    self.worst[title] = replace(row, step=step)
+                self._note(title, tensor, own, self.bounded[kind][s], step)
+        own_states = self.network.states
+        for (name, own), tensor in zip(own_states.items(), self.pair.keras.states(), strict=True):
+            self._note(name, tensor, own, self.states[name], step)
+
+    def _note(self, title: str, theirs: Array, ours: Array, bounded: Approx, step: int) -> None:
+        row = compare_tensors("steps", title, theirs, ours, bounded.reshape(*theirs.shape))
+        if title not in self.worst or row.rank > self.worst[title].rank:
+            self.worst[title] = replace(row, step=step)
 
 
 def _joined(gradients: list[Approx]) -> Approx:

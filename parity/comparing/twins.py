@@ -17,7 +17,8 @@ from keras_impl import keras
 from keras_impl.autodiff import chain, to_numpy
 from numpy_impl import activations, layers, losses, optimizers, schedules
 from numpy_impl.activations import ActivationFunction
-from numpy_impl.files.keras_config import registered_name
+from numpy_impl.files.keras_config import KNOWN, layer_of, registered_name
+from numpy_impl.layers import LAYERS
 from numpy_impl.network import FUSABLE, Sequential
 from numpy_impl.optimizers import Optimizer
 from parity.comparing.weights import copy_weights
@@ -45,12 +46,15 @@ def keras_twin(network: Sequential) -> keras.Sequential:
         ValueError: A layer or an activation has no counterpart; it is named.
     """
     for layer in network.layers:
-        if type(layer).__name__ not in _TO_KERAS:
+        if LAYERS.get(type(layer).__name__) is not type(layer):
             raise ValueError(
-                f"Expected layers of {', '.join(_TO_KERAS)}, which have a Keras counterpart. "
+                "Expected layers of numpy_impl, which have a Keras counterpart. "
                 f"Received: {type(layer).__name__}"
             )
-    built = [_TO_KERAS[type(layer).__name__](**_keras_config(layer)) for layer in network.layers]
+    built = [
+        getattr(keras.layers, type(layer).__name__)(**_keras_config(layer))
+        for layer in network.layers
+    ]
     name = network.name.replace(":", "_")  # not allowed in names of Keras's graphs
     model = keras.Sequential([keras.Input(network.input_shape), *built], name=name)
     copy_weights(network, model)
@@ -58,10 +62,12 @@ def keras_twin(network: Sequential) -> keras.Sequential:
 
 
 def _keras_config(layer: layers.Layer) -> dict[str, Any]:
-    config: dict[str, Any] = layer.config()
-    if isinstance(layer, layers.Dense | layers.Activation):
-        config["activation"] = keras_activation(layer.activation)
-    return config
+    named = {
+        option: keras_activation(getattr(layer, option))
+        for option in layer.config()
+        if option.endswith("activation")
+    }
+    return layer.config() | named
 
 
 def keras_activation(function: ActivationFunction) -> Any:
@@ -176,20 +182,29 @@ def _caches_logits(loss: keras.losses.Loss, model: keras.Model) -> bool:
 
 def numpy_layer(layer: keras.Layer, dtype: str) -> layers.Layer:
     """Return the NumPy layer, without weights, of a Keras one that computes in ``dtype``."""
-    config = layer.get_config()
-    for option in _UNSUPPORTED_LAYER_OPTIONS:
-        if config.get(option) is not None:
+    name, config = type(layer).__name__, layer.get_config()
+    for option, value in config.items():
+        if value is not None and option.endswith(("_regularizer", "_constraint")):
             raise ValueError(
-                f"Expected {type(layer).__name__} {layer.name!r} without {option}, which the "
-                f"NumPy engine does not have. Received: {option}={config[option]!r}"
+                f"Expected {name} {layer.name!r} without {option}, which the NumPy engine does "
+                f"not have. Received: {option}={value!r}"
             )
-    if "activation" in config:
-        config["activation"] = registered_name(config["activation"])
+    if name not in KNOWN:
+        raise ValueError(f"Expected a layer that the NumPy engine has. Received: {name}")
     if keras.backend.backend() == "tensorflow" and dtype == "float64":
-        name = str(config.get("activation"))
-        config["activation"] = _TENSORFLOW_FLOAT64.get(name, config.get("activation"))
-        config |= {k: _through_float32(config[k]) for k in ("scale", "offset") if k in config}
-    return _convert(layer, _TO_NUMPY, config)
+        for option in config:
+            if option.endswith("activation"):
+                function = registered_name(config[option])
+                config[option] = _TENSORFLOW_FLOAT64.get(str(function), function)
+        # In Rescaling; elsewhere ``scale`` is a yes or no.
+        rounded = [k for k in ("scale", "offset") if not isinstance(config.get(k, True), bool)]
+        config |= {k: _through_float32(config[k]) for k in rounded}
+    try:
+        return layer_of(name, config)
+    except ValueError as error:
+        raise ValueError(
+            f"Expected {name} {layer.name!r} as the NumPy engine has it. Received: {error}"
+        ) from error
 
 
 def _convert(thing: Any, table: dict[str, Callable[[dict[str, Any]], Any]], config: Any) -> Any:
@@ -206,26 +221,6 @@ def _pick(make: Callable[..., Any], *names: str) -> Callable[[dict[str, Any]], A
     return lambda config: make(**{name: config[name] for name in names if name in config})
 
 
-def _scalar_rescaling(config: dict[str, Any]) -> layers.Rescaling:
-    scale, offset = np.asarray(config["scale"]), np.asarray(config["offset"])
-    if scale.ndim or offset.ndim:
-        raise ValueError(
-            f"Expected Rescaling with one scale and one offset. Received: shapes {scale.shape} "
-            f"and {offset.shape}"
-        )
-    return layers.Rescaling(float(scale), float(offset))
-
-
-_TO_NUMPY: dict[str, Callable[[dict[str, Any]], layers.Layer]] = {
-    "Dense": _pick(layers.Dense, "units", "activation", "use_bias"),
-    "Activation": _pick(layers.Activation, "activation"),
-    "Dropout": _pick(layers.Dropout, "rate"),
-    "Flatten": lambda config: layers.Flatten(),
-    "Rescaling": _scalar_rescaling,
-}
-_TO_KERAS: dict[str, Callable[..., keras.Layer]] = {
-    name: getattr(keras.layers, name) for name in _TO_NUMPY
-}
 # Keras casts these Python floats (also weight_decay, and the scale and offset of Rescaling) to the
 # variables' dtype, and on TensorFlow that goes through a float32 tensor: in float64 a momentum of
 # 0.9 is 0.89999998. Other numbers, such as RMSprop's own momentum, are used as they are.
@@ -241,10 +236,6 @@ _TENSORFLOW_FLOAT64 = {
     ),
     "gelu": activations.gelu(_through_float32(math.sqrt(0.5))),
 }
-_UNSUPPORTED_LAYER_OPTIONS = (
-    "kernel_regularizer", "bias_regularizer", "activity_regularizer", "kernel_constraint",
-    "bias_constraint", "lora_rank", "noise_shape", "quantization_config",
-)  # fmt: skip
 # Keras's classes and options have the names of the NumPy engine's.
 _OPTIMIZERS: dict[str, Callable[[dict[str, Any]], optimizers.Optimizer]] = {
     kind.__name__: _pick(kind, *signature(kind).parameters, *signature(Optimizer).parameters)

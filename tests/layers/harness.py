@@ -1,0 +1,121 @@
+"""What every layer has to pass. A test of a layer is a table of models, and calls these.
+
+A model is a function that returns Keras layers for a given input shape; all end in (N, outputs).
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import parity
+from keras_impl import keras
+from keras_impl.precision import precision
+from numpy_impl import losses
+from numpy_impl.files import keras_files, npz
+from numpy_impl.network import Sequential
+from numpy_impl.types import Array, Precision
+
+Layers = Callable[[], Sequence[keras.Layer]]
+DTYPES: tuple[Precision, ...] = ("float64", "float32")
+
+
+def pair(
+    layers: Layers, shape: tuple[int, ...], whole: int = 0, seed: int = 0, samples: int = 6
+) -> tuple[keras.Model, Sequential, Array, Array]:
+    """Return a Keras model with random weights, its twin, inputs and targets.
+
+    Args:
+        whole: Inputs are integers below this, for an Embedding; 0: normal numbers.
+    """
+    rng = np.random.default_rng(seed)
+    model = keras.Sequential([keras.Input(shape), *layers()])
+    dtype = model.compute_dtype
+    # Positive numbers for what has to be, such as a moving variance.
+    model.set_weights(
+        [
+            (rng.uniform(0.5, 1.5, w.shape) if w.ndim == 1 else 0.6 * rng.normal(size=w.shape))
+            for w in model.get_weights()
+        ]
+    )
+    x = rng.integers(0, whole, (samples, *shape)) if whole else rng.normal(size=(samples, *shape))
+    y = rng.normal(size=(samples, model.output_shape[-1]))
+    return model, parity.numpy_twin(model), x.astype(dtype), y.astype(dtype)
+
+
+def agrees_with_keras(layers: Layers, shape: tuple[int, ...], dtype: Precision, whole: int = 0):
+    """Forward, loss, gradients and three steps are equal up to rounding, and bounds are finite."""
+    with precision(dtype):
+        model, network, x, y = pair(layers, shape, whole)
+        result = parity.compare(
+            model, network, x, y, loss="mean_squared_error",
+            optimizer=keras.optimizers.SGD(0.05, momentum=0.5), steps=3,
+        )  # fmt: skip
+        assert result.passed, str(result)
+        bounds = [row.bound for row in result.rows if row.section in ("forward", "gradients")]
+        # A bound of a millionth of a tensor's scale (in float64; a tenth in float32) says enough.
+        most = {"float64": 1e10, "float32": 2e6}[dtype]
+        assert all(bound is not None and bound < most for bound in bounds), str(result)
+
+
+def sees_a_wrong_gradient(layers: Layers, shape: tuple[int, ...], whole: int = 0):
+    """Each gradient that is off by a millionth in its largest element is called different."""
+    with precision("float64"):
+        model, network, x, y = pair(layers, shape, whole)
+        right = network.loss_and_gradients
+        for k, name in enumerate(network.trained_names):
+
+            def off(*arguments, k=k):
+                cost, gradients = right(*arguments)
+                gradients = [g.copy() for g in gradients]
+                place = np.unravel_index(np.argmax(np.abs(gradients[k])), gradients[k].shape)
+                gradients[k][place] *= 1 + 1e-6
+                return cost, gradients
+
+            network.loss_and_gradients = off  # type: ignore[method-assign]
+            result = parity.compare(model, network, x, y, loss="mean_squared_error")
+            wrong = [row.tensor for row in result.failures()]
+            assert wrong == [name], str(result)
+
+
+def backward_is_the_derivative_of_forward(layers: Layers, shape: tuple[int, ...], whole: int = 0):
+    """Along a random direction in every weight and the input, by central differences."""
+    with precision("float64"):
+        _, network, x, y = pair(layers, shape, whole)
+    loss, rng, h = losses.get("mean_squared_error"), np.random.default_rng(1), 1e-5
+    states = network.get_weights()
+
+    def cost() -> float:
+        network.set_weights(states)
+        network.parameters[...] = here
+        return network.loss_and_gradients(x, y, loss)[0]
+
+    start = here = network.parameters.copy()
+    network.loss_and_gradients(x, y, loss)
+    gradients = network.gradients.copy()
+    for name, part in zip(network.trained_names, network.slices, strict=True):
+        direction = np.zeros_like(start)
+        direction[part] = rng.normal(size=direction[part].shape)
+        sides = []
+        for sign in (1, -1):
+            here = start + sign * h * direction
+            sides.append(cost())
+        measured = (sides[0] - sides[1]) / (2 * h)
+        assert measured == pytest.approx(gradients @ direction, rel=1e-5, abs=1e-8), name
+
+
+def survives_files(layers: Layers, shape: tuple[int, ...], folder: Path, whole: int = 0):
+    """A ``.keras`` file is read without Keras, ``.npz`` and the way back to Keras lose nothing."""
+    with precision("float64"):
+        model, network, x, _ = pair(layers, shape, whole)
+        model.save(folder / "model.keras")
+        back = parity.keras_twin(network)
+    read = keras_files.load_keras(folder / "model.keras")
+    npz.save(read, folder / "model.npz")
+    loaded = npz.load(folder / "model.npz")
+    for other in (read, loaded, network.clone()):
+        assert other.weight_names == network.weight_names
+        np.testing.assert_array_equal(other.predict(x), network.predict(x))
+    for own, theirs in zip(back.get_weights(), network.weights, strict=True):
+        np.testing.assert_array_equal(own, theirs)
