@@ -104,6 +104,11 @@ def of(overrides: dict[str, Callable[..., Any]], **changes: Any) -> CheckReport:
     return checked(make)
 
 
+def with_a_penalty(net: Net, x: Array, y: Array) -> Any:
+    g = Net.gradients(net, x, y)
+    return [g[0] + 0.1 * np.tanh(net.w1), g[1], g[2] + 0.1 * np.tanh(net.w2), g[3]]
+
+
 def step_with_state(net: Net, x: Array, y: Array, learning_rate: float) -> None:
     """A rule that nobody has."""
     gradients = net.gradients(x, y)
@@ -406,6 +411,7 @@ PLANTED: list[tuple[Bug, Callable[[], CheckReport]]] = [
     (table.UNKNOWN_LAYERS, lambda: other_forward(None)),
     (table.UNKNOWN, lambda: of({"gradients": unknown_delta})),
     (table.UNKNOWN_LOSS, lambda: checked(network(sigmoid, lambda a, y: np.sin(7 * (a - y)) * a))),
+    (table.PENALTY_UNKNOWN, lambda: of({"gradients": with_a_penalty})),
     (
         table.NOT_GIVEN,
         lambda: of({"gradients": lambda net, x, y: [None, *Net.gradients(net, x, y)[1:]]}),

@@ -369,6 +369,30 @@ def test_another_penalty_than_l2_is_right_unless_the_loss_lacks_it(form: str, si
     assert [code for code, _ in found(report)] == ["penalty-added"], str(report)
 
 
+@pytest.mark.parametrize("sizes", [(6, 5, 4), (5, 7, 6, 3)])
+def test_l1_and_l2_together_are_right_unless_the_loss_lacks_them(sizes):
+    def share(w: Array) -> Array:
+        return 0.2 * w + 0.1 * np.sign(w)
+
+    report = ridge(share, sizes, loss=False)
+    assert report.outcome is Outcome.RIGHT, str(report)
+    assert any("have 0.2 times W and 0.1 times sign(W) added" in r for r in report.remarks)
+    assert ridge(share, sizes).outcome is Outcome.WRONG
+
+
+@pytest.mark.parametrize("sizes", [(6, 5, 4), (5, 7, 6, 3)])
+def test_an_unknown_function_of_the_weights_may_be_a_penalty_where_no_loss_is_given(sizes):
+    report = ridge(lambda w: 0.1 * np.tanh(w), sizes, loss=False)
+    assert report.outcome is Outcome.UNKNOWN, str(report)
+    assert all("a function of the weights is added" in f.title for f in report.findings)
+    assert ridge(lambda w: 0.1 * np.tanh(w), sizes).outcome is Outcome.WRONG
+
+
+def test_a_number_added_whatever_the_weights_is_no_penalty():
+    report = ridge(lambda w: np.full_like(w, 0.1), loss=False)
+    assert report.outcome is Outcome.WRONG, str(report)
+
+
 # Optimizers are told with the derivative of a loss of one's own, too.
 
 

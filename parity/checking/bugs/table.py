@@ -226,6 +226,14 @@ UNKNOWN_TENSOR = Bug(
     "dW2[3, 1] += 0.1",
     "recompute it from the layer's input and delta, which are right",
 )
+PENALTY_UNKNOWN = Bug(
+    "unknown",
+    "unknown: a function of the weights is added to the kernel's gradient, whatever the samples, "
+    "as a penalty of your loss would add it",
+    "dW1 = x.T @ delta1 + lam * np.tanh(W1)",
+    "give your loss, loss=...: then its derivative decides",
+    Severity.UNCERTAIN,
+)
 VANISHING = Bug(
     "vanishing",
     "all gradients are zero up to rounding{how}",

@@ -57,6 +57,7 @@ class Assessment:
         own: The user's own loss as measured on the first probe; None if there is none.
         times: Where that loss is none known here, how many times its derivative the gradients
             are, which then is the verdict; None where they are not that.
+        penalised: Kernels whose gradients have a function of the weights added, unknown which.
     """
 
     form: Form
@@ -66,6 +67,7 @@ class Assessment:
     misfits: list[Finding] = field(default_factory=list[Finding])
     own: OwnLoss | None = None
     times: float | None = None
+    penalised: frozenset[Key] = frozenset()
 
     @cached_property
     def analysis(self) -> Analysis:
@@ -100,8 +102,8 @@ class Assessment:
     def flaws(self) -> int:
         """How many things are wrong, penalties of weights not counted: they may be meant."""
         every = self.matches.values()
-        decays = [match for match in every if match and (match.decay or match.penalty in MEANT)]
-        return self.cost - len(decays)
+        meant = [bool(m.decay) + (m.penalty in MEANT) for m in every if m is not None]
+        return self.cost - sum(meant)
 
     @property
     def matches(self) -> Mapping[Key, Match | None]:

@@ -53,7 +53,7 @@ class Match:
         uncertainty: give or take this much, by rounding.
         decay: and has ``decay`` times the weight itself added,
         decay_uncertainty: give or take this much,
-        penalty: or else a share of one of the functions of the weight in ``PENALTIES``,
+        penalty: and a share of one of the functions of the weight in ``PENALTIES``,
         share: so many times that,
         share_uncertainty: give or take this much.
     """
@@ -73,9 +73,10 @@ class Match:
         return self.variant.cost + bool(self.decay) + bool(self.penalty)
 
     def added(self, weight: Array) -> tuple[Array, Array]:
-        """Return the share of a function of the weight, and how far it may be off."""
+        """Return what is added by penalty and decay, and how far it may be off."""
         value = PENALTIES[self.penalty](weight)
-        return self.share * value, self.share_uncertainty * np.abs(value)
+        off = self.share_uncertainty * np.abs(value) + self.decay_uncertainty * np.abs(weight)
+        return self.share * value + self.decay * weight, off
 
 
 @dataclass
@@ -198,7 +199,38 @@ class Data:
                     match, decay=0.0, decay_uncertainty=0.0, penalty=form, share=match.decay,
                     share_uncertainty=match.decay_uncertainty,
                 )  # fmt: skip
-        return None
+        return self._elastic(way)
+
+    def _elastic(self, way: Way) -> Match | None:
+        """Return the match of the right gradient with shares of both sign(W) and W added.
+
+        With the share of sign(W) taken off, the rest is a gradient with weight decay.
+        """
+        make = way[1]
+        made = [make(scene) for scene in self.bounded]
+        bounded = [value for value in made if value is not None]
+        if len(bounded) < len(self.observed):
+            return None
+        signs = [np.sign(w) for w in self.weights]
+        columns = [[v.value for v in bounded], self.weights, signs]
+        matrix = np.stack([np.concatenate([a.ravel() for a in c]) for c in columns], axis=1)
+        with np.errstate(all="ignore"):
+            inverse = np.linalg.pinv(matrix)
+        observed = np.concatenate([g.ravel() for g in self.observed])
+        ratio, _, share = (float(c) for c in inverse @ observed)
+        allowed = [scaled_bound(v, ratio) + n for v, n in zip(bounded, self.noise, strict=True)]
+        errors = np.concatenate(
+            [np.broadcast_to(a, v.shape).ravel() for a, v in zip(allowed, bounded, strict=True)]
+        )
+        off = float(np.abs(inverse[2]) @ errors)
+        if not np.isfinite(share) or abs(share) <= 4 * off:
+            return None
+        rest = [g - share * s for g, s in zip(self.observed, signs, strict=True)]
+        noise = [n + off for n in self.noise]
+        match = replace(self, observed=rest, noise=noise).test(*way, decay=True)
+        if match is None or abs(match.decay) <= match.decay_uncertainty:
+            return None
+        return replace(match, penalty="sign(W)", share=share, share_uncertainty=off)
 
     def wrong(self, ways: Sequence[Way]) -> Match | None:
         """Return the match of the first wrong way that holds."""

@@ -3,7 +3,9 @@
 The form in which the fewest things are wrong is the one that the user's code is made for.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -12,11 +14,12 @@ from parity.checking.asking.conventions import Sample
 from parity.checking.asking.falling import FallingStep
 from parity.checking.asking.gradients import Direct, Source, Taken, alike, observe, repeat
 from parity.checking.asking.subject import Subject, TheirError
+from parity.checking.bugs.deltas import ONE_SAMPLE
 from parity.checking.bugs.factors import same
 from parity.checking.bugs.findings import Finding
 from parity.checking.bugs.table import NONDETERMINISTIC, WRONG_SHAPE
 from parity.checking.bugs.tensors import BIAS_NOT_SUMMED
-from parity.checking.explain import dropout, own_error, own_loss, slopes
+from parity.checking.explain import dropout, of_weights, own_error, own_loss, slopes
 from parity.checking.explain.assessment import Assessment, Assessor
 from parity.checking.explain.optimizer import Identified, clipped_descent, identify
 from parity.checking.explain.own_loss import OwnLoss
@@ -130,6 +133,7 @@ class Asking:
         if not self.by_step and assessment is not None and not assessment.masked:
             # Last, as it takes seconds: nothing simpler has explained the answers by now.
             self._with_fixed_masks(found, assessment)
+            self._with_penalties(found)
         return found
 
     def _best_form(self) -> Answered:
@@ -142,6 +146,8 @@ class Asking:
                 except TheirError as error:
                     first = first or error
                     continue
+                if best is not None and _reads_one_sample(found):
+                    continue  # it takes targets in another form, and stops at their end
                 if best is None or found.cost < best.cost:
                     found.refused = _refusal(form, self.sample.form, best, first)
                     best = found
@@ -282,8 +288,7 @@ class Asking:
             return before
 
         def ask(probe: Probe) -> None:
-            probe.arrays = assessor.layout.pack(probe.weights)
-            observe(source, assessor.layout, assessor.subject.names, probe)
+            self._ask_again(source, probe)
 
         explainer, explanation = before.analysis.explainer, before.analysis.explanation
         kind = explainer.own
@@ -296,6 +301,19 @@ class Asking:
         if found is before.analysis.explanation:
             return before
         return assessor.with_explanation(before, found)
+
+    def _ask_again(self, source: Source, probe: Probe) -> None:
+        """Fill in the gradients of a probe that was changed."""
+        probe.arrays = self.sample.layout.pack(probe.weights)
+        observe(source, self.sample.layout, self.subject.names, probe)
+
+    def _with_penalties(self, answered: Answered) -> None:
+        """Without a loss, see whether what nothing explains in kernels depends on weights alone."""
+        source, found = answered.source, answered.assessment
+        if source is None or found is None or found.own is not None or found.explains_all:
+            return
+        with suppress(TheirError):
+            found.penalised = of_weights.penalised(found, partial(self._ask_again, source))
 
     def _with_fixed_masks(self, answered: Answered, before: Assessment) -> None:
         """Where nothing explains the answers, read them as those of dropout with equal masks."""
@@ -332,7 +350,11 @@ class Asking:
         return best
 
     def _own_loss(self, assessor: Assessor, form: Form) -> OwnLoss | None:
-        """Return what the user's own loss is, if there is one and it takes this form."""
+        """Return what the user's own loss is, if there is one and it takes this form.
+
+        Raises:
+            TheirError: It is a known loss with targets in another form, and none in this one.
+        """
         if not callable(self.candidate.loss):
             return None
         try:
@@ -342,7 +364,7 @@ class Asking:
             return None
         # What is a known loss with targets in one form is not meant to take them in another one.
         if own.kind is None and self._loss_known:
-            return None
+            raise TheirError("loss", "expected targets in another form")
         self._loss_known = own.kind is not None
         assessor.preferred = assessor.preferred or own.kind
         return own
@@ -384,6 +406,14 @@ def _refusal(
     if before.refused is not None or before.assessment is None:
         return before.refused
     return next(iter(before.assessment.misfits), None)
+
+
+def _reads_one_sample(found: Answered) -> bool:
+    """Return whether one sample of each batch explains the gradients, and all samples do not."""
+    if found.assessment is None or found.assessment.agreed is not None:
+        return False
+    fits = found.assessment.analysis.explanation.layers
+    return any(delta.bug is ONE_SAMPLE for fit in fits for delta in fit.deltas)
 
 
 def _misshapen(best: Answered) -> bool:

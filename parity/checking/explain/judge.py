@@ -30,6 +30,7 @@ from parity.checking.bugs.table import (
     OTHER_LOSS,
     PENALTY_ADDED,
     PENALTY_FORM,
+    PENALTY_UNKNOWN,
     UNKNOWN,
     UNKNOWN_LOSS,
     UNKNOWN_TENSOR,
@@ -219,6 +220,8 @@ class Judge:
         other = " and ".join(k.part for k, m in fit.tensors.items() if m is not None)
         evidence = f"the layer's {other} gradient agrees, so its delta is right; "
         evidence += self._off(fit, key)
+        if key in self.assessment.penalised:
+            return Finding(PENALTY_UNKNOWN, where, evidence=evidence)
         return Finding(UNKNOWN_TENSOR, where, {"part": key.part}, evidence)
 
     def _off(self, fit: LayerFit, key: Key) -> str:
@@ -340,6 +343,9 @@ class Judge:
         for key, match in self.explanation.tensors.items():
             if match is not None and match.penalty:
                 amount = f"{rounded(match.share, match.share_uncertainty):.6g}"
+                if match.decay:  # an elastic net
+                    decay = rounded(match.decay, match.decay_uncertainty)
+                    amount = f"{decay:.6g} times W and {amount}"
                 found.setdefault((match.penalty, amount), []).append(self.names[key])
         for (form, amount), names in found.items():
             where = f"kernel gradients ({', '.join(names)})"

@@ -38,7 +38,8 @@ def answer(asking: Asking, form: Form) -> Answered:
 def one_by_one(asking: Asking, answered: Answered) -> Answered | None:
     """Return the answer to one sample a call, where a step with a batch is many such steps.
 
-    None where the answer to a batch is right, or where a batch is something else than that.
+    None where the answer to a batch is right, or where a batch is something else than that. What
+    leaves the same weights as one step after the other is judged sample by sample, right or wrong.
     """
     assessment = answered.assessment
     if not asking.by_step or assessment is None or not answered.cost:
@@ -53,7 +54,7 @@ def one_by_one(asking: Asking, answered: Answered) -> Answered | None:
     )  # fmt: skip
     try:
         found = one.answer(form)
-        if found.cost or not _takes_apart(found, batch):
+        if not _takes_apart(found, batch):
             return None
     except TheirError:
         return None

@@ -1,0 +1,93 @@
+"""How samples and targets are handed over is found out; a wrong guess is no mistake of theirs."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import parity
+from numpy_impl.types import Array
+
+
+class OneByOne:
+    """Loops over pairs of samples and targets, as programs without arrays do; one output."""
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(0)
+        self.w1, self.b1 = rng.normal(size=(4, 3)), rng.normal(size=4)
+        self.w2, self.b2 = rng.normal(size=(1, 4)), rng.normal(size=1)
+
+    def forward(self, x: Array) -> Array:
+        return np.tanh(np.tanh(x @ self.w1.T + self.b1) @ self.w2.T + self.b2)
+
+    def loss(self, x: Array, y: Array) -> float:
+        # With targets of shape (1, n) the loop ends after the first pair.
+        pairs = list(zip(x, [float(row[0]) for row in y], strict=False))
+        return sum((self.forward(row)[0] - t) ** 2 for row, t in pairs) / len(x)
+
+    def gradients(self, x: Array, y: Array) -> list[Array]:
+        gradients = [0 * w for w in (self.w1, self.b1, self.w2, self.b2)]
+        for row, target in zip(x, [float(t[0]) for t in y], strict=False):
+            h = np.tanh(row @ self.w1.T + self.b1)
+            o = np.tanh(h @ self.w2.T + self.b2)
+            d2 = 2 * (o - target) * (1 - o * o) / len(x)
+            d1 = d2 @ self.w2 * (1 - h * h)
+            gradients[0] += np.outer(d1, row)
+            gradients[1] = d1  # in place of +=
+            gradients[2] += np.outer(d2, h)
+            gradients[3] = d2
+        return gradients
+
+    def candidate(self) -> parity.Candidate:
+        return parity.Candidate(
+            get_weights=lambda: [self.w1, self.b1, self.w2, self.b2],
+            forward=self.forward,
+            gradients=self.gradients,
+            loss=self.loss,
+        )
+
+
+@pytest.mark.parametrize("with_loss", [True, False])
+def test_targets_that_end_a_loop_early_are_not_how_they_are_meant(with_loss: bool):
+    candidate = OneByOne().candidate()
+    report = parity.check(candidate if with_loss else replace(candidate, loss=None))
+    assert {f.code for f in report.findings} == {"bias-not-summed"}, str(report)
+    assert all(row.right for row in report.tensors if "kernel" in row.name), str(report)
+
+
+class Online:
+    """Updates after each sample of a batch; the output's kernel before it has done its work."""
+
+    def __init__(self, early: bool) -> None:
+        rng = np.random.default_rng(1)
+        self.w1, self.w2 = rng.normal(size=(5, 4)), rng.normal(size=(3, 5))
+        self.early = early
+
+    def forward(self, x: Array) -> Array:
+        return self.hidden(self.hidden(x, self.w1), self.w2)
+
+    def hidden(self, x: Array, w: Array) -> Array:
+        return 1 / (1 + np.exp(-x @ w.T))
+
+    def step(self, x: Array, y: Array, learning_rate: float) -> None:
+        for row, target in zip(x, y, strict=True):
+            h = self.hidden(row, self.w1)
+            o = self.hidden(h, self.w2)
+            d2 = (o - target) * o * (1 - o)
+            before = self.w2.copy()
+            self.w2 -= learning_rate * np.outer(d2, h)
+            d1 = d2 @ (self.w2 if self.early else before) * h * (1 - h)
+            self.w1 -= learning_rate * np.outer(d1, row)
+
+
+@pytest.mark.parametrize(("early", "codes"), [(True, ["updated-weights"]), (False, [])])
+def test_a_step_that_updates_after_each_sample_is_judged_sample_by_sample(early, codes):
+    def make() -> parity.Candidate:
+        net = Online(early)
+        return parity.Candidate(
+            get_weights=lambda: [net.w1, net.w2], forward=net.forward, step=net.step
+        )
+
+    report = parity.check(make)
+    assert [f.code for f in report.findings] == codes, str(report)
+    assert report.outcome is (parity.Outcome.WRONG if early else parity.Outcome.RIGHT)
