@@ -59,6 +59,8 @@ class Layer:
     fixed: ClassVar[Mapping[str, Any]] = {}
     # Where Keras's files keep the weights and states, in this order, below the layer's own group.
     groups: ClassVar[tuple[str, ...]] = ("",)
+    # Whether ``forward`` is handed, as ``mask``, which steps of a sequence count.
+    uses_mask = False
     workspace: Workspace
     # Sequential sets these. Whether it belongs to a network,
     built = False
@@ -104,7 +106,15 @@ class Layer:
     def forward(
         self, x: Array, training: bool = False, mask: Array | None = None, do: Do = now
     ) -> Array:
-        """Return the output for a batch ``x``; ``mask`` is for ``Dropout`` alone."""
+        """Return the output for a batch ``x``.
+
+        Args:
+            x: The batch.
+            training: Whether this is a step of training.
+            mask: What is left in, True: of Dropout the inputs, of the same shape; of a layer that
+                ``uses_mask`` the steps, shape (batch, time).
+            do: Makes the calls.
+        """
         return x
 
     def backward(self, delta: Array, input_gradient: bool = True, do: Do = now) -> Array:

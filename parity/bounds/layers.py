@@ -8,6 +8,8 @@ Dense and Dropout for whoever has weights and masks; ``activations`` is that of 
 from functools import singledispatch
 from typing import Any
 
+import numpy as np
+
 from numpy_impl import layers
 from numpy_impl.activations import ActivationFunction
 from numpy_impl.layers import formula
@@ -46,7 +48,8 @@ def forward(
 def _(
     layer: layers.FormulaLayer, x: Approx, mask: Array | None, training: bool
 ) -> tuple[Approx, Any]:
-    return layer.compute(x, exact_arrays(layer, x.rounding), training)
+    named = {"mask": mask} if layer.uses_mask else {}
+    return layer.compute(x, exact_arrays(layer, x.rounding), training, **named)
 
 
 def exact_arrays(layer: layers.FormulaLayer, r: Rounding) -> dict[str, Approx]:
@@ -67,6 +70,20 @@ def _(delta: Approx, function: ActivationFunction, z: Approx, a: Approx) -> Appr
 @formula.standardize.register
 def _(x: Approx, mean: Approx, inverse: Approx) -> Approx:
     return x * inverse - mean * inverse
+
+
+@formula.added.register
+def _(*terms: Approx) -> Approx:
+    if len(terms) == 1:
+        return terms[0]
+    # The sum over an axis is bounded for any order.
+    shape = np.broadcast_shapes(*(term.shape for term in terms))
+    return np.stack([np.broadcast_to(term, shape) for term in terms]).sum(axis=0)
+
+
+@formula.whole.register
+def _(x: Approx) -> Array:
+    return formula.whole(x.value)
 
 
 @forward.register
