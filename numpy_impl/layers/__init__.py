@@ -10,10 +10,16 @@ from numpy_impl.layers.dense import Dense
 from numpy_impl.layers.dropout import Dropout
 from numpy_impl.layers.flatten import Flatten
 from numpy_impl.layers.formula import FormulaLayer
+from numpy_impl.layers.gru import GRU
 from numpy_impl.layers.layer_normalization import LayerNormalization
+from numpy_impl.layers.lstm import LSTM
+from numpy_impl.layers.recurrent import Recurrent
 from numpy_impl.layers.rescaling import Rescaling
+from numpy_impl.layers.simple_rnn import SimpleRNN
 
 __all__ = [
+    "GRU",
+    "LSTM",
     "Activation",
     "Dense",
     "Dropout",
@@ -22,6 +28,7 @@ __all__ = [
     "Layer",
     "LayerNormalization",
     "Rescaling",
+    "SimpleRNN",
     "allocate",
     "allocate_states",
 ]
@@ -30,5 +37,7 @@ __all__ = [
 LAYERS: dict[str, type[Layer]] = {
     name: kind
     for name, kind in list(globals().items())
-    if isinstance(kind, type) and issubclass(kind, Layer) and kind not in (Layer, FormulaLayer)
+    if isinstance(kind, type)
+    and issubclass(kind, Layer)
+    and kind not in (Layer, FormulaLayer, Recurrent)
 }
