@@ -8,12 +8,14 @@ from numpy_impl.layers.activation import Activation
 from numpy_impl.layers.base import Layer, allocate, allocate_states
 from numpy_impl.layers.dense import Dense
 from numpy_impl.layers.dropout import Dropout
+from numpy_impl.layers.embedding import Embedding
 from numpy_impl.layers.flatten import Flatten
 from numpy_impl.layers.formula import FormulaLayer
 from numpy_impl.layers.gru import GRU
 from numpy_impl.layers.layer_normalization import LayerNormalization
 from numpy_impl.layers.lstm import LSTM
 from numpy_impl.layers.recurrent import Recurrent
+from numpy_impl.layers.repeat_vector import RepeatVector
 from numpy_impl.layers.rescaling import Rescaling
 from numpy_impl.layers.simple_rnn import SimpleRNN
 
@@ -23,10 +25,12 @@ __all__ = [
     "Activation",
     "Dense",
     "Dropout",
+    "Embedding",
     "Flatten",
     "FormulaLayer",
     "Layer",
     "LayerNormalization",
+    "RepeatVector",
     "Rescaling",
     "SimpleRNN",
     "allocate",
