@@ -146,7 +146,7 @@ class Recurrent(FormulaLayer):
             befores.append(state[0])
             new, kept = self.step(z[t], state, w)
             if taken is not None:
-                new = tuple(np.where(taken[t], n, o) for n, o in zip(new, state, strict=True))
+                new = tuple(_chosen(taken[t], n, o) for n, o in zip(new, state, strict=True))
             state = new
             caches.append(kept)
             if self.return_sequences or t == times - 1:
@@ -171,8 +171,8 @@ class Recurrent(FormulaLayer):
             past: Summands = ((),) * self.parts
             if taken is not None:
                 # The gradient of a sample that is left out goes past the step.
-                past = tuple((np.where(taken[t], 0.0, d),) for d in deltas)
-                deltas = tuple(np.where(taken[t], d, 0.0) for d in deltas)
+                past = tuple((_chosen(taken[t], 0.0, d),) for d in deltas)
+                deltas = tuple(_chosen(taken[t], d, 0.0) for d in deltas)
             dz[t], du[t], summands = self.step_back(deltas, caches[t], w)
             summands = tuple((*p, *s) for p, s in zip(past, summands, strict=True))
         flat = np.reshape(dz, (times * batch, wide))
@@ -198,8 +198,9 @@ class Recurrent(FormulaLayer):
 
     def _shown(self, h: Number, taken: Array | None, t: int) -> Number:
         """Return what a step gives for the state ``h``; the gradient passes likewise."""
-        hidden = taken is not None and self.zero_output_for_mask
-        return np.where(taken[t], h, 0.0) if hidden else h
+        if taken is None or not self.zero_output_for_mask:
+            return h
+        return _chosen(taken[t], h, 0.0)
 
     def config(self) -> dict[str, object]:
         return {
@@ -214,3 +215,8 @@ class Recurrent(FormulaLayer):
 
 def _sum(terms: tuple[Number, ...], like: Number) -> Number:
     return added(*terms) if terms else np.zeros_like(like)
+
+
+def _chosen(condition: Array, a: Number, b: Number) -> Number:
+    chosen: Any = np.where(condition, a, b)
+    return chosen

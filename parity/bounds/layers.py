@@ -77,8 +77,9 @@ def _(*terms: Approx) -> Approx:
     if len(terms) == 1:
         return terms[0]
     # The sum over an axis is bounded for any order.
+    given: list[Any] = list(terms)
     shape = np.broadcast_shapes(*(term.shape for term in terms))
-    return np.stack([np.broadcast_to(term, shape) for term in terms]).sum(axis=0)
+    return np.sum(np.stack([np.broadcast_to(term, shape) for term in given]), axis=0)
 
 
 @formula.whole.register
@@ -143,7 +144,8 @@ def _(
     x, z, a = cache
     if not skip_activation:
         delta = through(layer.activation, z, a, delta)
-    gradients = weight_gradients(x, delta)[: len(layer.weight_names)]
+    rows = [v.reshape(-1, v.shape[-1]) for v in (x, delta)]
+    gradients = weight_gradients(*rows)[: len(layer.weight_names)]
     return list(gradients), delta @ delta.rounding.exact(layer.kernel.T)
 
 
