@@ -56,6 +56,7 @@ class Dense(Layer):
         bias_initializer: Initial bias, shape (units,).
     """
 
+    passes_mask = True
     kernel: Array
     bias: Array
     kernel_gradient: Array

@@ -76,6 +76,12 @@ def whole(x: Number) -> Array:
     return counts
 
 
+@singledispatch
+def differs(x: Number, value: float) -> Array:
+    """Return where ``x`` is another number than ``value``, which has to be the very number."""
+    return x != value
+
+
 class FormulaLayer(Layer):
     """A layer given by its formulas; its weights and states are what ``weight_names`` says."""
 
