@@ -6,6 +6,7 @@ file.
 
 from numpy_impl.layers.activation import Activation
 from numpy_impl.layers.base import Layer, allocate, allocate_states
+from numpy_impl.layers.bidirectional import Bidirectional
 from numpy_impl.layers.dense import Dense
 from numpy_impl.layers.dropout import Dropout
 from numpy_impl.layers.embedding import Embedding
@@ -14,15 +15,18 @@ from numpy_impl.layers.formula import FormulaLayer
 from numpy_impl.layers.gru import GRU
 from numpy_impl.layers.layer_normalization import LayerNormalization
 from numpy_impl.layers.lstm import LSTM
+from numpy_impl.layers.masking import Masking
 from numpy_impl.layers.recurrent import Recurrent
 from numpy_impl.layers.repeat_vector import RepeatVector
 from numpy_impl.layers.rescaling import Rescaling
 from numpy_impl.layers.simple_rnn import SimpleRNN
+from numpy_impl.layers.time_distributed import TimeDistributed
 
 __all__ = [
     "GRU",
     "LSTM",
     "Activation",
+    "Bidirectional",
     "Dense",
     "Dropout",
     "Embedding",
@@ -30,9 +34,11 @@ __all__ = [
     "FormulaLayer",
     "Layer",
     "LayerNormalization",
+    "Masking",
     "RepeatVector",
     "Rescaling",
     "SimpleRNN",
+    "TimeDistributed",
     "allocate",
     "allocate_states",
 ]

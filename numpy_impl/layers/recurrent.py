@@ -218,5 +218,5 @@ def _sum(terms: tuple[Number, ...], like: Number) -> Number:
 
 
 def _chosen(condition: Array, a: Number, b: Number) -> Number:
-    chosen: Any = np.where(condition, a, b)
-    return chosen
+    where: Any = np.where
+    return where(condition, a, b)

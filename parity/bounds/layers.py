@@ -87,6 +87,16 @@ def _(x: Approx) -> Array:
     return formula.whole(x.value)
 
 
+@formula.differs.register
+def _(x: Approx, value: float) -> Array:
+    if x.error is not None:
+        raise ValueError(
+            "Expected Masking of the network's inputs. Received: Masking of computed numbers, "
+            "which rounding may make equal to mask_value or not"
+        )
+    return formula.differs(x.value, float(np.dtype(x.rounding.dtype).type(value)))
+
+
 @forward.register
 def _(layer: layers.Dense, x: Approx, mask: Array | None, training: bool) -> tuple[Approx, Any]:
     exact = x.rounding.exact
@@ -119,6 +129,18 @@ def _(layer: layers.Flatten, x: Approx, mask: Array | None, training: bool) -> t
 def _(layer: layers.Rescaling, x: Approx, mask: Array | None, training: bool) -> tuple[Approx, Any]:
     # Scale and offset are rounded to the precision before use: one more rounding each.
     return (x * layer.scale) * 1.0 + x.rounding.exact(layer.offset) * 1.0, None
+
+
+@forward.register
+def _(
+    layer: layers.TimeDistributed, x: Approx, mask: Array | None, training: bool
+) -> tuple[Approx, Any]:
+    y, cache = forward(layer.layer, _steps_as_rows(x), None, training)
+    return y.reshape(*x.shape[:2], *y.shape[1:]), cache
+
+
+def _steps_as_rows(x: Approx) -> Approx:
+    return x.reshape(x.shape[0] * x.shape[1], *x.shape[2:])
 
 
 @singledispatch
@@ -176,3 +198,11 @@ def _(
     layer: layers.Rescaling, cache: Any, delta: Approx, skip_activation: bool
 ) -> tuple[list[Approx], Approx]:
     return [], (delta * layer.scale) * 1.0
+
+
+@backward.register
+def _(
+    layer: layers.TimeDistributed, cache: Any, delta: Approx, skip_activation: bool
+) -> tuple[list[Approx], Approx]:
+    gradients, dx = backward(layer.layer, cache, _steps_as_rows(delta), False)
+    return gradients, dx.reshape(*delta.shape[:2], *dx.shape[1:])
