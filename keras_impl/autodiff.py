@@ -183,7 +183,11 @@ class _TensorFlow:
 
         with tf.GradientTape() as tape:
             cost = self.owner.cost(x, y, masks)
-        return cost, tape.gradient(cost, [variable.value for variable in self.variables])
+        grads = tape.gradient(cost, [variable.value for variable in self.variables])
+        # That of an Embedding comes as rows, which may stand for the same row of the table. Keras's
+        # optimizers take them one by one, and Adam then squares each instead of their sum
+        # (docs/keras-semantics.md). Added up first they are the gradient, as on other backends.
+        return cost, [g if g is None else tf.convert_to_tensor(g) for g in grads]
 
     def _step(self, x: Any, y: Any, *masks: Any) -> Any:
         cost, grads = self._gradients(x, y, *masks)

@@ -55,10 +55,25 @@ def he_normal(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     return rng.standard_normal(shape) * math.sqrt(2.0 / shape[0])
 
 
+def orthogonal(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """Draw a matrix whose rows (or columns, of a tall one) are orthonormal: it keeps lengths.
+
+    Reference: Saxe, McClelland, Ganguli (2014), "Exact solutions to the nonlinear dynamics of
+    learning in deep linear neural networks", arXiv:1312.6120.
+    """
+    rows, columns = shape
+    q, r = np.linalg.qr(rng.standard_normal((max(shape), min(shape))))
+    # With the signs of R's diagonal all orthogonal matrices are equally likely.
+    q *= np.where(np.diag(r) < 0, -1.0, 1.0)
+    return q if rows >= columns else q.T
+
+
 INITIALIZERS: dict[str, Initializer] = {
     f.__name__: f
-    for f in (zeros, standard_normal, uniform_one, scaled_normal, glorot_uniform, he_normal)
-}
+    for f in (
+        zeros, standard_normal, uniform_one, scaled_normal, glorot_uniform, he_normal, orthogonal,
+    )
+}  # fmt: skip
 
 
 def get(identifier: str | Initializer) -> Initializer:

@@ -3,10 +3,13 @@ every step and the value only for its reports.
 
 Every loss is the *mean over the batch* of a per-sample loss; how a sample's outputs are reduced is
 said for each. With N samples and C outputs, ``y_pred`` has shape (N, C), and so has ``y_true``,
-except for sparse categorical cross-entropy, whose ``y_true`` are the N integer labels. Formulas and
+except for sparse categorical cross-entropy, whose ``y_true`` are the N integer labels. A sequence
+gives C outputs at each of its T steps, shape (N, T, C): the mean is then over N T places, and so on
+for more axes; below, N is the number of places. Formulas and
 the clipping constant are Keras's (``keras/src/losses/losses.py``, ``keras/src/backend/*/nn.py``).
 """
 
+import math
 from typing import Literal
 
 import numpy as np
@@ -17,6 +20,11 @@ from numpy_impl.types import Array
 
 # keras.config.epsilon(): probabilities are clipped to [EPSILON, 1 - EPSILON] before the logarithm.
 EPSILON = 1e-7
+
+
+def places(y_pred: Array) -> int:
+    """Return how many vectors of outputs there are: the samples, or samples times steps."""
+    return math.prod(y_pred.shape[:-1])
 
 
 class Loss:
@@ -55,11 +63,11 @@ class Quadratic(Loss):
 
     def value(self, y_pred: Array, y_true: Array) -> float:
         error = y_pred - y_true
-        return 0.5 * float(np.sum(error * error)) / len(error)
+        return 0.5 * float(np.sum(error * error)) / places(error)
 
     def gradient(self, y_pred: Array, y_true: Array, out: Array | None = None) -> Array:
         out = np.subtract(y_pred, y_true, out=out)
-        out /= len(out)
+        out /= places(out)
         return out
 
 
@@ -117,7 +125,7 @@ class CategoricalCrossentropy(Loss):
         else:
             q = y_pred / np.sum(y_pred, axis=-1, keepdims=True)
             logarithm = np.log(np.clip(q, EPSILON, 1 - EPSILON))
-        return -float(np.sum(y * logarithm)) / len(y_pred)
+        return -float(np.sum(y * logarithm)) / places(y_pred)
 
     def gradient(self, y_pred: Array, y_true: Array, out: Array | None = None) -> Array:
         if self.on_logits:
@@ -129,11 +137,11 @@ class CategoricalCrossentropy(Loss):
         # dC/dq, then through q_i = p_i / sum_j p_j.
         slope = np.where(q == clipped, y / clipped, 0)
         gradient = (np.sum(slope * q, axis=-1, keepdims=True) - slope) / total
-        return np.divide(gradient, len(y_pred), out=out)
+        return np.divide(gradient, places(y_pred), out=out)
 
     def logits_gradient(self, p: Array, y_true: Array, out: Array | None = None) -> Array:
         out = np.subtract(p, self._targets(p, y_true), out=out)
-        out /= len(out)
+        out /= places(out)
         return out
 
     def _targets(self, y_pred: Array, y_true: Array) -> Array:

@@ -66,6 +66,7 @@ class Sequential:
             shape = layer.build(shape)
             layer.built = True
         self.output_shape = shape
+        self._check_masks()
         self.parameters, self.gradients, self.slices = allocate(self.layers, self.dtype)
         allocate_states(self.layers, self.dtype)
         # Backpropagation ends at the first layer with weights.
@@ -78,6 +79,18 @@ class Sequential:
                 layer.initialize(rng)
             for dropout, seeded in zip(self.dropouts, rng.spawn(len(self.dropouts)), strict=True):
                 dropout.rng = seeded
+
+    def _check_masks(self) -> None:
+        """Check, with a sample of zeros, that no mask of steps reaches what cannot take it."""
+        mask = None
+        for layer in self.layers:
+            mask = layer.compute_mask(np.zeros((1, *layer.input_shape), self.dtype), mask)
+        if mask is not None:
+            raise ValueError(
+                "Expected, after Masking or mask_zero, a recurrent layer that returns no sequence, "
+                "as losses here do not leave out steps. Received: outputs of shape "
+                f"(batch, {', '.join(map(str, self.output_shape))}) with a mask"
+            )
 
     @property
     def precision(self) -> Precision:
@@ -212,10 +225,14 @@ class Sequential:
         x = np.asarray(x, self.dtype)
         given = iter(masks) if masks is not None else None
         outputs: list[Array] = []
+        steps: Array | None = None
         for layer in self.layers:
             named = _handed_on(do)
             if given is not None and isinstance(layer, Dropout):
                 named["mask"] = next(given)
+            if layer.uses_mask:
+                named["mask"] = steps
+            steps = layer.compute_mask(x, steps)
             x = layer.forward(x, training, **named)
             outputs.append(x)
         return outputs

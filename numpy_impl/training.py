@@ -5,6 +5,7 @@ A *schedule* says which samples make up the batches of an epoch: a function of t
 the same samples in the same order.
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import is_
@@ -63,9 +64,17 @@ def split(order: Array, batch_size: int) -> list[Array]:
 
 
 def correct(outputs: Array, y: Array) -> int:
-    """Count the samples whose largest output is at the label (or at the one-hot target's 1)."""
-    labels = y if y.ndim == 1 else np.argmax(y, axis=-1)
+    """Count the samples whose largest output is at the label (or at the one-hot target's 1).
+
+    Where a sample has outputs at several steps, the steps are counted.
+    """
+    labels = y if y.ndim < outputs.ndim else np.argmax(y, axis=-1)
     return int(np.count_nonzero(np.argmax(outputs, axis=-1) == labels))
+
+
+def accuracy(outputs: Array, y: Array) -> float:
+    """Return what part of each sample's steps is right, summed over the samples."""
+    return correct(outputs, y) / math.prod(outputs.shape[1:-1])
 
 
 def squared_error(outputs: Array, y: Array) -> float:
@@ -75,7 +84,7 @@ def squared_error(outputs: Array, y: Array) -> float:
 
 # Name -> sum over a batch's samples; what is logged is the mean over samples.
 METRICS: dict[str, Callable[[Array, Array], float]] = {
-    "accuracy": correct,
+    "accuracy": accuracy,
     "squared_error": squared_error,
 }
 
@@ -244,7 +253,7 @@ def evaluate(
 ) -> dict[str, float]:
     """Return means of "loss" and metrics over all samples, dropout inactive; checks its input."""
     x = validation.inputs(x, network.input_shape, network.dtype)
-    y = validation.targets(y, len(x), network.output_shape[-1], loss.sparse, network.dtype)
+    y = validation.targets(y, len(x), network.output_shape, loss.sparse, network.dtype)
     means = _Means(metrics)
     for batch in split(np.arange(len(x)), batch_size):
         outputs = network.forward(x[batch])
@@ -291,7 +300,7 @@ def fit(
         ValueError: Inputs or targets that do not fit the network.
     """
     x = validation.inputs(x, network.input_shape, network.dtype)
-    y = validation.targets(y, len(x), network.output_shape[-1], loss.sparse, network.dtype)
+    y = validation.targets(y, len(x), network.output_shape, loss.sparse, network.dtype)
     if initial_epoch == 0:
         optimizer.build(network.parameters, network.slices)
     history = History()

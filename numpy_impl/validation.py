@@ -1,5 +1,6 @@
 """Checks of what comes in from outside: each says what it expected and what it received."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -46,23 +47,35 @@ def inputs(x: Array, input_shape: tuple[int, ...], dtype: DTypeLike, what: str =
     return x
 
 
-def targets(y: Array, samples: int, outputs: int, sparse: bool, dtype: DTypeLike) -> Array:
-    """Return ``y`` ready for a loss: (N, outputs) floats, or (N,) integer labels if ``sparse``.
+def targets(
+    y: Array, samples: int, output_shape: tuple[int, ...], sparse: bool, dtype: DTypeLike
+) -> Array:
+    """Return ``y`` ready for a loss.
+
+    Args:
+        y: Floats of shape (samples, *output_shape) or, if ``sparse``, an integer label for each
+            vector of outputs: (samples,), or (samples, time) for sequences.
+        samples: How many there are.
+        output_shape: Shape of one sample's outputs, as ``Sequential.output_shape``.
+        sparse: Whether the loss takes labels.
+        dtype: The network's dtype.
 
     Raises:
         ValueError: Another shape, a label outside 0..outputs-1, or a NaN or infinity.
     """
     y = np.asarray(y)
+    *places, outputs = samples, *output_shape
     if not sparse:
-        if y.shape != (samples, outputs):
-            hint = "; use one-hot targets or a sparse loss" if y.ndim == 1 else ""
+        if y.shape != (samples, *output_shape):
+            hint = "; use one-hot targets or a sparse loss" if y.shape == tuple(places) else ""
             raise ValueError(
-                f"Expected targets of shape ({samples}, {outputs}){hint}. Received: shape {y.shape}"
+                f"Expected targets of shape {(samples, *output_shape)}{hint}. "
+                f"Received: shape {y.shape}"
             )
-        return inputs(y, (outputs,), dtype, "targets")
-    if y.shape != (samples,) or y.dtype.kind not in "iu":
+        return inputs(y, output_shape, dtype, "targets")
+    if y.shape != tuple(places) or y.dtype.kind not in "iu":
         raise ValueError(
-            f"Expected {samples} integer labels, shape ({samples},). "
+            f"Expected {math.prod(places)} integer labels, shape {tuple(places)}. "
             f"Received: shape {y.shape}, dtype {y.dtype}"
         )
     labels(y, outputs)
@@ -75,10 +88,12 @@ def labels(y: Array, classes: int) -> None:
     Raises:
         ValueError: One is not; it is named with its index.
     """
-    wrong = np.flatnonzero((y < 0) | (y >= classes))
+    wrong = np.argwhere((y < 0) | (y >= classes))
     if wrong.size:
+        place = tuple(int(i) for i in wrong[0])
         raise ValueError(
-            f"Expected labels in 0..{classes - 1}. Received: {y[wrong[0]]} at index {wrong[0]}"
+            f"Expected labels in 0..{classes - 1}. "
+            f"Received: {y[place]} at index {place if y.ndim > 1 else place[0]}"
         )
 
 

@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from numpy_impl import activations
 from numpy_impl.activations import ActivationFunction
@@ -19,6 +19,7 @@ from numpy_impl.layers import LAYERS, Activation, Layer
 from numpy_impl.types import Precision, Shape
 
 Config = dict[str, Any]
+T = TypeVar("T")
 
 
 class Refusal(ValueError):
@@ -232,7 +233,18 @@ def layer_of(class_name: str, config: Config) -> Layer:
     if class_name not in LAYERS:
         raise ValueError(f"Expected a layer that numpy_impl has. Received: {class_name}")
     functions = {k: _activation(v) for k, v in config.items() if k.endswith("activation")}
-    return LAYERS[class_name].from_keras(config | functions)
+    return LAYERS[class_name].from_keras(config | functions | inner_layers(config, _inner_layer))
+
+
+def inner_layers(config: Config, make: Callable[[Config], T]) -> dict[str, T]:
+    """Return what ``make`` makes of the JSON of each layer among a layer's options, by option."""
+    found = {option: _object(value) for option, value in config.items() if "layer" in option}
+    return {option: make(entry) for option, entry in found.items() if entry is not None}
+
+
+def _inner_layer(entry: Config) -> Layer:
+    _check_class(entry, tuple(LAYERS), "layers that numpy_impl has")
+    return layer_of(entry["class_name"], entry["config"])
 
 
 def _only(config: Config, **allowed: Any) -> None:

@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -79,11 +79,23 @@ def _sync_folder(folder: Path) -> None:
 
 def _layer_config(layer: Layer) -> dict[str, Any]:
     kind = type(layer).__name__
-    config: dict[str, Any] = layer.config()
+    options = layer.config().items()
+    # Some layers have others in them.
+    config: dict[str, Any] = {
+        name: _layer_config(value) if isinstance(value, Layer) else value for name, value in options
+    }
     if LAYERS.get(kind) is not type(layer):
         raise ValueError(f"Expected layers of {', '.join(LAYERS)} to save. Received: {kind}")
     activations.get(config.get("activation"))  # raises for one that is known by no name
     return {"class": kind, **config}
+
+
+def _layer(entry: Any) -> Any:
+    """Return the layer for what stands for one; any other option of a layer as it is."""
+    if not isinstance(entry, dict):
+        return entry
+    options = {name: _layer(value) for name, value in cast(dict[str, Any], entry).items()}
+    return LAYERS[options.pop("class")](**options)
 
 
 def load(path: str | os.PathLike[str]) -> Sequential:
@@ -100,7 +112,7 @@ def load(path: str | os.PathLike[str]) -> Sequential:
         config = json.loads(str(arrays.pop("config")))
         if config["format"] != FORMAT or config["version"] != VERSION:
             raise ValueError(f"format {config['format']!r} version {config['version']!r}")
-        layers = [LAYERS[c.pop("class")](**c) for c in config["layers"]]
+        layers = [_layer(entry) for entry in config["layers"]]
         shape, name = tuple(config["input_shape"]), str(config["name"])
         network = Sequential(layers, shape, dtype=config["dtype"], name=name)
         weights = [arrays[name] for name in network.weight_names]

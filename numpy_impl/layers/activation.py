@@ -27,6 +27,10 @@ class Activation(Layer):
         out = self.workspace("delta", delta.shape, delta.dtype)
         return self.activation.backward(self.z, self.a, delta, out=out, do=do)
 
+    def compute_mask(self, x: Array, mask: Array | None) -> Array | None:
+        # Keras's layer Softmax, one of those that become this one, leaves masked numbers out.
+        return mask if self.activation.elementwise else super().compute_mask(x, mask)
+
     def is_recordable(self) -> bool:
         return are_recordable(self, self.activation)
 

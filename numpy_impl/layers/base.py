@@ -58,7 +58,11 @@ class Layer:
     # the constructor does not have either has to be None.
     fixed: ClassVar[Mapping[str, Any]] = {}
     # Where Keras's files keep the weights and states, in this order, below the layer's own group.
-    groups: ClassVar[tuple[str, ...]] = ("",)
+    groups: tuple[str, ...] = ("",)
+    # Whether ``forward`` is handed, as ``mask``, which steps of a sequence count; and whether this
+    # holds of its outputs too, without more ado.
+    uses_mask = False
+    passes_mask = False
     workspace: Workspace
     # Sequential sets these. Whether it belongs to a network,
     built = False
@@ -104,8 +108,33 @@ class Layer:
     def forward(
         self, x: Array, training: bool = False, mask: Array | None = None, do: Do = now
     ) -> Array:
-        """Return the output for a batch ``x``; ``mask`` is for ``Dropout`` alone."""
+        """Return the output for a batch ``x``.
+
+        Args:
+            x: The batch.
+            training: Whether this is a step of training.
+            mask: What is left in, True: of Dropout the inputs, of the same shape; of a layer that
+                ``uses_mask`` the steps, shape (batch, time).
+            do: Makes the calls.
+        """
         return x
+
+    def compute_mask(self, x: Array, mask: Array | None) -> Array | None:
+        """Return which steps of the output for ``x`` count, shape (batch, time); None: all of them.
+
+        Args:
+            x: The inputs.
+            mask: Which steps of these count.
+
+        Raises:
+            ValueError: There is a mask, and what Keras's layer does with it is not done here.
+        """
+        if mask is None or self.passes_mask:
+            return mask
+        raise ValueError(
+            "Expected, after Masking or mask_zero, layers that hand the mask on, up to a recurrent "
+            f"one that returns no sequence. Received: {type(self).__name__}"
+        )
 
     def backward(self, delta: Array, input_gradient: bool = True, do: Do = now) -> Array:
         """Return ``dC/dx`` from ``delta = dC/d(output)`` and set the weights' gradients.

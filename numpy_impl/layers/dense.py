@@ -1,5 +1,6 @@
 """The fully connected layer, which does nearly all the work of these networks."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -40,6 +41,9 @@ class Dense(Layer):
     Backward, with ``delta_z = dC/dz``: ``dC/dkernel = x.T @ delta_z``, ``dC/dbias`` the sum of
     ``delta_z`` over the batch, ``dC/dx = delta_z @ kernel.T``.
 
+    Inputs of shape (batch, time, inputs), or with more axes, are so many rows: the same kernel and
+    bias at each place, whose gradients are sums over the places too.
+
     A network's first layer (``sees_data``) computes both products without the inputs that are zero
     in every sample of the batch, a third of the pixels of 100 pictures of MNIST: they add nothing
     to ``z``, and their rows of ``dC/dkernel`` are zero. That is exact for finite weights.
@@ -52,6 +56,7 @@ class Dense(Layer):
         bias_initializer: Initial bias, shape (units,).
     """
 
+    passes_mask = True
     kernel: Array
     bias: Array
     kernel_gradient: Array
@@ -75,19 +80,20 @@ class Dense(Layer):
         self.weight_names = ("kernel", "bias") if use_bias else ("kernel",)
 
     def build(self, input_shape: Shape) -> Shape:
-        if len(input_shape) != 1:
+        if not input_shape:
             raise ValueError(
-                "Dense expects inputs of shape (batch, inputs); put Flatten before it. "
+                "Dense expects inputs of shape (batch, inputs) or (batch, ..., inputs). "
                 f"Received: input_shape={input_shape}"
             )
         super().build(input_shape)
+        self.inputs = input_shape[-1]
         # Calling np.dot takes half a microsecond less, but it fills ``out`` with zeros first.
-        self.product = np.dot if input_shape[0] * self.units < LARGE else np.matmul
+        self.product = np.dot if self.inputs * self.units < LARGE else np.matmul
         self.kept = _Arrays.make(0, 0, 0, np.dtype(float))
-        return (self.units,)
+        return (*input_shape[:-1], self.units)
 
     def weight_shapes(self) -> list[Shape]:
-        return [(self.input_shape[0], self.units), (self.units,)][: len(self.weight_names)]
+        return [(self.inputs, self.units), (self.units,)][: len(self.weight_names)]
 
     def initialize(self, rng: np.random.Generator) -> None:
         self.kernel[...] = self.kernel_initializer(self.kernel.shape, rng)
@@ -98,6 +104,8 @@ class Dense(Layer):
         self, x: Array, training: bool = False, mask: Array | None = None, do: Do = now
     ) -> Array:
         # Local names until the end: outside training several threads may call this at once.
+        shape = (*x.shape[:-1], self.units)
+        x = x.reshape(math.prod(shape[:-1]), self.inputs)
         if training:
             kept = self._arrays(len(x))
             z, a = kept.z, kept.a
@@ -110,21 +118,21 @@ class Dense(Layer):
         if self.use_bias:
             do(np.add, z, self.bias, out=z)
         a = self.activation(z, out=a, do=do)
-        self.x, self.z, self.a = x, z, a
-        return a
+        self.x, self.z, self.a = x, z.reshape(shape), a.reshape(shape)
+        return self.a
 
     def _product_of_used(self, x: Array, z: Array, training: bool) -> None:
         used = self._used_inputs(x)
         inputs, kernel = (x, self.kernel) if used is None else self._only(used, x, training)
         np.matmul(inputs, kernel, out=z)
-        self.used, self.inputs = used, inputs
+        self.used, self.used_inputs = used, inputs
 
     def _used_inputs(self, x: Array) -> Array | None:
         """Return which inputs are not zero throughout, or None if all are to be computed with."""
         if len(x) > LONGEST_BATCH:
             return None
         used = np.flatnonzero(x.any(axis=0))
-        return used if len(used) <= USED_PART * self.input_shape[0] else None
+        return used if len(used) <= USED_PART * self.inputs else None
 
     def _only(self, used: Array, x: Array, training: bool) -> tuple[Array, Array]:
         """Return the columns ``used`` of ``x`` and these rows of the kernel, copied together."""
@@ -138,9 +146,12 @@ class Dense(Layer):
         return inputs, self.kernel.take(used, 0, kernel, "clip")
 
     def backward(self, delta: Array, input_gradient: bool = True, do: Do = now) -> Array:
-        kept = self._arrays(len(delta))
+        shape = delta.shape
+        kept = self._arrays(math.prod(shape[:-1]))
         if not self.given_logits_gradient:
-            delta = self.activation.backward(self.z, self.a, delta, out=kept.delta, do=do)
+            out = kept.delta.reshape(shape)
+            delta = self.activation.backward(self.z, self.a, delta, out=out, do=do)
+        delta = delta.reshape(kept.delta.shape)
         if self.sees_data and self.kernel.size >= LARGE:
             do(self._gradient_of_used, delta)
         else:
@@ -151,14 +162,14 @@ class Dense(Layer):
         if not input_gradient:
             return delta
         do(self.product, delta, self.kernel.T, out=kept.input_gradient)
-        return kept.input_gradient
+        return kept.input_gradient.reshape(*shape[:-1], self.inputs)
 
     def _gradient_of_used(self, delta: Array) -> None:
         if self.used is None:
-            np.matmul(self.inputs.T, delta, out=self.kernel_gradient)
+            np.matmul(self.used_inputs.T, delta, out=self.kernel_gradient)
             return
         part = self.workspace("used_gradient", self.kernel.shape, delta.dtype)[: len(self.used)]
-        np.matmul(self.inputs.T, delta, out=part)
+        np.matmul(self.used_inputs.T, delta, out=part)
         unused = np.ones(len(self.kernel), bool)
         unused[self.used] = False
         self.kernel_gradient[unused] = 0
@@ -167,7 +178,7 @@ class Dense(Layer):
     def _arrays(self, n: int) -> "_Arrays":
         """Return the arrays that training in batches of ``n`` writes to."""
         if len(self.kept.ones) != n:
-            self.kept = _Arrays.make(n, self.input_shape[0], self.units, self.kernel.dtype)
+            self.kept = _Arrays.make(n, self.inputs, self.units, self.kernel.dtype)
         return self.kept
 
     def is_recordable(self) -> bool:

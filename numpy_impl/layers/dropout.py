@@ -21,6 +21,8 @@ class Dropout(Layer):
     Reference: Srivastava et al. (2014), "Dropout", section 10 (the scaling at training time).
     """
 
+    passes_mask = True
+
     def __init__(self, rate: float, seed: int | np.random.Generator | None = None) -> None:
         if not 0 <= rate < 1:
             raise ValueError(f"Dropout expects a rate in [0, 1). Received: rate={rate}")

@@ -7,13 +7,15 @@ lines that a reader compares with the book train a network, and also bound its r
 ``parity.bounds`` calls them with numbers that carry a bound. That asks for operators, slices and
 NumPy's functions that make new arrays (no ``out=``, and ``x[...] = `` only into ``np.zeros_like``).
 
-For an activation function they call :func:`activate` and :func:`through`, and to take a mean off
-:func:`standardize`.
+For an activation function they call :func:`activate` and :func:`through`, to take a mean off
+:func:`standardize`, to add three terms or more :func:`added`, and for an index :func:`whole`.
 """
 
 from collections.abc import Mapping
 from functools import singledispatch
 from typing import Any
+
+import numpy as np
 
 from numpy_impl.activations import ActivationFunction
 from numpy_impl.layers.base import Layer
@@ -45,6 +47,39 @@ def standardize(x: Number, mean: Number, inverse: Number) -> Number:
     ``x`` departs from it, so whoever bounds it has to know.
     """
     return (x - mean) * inverse
+
+
+@singledispatch
+def added(*terms: Number) -> Number:
+    """Return the sum of the terms, which Keras may add up in another order.
+
+    Of three or more terms the order matters to the rounding, so whoever bounds it has to know.
+    """
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    return total
+
+
+@singledispatch
+def whole(x: Number) -> Array:
+    """Return numbers that count something as integers, which an array can be indexed by.
+
+    Raises:
+        ValueError: One of them is not whole.
+    """
+    counts = x.astype(np.int64)
+    wrong = np.argwhere(counts != x)
+    if len(wrong):
+        place = tuple(int(i) for i in wrong[0])
+        raise ValueError(f"Expected whole numbers. Received: {x[place]} at index {place}")
+    return counts
+
+
+@singledispatch
+def differs(x: Number, value: float) -> Array:
+    """Return where ``x`` is another number than ``value``, which has to be the very number."""
+    return x != value
 
 
 class FormulaLayer(Layer):
@@ -84,7 +119,8 @@ class FormulaLayer(Layer):
     def forward(
         self, x: Array, training: bool = False, mask: Array | None = None, do: Do = now
     ) -> Array:
-        output, self.kept = self.compute(x, self.arrays, training)
+        named = {"mask": mask} if self.uses_mask else {}
+        output, self.kept = self.compute(x, self.arrays, training, **named)
         if training:
             for name, value in self.updated_states(self.kept, self.arrays).items():
                 getattr(self, name)[...] = value

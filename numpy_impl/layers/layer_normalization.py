@@ -29,6 +29,7 @@ class LayerNormalization(FormulaLayer):
     Reference: Ba, Kiros and Hinton (2016), "Layer normalization", arXiv:1607.06450, eq. 4.
     """
 
+    passes_mask = True
     fixed: ClassVar[Mapping[str, Any]] = {"rms_scaling": False}
 
     def __init__(

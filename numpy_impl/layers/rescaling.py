@@ -14,6 +14,8 @@ from numpy_impl.types import Array
 class Rescaling(Layer):
     """``x * scale + offset``, to bring pixels into the range that the network was trained on."""
 
+    passes_mask = True
+
     def __init__(self, scale: float, offset: float = 0.0) -> None:
         self.scale = float(scale)
         self.offset = float(offset)

@@ -51,8 +51,11 @@ def analyse(
     outputs: list[Approx] = []
     caches: list[Any] = []
     states: dict[str, Approx] = {}
+    steps: Array | None = None
     for i, layer in enumerate(network.layers):
         mask = next(given) if given and isinstance(layer, layers.Dropout) else None
+        mask = steps if layer.uses_mask else mask
+        steps = layer.compute_mask(signal.value, steps)
         signal, cache = forward(layer, signal, mask, training)
         outputs.append(signal)
         caches.append(cache)

@@ -8,6 +8,8 @@ Dense and Dropout for whoever has weights and masks; ``activations`` is that of 
 from functools import singledispatch
 from typing import Any
 
+import numpy as np
+
 from numpy_impl import layers
 from numpy_impl.activations import ActivationFunction
 from numpy_impl.layers import formula
@@ -46,7 +48,8 @@ def forward(
 def _(
     layer: layers.FormulaLayer, x: Approx, mask: Array | None, training: bool
 ) -> tuple[Approx, Any]:
-    return layer.compute(x, exact_arrays(layer, x.rounding), training)
+    named = {"mask": mask} if layer.uses_mask else {}
+    return layer.compute(x, exact_arrays(layer, x.rounding), training, **named)
 
 
 def exact_arrays(layer: layers.FormulaLayer, r: Rounding) -> dict[str, Approx]:
@@ -67,6 +70,31 @@ def _(delta: Approx, function: ActivationFunction, z: Approx, a: Approx) -> Appr
 @formula.standardize.register
 def _(x: Approx, mean: Approx, inverse: Approx) -> Approx:
     return x * inverse - mean * inverse
+
+
+@formula.added.register
+def _(*terms: Approx) -> Approx:
+    if len(terms) == 1:
+        return terms[0]
+    # The sum over an axis is bounded for any order.
+    given: list[Any] = list(terms)
+    shape = np.broadcast_shapes(*(term.shape for term in terms))
+    return np.sum(np.stack([np.broadcast_to(term, shape) for term in given]), axis=0)
+
+
+@formula.whole.register
+def _(x: Approx) -> Array:
+    return formula.whole(x.value)
+
+
+@formula.differs.register
+def _(x: Approx, value: float) -> Array:
+    if x.error is not None:
+        raise ValueError(
+            "Expected Masking of the network's inputs. Received: Masking of computed numbers, "
+            "which rounding may make equal to mask_value or not"
+        )
+    return formula.differs(x.value, float(np.dtype(x.rounding.dtype).type(value)))
 
 
 @forward.register
@@ -103,6 +131,18 @@ def _(layer: layers.Rescaling, x: Approx, mask: Array | None, training: bool) ->
     return (x * layer.scale) * 1.0 + x.rounding.exact(layer.offset) * 1.0, None
 
 
+@forward.register
+def _(
+    layer: layers.TimeDistributed, x: Approx, mask: Array | None, training: bool
+) -> tuple[Approx, Any]:
+    y, cache = forward(layer.layer, _steps_as_rows(x), None, training)
+    return y.reshape(*x.shape[:2], *y.shape[1:]), cache
+
+
+def _steps_as_rows(x: Approx) -> Approx:
+    return x.reshape(x.shape[0] * x.shape[1], *x.shape[2:])
+
+
 @singledispatch
 def backward(
     layer: layers.Layer, cache: Any, delta: Approx, skip_activation: bool
@@ -126,7 +166,8 @@ def _(
     x, z, a = cache
     if not skip_activation:
         delta = through(layer.activation, z, a, delta)
-    gradients = weight_gradients(x, delta)[: len(layer.weight_names)]
+    rows = [v.reshape(-1, v.shape[-1]) for v in (x, delta)]
+    gradients = weight_gradients(*rows)[: len(layer.weight_names)]
     return list(gradients), delta @ delta.rounding.exact(layer.kernel.T)
 
 
@@ -157,3 +198,11 @@ def _(
     layer: layers.Rescaling, cache: Any, delta: Approx, skip_activation: bool
 ) -> tuple[list[Approx], Approx]:
     return [], (delta * layer.scale) * 1.0
+
+
+@backward.register
+def _(
+    layer: layers.TimeDistributed, cache: Any, delta: Approx, skip_activation: bool
+) -> tuple[list[Approx], Approx]:
+    gradients, dx = backward(layer.layer, cache, _steps_as_rows(delta), False)
+    return gradients, dx.reshape(*delta.shape[:2], *dx.shape[1:])

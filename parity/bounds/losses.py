@@ -17,7 +17,7 @@ def cost(loss: losses.Loss, pred: Approx, y: Array) -> tuple[Approx, Approx]:
 
 @cost.register
 def _(loss: losses.Quadratic, pred: Approx, y: Array) -> tuple[Approx, Approx]:
-    error, n = pred - y, len(y)
+    error, n = pred - y, losses.places(pred.value)
     return (error * error).sum() * 0.5 / n, error / n
 
 
@@ -35,7 +35,7 @@ def _(loss: losses.MeanAbsoluteError, pred: Approx, y: Array) -> tuple[Approx, A
 
 @cost.register
 def _(loss: losses.CategoricalCrossentropy, pred: Approx, y: Array) -> tuple[Approx, Approx]:
-    n = len(y)
+    n = losses.places(pred.value)
     if loss.sparse:
         y = np.eye(pred.value.shape[-1])[y]
     if loss.on_logits:

@@ -51,8 +51,9 @@ class Pair:
         """Return inputs and targets in the networks' precision; raise ValueError if unfit."""
         network = self.network
         x = validation.inputs(x, network.input_shape, network.dtype)
-        outputs = network.output_shape[-1]
-        return x, validation.targets(y, len(x), outputs, self.loss.sparse, network.dtype)
+        return x, validation.targets(
+            y, len(x), network.output_shape, self.loss.sparse, network.dtype
+        )
 
     def compare_weights(self) -> list[Row]:
         """Compare the weights, which have to be the same bit for bit."""

@@ -17,7 +17,7 @@ from keras_impl import keras
 from keras_impl.autodiff import chain, to_numpy
 from numpy_impl import activations, layers, losses, optimizers, schedules
 from numpy_impl.activations import ActivationFunction
-from numpy_impl.files.keras_config import KNOWN, layer_of, registered_name
+from numpy_impl.files.keras_config import KNOWN, inner_layers, layer_of, registered_name
 from numpy_impl.layers import LAYERS
 from numpy_impl.network import FUSABLE, Sequential
 from numpy_impl.optimizers import Optimizer
@@ -51,23 +51,21 @@ def keras_twin(network: Sequential) -> keras.Sequential:
                 "Expected layers of numpy_impl, which have a Keras counterpart. "
                 f"Received: {type(layer).__name__}"
             )
-    built = [
-        getattr(keras.layers, type(layer).__name__)(**_keras_config(layer))
-        for layer in network.layers
-    ]
+    built = [_keras_layer(layer) for layer in network.layers]
     name = network.name.replace(":", "_")  # not allowed in names of Keras's graphs
     model = keras.Sequential([keras.Input(network.input_shape), *built], name=name)
     copy_weights(network, model)
     return model
 
 
-def _keras_config(layer: layers.Layer) -> dict[str, Any]:
-    named = {
-        option: keras_activation(getattr(layer, option))
-        for option in layer.config()
-        if option.endswith("activation")
-    }
-    return layer.config() | named
+def _keras_layer(layer: layers.Layer) -> keras.Layer:
+    options = layer.config()
+    for option, value in options.items():
+        if option.endswith("activation"):
+            options[option] = keras_activation(getattr(layer, option))
+        elif isinstance(value, layers.Layer):
+            options[option] = _keras_layer(value)
+    return getattr(keras.layers, type(layer).__name__)(**options)
 
 
 def keras_activation(function: ActivationFunction) -> Any:
@@ -182,15 +180,29 @@ def _caches_logits(loss: keras.losses.Loss, model: keras.Model) -> bool:
 
 def numpy_layer(layer: keras.Layer, dtype: str) -> layers.Layer:
     """Return the NumPy layer, without weights, of a Keras one that computes in ``dtype``."""
-    name, config = type(layer).__name__, layer.get_config()
+    name = type(layer).__name__
+    if name not in KNOWN:
+        raise ValueError(f"Expected a layer that the NumPy engine has. Received: {name}")
+    config = _config_as_computed(f"{name} {layer.name!r}", layer.get_config(), dtype)
+    try:
+        return layer_of(name, config)
+    except ValueError as error:
+        raise ValueError(
+            f"Expected {name} {layer.name!r} as the NumPy engine has it. Received: {error}"
+        ) from error
+
+
+def _config_as_computed(title: str, config: dict[str, Any], dtype: str) -> dict[str, Any]:
+    """Return a layer's options with the constants that Keras really computes with.
+
+    Layers that it has inside are treated likewise.
+    """
     for option, value in config.items():
         if value is not None and option.endswith(("_regularizer", "_constraint")):
             raise ValueError(
-                f"Expected {name} {layer.name!r} without {option}, which the NumPy engine does "
+                f"Expected {title} without {option}, which the NumPy engine does "
                 f"not have. Received: {option}={value!r}"
             )
-    if name not in KNOWN:
-        raise ValueError(f"Expected a layer that the NumPy engine has. Received: {name}")
     if keras.backend.backend() == "tensorflow" and dtype == "float64":
         for option in config:
             if option.endswith("activation"):
@@ -199,12 +211,11 @@ def numpy_layer(layer: keras.Layer, dtype: str) -> layers.Layer:
         # In Rescaling; elsewhere ``scale`` is a yes or no.
         rounded = [k for k in ("scale", "offset") if not isinstance(config.get(k, True), bool)]
         config |= {k: _through_float32(config[k]) for k in rounded}
-    try:
-        return layer_of(name, config)
-    except ValueError as error:
-        raise ValueError(
-            f"Expected {name} {layer.name!r} as the NumPy engine has it. Received: {error}"
-        ) from error
+
+    def inside(entry: dict[str, Any]) -> dict[str, Any]:
+        return entry | {"config": _config_as_computed(title, entry["config"], dtype)}
+
+    return config | inner_layers(config, inside)
 
 
 def _convert(thing: Any, table: dict[str, Callable[[dict[str, Any]], Any]], config: Any) -> Any:

@@ -313,3 +313,29 @@ def test_backends_that_do_not_differentiate(monkeypatch) -> None:
     monkeypatch.setattr(keras.backend, "backend", lambda: "numpy")
     with pytest.raises(ValueError, match=r"backends tensorflow, jax, torch, .* Received: numpy"):
         Autodiff(model, losses.Quadratic())
+
+
+def test_rows_of_an_embedding_are_added_up_before_the_optimizer() -> None:
+    """Number 1 stands four times, each with the gradient 1/2: Adam has to square their sum, 2.
+
+    Keras on TensorFlow squares each (see docs/keras-semantics.md), which shows in ``fit``.
+    """
+    x, y = np.array([[1.0, 1.0, 1.0, 1.0]]), np.zeros((1, 4))
+
+    def model() -> keras.Model:
+        layers = [keras.layers.Embedding(3, 1), keras.layers.Flatten()]
+        made = keras.Sequential([keras.Input((4,)), *layers])
+        made.set_weights([np.ones((3, 1))])
+        return made
+
+    def adam() -> keras.optimizers.Adam:
+        return keras.optimizers.Adam(0.1, beta_1=0.0, beta_2=0.0)
+
+    own = Autodiff(model(), keras.losses.MeanSquaredError(), adam())
+    own.step(x, y)
+    np.testing.assert_allclose(own.slots()["velocity"][0].ravel(), [0, 4, 0])
+    fitted = model()
+    fitted.compile(adam(), "mse", jit_compile=False)
+    fitted.fit(x, y, verbose=0)
+    (velocity,) = (v for v in fitted.optimizer.variables if "velocity" in v.name)
+    np.testing.assert_allclose(autodiff.to_numpy(velocity).ravel(), [0, 1, 0])

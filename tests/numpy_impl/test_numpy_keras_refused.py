@@ -83,8 +83,9 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: sequential(L.Rescaling([1.0, 2.0, 3.0, 4.0])), "Rescaling .*: scale=.*not one",
     ),
     "lora": (lambda: sequential(L.Dense(3, lora_rank=2)), "Dense .*: lora_rank=2"),
-    "matrices": (
-        lambda: sequential(L.Dense(3, name="m"), shape=(2, 3)), "'m' of .*put Flatten before it",
+    "another axis": (
+        lambda: sequential(L.LayerNormalization(axis=1, name="m"), shape=(2, 3)),
+        "'m' of .*LayerNormalization expects the last axis, 2",
     ),
     "mixed_float16": (
         lambda: sequential(L.Dense(3, dtype="mixed_float16", name="h")),

@@ -177,3 +177,16 @@ def test_names() -> None:
     for name in ("value", "gradient", "logits_gradient"):
         with pytest.raises(TypeError, match=f"Loss defines no {name}"):
             getattr(losses.Loss(), name)(TRUE, TRUE)
+
+
+@pytest.mark.parametrize("name", losses.LOSSES)
+def test_a_sequence_counts_as_so_many_samples(name) -> None:
+    """The mean is over samples and steps: (2, 3, 4) outputs cost what (6, 4) do."""
+    rng = np.random.default_rng(0)
+    predicted = rng.dirichlet(np.ones(4), (2, 3))
+    loss = losses.get(name)
+    true = rng.integers(0, 4, (2, 3)) if loss.sparse else rng.dirichlet(np.ones(4), (2, 3))
+    value, gradient = value_and_gradient(loss, predicted, true)
+    rows = predicted.reshape(6, 4), true.reshape(6, *true.shape[2:])
+    assert value == loss.value(*rows)
+    np.testing.assert_array_equal(gradient, loss.gradient(*rows).reshape(2, 3, 4))

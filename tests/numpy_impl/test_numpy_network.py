@@ -194,7 +194,7 @@ def test_rescaling() -> None:
             r"new layers\. Received: a Dense that already belo",
         ),
         (lambda: Sequential(Sequential([Dense(2)], 2).layers, 2), "already belongs to a network"),
-        (lambda: Sequential([Dense(2)], (2, 3)), r"put Flatten before it\. Received: input_shape="),
+        (lambda: Sequential([Dense(2)], ()), r"inputs of shape .*\. Received: input_shape=\(\)"),
         (lambda: Sequential([Dense(2)], 3, dtype="float16"), r"float32 or float64\. Received: 'fl"),  # type: ignore[arg-type]
         (lambda: Sequential([Dense(2)], 3, dtype="nonsense"), r"Received: 'nonsense'"),  # type: ignore[arg-type]
         (lambda: Sequential([Dense(2)], 3, dtype=None), r"Received: None"),  # type: ignore[arg-type]
@@ -277,13 +277,27 @@ def test_good_inputs_pass() -> None:
 )
 def test_targets_are_checked(y: np.ndarray, sparse: bool, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        validation.targets(y, 4, 3, sparse, "float64")
+        validation.targets(y, 4, (3,), sparse, "float64")
 
 
 def test_good_targets_pass() -> None:
-    assert validation.targets(np.eye(3, dtype=int), 3, 3, False, "float32").dtype == "float32"
+    assert validation.targets(np.eye(3, dtype=int), 3, (3,), False, "float32").dtype == "float32"
     labels = np.array([0, 2, 1], "uint8")
-    assert validation.targets(labels, 3, 3, True, "float32") is labels
+    assert validation.targets(labels, 3, (3,), True, "float32") is labels
+
+
+@pytest.mark.parametrize(
+    ("y", "sparse", "message"),
+    [
+        (np.zeros((4, 2)), False, r"\(4, 2, 3\); use one-hot .*Received: shape \(4, 2\)"),
+        (np.zeros((4, 3)), False, r"Expected targets of shape \(4, 2, 3\)\. Received"),
+        (np.zeros(4, int), True, r"Expected 8 integer labels, shape \(4, 2\)\. Received: shape"),
+        (np.array([[0, 1], [2, 3], [0, 0], [0, 0]]), True, r"Received: 3 at index \(1, 1\)"),
+    ],
+)
+def test_targets_of_sequences_are_checked(y: np.ndarray, sparse: bool, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        validation.targets(y, 4, (2, 3), sparse, "float64")
 
 
 def test_predict_checks_its_input() -> None:

@@ -49,6 +49,13 @@ def test_correct() -> None:
     assert training.correct(outputs, np.array([[0, 1], [0, 1], [0, 1]])) == 2
 
 
+def test_accuracy_of_sequences_is_that_of_their_steps() -> None:
+    outputs = np.array([[[0.1, 0.9], [0.8, 0.2]], [[0.3, 0.7], [0.4, 0.6]]])
+    # Right are both steps of the first sample and the second of the other: 1 + 1/2.
+    for y in (np.array([[1, 0], [0, 1]]), np.eye(2)[[[1, 0], [0, 1]]]):
+        assert training.accuracy(outputs, y) == 1.5
+
+
 def _blobs(samples: int = 60) -> tuple[np.ndarray, np.ndarray]:
     """Return three clouds of standard deviation 1/2, four units apart, with one-hot targets."""
     rng = np.random.default_rng(1)

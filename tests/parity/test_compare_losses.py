@@ -55,3 +55,18 @@ def test_error_losses_are_keras_own(name, dtype):
     with precision(dtype):
         model, network, x, y = small(dtype)
         parity.compare(model, network, x, y, loss=name).raise_for_failure()
+
+
+@pytest.mark.parametrize("activation", ["linear", "softmax", "sigmoid"])
+@pytest.mark.parametrize("name", [*CROSSENTROPIES, "quadratic", "mean_absolute_error"])
+def test_losses_of_sequences_are_keras_own(name, activation):
+    """The outputs (7, 3, 4) have 21 places, over which the mean is taken."""
+    with precision("float64"):
+        dense = keras.layers.Dense(4, activation=activation)
+        model = keras.Sequential([keras.Input((3, 5)), dense])
+        rng = np.random.default_rng(0)
+        x, labels = rng.standard_normal((7, 3, 5)), rng.integers(0, 4, (7, 3))
+        y = labels if name.startswith("sparse") else np.eye(4)[labels]
+        make = CROSSENTROPIES.get(name)
+        loss = make(from_logits=activation == "linear") if make else name
+        parity.compare(model, parity.numpy_twin(model), x, y, loss=loss).raise_for_failure()

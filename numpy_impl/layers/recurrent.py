@@ -1,0 +1,222 @@
+"""What SimpleRNN, LSTM and GRU have in common: the way through time, forward and back.
+
+A recurrent layer reads a sequence step by step and carries a state from each to the next. What one
+step computes is the business of the layer itself (:meth:`Recurrent.step`, and
+:meth:`Recurrent.step_back` below it); here are the loop over the steps and the gradients of the
+weights, which all steps share, so that each is a sum over samples and steps.
+
+The way back is backpropagation through time (Werbos, 1990, "Backpropagation through time: what it
+does and how to do it", Proceedings of the IEEE 78(10), 1550-1560).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from numpy_impl import activations, initializers
+from numpy_impl.layers.formula import FormulaLayer, Number, Weights, added
+from numpy_impl.types import Array, Shape
+
+State = tuple[Number, ...]
+# The summands of the gradient at each part of a state.
+Summands = tuple[tuple[Number, ...], ...]
+
+
+class Recurrent(FormulaLayer):
+    """A layer that reads (batch, time, features) step by step; not used by itself.
+
+    Args:
+        units: Length of the state ``h``, which is also the output of a step.
+        activation: Name of the function at the step's end.
+        use_bias: Whether there is a bias.
+        return_sequences: Whether to return every step's ``h``, shape (batch, time, units), in the
+            order in which they are computed, or the last one's, shape (batch, units).
+        go_backwards: Whether to read the sequence from its end.
+        zero_output_for_mask: Whether a step that a mask leaves out gives zeros; otherwise it gives
+            what the step before it gave.
+    """
+
+    weight_names = ("kernel", "recurrent_kernel", "bias")
+    groups = ("cell",)
+    fixed: ClassVar[Mapping[str, Any]] = {
+        "dropout": 0,
+        "recurrent_dropout": 0,
+        "return_state": False,
+        "stateful": False,
+    }
+    uses_mask = True
+    # How many times ``units`` the kernels are wide, and of how many parts the state consists.
+    gates: ClassVar[int] = 1
+    parts: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        units: int,
+        activation: str | activations.ActivationFunction | None,
+        use_bias: bool,
+        return_sequences: bool,
+        go_backwards: bool,
+        zero_output_for_mask: bool,
+    ) -> None:
+        if units < 1:
+            name = type(self).__name__
+            raise ValueError(f"{name} expects at least one unit. Received: units={units}")
+        self.units = units
+        self.activation = activations.get(activation)
+        self.use_bias = use_bias
+        self.return_sequences = return_sequences
+        self.go_backwards = go_backwards
+        self.zero_output_for_mask = zero_output_for_mask
+        self.weight_names = type(self).weight_names[: 2 + use_bias]
+
+    @classmethod
+    def from_keras(cls, config: Mapping[str, Any]) -> Self:
+        # Unrolled or not, Keras computes the same.
+        return super().from_keras({k: v for k, v in config.items() if k != "unroll"})
+
+    def build(self, input_shape: Shape) -> Shape:
+        if len(input_shape) != 2 or not input_shape[0]:
+            raise ValueError(
+                f"{type(self).__name__} expects inputs of shape (batch, time, features). "
+                f"Received: input_shape={input_shape}"
+            )
+        super().build(input_shape)
+        return (*input_shape[: self.return_sequences], self.units)
+
+    def weight_shapes(self) -> list[Shape]:
+        wide = self.gates * self.units
+        shapes: list[Shape] = [(self.input_shape[1], wide), (self.units, wide), (wide,)]
+        return shapes[: len(self.weight_names)]
+
+    def initialize(self, rng: np.random.Generator) -> None:
+        arrays = self.arrays
+        arrays["kernel"][...] = initializers.glorot_uniform(arrays["kernel"].shape, rng)
+        arrays["recurrent_kernel"][...] = initializers.orthogonal(
+            arrays["recurrent_kernel"].shape, rng
+        )
+
+    def compute_mask(self, x: Array, mask: Array | None) -> Array | None:
+        return mask if self.return_sequences else None
+
+    def step(self, z: Number, state: State, w: Weights) -> tuple[State, Any]:
+        """Return the state after a step, ``h`` first, and what :meth:`step_back` needs.
+
+        Args:
+            z: ``x_t @ kernel``, shape (batch, gates * units).
+            state: The state before the step; each part has the shape (batch, units).
+            w: The weights by name.
+        """
+        raise TypeError(f"{type(self).__name__} defines no step")
+
+    def step_back(self, deltas: State, kept: Any, w: Weights) -> tuple[Number, Number, Summands]:
+        """Return ``dC/dz``, the gradient at the recurrent product, and that at the state before.
+
+        Args:
+            deltas: The gradient at each part of the state after the step.
+            kept: What :meth:`step` returned beside the state.
+            w: The weights by name.
+        """
+        raise TypeError(f"{type(self).__name__} defines no step_back")
+
+    def gradient_of_recurrent_kernel(self, h: Number, delta: Number, kept: Sequence[Any]) -> Number:
+        """Return ``dC/drecurrent_kernel`` from the state ``h`` before each step.
+
+        Args:
+            h: Shape (time * batch, units).
+            delta: The gradient at the recurrent product, shape (time * batch, gates * units).
+            kept: What each :meth:`step` returned beside the state.
+        """
+        return h.T @ delta
+
+    def compute(
+        self, x: Number, w: Weights, training: bool, mask: Array | None = None
+    ) -> tuple[Number, Any]:
+        steps = self._in_order(np.swapaxes(x, 0, 1))
+        times, batch, features = steps.shape
+        steps = np.reshape(steps, (times * batch, features))
+        z = np.reshape(steps @ w["kernel"], (times, batch, self.gates * self.units))
+        # Which samples take part in a step, shape (time, batch, 1).
+        taken = None if mask is None else self._in_order(mask.T[:, :, None])
+        state: State = (np.zeros_like(z[0][:, : self.units]),) * self.parts
+        befores: list[Number] = []
+        caches: list[Any] = []
+        outputs: list[Number] = []
+        for t in range(times):
+            befores.append(state[0])
+            new, kept = self.step(z[t], state, w)
+            if taken is not None:
+                new = tuple(_chosen(taken[t], n, o) for n, o in zip(new, state, strict=True))
+            state = new
+            caches.append(kept)
+            if self.return_sequences or t == times - 1:
+                outputs.append(self._shown(state[0], taken, t))
+        output = np.stack(outputs, axis=1) if self.return_sequences else outputs[0]
+        return output, (steps, befores, caches, taken)
+
+    def differentiate(
+        self, delta: Number, kept: Any, w: Weights
+    ) -> tuple[dict[str, Number], Number]:
+        steps, befores, caches, taken = kept
+        times, batch = len(befores), len(delta)
+        wide = self.gates * self.units
+        dz = np.zeros_like(steps, shape=(times, batch, wide))
+        du = np.zeros_like(steps, shape=(times, batch, wide))
+        summands: Summands = ((),) * self.parts
+        for t in reversed(range(times)):
+            if self.return_sequences or t == times - 1:
+                given = self._shown(delta[:, t] if self.return_sequences else delta, taken, t)
+                summands = ((given, *summands[0]), *summands[1:])
+            deltas = tuple(_sum(terms, befores[t]) for terms in summands)
+            past: Summands = ((),) * self.parts
+            if taken is not None:
+                # The gradient of a sample that is left out goes past the step.
+                past = tuple((_chosen(taken[t], 0.0, d),) for d in deltas)
+                deltas = tuple(_chosen(taken[t], d, 0.0) for d in deltas)
+            dz[t], du[t], summands = self.step_back(deltas, caches[t], w)
+            summands = tuple((*p, *s) for p, s in zip(past, summands, strict=True))
+        flat = np.reshape(dz, (times * batch, wide))
+        recurrent = np.reshape(du, (times * batch, wide))
+        gradients: dict[str, Number] = {
+            "kernel": steps.T @ flat,
+            "recurrent_kernel": self.gradient_of_recurrent_kernel(
+                np.concatenate(befores, axis=0), recurrent, caches
+            ),
+        }
+        if self.use_bias:
+            gradients["bias"] = self.gradient_of_bias(flat, recurrent)
+        dx = np.reshape(flat @ w["kernel"].T, (times, batch, -1))
+        return gradients, np.swapaxes(self._in_order(dx), 0, 1)
+
+    def gradient_of_bias(self, dz: Number, du: Number) -> Number:
+        """Return ``dC/dbias`` from the gradients at ``z`` and at the recurrent product."""
+        return np.sum(dz, axis=0)
+
+    def _in_order(self, steps: Number) -> Number:
+        """Return the steps as they are read; the same again puts them back."""
+        return np.flip(steps, 0) if self.go_backwards else steps
+
+    def _shown(self, h: Number, taken: Array | None, t: int) -> Number:
+        """Return what a step gives for the state ``h``; the gradient passes likewise."""
+        if taken is None or not self.zero_output_for_mask:
+            return h
+        return _chosen(taken[t], h, 0.0)
+
+    def config(self) -> dict[str, object]:
+        return {
+            "units": self.units,
+            "activation": self.activation.name,
+            "use_bias": self.use_bias,
+            "return_sequences": self.return_sequences,
+            "go_backwards": self.go_backwards,
+            "zero_output_for_mask": self.zero_output_for_mask,
+        }
+
+
+def _sum(terms: tuple[Number, ...], like: Number) -> Number:
+    return added(*terms) if terms else np.zeros_like(like)
+
+
+def _chosen(condition: Array, a: Number, b: Number) -> Number:
+    where: Any = np.where
+    return where(condition, a, b)
