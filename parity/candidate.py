@@ -118,7 +118,6 @@ class Candidate:
                 f"Received: {self.weight_decay!r}"
             )
 
-
     @property
     def forward_alone(self) -> bool:
         """Whether there is nothing but ``forward`` to compare."""

@@ -81,7 +81,7 @@ def _stacked(answers: Sequence[Answer], axis: int) -> Answer:
 WAYS: dict[str, tuple[Way, ...]] = {
     "rows": (whole, apart), "single": (single,), "columns": (columns,),
 }  # fmt: skip
-_WORDS = {
+_WORDS: dict[Way, str] = {
     whole: "in rows (batch, ...)", apart: "in rows, an argument for each input",
     single: "one a call", columns: "in columns (..., batch)",
 }  # fmt: skip

@@ -70,9 +70,7 @@ class Causes:
         self.unit = unit
         self.rooms = rooms
 
-    def find(
-        self, suspects: Sequence[int], upto: int, known: list[list[Change]]
-    ) -> Cause | None:
+    def find(self, suspects: Sequence[int], upto: int, known: list[list[Change]]) -> Cause | None:
         """Return what brings all that is observed up to a call to within rounding.
 
         Args:
@@ -156,13 +154,13 @@ class Causes:
         call = probe.run.calls[place]
         weights = [(v, probe.values[id(v)]) for v in call.layer.weights if id(v) in probe.values]
         keras = self.probes.opened.keras
-        return Scene(keras, call.layer, call.inputs, call.outputs[0], weights)
+        return Scene(keras, call.layer, call.inputs, call.outputs[0], weights, call.masked)
 
     def _ratio(self, cause: Cause, upto: int, known: list[list[Change]]) -> float:
         """Return the largest error for the right one's bounds where a cause is added to others."""
         largest = 0.0
         for number, (k, c) in enumerate(zip(known, cause.changes, strict=True)):
-            run = self._run(self.probes.all[number], k + c)
+            run = self._run(self.probes.all[number], k + c, upto)
             if run is None:
                 return np.inf
             for each in self.probes.reading.observed:
@@ -181,18 +179,18 @@ class Causes:
                 return None
         return Cause(cause.bug, cause.values, cause.where, every)
 
-    def _run(self, probe: Probe, changes: Sequence[Change]) -> Run | None:
+    def _run(self, probe: Probe, changes: Sequence[Change], upto: int | None = None) -> Run | None:
+        opened = self.probes.opened
         try:
-            run = self.probes.opened.run(probe.inputs, probe.values, changes, base=probe.run)
+            run = opened.run(probe.inputs, probe.values, changes, base=probe.run, upto=upto)
         except Exception:  # what makes no sense here: shapes that do not fit any more
             return None
-        # A recurrence may take more or fewer calls.
-        return run if len(run.calls) == len(probe.run.calls) else None
+        # What is changed may make more calls, or fewer.
+        count = len(probe.run.calls) if upto is None else upto + 1
+        return run if len(run.calls) == count else None
 
     def _within(self, probe: Probe, changes: Sequence[Change], run: Run, upto: int) -> bool:
-        room = bounds(
-            self.probes.opened, probe.inputs, probe.values, run, self.unit, changes
-        )
+        room = bounds(self.probes.opened, probe.inputs, probe.values, run, self.unit, changes)
         for each in self.probes.reading.observed:
             if each.call <= upto:
                 meant = run.calls[each.call].outputs[each.output]

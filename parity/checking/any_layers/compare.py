@@ -237,7 +237,7 @@ class AnyLayers:
         found: list[Cause] = []
         while parting and len(found) < _MOST_CAUSES:
             cause = causes.find(self._suspects(parting, causes, known), parting[0].call, known)
-            if cause is None:
+            if cause is None or any(c.where == cause.where for c in found):
                 break
             found.append(cause)
             known = cause.changes
@@ -253,12 +253,11 @@ class AnyLayers:
             each.call for each in self.probes.reading.observed
             if all(each.call != other.call for other in parting)
         }  # fmt: skip
-        cells = {id(getattr(call.layer, "cell", None)) for call in calls}
         seen: set[int] = set()
         found: list[int] = []
         for place in reversed(range(parting[0].call + 1)):
             key = id(calls[place].layer)
-            if place not in right and key not in cells and key not in seen:
+            if place not in right and key not in seen:
                 seen.add(key)
                 found.append(place)
         whole = len(calls) - 1
@@ -292,7 +291,7 @@ class AnyLayers:
             if all(np.array_equal(rounded(a.astype(np.float64)), a) for a in arrays):
                 if self._parting(unit):
                     continue
-                values = {"what": "the outputs are", "kind": kind}
+                values = {"what": "the outputs have", "kind": kind}
                 return Finding(IN_LOW_PRECISION, "forward", values)
         return None
 
@@ -347,7 +346,10 @@ class AnyLayers:
         rows: list[TensorResult] = []
         for each in self.probes.reading.observed:
             call = probe.run.calls[each.call]
-            meant, bound = call.outputs[each.output], self._room(worst, unit)[each.call][each.output]
+            meant, bound = (
+                call.outputs[each.output],
+                self._room(worst, unit)[each.call][each.output],
+            )
             array = each.array(probe.answer, meant.shape)
             name = "output" if call.depth == 0 else call.name
             name += f" {each.output + 1}" if len(call.outputs) > 1 else ""

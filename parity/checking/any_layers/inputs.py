@@ -1,5 +1,6 @@
 """Inputs for a Keras model: drawn from what it says it takes, or the user's own."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from numpy_impl.types import Array, Shape
 from parity.checking.any_layers.opened import Opened, Run
+from parity.checking.asking import nested
 from parity.checking.bugs.findings import Finding, Unreadable
 from parity.checking.bugs.forward_alone import NO_INPUTS
 
@@ -38,12 +40,15 @@ class Input:
         return drawn.astype(np.float32).astype(np.float64)
 
 
-def inputs_of(opened: Opened, given: Any) -> list[Input]:
+def inputs_of(
+    opened: Opened, given: Any, run: Callable[[Sequence[Array], Mapping[int, Array]], Run]
+) -> list[Input]:
     """Return what a model takes.
 
     Args:
         opened: The model.
         given: Inputs of the user's own, if there are any: they say it where the model does not.
+        run: Runs the model, and says so where it does not run.
 
     Raises:
         Unreadable: Neither says it.
@@ -61,9 +66,10 @@ def inputs_of(opened: Opened, given: Any) -> list[Input]:
     # A table of vectors takes a number below 1 for class 0, and so shows which input chooses.
     drawn = [i.draw(np.random.default_rng(0), 1.0) for i in found]
     trial = [np.full_like(a, (n + 1) / 64) for n, a in enumerate(drawn)]
-    run = opened.run(trial, opened.values())
+    tried = run(trial, opened.values())
     return [
-        replace(i, classes=_classes(run, a) or i.classes) for i, a in zip(found, trial, strict=True)
+        replace(i, classes=_classes(tried, a) or i.classes)
+        for i, a in zip(found, trial, strict=True)
     ]
 
 
@@ -76,7 +82,7 @@ def as_list(opened: Opened, given: Any) -> list[Array]:
     if isinstance(given, dict):
         names = [t.name for t in getattr(opened.model, "_inputs", ())]
         given = [given[name] for name in names if name in given]
-    parts: list[Any] = list(given) if isinstance(given, list | tuple) else [given]
+    parts: list[Any] = [*given] if nested.is_list(given) else [given]
     count = len(getattr(opened.model, "_inputs", parts))
     if count == 1 and len(parts) != 1:
         parts = [given]
@@ -95,8 +101,8 @@ def _whole(dtype: str) -> int:
 
 def _built_for(model: Any) -> list[Input]:
     """Return the inputs that a subclassed model was built for."""
-    config = model.get_build_config() if model.built else None
-    shapes = (config or {}).get("shapes_dict") or {"x": (config or {}).get("input_shape")}
+    config: dict[str, Any] = (model.get_build_config() if model.built else None) or {}
+    shapes: dict[str, Any] = config.get("shapes_dict") or {"x": config.get("input_shape")}
     return [
         Input(name, (None, *shape[1:]))
         for name, shape in shapes.items()

@@ -11,7 +11,7 @@ from numpy_impl.types import Array, Shape
 
 By = Literal["shape", "values", "forward", "order"]
 # Assignments that are tried with the user's forward, the likeliest first.
-_MOST_TRIED = 200
+_MOST_TRIED, _MOST_LOOKED_AT = 200, 50_000
 _WORDS = {
     "shape": "the only one of its shape",
     "values": "the same values",
@@ -127,7 +127,7 @@ def match_weights(
             with subject.preserved():
                 found = matched(opened, subject.names, subject.weights())
                 if forward is not None and found.complete and found.ambiguous:
-                    found = Probes(opened, subject, seed, found).match
+                    found = Probes(opened, subject, seed, found, every=True).match
                 return found
         except Unreadable as reason:
             raise ValueError(f"{reason.finding.title}: {reason.finding.evidence}") from reason
@@ -135,8 +135,8 @@ def match_weights(
 
 def matched(opened: Any, names: Sequence[str], arrays: Sequence[Array]) -> WeightMatch:
     """Return the match by shapes and values, and by the order where these leave it open."""
-    variables = opened.variables
-    values = [opened.values()[id(v)] for v in variables]
+    paths: list[str] = opened.paths
+    values = [opened.values()[id(v)] for v in opened.variables]
     options = [_options(a, [v.shape for v in values]) for a in arrays]
     equal = [
         [(n, axes) for n, axes in each if np.array_equal(_lying(values[n], axes, a), a)]
@@ -156,18 +156,18 @@ def matched(opened: Any, names: Sequence[str], arrays: Sequence[Array]) -> Weigh
         fixed = {taken[j][0] for j in by_values if j != k}
         others = [p for p in options[k] if p != (n, axes) and p[0] not in fixed]
         by: By = "values" if k in by_values else "order" if others else "shape"
-        said = () if by == "values" else _said(others, n, variables)
-        rows.append(MatchedWeight(names[k], arrays[k].shape, variables[n].path, axes, by, said))
+        said = () if by == "values" else _said(others, n, paths)
+        rows.append(MatchedWeight(names[k], arrays[k].shape, paths[n], axes, by, said))
     used = {n for n, _ in taken.values()}
     return WeightMatch(
         tuple(rows),
         tuple(name for k, name in enumerate(names) if k not in taken),
-        tuple(v.path for n, v in enumerate(variables) if n not in used),
+        tuple(path for n, path in enumerate(paths) if n not in used),
     )
 
 
-def _said(others: Sequence[Placed], own: int, variables: Sequence[Any]) -> tuple[str, ...]:
-    names = ["transposed" if n == own else variables[n].path for n, _ in others]
+def _said(others: Sequence[Placed], own: int, paths: Sequence[str]) -> tuple[str, ...]:
+    names = ["transposed" if n == own else paths[n] for n, _ in others]
     return tuple(dict.fromkeys(names))
 
 
@@ -194,7 +194,7 @@ def _lying(value: Array, axes: tuple[int, ...], array: Array) -> Array:
 
 def alternatives(opened: Any, match: WeightMatch) -> Iterator[WeightMatch]:
     """Yield the matches that the shapes allow, the given one first, then all axes turned."""
-    paths = [v.path for v in opened.variables]
+    paths: list[str] = opened.paths
     shapes = [tuple(v.shape) for v in opened.variables]
     choices: list[list[Placed]] = []
     for row in match.rows:
@@ -202,18 +202,16 @@ def alternatives(opened: Any, match: WeightMatch) -> Iterator[WeightMatch]:
         every = _options(np.empty(row.shape), shapes) if row.others else []
         choices.append([own, *(placed for placed in every if placed != own)])
     turned = [max(each, key=lambda p: (p[0] == each[0][0], list(p[1]))) for each in choices]
+    own = [each[0] for each in choices]
     yield match
-    for placed in islice([tuple(turned)].__iter__(), 1):
+    yield _with(match, turned, paths)
+    others = (
+        placed
+        for placed in islice(product(*choices), _MOST_LOOKED_AT)
+        if len({n for n, _ in placed}) == len(placed) and list(placed) not in (own, turned)
+    )
+    for placed in islice(others, _MOST_TRIED):
         yield _with(match, placed, paths)
-    tried = 0
-    for placed in product(*choices):
-        if len({n for n, _ in placed}) < len(placed):
-            continue
-        tried += 1
-        if tried > _MOST_TRIED:
-            return
-        if any(p != each[0] for p, each in zip(placed, choices, strict=True)):
-            yield _with(match, placed, paths)
 
 
 def _with(match: WeightMatch, placed: Sequence[Placed], paths: Sequence[str]) -> WeightMatch:

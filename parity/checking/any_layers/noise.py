@@ -1,11 +1,12 @@
 """How far rounding may lead in a Keras model: its layers run on numbers that are disturbed."""
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
-from numpy_impl.types import Array
+from numpy_impl.types import Array, Shape
 from parity.checking.any_layers.opened import Opened, Run
 from parity.checking.bugs.change import Change
 
@@ -13,7 +14,7 @@ from parity.checking.bugs.change import Change
 _FUNCTION = 8
 # Runs from which the spread of an output is estimated, and the chance of one false alarm in all
 # the numbers that are compared, as in parity.bounds.rounding.
-_RUNS, _FALSE_ALARM = 24, 1e-6
+_RUNS, _FALSE_ALARM = 12, 1e-6
 
 
 class Noise:
@@ -62,7 +63,7 @@ def terms(run: Run) -> dict[int, int]:
     """
     found: dict[int, int] = {}
     for call in run.calls:
-        kernels = [v.shape for v in call.layer.weights if len(v.shape) > 1]
+        kernels: list[Shape] = [tuple(v.shape) for v in call.layer.weights if len(v.shape) > 1]
         count = sum(int(np.prod(shape[:-1])) for shape in kernels)
         if not kernels or getattr(call.layer, "_layers", None):
             count += max([n for a in call.inputs for n in a.shape[1:]], default=1)
@@ -94,7 +95,7 @@ def bounds(
         changes: What is done otherwise, also in ``right``.
         seed: Of the disturbances.
     """
-    from scipy.stats import t as student
+    special: Any = import_module("scipy.special")
 
     squares = [[np.zeros(a.shape) for a in call.outputs] for call in right.calls]
     longest = terms(right)
@@ -106,5 +107,5 @@ def bounds(
                 square += (b - a) ** 2
     count = sum(square.size for sums in squares for square in sums)
     # A sum of many small errors is normal; one over a spread that was estimated is a Student's t.
-    width = float(student.isf(_FALSE_ALARM / 2 / count, _RUNS))
+    width = -float(special.stdtrit(_RUNS, _FALSE_ALARM / 2 / count))
     return [[width * np.sqrt(square / _RUNS) for square in sums] for sums in squares]

@@ -1,7 +1,7 @@
 """A Keras model of any kind, run in float64 with every layer's inputs and outputs laid open."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.checking.any_layers.exact import exact
+from parity.checking.asking import nested
 from parity.checking.bugs.change import Change, Setting
 
 _DTYPE = "float64"
@@ -25,6 +26,7 @@ class Call:
         depth: How many calls it stands in: the model itself has 0, its own layers 1.
         inputs: Arrays that it was called with, in order.
         outputs: Its outputs, in order.
+        masked: Whether it was given a mask.
     """
 
     layer: Any
@@ -32,6 +34,7 @@ class Call:
     depth: int
     inputs: list[Array]
     outputs: list[Array]
+    masked: bool = False
 
 
 @dataclass
@@ -88,10 +91,12 @@ class Opened:
         self.keras: Any = keras
         self.model = model
         self.layers: list[Any] = list(model._flatten_layers())
+        self.cells = {id(layer.cell) for layer in self.layers if hasattr(layer, "cell")}
         self.variables: list[Any] = [
             v for v in model.variables if keras.backend.is_float_dtype(v.dtype)
         ]
 
+        self.paths = _unique([v.path for v in self.variables])
         self.exact: list[Setting] = [s for layer in self.layers for s in exact(keras, layer)]
 
     def values(self) -> dict[int, Array]:
@@ -105,6 +110,7 @@ class Opened:
         changes: Sequence[Change] = (),
         disturbed: Disturbance | None = None,
         base: Run | None = None,
+        upto: int | None = None,
     ) -> Run:
         """Return what the model computes.
 
@@ -114,6 +120,7 @@ class Opened:
             changes: What is done otherwise.
             disturbed: What stands for rounding; None for none.
             base: The run without changes, from which is taken what comes before them.
+            upto: The place of the last call that is of interest; None for all.
         """
         from keras_impl import precision
 
@@ -129,14 +136,16 @@ class Opened:
             weights = {key: disturbed.weight(array) for key, array in weights.items()}
         run = Run()
         changed = {id(change.layer) for change in changes}
-        watch = _Watch(self.keras, run, calls, disturbed, base, changed)
+        watch = _Watch(self.keras, run, calls, disturbed, base, changed, upto)
         with ExitStack() as stack:
             stack.enter_context(precision(_DTYPE))
             policy = self.keras.DTypePolicy(_DTYPE)
             for layer in self.layers:
                 if self.keras.backend.is_float_dtype(layer.compute_dtype):
                     stack.enter_context(_set(layer, "_dtype_policy", policy))
-                stack.enter_context(_set(layer, "call", watch.watched(layer)))
+                # A recurrence is one layer, whose cell has as many calls as there are steps.
+                if id(layer) not in self.cells:
+                    stack.enter_context(_set(layer, "call", watch.watched(layer)))
             for tensor in getattr(self.model, "_inputs", ()):
                 if self.keras.backend.is_float_dtype(tensor.dtype):
                     stack.enter_context(_set(tensor, "_dtype", _DTYPE))
@@ -148,7 +157,8 @@ class Opened:
                 scope.state_mapping[id(variable)] = self.keras.ops.convert_to_tensor(
                     weights[id(variable)], dtype=_DTYPE
                 )
-            self.model(*self.arguments(inputs), training=False)
+            with suppress(_Enough):
+                self.model(*self.arguments(inputs), training=False)
         run.outputs = run.calls[-1].outputs
         return run
 
@@ -157,6 +167,10 @@ class Opened:
         if len(inputs) == 1:
             return [inputs[0]]
         return [list(inputs)] if hasattr(self.model, "_inputs") else list(inputs)
+
+
+class _Enough(BaseException):
+    """All that is of interest has been computed; Keras catches exceptions of other kinds."""
 
 
 class _Watch:
@@ -170,7 +184,9 @@ class _Watch:
         disturbed: Disturbance | None,
         base: Run | None,
         changed: set[int],
+        upto: int | None,
     ) -> None:
+        self.upto = upto
         self.keras = keras
         self.written = run
         self.replaced = replaced
@@ -191,7 +207,9 @@ class _Watch:
             if self.base is not None and not self.dirty and not inside & self.changed:
                 end, done = self.base.whole[start, self.depth]
                 calls += self.base.calls[start:end]
+                self._enough()
                 return done
+            self.dirty = self.dirty or id(layer) in self.changed
             disturbed = self.disturbed
             if disturbed is not None:
                 args = self._map(lambda a: disturbed.taken(layer, a), args)
@@ -207,12 +225,19 @@ class _Watch:
             number = self.times[id(layer)] = self.times.get(id(layer), 0) + 1
             name = layer.name if number == 1 else f"{layer.name} ({number})"
             outputs = self._arrays(done)
-            calls.append(Call(layer, name, self.depth, inputs, outputs))
+            masks = [v for key, v in kwargs.items() if key.endswith("mask")]
+            masked = any(self.keras.ops.is_tensor(m) for m in self.keras.tree.flatten(masks))
+            calls.append(Call(layer, name, self.depth, inputs, outputs, masked))
             self.written.whole[start, self.depth] = len(calls), done
-            self.dirty = self.dirty or id(layer) in self.changed
+            self._enough()
             return done
 
         return call
+
+    def _enough(self) -> None:
+        """End the run where nothing behind it is of interest."""
+        if self.upto is not None and len(self.written.calls) > self.upto:
+            raise _Enough
 
     def _map(self, function: Callable[[Array], Array], nest: Any) -> Any:
         """Return a nest with the floating-point arrays in it replaced; masks stay on them."""
@@ -237,13 +262,27 @@ class _Watch:
 
     def _arrays(self, nest: Any) -> list[Array]:
         flat = self.keras.tree.flatten(nest)
-        return [self.keras.ops.convert_to_numpy(t) for t in flat if self.keras.ops.is_tensor(t)]
+        return [t for t in map(self._numpy, flat) if t is not None]
+
+    def _numpy(self, tensor: Any) -> Array | None:
+        ops = self.keras.ops
+        if nested.is_ndarray(tensor):
+            return tensor
+        return ops.convert_to_numpy(tensor) if ops.is_tensor(tensor) else None
+
+
+def _unique(paths: Sequence[str]) -> list[str]:
+    """Return paths with a number behind those that are there already."""
+    return [
+        f"{path} ({paths[:n].count(path) + 1})" if path in paths[:n] else path
+        for n, path in enumerate(paths)
+    ]
 
 
 @contextmanager
-def _set(where: Any, name: str, value: Any) -> Iterator[None]:
+def _set(where: Any, name: str, value: Any) -> Generator[None]:
     """Give an attribute another value for a while, behind the back of Keras's own bookkeeping."""
-    before = vars(where).get(name, _NOTHING)
+    before: Any = where.__dict__.get(name, _NOTHING)
     object.__setattr__(where, name, value)
     try:
         yield

@@ -1,5 +1,6 @@
 """Weights and inputs that forward is asked with, and the reference's answers to them."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from parity.checking.any_layers import answers, inputs, matching
 from parity.checking.any_layers.answers import Answer, Reading
 from parity.checking.any_layers.matching import WeightMatch
 from parity.checking.any_layers.opened import Opened, Run
+from parity.checking.asking import nested
 from parity.checking.asking.subject import Subject
 from parity.checking.bugs.findings import Finding, Unreadable
 from parity.checking.bugs.forward_alone import NOT_IN_FLOAT64
@@ -40,6 +42,13 @@ class Probe:
 class Probes:
     """Asks forward, with the reference's weights in it where it can be given any.
 
+    Args:
+        opened: The model.
+        subject: The user's code.
+        seed: Of weights and inputs.
+        match: Which of the user's arrays is which variable; None if there are none.
+        every: Whether to look for a second way in which the arrays may be the variables.
+
     Attributes:
         match: Which of the user's arrays is which variable.
         reading: How forward is called and read.
@@ -51,7 +60,12 @@ class Probes:
     """
 
     def __init__(
-        self, opened: Opened, subject: Subject, seed: int, match: WeightMatch | None
+        self,
+        opened: Opened,
+        subject: Subject,
+        seed: int,
+        match: WeightMatch | None,
+        every: bool = False,
     ) -> None:
         self.opened = opened
         self.subject = subject
@@ -59,7 +73,7 @@ class Probes:
         self.match = match or WeightMatch(())
         data = subject.candidate.data
         self.given = data is not None
-        takes = inputs.inputs_of(opened, None if data is None else self._own(0))
+        takes = inputs.inputs_of(opened, None if data is None else self._own(0), self._run)
         self.all: list[Probe] = []
         for number, scale in enumerate(_SCALES):
             rng = np.random.default_rng([seed, number])
@@ -72,7 +86,7 @@ class Probes:
             if number == 0:
                 self._put(self.match, values)
                 self.reading: Reading = answers.reading(subject, opened, drawn, run)
-                self._settle(drawn, values, run)
+                self._settle(drawn, values, run, 2 if every else 1)
             self._put(self.match, values)
             self.all.append(Probe(drawn, values, run, self.reading.way(subject, drawn)))
 
@@ -83,9 +97,9 @@ class Probes:
     def _own(self, number: int) -> Any:
         data = self.subject.candidate.data
         given: Any = data(np.random.default_rng([self.seed, number])) if callable(data) else data
-        return given[0] if isinstance(given, tuple) else given
+        return given[0] if nested.is_list(given) else given
 
-    def _run(self, drawn: list[Array], values: dict[int, Array]) -> Run:
+    def _run(self, drawn: Sequence[Array], values: Mapping[int, Array]) -> Run:
         try:
             run = self.opened.run(drawn, values)
         except Exception as error:  # whatever a layer of the user's raises
@@ -112,11 +126,12 @@ class Probes:
     def _put(self, match: WeightMatch, values: dict[int, Array]) -> None:
         if not match.rows:
             return
-        by_path = {v.path: values[id(v)] for v in self.opened.variables}
+        variables = zip(self.opened.paths, self.opened.variables, strict=True)
+        by_path = {path: values[id(v)] for path, v in variables}
         self.subject.set_weights([row.as_given(by_path[row.variable]) for row in match.rows])
 
-    def _settle(self, drawn: list[Array], values: dict[int, Array], run: Run) -> None:
-        """Try what the shapes leave open, if forward does not agree as it is."""
+    def _settle(self, drawn: list[Array], values: dict[int, Array], run: Run, wanted: int) -> None:
+        """Try what the shapes leave open, until forward agrees with so many ways."""
         if not self.match.ambiguous:
             return
         agreeing: list[WeightMatch] = []
@@ -124,10 +139,10 @@ class Probes:
             self._put(match, values)
             if self.agree(self.reading.way(self.subject, drawn), run):
                 agreeing.append(match)
-                if len(agreeing) == 2:
+                if len(agreeing) == wanted:
                     break
         if agreeing:
-            self.match = matching.settled(agreeing)
+            self.match = matching.settled(agreeing) if wanted > 1 else agreeing[0]
 
     def agree(self, answer: Answer, run: Run, glance: float = GLANCE["float32"]) -> bool:
         """Return whether all that is observed is about what a run says."""

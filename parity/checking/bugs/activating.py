@@ -1,5 +1,6 @@
 """Ways in which activations, dropout and joins go wrong, each as the Keras layer changed."""
 
+import functools
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -72,7 +73,7 @@ INPUT_LEFT_OUT = Bug(
 # Names that keras.activations has, the likelier first.
 _NAMES = (
     "linear", "relu", "tanh", "sigmoid", "softmax", "gelu", "leaky_relu", "elu", "selu",
-    "softplus", "swish", "hard_sigmoid", "exponential", "softsign", "relu6", "mish", "log_softmax",
+    "softplus", "swish", "hard_sigmoid", "softsign", "relu6", "mish",
 )  # fmt: skip
 _SLOPES = (0.01, 0.1, 0.2, 0.3, 0.05, 0.5, 0.0)
 _ALPHAS = (1.0, 0.1, 0.5, 1.6732632423543772)
@@ -148,7 +149,7 @@ def _activations(scene: Scene) -> Iterator[Change]:
             yield change(
                 GELU_FORM,
                 theirs,
-                lambda z, approximate=approximate: gelu(ops, z, approximate),
+                functools.partial(gelu, ops, approximate=approximate),
                 meant=forms[not approximate],
             )
     if meant == "leaky_relu":
@@ -180,7 +181,10 @@ def _softmaxes(scene: Scene, places: list[tuple[Any, str]]) -> Iterator[Change]:
 
 
 def _leaky(scene: Scene, slope: float) -> Any:
-    return lambda z: scene.keras.ops.where(z > 0, z, slope * z)
+    def leaky(z: Any) -> Any:
+        return scene.keras.ops.where(z > 0, z, slope * z)
+
+    return leaky
 
 
 def _slopes(scene: Scene) -> Iterator[Change]:
@@ -188,16 +192,13 @@ def _slopes(scene: Scene) -> Iterator[Change]:
     layer = scene.layer
     if scene.weights or not scene.inputs:
         return
-    slope = scene.attribute("negative_slope")
-    for other in _SLOPES if slope is not None else ():
-        if abs(other - slope) > 1e-6:
-            values = {"theirs": f"{other:g}", "meant": f"{slope:g}"}
-            yield Change(LEAKY_SLOPE, layer, values, settings=[(layer, "negative_slope", other)])
-    alpha = scene.attribute("alpha")
-    for other in _ALPHAS if isinstance(alpha, float | int) else ():
-        if abs(other - alpha) > 1e-6:
-            values = {"theirs": f"{other:g}", "meant": f"{alpha:g}"}
-            yield Change(LEAKY_SLOPE, layer, values, settings=[(layer, "alpha", other)])
+    for name, others in (("negative_slope", _SLOPES), ("alpha", _ALPHAS)):
+        own = scene.attribute(name)
+        if isinstance(own, float | int):
+            for other in others:
+                if abs(other - own) > 1e-6:
+                    values = {"theirs": f"{other:g}", "meant": f"{own:g}"}
+                    yield Change(LEAKY_SLOPE, layer, values, settings=[(layer, name, other)])
     whole = scene.output.sum(axis=-1)
     if scene.attribute("axis") is not None and np.allclose(whole, 1) and np.all(scene.output >= 0):
         for change in _softmaxes(scene, []):

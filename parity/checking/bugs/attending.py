@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from parity.checking.bugs.change import Change, Scene
 from parity.checking.bugs.table import Bug
 
@@ -42,7 +44,7 @@ ARGUMENTS_SWAPPED = Bug(
 def changes(scene: Scene) -> Iterator[Change]:
     """Yield the wrong ways of a layer with attention scores; nothing for others."""
     layer = scene.layer
-    if scene.attribute("cell") is not None or scene.attribute("supports_masking"):
+    if scene.masked:
         yield Change(MASK_IGNORED, layer, call=_without_mask)
     if scene.attribute("_inverse_sqrt_key_dim") is not None:
         yield from _heads(scene)
@@ -68,7 +70,8 @@ def _heads(scene: Scene) -> Iterator[Change]:
     for theirs, scale in scales.items():
         if abs(scale * math.sqrt(d) - 1) > 1e-9:
             values = {"theirs": theirs, "meant": "1/sqrt(d)"}
-            setting = (layer, "_inverse_sqrt_key_dim", scale)
+            # A number of NumPy's, as Keras would cast one of Python's to float32.
+            setting = (layer, "_inverse_sqrt_key_dim", np.float64(scale))
             yield Change(ATTENTION_SCALE, layer, values, settings=[setting])
     for axis, over in ((-2, "the queries"), (1, "the heads"), (None, "nothing: it is missing")):
 
@@ -114,5 +117,6 @@ def _without_mask(own: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> An
 def _swapped(own: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if len(args) > 1:
         return own(args[1], args[0], *args[2:], **kwargs)
-    first, second, *rest = args[0]
+    lists: Any = args
+    first, second, *rest = lists[0]
     return own([second, first, *rest], **kwargs)

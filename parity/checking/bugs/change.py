@@ -24,7 +24,6 @@ class Change:
         settings: Attributes with other values.
         weights: Variables (by ``id``) with other values.
         call: What is computed instead; None: the layer's own call.
-        exact: Whether nothing but rounding is left of a difference where this is what was done.
     """
 
     bug: Bug
@@ -50,7 +49,7 @@ class Scene:
         inputs: Arrays that it was called with, in order.
         output: Its first output.
         weights: Its variables, each with its value: pairs.
-        named: Its keyword arguments that are no arrays.
+        masked: Whether it was given a mask.
     """
 
     keras: Any
@@ -58,6 +57,7 @@ class Scene:
     inputs: Sequence[Array]
     output: Array
     weights: Sequence[tuple[Any, Array]]
+    masked: bool = False
 
     def value(self, variable: Any) -> Array | None:
         """Return the value of one of the layer's variables; None if it has it not."""

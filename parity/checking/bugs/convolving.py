@@ -1,6 +1,7 @@
 """Ways in which convolution, pooling and flattening go wrong, each as the Keras layer changed."""
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from itertools import permutations
 from typing import Any
 
@@ -74,11 +75,11 @@ def channels(scene: Scene) -> Iterator[Change]:
         yield Change(
             CHANNEL_ORDER,
             scene.layer,
-            call=_with_first(lambda x: scene.keras.ops.flip(x, axis=-1)),
+            call=_with_first(functools.partial(scene.keras.ops.flip, axis=-1)),
         )
 
 
-def _with_first(function: Any) -> Any:
+def _with_first(function: Callable[[Any], Any]) -> Any:
     """Return a layer's call with its first argument changed."""
 
     def call(own: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -116,19 +117,20 @@ def _windows(scene: Scene) -> Iterator[Change]:
     dilation = scene.attribute("dilation_rate") or (1,) * len(sizes)
     reach = [(n - 1) * d for n, d in zip(sizes, dilation, strict=True)]
     pooled = scene.attribute("pool_size") is not None
-    for words, pads in (
+    ways: tuple[tuple[str, list[tuple[int, int]]], ...] = (
         ("the same at both ends", [(n // 2, n // 2) for n in reach]),
-        ("the same at both ends, rounded up", [(n - n // 2,) * 2 for n in reach]),
+        ("the same at both ends, rounded up", [(n - n // 2, n - n // 2) for n in reach]),
         ("all at the beginning", [(n, 0) for n in reach]),
         ("all at the end", [(0, n) for n in reach]),
         ("the odd one at the beginning", [(n - n // 2, n // 2) for n in reach]),
-    ):
+    )
+    for words, pads in ways:
         values = {"theirs": words, "meant": padding}
-        call = _with_first(lambda x, pads=pads: _padded(scene, x, pads, -np.inf if pooled else 0.0))
+        call = _with_first(_padding(scene, pads, -np.inf if pooled else 0.0))
         yield Change(PADDING, layer, values, [(layer, "padding", "valid")], call=call)
     if pooled and padding == "same":
         pads = _same(scene, sizes)
-        call = _with_first(lambda x: _padded(scene, x, pads, 0.0))
+        call = _with_first(_padding(scene, pads, 0.0))
         yield Change(
             PADDING_COUNTED, layer, {"value": "zeros"}, [(layer, "padding", "valid")], call=call
         )
@@ -158,8 +160,9 @@ def _same(scene: Scene, sizes: Sequence[int]) -> list[tuple[int, int]]:
     return found
 
 
-def _padded(scene: Scene, x: Any, pads: Sequence[tuple[int, int]], value: float) -> Any:
-    return scene.keras.ops.pad(x, [(0, 0), *pads, (0, 0)], constant_values=value)
+def _padding(scene: Scene, pads: Sequence[tuple[int, int]], value: float) -> Any:
+    whole = [(0, 0), *pads, (0, 0)]
+    return functools.partial(scene.keras.ops.pad, pad_width=whole, constant_values=value)
 
 
 def _pooled(scene: Scene) -> Iterator[Change]:
@@ -169,9 +172,7 @@ def _pooled(scene: Scene) -> Iterator[Change]:
 
             def call(own: Any, args: Any, kwargs: Any, function: Any = function) -> Any:
                 x = args[0]
-                return function(
-                    x, layer.pool_size, layer.strides, layer.padding, layer.data_format
-                )
+                return function(x, layer.pool_size, layer.strides, layer.padding, layer.data_format)
 
             meant = {"mean": "maximum", "maximum": "mean"}[theirs]
             yield Change(POOLING, layer, {"theirs": theirs, "meant": meant}, call=call)

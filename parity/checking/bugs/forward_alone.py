@@ -14,7 +14,7 @@ WEIGHTS_NOT_MATCHED = Bug(
     "weights-not-matched",
     "the weights are not those of the reference",
     "get_weights=lambda: [Wx, Wh]  # where the layer has a bias too",
-    "return one array for each of the reference's variables, also a normalisation's moving ones; or "
+    "return an array for each of the reference's variables, also a normalization's moving ones; or "
     "leave get_weights out, if forward holds the reference's weights itself",
     Severity.BLOCKING,
     "It cannot be checked: {title}.",

@@ -106,9 +106,9 @@ def _float16(array: Array) -> Array:
 
 # Number formats of fewer digits than float32: what rounds to each, and its unit roundoff.
 LOW: dict[str, tuple[Callable[[Array], Array], float]] = {
-    "TensorFloat-32 (10 bits)": (lambda a: mantissa(a, 10), 2.0**-11),
-    "float16": (_float16, 2.0**-11),
-    "bfloat16 (7 bits)": (lambda a: mantissa(a, 7), 2.0**-8),
+    "10 bits (TensorFloat-32 or float16)": (lambda a: mantissa(a, 10), 2.0**-11),
+    "the range of float16": (_float16, 2.0**-11),
+    "7 bits (bfloat16)": (lambda a: mantissa(a, 7), 2.0**-8),
 }
 
 
@@ -126,6 +126,6 @@ def low_precision(scene: Scene) -> Iterator[Change]:
                 first = rounded(first)
             return own(ops.convert_to_tensor(first), *args[1:], **kwargs)
 
-        values = {"what": "the operands of its products are", "kind": kind}
+        values = {"what": "the operands of its products have", "kind": kind}
         weights = {id(v): rounded(value) for v, value in kernels}
         yield Change(IN_LOW_PRECISION, scene.layer, values, weights=weights, call=call)

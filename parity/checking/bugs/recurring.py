@@ -1,6 +1,6 @@
 """Ways in which a recurrent layer goes wrong, each as the Keras layer with that changed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import permutations
 from typing import Any
 
@@ -45,6 +45,12 @@ STATE_ACTIVATION_MISSING = Bug(
     "the cell's state goes into the output without its activation",
     "h = o * c",
     "h = o * tanh(c)",
+)
+CANDIDATE_ACTIVATION_MISSING = Bug(
+    "candidate-activation-missing",
+    "the candidate goes into the cell's state without its activation",
+    "c = f * c + i * z_c",
+    "c = f * c + i * tanh(z_c)",
 )
 TIME_REVERSED = Bug(
     "time-reversed",
@@ -119,9 +125,9 @@ def _gates(scene: Scene, cell: Any) -> Iterator[Change]:
             yield Change(FORGET_BIAS, scene.layer, weights={id(v): bias + more.ravel()})
     for theirs in permutations(gates):
         if theirs != gates:
-            order: Sequence[int] = [theirs.index(gate) for gate in gates]
+            order = [theirs.index(gate) for gate in gates]
             values = {"theirs": ", ".join(theirs), "meant": ", ".join(gates)}
-            weights = blocks(lambda w, order=order: w[..., order, :])
+            weights = blocks(_ordered(order))
             yield Change(GATE_ORDER, scene.layer, values, weights=weights)
 
 
@@ -130,7 +136,7 @@ def _activations(scene: Scene, cell: Any) -> Iterator[Change]:
     own = getattr(cell, "recurrent_activation", None)
     if own is not None:
         meant = getattr(own, "__name__", "another")
-        others = {
+        others: dict[str, Callable[[Any], Any]] = {
             "sigmoid": ops.sigmoid,
             "hard_sigmoid": ops.hard_sigmoid,
             "hard_sigmoid (0.2 z + 0.5)": lambda z: ops.clip(0.2 * z + 0.5, 0, 1),
@@ -146,22 +152,33 @@ def _activations(scene: Scene, cell: Any) -> Iterator[Change]:
                     settings=[(cell, "recurrent_activation", function)],
                 )
     if own is not None and getattr(cell, "reset_after", None) is None:
-        yield Change(
-            STATE_ACTIVATION_MISSING,
-            scene.layer,
-            settings=[(cell, "activation", _every_other(cell.activation))],
-        )
+        # A cell calls its activation for the candidate, and then for the state.
+        for turn, bug in ((0, CANDIDATE_ACTIVATION_MISSING), (1, STATE_ACTIVATION_MISSING)):
+            without = _Without(turn, cell.activation)
+            settings = [(cell, "activation", without)]
+            yield Change(bug, scene.layer, settings=settings, call=without.whole)
 
 
-def _every_other(function: Any) -> Any:
-    """Return an activation that is applied to a cell's candidate, and not to its state."""
-    times = [0]
+class _Without:
+    """A cell's activation, left out at one of the two places where a step calls it."""
 
-    def call(z: Any) -> Any:
-        times[0] += 1
-        return function(z) if times[0] % 2 else z
+    def __init__(self, turn: int, function: Any) -> None:
+        self.turn = turn
+        self.function = function
+        self.times = 0
 
-    return call
+    def __call__(self, z: Any) -> Any:
+        self.times += 1
+        return z if (self.times - 1) % 2 == self.turn else self.function(z)
+
+    def whole(self, own: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call the layer, from its first step on."""
+        self.times = 0
+        return own(*args, **kwargs)
+
+
+def _ordered(order: Sequence[int]) -> Callable[[Array], Array]:
+    return lambda w: w[..., order, :]
 
 
 def _reset(scene: Scene, cell: Any) -> Iterator[Change]:
@@ -171,14 +188,19 @@ def _reset(scene: Scene, cell: Any) -> Iterator[Change]:
     settings = [(cell, "reset_after", not now)]
     if "reset_after" in vars(scene.layer):
         settings.append((scene.layer, "reset_after", not now))
-    values = {"theirs": "before", "meant": "after"} if now else {"theirs": "after", "meant": "before"}
+    values = (
+        {"theirs": "before", "meant": "after"} if now else {"theirs": "after", "meant": "before"}
+    )
     bias = None if cell.bias is None else scene.value(cell.bias)
     if bias is None:
         yield Change(RESET_PLACE, scene.layer, values, settings)
         return
-    others = [bias.sum(axis=0), bias[0]] if now else [np.stack([bias, 0 * bias])]
-    for other in others:
+    for other in [bias.sum(axis=0), bias[0]] if now else []:
         yield Change(RESET_PLACE, scene.layer, values, settings, {id(cell.bias): other})
+    if not now:
+        # The variable has another shape, which the cell asks for.
+        pair = scene.keras.ops.convert_to_tensor(np.stack([bias, 0 * bias]))
+        yield Change(RESET_PLACE, scene.layer, values, [*settings, (cell, "bias", pair)])
     if now:
         without = np.stack([bias[0], 0 * bias[1]])
         yield Change(RECURRENT_BIAS, scene.layer, weights={id(cell.bias): without})
