@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from parity.bounds.rounding import ParityError
     from parity.candidate import Candidate
+    from parity.checking.any_layers.matching import MatchedWeight, WeightMatch, match_weights
     from parity.checking.bugs.findings import Finding, TensorResult, Witness
     from parity.checking.checker import assert_parity, check, check_gradients
     from parity.comparing.compare import compare, compare_training
@@ -54,6 +55,9 @@ _HOME = {
     "copy_weights": "comparing.weights",
     "definitions": "loading",
     "distance": "comparing.weights",
+    "match_weights": "checking.any_layers.matching",
+    "MatchedWeight": "checking.any_layers.matching",
+    "WeightMatch": "checking.any_layers.matching",
 }
 
 __all__ = [
@@ -62,11 +66,13 @@ __all__ = [
     "Comparison",
     "Distance",
     "Finding",
+    "MatchedWeight",
     "Outcome",
     "ParityError",
     "Row",
     "TensorResult",
     "Verdict",
+    "WeightMatch",
     "Witness",
     "assert_parity",
     "check",
@@ -77,6 +83,7 @@ __all__ = [
     "definitions",
     "distance",
     "keras_twin",
+    "match_weights",
     "numpy_loss",
     "numpy_optimizer",
     "numpy_twin",

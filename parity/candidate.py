@@ -1,7 +1,7 @@
 """What a user's own network must offer to be checked: a few callables, in its own conventions."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
@@ -30,11 +30,13 @@ class Candidate:
 
     Args:
         get_weights: ``() -> arrays``: a list, tuple, dict or nested list of arrays (nested lists
-            of Python numbers also). Called again each time, so that rebinding is seen.
+            of Python numbers also). Called again each time, so that rebinding is seen. None for
+            ``forward`` alone, where it holds the weights of a Keras reference itself.
         set_weights: ``(arrays) -> None``: takes over new values in the structure that
             ``get_weights`` returns. None: they are written into the arrays of ``get_weights``.
         forward: ``(x) -> outputs``, or a list of every layer's activations with the output last.
-            Dropout is inactive here. Needed unless ``loss`` is a callable.
+            Beside a Keras reference of any layers also a dict of them; several inputs are
+            arguments, or one list. Dropout is inactive here. Needed unless ``loss`` is a callable.
         gradients: ``(x, y) -> arrays`` in the order and shapes of the weights; None for one that
             is not written yet.
         step: ``(x, y, learning_rate) -> None``: one update of the weights, in place or by
@@ -59,6 +61,8 @@ class Candidate:
         data: ``(x, y)``, or ``(rng) -> (x, y)`` for others each time: samples of the user's own
             kind, for networks that are no chain of dense layers (pictures, sequences, class
             numbers). Such networks are checked against the derivative of ``loss``, a callable.
+        layer_map: For ``forward`` alone beside a Keras reference: which of its layers each of the
+            activations is that ``forward`` returns, ``{your key: Keras's name}``.
         name: What to call it in the report.
 
     Raises:
@@ -66,7 +70,7 @@ class Candidate:
             decay that is no number. It is a ValueError.
     """
 
-    get_weights: Callable[[], Any]
+    get_weights: Callable[[], Any] | None = None
     forward: Callable[[Any], Any] | None = None
     set_weights: Callable[[Any], Any] | None = None
     gradients: Callable[[Any, Any], Any] | None = None
@@ -80,6 +84,7 @@ class Candidate:
     weight_decay: WeightDecay | None = None
     batch_size: int | None = None
     data: tuple[Any, Any] | Callable[["Generator"], tuple[Any, Any]] | None = None
+    layer_map: Mapping[Any, str] | None = None
     name: str = "your network"
 
     def __post_init__(self) -> None:
@@ -93,7 +98,8 @@ class Candidate:
                 )
         for field in ("get_weights", "set_weights", "forward", "gradients", "step"):
             value = getattr(self, field)
-            needed = field == "get_weights" or (field == "forward" and not callable(self.loss))
+            needed = field == "forward" and not callable(self.loss)
+            needed = needed or (field == "get_weights" and not self.forward_alone)
             if not callable(value) and (needed or value is not None):
                 raise CandidateError(f"Candidate: expected a callable {field}. Received: {value!r}")
         if not (self.data is None or callable(self.data) or _is_pair(self.data)):
@@ -111,6 +117,11 @@ class Candidate:
                 "number or (kernel, bias) pair a layer. "
                 f"Received: {self.weight_decay!r}"
             )
+
+    @property
+    def forward_alone(self) -> bool:
+        """Whether there is nothing but ``forward`` to compare."""
+        return self.gradients is None and self.step is None and not callable(self.loss)
 
 
 def _is_pair(given: Any) -> bool:

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 
 from parity.candidate import Candidate, CandidateError
+from parity.checking.any_layers.compare import AnyLayers
+from parity.checking.any_layers.model_files import is_of_any_layers, keras_model
 from parity.checking.asking.kept import global_state
 from parity.checking.asking.subject import Subject
 from parity.checking.backward import Backward
@@ -62,6 +64,14 @@ def check(
             "Received: none of them"
         )
     loss = declared(made.loss) if isinstance(made.loss, str) else None
+    reference = keras_model(reference)
+    if made.forward_alone and is_of_any_layers(made, reference):
+        return _beside_keras(made, reference, seed)
+    if made.get_weights is None:
+        raise CandidateError(
+            "expected get_weights, or for forward that holds its own weights a Keras model that "
+            f"holds the same. Received: {type(reference).__name__}"
+        )
     plan = None if reference is None else resolve(reference)
     if plan is not None and loss is None and plan.loss is not None:
         loss = declared(plan.loss)
@@ -81,6 +91,18 @@ def check(
         second = CheckReport(made.name, again.compared_with, **vars(again.notes))
         report.findings = surviving(report, second)
     return report
+
+
+def _beside_keras(candidate: Candidate, reference: Any, seed: int) -> CheckReport:
+    """Compare forward alone with a Keras model of any layers."""
+    notes, words = Notes(), ""
+    with notes.until_blocked():
+        subject = Subject(candidate)
+        with subject.preserved(), np.errstate(all="ignore"):
+            beside = AnyLayers(subject, reference, seed)
+            words = beside.reference
+            notes.add(beside.run())
+    return CheckReport(candidate.name, words, **vars(notes))
 
 
 @global_state()

@@ -18,6 +18,7 @@ EPILOG = """\
 examples:
   python -m parity check mynet.py
   python -m parity check mynet.py:make_small --reference 64-40-10 --html report.html
+  python -m parity check myforward.py --reference model.keras
   python -m parity check mypackage.mynet:candidate --json - > report.json
 
 TARGET names a parity.Candidate, or a function without arguments that returns one, in mynet.py:
@@ -54,8 +55,8 @@ def add_options(commands: Commands) -> None:
     add(
         "--reference",
         metavar="NAME",
-        help="what to compare with: 64-40-10, sigmoid:8-5-3, or file.py:attribute, a Keras model "
-        "or list of layers; default: found out",
+        help="what to compare with: 64-40-10, sigmoid:8-5-3, model.keras, or file.py:attribute, a "
+        "Keras model or list of layers; default: found out",
     )
     add("--keras", action="store_true", help="ask Keras also where no reference is given (seconds)")
     add("--json", metavar="FILE", help="write the report as JSON; - prints it instead of the text")

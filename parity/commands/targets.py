@@ -46,14 +46,18 @@ def _is_candidate(value: Any) -> bool:
 
 
 def reference(text: str) -> Any:
-    """Return what to compare with: a name of a documented network, or what a target names.
+    """Return what to compare with: a documented network's name, a .keras file, or a target's.
 
     Raises:
-        CliError: It is neither.
+        CliError: It is none of these.
     """
     # Loads NumPy, and nothing else that takes long.
     from numpy_impl import models
 
+    if Path(text).suffix == ".keras":
+        if not Path(text).is_file():
+            raise CliError(f"--reference: expected a .keras file. Received: {text}, not there")
+        return os.path.abspath(text)  # the user's code may change the folder
     where, attribute = split(text)
     if text not in models.ARCHITECTURES and (attribute or _is_file(where)):
         return _custom_reference(where, attribute)
@@ -63,8 +67,8 @@ def reference(text: str) -> Any:
     except ValueError:
         names = ", ".join(models.ARCHITECTURES)
         raise CliError(
-            f"--reference: expected one of {names}, or sigmoid:n0-n1-..., or file.py:attribute. "
-            f"Received: {text!r}"
+            f"--reference: expected one of {names}, or sigmoid:n0-n1-..., or file.py:attribute, or "
+            f"model.keras. Received: {text!r}"
         ) from None
     return text
 

@@ -76,9 +76,9 @@ class Subject:
         self.renew = renew
         self.avoid = frozenset(avoid)
         self.keeps_state = False
-        container = self._call("get_weights", candidate.get_weights)
+        container = self._container()
         found = self._leaves("get_weights", container)
-        if not found:
+        if not found and candidate.get_weights is not None:
             raise TheirError("get_weights", "expected arrays. Received: none")
         self.names = [f"weights{leaf.path}" for leaf in found]
         self.tensor = next((leaf.value for leaf in found if nested.is_tensor(leaf.value)), None)
@@ -87,11 +87,16 @@ class Subject:
         self.shapes = [array.shape for array in arrays]
         # Code that follows the weights' precision is checked in float64, where bounds are tight.
         self.dtype = np.result_type(np.float64, *arrays)
-        self.own_dtype = np.result_type(*arrays)
+        self.own_dtype = np.result_type(*arrays) if arrays else self.dtype
         self.modified: list[str] = []
         self.shared: tuple[str, str, bool] | None = None
         self.history: list[Any] = []
         self.loss_shape: Shape | None = None
+
+    def _container(self) -> Any:
+        """Return what get_weights returns; nothing where forward holds the weights itself."""
+        get_weights = self.candidate.get_weights
+        return [] if get_weights is None else self._call("get_weights", get_weights)
 
     def fresh(self) -> "Subject":
         """Return one without a history where that can be made, else this one."""
@@ -103,7 +108,7 @@ class Subject:
 
     def weights(self) -> list[Array]:
         """Return copies of the weights as they are now."""
-        container = self._call("get_weights", self.candidate.get_weights)
+        container = self._container()
         arrays = self._arrays("get_weights", container)
         if len(arrays) != len(self.names):
             reason = f"expected {len(self.names)} arrays, as before. Received: {len(arrays)}"
@@ -112,7 +117,7 @@ class Subject:
 
     def set_weights(self, arrays: Sequence[Array]) -> None:
         """Hand over copies of ``arrays``, in the structure that get_weights returns."""
-        container = self._call("get_weights", self.candidate.get_weights)
+        container = self._container()
         copies = [self._cast(array) for array in arrays]
         if self.candidate.set_weights is None:
             try:
@@ -143,13 +148,27 @@ class Subject:
             answer = answer if nested.is_array(answer[1]) else answer[0]
         return self._arrays("forward", answer)
 
+    def activations(self, *inputs: Any) -> list[nested.Leaf]:
+        """Return the arrays that ``forward`` answers, with the names that they have in it.
+
+        Args:
+            inputs: Its arguments: arrays, or a list of them.
+        """
+        if self.candidate.forward is None:
+            raise TheirError("forward", "expected outputs. Received: no forward is given")
+        answer = self._with_inputs("forward", self.candidate.forward, *inputs)
+        if _is_tuple(answer) and len(answer) == 2 and nested.is_array(answer[0]):
+            answer = answer if nested.is_array(answer[1]) else answer[0]  # (outputs, cache)
+        found = self._leaves("forward", answer, split=False)
+        return [nested.Leaf(path, self._array("forward", path, value)) for path, value in found]
+
     def gradients(self, x: Array, y: Any) -> list[Array | None]:
         """Return the gradients in the order of the weights; None where one was None."""
         assert self.candidate.gradients is not None
         answer = self._with_inputs("gradients", self.candidate.gradients, x, y)
         if answer is None:
             raise TheirError("gradients", "expected arrays. Received: None")
-        container = self._call("get_weights", self.candidate.get_weights)
+        container = self._container()
         found = nested.like(answer, container)
         if found is None:
             found = self._matched(self._leaves("gradients", answer))
@@ -177,7 +196,7 @@ class Subject:
     @contextmanager
     def preserved(self) -> Generator[None]:
         """Put the user's weights back at the end, also after an exception."""
-        container = self._call("get_weights", self.candidate.get_weights)
+        container = self._container()
         before = [leaf.value for leaf in self._leaves("get_weights", container)]
         copies = [nested.to_array(value) for value in before]
         try:
@@ -193,7 +212,7 @@ class Subject:
                 old[...] = saved
             else:
                 nested.overwrite(old, saved)
-        container = self._call("get_weights", self.candidate.get_weights)
+        container = self._container()
         if self.candidate.set_weights is not None:
             new = nested.rebuilt(container, before, lambda old, new: new)
             self._call("set_weights", self.candidate.set_weights, new)

@@ -5,14 +5,21 @@ several forms, which are told apart and mended differently.
 """
 
 from parity.checking.bugs import (
+    activating,
+    attending,
+    convolving,
     deltas,
     derivative,
     errors,
     factors,
     forward,
+    forward_alone,
     measured,
+    normalizing,
     optimizers,
     parts,
+    reading,
+    recurring,
     slips,
     sums,
     table,
@@ -22,8 +29,8 @@ from parity.checking.bugs.table import Bug
 
 TABLE: dict[str, list[Bug]] = {}
 for _module in (
-    table, forward, slips, deltas, measured, sums, errors, tensors, parts, factors, derivative,
-    optimizers,
+    table, forward, slips, forward_alone, normalizing, recurring, attending, convolving, activating,
+    reading, deltas, measured, sums, errors, tensors, parts, factors, derivative, optimizers,
 ):  # fmt: skip
     for _bug in vars(_module).values():
         if isinstance(_bug, Bug) and _bug not in TABLE.setdefault(_bug.code, []):
