@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-__all__ = ["MAX_PIXELS", "ImageError", "damage_named", "open_image"]
+__all__ = ["MAX_PIXELS", "ImageError", "damage_named", "open_image", "pixels"]
 
 # 8000 x 8000: more than a phone's camera makes, a quarter of a gigabyte of RGBA.
 MAX_PIXELS = 64_000_000
@@ -79,6 +79,23 @@ def open_image(source: str | os.PathLike[str] | BinaryIO) -> Image.Image:
         if isinstance(error, ImageError):
             raise
         raise ImageError(f"{path}: expected a readable file, received: {error}") from error
+
+
+def pixels(file: BinaryIO) -> int:
+    """Return how many pixels a picture has by its header, not decoded; 0 if it is none.
+
+    Args:
+        file: open for binary reading; it is left at its beginning.
+    """
+    try:
+        with damage_named("the picture"):
+            with Image.open(_Counted(file, "the picture"), formats=FORMATS) as image:  # type: ignore[arg-type]
+                width, height = image.size
+            return width * height
+    except ImageError:
+        return 0
+    finally:
+        file.seek(0)
 
 
 def _decoded(file: BinaryIO, name: str) -> Image.Image:
