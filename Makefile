@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test test-all mnist draw weights parity accuracy pages notebooks docs benchmark benchmark-check lint types format lock clean
+.PHONY: help demo test test-all fuzz mnist draw weights parity accuracy pages notebooks docs benchmark benchmark-check lint types format lock clean
 
 help: ## Show what can be made.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -19,6 +19,10 @@ test: .venv/ready ## Run the tests, with a sample of the long census (6 minutes)
 
 test-all: .venv/ready ## Run the tests with all of the census (10 to 25 minutes).
 	$(PYTEST) --census all
+
+CASES ?= 100000
+fuzz: .venv/ready ## Try damaged files on every reader of files from others (10 minutes; CASES=2000).
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.fuzzing --cases $(CASES)
 
 mnist: .venv/ready ## Train 784-500-300-10 on MNIST by document D4's recipe (MNIST_PATH or download).
 	$(BIN)/python -m scripts.train 784-500-300-10

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from numpy_impl import Sequential, models, serialization
+from numpy_impl.files import bounded
 from numpy_impl.types import Array
 from terminal_io import CliError, os_reason
 
@@ -120,8 +121,10 @@ def _kind(path: Path) -> str:
             f"{path.suffix!r}"
         )
     try:
-        with open(path, "rb") as file:
+        with bounded.opened(path) as file:
             archive = zipfile.is_zipfile(file)
+    except bounded.Refusal as error:
+        raise CliError(f"{path}: expected a model file. Received: {error.received}") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = os_reason(error) if isinstance(error, OSError) else error
         raise CliError(f"expected a model file. Received: {reason}") from error
@@ -139,15 +142,15 @@ def _read_npz(path: Path) -> Sequential:
 
 def _read_keras_file(path: Path) -> Sequential:
     from numpy_impl.files import keras_files
-    from numpy_impl.files.keras_config import Refusal
+    from numpy_impl.files.keras_config import OtherModel
 
     try:
         return keras_files.load_keras(path)
     except ImportError as error:
         raise CliError(f"{path}: expected h5py to read it with. Received: {error}") from error
     except ValueError as error:
-        # What is whole but has other layers, Keras itself may read.
-        hint = "; try --engine keras" if isinstance(error.__cause__, Refusal) else ""
+        # A whole model with other layers, Keras itself may read; it would refuse all else too.
+        hint = "; try --engine keras" if isinstance(error.__cause__, OtherModel) else ""
         raise CliError(f"{error}{hint}") from error
 
 
@@ -172,6 +175,7 @@ READERS: dict[str, Callable[[Path], Sequential]] = {
 
 
 def _numpy_classifier(path: Path, network: Sequential) -> Classifier:
+    _check_finite(path, network.weights)
     double = network.clone(DTYPE)
     names = [type(layer).__name__ for layer in network.layers]
     return Classifier(path, network.input_shape, network.output_shape, names, double.forward)
@@ -188,6 +192,8 @@ def _keras_classifier(path: Path, kind: str) -> Classifier:
     except ValueError:  # a graph with branches has no first layer
         names = []
 
+    _check_finite(path, model.get_weights())
+
     def predict(x: Array) -> Array:
         with keras_impl.precision(DTYPE):
             return model.predict_on_batch(x)
@@ -198,6 +204,16 @@ def _keras_classifier(path: Path, kind: str) -> Classifier:
     return Classifier(path, input_shape[1:], output_shape[1:], names, predict)
 
 
+def _check_finite(path: Path, weights: Sequence[Array]) -> None:
+    """Refuse what no training that went well has: with it, no score is a number."""
+    for i, weight in enumerate(weights):
+        if not np.isfinite(weight).all():
+            raise CliError(
+                f"{path}: expected a model whose weights are numbers. Received: NaN or infinity in "
+                f"weights[{i}]"
+            )
+
+
 def _twin_of_npz(path: Path) -> "keras.Model":
     from parity import keras_twin
 
@@ -206,9 +222,22 @@ def _twin_of_npz(path: Path) -> "keras.Model":
 
 def _keras_file_in_keras(path: Path) -> "keras.Model":
     from keras_impl import keras
+    from numpy_impl.files import keras_files
 
     try:
-        model = keras.saving.load_model(path, compile=False)
+        stored = keras_files.stored_numbers(path)
+    except ValueError as error:
+        raise CliError(str(error)) from error
+    try:
+        with zipfile.ZipFile(path) as archive:
+            config = archive.read("config.json").decode()
+        # First without values: a few words of the config can ask for any number of weights.
+        with keras.StatelessScope(initialize_variables=False):
+            weights = keras.models.model_from_json(config).weights
+        wanted = sum(math.prod(weight.shape) for weight in weights)
+        if wanted > stored:
+            raise ValueError(f"a model of {wanted} weights in a file with {stored}")
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # whatever the file makes Keras raise, it is the file's fault
         raise CliError(f"{path}: expected a Keras model. Received: {error}") from error
     if not isinstance(model, keras.Model):

@@ -9,7 +9,7 @@ import numpy as np
 
 from digit_data.mnist.checks import (
     IMAGE_SHAPE,
-    MAX_BYTES,
+    LONGEST_TEXT,
     DatasetError,
     Digits,
     checked_digits,
@@ -21,6 +21,8 @@ __all__ = ["read_arff"]
 PIXELS = IMAGE_SHAPE[0] * IMAGE_SHAPE[1]
 # A row of 784 pixels of at most three digits and a comma is 3.2 kB.
 LONGEST_LINE = 2**14
+# 785 numbers of one digit, with a comma or the end of the line after each.
+SHORTEST_ROW = 2 * (PIXELS + 1)
 
 
 def read_arff(path: Path) -> Digits:
@@ -65,15 +67,19 @@ def read_arff(path: Path) -> Digits:
 
 
 def _bounded_lines(stream: BufferedIOBase, path: Path) -> Iterator[str]:
-    """Yield the lines of a text, refusing a line or a whole that is too long to be MNIST."""
+    """Yield the lines of a text, refusing a line or a whole that is too long to be MNIST.
+
+    Comments, attributes and rows that are too short count as much as a row: memory and time go
+    with the number of lines too.
+    """
     total = 0
     while line := stream.readline(LONGEST_LINE):
-        total += len(line)
-        if len(line) == LONGEST_LINE or total > MAX_BYTES:
+        total += max(len(line), SHORTEST_ROW)
+        if len(line) == LONGEST_LINE or total > LONGEST_TEXT:
             raise DatasetError(
                 f"{path}: refused: expected lines under {LONGEST_LINE} and a text under "
-                f"{MAX_BYTES} bytes, "
-                "received more"
+                f"{LONGEST_TEXT} bytes, lines of under {SHORTEST_ROW} counted as that long, "
+                f"received more"
             )
         yield line.decode("latin-1")
 

@@ -3,10 +3,10 @@
 import gzip
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BufferedIOBase
+from io import BufferedIOBase, BytesIO
 from math import prod
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from digit_data.types import Array
 
 __all__ = [
     "IMAGE_SHAPE",
+    "LONGEST_TEXT",
     "MAX_BYTES",
     "DatasetError",
     "Digits",
@@ -22,15 +23,18 @@ __all__ = [
     "damage_named",
     "opened",
     "read_at_most",
+    "read_promised",
 ]
-
 
 IMAGE_SHAPE = (28, 28)
 
-# All of MNIST is 55 MB as bytes, 122 MB as ARFF text and 440 MB as float64. Anything beyond 1 GiB
-# is either not MNIST or a file made to fill the memory.
-MAX_BYTES = 2**30
+# The four arrays of MNIST are 55 MB as bytes and 440 MB as 64-bit integers. Four that take more
+# than 512 MiB together are either not MNIST or made to fill the memory.
+MAX_BYTES = 2**29
+# MNIST is 122 MB as ARFF text and 220 MB as the pickle, of which three copies exist for a moment.
+LONGEST_TEXT = 2**28
 GZIP_MAGIC = b"\x1f\x8b"
+PIECE = 2**20
 
 
 class DatasetError(ValueError):
@@ -103,27 +107,60 @@ def _check_whole(array: Array, name: str, largest: int) -> None:
         )
 
 
-def check_promise(shape: tuple[int, ...], itemsize: int, name: str) -> int:
+def check_promise(shape: tuple[int, ...], itemsize: int, name: str, limit: int = MAX_BYTES) -> int:
     """Return the bytes that a header promises, before anything is allocated for them.
 
     Args:
         shape: the shape in the header.
         itemsize: bytes an entry.
         name: file and array, to be named in an error.
+        limit: what the arrays of the result that were read before have left of ``MAX_BYTES``.
 
     Returns:
         The number of bytes.
 
     Raises:
-        DatasetError: a negative size, or more than ``MAX_BYTES``.
+        DatasetError: a negative size, or more than the limit.
     """
     promised = prod(shape) * itemsize
-    if min(shape, default=0) < 0 or promised > MAX_BYTES:
+    if min(shape, default=0) < 0 or promised > limit:
         raise DatasetError(
-            f"{name}: refused: expected at most {MAX_BYTES} bytes, "
+            f"{name}: refused: expected at most {limit} bytes, "
             f"received a header that promises shape {shape}, {promised} bytes"
         )
     return promised
+
+
+def read_promised(stream: IO[bytes] | BufferedIOBase, promised: int, name: str) -> Array:
+    """Read the bytes that a header has promised, neither fewer nor more.
+
+    Args:
+        stream: where they begin; unpacked.
+        promised: how many.
+        name: file and array, to be named in an error.
+
+    Returns:
+        The bytes, (promised,) uint8.
+
+    Raises:
+        DatasetError: the stream ends before, or goes on.
+    """
+    # In pieces and in place: memory that is not written to is not taken, so that a header alone
+    # costs nothing, and a packed stream is never held twice.
+    data, size = np.empty(promised, np.uint8), 0
+    while piece := stream.read(min(PIECE, promised - size + 1)):
+        if size + len(piece) > promised:
+            raise DatasetError(
+                f"{name}: expected {promised} bytes after the header, "
+                f"received trailing bytes after them"
+            )
+        data[size : size + len(piece)] = np.frombuffer(piece, np.uint8)
+        size += len(piece)
+    if size < promised:
+        raise DatasetError(
+            f"{name}: truncated: expected {promised} bytes after the header, received {size}"
+        )
+    return data
 
 
 @contextmanager
@@ -195,7 +232,7 @@ def opened(path: Path) -> Iterator[BufferedIOBase]:
             yield file
 
 
-def read_at_most(stream: BufferedIOBase, limit: int = MAX_BYTES) -> bytes:
+def read_at_most(stream: BufferedIOBase, limit: int = LONGEST_TEXT) -> bytes:
     """Read a whole stream, refusing one that unpacks to more than the limit.
 
     Args:
@@ -208,12 +245,12 @@ def read_at_most(stream: BufferedIOBase, limit: int = MAX_BYTES) -> bytes:
     Raises:
         DatasetError: there are more.
     """
-    data = bytearray()
+    data = BytesIO()
     # In pieces, so that a small packed file that unpacks to terabytes is stopped at the limit.
-    while piece := stream.read(2**20):
-        data += piece
-        if len(data) > limit:
+    while piece := stream.read(PIECE):
+        data.write(piece)
+        if data.tell() > limit:
             raise DatasetError(
                 f"refused: expected at most {limit} bytes, received a file that unpacks to more"
             )
-    return bytes(data)
+    return data.getvalue()

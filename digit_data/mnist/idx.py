@@ -6,12 +6,14 @@ import numpy as np
 
 from digit_data.mnist.checks import (
     IMAGE_SHAPE,
+    MAX_BYTES,
     Array,
     DatasetError,
     Digits,
     check_promise,
     checked_digits,
     opened,
+    read_promised,
 )
 
 __all__ = ["find_idx", "read_idx", "read_idx_folder"]
@@ -71,15 +73,15 @@ def read_idx_folder(folder: Path, given: Path | None = None) -> Digits:
         raise DatasetError(
             f"{folder}: expected {', '.join(missing)} too (or .gz), received a folder without"
         )
-    arrays = [
-        read_idx(path, dimensions)
-        for path, (_, dimensions) in zip(found, ROLES, strict=True)
-        if path is not None
-    ]
+    arrays, left = [], MAX_BYTES
+    for path, (_, dimensions) in zip(found, ROLES, strict=True):
+        assert path is not None  # none is missing
+        arrays.append(read_idx(path, dimensions, left))
+        left -= arrays[-1].nbytes
     return checked_digits(*arrays, source=folder)
 
 
-def read_idx(path: Path, dimensions: int) -> Array:
+def read_idx(path: Path, dimensions: int, limit: int = MAX_BYTES) -> Array:
     """Read one IDX file of bytes.
 
     The header is the magic number (0, 0, 8 for unsigned bytes, number of dimensions) and then each
@@ -88,6 +90,7 @@ def read_idx(path: Path, dimensions: int) -> Array:
     Args:
         path: the file, gzip-ed or not.
         dimensions: 3 for pictures (N, 28, 28), 1 for labels (N,).
+        limit: the largest number of bytes admitted.
 
     Returns:
         The array, uint8.
@@ -111,15 +114,5 @@ def read_idx(path: Path, dimensions: int) -> Array:
         shape = tuple(int(size) for size in np.frombuffer(header, ">u4", offset=4))
         if dimensions == 3 and shape[1:] != IMAGE_SHAPE:
             raise DatasetError(f"{path}: expected pictures of (28, 28), received {shape[1:]}")
-        promised = check_promise(shape, 1, str(path))
-        data = stream.read(promised + 1)
-    if len(data) < promised:
-        raise DatasetError(
-            f"{path}: truncated: expected {promised} bytes after the header, received {len(data)}"
-        )
-    if len(data) > promised:
-        raise DatasetError(
-            f"{path}: expected {promised} bytes after the header, "
-            f"received trailing bytes after them"
-        )
-    return np.frombuffer(data, np.uint8).reshape(shape)
+        data = read_promised(stream, check_promise(shape, 1, str(path), limit), str(path))
+    return data.reshape(shape)

@@ -17,6 +17,7 @@ import numpy as np
 
 from digit_data.mnist.checks import (
     IMAGE_SHAPE,
+    LONGEST_TEXT,
     Array,
     DatasetError,
     Digits,
@@ -40,6 +41,8 @@ OPCODE_NAMES = """
 OPCODES = frozenset(OPCODE_NAMES.split())
 # Six arrays take about 200 opcodes. CPython reserves memory for the largest memo number it sees.
 MOST_OPCODES = 10_000
+# So many pictures become bytes at once.
+PART = 1000
 
 
 class _Dtype:
@@ -53,32 +56,36 @@ class _Dtype:
 
 
 class _Array:
-    """Stands in for NumPy's ``_reconstruct``: an array whose content arrives as state."""
+    """Stands in for NumPy's ``_reconstruct``: an array whose content arrives as state.
 
-    value: Array | None = None
+    It only remembers what the array is made of. The program could have thousands made from one
+    text; those that are asked for become numbers in ``_numbers``, when it has ended.
+    """
+
+    parts: tuple[Any, ...] | None = None
 
     def __init__(self, *_: object) -> None: ...
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _version, shape, dtype, fortran_order, raw = state
-        self.value = _array(raw, dtype, shape, "F" if fortran_order else "C")
+        self.parts = raw, dtype, shape, "F" if fortran_order else "C"
 
 
 class _BufferArray(_Array):
     """Stands in for NumPy's ``_frombuffer``, which protocol 5 uses."""
 
-    def __init__(self, raw: bytes, dtype: _Dtype, shape: tuple[int, ...], order: str) -> None:
-        self.value = _array(raw, dtype, shape, order)
+    def __init__(self, raw: object, dtype: object, shape: object, order: object) -> None:
+        self.parts = raw, dtype, shape, order
 
 
-class _Latin1(bytes):
-    """Stands in for ``_codecs.encode``, by which Python 3 writes bytes for Python 2."""
+class _Latin1:
+    """Stands in for ``_codecs.encode``, by which Python 3 writes bytes for Python 2.
 
-    def __new__(cls, text: str, _encoding: str) -> "_Latin1":
-        return super().__new__(cls, text.encode("latin-1"))
+    The text is kept as it is: encoded, each of a thousand would be a copy.
+    """
 
-    def __setstate__(self, state: object) -> None:
-        raise pickle.UnpicklingError("bytes have no state")
+    def __init__(self, text: object = "", _encoding: str = "") -> None:
+        self.text = text
 
 
 # numpy.ndarray is only ever an argument here, so a word will do, which cannot be called.
@@ -105,16 +112,24 @@ class _ArrayUnpickler(pickle.Unpickler):
         return STAND_INS[known]
 
 
-def _array(raw: Any, dtype: _Dtype, shape: tuple[int, ...], order: str) -> Array:
-    """Return plain numbers from their bytes; text is what Python 2's bytes become."""
+def _numbers(array: _Array, limit: int) -> Array:
+    """Return an array of plain numbers, of at most so many bytes, from what it is made of."""
+    raw, dtype, shape, order = array.parts or (None, None, (), None)
+    text = raw.text if isinstance(raw, _Latin1) else raw  # text is what Python 2's bytes become
+    if not isinstance(text, str | bytes | bytearray) or not isinstance(dtype, _Dtype):
+        # bytes(10**9) would be a billion zeros.
+        raise DatasetError(
+            f"refused: expected an array of bytes and a dtype, received a {type(text).__name__} "
+            f"and a {type(dtype).__name__.strip('_')}"
+        )
     if not re.fullmatch(r"[iuf][1248]", dtype.code) or dtype.order not in ("<", ">", "=", "|"):
         raise DatasetError(
             f"refused: expected arrays of numbers, received dtype {dtype.code!r:.20}"
         )
     kind = np.dtype(dtype.order + dtype.code)
-    data = raw.encode("latin-1") if isinstance(raw, str) else bytes(raw)
-    if check_promise(shape, kind.itemsize, "an array") != len(data):
-        raise DatasetError(f"expected {kind} numbers of shape {shape}, received {len(data)} bytes")
+    if check_promise(shape, kind.itemsize, "an array", limit) != len(text):
+        raise DatasetError(f"expected {kind} numbers of shape {shape}, received {len(text)} bytes")
+    data = text.encode("latin-1") if isinstance(text, str) else text
     return np.frombuffer(data, kind).reshape(shape, order="F" if order == "F" else "C")
 
 
@@ -140,10 +155,13 @@ def read_pickle(path: Path) -> Digits:
     """
     with opened(path) as stream:
         try:
-            pairs = _unpickle(read_at_most(stream))
-            *training, (x_test, y_test) = [
-                _pair(pair) for pair in _sequence(pairs, (2, 3), "pairs")
-            ]
+            pairs = _sequence(_unpickle(read_at_most(stream)), (2, 3), "pairs")
+            sets, left = [], LONGEST_TEXT
+            for pair in pairs:
+                images, labels, size = _pair(pair, left)
+                sets.append((images, labels))
+                left -= size
+            *training, (x_test, y_test) = sets
             x_train = np.concatenate([images for images, _ in training])
             y_train = np.concatenate([labels for _, labels in training])
         except DatasetError as error:
@@ -194,18 +212,18 @@ def _sequence(value: Any, lengths: tuple[int, ...], what: str) -> Any:
     return value
 
 
-def _pair(pair: Any) -> tuple[Array, Array]:
-    """Return the images as bytes (N, 28, 28) and the labels of one set."""
-    images, labels = (
-        item.value if isinstance(item, _Array) else None for item in _sequence(pair, (2,), "arrays")
-    )
-    if images is None or labels is None:
+def _pair(pair: Any, limit: int) -> tuple[Array, Array, int]:
+    """Return the images as bytes (N, 28, 28), the labels, and the bytes that both took."""
+    images, labels = _sequence(pair, (2,), "arrays")
+    if not isinstance(images, _Array) or not isinstance(labels, _Array):
         raise DatasetError("expected a pair of arrays (images, labels), received something else")
-    if images.shape[1:] not in ((IMAGE_SHAPE[0] * IMAGE_SHAPE[1],), IMAGE_SHAPE):
+    values = _numbers(labels, limit)
+    pixels = _numbers(images, limit - values.nbytes)
+    if pixels.shape[1:] not in ((IMAGE_SHAPE[0] * IMAGE_SHAPE[1],), IMAGE_SHAPE):
         raise DatasetError(
-            f"expected images of shape (N, 784) or (N, 28, 28), received {images.shape}"
+            f"expected images of shape (N, 784) or (N, 28, 28), received {pixels.shape}"
         )
-    return _to_bytes(images).reshape(-1, *IMAGE_SHAPE), labels
+    return _to_bytes(pixels).reshape(-1, *IMAGE_SHAPE), values, pixels.nbytes + values.nbytes
 
 
 def _to_bytes(images: Array) -> Array:
@@ -216,7 +234,18 @@ def _to_bytes(images: Array) -> Array:
         span = f"{images.min()}..{images.max()}" if images.size else "none"
         raise DatasetError(f"expected pixels in 0..1, received {span}")
     for scale in (256, 255):
-        rounded = np.rint(images * scale)
-        if rounded.max() <= 255 and np.array_equal((rounded / scale).astype(images.dtype), images):
-            return rounded.astype(np.uint8)
+        pixels = np.empty(images.shape, np.uint8)
+        # In parts, so that what lies between needs no memory of the whole's size.
+        if all(
+            _scaled(images[i : i + PART], scale, pixels[i : i + PART])
+            for i in range(0, len(images), PART)
+        ):
+            return pixels
     raise DatasetError("expected pixels that are byte/256 or byte/255, received values in between")
+
+
+def _scaled(images: Array, scale: int, pixels: Array) -> bool:
+    """Fill in the pixels; return whether they are bytes that give the images exactly."""
+    rounded = np.rint(images * scale)
+    pixels[...] = np.minimum(rounded, 255)
+    return np.array_equal((pixels / images.dtype.type(scale)).astype(images.dtype), images)

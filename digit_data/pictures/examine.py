@@ -106,8 +106,8 @@ def examine(
 
 
 def _notes_on_frames(image: Image.Image) -> list[str]:
-    frames = image.info.get("frames", 1)
-    return [f"this is the first of {frames} frames or pages"] if frames > 1 else []
+    several = image.info.get("several", False)
+    return ["this is the first of several frames or pages"] if several else []
 
 
 def _ready(grey: Array, size: Size, invert: Invert) -> Array | None:

@@ -4,14 +4,20 @@ h5py is imported when a file is opened, as nothing else in ``numpy_impl`` needs 
 """
 
 import io
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import IO, TYPE_CHECKING, Any
 
-from numpy_impl.files.keras_config import Refusal
+from numpy_impl.files.bounded import Refusal
 from numpy_impl.types import Array
 
 if TYPE_CHECKING:
     import h5py
+
+_FLOATS = ("float32", "float64")
+_MOST_NAMES, _MOST_OBJECTS = 1000, 10_000
+# Beside weights, Keras saves counters and the states of random generators.
+_NUMBERS = (*_FLOATS, "float16", "int8", "int32", "int64", "uint8", "uint32", "uint64", "bool")
 
 
 class WeightsFile(AbstractContextManager["WeightsFile"]):
@@ -41,7 +47,7 @@ class WeightsFile(AbstractContextManager["WeightsFile"]):
     def names(self, path: str = "") -> list[str]:
         """Return the names in the group at ``path``, in no particular order; [] if it is absent."""
         try:
-            return list(self._group(path))
+            return _names(self._group(path))
         except _Absent:
             return []
 
@@ -52,11 +58,41 @@ class WeightsFile(AbstractContextManager["WeightsFile"]):
             Refusal: No such group, other names in it, or something else than plain arrays.
         """
         group = self._group(f"{path}/vars")
-        names = list(group)
+        names = _names(group)
         numbers = [str(i) for i in range(len(names))]
         if set(names) != set(numbers):
             raise Refusal(f"arrays named 0, 1... in {path}/vars", ", ".join(sorted(names)[:9]))
         return [self._array(group, number) for number in numbers]
+
+    def check(self) -> int:
+        """Check that there is nothing else in the file than groups and plain arrays of numbers.
+
+        Returns:
+            How many numbers there are.
+
+        Raises:
+            Refusal: A link, an object that is in two groups, or another kind of object or array.
+        """
+        import h5py
+
+        seen: set[int] = set()
+        groups, numbers, left = [self._file["/"]], 0, self._left
+        while groups:
+            group = groups.pop()
+            for name in _names(group):
+                found = _follow(group, name)
+                place: int = h5py.h5o.get_info(found.id).addr
+                if place in seen:
+                    raise Refusal(f"{name} in one group", "the same in two")
+                seen.add(place)
+                if len(seen) > _MOST_OBJECTS:
+                    raise Refusal(f"at most {_MOST_OBJECTS} groups and arrays", "more")
+                if isinstance(found, h5py.Group):
+                    groups.append(found)
+                else:
+                    left -= _checked(found, f"{group.name}/{name}", _NUMBERS, left).nbytes
+                    numbers += found.size
+        return numbers
 
     def _group(self, path: str) -> "h5py.Group":
         import h5py
@@ -69,27 +105,46 @@ class WeightsFile(AbstractContextManager["WeightsFile"]):
         return group
 
     def _array(self, group: "h5py.Group", name: str) -> Array:
-        import h5py
-
-        array = _follow(group, name)
         place = f"{group.name}/{name}"
-        if not isinstance(array, h5py.Dataset) or array.shape is None:
-            raise Refusal(f"an array {place}", f"{type(array).__name__} without numbers")
-        if array.dtype.name not in ("float32", "float64"):
-            raise Refusal(f"float32 or float64 in {place}", f"{array.dtype}")
-        if array.external or array.is_virtual or array.chunks is not None:
-            raise Refusal(f"{place} stored in one piece", "external, virtual or chunked storage")
-        if array.nbytes != array.id.get_storage_size() or array.nbytes > self._left:
-            raise Refusal(
-                f"{place} of shape {array.shape} in the file",
-                f"{array.id.get_storage_size()} bytes for it, {self._left} for it and what follows",
-            )
+        array = _checked(_follow(group, name), place, _FLOATS, self._left)
         self._left -= array.nbytes
         return array[()]
 
 
 class _Absent(Refusal):
     """There is nothing under that name."""
+
+
+def _names(group: "h5py.Group") -> list[str]:
+    """Return the names in a group, of a number that a model has: each takes some time to open."""
+    if len(group) > _MOST_NAMES:
+        raise Refusal(f"at most {_MOST_NAMES} names in {group.name}", f"{len(group)}")
+    return list(group)
+
+
+def _checked(array: Any, place: str, dtypes: Sequence[str], left: int) -> "h5py.Dataset":
+    """Return an object of the file, which must be an array of numbers that are in the file.
+
+    Args:
+        array: The object.
+        place: Where it is, for errors.
+        dtypes: Names of those that it may have.
+        left: How many bytes it may take.
+    """
+    import h5py
+
+    if not isinstance(array, h5py.Dataset) or array.shape is None:
+        raise Refusal(f"an array {place}", f"{type(array).__name__} without numbers")
+    if array.dtype.name not in dtypes:
+        raise Refusal(f"{' or '.join(dtypes)} in {place}", f"{array.dtype}")
+    if array.external or array.is_virtual or array.chunks is not None:
+        raise Refusal(f"{place} stored in one piece", "external, virtual or chunked storage")
+    if array.nbytes != array.id.get_storage_size() or array.nbytes > left:
+        raise Refusal(
+            f"{place} of shape {array.shape} in the file",
+            f"{array.id.get_storage_size()} bytes for it, {left} for it and what follows",
+        )
+    return array
 
 
 def _follow(group: "h5py.Group", name: str) -> Any:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast
 
 from numpy_impl import activations
 from numpy_impl.activations import ActivationFunction
+from numpy_impl.files.bounded import Refusal
 from numpy_impl.layers import LAYERS, Activation, Layer
 from numpy_impl.types import Precision, Shape
 
@@ -22,13 +23,8 @@ Config = dict[str, Any]
 T = TypeVar("T")
 
 
-class Refusal(ValueError):
-    """What was expected and what was received, for a message that names the file too."""
-
-    def __init__(self, expected: str, received: str) -> None:
-        super().__init__(f"Expected {expected}. Received: {received}")
-        self.expected = expected
-        self.received = received
+class OtherModel(Refusal):
+    """A model that Keras may have, and ``numpy_impl`` has not."""
 
 
 @dataclass
@@ -57,13 +53,14 @@ def parse(model: Config) -> Architecture:
         model: The JSON of a Sequential or Functional model; models inside it are laid flat.
 
     Raises:
-        Refusal: A layer, option, dtype policy or connection that NumPy layers do not have.
+        OtherModel: A layer, option, dtype policy or connection that NumPy layers do not have.
+        Refusal: A layer that is not Keras's own.
         Exception: Any other, if the JSON is not what Keras writes.
     """
     flat = list(_flatten(model, ""))
     chain = [(entry, group) for entry, group in flat if entry["class_name"] != "InputLayer"]
     if not chain or flat[0] == chain[0]:
-        raise Refusal("an input layer and at least one layer after it", describe(model))
+        raise OtherModel("an input layer and at least one layer after it", describe(model))
     dtype = _common_dtype([entry for entry, _ in chain])
     for i, (entry, _) in enumerate(flat):
         if entry["class_name"] == "InputLayer":
@@ -117,7 +114,7 @@ def _flatten(model: Config, prefix: str) -> Iterator[tuple[Config, str]]:
 def _check_class(entry: Config, classes: tuple[str, ...], expected: str) -> None:
     name, module = entry["class_name"], str(entry.get("module"))
     if name not in classes:
-        raise Refusal(expected, describe(entry))
+        raise OtherModel(expected, describe(entry))
     registered = entry.get("registered_name")
     if not f"{module}.".startswith("keras.") or registered not in (None, name):
         origin = f"from module {module}, registered as {registered!r}"
@@ -129,7 +126,7 @@ def _check_links(config: Config) -> None:
     ends = [_names(config[key]) for key in ("input_layers", "output_layers")]
     names = [layer["name"] for layer in config["layers"]]
     if ends != [names[:1], names[-1:]]:
-        raise Refusal(
+        raise OtherModel(
             "a model with one input and one output, at its first and last layer",
             f"inputs {', '.join(ends[0])} and outputs {', '.join(ends[1])}",
         )
@@ -137,7 +134,7 @@ def _check_links(config: Config) -> None:
         calls = [_arguments(node) for node in layer["inbound_nodes"]]
         if calls != ([[names[i - 1]]] if i else []):
             shown = "; ".join(", ".join(call) for call in calls) or "nothing"
-            raise Refusal(
+            raise OtherModel(
                 "layers that follow one another, as in keras.Sequential, each called once on the "
                 "output of the one before and nothing else",
                 f"{describe(layer)} called on {shown}",
@@ -187,7 +184,7 @@ def _common_dtype(chain: list[Config]) -> Precision:
     policies = [_policy(entry["config"].get("dtype")) for entry in chain]
     for entry, policy in zip(chain, policies, strict=True):
         if policy not in ("float32", "float64") or policy != policies[0]:
-            raise Refusal(
+            raise OtherModel(
                 "one dtype policy, float32 or float64, in all layers",
                 f"{describe(entry)} with dtype policy {policy}; the first layer's is {policies[0]}",
             )
@@ -202,13 +199,13 @@ def _check_input_dtype(entry: Config, dtype: Precision, first: bool) -> None:
     found = str(entry["config"].get("dtype", dtype))
     whole = first and found.startswith(("int", "uint", "bool"))
     if not whole and found not in (dtype, "float64"):
-        raise Refusal(f"inputs of dtype {dtype}", f"{describe(entry)} with dtype {found}")
+        raise OtherModel(f"inputs of dtype {dtype}", f"{describe(entry)} with dtype {found}")
 
 
 def _input_shape(entry: Config) -> Shape:
     shape = tuple(entry["config"]["batch_shape"][1:])
     if not all(type(n) is int and n > 0 for n in shape):
-        raise Refusal("an input of fixed shape", f"{describe(entry)} with shape {shape}")
+        raise OtherModel("an input of fixed shape", f"{describe(entry)} with shape {shape}")
     return shape
 
 
@@ -219,7 +216,7 @@ def _built_layer(entry: Config, input_shape: Shape) -> tuple[Layer, Shape]:
         return layer, layer.build(input_shape)
     except ValueError as error:
         expected = f"{describe(entry)} as numpy_impl has it"
-        raise Refusal(expected, str(error)) from error
+        raise OtherModel(expected, str(error)) from error
 
 
 def layer_of(class_name: str, config: Config) -> Layer:

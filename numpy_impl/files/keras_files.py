@@ -11,7 +11,6 @@ and the memory taken stays in proportion to their length.
 
 import io
 import json
-import os
 import zipfile
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -22,19 +21,21 @@ import numpy as np
 
 from numpy_impl import models
 from numpy_impl.files import keras_config
+from numpy_impl.files.bounded import Archive, Refusal, StrPath, opened
 from numpy_impl.files.hdf5 import WeightsFile
-from numpy_impl.files.keras_config import WEIGHTLESS, Architecture, Refusal
+from numpy_impl.files.keras_config import WEIGHTLESS, Architecture, OtherModel
 from numpy_impl.layers import Rescaling
 from numpy_impl.network import Sequential
 from numpy_impl.types import Array, Shape
 
 T = TypeVar("T")
-StrPath = str | os.PathLike[str]
 
 _KERAS = "a .keras file of Keras 3, a chain of layers that numpy_impl has,"
+_ANY_KERAS = "a .keras file of Keras 3"
 _WEIGHTS = "a .weights.h5 file of Keras 3 with the weights of Dense layers"
 _LEGACY = "a legacy HDF5 file of Keras 2 (.h5), which is not supported"
 
+_MEMBERS = ("metadata.json", "config.json", "model.weights.h5")
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _LONGEST_JSON = 1 << 24
 _LONGEST_REASON = 600
@@ -59,6 +60,18 @@ def load_keras(path: StrPath) -> Sequential:
     Reference: ``keras.src.saving.saving_lib`` of Keras 3.10 to 3.15.
     """
     return _reading(path, _KERAS, _read_keras)
+
+
+def stored_numbers(path: StrPath) -> int:
+    """Return how many numbers are stored in a ``.keras`` file, whatever its layers.
+
+    Whoever gives the file to Keras knows then that it is whole, that it has no more members than
+    Keras writes, and nothing compressed, linked or from outside in them.
+
+    Raises:
+        FileNotFoundError, ValueError, ImportError: As :func:`load_keras`.
+    """
+    return _reading(path, _ANY_KERAS, _read_numbers)
 
 
 def load_keras_weights(path: StrPath, network: Sequential) -> None:
@@ -114,7 +127,7 @@ def _reading(path: StrPath, expected: str, read: Callable[[IO[bytes]], T]) -> T:
     import_module("h5py")  # first, so that its absence is not taken for a fault of the file
 
     try:
-        with open(path, "rb") as file:
+        with opened(path) as file:
             return read(file)
     except FileNotFoundError:
         raise
@@ -131,18 +144,29 @@ def _reading(path: StrPath, expected: str, read: Callable[[IO[bytes]], T]) -> T:
 def _read_keras(file: IO[bytes]) -> Sequential:
     if not zipfile.is_zipfile(file):
         raise Refusal(_KERAS, f"no zip archive but {_kind(file)}")
-    length = file.seek(0, io.SEEK_END)
-    with zipfile.ZipFile(file) as archive:
-        version = str(_json(archive, "metadata.json")["keras_version"])
-        if not version.startswith("3."):
-            raise Refusal(_KERAS, f"a file of Keras {version}")
-        model = keras_config.parse(_json(archive, "config.json"))
-        content = _member(archive, "model.weights.h5", length)
+    with Archive(file, compressed=False) as archive:  # Keras does not compress
+        config, content = _members(archive)
     with WeightsFile(io.BytesIO(content)) as stored:
+        try:
+            model = keras_config.parse(config)
+        except OtherModel:  # which Keras may have, if all is well with the file
+            stored.check()
+            raise
         weights = _weights_of(model, stored)
     network = Sequential(model.layers, model.input_shape, dtype=model.dtype, name=model.name)
     network.set_weights(weights)
     return network
+
+
+def _read_numbers(file: IO[bytes]) -> int:
+    if not zipfile.is_zipfile(file):
+        raise Refusal(_ANY_KERAS, f"no zip archive but {_kind(file)}")
+    with Archive(file, compressed=False) as archive:
+        _, content = _members(archive)
+        if len(archive.names()) != len(_MEMBERS):
+            raise Refusal(f"members {', '.join(_MEMBERS)}", ", ".join(archive.names()[:9]))
+    with WeightsFile(io.BytesIO(content)) as stored:
+        return stored.check()
 
 
 def _kind(file: IO[bytes]) -> str:
@@ -152,22 +176,17 @@ def _kind(file: IO[bytes]) -> str:
     return f"an HDF5 file: weights alone (.weights.h5), or {_LEGACY}"
 
 
-def _json(archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
-    return json.loads(_member(archive, name, _LONGEST_JSON))
+def _members(archive: Archive) -> tuple[dict[str, Any], bytes]:
+    """Return the architecture's JSON and the weights, of an archive of Keras 3."""
+    metadata, config, weights = _MEMBERS
+    version = str(_json(archive, metadata)["keras_version"])
+    if not version.startswith("3."):
+        raise Refusal(_KERAS, f"a file of Keras {version}")
+    return _json(archive, config), archive.read(weights)
 
 
-def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
-    """Return the content of a member of at most ``limit`` bytes."""
-    if name not in archive.namelist():
-        raise Refusal(f"a member {name}", ", ".join(archive.namelist()) or "none")
-    info = archive.getinfo(name)
-    # Keras does not compress, and a small compressed member may unpack to anything.
-    if info.compress_type != zipfile.ZIP_STORED:
-        method = f"compression method {info.compress_type}"
-        raise Refusal(f"{name} stored uncompressed, as Keras writes it,", method)
-    if info.file_size > limit:
-        raise Refusal(f"at most {limit} bytes of {name}", f"{info.file_size} bytes")
-    return archive.read(info)
+def _json(archive: Archive, name: str) -> dict[str, Any]:
+    return json.loads(archive.read(name, _LONGEST_JSON))
 
 
 def _weights_of(model: Architecture, stored: WeightsFile) -> list[Array]:

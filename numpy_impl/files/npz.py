@@ -9,17 +9,20 @@ from typing import Any, cast
 import numpy as np
 
 from numpy_impl import activations
+from numpy_impl.files.bounded import Archive, StrPath, opened
 from numpy_impl.layers import LAYERS, Layer
 from numpy_impl.network import Sequential
 from numpy_impl.types import Array
 
 FORMAT = "numpy_impl.Sequential"
 VERSION = 1
+# Of a config, four bytes a letter: 20,000 layers.
+_LONGEST_CONFIG = 1 << 24
 
 
 def save(
     network: Sequential,
-    path: str | os.PathLike[str],
+    path: StrPath,
     further: Mapping[str, Array] | None = None,
 ) -> None:
     """Write ``network`` to ``path``.
@@ -98,24 +101,23 @@ def _layer(entry: Any) -> Any:
     return LAYERS[options.pop("class")](**options)
 
 
-def load(path: str | os.PathLike[str]) -> Sequential:
-    """Read a network that :func:`save` wrote.
+def load(path: StrPath) -> Sequential:
+    """Read a network that :func:`save` wrote; of its file, only what belongs to the network.
 
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: The file is not such a network, is damaged, or its weights do not fit.
     """
     try:
-        # Opened here, as np.load leaves the file open where the archive is damaged.
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        config = json.loads(str(arrays.pop("config")))
-        if config["format"] != FORMAT or config["version"] != VERSION:
-            raise ValueError(f"format {config['format']!r} version {config['version']!r}")
-        layers = [_layer(entry) for entry in config["layers"]]
-        shape, name = tuple(config["input_shape"]), str(config["name"])
-        network = Sequential(layers, shape, dtype=config["dtype"], name=name)
-        weights = [arrays[name] for name in network.weight_names]
+        with opened(path) as file, Archive(file, compressed=True) as archive:
+            config = json.loads(str(archive.array("config", _LONGEST_CONFIG)))
+            if config["format"] != FORMAT or config["version"] != VERSION:
+                raise ValueError(f"format {config['format']!r} version {config['version']!r}")
+            layers = [_layer(entry) for entry in config["layers"]]
+            shape, name = tuple(config["input_shape"]), str(config["name"])
+            # Zeros that are not written to take no memory, however many the config asks for.
+            network = Sequential(layers, shape, dtype=config["dtype"], name=name)
+            weights = [archive.array(name) for name in network.weight_names]
         found = {array.dtype.name for array in weights} - {network.dtype.name}
         if found:
             raise ValueError(f"weights of dtype {', '.join(found)} in a {network.dtype} network")

@@ -17,7 +17,7 @@ from .. import model_files, starting
 ADDRESS = "127.0.0.1"
 DEFAULT_PORT = 8000
 HIGHEST_PORT = 65535
-OWN_THREADS = ("draw-keras", "draw-server")  # of ``engines`` and ``server``
+OWN_THREADS = ("draw-keras", "draw-server", "draw-picture")  # of the modules beside this one
 
 PORT_HELP = f"where on {ADDRESS} the page is; 0: any free port; default: {DEFAULT_PORT}"
 MODEL_HELP = ".npz or .keras; default: the model that comes with the project"
@@ -145,9 +145,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _leave_threads(code: int) -> None:
-    """End the process if Keras is being imported: that cannot be stopped, nor outlive Python.
+    """End the process if Keras is being imported, or a large picture looked at.
 
-    It can hold up the server for seconds, which then cannot outlive Python either.
+    Neither can be stopped, nor outlive Python, which would wait for a picture to its end.
     """
     if any(thread.name in OWN_THREADS for thread in threading.enumerate()):
         print(end="", flush=True)

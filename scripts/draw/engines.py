@@ -69,7 +69,7 @@ class Engines:
     def __init__(self, model: model_files.Classifier, keras: LateKeras) -> None:
         self.keras = keras
         self._model = model
-        # One picture at a time: neither engine is made for threads, and big pictures need memory.
+        # Keras is not made for several threads.
         self._lock = threading.Lock()
 
     def look(self, file: bytes) -> dict[str, object]:
@@ -88,10 +88,10 @@ class Engines:
             ImageError: Not a picture, or none with a digit on it.
         """
         side: Literal[8, 28] = 28 if self._model.side == 28 else 8
-        with self._lock:
-            found = examine(open_image(BytesIO(file)), side)
-            picture = found.pictures[0]
-            records, rows = [], []
+        found = examine(open_image(BytesIO(file)), side)
+        picture = found.pictures[0]
+        records, rows = [], []
+        with self._lock:  # not for the picture, which may take seconds
             for model in (self._model, self.keras.model):
                 records.append(self._record(model, found))
                 rows += [] if model is None else [model.scores(picture[None])[0]]

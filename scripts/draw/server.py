@@ -7,19 +7,20 @@
 ``POST /scores``    a picture file as the body; the answer is that of ``Engines.look``
 ==================  ==============================================================================
 
-Every error is ``{"error": "one line"}``: 403 another site asks, 404 and 405 no such address, 413
-too large, 422 not a picture of a digit; 500 is a bug, with its traceback on the terminal.
+Every error is ``{"error": "one line"}``: 403 another site asks, 404 and 405 no such address, 408
+too slow, 413 too large, 422 not a picture of a digit, 503 busy; 500 is a bug, with its traceback on
+the terminal. ``limits`` keeps one client from blocking the others.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from socket import socket
 from threading import Thread
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -27,16 +28,17 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from digit_data.pictures.examine import ImageError
+from digit_data.pictures.files import pixels
 from terminal_io import one_line, printable
 
+from . import limits
 from .engines import Engines
 
 PAGE = Path(__file__).parent / "page"
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 
-LARGEST_FILE = 20_000_000
-# A client reads the refusal only after it has sent everything, so this much is taken and dropped.
-LARGEST_READ = 10 * LARGEST_FILE
+# Pixels of a picture that is looked at in a tenth of a second.
+SMALL_PICTURE = 1_000_000
 
 # Seconds for answers on their way when the server is stopped.
 GRACE = 2
@@ -99,30 +101,6 @@ def _error(status: int, message: str, headers: Mapping[str, str] | None = None) 
     return JSONResponse({"error": message}, status, headers)
 
 
-async def _read(request: Request) -> bytes:
-    """Return a request's body.
-
-    Raises:
-        HTTPException: Larger than 20 MB.
-    """
-    declared = request.headers.get("content-length", "0")
-    size, chunks = 0, []
-    if int(declared) <= LARGEST_READ:  # the server has checked that it is a number
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > LARGEST_READ:
-                break
-            if size <= LARGEST_FILE:
-                chunks.append(chunk)
-    size = max(size, int(declared))
-    if size > LARGEST_FILE:
-        raise HTTPException(
-            413,
-            f"expected a file of at most {LARGEST_FILE:,} bytes. Received: {size:,} or more",
-        )
-    return b"".join(chunks)
-
-
 def create(engines: Engines) -> ASGIApp:
     """Return the application.
 
@@ -133,6 +111,7 @@ def create(engines: Engines) -> ASGIApp:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     _add_errors(app)
     _add_page(app)
+    turns = limits.Turns()
 
     @app.get("/status")
     async def status() -> Response:
@@ -142,17 +121,29 @@ def create(engines: Engines) -> ASGIApp:
 
     @app.post("/scores")
     async def scores(request: Request) -> Response:
-        body = await _read(request)
-        try:
+        async with turns.body(request) as body:
             if not body:
-                raise ImageError("expected a picture, received an empty file")
-            return JSONResponse(await run_in_threadpool(engines.look, body))
-        except MemoryError:
-            return _error(422, "expected a smaller picture: not enough memory for this one")
-        except ImageError as error:
-            return _error(422, one_line(str(error).removeprefix("the picture: ")))
+                return _error(422, "expected a picture, received an empty file")
+            large = len(body) > limits.SMALL_FILE or await turns.run(
+                lambda: pixels(BytesIO(body)) > SMALL_PICTURE, large=False
+            )
+            found = await turns.run(lambda: _seen(engines, body), large)
+            return _error(422, found) if isinstance(found, str) else JSONResponse(found)
 
     return Guard(app)
+
+
+def _seen(engines: Engines, body: bytes) -> dict[str, object] | str:
+    """Return what there is to say about a picture, or why there is nothing.
+
+    Not raised: as long as an exception waits to be collected, it holds the picture that it is of.
+    """
+    try:
+        return engines.look(body)
+    except MemoryError:
+        return "expected a smaller picture: not enough memory for this one"
+    except ImageError as error:
+        return one_line(str(error).removeprefix("the picture: "))
 
 
 def _add_errors(app: FastAPI) -> None:
@@ -202,7 +193,8 @@ def running(app: ASGIApp, listener: socket) -> Iterator[Thread]:
     # No configuration of logging: to set up its own, Python closes the handlers of everybody else.
     config = uvicorn.Config(
         app, log_config=None, log_level="error", access_log=False, lifespan="off", ws="none",
-        server_header=False, timeout_graceful_shutdown=GRACE,
+        http=limits.Impatient, backlog=limits.BACKLOG, server_header=False,
+        timeout_graceful_shutdown=GRACE,
     )  # fmt: skip
     config.load()  # here, since the thread's imports would wait for those of Keras
     server = uvicorn.Server(config)

@@ -189,7 +189,10 @@ EDITS = {
     "10^8 units": (_layer(1, units=10**8), ""),
     "10^15 units": (_layer(1, units=10**15), ""),
     "10^30 units": (_layer(1, units=10**30), ""),
-    "missing weight": (lambda c, a: a.pop("1/bias"), "KeyError: '1/bias is not a file"),
+    "missing weight": (
+        lambda c, a: a.pop("1/bias"),
+        "Expected a member 1/bias.npy. Received: members ",
+    ),
     "other shape": (_weight("0/bias", np.zeros(3, "float32")), "Expected shape (2,) for 0/bias"),
     "other dtype": (_weight("0/bias", np.zeros(2, "int32")), "weights of dtype int32"),
     "text as weights": (_weight("0/bias", np.array(["1", "2"])), "weights of dtype str"),
@@ -210,10 +213,7 @@ EDITS = {
 def test_hostile_content(what: str, tmp_path: Path) -> None:
     change, said = EDITS[what]
     received = _refused(_edited(tmp_path / "bad.npz", change))
-    if what != "missing weight":
-        assert said in received
-    else:
-        assert "1/bias" in received
+    assert said in received
 
 
 def test_no_config(tmp_path: Path) -> None:
@@ -237,8 +237,10 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
     assert trace.exists()  # the bomb works
     trace.unlink()
     bomb = np.array([_Bomb(trace), 0], object)
-    for edit in (_weight("0/bias", bomb), _weight("extra", bomb)):
-        assert "allow_pickle=False" in _refused(_edited(tmp_path / "bad.npz", edit))
+    path = _edited(tmp_path / "bad.npz", _weight("0/bias", bomb))
+    assert "allow_pickle=False" in _refused(path)
+    # What does not belong to the network is not even looked at.
+    serialization.load(_edited(tmp_path / "bad.npz", _weight("extra", bomb)))
     (tmp_path / "plain.npz").write_bytes(pickle.dumps(_Bomb(trace)))
     _refused(tmp_path / "plain.npz")
     assert not trace.exists()
@@ -314,7 +316,7 @@ def test_what_zipfile_raises(flag: str, contents: list[bytes], tmp_path: Path) -
     said = {
         "encrypted": "RuntimeError",
         "patched": "NotImplementedError",
-        "unknown method": "NotImplementedError",
+        "unknown method": "compression method 77",
         "bad deflate": "error: Error -3 while decompressing",
     }
     assert said[flag] in _refused(path)

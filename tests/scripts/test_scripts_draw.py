@@ -23,6 +23,7 @@ from numpy_impl.layers import Dense
 from scripts import model_files
 from scripts.draw import __main__ as draw
 from scripts.draw import engines as draw_engines
+from scripts.draw import limits
 from scripts.draw import server as draw_server
 from scripts.whatami import __main__ as whatami
 from tests.scripts.serving import Client, png, serving, seven
@@ -176,8 +177,8 @@ def test_bad_pictures_are_refused_in_one_line(
 
 
 def test_too_large_a_file(client: Client, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(draw_server, "LARGEST_FILE", 50_000)
-    monkeypatch.setattr(draw_server, "LARGEST_READ", 500_000)
+    monkeypatch.setattr(limits, "LARGEST_FILE", 50_000)
+    monkeypatch.setattr(limits, "LARGEST_READ", 500_000)
     padded = png(seven()).ljust(50_000, b"\0")
     assert client.scores(padded).status == 200
     bodies = [bytes(50_001), (bytes(10_000) for _ in range(6)), (bytes(10_000) for _ in range(51))]

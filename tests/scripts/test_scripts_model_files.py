@@ -1,10 +1,15 @@
 """``scripts.model_files``: every kind of file in both engines, with the same scores."""
 
+import io
+import json
+import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -152,18 +157,81 @@ def test_models_of_other_shapes_are_refused(
     assert text in refusal(path)
 
 
-@pytest.mark.parametrize(("value", "shown"), [(np.nan, "nan"), (7.0, "7")])
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("value", "shown"), [(1e308, "inf"), (7.0, "7")])
 def test_scores_that_are_no_scores_are_an_error(
     value: float, shown: str, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    network = Sequential([Rescaling(0.0), Dense(10)], 784)
-    network.weights[1][...] = value
+    # Ten units' outputs of 1 weigh a tenth of the value each, or all of 1e308: too large a sum.
+    network = Sequential([Rescaling(0.0), Dense(10), Dense(10)], 784, dtype="float64")
+    network.weights[1][...] = 1
+    network.weights[2][...] = value if shown == "inf" else value / 10
     path = tmp_path / "wild.npz"
     serialization.save(network, path)
     for options in ([], ["--segment"]):
         (record,) = ask_json(capsys, picture, "--model", path, *options)
         assert record["digits" if options else "scores"] is None
         assert f"Received: {shown}, {shown}" in record["error"]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_no_numbers_are_refused(value: float, tmp_path: Path):
+    network = models.build("784-30-10", np.random.default_rng(0))
+    network.weights[1][2] = value
+    path = tmp_path / "diverged.npz"
+    serialization.save(network, path)
+    for engine in ENGINES:
+        assert refusal(path, engine).endswith("Received: NaN or infinity in weights[1]")
+
+
+def edited(path: Path, config: Any = None, **members: bytes) -> Path:
+    """Write a ``.keras`` file of a network again, with its config changed, or with more members."""
+    run_files.save_keras(models.build("784-30-10", np.random.default_rng(0)), path)
+    with zipfile.ZipFile(path) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    if config is not None:
+        described = json.loads(contents["config.json"])
+        config(described["config"]["layers"])
+        contents["config.json"] = json.dumps(described).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in {**contents, **members}.items():
+            archive.writestr(name, content)
+    return path
+
+
+def test_what_a_keras_file_only_asks_for_is_refused_before_it_is_made(tmp_path: Path):
+    def more(layers: Any) -> None:
+        layers[-1]["config"]["units"] = 10**9
+
+    path = edited(tmp_path / "m.keras", more)
+    assert "try --engine keras" not in refusal(path)
+    assert "weights in a file with 23860" in refusal(path, "keras")
+    assert model_files.load(edited(path), "keras").side == 28  # unchanged, it is taken
+
+
+def test_a_hint_to_keras_is_given_for_a_whole_file_only(tmp_path: Path):
+    def other(layers: Any) -> None:
+        layers.append({"module": "keras.layers", "class_name": "Conv2D", "config": {"name": "c"}})
+
+    assert "; try --engine keras" in refusal(edited(tmp_path / "m.keras", other))
+    bomb = io.BytesIO()
+    with h5py.File(bomb, "w") as file:
+        file.create_dataset("layers/c/vars/0", (2**20, 2**20), "f4", chunks=(1024, 1024))
+    for weights in (bomb.getvalue(), b"damaged"):
+        path = edited(tmp_path / "m.keras", other, **{"model.weights.h5": weights})
+        for engine in ENGINES:
+            assert "try --engine keras" not in refusal(path, engine)
+    path = edited(tmp_path / "m.keras", None, **{"../outside": b"x"})
+    assert "Received: metadata.json" in refusal(path, "keras")
+    assert not (tmp_path.parent / "outside").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no pipes in folders")
+@pytest.mark.parametrize("suffix", model_files.SUFFIXES)
+def test_a_pipe_is_not_waited_for(suffix: str, tmp_path: Path):
+    path = tmp_path / f"pipe{suffix}"
+    os.mkfifo(path)
+    assert refusal(path).endswith("Received: a pipe or a device")
 
 
 def test_keras_models_that_are_no_chain(

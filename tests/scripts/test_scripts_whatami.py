@@ -96,7 +96,7 @@ def test_the_first_of_several_frames_is_used_and_said(
     first, other = draw(), draw(strokes=(0.3, 0.7))
     first.save(path, save_all=True, append_images=[other])
     assert whatami.main([str(path), "--model", str(model_784)]) == 0
-    said = "this is the first of 2 frames or pages"
+    said = "this is the first of several frames or pages"
     assert capsys.readouterr().err == f"whatami: {path}: note: {said}\n"
     (record,) = ask_json(capsys, path, "--model", model_784)
     assert record["notes"] == [said]

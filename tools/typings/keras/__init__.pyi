@@ -24,8 +24,14 @@ class Variable:
     value: Any
     def __getattr__(self, name: str) -> Any: ...
 
+class StatelessScope:
+    def __init__(self, *, initialize_variables: bool = True) -> None: ...
+    def __enter__(self) -> StatelessScope: ...
+    def __exit__(self, *exception: object) -> None: ...
+
 class Model(Layer):
     layers: list[Layer]
+    weights: list[Variable]
     inputs: list[Any]
     outputs: list[Any]
     input_shape: tuple[int, ...]
