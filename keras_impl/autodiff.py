@@ -153,6 +153,21 @@ class Autodiff:
             if named:
                 slot = variable.name.removeprefix(max(named, key=len))
                 found.setdefault(slot, []).append(to_numpy(variable))
+        if isinstance(self.optimizer, keras.optimizers.Adafactor):
+            found |= self._factored(self.optimizer)
+        return found
+
+    def _factored(self, optimizer: Any) -> dict[str, list[np.ndarray]]:
+        """Return Adafactor's means of rows and columns, repeated along these; 0 for vectors.
+
+        Keras gives them the names of the variables, which other slots are told from.
+        """
+        found: dict[str, list[np.ndarray]] = {"row": [], "column": []}
+        for i, variable in enumerate(self.model.trainable_variables):
+            empty, matrix = np.zeros(variable.shape, self.dtype), len(variable.shape) > 1
+            row, column = to_numpy(optimizer._r[i]), to_numpy(optimizer._c[i])
+            found["row"].append(empty + row[..., None] if matrix else empty)
+            found["column"].append(empty + column[..., None, :] if matrix else empty)
         return found
 
     def _tensors(self, x: Any, y: Any, masks: Masks) -> tuple[Any, Any, list[Any]]:

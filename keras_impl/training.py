@@ -4,7 +4,8 @@ A schedule is a function of the epoch's number that returns a list of index arra
 in ``numpy_impl.training``: Keras's own shuffling differs from backend to backend.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -113,28 +114,48 @@ def fit(
         _check(model, *validation_data)
     callbacks: list[Any] = [_OnBatch(on_batch)] if on_batch is not None else []
     history: dict[str, list[float]] = {}
+    optimizer: Any = model.optimizer
     for epoch in range(initial_epoch, epochs):
         if learning_rate is not None:
-            optimizer: Any = model.optimizer
             optimizer.learning_rate = learning_rate(epoch)
         seen = x if augment is None else augment(epoch, x)
         data = _arguments(seen, y, schedule(epoch))
-        done = model.fit(
-            **data,
-            initial_epoch=epoch,
-            epochs=epoch + 1,
-            validation_data=validation_data,
-            validation_batch_size=1000,
-            shuffle=False,
-            verbose=0,  # pyright: ignore[reportArgumentType] (the stub says str alone)
-            callbacks=callbacks,
-        )
+        with _unfinished(optimizer):
+            done = model.fit(
+                **data,
+                initial_epoch=epoch,
+                epochs=epoch + 1,
+                validation_data=validation_data,
+                validation_batch_size=1000,
+                shuffle=False,
+                verbose=0,  # pyright: ignore[reportArgumentType] (the stub says str alone)
+                callbacks=callbacks,
+            )
         logs = {name: float(values[-1]) for name, values in done.history.items()}
         for name, value in logs.items():
             history.setdefault(name, []).append(value)
         if on_epoch is not None and on_epoch(epoch, logs):
             break
+    if history:
+        optimizer.finalize_variable_values(model.trainable_variables)
     return history
+
+
+@contextmanager
+def _unfinished(optimizer: Any) -> Generator[None]:
+    """Keep the weights as they are where a call of Keras's ``fit`` ends, which is one epoch here.
+
+    With ``use_ema`` it would put their average in their place, and the next epoch go on from that.
+    """
+
+    def leave(variables: Any) -> None:
+        del variables
+
+    optimizer.finalize_variable_values = leave
+    try:
+        yield
+    finally:
+        del optimizer.finalize_variable_values
 
 
 def _check(model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:

@@ -220,7 +220,7 @@ def train_epoch(
     _check_indices(batches, len(x))
     record = _Record(network, loss, y, max(map(len, batches), default=0))
     if not optimizer.slices:
-        optimizer.build(network.parameters, network.slices)
+        optimizer.build_for(network)
     inputs, targets = _Rows(np.asarray(x, network.dtype)), _Rows(y)
     steps = Steps(network, loss)
     with np.errstate(over="ignore"):
@@ -279,7 +279,7 @@ def fit(
     on_batch: Callable[[int, dict[str, float]], None] | None = None,
     on_epoch: Callable[[int, dict[str, float]], bool | None] | None = None,
 ) -> History:
-    """Train up to ``epochs`` epochs in all.
+    """Train up to ``epochs`` epochs in all; an optimizer with ``use_ema`` leaves the average.
 
     Args:
         initial_epoch: How many of them lie behind: the optimizer then goes on with the state that
@@ -302,7 +302,7 @@ def fit(
     x = validation.inputs(x, network.input_shape, network.dtype)
     y = validation.targets(y, len(x), network.output_shape, loss.sparse, network.dtype)
     if initial_epoch == 0:
-        optimizer.build(network.parameters, network.slices)
+        optimizer.build_for(network)
     history = History()
     for epoch in range(initial_epoch, epochs):
         if learning_rate is not None:
@@ -315,4 +315,6 @@ def fit(
         history.append(logs)
         if on_epoch is not None and on_epoch(epoch, logs):
             break
+    if history.epochs:
+        optimizer.finalize(network.parameters)
     return history

@@ -28,7 +28,7 @@ class Plan:
     Attributes:
         name: The network, as ``numpy_impl.models.build`` takes it.
         loss: Its name in both engines.
-        optimizer: "sgd", "rmsprop" or "adam".
+        optimizer: A name in ``numpy_impl.optimizers.OPTIMIZERS``.
         options: The optimizer's arguments.
         dtype: "float32" or "float64".
         dropout: Rate of the dropout after each hidden layer; None: the document's own.
@@ -155,15 +155,10 @@ def trainer(engine: str, plan: Plan, rng: np.random.Generator) -> Iterator[Train
 
 
 def keras_optimizer(name: str, options: Mapping[str, float]) -> "keras.optimizers.Optimizer":
-    """Return Keras's optimizer "sgd", "rmsprop" or "adam" with these arguments."""
+    """Return Keras's optimizer of a name in ``numpy_impl.optimizers.OPTIMIZERS``."""
     from keras_impl import keras
 
-    classes: dict[str, Callable[..., keras.optimizers.Optimizer]] = {
-        "sgd": keras.optimizers.SGD,
-        "rmsprop": keras.optimizers.RMSprop,
-        "adam": keras.optimizers.Adam,
-    }
-    return classes[name](**options)
+    return getattr(keras.optimizers, optimizers.OPTIMIZERS[name].__name__)(**options)
 
 
 class _NumpyTrainer:
@@ -173,7 +168,7 @@ class _NumpyTrainer:
         fused = {"fused": True} if plan.loss.endswith("crossentropy") else {}
         self._loss = losses.get(plan.loss, **fused)
         self._optimizer = optimizers.get(plan.optimizer, **plan.options)
-        self._optimizer.build(network.parameters, network.slices)
+        self._optimizer.build_for(network)
         self._metrics = plan.metrics
 
     def fit(

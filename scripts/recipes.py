@@ -53,7 +53,7 @@ class Recipe:
         load: ``(path, rng, dtype) -> Samples``; ``path`` is where MNIST is, and None for 64 inputs.
         order: ``(samples, batch_size, rng) -> Schedule``.
         loss: Its name in both engines.
-        optimizer: "sgd", "rmsprop" or "adam".
+        optimizer: A name in ``numpy_impl.optimizers.OPTIMIZERS``.
         epochs: How many at most.
         batch_size: Samples a step.
         options: The optimizer's arguments; what is missing has Keras's default.

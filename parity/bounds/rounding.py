@@ -255,7 +255,10 @@ class Approx:
         return self._rounded(value, np.maximum(down, up))
 
     def monotone(
-        self, function: Callable[[Array], Array], roundings: float, scale: Array | float = 0.0
+        self,
+        function: Callable[[Array], Array],
+        roundings: Array | float,
+        scale: Array | float = 0.0,
     ) -> "Approx":
         """Return ``function`` of this, increasing or decreasing over the width of the error.
 

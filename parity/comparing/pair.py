@@ -111,8 +111,8 @@ def _check_precision(model: keras.Model, network: Sequential) -> None:
 
 
 def _check_slots(own: optimizers.Optimizer, reference: optimizers.Optimizer) -> None:
-    if set(own.slot_names) != set(reference.slot_names):
+    if set(own.slots) != set(reference.slots):
         raise ValueError(
-            f"Expected a NumPy optimizer with the slots that Keras's has, {reference.slot_names}. "
-            f"Received: {type(own).__name__} with {own.slot_names}"
+            f"Expected a NumPy optimizer with the slots that Keras's has, {reference.slots}. "
+            f"Received: {type(own).__name__} with {own.slots}"
         )

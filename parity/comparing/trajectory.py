@@ -105,7 +105,7 @@ class _Learner:
     def __init__(self, pair: Pair, network: Sequential) -> None:
         self.network = network
         self.optimizer = copy(pair.optimizer)
-        self.optimizer.build(network.parameters, network.slices)
+        self.optimizer.build_for(network)
         self.pair = pair
         self.steps = Steps(network, pair.loss)
         self.given: list[Array] = []
@@ -157,7 +157,7 @@ class _Shadow(_Learner):
     def __init__(self, pair: Pair) -> None:
         super().__init__(pair, pair.network.clone())
         self.reference = pair.reference_optimizer
-        self.reference.build(self.network.parameters, self.network.slices)
+        self.reference.build_for(self.network)
         self.bounded: dict[str, Approx] = {}
         self.states: dict[str, Approx] = {}
         self.worst: dict[str, Row] = {}

@@ -21,6 +21,8 @@ from numpy_impl.files.keras_config import KNOWN, inner_layers, layer_of, registe
 from numpy_impl.layers import LAYERS
 from numpy_impl.network import FUSABLE, Sequential
 from numpy_impl.optimizers import Optimizer
+from parity.bounds.optimizers import name_of
+from parity.bounds.updates import RULES
 from parity.comparing.weights import copy_weights
 
 
@@ -92,8 +94,8 @@ def numpy_optimizer(optimizer: keras.optimizers.Optimizer) -> optimizers.Optimiz
     """Return the NumPy optimizer with the settings of a Keras one, its state at zero.
 
     Raises:
-        ValueError: The optimizer, its schedule, or one of its options (AMSGrad, moving averages,
-            loss scaling, gradient accumulation, weights without decay), has no counterpart.
+        ValueError: The optimizer, its schedule, or one of its options (loss
+            scaling, gradient accumulation, weights without decay), has no counterpart.
     """
     config = optimizer.get_config()
     for attribute in ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern"):
@@ -110,12 +112,21 @@ def numpy_optimizer(optimizer: keras.optimizers.Optimizer) -> optimizers.Optimiz
             )
     config["learning_rate"] = _learning_rate(optimizer, config["learning_rate"])
     if keras.backend.backend() == "tensorflow" and keras.config.floatx() == "float64":
-        cast = (*_CAST_OPTIONS.get(type(optimizer).__name__, ()), "weight_decay")
-        config |= {name: _through_float32(config[name]) for name in cast if config.get(name)}
-        config["correction_betas"] = tuple(
-            _through_float32(config.get(name, 0.0)) for name in ("beta_1", "beta_2")
-        )
+        config |= _rounded_options(_convert(optimizer, _OPTIMIZERS, config), config)
     return _convert(optimizer, _OPTIMIZERS, config)
+
+
+def _rounded_options(twin: optimizers.Optimizer, config: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of which TensorFlow makes float32 tensors, in float64 too.
+
+    What a rule says is cast, the weight decay, and the betas of Adam's correction.
+    """
+    options = vars(twin)
+    cast = (*RULES[name_of(twin)].cast, "weight_decay")
+    rounded = {name: _through_float32(options[name]) for name in cast if options[name]}
+    betas = tuple(_through_float32(config.get(name, 0.0)) for name in ("beta_1", "beta_2"))
+    exact = {name: options[name] for name in ("product_terms",) if name in options}
+    return {**rounded, **exact, "correction_betas": betas}
 
 
 def _learning_rate(
@@ -232,10 +243,6 @@ def _pick(make: Callable[..., Any], *names: str) -> Callable[[dict[str, Any]], A
     return lambda config: make(**{name: config[name] for name in names if name in config})
 
 
-# Keras casts these Python floats (also weight_decay, and the scale and offset of Rescaling) to the
-# variables' dtype, and on TensorFlow that goes through a float32 tensor: in float64 a momentum of
-# 0.9 is 0.89999998. Other numbers, such as RMSprop's own momentum, are used as they are.
-_CAST_OPTIONS = {"SGD": ("momentum",)}
 # Constants that TensorFlow keeps in float32 when it computes in float64 too (``tf.nn.leaky_relu``'s
 # attribute alpha; ``tf.nn.gelu``'s cast of a Python float), which is visible at 1e-8.
 _rounded_leaky_relu = activations.leaky_relu(_through_float32(0.2))
@@ -252,9 +259,5 @@ _OPTIMIZERS: dict[str, Callable[[dict[str, Any]], optimizers.Optimizer]] = {
     kind.__name__: _pick(kind, *signature(kind).parameters, *signature(Optimizer).parameters)
     for kind in optimizers.OPTIMIZERS.values()
 }
-# Adam with another default.
-_OPTIMIZERS["AdamW"] = _OPTIMIZERS["Adam"]
-_UNSUPPORTED_OPTIONS = (
-    "use_ema", "loss_scale_factor", "gradient_accumulation_steps", "amsgrad",
-)  # fmt: skip
+_UNSUPPORTED_OPTIONS = ("loss_scale_factor", "gradient_accumulation_steps")
 _LOSSES = {"".join(word.capitalize() for word in name.split("_")): name for name in losses.LOSSES}

@@ -7,9 +7,11 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
+from numpy_impl.optimizers import OPTIMIZERS, get
 from terminal_io import CliError, Parser, Signals, printable, run
 
 from .. import engines, recipes, starting
@@ -17,10 +19,8 @@ from ..run_files import CHECKPOINT, RESULTS
 from . import checkpoint, folder
 from .session import Every, Settings, train
 
+_WITH_MOMENTUM = [n for n, kind in OPTIMIZERS.items() if "momentum" in signature(kind).parameters]
 BELOW_ONE = math.nextafter(1, 0)
-OPTIMIZERS = ("sgd", "rmsprop", "adam")
-# Keras's defaults, for an optimizer that is not the recipe's own.
-DEFAULT_RATES = {"sgd": 0.01, "rmsprop": 0.001, "adam": 0.001}
 # What a checkpoint keeps of the command line; the last of them may be others when it goes on.
 OPTIONS = (
     "name", "engine", "optimizer", "learning_rate", "momentum", "batch_size", "seed", "dtype",
@@ -58,10 +58,11 @@ def parser() -> Parser:
     add = p.add_argument_group("options; where none is said, the recipe's value holds").add_argument
     add("--engine", choices=engines.ENGINES, default="keras", help="default: keras")
     add(
-        "--optimizer", choices=OPTIMIZERS, help="one that is not the recipe's gets Keras's defaults"
-    )
+        "--optimizer", choices=tuple(OPTIMIZERS), metavar="NAME",
+        help=f"{', '.join(OPTIMIZERS)}; one that is not the recipe's gets Keras's defaults",
+    )  # fmt: skip
     add("--learning-rate", type=float, metavar="F", help="step size, at least 0")
-    add("--momentum", type=float, metavar="F", help="0 to 1, for sgd and rmsprop")
+    add("--momentum", type=float, metavar="F", help=f"0 to 1, for {' and '.join(_WITH_MOMENTUM)}")
     add("--epochs", type=int, metavar="N", help="how many at most, 0 or more")
     add("--batch-size", type=int, metavar="N", help="samples a step, 1 or more")
     add("--seed", type=int, default=0, metavar="N", help="of weights, order and split; default: 0")
@@ -98,15 +99,16 @@ def settings(args: argparse.Namespace) -> Settings:
             f"that scikit-learn ships. Received: {args.data}"
         )
     optimizer = args.optimizer or recipe.optimizer
-    if args.momentum is not None and optimizer == "adam":
+    if args.momentum is not None and optimizer not in _WITH_MOMENTUM:
         raise CliError(
-            f"--momentum: expected sgd or rmsprop; adam has none. Received: {args.momentum}"
+            f"--momentum: expected {' or '.join(_WITH_MOMENTUM)}; {optimizer} has none. "
+            f"Received: {args.momentum}"
         )
     names = ("learning_rate", "momentum", "weight_decay")
     options = {name: getattr(args, name) for name in names}
     given = {name: value for name, value in options.items() if value is not None}
     own = optimizer == recipe.optimizer
-    base = dict(recipe.options) if own else {"learning_rate": DEFAULT_RATES[optimizer]}
+    base = dict(recipe.options) if own else {"learning_rate": get(optimizer).learning_rate}
     recipe = replace(
         recipe,
         optimizer=optimizer,

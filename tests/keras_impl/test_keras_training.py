@@ -3,7 +3,11 @@
 import numpy as np
 import pytest
 
+import parity
 from keras_impl import keras, losses, precision, training
+from numpy_impl.losses import Quadratic
+from numpy_impl.optimizers import SGD
+from numpy_impl.training import fit, in_order
 
 DTYPE = "float64"
 SAMPLES = 23
@@ -169,3 +173,30 @@ def test_sparse_labels_have_the_sparse_accuracy() -> None:
 def test_unknown_metric() -> None:
     with pytest.raises(ValueError, match=r"accuracy, squared_error\. Received: 'precision'"):
         training.compile_model(_model(), losses.get("mse"), keras.optimizers.SGD(), ["precision"])
+
+
+@pytest.mark.parametrize("every", [None, 4])
+def test_the_average_is_what_is_left_at_the_end_alone(every: int | None) -> None:
+    """Both engines go on from the weights themselves, and end with their average, as one ``fit``.
+
+    The three batches of an epoch are Keras's own order, without shuffling.
+    """
+    x, y = (rows[:12] for rows in _data())
+    options = {"use_ema": True, "ema_momentum": 0.5, "ema_overwrite_frequency": every}
+    models = [_model() for _ in range(2)]
+    for model in models:
+        optimizer = keras.optimizers.SGD(0.1, **options)
+        training.compile_model(model, losses.get("quadratic"), optimizer)
+    network, schedule = parity.numpy_twin(models[0]), in_order(12, 4)
+    models[0].fit(x, y, batch_size=4, epochs=3, shuffle=False, verbose=0)
+    training.fit(models[1], x, y, epochs=3, schedule=schedule)
+    fit(network, Quadratic(), SGD(0.1, **options), x, y, epochs=3, schedule=schedule)
+    ended, again, ours = (m.get_weights() for m in (*models, network))
+    for one, two, own in zip(ended, again, ours, strict=True):
+        assert np.max(np.abs(one - two)) <= _allowed(9)
+        assert np.max(np.abs(one - own)) <= _allowed(9)
+    # To end with the weights themselves would be seen.
+    plain = _model()
+    training.compile_model(plain, losses.get("quadratic"), keras.optimizers.SGD(0.1))
+    training.fit(plain, x, y, epochs=3, schedule=schedule)
+    assert _distance(plain, models[0]) > 1e6 * _allowed(9)

@@ -7,7 +7,22 @@ import numpy as np
 import pytest
 
 from numpy_impl import optimizers
-from numpy_impl.optimizers import OPTIMIZERS, SGD, Adam, Optimizer, RMSprop
+from numpy_impl.optimizers import (
+    OPTIMIZERS,
+    SGD,
+    Adadelta,
+    Adafactor,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    Ftrl,
+    Lion,
+    Nadam,
+    Optimizer,
+    RMSprop,
+    base,
+)
 from tests.numpy_impl.textbook import unit
 
 
@@ -93,6 +108,144 @@ def test_adam_correction_betas() -> None:
     # alpha = 0.5 root(1 - 0.9375) / (1 - 0.75) = 0.5; the moments keep 0.5 and 0.75.
     optimizer = Adam(0.5, beta_1=0.5, beta_2=0.75, epsilon=1, correction_betas=(0.75, 0.9375))
     _assert_walk(optimizer, 1, [2], [0.75])
+
+
+def test_amsgrad_keeps_the_largest_velocity() -> None:
+    # beta_1 = 0, so m = g. t = 1: v = 0.5 x 4 = 2, v_hat = 2, alpha = root(1 - 0.5);
+    # t = 2: v = 2 + 0.5 x (0.25 - 2) = 1.125, v_hat stays 2, alpha = root(1 - 0.25).
+    first = 1 - math.sqrt(0.5) * 2 / (math.sqrt(2) + 1)
+    second = first - math.sqrt(0.75) * 0.5 / (math.sqrt(2) + 1)
+    optimizer = Adam(1.0, beta_1=0.0, beta_2=0.5, epsilon=1, amsgrad=True)
+    _assert_walk(optimizer, 1, [2, 0.5], [first, second])
+    assert optimizer.state["velocity_hat"] == pytest.approx([2], rel=4 * unit())
+
+
+def test_adamw_takes_the_decay_off_first() -> None:
+    # w = 1 - 1 x 0.5 x 0.5 = 0.75, then Adam's 0.25 as above.
+    _assert_walk(AdamW(0.5, 0.5, 0.75, 1, weight_decay=0.5), 1, [2], [0.5])
+
+
+def test_adagrad_has_epsilon_inside_the_root() -> None:
+    # v = 1.75 + 4 = 5.75, root(5.75 + 0.5) = 2.5, step 0.5 x 2 / 2.5 = 0.4;
+    # v = 5.75 + 36 = 41.75, root(42.25) = 6.5, step 0.5 x 6 / 6.5
+    optimizer = Adagrad(0.5, initial_accumulator_value=1.75, epsilon=0.5)
+    _assert_walk(optimizer, 1, [2, 6], [0.6, 0.6 - 3 / 6.5])
+
+
+def test_adadelta() -> None:
+    # v = 0.5 x 4 = 2, d = -2 root(0.25) / root(2.25) = -2/3, u = 0.5 x 4/9 = 2/9, w = 1 - 1/3;
+    # v = 1 + 0.5 = 1.5, d = -root(2/9 + 1/4) / root(1.75), w = 2/3 + d/2
+    second = 2 / 3 - 0.5 * math.sqrt(2 / 9 + 0.25) / math.sqrt(1.75)
+    _assert_walk(Adadelta(0.5, rho=0.5, epsilon=0.25), 1, [2, 1], [2 / 3, second])
+
+
+def test_adamax() -> None:
+    # t = 1: m = 0.5 x 2 = 1, u = max(0, 2) = 2, step 0.5 x 1 / (0.5 x (2 + 1)) = 1/3;
+    # t = 2: m = 1 + 0.5 x (1 - 1) = 1, u = max(0.75 x 2, 1) = 1.5, step 0.5 / (0.75 x 2.5)
+    optimizer = Adamax(0.5, beta_1=0.5, beta_2=0.75, epsilon=1)
+    _assert_walk(optimizer, 1, [2, 1], [2 / 3, 2 / 3 - 0.5 / 1.875])
+
+
+def test_nadam() -> None:
+    # With decay 1 every u is 0.5 x 0.5 = 0.25. t = 1: m = 1, v = 0.25 x 4 = 1,
+    # m_hat = 0.25 x 1 / (1 - 1/16) + 0.75 x 2 / 0.75, v_hat = 1 / 0.25 = 4, step 0.5 m_hat / 3.
+    first = 1 - 0.5 * (0.25 / 0.9375 + 2) / 3
+    optimizer = Nadam(0.5, beta_1=0.5, beta_2=0.75, epsilon=1, decay=1.0)
+    # t = 2: m = 1, v = 1 + 0.25 x (1 - 1) = 1 of g = 1, v_hat = 1 / 0.4375
+    m_hat = 0.25 / (1 - 1 / 64) + 0.75 / (1 - 1 / 16)
+    second = first - 0.5 * m_hat / (math.sqrt(1 / 0.4375) + 1)
+    _assert_walk(optimizer, 1, [2, 1], [first, second])
+
+
+def test_nadams_momentum_grows_from_step_to_step() -> None:
+    # u_t = 0.5 (1 - 0.5^t / 2): 0.375, 0.4375, 0.46875; the products 0.375 and 0.1640625.
+    optimizer = Nadam(0.5, beta_1=0.5, beta_2=0.0, epsilon=0, decay=0.5)
+    # m = 1, v_hat = 4: m_hat = 0.4375 / (1 - 0.1640625) + 0.625 x 2 / 0.625, step 0.25 m_hat.
+    assert _walk(optimizer, 1, [2]) == pytest.approx(
+        [1 - 0.25 * (0.4375 / 0.8359375 + 2)], rel=20 * unit()
+    )
+    assert optimizer.product(2, np.float64) == 0.1640625
+    # Asked out of order, as where a training goes on, it is the same.
+    assert optimizer.product(1, np.float64) == 0.375
+
+
+def test_lion_goes_by_the_sign_of_an_average() -> None:
+    # c = 0.25 x 0 + 0.75 x 2 > 0, w = 0.5, m = 0.5 x 2 = 1;
+    # c = 0.25 x 1 - 0.75 x 0.25 > 0 though g < 0, w = 0, m = 0.5 - 0.125 = 0.375;
+    # c = 0.25 x 0.375 - 0.75 < 0, w = 0.5
+    optimizer = Lion(0.5, beta_1=0.25, beta_2=0.5)
+    _assert_walk(optimizer, 1, [2, -0.25, -1], [0.5, 0, 0.5])
+
+
+def test_ftrl() -> None:
+    # n = 1 -> 4, roots 1 -> 2: z = 3 root... g = root(3): z = root(3) - (2 - 1) / 0.5 x 1,
+    # w = -z / (2 / 0.5)
+    g = math.sqrt(3)
+    optimizer = Ftrl(0.5, initial_accumulator_value=1)
+    _assert_walk(optimizer, 1, [g], [(2 - g) / 4])
+
+
+def test_ftrl_with_all_its_options() -> None:
+    # shrinkage: g + 2 x 0.25 x 1 = g + 0.5; z = g + 0.5 - 2; clip(z, -0.125, 0.125) - z;
+    # l2 = 0.75 + 0.5 / (2 x 0.5) = 1.25; the divisor is 2 / 0.5 + 2 x 1.25 = 6.5
+    g = math.sqrt(3)
+    optimizer = Ftrl(
+        0.5, initial_accumulator_value=1, l1_regularization_strength=0.125,
+        l2_regularization_strength=0.75, l2_shrinkage_regularization_strength=0.25, beta=0.5,
+    )  # fmt: skip
+    _assert_walk(optimizer, 1, [g], [(0.125 - (g - 1.5)) / 6.5])
+    # z within l1 of 0 makes the weight 0: z = 0.125 - 0 of a weight of 0.
+    assert _walk(Ftrl(0.5, l1_regularization_strength=0.125), 0, [0.125]) == [0]
+
+
+class Matrix:
+    """Stands for a network with one kernel of 2 x 2."""
+
+    def __init__(self, *rows: list[float]) -> None:
+        self.weights = [np.array(rows)]
+        self.parameters, self.slices = self.weights[0].reshape(-1), [slice(0, 4)]
+
+
+def test_adafactor() -> None:
+    # t = 1: beta = 0, rate = min(0.5, 1). Squares [[1, 4], [9, 36]]: means of rows 2.5 and 22.5,
+    # of columns 5 and 20, of rows' means 12.5: v = row column / 12.5 = the squares themselves.
+    # So u is sign(g), its rms 1; rms(w) = root((1 + 4 + 9 + 36) / 4) = root(12.5).
+    matrix: Any = Matrix([1.0, 2], [3, 6])
+    optimizer = Adafactor(0.5)
+    optimizer.build_for(matrix)
+    optimizer.apply(np.array([1.0, -2, 3, 6]), matrix.parameters)
+    step = 0.5 * math.sqrt(12.5)
+    expected = [1 - step, 2 + step, 3 - step, 6 - step]
+    assert matrix.parameters == pytest.approx(expected, rel=0, abs=40 * 6 * unit())
+    assert optimizer.state["row"] == pytest.approx([2.5, 2.5, 22.5, 22.5], rel=8 * unit())
+    assert optimizer.state["column"] == pytest.approx([5, 20, 5, 20], rel=8 * unit())
+    # A vector has a v of its own: the same squares, the same step, and no means.
+    vector, optimizer = np.array([1.0, 2, 3, 6]), Adafactor(0.5)
+    optimizer.apply(np.array([1.0, -2, 3, 6]), vector)
+    assert vector == pytest.approx(expected, rel=0, abs=40 * 6 * unit())
+    assert not optimizer.state["row"].any()
+
+
+def test_adafactor_clips_what_is_large() -> None:
+    # As above, u = sign(g) with rms 1 is cut to 0.25; w of rms 0 counts as epsilon_2 = 0.5; the
+    # rate 2 is at most 1 / root(t) = 1.
+    vector, optimizer = np.zeros(2), Adafactor(2.0, epsilon_2=0.5, clip_threshold=0.25)
+    optimizer.apply(np.array([3.0, -5]), vector)
+    assert vector == pytest.approx([-0.125, 0.125], rel=20 * unit())
+
+
+@pytest.mark.parametrize("every", [None, 2])
+def test_average_of_the_weights(every: int | None) -> None:
+    # w = 1 - 0.5 = 0.5, the first average; w = 0.5 - 0.5 = 0, average 0.75 x 0.5 = 0.375, which
+    # overwrites w if it is to after each second step.
+    optimizer = SGD(0.5, use_ema=True, ema_momentum=0.75, ema_overwrite_frequency=every)
+    _assert_walk(optimizer, 1, [1, 1], [0.5, 0.375 if every else 0])
+    assert optimizer.state["average"].tolist() == [0.375]
+    w = np.zeros(1)
+    optimizer.finalize(w)
+    assert w.tolist() == [0.375]
+    SGD().finalize(w)  # without an average nothing changes
+    assert w.tolist() == [0.375]
 
 
 @pytest.mark.parametrize(
@@ -200,6 +353,8 @@ OTHERS = [
     Adam(0.1),
     Adam(0.1, beta_1=0.5),
     Adam(0.1, beta_2=0.9),
+    Adam(0.1, amsgrad=True),
+    Adam(0.1, use_ema=True, ema_momentum=0.5, ema_overwrite_frequency=3),
     *(kind(0.1) for kind in OPTIMIZERS.values() if kind not in (SGD, RMSprop, Adam)),
 ]
 
@@ -262,9 +417,10 @@ def test_weights_do_not_see_each_other(optimizer: Optimizer) -> None:
 @pytest.mark.parametrize("optimizer", OTHERS)
 def test_dtype_state_and_gradient(optimizer: Optimizer, dtype: str) -> None:
     w, g = np.ones(4, dtype), np.array([1, -2, 3, 0], dtype)
+    optimizer.shapes = [(2, 1), (1, 2)]
     optimizer.build(w, SLICES)
     assert optimizer.iterations == 0
-    assert tuple(optimizer.state) == optimizer.slot_names
+    assert tuple(optimizer.state) == optimizer.slots
     start = {name: slot.copy() for name, slot in optimizer.state.items()}
     for _ in range(2):
         optimizer.apply(g, w)
@@ -306,6 +462,15 @@ def test_slots() -> None:
         (lambda: RMSprop(rho=-1), r"rho and momentum in \[0, 1\]\. Received: rho=-1, momentum=0"),
         (lambda: RMSprop(momentum=2), r"Received: rho=0\.9, momentum=2"),
         (lambda: Adam(beta_2=1), r"in \[0, 1\)\. Received: beta_1=0\.9, beta_2=1"),
+        (lambda: Adagrad(initial_accumulator_value=-1), r"accumulator_value >= 0\. Received: -1"),
+        (lambda: Adadelta(rho=1.1), r"Expected rho in \[0, 1\]\. Received: 1\.1"),
+        (lambda: Nadam(beta_1=1), r"in \[0, 1\)\. Received: beta_1=1, beta_2=0\.999"),
+        (lambda: Lion(beta_1=0), r"beta_1 in \(0, 1\] .* Received: beta_1=0, beta_2=0\.99"),
+        (lambda: Ftrl(learning_rate_power=1), r"learning_rate_power <= 0\. Received: 1"),
+        (lambda: Ftrl(l1_regularization_strength=-1), r"l1_.*strength >= 0\. Received: -1"),
+        (lambda: Adafactor(clip_threshold=0), r"Expected clip_threshold > 0\. Received: 0"),
+        (lambda: SGD(ema_momentum=2), r"ema_momentum in \[0, 1\]\. Received: 2"),
+        (lambda: SGD(ema_overwrite_frequency=0), r"at least 1, or None\. Received: 0"),
         (lambda: SGD(clipnorm=0), r"Expected clipnorm > 0\. Received: 0"),
         (lambda: SGD(clipvalue=-1), r"Expected clipvalue > 0\. Received: -1"),
         (lambda: SGD(global_clipnorm=math.nan), r"Expected global_clipnorm > 0\. Received: nan"),
@@ -315,8 +480,8 @@ def test_slots() -> None:
             r"Received: {'clipnorm': 1, 'clipvalue': 2}",
         ),
         (
-            lambda: optimizers.get("adamw"),
-            rf"Unknown optimizer\. Expected one of: {', '.join(OPTIMIZERS)}\. Received: 'adamw'",
+            lambda: optimizers.get("adagrid"),
+            rf"Unknown optimizer\. Expected one of: {', '.join(OPTIMIZERS)}\. Received: 'adagrid'",
         ),
         (
             lambda: optimizers.get(SGD(), momentum=0.9),
@@ -350,6 +515,6 @@ def test_blocks_are_steps_on_their_own_parts(make, monkeypatch: pytest.MonkeyPat
         g = rng.normal(size=10)
         monkeypatch.undo()
         one.apply(g, whole)
-        monkeypatch.setattr(optimizers, "BLOCK", 4)
+        monkeypatch.setattr(base, "BLOCK", 4)
         other.apply(g, blocks)
     np.testing.assert_array_equal(blocks, whole)

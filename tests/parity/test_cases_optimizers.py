@@ -104,8 +104,8 @@ def test_what_the_twin_lacks_is_refused_by_name():
     optimizer.exclude_from_weight_decay(var_names=["bias"])
     with pytest.raises(ValueError, match=r"Received: exclude_from_weight_decay"):
         parity.numpy_optimizer(optimizer)
-    with pytest.raises(ValueError, match=r"without amsgrad.*amsgrad=True"):
-        parity.numpy_optimizer(K.AdamW(amsgrad=True))
+    with pytest.raises(ValueError, match=r"without loss_scale_factor.*loss_scale_factor=2"):
+        parity.numpy_optimizer(K.AdamW(loss_scale_factor=2.0))
 
 
 def test_an_unknown_schedule_has_no_bound():
@@ -515,7 +515,10 @@ def test_an_unknown_rule_is_wrong_where_another_is_declared():
         (lambda: K.SGD(0.01, use_ema=True, ema_momentum=0.9), "ema_momentum=0.9"),
         (lambda: K.SGD(0.01, gradient_accumulation_steps=2), "gradient_accumulation_steps=2"),
         (lambda: K.SGD(0.01, loss_scale_factor=8.0), "loss_scale_factor=8.0"),
-        (lambda: K.Nadam(0.01), "of class Nadam"),
+        (lambda: optimizers.SGD(0.01, use_ema=True, ema_momentum=0.9), "ema_momentum=0.9"),
+        (lambda: K.Lamb(0.01), "of class Lamb"),
+        (lambda: K.Adafactor(0.01), "of class Adafactor"),
+        (lambda: optimizers.Adafactor(0.01), "of class Adafactor"),
     ],
 )
 def test_an_option_that_is_not_checked_is_named(optimizer, option):

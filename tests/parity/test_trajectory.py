@@ -8,12 +8,13 @@ import pytest
 import parity
 from digit_data import datasets
 from keras_impl import keras, models, precision
-from numpy_impl import Sequential, training
+from numpy_impl import Sequential, optimizers, training
 from numpy_impl.program import now
 from numpy_impl.types import Precision
 from parity.comparing.rows import Verdict
 from tests import census
 
+K = keras.optimizers
 needs_mnist = pytest.mark.skipif(
     "MNIST_PATH" not in os.environ, reason="needs real MNIST: set MNIST_PATH"
 )
@@ -66,12 +67,12 @@ def _toy(dtype: Precision = "float64"):
     return model, parity.numpy_twin(model), x, np.eye(4, dtype=dtype)[rng.integers(0, 4, 40)]
 
 
-def _train(model, network, x, y, **options):
+def _train(model, network, x, y, optimizer=None, times=4, **options):
     with precision("float64" if x.dtype == np.float64 else "float32"):
         return parity.compare_training(
             model, network, x, y,
-            loss="categorical_crossentropy", optimizer=keras.optimizers.Adam(0.01),
-            batches=training.in_order(len(x), 16)(0) * 4, **options,
+            loss="categorical_crossentropy", optimizer=optimizer or K.Adam(0.01),
+            batches=training.in_order(len(x), 16)(0) * times, **options,
         )  # fmt: skip
 
 
@@ -87,6 +88,64 @@ def test_a_training_with_dropout_and_a_short_last_batch_is_identical(dtype):
     assert not any(np.array_equal(a, b) for a, b in zip(start, network.weights, strict=True))
     for theirs, ours in zip(model.get_weights(), network.weights, strict=True):
         assert np.max(np.abs(theirs - ours)) < 1e4 * np.finfo(dtype).eps
+
+
+# Beside every optimizer with Keras's defaults, the options that change a rule.
+OPTIONS = {
+    "amsgrad": lambda: K.Adam(0.01, amsgrad=True),
+    "adamw-amsgrad": lambda: K.AdamW(0.01, amsgrad=True),
+    "rmsprop-centered": lambda: K.RMSprop(0.01, momentum=0.9, centered=True),
+    "ftrl-regularized": lambda: K.Ftrl(
+        0.1, learning_rate_power=-0.7, l1_regularization_strength=0.01,
+        l2_regularization_strength=0.02, l2_shrinkage_regularization_strength=0.03, beta=0.1,
+    ),
+    "adafactor-clipped": lambda: K.Adafactor(0.5, clip_threshold=0.3, weight_decay=0.01),
+    "average": lambda: K.Nadam(0.01, use_ema=True, ema_momentum=0.9),
+    "average-overwrites": lambda: K.SGD(
+        0.05, momentum=0.9, use_ema=True, ema_overwrite_frequency=7
+    ),
+    "schedule": lambda: K.Adagrad(
+        K.schedules.CosineDecay(0.1, 30), clipnorm=0.1, weight_decay=0.01
+    ),
+}  # fmt: skip
+ALL = {
+    **{name: getattr(K, kind.__name__) for name, kind in optimizers.OPTIMIZERS.items()}, **OPTIONS,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ALL)
+def test_fifty_steps_of_every_optimizer_are_identical(name, dtype):
+    model, network, x, y = _toy(dtype)
+    result = _train(model, network, x, y, ALL[name](), 17)
+    result.raise_for_failure()
+    assert result.remarks[0].startswith("51 of 51 training steps checked")
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_an_option_that_the_numpy_side_lacks_is_seen(name):
+    """Each option is one that a comparison sees: without it the steps differ."""
+    model, network, x, y = _toy()
+    lacking = {
+        "amsgrad": False, "centered": False, "l1_regularization_strength": 0.0,
+        "clip_threshold": 1.0, "ema_overwrite_frequency": None, "clipnorm": None,
+    }  # fmt: skip
+    with precision("float64"):
+        twin = parity.numpy_optimizer(ALL[name]())
+        if name == "average":
+            twin.ema_momentum = 0.99
+        for option in lacking.keys() & vars(twin).keys():
+            setattr(twin, option, lacking[option])
+        if name == "amsgrad" or name == "adamw-amsgrad":
+            # The slot stays, and is not used.
+            twin.slot_names = ("momentum", "velocity", "velocity_hat")
+        if name == "rmsprop-centered":
+            twin.slot_names = ("velocity", "momentum", "average_gradient")
+        result = parity.compare(
+            model, network, x, y, loss="categorical_crossentropy", optimizer=ALL[name](),
+            numpy_optimizer=twin, steps=10, batch_size=16,
+        )  # fmt: skip
+    assert not result.passed
 
 
 def test_unchecked_steps_are_said_to_be():

@@ -165,9 +165,12 @@ def test_losses_without_twin_are_refused(loss, message):
 @pytest.mark.parametrize(
     ("optimizer", "message"),
     [
-        (lambda: keras.optimizers.Nadam(), "Received: Nadam"),
-        (lambda: keras.optimizers.Adam(amsgrad=True), "without amsgrad"),
-        (lambda: keras.optimizers.SGD(use_ema=True), "without use_ema"),
+        (lambda: keras.optimizers.Lamb(), "Received: Lamb"),
+        (lambda: keras.optimizers.SGD(loss_scale_factor=2.0), "without loss_scale_factor"),
+        (
+            lambda: keras.optimizers.SGD(gradient_accumulation_steps=2),
+            "without gradient_accumulation_steps",
+        ),
     ],
 )
 def test_optimizers_without_twin_are_refused(optimizer, message):

@@ -1,6 +1,6 @@
 """Update rules that are wrong: which form of a rule is which bug."""
 
-from parity.bounds.optimizers import UpdateForm
+from parity.bounds.updates.rule import UpdateForm
 from parity.checking.bugs.table import OTHER_OPTIMIZER, UPDATE_SIGN, Bug, Severity
 
 NO_ROOT = Bug(

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from numpy_impl.types import Array
-from parity.bounds.optimizers import State
 from parity.bounds.rounding import Approx
+from parity.bounds.updates.rule import State
 from parity.checking.explain.course import Course
 from parity.checking.model.layout import Key, Layout
 from parity.checking.model.rules import Rule

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from numpy_impl.types import Array
-from parity.bounds.optimizers import UpdateForm
+from parity.bounds.updates.rule import UpdateForm
 from parity.checking.asking.falling import Falling, FallingStep, falling
 from parity.checking.asking.gradients import LEARNING_RATE, OTHER_RATE, Answer, Step
 from parity.checking.asking.subject import Subject, lowest

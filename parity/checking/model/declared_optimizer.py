@@ -2,23 +2,27 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any, cast
 
 from numpy_impl import optimizers
 from numpy_impl.schedules import SCHEDULES, LearningRateSchedule
 from numpy_impl.types import Array
-from parity.bounds.optimizers import CLIPPING, RULES, ByAnyone, Options, RuleName, State, clipped
+from parity.bounds.optimizers import CLIPPING, clipped
 from parity.bounds.rounding import Approx
+from parity.bounds.updates import RULES
+from parity.bounds.updates.rule import ByAnyone, Options, State
 from parity.checking.model.layout import Key
 from parity.checking.model.rules import Rule
 
 # Options of Keras's that have no say in what a step does to the weights, or are read by name.
 _ELSEWHERE = {"name", "learning_rate", "ema_momentum", "ema_overwrite_frequency"}
-_KERAS_NAMES: dict[str, RuleName] = {"adamw": "adam"}
+_KERAS_NAMES: dict[str, str] = {"adamw": "adam"}
 _READ = {
-    *CLIPPING, "weight_decay", "momentum", "nesterov", "rho", "epsilon", "centered", "beta_1",
-    "beta_2", "amsgrad", "initial_accumulator_value",
-}  # fmt: skip
+    *(name for kind in optimizers.OPTIMIZERS.values() for name in signature(kind).parameters),
+    *CLIPPING,
+    "weight_decay",
+}
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class DeclaredOptimizer:
     """
 
     title: str
-    kind: RuleName | None
+    kind: str | None
     options: Options
     schedule: LearningRateSchedule | None = None
     named: bool = False
@@ -93,7 +97,7 @@ class DeclaredOptimizer:
     def change(self, state: State, g: Approx, rate: float, w: Array) -> Approx:
         """Return what one step adds to the weights, of gradients that are clipped already."""
         assert self.kind is not None
-        state["t"] = state.get("t", 0) + 1
+        state["t"], state["w"] = state.get("t", 0) + 1, g.rounding.exact(w)
         change = RULES[self.kind].change(
             self.options, "keras", state, g, rate, ByAnyone(g.rounding)
         )
@@ -124,9 +128,10 @@ def of(optimizer: Any) -> DeclaredOptimizer:
         rate, kinds = optimizer.learning_rate, type(optimizer).__mro__
         known = [n for n, kind in optimizers.OPTIMIZERS.items() if kind in kinds]
         own = type(optimizer) in optimizers.OPTIMIZERS.values()
-        kind: Any = known[0] if known and own else None
+        kind: Any = known[0] if known and own and not RULES[known[0]].whole else None
         schedule = rate if isinstance(rate, LearningRateSchedule) else None
-        return DeclaredOptimizer(name, kind, vars(optimizer), schedule)
+        unchecked = (f"ema_momentum={optimizer.ema_momentum!r}",) if optimizer.use_ema else ()
+        return DeclaredOptimizer(name, kind, vars(optimizer), schedule, unchecked=unchecked)
     if not hasattr(optimizer, "get_config"):
         raise ValueError(
             f"optimizer: expected a Keras or numpy_impl optimizer, or a name. Received: {name}"
@@ -135,9 +140,8 @@ def of(optimizer: Any) -> DeclaredOptimizer:
 
 
 def _of_keras(name: str, optimizer: Any, config: dict[str, Any]) -> DeclaredOptimizer:
-    kind: RuleName | None = next(
-        (k for k in RULES if k == _KERAS_NAMES.get(name.lower(), name.lower())), None
-    )
+    called = _KERAS_NAMES.get(name.lower(), name.lower())
+    kind = called if called in RULES and not RULES[called].whole else None
     if not type(optimizer).__module__.startswith("keras."):
         kind = None  # somebody's own, whatever its name
     unchecked = [
@@ -166,7 +170,7 @@ def _of_keras(name: str, optimizer: Any, config: dict[str, Any]) -> DeclaredOpti
     return DeclaredOptimizer(name, kind, config, schedule, unchecked=tuple(unchecked))
 
 
-def _defaults(name: RuleName) -> Options:
+def _defaults(name: str) -> Options:
     known = RULES[name]
     settings = (*known.usual[0], 0.0) if known.usual else (0.0, 0.0)
     own = {known.decay: settings[0], known.beta: settings[1], "epsilon": 1e-7}

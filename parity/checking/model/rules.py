@@ -1,6 +1,6 @@
 """Update rules, right and wrong: what a step changes, given the gradient.
 
-The formulas stand in ``parity.bounds.optimizers``.
+The formulas stand in ``parity.bounds.updates``.
 """
 
 import math
@@ -9,17 +9,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from numpy_impl.types import Array
-from parity.bounds.optimizers import (
-    RULES,
-    ByAnyone,
-    Options,
-    Place,
-    RuleName,
-    State,
-    UpdateForm,
-    UpdateRule,
-)
 from parity.bounds.rounding import Approx
+from parity.bounds.updates import RULES
+from parity.bounds.updates.rule import ByAnyone, Options, Place, State, UpdateForm, UpdateRule
 
 __all__ = ["ADAPTIVE", "EPSILONS", "FORMS", "PLACES", "Rule", "State", "Update", "adaptive"]
 
@@ -52,7 +44,7 @@ class Rule:
         decay_at_rate: Whether the learning rate is a factor of that.
     """
 
-    kind: RuleName
+    kind: str
     form: UpdateForm = "keras"
     decay: float = 0.0
     beta: float = 0.0
@@ -63,7 +55,7 @@ class Rule:
 
     def change(self, state: State, g: Approx, rate: float, w: Array) -> Approx:
         """Return what one step adds to the weights; ``state`` is updated."""
-        state["t"], state["w"] = state.get("t", 0) + 1, w
+        state["t"], state["w"] = state.get("t", 0) + 1, g.rounding.exact(w)
         change = self.known.change(self.options, self.form, state, g, rate, ByAnyone(g.rounding))
         if not self.weight_decay:
             return change

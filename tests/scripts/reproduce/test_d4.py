@@ -6,12 +6,12 @@ from PIL import Image
 
 from digit_data.datasets import DatasetError
 from numpy_impl.descent import descend, gradient_descent
+from numpy_impl.optimizers import SGD
 from numpy_impl.perceptron import Perceptron
 from scripts import recipes
 from scripts.reproduce import ROOT, first_steps
 from scripts.reproduce.documents.d4 import asked, descent, network, perceptron, reproduction
 from scripts.reproduce.results import Context
-from scripts.train import __main__ as train
 
 X = np.linspace(-9, 9, 37)
 
@@ -98,7 +98,7 @@ def test_two_perceptrons_are_right_on_all_points_and_disagree_on_the_triangle():
 
 
 def test_sgd_has_kerass_learning_rate_and_rmsprop_is_the_recipe():
-    assert network.recipe_with("sgd").options["learning_rate"] == train.DEFAULT_RATES["sgd"]
+    assert network.recipe_with("sgd").options["learning_rate"] == SGD().learning_rate
     assert network.recipe_with("rmsprop") is recipes.get("784-500-300-10")
 
 

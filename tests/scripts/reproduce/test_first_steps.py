@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def test_what_is_kept_says_something(document: str):
 def _another_rate(monkeypatch: Patch) -> None:
     build, rate = optimizers.Optimizer.__init__, recipes.Recipe.learning_rate
 
-    def init(self: optimizers.Optimizer, learning_rate: float, *rest: float) -> None:
+    def init(self: optimizers.Optimizer, learning_rate: float, *rest: Any) -> None:
         build(self, learning_rate * (1 + 1e-6), *rest)
 
     monkeypatch.setattr(optimizers.Optimizer, "__init__", init)

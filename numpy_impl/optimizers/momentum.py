@@ -1,0 +1,91 @@
+"""Rules that remember gradients: gradient descent with momentum, and Lion."""
+
+from typing import Unpack
+
+import numpy as np
+
+from numpy_impl.optimizers.base import Common, Optimizer
+from numpy_impl.schedules import LearningRateSchedule
+from numpy_impl.types import Array
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent, with momentum ``m`` if ``momentum > 0``.
+
+    Plain: ``w <- w - lr g``. Momentum: ``m <- momentum m - lr g``, ``w <- w + m``. Nesterov:
+    ``m`` likewise, ``w <- w + momentum m - lr g``.
+
+    Reference: Sutskever, Martens, Dahl, Hinton (2013), "On the importance of initialization and
+    momentum in deep learning"; ``keras/src/optimizers/sgd.py``.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float | LearningRateSchedule = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        **common: Unpack[Common],
+    ) -> None:
+        super().__init__(learning_rate, **common)
+        if not 0 <= momentum <= 1:
+            raise ValueError(f"Expected momentum in [0, 1]. Received: {momentum}")
+        self.momentum = momentum
+        self.nesterov = nesterov
+        self.slot_names = ("momentum",) if momentum else ()
+
+    def _update(self, g: Array, w: Array, state: dict[str, Array], scratch: Array) -> None:
+        step, ahead = scratch
+        np.multiply(g, self.rate, out=step)
+        if not self.momentum:
+            w -= step
+            return
+        m = state["momentum"]
+        m *= self.momentum
+        m -= step
+        if self.nesterov:
+            np.multiply(m, self.momentum, out=ahead)
+            ahead -= step
+            w += ahead
+        else:
+            w += m
+
+
+class Lion(Optimizer):
+    """Lion: every weight moves by the learning rate, in the direction of an averaged gradient.
+
+    ``c = beta_1 m + (1 - beta_1) g``; ``w <- w - lr sign(c)``; then
+    ``m <- beta_2 m + (1 - beta_2) g``. sign(0) is 0.
+
+    Reference: Chen et al. (2023), "Symbolic discovery of optimization algorithms",
+    arXiv:2302.06675, program 1; ``keras/src/optimizers/lion.py``.
+    """
+
+    slot_names = ("momentum",)
+
+    def __init__(
+        self,
+        learning_rate: float | LearningRateSchedule = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.99,
+        **common: Unpack[Common],
+    ) -> None:
+        super().__init__(learning_rate, **common)
+        if not 0 < beta_1 <= 1 or not 0 <= beta_2 <= 1:
+            raise ValueError(
+                "Expected beta_1 in (0, 1] and beta_2 in [0, 1]. "
+                f"Received: beta_1={beta_1}, beta_2={beta_2}"
+            )
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+
+    def _update(self, g: Array, w: Array, state: dict[str, Array], scratch: Array) -> None:
+        m, real = state["momentum"], w.dtype.type
+        beta_1, beta_2 = real(self.beta_1), real(self.beta_2)
+        change, part = scratch
+        np.multiply(m, beta_1, out=change)
+        change += np.multiply(g, 1 - beta_1, out=part)
+        np.sign(change, out=change)
+        change *= self.rate
+        w -= change
+        m *= beta_2
+        m += np.multiply(g, 1 - beta_2, out=part)
