@@ -10,6 +10,7 @@ from parity.checking.bugs import (
     errors,
     factors,
     forward,
+    layers,
     measured,
     optimizers,
     parts,
@@ -23,7 +24,7 @@ from parity.checking.bugs.table import Bug
 TABLE: dict[str, list[Bug]] = {}
 for _module in (
     table, forward, slips, deltas, measured, sums, errors, tensors, parts, factors, derivative,
-    optimizers,
+    optimizers, layers,
 ):  # fmt: skip
     for _bug in vars(_module).values():
         if isinstance(_bug, Bug) and _bug not in TABLE.setdefault(_bug.code, []):
