@@ -24,8 +24,9 @@ def pullback(
     """
     import tensorflow as tf
 
-    variables = {name: tf.Variable(array) for name, array in arrays.items()}
+    variables = {name: tf.convert_to_tensor(array) for name, array in arrays.items()}
     with tf.GradientTape() as tape:
+        tape.watch(list(variables.values()))
         said: Any = function(variables)
         several = isinstance(said, list | tuple)
         outputs = cast(list[Any], [*said] if several else [said])

@@ -7,6 +7,7 @@ from parity import Outcome
 from parity.checking.bugs.layers import OTHER_FUNCTION
 from tests.parity.layers import functions
 from tests.parity.layers.planted import PLANTED, Planted
+from tests.parity.layers.random_right import KINDS, right
 
 
 @pytest.mark.census(keep=24, by=lambda case: case.kind)
@@ -35,3 +36,11 @@ def test_without_a_reference_the_own_forward_decides_and_nothing_is_said_of_kera
     assert report.findings[0].code == "not-the-derivative"
     assert report.findings[0].where == "dw"
     assert "dx and db" in report.findings[0].evidence
+
+
+@pytest.mark.census(keep=12, by=lambda number: number % len(KINDS))
+@pytest.mark.parametrize("number", range(120))
+def test_a_right_layer_of_chance_is_not_accused(number: int):
+    report = right(number)
+    assert report.outcome is Outcome.RIGHT, report
+    assert not report.findings

@@ -20,7 +20,14 @@ from parity.checking.bugs.findings import (
     listed,
 )
 from parity.checking.bugs.layers import OTHER_FUNCTION
-from parity.checking.bugs.table import ACCUMULATED, NONDETERMINISTIC, NOT_GIVEN, Severity
+from parity.checking.bugs.table import (
+    ACCUMULATED,
+    ALIASING,
+    EXCEPTION,
+    NONDETERMINISTIC,
+    NOT_GIVEN,
+    Severity,
+)
 from parity.checking.explain.keras_gradients import NotAsked
 from parity.checking.explain.rows import row
 from parity.checking.layer import moving, special
@@ -37,6 +44,9 @@ from parity.reports.report import CheckReport
 _DRAWS = 2
 # Every element is differentiated by, so that time and memory grow with the square of their number.
 _MOST_ELEMENTS = 6000
+_OR_SAY = (
+    "; forward is called with inputs, weights and arguments, in this order: give what it takes"
+)
 
 
 @global_state()
@@ -94,6 +104,10 @@ def check_layer(
         theirs = layer_of(forward, backward, examples, weights, arguments)
         check = _Check(theirs, known, seed, notes)
         check.run()
+    notes.findings = [
+        replace(f, values={**f.values, "or_say": _OR_SAY}) if f.bug is EXCEPTION else f
+        for f in notes.findings
+    ]
     words = OWN_FORWARD if known is None else known.words
     return CheckReport(name, words, **vars(notes))
 
@@ -126,6 +140,7 @@ class _Check:
             raise TheirError("forward", reason)
         answers = [self._asked(number) for number in range(_DRAWS)]
         draws = [draw for draw, _ in answers]
+        self._aliasing()
         repeats = self._repeats(*answers[0])
         fit = None
         if self.reference is not None:
@@ -136,6 +151,17 @@ class _Check:
             self._specially(fit, draws[0])
         if repeats:
             self._own(fit)
+
+    def _aliasing(self) -> None:
+        """Say what the user's functions have changed of what they were given."""
+        for change in sorted(self.theirs.modified):
+            if change.endswith("dout"):  # nobody needs it any more, if x goes one way
+                words = f"Aliasing: {change} in place; where a layer has two paths, that is a bug."
+                self.notes.remarks.append(words)
+            else:
+                evidence = "the caller's array is another one after the call"
+                finding = Finding(ALIASING, change.split()[0], {"change": change}, evidence)
+                self.notes.findings.append(finding)
 
     def _asked(self, number: int, times: int = 1) -> tuple[Draw, Answer]:
         rng = np.random.default_rng([self.seed, number])
@@ -274,8 +300,9 @@ class _Check:
             outputs, found = ask_keras(
                 fit.reference, fit.canonical(draw), fit.canonical_douts(draw, shapes)
             )
-        except (NotAsked, ImportError) as reason:
-            self.notes.witnesses.append(Witness(KERAS, None, str(reason)))
+        except (NotAsked, ImportError, ValueError) as reason:  # the last is a refusal of Keras's
+            words = str(reason).partition("\n")[0]
+            self.notes.witnesses.append(Witness(KERAS, None, words))
             return None
         gradients = fit.back(found, draw)
         values, bounds = fit.gradients(draw)
@@ -308,7 +335,12 @@ class _Check:
         own = check_own_forward(self.theirs, self.seed)
         self.notes.witnesses += own.witnesses
         if fit is None:
-            self.notes.findings += own.findings
+            # What is not the derivative of its own forward is wrong, whatever that is.
+            conclusive = [
+                replace(f, severity=Severity.CONCLUSIVE) if f.follows is Severity.WRONG else f
+                for f in own.findings
+            ]
+            self.notes.findings[:0] = conclusive
             self.notes.tensors += own.tensors
             self.notes.remarks += own.remarks
             if not self.notes.findings:

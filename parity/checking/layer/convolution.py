@@ -204,6 +204,7 @@ def _conv_options(config: Options) -> Options:
         "kernel": _two(config["kernel_size"]),
         "filters": config["filters"],
         "use_bias": config["use_bias"],
+        "sequence": len(config["kernel_size"]) == 1,
     }
 
 
@@ -216,6 +217,11 @@ def _two(numbers: Any) -> Pair:
 def _conv_sizes(options: Options) -> dict[str, int]:
     k, l = options["kernel"]  # noqa: E741 (the letter of the axis)
     return {"k": k, "l": l, "f": options["filters"]}
+
+
+def _for_keras(ops: Any, weights: Mapping[str, Any], options: Options) -> list[Any]:
+    kernel = weights["kernel"]
+    return [kernel[:, 0] if options["sequence"] else kernel, weights["bias"]]
 
 
 _PICTURES = ("b h w c", "b c h w", "h w c b", "c h w b", "h w c", "c h w", "h w", "b h w")
@@ -235,6 +241,7 @@ CONV = Kind(
     slips=_conv_slips,
     options=_conv_options,
     sizes=_conv_sizes,
+    keras=_for_keras,
 )  # fmt: skip
 
 

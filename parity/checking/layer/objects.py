@@ -14,6 +14,7 @@ from parity.checking.layer.theirs import (
     Douts,
     State,
     array_of,
+    changed,
     dicts_in,
     gradients_in,
     is_float,
@@ -45,6 +46,7 @@ class Object:
         x = [np.array(v) for v, yes in zip(self._given, self._differentiable, strict=True) if yes]
         self.inputs = len(x)
         self.douts = 1
+        self.modified: set[str] = set()
         if weights is None:
             # The gradients may be there only after a first call.
             outputs, answer = self._run(layer, x, _ones)
@@ -79,6 +81,9 @@ class Object:
         if isinstance(extra, Mapping):
             extra, named = (), cast(Mapping[str, Any], extra)
         said = called("forward", layer.forward, *given, *extra, **named)
+        floats = [v for v, yes in zip(given, self._differentiable, strict=True) if yes]
+        names = [f"input {k}" for k in range(len(floats))]
+        self.modified |= changed("forward", names, x, floats)
         outputs, _ = parted(said, len(positional(layer.backward)[0]) > 1)
         if douts is None:
             return outputs, None

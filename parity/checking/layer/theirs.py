@@ -45,12 +45,14 @@ class Theirs(Protocol):
         inputs: How many of them it is given at each call.
         arrays: Examples of them.
         douts: By how many outputs ``backward`` takes derivatives.
+        modified: What calls have changed of what they were given: "forward changes x".
     """
 
     names: list[str]
     inputs: int
     arrays: list[Array]
     douts: int
+    modified: set[str]
 
     def outputs(self, arrays: Sequence[Array]) -> list[Array]:
         """Return the outputs alone."""
@@ -91,6 +93,10 @@ def parted(answer: Any, keeps_cache: bool) -> tuple[list[Array], Any]:
     parts = list(cast(tuple[Any, ...], answer))
     cache = parts.pop() if keeps_cache and len(parts) > 1 else None
     return [array_of("forward", part) for part in parts if is_numbers(part)], cache
+
+
+# backward(*derivatives_and_cache) takes as many as there are outputs.
+_EVERY = 100
 
 
 def positional(function: Callable[..., Any]) -> tuple[list[str], int]:
@@ -145,8 +151,9 @@ class Functions:
         self.inputs = sum(self._differentiable[: len(self._given)])
         parameters, needed = positional(backward)
         # backward(dh, dc, cache): one derivative for each but the cache.
-        self.douts = max(1, (needed or len(parameters) or 2) - 1)
+        self.douts = max(1, (needed or len(parameters) or _EVERY) - 1)
         self._alone = len(parameters) == 1
+        self.modified: set[str] = set()
 
     def in_state(
         self, arrays: Sequence[Array], prepare: Callable[[list[State]], None]
@@ -157,7 +164,7 @@ class Functions:
         prepare(states)
         return self._called(arrays, extra)[0], states
 
-    def _called(self, arrays: Sequence[Array], arguments: Any = None) -> tuple[list[Array], Any]:
+    def _given_to_forward(self, arrays: Sequence[Array]) -> list[Any]:
         rest = iter(arrays)
         given = [
             next(rest).copy() if yes else deepcopy(value)
@@ -166,10 +173,19 @@ class Functions:
         if self._keys is not None:
             first = len(self._given)
             given = [*given[:first], dict(zip(self._keys, given[first:], strict=True))]
+        return given
+
+    def _called(self, arrays: Sequence[Array], arguments: Any = None) -> tuple[list[Array], Any]:
+        given = self._given_to_forward(arrays)
         extra: Any = deepcopy(self._arguments) if arguments is None else arguments
         if isinstance(extra, Mapping):
-            return parted(called("forward", self._forward, *given, **extra), not self._alone)
-        return parted(called("forward", self._forward, *given, *extra), not self._alone)
+            said = called("forward", self._forward, *given, **extra)
+        else:
+            said = called("forward", self._forward, *given, *extra)
+        held = given if self._keys is None else [*given[:-1], *given[-1].values()]
+        kept = [v for v, yes in zip(held, self._differentiable, strict=True) if yes]
+        self.modified |= changed("forward", self.names, arrays, kept)
+        return parted(said, not self._alone)
 
     def outputs(self, arrays: Sequence[Array]) -> list[Array]:
         """Return the outputs alone."""
@@ -180,10 +196,22 @@ class Functions:
         outputs, cache = self._called(arrays)
         copies = [output.copy() for output in outputs]
         chosen = [array.copy() for array in douts(copies[: self.douts])]
-        behind = [] if self._alone else [cache]
-        answer = called("backward", self._backward, *chosen, *behind)
-        found = gradients_in(answer)
+        behind: list[Any] = [] if self._alone else [cache]
+        if cache is None and not self._alone and len(outputs) == 1:
+            # Without a cache, backward(dout, x, w) is given what forward was given.
+            behind, chosen = self._given_to_forward(arrays)[: self.douts], chosen[:1]
+        before = [array.copy() for array in chosen]
+        found = gradients_in(called("backward", self._backward, *chosen, *behind))
+        self.modified |= changed("backward", ["dout"] * len(before), before, chosen)
         return Answer(copies, found) if times == 1 else self.ask(arrays, douts, times - 1)
+
+
+def changed(
+    function: str, names: Sequence[str], before: Sequence[Array], after: Sequence[Any]
+) -> set[str]:
+    """Return which of its arrays a function has changed."""
+    triples = zip(names, before, after, strict=True)
+    return {f"{function} changes {name}" for name, a, b in triples if not np.array_equal(a, b)}
 
 
 def with_mode(arguments: Any, names: Sequence[str]) -> Any:

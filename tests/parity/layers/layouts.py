@@ -39,8 +39,8 @@ def turned(pair: Pair, arrays: Sequence[Axes | None], output: Axes | None = None
 def reordered(pair: Pair, order: Sequence[int]) -> Pair:
     """Return a layer whose gradients are returned in another order."""
 
-    def backward(dout, cache):
-        found = pair[1](dout, cache)
+    def backward(*given):
+        found = pair[1](*given)
         return tuple(found[k] for k in order)
 
     return pair[0], backward
@@ -53,8 +53,8 @@ def reshaped(pair: Pair, place: int, column: bool) -> Pair:
         flat = [a.reshape(-1) if k == place else a for k, a in enumerate(given)]
         return pair[0](*flat)
 
-    def backward(dout, cache):
-        found = list(pair[1](dout, cache))
+    def backward(*given):
+        found = list(pair[1](*given))
         found[place] = found[place].reshape((-1, 1) if column else (1, -1))
         return tuple(found)
 

@@ -45,9 +45,11 @@ def plant(
     weights: Any = None, options: dict[str, Any] | None = None, **more: Any,
 ) -> None:  # fmt: skip
     def report() -> CheckReport:
-        pair = layer if isinstance(layer, tuple) else (layer, None)
+        forward, backward = layer if isinstance(layer, tuple) else (layer, None)
         reference = keras_layer(*keras, **(options or {}))
-        return parity.check_layer(*pair, reference, inputs=inputs, weights=weights, **more)
+        return parity.check_layer(
+            forward, backward, reference, inputs=inputs, weights=weights, **more
+        )
 
     PLANTED.append(Planted(kind, bug, where, report))
 
@@ -267,6 +269,9 @@ plant(
 )  # fmt: skip
 plant(
     "affine", layers.OTHER_FUNCTION, "forward",
-    (lambda x, w, b: (np.cbrt(x) @ w + b, None), lambda dout, cache: (dout, dout, dout)),
+    (
+        lambda x, w, b: (1.1 * (x @ w) + b, (x, w)),
+        lambda d, cache: (1.1 * d @ cache[1].T, 1.1 * cache[0].T @ d, d.sum(axis=0)),
+    ),
     ("Dense", 3), (5, 3), [(3, 3), (3,)],
 )  # fmt: skip
