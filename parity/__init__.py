@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from parity.checking.any_layers.matching import MatchedWeight, WeightMatch, match_weights
     from parity.checking.bugs.findings import Finding, TensorResult, Witness
     from parity.checking.checker import assert_parity, check, check_gradients
+    from parity.checking.layer.checker import check_layer
     from parity.comparing.compare import compare, compare_training
     from parity.comparing.result import Comparison, Distance
     from parity.comparing.rows import Row, Verdict
@@ -36,6 +37,7 @@ _HOME = {
     "assert_parity": "checking.checker",
     "check": "checking.checker",
     "check_gradients": "checking.checker",
+    "check_layer": "checking.layer.checker",
     "CheckReport": "reports.report",
     "Finding": "checking.bugs.findings",
     "Outcome": "reports.report",
@@ -77,6 +79,7 @@ __all__ = [
     "assert_parity",
     "check",
     "check_gradients",
+    "check_layer",
     "compare",
     "compare_training",
     "copy_weights",

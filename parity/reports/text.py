@@ -123,7 +123,10 @@ def _print_tensors(tensors: list[TensorResult], console: Console) -> None:
         justify = "right" if column.numeric else "left"
         # Names may break; a number that is cut is another number.
         name = column is words.TENSOR
-        table.add_column(column.heading, justify=justify, no_wrap=not name, overflow="fold")
+        width = max(map(len, map(words.kind_title, words.groups(tensors)))) if name else None
+        table.add_column(
+            column.heading, justify=justify, no_wrap=not name, overflow="fold", min_width=width
+        )
     for kind, members in words.groups(tensors).items():
         table.add_row(Text(words.kind_title(kind), style="bold"))
         for tensor in members:
@@ -156,6 +159,8 @@ def _fitting(tensors: list[TensorResult], width: int, gap: int) -> list[words.Co
 
 def _width(column: words.Column, tensors: list[TensorResult]) -> int:
     cells = [_cell(column, tensor).plain for tensor in tensors]
+    if column is words.TENSOR:
+        cells += map(words.kind_title, words.groups(tensors))
     return max(cell_len(text) for text in (column.heading, *cells))
 
 

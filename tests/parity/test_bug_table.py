@@ -21,6 +21,7 @@ from parity.checking.bugs import (
     derivative,
     errors,
     factors,
+    layers,
     measured,
     optimizers,
     parts,
@@ -33,6 +34,8 @@ from tests.cases import load
 from tests.parity import test_common_mistakes as common
 from tests.parity import test_wrong_by_layer as wrong_by_layer
 from tests.parity import test_wrong_sums as wrong_sums
+from tests.parity.layers.functions import affine
+from tests.parity.layers.planted import PLANTED as PLANTED_IN_LAYERS
 from tests.parity.mistakes import MISTAKES, mistaken
 from tests.parity.planted import BUGS, cases
 from tests.parity.planted.bug import answer
@@ -521,6 +524,10 @@ PLANTED: list[tuple[Bug, Callable[[], CheckReport]]] = [
         optimizers.OPTION_NOT_CHECKED,
         lambda: by_change(lambda net, k, g, rate: -rate * g, optimizer=keras_sgd(use_ema=True)),
     ),
+    (
+        layers.NOT_OF_FORWARD,
+        lambda: parity.check_layer(*affine("dw nonsense"), inputs=(5, 3), weights=[(3, 4), (4,)]),
+    ),
     (factors.OVER_M_PLUS_1, lambda: of({"gradients": over_m_plus_1})),
     (factors.TIMES_OUTPUTS, lambda: of({"gradients": times_outputs})),
     (factors.FACTOR, lambda: of({"gradients": three_tenths})),
@@ -531,6 +538,7 @@ def planted(form: Bug) -> Iterator[CheckReport]:
     """Yield reports of networks with the bug in them, the cheapest first."""
     yield from (check() for bug, check in PLANTED if bug == form)
     yield from (check() for code, check in common.PLANTED.items() if code == form.code)
+    yield from (case.report() for case in PLANTED_IN_LAYERS if case.bug == form)
     yield from (said(update) for update, code in UPDATES.values() if code == form.code)
     yield from (tagged(mutate) for code, _, _, mutate in MUTATIONS if code == form.code)
     if form.code in MISTAKES:

@@ -269,28 +269,7 @@ class Subject:
         return [nested.as_tensor(v, self.tensor) if nested.is_ndarray(v) else v for v in given]
 
     def _call(self, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
-        limit = sys.getrecursionlimit()
-        with (
-            current.awaiting(f"{name} to return"),
-            warnings.catch_warnings(),
-            np.errstate(all="ignore"),
-            redirect_stdout(io.StringIO()),
-        ):
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", np.exceptions.ComplexWarning)
-            try:
-                try:
-                    return function(*arguments)
-                finally:  # before anything of ours is called, which may need more
-                    sys.setrecursionlimit(max(limit, sys.getrecursionlimit()))
-            except (KeyboardInterrupt, Interrupted):
-                raise
-            except (
-                BaseException
-            ) as error:  # also SystemExit, GeneratorExit, pytest.skip: all theirs
-                shapes = ", ".join(_short(argument) for argument in arguments)
-                reason = f"{_said(error)} (called as {name}({shapes}))"
-                raise TheirError(name, reason, _their_part(error)) from error
+        return called(name, function, *arguments)
 
     def _leaves(self, name: str, container: Any, split: bool = True) -> list[nested.Leaf]:
         try:
@@ -307,6 +286,40 @@ class Subject:
             return nested.to_array(value)
         except ValueError as error:
             raise TheirError(name, f"{path} {error}".strip()) from error
+
+
+def called(name: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    """Call the user's code: what it prints is dropped, and its exception is one of theirs.
+
+    Args:
+        name: What to call it in a report.
+        function: The user's.
+        arguments: Handed over as they are.
+        named: Handed over by their names.
+
+    Raises:
+        TheirError: It raised something.
+    """
+    limit = sys.getrecursionlimit()
+    with (
+        current.awaiting(f"{name} to return"),
+        warnings.catch_warnings(),
+        np.errstate(all="ignore"),
+        redirect_stdout(io.StringIO()),
+    ):
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", np.exceptions.ComplexWarning)
+        try:
+            try:
+                return function(*arguments, **named)
+            finally:  # before anything of ours is called, which may need more
+                sys.setrecursionlimit(max(limit, sys.getrecursionlimit()))
+        except (KeyboardInterrupt, Interrupted):
+            raise
+        except BaseException as error:  # also SystemExit, GeneratorExit, pytest.skip: all theirs
+            given = [*map(_short, arguments), *(f"{k}={_short(v)}" for k, v in named.items())]
+            reason = f"{_said(error)} (called as {name}({', '.join(given)}))"
+            raise TheirError(name, reason, _their_part(error)) from error
 
 
 def _sharing(found: list[nested.Leaf]) -> tuple[str, str, bool] | None:

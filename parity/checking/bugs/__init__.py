@@ -14,6 +14,7 @@ from parity.checking.bugs import (
     factors,
     forward,
     forward_alone,
+    layers,
     measured,
     normalizing,
     optimizers,
@@ -31,6 +32,7 @@ TABLE: dict[str, list[Bug]] = {}
 for _module in (
     table, forward, slips, forward_alone, normalizing, recurring, attending, convolving, activating,
     reading, deltas, measured, sums, errors, tensors, parts, factors, derivative, optimizers,
+    layers,
 ):  # fmt: skip
     for _bug in vars(_module).values():
         if isinstance(_bug, Bug) and _bug not in TABLE.setdefault(_bug.code, []):

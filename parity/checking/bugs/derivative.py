@@ -88,7 +88,7 @@ OTHER_LOSS = Bug(
 )
 SIGN = Bug(
     "sign",
-    "the gradients have the wrong sign: {factor} times the derivative of your own loss",
+    "the gradients have the wrong sign: {factor} times the derivative",
     "delta = y - a",
     "turn the sign round, or add the change where it is subtracted",
 )

@@ -1,0 +1,335 @@
+"""What is wrong in one layer: in its forward function, or in the backward function beside it.
+
+The formulas of :mod:`parity.checking.layer` compute each layer rightly, and with each slip.
+"""
+
+from parity.checking.bugs.table import Bug, Severity
+
+# Any layer.
+OTHER_FUNCTION = Bug(
+    "unknown-forward",
+    "unknown: forward computes another function than {reference}, in each layout that was tried",
+    "out = x @ W * 1.1 + b  # where Keras's Dense is meant",
+    "compare forward with the reference on one small input; until then backward is judged as the "
+    "derivative of your own forward",
+    Severity.UNCERTAIN,
+    "It cannot be told: {title}.",
+)
+GRADIENT_WRONG = Bug(
+    "unknown",
+    "unknown: the gradient is wrong, and nothing in the catalogue explains it",
+    "dx = np.sin(dout) @ W.T",
+    "work it out for one sample and one output; what is right needs no change",
+    summary="{title}: {where}.",
+)
+NOT_OF_FORWARD = Bug(
+    "not-the-derivative",
+    "the gradient is not the derivative of your own forward",
+    "out = np.cbrt(x); dx = dout * np.cbrt(x)",
+    "work it out for one sample and one output; what is right needs no change",
+    summary="{title}: {where}.",
+)
+NOT_SUMMED = Bug(
+    "not-summed",
+    "the gradient is not summed over axis {axes}",
+    "db = dout  # (batch, units), where b is (units,)",
+    "sum it over the axes along which the weight is repeated: dout.sum(axis=0), and for pictures "
+    "dout.sum(axis=(0, 1, 2))",
+)
+ONE_COUNTS = Bug(
+    "gradient-overwritten",
+    "the gradient is overwritten instead of added: only {which} counts",
+    "for n in range(len(x)): dw = np.outer(x[n], dout[n])",
+    "start from zeros, and add: dw += ...",
+)
+KERNEL_UNTRANSPOSED = Bug(
+    "kernel-untransposed",
+    "the {kernel} is not transposed on the way back",
+    "dh_prev = dz @ Wh  # where forward has h_prev @ Wh",
+    "multiply by its transpose: dz @ Wh.T",
+)
+DERIVATIVE_MISSING = Bug(
+    "missing-derivative",
+    "the derivative of {function} is missing",
+    "dz = dout  # where forward has np.tanh(z)",
+    "multiply by the derivative, elementwise: for tanh 1 - a**2, for sigmoid a * (1 - a)",
+)
+FUNCTION_FOR_DERIVATIVE = Bug(
+    "function-for-derivative",
+    "the function itself stands where its derivative is meant: {function}",
+    "di = dc * g * i  # where sigma' = i * (1 - i) is meant behind it",
+    "multiply by the derivative, elementwise: for tanh 1 - a**2, for sigmoid a * (1 - a)",
+)
+
+# Convolution and pooling.
+KERNEL_FLIPPED = Bug(
+    "conv-kernel-flipped",
+    "the kernel is turned round in forward: a convolution, where Keras's layers correlate",
+    "out = scipy.signal.convolve(x, w, mode='valid')",
+    "use the kernel as it lies (scipy.signal.correlate), or turn it round before",
+)
+KERNEL_NOT_FLIPPED = Bug(
+    "conv-kernel-not-flipped",
+    "the kernel is not turned round on the way back to x",
+    "dx = correlate(pad(dout), w)  # full",
+    "turn it round in both directions of space: w[::-1, ::-1]; or add w * dout[i, j] into each "
+    "window of dx",
+)
+STRIDE_FORGOTTEN = Bug(
+    "stride-forgotten",
+    "the stride is forgotten in backward",
+    "dx[i : i + k, j : j + k] += w * dout[i, j]  # with stride 2",
+    "the window of output (i, j) starts at (i * stride, j * stride), as in forward",
+)
+PADDING_FORGOTTEN = Bug(
+    "padding-forgotten",
+    "the padding is forgotten in backward{how}",
+    "return dx_padded[:, :H, :W]",
+    "work on the padded x, and cut its border off at the end: dx_padded[:, p:-p, p:-p]",
+)
+WINDOWS_OVERWRITTEN = Bug(
+    "windows-overwritten",
+    "where windows overlap, the gradient of x is overwritten instead of added",
+    "dx[i : i + k, j : j + k] = w * dout[i, j]",
+    "add: dx[...] += w * dout[i, j]",
+)
+MAX_TO_ALL = Bug(
+    "pool-max-to-all",
+    "max pooling's gradient goes to {which} of a window",
+    "dx[window] += dout[i, j]",
+    "let only the largest element of the window have it: dx[window] += (x == max) * dout[i, j]",
+)
+TIES_ALL = Bug(
+    "pool-ties-all",
+    "max pooling's gradient goes whole to each of several equal maxima, and so counts many times",
+    "dx[window] += (x[window] == x[window].max()) * dout[i, j]  # behind a ReLU all may be 0",
+    "let one of them have it, as Keras does (argmax); or divide it among them",
+)
+TIES_NONE = Bug(
+    "pool-ties-none",
+    "max pooling's gradient is lost where several elements are the maximum",
+    "if (x[window] == out[i, j]).sum() == 1: dx[window] += ...",
+    "let one of them have it, as Keras does (argmax); or divide it among them",
+)
+AVERAGE_NOT_DIVIDED = Bug(
+    "pool-average-not-divided",
+    "average pooling's gradient is not divided by the size of the window",
+    "dx[window] += dout[i, j]",
+    "divide by the number of elements in the window: dout[i, j] / (k * k)",
+)
+
+# Normalization.
+NORM_MEAN_TERM = Bug(
+    "norm-mean-term",
+    "the mean's share of the gradient is missing: it depends on x too",
+    "dx = dxhat * inv_std - xhat * (dxhat * xhat).mean(axis=0) * inv_std",
+    "subtract the mean of dxhat: inv_std * (dxhat - dxhat.mean(axis=0) - ...)",
+)
+NORM_VARIANCE_TERM = Bug(
+    "norm-variance-term",
+    "the variance's share of the gradient is missing: it depends on x too",
+    "dx = inv_std * (dxhat - dxhat.mean(axis=0))",
+    "subtract xhat * (dxhat * xhat).mean(axis=0) as well, before multiplying by inv_std",
+)
+NORM_STATISTICS_TERMS = Bug(
+    "norm-statistics-terms",
+    "mean and variance are taken for constants: both shares of the gradient are missing",
+    "dx = dout * gamma * inv_std",
+    "inv_std * (dxhat - dxhat.mean(axis=0) - xhat * (dxhat * xhat).mean(axis=0))",
+)
+NORM_GAMMA = Bug(
+    "norm-gamma-missing",
+    "gamma is missing in the gradient of x",
+    "dxhat = dout",
+    "begin with dxhat = dout * gamma",
+)
+NORM_N_MINUS_1 = Bug(
+    "norm-n-minus-1",
+    "the variance is divided by n - 1 where it should be divided by n",
+    "var = x.var(axis=0, ddof=1)",
+    "leave ddof out: normalization uses the variance of the batch itself",
+)
+NORM_EPSILON_PLACE = Bug(
+    "norm-epsilon-place",
+    "epsilon stands outside the root",
+    "xhat = (x - mean) / (np.sqrt(var) + eps)",
+    "np.sqrt(var + eps)",
+)
+NORM_EPSILON_BACKWARD = Bug(
+    "norm-epsilon-backward",
+    "epsilon is in forward and not in backward",
+    "inv_std = 1 / np.sqrt(var)  # in backward",
+    "take the same 1 / np.sqrt(var + eps) in both; best from the cache",
+)
+NORM_GAMMA_OF_X = Bug(
+    "norm-gamma-of-x",
+    "gamma's gradient is made of {what} where xhat is meant",
+    "dgamma = (dout * x).sum(axis=0)",
+    "dgamma = (dout * xhat).sum(axis=0)",
+)
+NORM_AXIS = Bug(
+    "norm-axis",
+    "forward normalizes over axis {axes}, and not over axis {meant}",
+    "mean = x.mean(axis=0)  # in layer normalization",
+    "layer normalization: over the features of each sample (axis -1); batch normalization: over "
+    "all but the channels",
+)
+NORM_AXIS_BACKWARD = Bug(
+    "norm-axis-backward",
+    "backward takes its means over another axis than forward",
+    "dx = inv_std * (dxhat - dxhat.mean(axis=0) - ...)  # in layer normalization",
+    "take both means over the axes over which forward takes mean and variance",
+)
+NORM_INFERENCE = Bug(
+    "norm-inference",
+    "at inference the statistics of the batch are used, and not the moving ones",
+    "def forward(x, training): xhat = (x - x.mean(0)) / np.sqrt(x.var(0) + eps)",
+    "at inference take running_mean and running_var",
+)
+NORM_MOMENTUM = Bug(
+    "norm-momentum",
+    "momentum has the other convention: {momentum} is the share of the new {statistic}, and in "
+    "Keras it is that of the old",
+    "running_mean = (1 - momentum) * running_mean + momentum * mean",
+    "running_mean = momentum * running_mean + (1 - momentum) * mean; or give 1 - momentum",
+)
+
+# Embedding.
+EMBEDDING_REPEATS = Bug(
+    "embedding-repeats",
+    "where an index occurs several times, only the last of its gradients counts",
+    "dW[indices] += dout",
+    "np.add.at(dW, indices, dout)",
+)
+
+# Recurrence.
+GATE_ORDER = Bug(
+    "gate-order",
+    "backward has the gates in another order than forward: {order}",
+    "dz = np.hstack([di, df, do, dg])  # where forward has i, f, g, o",
+    "stack the gates' deltas as forward splits them",
+)
+HARD_SIGMOID = Bug(
+    "hard-sigmoid",
+    "the hard sigmoid stands where the sigmoid is meant{where_it_is}",
+    "i = np.clip(0.2 * z + 0.5, 0, 1)",
+    "1 / (1 + np.exp(-z)); Keras's recurrent_activation is the sigmoid",
+)
+DH_NEXT = Bug(
+    "dh-next-dropped",
+    "what comes back from the next time step to h is dropped",
+    "for t in reversed(range(T)): dh = dout[:, t]",
+    "dh = dout[:, t] + dh_next",
+)
+DC_NEXT = Bug(
+    "dc-next-dropped",
+    "what comes back from the next time step to c is dropped",
+    "dc = dh * o * (1 - np.tanh(c)**2)",
+    "dc = dc_next + dh * o * (1 - np.tanh(c)**2), with dc_next = dc * f of the step above",
+)
+TRUNCATED = Bug(
+    "truncated",
+    "backpropagation through time is cut off after {steps} steps",
+    "for s in range(max(0, t - 4), t + 1): ...",
+    "go back to the first time step",
+)
+STATE_NOT_RESET = Bug(
+    "state-not-reset",
+    "the state is not reset: a second call begins where the first ended",
+    "def forward(self, x): h = self.h; ...; self.h = h",
+    "begin each call with zeros (or with the h0 that is given)",
+)
+MASK_IGNORED = Bug(
+    "mask-ignored",
+    "the mask is ignored{where_it_is}",
+    "for t in range(T): h = step(x[:, t], h)",
+    "where the mask is 0, keep the state: h = np.where(mask[:, t, None], step(x[:, t], h), h)",
+)
+STEPS_OVERWRITTEN = Bug(
+    "gradient-overwritten",
+    "the gradient is overwritten from time step to time step: only {which} counts",
+    "for t in reversed(range(T)): dWx = x[:, t].T @ dz",
+    "start from zeros, and add: dWx += ...",
+)
+GRU_RESET = Bug(
+    "gru-reset-missing",
+    "the reset gate is not applied{where_it_is}",
+    "g = np.tanh(x @ Wx + h @ Wh)",
+    "g = np.tanh(x @ Wx + r * (h @ Wh))  # reset_after=True; else (r * h) @ Wh",
+)
+GRU_RESET_PLACE = Bug(
+    "gru-reset-place",
+    "the reset gate is applied {found} the recurrent kernel, and in the reference {meant} it",
+    "g = np.tanh(x @ Wx + (r * h) @ Wh)  # with reset_after=True, Keras's default",
+    "move it, or give the reference the other reset_after",
+)
+GRU_UPDATE = Bug(
+    "gru-update-swapped",
+    "the update gate has its two shares exchanged: z belongs to the old state",
+    "h = (1 - z) * h + z * g",
+    "h = z * h + (1 - z) * g",
+)
+
+# Attention.
+ATTENTION_SCALE = Bug(
+    "attention-scale",
+    "the division by sqrt(d) is missing{where_it_is}",
+    "scores = q @ k.T",
+    "scores = q @ k.T / np.sqrt(d), d being the size of a head, in forward and in backward",
+)
+ATTENTION_AXIS = Bug(
+    "attention-axis",
+    "softmax runs over the queries where it should run over the keys",
+    "a = softmax(scores, axis=1)  # of scores (batch, queries, keys)",
+    "softmax(scores, axis=-1)",
+)
+ATTENTION_MASK = Bug(
+    "attention-mask-after",
+    "the mask is applied after softmax: the shares of what is left do not add up to 1",
+    "a = softmax(scores) * mask",
+    "a = softmax(np.where(mask, scores, -1e9))",
+)
+ATTENTION_HEADS = Bug(
+    "attention-heads",
+    "the heads are not split: forward computes one head",
+    "a = softmax(q @ k.T / np.sqrt(d)); out = a @ v",
+    "reshape to (batch, time, heads, d), and attend in each head by itself",
+)
+SOFTMAX_BY_DIAGONAL = Bug(
+    "softmax-diagonal",
+    "softmax is differentiated by its diagonal alone",
+    "dscores = da * a * (1 - a)",
+    "dscores = a * (da - (da * a).sum(axis=-1, keepdims=True))",
+)
+BRANCH_OVERWRITTEN = Bug(
+    "branch-overwritten",
+    "x goes several ways, and only the gradient of {which} counts",
+    "dx = dq @ Wq.T; dx = dk @ Wk.T; dx = dv @ Wv.T",
+    "add what comes back on each way: dx += ...",
+)
+
+# Dropout.
+DROPOUT_UNSCALED = Bug(
+    "dropout-scale-missing",
+    "dropout without its scale 1/(1 - rate): what is kept is not divided by the share kept",
+    "out = x * mask",
+    "out = x * mask / (1 - rate), and the same in backward",
+)
+DROPOUT_BACKWARD_UNSCALED = Bug(
+    "dropout-scale-missing",
+    "dropout's scale 1/(1 - rate) is in forward and not in backward",
+    "dx = dout * mask  # where forward has x * mask / (1 - rate)",
+    "dx = dout * mask / (1 - rate)",
+)
+DROPOUT_MASK = Bug(
+    "dropout-mask-missing",
+    "dropout's mask is in forward and not in backward",
+    "dx = dout",
+    "keep the mask of forward: dx = dout * mask / (1 - rate)",
+)
+DROPOUT_RATE = Bug(
+    "dropout-rate",
+    "the rate is the share that is kept: {kept:.0%} are kept, and {meant:.0%} should be",
+    "mask = rng.random(x.shape) < rate",
+    "keep 1 - rate of the elements: mask = rng.random(x.shape) >= rate",
+)

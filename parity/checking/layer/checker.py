@@ -1,0 +1,366 @@
+"""The check of one layer: ask it, read its forward, compare its backward, name what is wrong."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from numpy_impl.types import Array
+from parity.checking.asking.kept import global_state
+from parity.checking.asking.subject import TheirError
+from parity.checking.bugs.findings import (
+    FORWARD_PASS,
+    KERAS,
+    Finding,
+    Notes,
+    TensorResult,
+    Witness,
+    listed,
+)
+from parity.checking.bugs.layers import OTHER_FUNCTION
+from parity.checking.bugs.table import (
+    ACCUMULATED,
+    ALIASING,
+    EXCEPTION,
+    NONDETERMINISTIC,
+    NOT_GIVEN,
+    Severity,
+)
+from parity.checking.explain.keras_gradients import NotAsked
+from parity.checking.explain.rows import row
+from parity.checking.layer import moving, special
+from parity.checking.layer.explaining import Explaining, Right
+from parity.checking.layer.fit import Draw, Fit, fitted
+from parity.checking.layer.given import examples_of, layer_of, options_of
+from parity.checking.layer.gradients import assigned, squeezed
+from parity.checking.layer.keras_layer import ask_keras
+from parity.checking.layer.own_forward import OWN_FORWARD, check_own_forward
+from parity.checking.layer.reference import Reference, resolve
+from parity.checking.layer.theirs import Answer, Theirs
+from parity.reports.report import CheckReport
+
+_DRAWS = 2
+# Every element is differentiated by, so that time and memory grow with the square of their number.
+_MOST_ELEMENTS = 6000
+_OR_SAY = (
+    "; forward is called with inputs, weights and arguments, in this order: give what it takes"
+)
+
+
+@global_state()
+def check_layer(
+    forward: Any,
+    backward: Callable[..., Any] | None = None,
+    reference: Any = None,
+    *,
+    inputs: Any,
+    weights: Any = None,
+    arguments: Sequence[Any] | Mapping[str, Any] = (),
+    seed: int = 0,
+    name: str = "your layer",
+) -> CheckReport:
+    """Check the forward and backward functions of one layer.
+
+    The gradients are those of ``sum(out * dout)``. They are compared with the derivative of the
+    user's own forward; with a reference also with Keras's automatic differentiation, and then the
+    bug gets its name. How arrays lie is found out.
+
+    Args:
+        forward: ``(*inputs, *weights, *arguments) -> out, cache``, or ``out`` alone; a cell may
+            return several outputs before its cache. Or an object with the methods ``forward`` and
+            ``backward``, or a function without arguments (a class) that makes one.
+        backward: ``(dout, cache) -> gradients`` of the arrays that forward takes, in a tuple, a
+            list, or a dict by names such as ``dW``. None for an object.
+        reference: What it is meant to be: a Keras layer, such as ``keras.layers.LSTM(4)``, or
+            ``keras.ops.dot_product_attention``. None: the derivative of forward decides alone.
+        inputs: An example of the input, or its shape; a list of these where there are several.
+            Arrays of whole numbers (indices) or of 0 and 1 (masks) are handed over as they are.
+        weights: Of functions: examples of the arrays behind the inputs, or their shapes; a dict is
+            handed over as one. Of an object: the names of its weights (None: those that have a
+            gradient, ``dW`` or ``grads["W"]``).
+        arguments: What forward takes behind them, a dict by their names. One called "mask" is the
+            mask of the reference, too.
+        seed: Of inputs, weights and ``dout``, which are drawn anew: standard normal.
+        name: What to call it in the report.
+
+    Returns:
+        The report, as of :func:`parity.check`. It does not raise if the layer is wrong.
+
+    Raises:
+        TypeError: The reference is nothing that is known here.
+        ValueError: It has an option that is not known; or nothing to call is given.
+
+    Source: Baydin et al. (2018), "Automatic differentiation in machine learning: a survey", JMLR
+    18(153), section 3.
+    """
+    notes = Notes()
+    known: Reference | None = None
+    examples = examples_of(inputs)
+    if reference is not None:
+        known = resolve(reference, options_of(examples, arguments))
+    with notes.until_blocked():
+        theirs = layer_of(forward, backward, examples, weights, arguments)
+        check = _Check(theirs, known, seed, notes)
+        check.run()
+    notes.findings = [
+        replace(f, values={**f.values, "or_say": _OR_SAY}) if f.bug is EXCEPTION else f
+        for f in notes.findings
+    ]
+    words = OWN_FORWARD if known is None else known.words
+    return CheckReport(name, words, **vars(notes))
+
+
+class _Check:
+    """One check.
+
+    Args:
+        theirs: The user's layer.
+        reference: What it is meant to be; None: nothing is known of it.
+        seed: Of the draws.
+        notes: Takes what is found.
+    """
+
+    def __init__(
+        self, theirs: Theirs, reference: Reference | None, seed: int, notes: Notes
+    ) -> None:
+        self.theirs, self.reference, self.seed, self.notes = theirs, reference, seed, notes
+        self.names = theirs.names
+        self.misshapen: dict[int, Array] = {}
+
+    def run(self) -> None:
+        """Go through the stages."""
+        elements = sum(array.size for array in self.theirs.arrays)
+        if elements > _MOST_ELEMENTS:
+            reason = f"expected at most {_MOST_ELEMENTS} elements in all. Received: {elements}"
+            raise TheirError("forward", f"{reason}; give smaller inputs and weights")
+        if not elements:
+            reason = "expected an array of floating-point numbers. Received: none"
+            raise TheirError("forward", reason)
+        answers = [self._asked(number) for number in range(_DRAWS)]
+        draws = [draw for draw, _ in answers]
+        self._aliasing()
+        repeats = self._repeats(*answers[0])
+        fit = None
+        if self.reference is not None:
+            fit = fitted(self.reference, draws, self.theirs.inputs)
+            self._forward(fit)
+        if fit is not None:
+            self._backward(fit, answers)
+            self._specially(fit, draws[0])
+        if repeats:
+            self._own(fit)
+
+    def _aliasing(self) -> None:
+        """Say what the user's functions have changed of what they were given."""
+        for change in sorted(self.theirs.modified):
+            if change.endswith("dout"):  # nobody needs it any more, if x goes one way
+                words = f"Aliasing: {change} in place; where a layer has two paths, that is a bug."
+                self.notes.remarks.append(words)
+            else:
+                evidence = "the caller's array is another one after the call"
+                finding = Finding(ALIASING, change.split()[0], {"change": change}, evidence)
+                self.notes.findings.append(finding)
+
+    def _asked(self, number: int, times: int = 1) -> tuple[Draw, Answer]:
+        rng = np.random.default_rng([self.seed, number])
+        arrays = [_drawn(rng, array) for array in self.theirs.arrays]
+        douts: list[Array] = []
+
+        def choose(outputs: list[Array]) -> list[Array]:
+            if not douts:  # a second call gets the same
+                douts[:] = [rng.standard_normal(out.shape).astype(out.dtype) for out in outputs]
+            return douts
+
+        answer = self.theirs.ask(arrays, choose, times)
+        exact = [dout.astype(np.float64) for dout in douts]
+        return Draw(arrays, answer.outputs, exact), answer
+
+    def _repeats(self, draw: Draw, answer: Answer) -> bool:
+        """Return whether a second call on equal input says the same; say what else it is."""
+        second, again = self._asked(0, times=2)
+        same = all(map(np.array_equal, draw.outputs, second.outputs))
+        if self.reference is not None and self.reference.kind.observed(draw.outputs):
+            return False  # it is random, as it should be
+        if not same and self.reference is not None and self._begins_late(draw):
+            return False
+        if not same:
+            evidence = "a second call on equal input gave other outputs"
+            self.notes.findings.append(Finding(NONDETERMINISTIC, "forward", evidence=evidence))
+            return False
+        one, two = (_listed(a) for a in (answer, again))
+        if all(a.shape == b.shape and np.array_equal(a, b) for a, b in zip(one, two, strict=False)):
+            return True
+        pairs = [(a, b) for a, b in zip(one, two, strict=False) if a.shape == b.shape]
+        if any(np.any(a) and np.allclose(2 * a, b, rtol=1e-6, atol=0) for a, b in pairs):
+            evidence = "a second call on equal input gave twice as much"
+            self.notes.findings.append(Finding(ACCUMULATED, "backward", evidence=evidence))
+        return True
+
+    def _begins_late(self, draw: Draw) -> bool:
+        """Return whether a second call begins in the state in which the first ended."""
+        assert self.reference is not None
+        fit = fitted(self.reference, [draw], self.theirs.inputs)
+        return fit is not None and bool(special.begun_anew(self.theirs, fit, draw).findings)
+
+    def _forward(self, fit: Fit | None) -> None:
+        assert self.reference is not None
+        words, notes = self.reference.words, self.notes
+        if fit is None:
+            evidence = f"your arrays: {self._shapes()}"
+            finding = Finding(OTHER_FUNCTION, "forward", {"reference": words}, evidence)
+            notes.findings.append(finding)
+            notes.witnesses.append(Witness(FORWARD_PASS, False, "no layout makes them equal"))
+            return
+        notes.conventions |= fit.conventions
+        if fit.slip is None:
+            notes.witnesses.append(Witness(FORWARD_PASS, True, "equal up to rounding"))
+            return
+        evidence = f"with it every output agrees with {words} up to rounding"
+        notes.findings.append(Finding(fit.slip.bug, "forward", fit.slip.values, evidence))
+        notes.witnesses.append(Witness(FORWARD_PASS, False, "they differ by what is named"))
+
+    def _shapes(self) -> str:
+        arrays = zip(self.names, self.theirs.arrays, strict=True)
+        return ", ".join(f"{name} {array.shape}" for name, array in arrays)
+
+    def _backward(self, fit: Fit, answers: Sequence[tuple[Draw, Answer]]) -> None:
+        draws = [draw for draw, _ in answers]
+        right: list[Right] = [fit.gradients(draw) for draw in draws]
+        self._assign(answers, right[0])
+        explaining = Explaining(fit, draws, right, self.names, self.misshapen, self.seed)
+        keras = self._keras(fit, draws[0])
+        self.notes.findings += explaining.findings()
+        for k, own in enumerate(draws[0].gradients):
+            if own is not None:
+                self.notes.tensors.append(self._row(k, own, right[0], keras))
+        missing = [f"d{self.names[k]}" for k, g in enumerate(draws[0].gradients)
+                   if g is None and k not in self.misshapen]  # fmt: skip
+        if missing:
+            self.notes.findings.append(Finding(NOT_GIVEN, f"gradients of {', '.join(missing)}"))
+        if keras is not None:
+            wrong = {*explaining.wrong, *self.misshapen}
+            count = len(self.names) - len(missing)
+            comment = f"{count} gradients compared: " + (
+                f"{len(wrong)} differ" if wrong else "all equal up to rounding"
+            )
+            self.notes.witnesses.append(Witness(KERAS, not wrong, comment))
+        if not self.notes.findings:
+            given = [f"d{n}" for n in self.names]
+            self.notes.tested = ["forward pass", f"gradients {listed(given)}"]
+        self.notes.findings.sort(key=lambda finding: finding.follows is Severity.INCOMPLETE)
+
+    def _assign(self, answers: Sequence[tuple[Draw, Answer]], right: Right) -> None:
+        """Hand the gradients of each draw to their arrays, in the order that the first one has."""
+        shapes = [array.shape for array in self.theirs.arrays]
+        order: list[int] = []
+        for number, (draw, answer) in enumerate(answers):
+            found = answer.gradients
+            if number and order and isinstance(found, list):
+                padded = [*found, *[None] * len(shapes)]
+                gradients = [padded[k] for k in order]
+            else:
+                judge = None if number else partial(_agreeing, right)
+                gradients, order = assigned(found, self.names, shapes, judge)
+            for k, gradient in enumerate(gradients):
+                if gradient is not None and squeezed(gradient.shape) != squeezed(shapes[k]):
+                    self.misshapen.setdefault(k, gradient)
+                    gradients[k] = None
+                elif gradient is not None:
+                    gradients[k] = gradient.reshape(shapes[k])
+            draw.gradients[:] = gradients
+        if order and order != sorted(order):
+            names = sorted(range(len(order)), key=order.__getitem__)
+            self.notes.conventions["gradients"] = ", ".join(f"d{self.names[k]}" for k in names)
+
+    def _row(self, k: int, own: Array, right: Right, keras: list[Array] | None) -> TensorResult:
+        values, bounds = right
+        theirs = f"d{self.names[k]}"
+        expected = None if keras is None else keras[k]
+        return row("gradient", theirs, "backward", own, values[k], bounds[k], expected)
+
+    def _keras(self, fit: Fit, draw: Draw) -> list[Array] | None:
+        """Return Keras's gradients of the user's arrays; None where it is not asked.
+
+        Raises:
+            TheirError: Keras computes something else with the reference than is known here.
+        """
+        observed = fit.reference.kind.observed(draw.outputs)
+        if fit.slip is not None or observed:
+            why = "forward is another function" if fit.slip else "its mask is its own"
+            self.notes.witnesses.append(Witness(KERAS, None, why))
+            return None
+        lowest = np.dtype(fit.reference.kind.keras_dtype)
+        draw = replace(draw, outputs=[out.astype(lowest) for out in draw.outputs])
+        none = np.zeros((0, sum(a.size for a in draw.arrays) + 2))
+        own = fit.computed(draw, none)
+        shapes = [out.shape for out in own]
+        try:
+            outputs, found = ask_keras(
+                fit.reference, fit.canonical(draw), fit.canonical_douts(draw, shapes)
+            )
+        except (NotAsked, ImportError, ValueError) as reason:  # the last is a refusal of Keras's
+            words = str(reason).partition("\n")[0]
+            self.notes.witnesses.append(Witness(KERAS, None, words))
+            return None
+        gradients = fit.back(found, draw)
+        values, bounds = fit.gradients(draw)
+        near = [np.abs(a - b) <= room for a, b, room in zip(gradients, values, bounds, strict=True)]
+        near += [
+            np.abs(theirs.reshape(out.shape) - out.value) <= 2 * out.error
+            for theirs, out in zip(outputs, own, strict=False)
+        ]
+        if not all(map(np.all, near)):
+            reason = f"{fit.reference.words} computes something else than is known here"
+            raise TheirError("reference", reason)
+        return gradients
+
+    def _specially(self, fit: Fit, draw: Draw) -> None:
+        """Try what shows on other numbers, in a second call, or at inference alone."""
+        notes = Notes()
+        if not self.notes.findings:
+            notes.add(special.at_ties(self.theirs, fit, self.seed))
+        notes.add(special.begun_anew(self.theirs, fit, draw))
+        if fit.reference.kind.moving:
+            notes.add(moving.checked(self.theirs, fit, draw, self.seed))
+        if notes.findings:
+            self.notes.tested = []
+        elif self.notes.findings:
+            notes.tested, notes.untested = [], []
+        self.notes.add(notes)
+
+    def _own(self, fit: Fit | None) -> None:
+        """Ask the derivative of the user's own forward; it decides where nothing else is known."""
+        own = check_own_forward(self.theirs, self.seed)
+        self.notes.witnesses += own.witnesses
+        if fit is None:
+            # What is not the derivative of its own forward is wrong, whatever that is.
+            conclusive = [
+                replace(f, severity=Severity.CONCLUSIVE) if f.follows is Severity.WRONG else f
+                for f in own.findings
+            ]
+            self.notes.findings[:0] = conclusive
+            self.notes.tensors += own.tensors
+            self.notes.remarks += own.remarks
+            if not self.notes.findings:
+                self.notes.tested, self.notes.untested = own.tested, own.untested
+
+
+def _drawn(rng: np.random.Generator, example: Array) -> Array:
+    """Return numbers of a shape, the smaller the more of them are summed."""
+    scale = min(1.0, 2.0 / example.size ** (1 / max(1, 2 * example.ndim)))
+    return (scale * rng.standard_normal(example.shape)).astype(example.dtype)
+
+
+def _listed(answer: Answer) -> list[Array]:
+    found = answer.gradients
+    parts = list(found.values()) if isinstance(found, dict) else found
+    return [part for part in parts if part is not None]
+
+
+def _agreeing(right: Right, gradients: Sequence[Array | None]) -> int:
+    return sum(
+        g is not None and bool(np.all(np.abs(g.reshape(v.shape) - v) <= b))
+        for g, v, b in zip(gradients, *right, strict=True)
+    )

@@ -1,0 +1,185 @@
+"""What a kind of layer is: the arrays that it takes, its formula, and the slips in it."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from numpy_impl.types import Array, Precision
+from parity.bounds.dual import Dual, joined
+from parity.checking.bugs.layers import DERIVATIVE_MISSING, FUNCTION_FOR_DERIVATIVE
+from parity.checking.bugs.table import Bug, Values
+
+# A layer's arrays by the names of their roles: "x", "kernel", "bias".
+Arrays = Mapping[str, Dual]
+# What Keras's config says of a layer, and what is given beside: "strides", "mask".
+Options = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Slip:
+    """One bug as a change of a formula.
+
+    Attributes:
+        bug: Which.
+        how: Which of several ways, where there are some: an order of gates, an axis.
+        values: What fills the places that the bug's texts hold open.
+    """
+
+    bug: Bug
+    how: Any = None
+    values: Values = field(default_factory=dict[str, object])
+
+
+class Slips:
+    """The slips with which a formula is computed; none: it is computed rightly."""
+
+    def __init__(self, *slips: Slip) -> None:
+        self._how = {slip.bug: slip.how for slip in slips}
+
+    def __contains__(self, bug: Bug) -> bool:
+        return bug in self._how
+
+    def has(self, bug: Bug, how: Any) -> bool:
+        """Return whether a bug is there in one of its ways."""
+        return bug in self._how and self._how[bug] == how
+
+    def how(self, bug: Bug) -> Any:
+        """Return in which way a bug is there; None if it is not."""
+        return self._how.get(bug)
+
+    def frozen(self, bug: Bug, value: Dual, how: Any = None) -> Dual:
+        """Return what a slip takes for a constant."""
+        return value.frozen() if self.has(bug, how) else value
+
+    def bent(self, bug: Bug, right: Dual, wrong: Callable[[], Dual], how: Any = None) -> Dual:
+        """Return the right values; with the slip, differentiated as if they were others."""
+        return right.bent(wrong()) if self.has(bug, how) else right
+
+    def instead(self, bug: Bug, right: Dual, wrong: Callable[[], Dual], how: Any = None) -> Dual:
+        """Return the right values; with the slip, others."""
+        return wrong() if self.has(bug, how) else right
+
+
+NO_SLIPS = Slips()
+
+
+@dataclass(frozen=True)
+class Role:
+    """One array that a layer takes.
+
+    Attributes:
+        name: Keras's name of it.
+        axes: How its axes may lie, the formula's own way first: "b h w c", "b c h w". A number
+            before a letter, "4u", is a multiple; "i+u" a sum. A letter that is left out has length
+            1, as the batch's where one sample is given a call.
+        needed: Whether the layer cannot be without it.
+        left_out: What stands in all places of one that is not there.
+    """
+
+    name: str
+    axes: tuple[str, ...]
+    needed: bool = True
+    left_out: float = 0.0
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of layer.
+
+    Attributes:
+        inputs: What it is given at each call.
+        weights: What it keeps, in Keras's order.
+        outputs: How the axes of each output may lie.
+        formula: ``(arrays, options, slips) -> outputs``.
+        slips: ``(sizes, options) -> slips`` that can be in it.
+        options: ``(config of the Keras layer) -> options``.
+        sizes: ``(options) -> lengths`` that are known from the reference, by letter.
+        gates: How many blocks a weight has, which may lie in any order.
+        stacked: Two weights that may be one array, one below the other.
+        keras: ``(keras.ops, weights by role, options) -> weights`` as Keras's layer takes them.
+        keras_dtype: The precision of Keras's own computation.
+        at_ties: Slips that differ only where elements are equal, and whether each is right.
+        moving: Whether it keeps moving averages of mean and variance.
+        observed: ``(the user's outputs) -> options`` that a call decides, as dropout's mask.
+    """
+
+    inputs: tuple[Role, ...]
+    weights: tuple[Role, ...]
+    outputs: tuple[tuple[str, ...], ...]
+    formula: Callable[[Arrays, Options, Slips], list[Dual]]
+    slips: Callable[[Mapping[str, int], Options], Iterable[Slip]]
+    options: Callable[[Options], Options] = dict
+    sizes: Callable[[Options], dict[str, int]] = lambda options: {}
+    gates: int = 1
+    stacked: tuple[str, str] | None = None
+    keras: Callable[[Any, Mapping[str, Any], Options], list[Any]] = lambda ops, weights, options: (
+        list(weights.values())
+    )
+    keras_dtype: Precision = "float64"
+    at_ties: tuple[tuple[Slip, bool], ...] = ()
+    moving: bool = False
+    observed: Callable[[Sequence[Array]], dict[str, Any]] = lambda outputs: {}
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """All arrays."""
+        return (*self.inputs, *self.weights)
+
+
+def activation(name: str, z: Dual, slips: Slips, *places: str) -> Dual:
+    """Return an activation function; with a slip, without its derivative or with itself for it.
+
+    Args:
+        name: Keras's name.
+        z: Its argument.
+        slips: With which it is computed.
+        places: By which a slip names it; none: by the function's name.
+
+    Raises:
+        ValueError: It is none of those known here.
+    """
+    if name not in _FUNCTIONS:
+        raise ValueError(f"Expected one of {', '.join(_FUNCTIONS)}. Received: {name!r}")
+    a = right = _FUNCTIONS[name](z)
+    for place in places or (name,):
+        a = slips.bent(DERIVATIVE_MISSING, a, lambda: z, place)
+        a = slips.bent(FUNCTION_FOR_DERIVATIVE, a, lambda: z * right.frozen(), place)
+    return a
+
+
+def activation_slips(*places: str) -> Iterator[Slip]:
+    """Yield the slips that there can be in activation functions at some places."""
+    for place in dict.fromkeys(places):
+        if place != "linear":
+            for bug in (DERIVATIVE_MISSING, FUNCTION_FOR_DERIVATIVE):
+                yield Slip(bug, place, {"function": place})
+
+
+def hard_sigmoid(z: Dual) -> Dual:
+    """Return Keras's hard sigmoid, relu6(z + 3) / 6."""
+    return (z * (1 / 6) + 0.5).clipped(0.0, 1.0)
+
+
+def old_hard_sigmoid(z: Dual) -> Dual:
+    """Return the hard sigmoid of Keras 1 and 2, clip(0.2 z + 0.5, 0, 1)."""
+    return (z * 0.2 + 0.5).clipped(0.0, 1.0)
+
+
+_FUNCTIONS: dict[str, Callable[[Dual], Dual]] = {
+    "linear": lambda z: z,
+    "sigmoid": Dual.sigmoid,
+    "tanh": Dual.tanh,
+    "relu": lambda z: z.where(z.value > 0),
+    "softmax": lambda z: z.softmax(-1),
+    "exponential": Dual.exp,
+    "hard_sigmoid": hard_sigmoid,
+}
+
+
+def padded(x: Dual, widths: list[tuple[int, int]]) -> Dual:
+    """Return an array with zeros around it."""
+    flat = joined([x.reshape(x.value.size), x.constant(np.zeros(1))], 0)
+    places: Array = np.arange(x.value.size).reshape(x.shape)
+    return flat.taken(np.pad(places, widths, constant_values=x.value.size))

@@ -1,0 +1,127 @@
+"""Batch and layer normalization: ``gamma (x - mean) / sqrt(variance + epsilon) + beta``."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+
+from numpy_impl.types import Array
+from parity.bounds.dual import Dual
+from parity.checking.bugs.layers import (
+    NORM_AXIS,
+    NORM_AXIS_BACKWARD,
+    NORM_EPSILON_BACKWARD,
+    NORM_EPSILON_PLACE,
+    NORM_GAMMA,
+    NORM_GAMMA_OF_X,
+    NORM_INFERENCE,
+    NORM_MEAN_TERM,
+    NORM_N_MINUS_1,
+    NORM_STATISTICS_TERMS,
+    NORM_VARIANCE_TERM,
+)
+from parity.checking.layer.kind import Arrays, Kind, Options, Role, Slip, Slips
+
+Axes = tuple[int, ...]
+# The axes over which mean and variance are taken, of x with its channels last.
+_OF_BATCH: Axes = (0, 1, 2)
+_OF_FEATURES: Axes = (3,)
+
+
+def _norm(arrays: Arrays, options: Options, slips: Slips) -> list[Dual]:
+    x, gamma, beta, epsilon = arrays["x"], arrays["gamma"], arrays["beta"], options["epsilon"]
+    axes: Axes = slips.how(NORM_AXIS) or options["axes"]
+    mean = x.mean(*axes)
+    centred = x - mean
+    squares = centred * centred
+    n = int(np.prod([x.shape[axis] for axis in axes]))
+    variance = squares.mean(*axes)
+    variance = slips.instead(NORM_N_MINUS_1, variance, lambda: squares.sum(*axes) * (1 / (n - 1)))
+    if options.get("moving") is not None and NORM_INFERENCE not in slips:
+        mean, variance = (x.constant(array) for array in options["moving"])
+        centred = x - mean
+    inverse = (variance + epsilon).sqrt().reciprocal()
+    inverse = slips.instead(
+        NORM_EPSILON_PLACE, inverse, lambda: (variance.sqrt() + epsilon).reciprocal()
+    )
+    fixed = {bug: bug in slips or NORM_STATISTICS_TERMS in slips
+             for bug in (NORM_MEAN_TERM, NORM_VARIANCE_TERM)}  # fmt: skip
+    normal = (x - mean.frozen() if fixed[NORM_MEAN_TERM] else centred) * (
+        inverse.frozen() if fixed[NORM_VARIANCE_TERM] else inverse
+    )
+    normal = slips.bent(
+        NORM_EPSILON_BACKWARD,
+        normal,
+        lambda: _closed(x, normal, variance.sqrt().reciprocal(), axes),
+    )
+    if NORM_AXIS_BACKWARD in slips:
+        normal = normal.bent(_closed(x, normal, inverse, slips.how(NORM_AXIS_BACKWARD)))
+    out = normal * gamma
+    out = slips.bent(NORM_GAMMA, out, lambda: normal + normal.frozen() * gamma)
+    for how, what in (("x", x), ("x - mean", centred)):
+        out = slips.bent(NORM_GAMMA_OF_X, out, _gamma_of(normal, gamma, what), how)
+    return [out + beta]
+
+
+def _gamma_of(normal: Dual, gamma: Dual, what: Dual) -> Callable[[], Dual]:
+    return lambda: normal * gamma.frozen() + what.frozen() * gamma
+
+
+def _closed(x: Dual, normal: Dual, inverse: Dual, axes: Axes) -> Dual:
+    """Return what has the derivative that backward functions write in one line."""
+    scaled, fixed = x * inverse.frozen(), normal.frozen()
+    return scaled - scaled.mean(*axes) - fixed * (fixed * scaled).mean(*axes)
+
+
+def moments(x: Array, axes: Axes) -> tuple[Array, Array, int]:
+    """Return mean and variance of x over some axes, as vectors, and over how many elements."""
+    n = int(np.prod([x.shape[axis] for axis in axes]))
+    return x.mean(axis=axes).reshape(-1), x.var(axis=axes).reshape(-1), n
+
+
+def _slips(sizes: Mapping[str, int], options: Options) -> Iterator[Slip]:
+    axes: Axes = options["axes"]
+    shape = (sizes["b"], sizes.get("h", 1), sizes.get("w", 1), sizes["c"])
+    yield Slip(NORM_GAMMA)
+    for what in ("x", "x - mean"):
+        yield Slip(NORM_GAMMA_OF_X, what, {"what": what})
+    yield Slip(NORM_EPSILON_PLACE)
+    if options.get("moving") is not None:
+        yield Slip(NORM_INFERENCE)
+        return
+    for bug in (NORM_MEAN_TERM, NORM_VARIANCE_TERM, NORM_STATISTICS_TERMS, NORM_EPSILON_BACKWARD):
+        yield Slip(bug)
+    if np.prod([shape[axis] for axis in axes]) > 1:
+        yield Slip(NORM_N_MINUS_1)
+    for other in (_OF_BATCH, (0,), _OF_FEATURES, (1, 2, 3), (1, 2)):
+        if other != axes and np.prod([shape[axis] for axis in other]) > 1:
+            words = {"axes": _words(other, shape), "meant": _words(axes, shape)}
+            yield Slip(NORM_AXIS, other, words)
+            yield Slip(NORM_AXIS_BACKWARD, other)
+
+
+def _words(axes: Axes, shape: tuple[int, ...]) -> str:
+    """Return axes by the names that they have in the user's array."""
+    names = ("the batch", "height", "width", "the features")
+    short = ("the batch", "time", "", "the features")
+    given = names if shape[2] > 1 else short
+    return " and ".join(given[axis] for axis in axes if shape[axis] > 1)
+
+
+def _kind(axes: Axes, moving: bool) -> Kind:
+    pictures = ("b h w c", "b c h w", "b c", "c b", "b h c", "b c h", "h b c", "c")
+    return Kind(
+        inputs=(Role("x", pictures),),
+        weights=(
+            Role("gamma", ("c",), needed=False, left_out=1.0),
+            Role("beta", ("c",), needed=False),
+        ),
+        outputs=(pictures,),
+        formula=_norm,
+        slips=_slips,
+        options=lambda config: {"epsilon": config["epsilon"], "axes": axes},
+        moving=moving,
+    )
+
+
+BATCH_NORMALIZATION = _kind(_OF_BATCH, moving=True)
+LAYER_NORMALIZATION = _kind(_OF_FEATURES, moving=False)

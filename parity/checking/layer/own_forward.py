@@ -1,0 +1,55 @@
+"""A layer's gradients beside the derivative of its own forward, whatever it computes."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from numpy_impl.types import Array
+from parity.candidate import Candidate
+from parity.checking.asking.subject import Subject
+from parity.checking.bugs.derivative import NOT_THE_DERIVATIVE
+from parity.checking.bugs.findings import OWN_LOSS, Notes
+from parity.checking.bugs.layers import NOT_OF_FORWARD
+from parity.checking.derivative.compare import check_derivative
+from parity.checking.layer.gradients import assigned
+from parity.checking.layer.theirs import Theirs
+
+OWN_FORWARD = "the derivative of your own forward"
+
+
+def check_own_forward(theirs: Theirs, seed: int) -> Notes:
+    """Return whether a layer's gradients are the derivative of its own forward.
+
+    They are the gradients of the loss ``sum(out * dout)``, whose weights are all of the layer's
+    arrays and whose targets are ``dout``.
+    """
+    arrays = [array.astype(np.float64) for array in theirs.arrays]
+    shapes = [out.shape for out in theirs.outputs(arrays)[: theirs.douts]]
+
+    def loss(_: Any, douts: Any) -> Any:
+        outputs = theirs.outputs(arrays)
+        return sum(float(np.sum(o * d)) for o, d in zip(outputs, douts, strict=False))
+
+    def gradients(_: Any, douts: Any) -> list[Array | None]:
+        answer = theirs.ask(arrays, lambda outputs: list(douts)[: len(outputs)])
+        return assigned(answer.gradients, theirs.names, [a.shape for a in arrays])[0]
+
+    def data(rng: np.random.Generator) -> tuple[Any, Any]:
+        douts = [rng.standard_normal(shape) for shape in shapes]
+        return douts, douts
+
+    candidate = Candidate(
+        get_weights=lambda: arrays, gradients=gradients, loss=loss, data=data, name="your layer"
+    )
+    subject = Subject(candidate)
+    subject.names = [f"d{name}" for name in theirs.names]
+    notes = check_derivative(subject, seed)
+    notes.findings = [
+        replace(f, bug=NOT_OF_FORWARD) if f.bug is NOT_THE_DERIVATIVE else f for f in notes.findings
+    ]
+    notes.witnesses = [
+        replace(w, name=OWN_FORWARD) if w.name == OWN_LOSS else w for w in notes.witnesses
+    ]
+    notes.untested = ["what forward computes (no reference is given)"] if notes.tested else []
+    return notes

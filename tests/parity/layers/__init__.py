@@ -1,0 +1,1 @@
+"""Layers written by hand in several styles, right or with a bug that is named."""

@@ -1,0 +1,96 @@
+"""Layers as objects: weights and gradients as attributes, or in dicts."""
+
+from typing import Any
+
+import numpy as np
+
+from tests.parity.layers.functions import Pair, norm
+from tests.parity.layers.recurrent import rnn
+
+
+class Attributes:
+    """Weights in self.W1, self.W2, ..., gradients in self.dW1, ...; two functions do the work."""
+
+    def __init__(self, pair: Pair, *weights: Any, adds: bool = False) -> None:
+        self.pair, self.adds, self.names = pair, adds, []
+        for k, weight in enumerate(weights):
+            self.names.append(f"W{k}")
+            setattr(self, f"W{k}", np.array(weight))
+            setattr(self, f"dW{k}", np.zeros_like(weight))
+
+    def forward(self, x):
+        out, self.cache = self.pair[0](x, *(getattr(self, name) for name in self.names))
+        return out
+
+    def backward(self, dout):
+        found = self.pair[1](dout, self.cache)
+        dx, *rest = found if isinstance(found, tuple) else (found,)
+        for name, gradient in zip(self.names, rest, strict=True):
+            before = getattr(self, f"d{name}") if self.adds else 0
+            setattr(self, f"d{name}", before + gradient)
+        return dx
+
+
+class Dicts(Attributes):
+    """The same in self.params and self.grads."""
+
+    def __init__(self, pair: Pair, *weights: Any) -> None:
+        super().__init__(pair)
+        self.names = [f"W{k}" for k in range(len(weights))]
+        self.params = dict(zip(self.names, map(np.array, weights), strict=True))
+        self.grads: dict[str, Any] = {}
+
+    def forward(self, x):
+        out, self.cache = self.pair[0](x, *self.params.values())
+        return out
+
+    def backward(self, dout):
+        dx, *rest = self.pair[1](dout, self.cache)
+        self.grads = dict(zip(self.names, rest, strict=True))
+        return dx
+
+
+class Recurrent:
+    """A recurrent layer that begins each call in zeros, or by mistake where the last one ended."""
+
+    def __init__(self, bug: str = "", units: int = 5, inputs: int = 2) -> None:
+        rng = np.random.default_rng(0)
+        self.Wx, self.Wh = rng.normal(size=(inputs, units)), rng.normal(size=(units, units))
+        self.b, self.bug, self.h, self.pair = np.zeros(units), bug, None, rnn()
+
+    def forward(self, x):
+        h0 = np.zeros((len(x), len(self.b)))
+        if self.bug == "kept" and self.h is not None:
+            h0 = self.h
+        out, self.cache = self.pair[0](x, h0, self.Wx, self.Wh, self.b)
+        self.h = out[:, -1]
+        return out
+
+    def backward(self, dout):
+        dx, _, self.dWx, self.dWh, self.db = self.pair[1](dout, self.cache)
+        return dx
+
+
+class BatchNorm:
+    """Batch normalization with moving averages, and a flag for training."""
+
+    def __init__(self, bug: str = "", features: int = 5, momentum: float = 0.9) -> None:
+        self.gamma, self.beta = np.ones(features), np.zeros(features)
+        self.running_mean, self.running_var = np.zeros(features), np.ones(features)
+        self.bug, self.momentum, self.pair = bug, momentum, norm()
+
+    def forward(self, x, training=True):
+        if not training and self.bug != "inference":
+            hat = (x - self.running_mean) / np.sqrt(self.running_var + 1e-3)
+            return hat * self.gamma + self.beta
+        out, self.cache = self.pair[0](x, self.gamma, self.beta)
+        if training:
+            m = 1 - self.momentum if self.bug == "momentum" else self.momentum
+            var = x.var(axis=0, ddof=int(self.bug == "unbiased"))
+            self.running_mean = m * self.running_mean + (1 - m) * x.mean(axis=0)
+            self.running_var = m * self.running_var + (1 - m) * var
+        return out
+
+    def backward(self, dout):
+        dx, self.dgamma, self.dbeta = self.pair[1](dout, self.cache)
+        return dx
