@@ -2,6 +2,7 @@
 
 import re
 from itertools import product
+from typing import Any, cast
 
 import numpy as np
 import pytest
