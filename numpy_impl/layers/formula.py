@@ -73,9 +73,12 @@ def first_largest(x: Number, axis: int) -> Number:
 
     It is not known which one that is where several are equal up to rounding.
     """
-    chosen: Array = np.zeros_like(x)
-    np.put_along_axis(chosen, np.argmax(x, axis=axis, keepdims=True), 1, axis=axis)
-    return chosen
+    largest = np.moveaxis(x == np.max(x, axis=axis, keepdims=True), axis, 0)
+    seen = largest[0].copy()
+    for later in largest[1:]:
+        later &= ~seen
+        seen |= later
+    return np.moveaxis(largest, 0, axis).astype(x.dtype)
 
 
 @singledispatch

@@ -170,7 +170,10 @@ def test_kernels_start_by_the_fans_of_keras():
         (lambda: Conv2D(2, (3, 3, 3)), "kernel_size to be 2 integers"),
         (lambda: Conv2D(2, 3, 0), "strides to be 2 integers"),
         (lambda: Conv2D(2, 3, padding="causal"), "padding valid or same"),
-        (lambda: Conv2D(2, 3, data_format="NHWC"), "data_format channels_last or channels_first"),
+        (
+            lambda: Conv2D(2, 3, data_format=cast(Any, "NHWC")),
+            "data_format channels_last or channels_first",
+        ),
         (lambda: Conv2D(3, 3, groups=2), "as many for each group"),
         (lambda: Sequential([Conv2D(2, 9)], (5, 5, 1)), "at least (9, 9)"),
         (lambda: Sequential([Conv2D(2, 3)], (5, 5)), "2 spatial axes"),
