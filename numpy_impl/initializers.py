@@ -2,7 +2,8 @@
 
 An initializer is a function ``(shape, rng) -> float64 array``; the layer casts to its own dtype,
 so that float32 and float64 networks start from the same numbers up to rounding. For a kernel of
-shape (inputs, units), ``fan_in = inputs`` and ``fan_out = units``.
+shape (inputs, units), ``fan_in = inputs`` and ``fan_out = units``; for one of a convolution, shape
+(*size, channels, filters), they are ``prod(size) * channels`` and ``prod(size) * filters``.
 """
 
 import math
@@ -13,6 +14,12 @@ import numpy as np
 from numpy_impl.types import Array
 
 Initializer = Callable[[tuple[int, ...], np.random.Generator], Array]
+
+
+def fans(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return ``fan_in`` and ``fan_out`` of a kernel, as Keras counts them."""
+    size = math.prod(shape[:-2])
+    return size * shape[-2], size * shape[-1]
 
 
 def zeros(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
@@ -32,7 +39,7 @@ def uniform_one(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
 
 def scaled_normal(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     """Draw from N(0, 1/fan_in): Nielsen's cure for units that start saturated."""
-    return rng.standard_normal(shape) / math.sqrt(shape[0])
+    return rng.standard_normal(shape) / math.sqrt(fans(shape)[0])
 
 
 def glorot_uniform(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
@@ -41,7 +48,7 @@ def glorot_uniform(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     Reference: Glorot and Bengio (2010), "Understanding the difficulty of training deep feedforward
     neural networks", eq. 16.
     """
-    limit = math.sqrt(6.0 / (shape[0] + shape[-1]))
+    limit = math.sqrt(6.0 / sum(fans(shape)))
     return rng.uniform(-limit, limit, shape)
 
 
@@ -52,7 +59,7 @@ def he_normal(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
 
     Reference: He, Zhang, Ren, Sun (2015), "Delving deep into rectifiers", eq. 10.
     """
-    return rng.standard_normal(shape) * math.sqrt(2.0 / shape[0])
+    return rng.standard_normal(shape) * math.sqrt(2.0 / fans(shape)[0])
 
 
 def orthogonal(shape: tuple[int, ...], rng: np.random.Generator) -> Array:

@@ -8,10 +8,12 @@ lines that a reader compares with the book train a network, and also bound its r
 NumPy's functions that make new arrays (no ``out=``, and ``x[...] = `` only into ``np.zeros_like``).
 
 For an activation function they call :func:`activate` and :func:`through`, to take a mean off
-:func:`standardize`, to add three terms or more :func:`added`, and for an index :func:`whole`.
+:func:`normalize` and :func:`weigh_standardized`, to choose the largest :func:`first_largest` and
+:func:`share_of_largest`, :func:`sum_products` for sums that a loop adds up, to add three terms or
+more :func:`added`, and for an index :func:`whole`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import singledispatch
 from typing import Any
 
@@ -40,13 +42,71 @@ def through(delta: Number, function: ActivationFunction, z: Number, a: Number) -
 
 
 @singledispatch
-def standardize(x: Number, mean: Number, inverse: Number) -> Number:
-    """Return ``(x - mean) * inverse``, which Keras forms as ``x * inverse - mean * inverse``.
+def normalize(
+    x: Number, mean: Number, inverse: Number, gamma: Number | None, beta: Number | None
+) -> tuple[Number, Number]:
+    """Return ``gamma * h + beta`` and ``h = (x - mean) * inverse``; None leaves gamma or beta out.
 
-    The two differ by more than the rounding of the first where the mean is large beside what
-    ``x`` departs from it, so whoever bounds it has to know.
+    Keras forms ``x * s + (beta - mean * s)`` with ``s = inverse * gamma``. The two differ by more
+    than the rounding of the first where the mean is large beside what ``x`` departs from it, so
+    whoever bounds it has to know.
     """
-    return (x - mean) * inverse
+    h = (x - mean) * inverse
+    y = h if gamma is None else h * gamma
+    return (y if beta is None else y + beta), h
+
+
+@singledispatch
+def weigh_standardized(
+    d: Number, x: Number, mean: Number, inverse: Number, axis: tuple[int, ...]
+) -> Number:
+    """Return ``sum(d * (x - mean)) * inverse`` over the axes, which are kept.
+
+    Automatic differentiation forms ``(sum(d * x) - mean * sum(d)) * inverse`` where the mean is one
+    of all these axes, which differs as in :func:`normalize`.
+    """
+    return np.sum(d * (x - mean), axis=axis, keepdims=True) * inverse
+
+
+@singledispatch
+def first_largest(x: Number, axis: int) -> Number:
+    """Return 1 at the first of the largest along an axis and 0 elsewhere, in the shape of ``x``.
+
+    It is not known which one that is where several are equal up to rounding.
+    """
+    largest = np.moveaxis(x == np.max(x, axis=axis, keepdims=True), axis, 0)
+    seen = largest[0].copy()
+    for later in largest[1:]:
+        later &= ~seen
+        seen |= later
+    return np.moveaxis(largest, 0, axis).astype(x.dtype)
+
+
+@singledispatch
+def share_of_largest(x: Number, axis: tuple[int, ...]) -> Number:
+    """Return 1 / k at each of the k largest over the axes and 0 elsewhere, in the shape of ``x``.
+
+    It is not known how many they are where several are equal up to rounding.
+    """
+    largest = (x == np.max(x, axis=axis, keepdims=True)).astype(x.dtype)
+    return largest / np.sum(largest, axis=axis, keepdims=True)
+
+
+@singledispatch
+def sum_products(
+    first: Number, *others: Number, function: Callable[..., Number], terms: int
+) -> Number:
+    """Return ``function(first, *others)``, each of whose elements is a sum of products.
+
+    A loop adds in one order of many. What can be said of another computation of the same sum is
+    that it adds the same products, in whatever order.
+
+    Args:
+        first, others: The arrays whose elements are multiplied.
+        function: Each element of its result is a sum of products of one element of each array.
+        terms: Of how many products at most.
+    """
+    return function(first, *others)
 
 
 @singledispatch

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from numpy_impl.layers.formula import FormulaLayer, Number, Weights, standardize
+from numpy_impl.layers.formula import FormulaLayer, Number, Weights, normalize
 from numpy_impl.types import Shape
 
 
@@ -64,9 +64,8 @@ class LayerNormalization(FormulaLayer):
         mean = np.mean(x, axis=-1, keepdims=True)
         variance = np.mean(np.square(x - mean), axis=-1, keepdims=True)
         inverse = 1 / np.sqrt(variance + self.epsilon)
-        h = standardize(x, mean, inverse)
-        y = h * w["gamma"] if self.scale else h
-        return (y + w["beta"] if self.center else y), (h, inverse)
+        y, h = normalize(x, mean, inverse, w.get("gamma"), w.get("beta"))
+        return y, (h, inverse)
 
     def differentiate(
         self, delta: Number, kept: Any, w: Weights

@@ -65,7 +65,8 @@ def analyse(
     entry = caches[-1][1] if loss.fused else signal
     value, delta = cost(loss, entry, y)
     gradients: list[Approx] = []
-    for i in reversed(range(len(network.layers))):
+    # Backpropagation ends at the first layer with weights, whose input's gradient nobody needs.
+    for i in reversed(range(network.first_trained, len(network.layers))):
         skip_activation = loss.fused and i == len(network.layers) - 1
         own, delta = backward(network.layers[i], caches[i], delta, skip_activation)
         gradients = own + gradients

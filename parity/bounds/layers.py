@@ -5,6 +5,7 @@ their mathematics here. :func:`weighted`, :func:`weight_gradients` and :func:`ma
 Dense and Dropout for whoever has weights and masks; ``activations`` is that of their functions.
 """
 
+from collections.abc import Callable
 from functools import singledispatch
 from typing import Any
 
@@ -67,9 +68,56 @@ def _(delta: Approx, function: ActivationFunction, z: Approx, a: Approx) -> Appr
     return through(function, z, a, delta)
 
 
-@formula.standardize.register
-def _(x: Approx, mean: Approx, inverse: Approx) -> Approx:
-    return x * inverse - mean * inverse
+@formula.normalize.register
+def _(
+    x: Approx, mean: Approx, inverse: Approx, gamma: Approx | None, beta: Approx | None
+) -> tuple[Approx, Approx]:
+    # The order of Keras, where each term errs relative to itself, and so by more than in the other.
+    h = x * inverse - mean * inverse
+    scale = inverse if gamma is None else inverse * gamma
+    shift = -mean * scale if beta is None else beta - mean * scale
+    return x * scale + shift, h
+
+
+@formula.weigh_standardized.register
+def _(d: Approx, x: Approx, mean: Approx, inverse: Approx, axis: tuple[int, ...]) -> Approx:
+    along = (d * x).sum(axis, keepdims=True) - mean * d.sum(axis, keepdims=True)
+    return along * inverse
+
+
+@formula.first_largest.register
+def _(x: Approx, axis: int) -> Approx:
+    return _chosen(x, formula.first_largest(x.value, axis), (axis,))
+
+
+@formula.share_of_largest.register
+def _(x: Approx, axis: tuple[int, ...]) -> Approx:
+    return _chosen(x, formula.share_of_largest(x.value, axis), axis)
+
+
+def _chosen(x: Approx, chosen: Array, axis: tuple[int, ...]) -> Approx:
+    """Return what is chosen of the largest; anything in 0..1 where another may be the largest."""
+    if x.error is None:
+        return x.rounding.exact(chosen)
+    lowest = np.max(x.value - x.error, axis=axis, keepdims=True)
+    rivals = x.value + x.error >= lowest
+    several = np.sum(rivals, axis=axis, keepdims=True) > 1
+    unsure = np.any(rivals & (x.error > 0), axis=axis, keepdims=True)
+    return Approx(chosen, np.where(rivals & several & unsure, 1.0, 0.0), x.rounding)
+
+
+@formula.sum_products.register
+def _(first: Approx, *others: Approx, function: Callable[..., Array], terms: int) -> Approx:
+    factors, r = (first, *others), first.rounding
+    value = function(*(f.value for f in factors))
+    if not r.tracked:
+        return Approx(value, None, r)
+    sizes, magnitudes = [np.abs(f.value) for f in factors], [f.magnitude for f in factors]
+    error = r.gamma(terms) * function(*magnitudes) + terms * r.tiny
+    for i, factor in enumerate(factors):
+        if factor.error is not None:
+            error = error + function(*magnitudes[:i], factor.error, *sizes[i + 1 :])
+    return Approx(value, error, r)
 
 
 @formula.added.register

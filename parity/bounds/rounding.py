@@ -131,6 +131,11 @@ class Approx:
         """The number of axes."""
         return self.value.ndim
 
+    @property
+    def size(self) -> int:
+        """How many elements the value has."""
+        return self.value.size
+
     def __len__(self) -> int:
         return len(self.value)
 

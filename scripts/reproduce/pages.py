@@ -66,6 +66,7 @@ def code(where: str) -> None:
     found: Any = importlib.import_module(module)
     for part in name.split("."):
         found = getattr(found, part)
+    found = inspect.unwrap(found)  # what a decorator stands before
     source = textwrap.dedent(inspect.getsource(found))
     doc = inspect.getdoc(found)
     if doc and (start := source.find('"""')) >= 0:
