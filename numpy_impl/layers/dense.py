@@ -40,6 +40,9 @@ class Dense(Layer):
     Backward, with ``delta_z = dC/dz``: ``dC/dkernel = x.T @ delta_z``, ``dC/dbias`` the sum of
     ``delta_z`` over the batch, ``dC/dx = delta_z @ kernel.T``.
 
+    Inputs with more axes, (batch, ..., inputs), are taken as so many more samples: every place of a
+    sequence goes through the same layer, and all add to the same gradients.
+
     A network's first layer (``sees_data``) computes both products without the inputs that are zero
     in every sample of the batch, a third of the pixels of 100 pictures of MNIST: they add nothing
     to ``z``, and their rows of ``dC/dkernel`` are zero. That is exact for finite weights.
@@ -75,19 +78,20 @@ class Dense(Layer):
         self.weight_names = ("kernel", "bias") if use_bias else ("kernel",)
 
     def build(self, input_shape: Shape) -> Shape:
-        if len(input_shape) != 1:
+        if not input_shape:
             raise ValueError(
-                "Dense expects inputs of shape (batch, inputs); put Flatten before it. "
+                "Dense expects inputs of shape (batch, ..., inputs). "
                 f"Received: input_shape={input_shape}"
             )
         super().build(input_shape)
+        self.inputs = input_shape[-1]
         # Calling np.dot takes half a microsecond less, but it fills ``out`` with zeros first.
-        self.product = np.dot if input_shape[0] * self.units < LARGE else np.matmul
+        self.product = np.dot if self.inputs * self.units < LARGE else np.matmul
         self.kept = _Arrays.make(0, 0, 0, np.dtype(float))
-        return (self.units,)
+        return (*input_shape[:-1], self.units)
 
     def weight_shapes(self) -> list[Shape]:
-        return [(self.input_shape[0], self.units), (self.units,)][: len(self.weight_names)]
+        return [(self.inputs, self.units), (self.units,)][: len(self.weight_names)]
 
     def initialize(self, rng: np.random.Generator) -> None:
         self.kernel[...] = self.kernel_initializer(self.kernel.shape, rng)
@@ -98,6 +102,7 @@ class Dense(Layer):
         self, x: Array, training: bool = False, mask: Array | None = None, do: Do = now
     ) -> Array:
         # Local names until the end: outside training several threads may call this at once.
+        shape, x = (*x.shape[:-1], self.units), as_rows(x)
         if training:
             kept = self._arrays(len(x))
             z, a = kept.z, kept.a
@@ -111,20 +116,20 @@ class Dense(Layer):
             do(np.add, z, self.bias, out=z)
         a = self.activation(z, out=a, do=do)
         self.x, self.z, self.a = x, z, a
-        return a
+        return a if a.shape == shape else a.reshape(shape)
 
     def _product_of_used(self, x: Array, z: Array, training: bool) -> None:
         used = self._used_inputs(x)
         inputs, kernel = (x, self.kernel) if used is None else self._only(used, x, training)
         np.matmul(inputs, kernel, out=z)
-        self.used, self.inputs = used, inputs
+        self.used, self.used_inputs = used, inputs
 
     def _used_inputs(self, x: Array) -> Array | None:
         """Return which inputs are not zero throughout, or None if all are to be computed with."""
         if len(x) > LONGEST_BATCH:
             return None
         used = np.flatnonzero(x.any(axis=0))
-        return used if len(used) <= USED_PART * self.input_shape[0] else None
+        return used if len(used) <= USED_PART * self.inputs else None
 
     def _only(self, used: Array, x: Array, training: bool) -> tuple[Array, Array]:
         """Return the columns ``used`` of ``x`` and these rows of the kernel, copied together."""
@@ -138,6 +143,7 @@ class Dense(Layer):
         return inputs, self.kernel.take(used, 0, kernel, "clip")
 
     def backward(self, delta: Array, input_gradient: bool = True, do: Do = now) -> Array:
+        shape, delta = (*delta.shape[:-1], self.inputs), as_rows(delta)
         kept = self._arrays(len(delta))
         if not self.given_logits_gradient:
             delta = self.activation.backward(self.z, self.a, delta, out=kept.delta, do=do)
@@ -150,15 +156,16 @@ class Dense(Layer):
             do(np.dot, kept.ones, delta, out=self.bias_gradient)
         if not input_gradient:
             return delta
-        do(self.product, delta, self.kernel.T, out=kept.input_gradient)
-        return kept.input_gradient
+        back = kept.input_gradient
+        do(self.product, delta, self.kernel.T, out=back)
+        return back if back.shape == shape else back.reshape(shape)
 
     def _gradient_of_used(self, delta: Array) -> None:
         if self.used is None:
-            np.matmul(self.inputs.T, delta, out=self.kernel_gradient)
+            np.matmul(self.used_inputs.T, delta, out=self.kernel_gradient)
             return
         part = self.workspace("used_gradient", self.kernel.shape, delta.dtype)[: len(self.used)]
-        np.matmul(self.inputs.T, delta, out=part)
+        np.matmul(self.used_inputs.T, delta, out=part)
         unused = np.ones(len(self.kernel), bool)
         unused[self.used] = False
         self.kernel_gradient[unused] = 0
@@ -167,7 +174,7 @@ class Dense(Layer):
     def _arrays(self, n: int) -> "_Arrays":
         """Return the arrays that training in batches of ``n`` writes to."""
         if len(self.kept.ones) != n:
-            self.kept = _Arrays.make(n, self.input_shape[0], self.units, self.kernel.dtype)
+            self.kept = _Arrays.make(n, self.inputs, self.units, self.kernel.dtype)
         return self.kept
 
     def is_recordable(self) -> bool:
@@ -179,3 +186,8 @@ class Dense(Layer):
             "activation": self.activation.name,
             "use_bias": self.use_bias,
         }
+
+
+def as_rows(x: Array) -> Array:
+    """Return (batch, ..., n) numbers as the rows of a matrix."""
+    return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])

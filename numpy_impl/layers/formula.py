@@ -7,8 +7,8 @@ lines that a reader compares with the book train a network, and also bound its r
 ``parity.bounds`` calls them with numbers that carry a bound. That asks for operators, slices and
 NumPy's functions that make new arrays (no ``out=``, and ``x[...] = `` only into ``np.zeros_like``).
 
-For an activation function they call :func:`activate` and :func:`through`, and to take a mean off
-:func:`standardize`.
+For an activation function they call :func:`activate` and :func:`through`, to take a mean off
+:func:`standardize`, and to say which way a gradient goes :func:`not_less`.
 """
 
 from collections.abc import Mapping
@@ -45,6 +45,15 @@ def standardize(x: Number, mean: Number, inverse: Number) -> Number:
     ``x`` departs from it, so whoever bounds it has to know.
     """
     return (x - mean) * inverse
+
+
+@singledispatch
+def not_less(a: Number, b: Number) -> Number:
+    """Return 1 where ``a >= b`` and 0 elsewhere, as numbers: a factor for a gradient.
+
+    Where rounding may decide it, the factor may be either, and whoever bounds it has to know.
+    """
+    return (a >= b).astype(a.dtype)
 
 
 class FormulaLayer(Layer):

@@ -8,6 +8,8 @@ Dense and Dropout for whoever has weights and masks; ``activations`` is that of 
 from functools import singledispatch
 from typing import Any
 
+import numpy as np
+
 from numpy_impl import layers
 from numpy_impl.activations import ActivationFunction
 from numpy_impl.layers import formula
@@ -44,9 +46,10 @@ def forward(
 
 @forward.register
 def _(
-    layer: layers.FormulaLayer, x: Approx, mask: Array | None, training: bool
+    layer: layers.FormulaLayer, x: Any, mask: Array | None, training: bool
 ) -> tuple[Approx, Any]:
-    return layer.compute(x, exact_arrays(layer, x.rounding), training)
+    rounding = (x[0] if layer.merges else x).rounding
+    return layer.compute(x, exact_arrays(layer, rounding), training)
 
 
 def exact_arrays(layer: layers.FormulaLayer, r: Rounding) -> dict[str, Approx]:
@@ -69,12 +72,23 @@ def _(x: Approx, mean: Approx, inverse: Approx) -> Approx:
     return x * inverse - mean * inverse
 
 
+@formula.not_less.register
+def _(a: Approx, b: Any) -> Approx:
+    difference = a - b
+    value = (difference.value >= 0).astype(float)
+    # The subtraction's own rounding never changes its sign.
+    room = a.bound + (b.bound if isinstance(b, Approx) else 0.0)
+    unsure = (np.abs(difference.value) <= room) & (room > 0)
+    return Approx(value, unsure.astype(float), a.rounding)
+
+
 @forward.register
 def _(layer: layers.Dense, x: Approx, mask: Array | None, training: bool) -> tuple[Approx, Any]:
-    exact = x.rounding.exact
+    exact, shape = x.rounding.exact, (*x.shape[:-1], layer.units)
+    x = x.reshape(-1, x.shape[-1])
     z = weighted(x, exact(layer.kernel), exact(layer.bias) if layer.use_bias else None)
     a = activate(layer.activation, z)
-    return a, (x, z, a)
+    return a.reshape(*shape), (x, z, a)
 
 
 @forward.register
@@ -124,10 +138,13 @@ def _(
     layer: layers.Dense, cache: Any, delta: Approx, skip_activation: bool
 ) -> tuple[list[Approx], Approx]:
     x, z, a = cache
+    shape = (*delta.shape[:-1], len(layer.kernel))
+    delta = delta.reshape(-1, layer.units)
     if not skip_activation:
         delta = through(layer.activation, z, a, delta)
     gradients = weight_gradients(x, delta)[: len(layer.weight_names)]
-    return list(gradients), delta @ delta.rounding.exact(layer.kernel.T)
+    back = delta @ delta.rounding.exact(layer.kernel.T)
+    return list(gradients), back.reshape(*shape)
 
 
 @backward.register
