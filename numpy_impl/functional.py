@@ -31,7 +31,15 @@ import numpy as np
 from numpy_impl import validation
 from numpy_impl.layers import Dropout, Layer
 from numpy_impl.losses import Loss
-from numpy_impl.network import Call, Network, check_new, fused_layer, handed_on, loss_gradient
+from numpy_impl.network import (
+    Call,
+    Network,
+    Sequential,
+    check_new,
+    fused_layer,
+    handed_on,
+    loss_gradient,
+)
 from numpy_impl.program import Do, now
 from numpy_impl.types import Array, DTypeLike, Shape
 
@@ -268,6 +276,10 @@ class Functional(Network):
                     getattr(first, f"{weight}_gradient")[...] += getattr(
                         again, f"{weight}_gradient"
                     )
+
+
+# What can be trained.
+AnyNetwork = Sequential | Functional
 
 
 def as_list(arrays: Arrays) -> list[Any]:

@@ -61,6 +61,8 @@ class Layer:
     groups: ClassVar[tuple[str, ...]] = ("",)
     # Whether it takes a list of arrays, and hands back a list of gradients (``Functional`` alone).
     merges: ClassVar[bool] = False
+    # Weights whose gradients are 0 in exact arithmetic, so that all that is left is rounding.
+    vanishing: ClassVar[tuple[str, ...]] = ()
     # Of Keras's method ``call``: the arguments that are inputs, if they are no list, and those that
     # are options of the layer here.
     call_inputs: ClassVar[tuple[str, ...]] = ()

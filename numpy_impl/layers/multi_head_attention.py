@@ -20,6 +20,9 @@ class MultiHeadAttention(FormulaLayer):
     and the output's (num_heads, value_dim, outputs); ``scale = 1 / sqrt(key_dim)``. Queries are
     (batch, T, dim), keys and values (batch, S, dim'), outputs (batch, T, outputs).
 
+    The keys' bias adds the same number to all scores of a query, which changes no softmax: its
+    gradient is 0, and what is computed of it is rounding alone.
+
     Args:
         num_heads: Number of heads.
         key_dim: Length of each head's queries and keys.
@@ -39,6 +42,7 @@ class MultiHeadAttention(FormulaLayer):
     call_options: ClassVar[tuple[str, ...]] = ("use_causal_mask",)
     cast_constants: ClassVar[tuple[str, ...]] = ("scale",)
     fixed: ClassVar[Mapping[str, Any]] = {"dropout": 0.0, "use_gate": False}
+    vanishing: ClassVar[tuple[str, ...]] = ("key_bias",)
     groups: ClassVar[tuple[str, ...]] = ("query_dense", "key_dense", "value_dense", "output_dense")
 
     def __init__(

@@ -45,9 +45,7 @@ def forward(
 
 
 @forward.register
-def _(
-    layer: layers.FormulaLayer, x: Any, mask: Array | None, training: bool
-) -> tuple[Approx, Any]:
+def _(layer: layers.FormulaLayer, x: Any, mask: Array | None, training: bool) -> tuple[Approx, Any]:
     rounding = (x[0] if layer.merges else x).rounding
     return layer.compute(x, exact_arrays(layer, rounding), training)
 
