@@ -18,7 +18,7 @@ def _on_two(make, *, keys=False, **called):
     def model() -> keras.Model:
         inputs = [keras.Input((3, 4)), keras.Input((5, 3))]
         query, value = L.Dense(4)(inputs[0]), L.Dense(4)(inputs[1])
-        key = [L.Dense(4, "tanh")(inputs[1])] * keys
+        key = [L.Dense(4, use_bias=False)(inputs[1])] * keys
         layer = make()
         if isinstance(layer, L.MultiHeadAttention):
             y = layer(query, value, *key, **called)
@@ -50,7 +50,7 @@ MODELS = {
     "attention, causal": _on_itself(L.Attention, use_causal_mask=True),
     "heads": _on_two(lambda: L.MultiHeadAttention(2, 3)),
     "heads, keys": _on_two(
-        lambda: L.MultiHeadAttention(2, 3, value_dim=5, output_shape=6), keys=True
+        lambda: L.MultiHeadAttention(2, 3, value_dim=2, output_shape=3), keys=True
     ),
     "heads, no biases": _on_itself(lambda: L.MultiHeadAttention(1, 4, use_bias=False)),
     "heads, causal": _on_itself(lambda: L.MultiHeadAttention(2, 3), use_causal_mask=True),

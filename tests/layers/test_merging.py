@@ -16,7 +16,7 @@ def _merged(make, *shapes, branches=2):
 
     def model() -> keras.Model:
         inputs = [keras.Input(shape) for shape in (shapes or [(4,)] * branches)]
-        merged = make()([L.Dense(x.shape[-1], "tanh")(x) for x in inputs])
+        merged = make()([L.Dense(x.shape[-1])(x) for x in inputs])
         flat = L.Flatten()(merged) if len(merged.shape) > 2 else merged
         return keras.Model(inputs, L.Dense(2)(flat))
 
@@ -26,7 +26,9 @@ def _merged(make, *shapes, branches=2):
 def _reshaped(make, *shape):
     def model() -> keras.Model:
         x = keras.Input(shape)
-        return keras.Model(x, L.Dense(2)(L.Flatten()(make()(L.Dense(shape[-1], "tanh")(x)))))
+        return keras.Model(
+            x, L.Dense(2)(L.Flatten()(make()(L.Dense(shape[-1], use_bias=False)(x))))
+        )
 
     return model
 

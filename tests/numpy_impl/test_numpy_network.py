@@ -194,7 +194,7 @@ def test_rescaling() -> None:
             r"new layers\. Received: a Dense that already belo",
         ),
         (lambda: Sequential(Sequential([Dense(2)], 2).layers, 2), "already belongs to a network"),
-        (lambda: Sequential([Dense(2)], (2, 3)), r"put Flatten before it\. Received: input_shape="),
+        (lambda: Sequential([Dense(2)], ()), r"\(batch, \.\.\., inputs\)\. Received: input_shape="),
         (lambda: Sequential([Dense(2)], 3, dtype="float16"), r"float32 or float64\. Received: 'fl"),  # type: ignore[arg-type]
         (lambda: Sequential([Dense(2)], 3, dtype="nonsense"), r"Received: 'nonsense'"),  # type: ignore[arg-type]
         (lambda: Sequential([Dense(2)], 3, dtype=None), r"Received: None"),  # type: ignore[arg-type]
