@@ -293,7 +293,7 @@ def test_models_that_are_no_chains(make) -> None:
 @pytest.mark.parametrize("make", [_operation_at_the_end, _operation_inside, _Subclass])
 def test_models_of_other_things_than_layers_are_refused(make) -> None:
     model = make()
-    with pytest.raises(ValueError, match="Expected a .* model that consists of layers") as e:
+    with pytest.raises(ValueError, match=r"Expected a .* model that consists of layers") as e:
         Autodiff(model, losses.Quadratic())
     assert f"Received: {type(model).__name__} {model.name!r}" in str(e.value)
 

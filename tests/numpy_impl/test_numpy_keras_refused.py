@@ -119,7 +119,8 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "scores": (_scores, "'mha' of class MultiHeadAttention as .*: return_attention_scores=True"),
     "two options": (_two_options, "calls of a layer with the same options.*'mha'"),
     "attention with dropout": (
-        lambda: _attention(L.MultiHeadAttention(2, 3, dropout=0.1, name="mha")), "'mha'.*: dropout=0.1"
+        lambda: _attention(L.MultiHeadAttention(2, 3, dropout=0.1, name="mha")),
+        "'mha' .*: dropout=0.1",
     ),
 }  # fmt: skip
 

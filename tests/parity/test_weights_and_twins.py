@@ -136,7 +136,7 @@ def test_what_has_no_twin_is_refused_by_name(layer, message):
 def test_a_model_with_operations_is_refused():
     entry = keras.Input((4,))
     model = keras.Model(entry, keras.layers.Dense(3)(entry) + 1)
-    with pytest.raises(ValueError, match="consists of layers. Received: .*, which computes 'add"):
+    with pytest.raises(ValueError, match=r"consists of layers\. Received: .*, which computes 'add"):
         parity.numpy_twin(model)
 
 
