@@ -7,10 +7,12 @@ are arguments, because each backend draws its own from a seed.
 
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 import keras
 import numpy as np
+
+from keras_impl.graph import Graph, graph
 
 Masks = Sequence[np.ndarray]
 
@@ -24,65 +26,69 @@ def to_numpy(tensor: Any) -> np.ndarray:
 def chain(model: keras.Model) -> list[keras.Layer]:
     """Return the layers of a model that applies one after the other, without its input layer.
 
+    Models inside it are laid flat.
+
     Raises:
         ValueError: The model is not such a chain.
     """
-    layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
-    straight = isinstance(model, keras.Sequential) or _linked(model, layers)
-    if not straight or any(isinstance(layer, keras.Model) for layer in layers):
+    found = graph(model)
+    if not found.is_chain:
         raise ValueError(
             "Expected a model whose layers follow one another, such as keras.Sequential. "
             f"Received: {type(model).__name__} {model.name!r}"
         )
-    return layers
+    return [call.layer for call in found.calls]
 
 
-def _linked(model: keras.Model, layers: list[keras.Layer]) -> bool:
-    """Return whether each layer takes what the one before gives, and the last gives the output.
-
-    Operations such as ``x * 2`` are in no list of layers; they show as a missing link.
-    """
-    if any(len(layer._inbound_nodes) != 1 for layer in layers):
-        return False
-    nodes = [layer._inbound_nodes[0] for layer in layers]
-    given = [model.inputs, *(node.output_tensors for node in nodes)]
-    taken = [*(node.input_tensors for node in nodes), model.outputs]
-    return all(len(a) == len(b) == 1 and a[0] is b[0] for a, b in zip(given, taken, strict=True))
-
-
-def layer_outputs(model: keras.Model, x: Any, training: bool, masks: Sequence[Any]) -> list[Any]:
-    """Return the output tensor of every layer; in training, dropout uses ``masks`` in order.
+def all_outputs(
+    found: Graph, x: Sequence[Any], training: bool, masks: Sequence[Any]
+) -> dict[str, Any]:
+    """Return every tensor of a model by name; in training, dropout uses ``masks`` in order.
 
     The masked product is Keras's: kept inputs times ``1 / (1 - rate)``, others 0.
 
+    Args:
+        x: The inputs.
+
     Raises:
-        ValueError: In training, another number of masks than of dropout layers.
+        ValueError: In training, another number of masks than of calls of dropout layers.
     """
-    layers = chain(model)
-    dropouts = sum(isinstance(layer, keras.layers.Dropout) for layer in layers)
+    dropouts = sum(isinstance(call.layer, keras.layers.Dropout) for call in found.calls)
     if training and len(masks) != dropouts:
         raise ValueError(f"Expected {dropouts} dropout masks. Received: {len(masks)}")
     given = iter(masks)
-    outputs: list[Any] = []
-    for layer in layers:
-        if training and isinstance(layer, keras.layers.Dropout):
-            scaled = x * (1.0 / (1.0 - layer.rate))
-            x = keras.ops.where(next(given), scaled, keras.ops.zeros_like(x))
+    tensors = dict(zip(found.inputs, x, strict=True))
+    for call in found.calls:
+        if training and isinstance(call.layer, keras.layers.Dropout):
+            ((_, source),) = call.sources
+            scaled = tensors[source] * (1.0 / (1.0 - call.layer.rate))
+            dropped = keras.ops.where(next(given), scaled, keras.ops.zeros_like(scaled))
+            tensors[call.name] = dropped
         else:
-            x = layer(x, training=training)
-        outputs.append(x)
-    return outputs
+            tensors[call.name] = call.run(tensors, training)
+    return tensors
+
+
+def as_list(arrays: Any) -> list[Any]:
+    """Return the arrays of several inputs or outputs, or the only one, as a list."""
+    return list(cast(Sequence[Any], arrays)) if isinstance(arrays, list | tuple) else [arrays]
 
 
 class Autodiff:
     """A Keras model, a loss and an optimizer, run outside ``fit``, batch by batch.
 
     Args:
-        model: A chain of layers (:func:`chain`).
-        loss: A Keras loss, or any function ``(y_true, y_pred) -> loss`` of its operations.
+        model: A Sequential or Functional model.
+        loss: A Keras loss, or any function ``(y_true, y_pred) -> loss`` of its operations. Of a
+            model with several outputs it is given lists.
         optimizer: A Keras optimizer; needed by :meth:`step` only. It is built here.
         eager: On TensorFlow, compute operation by operation: slower, but nothing is traced first,
             so it is quicker for a single batch.
+        layers: The names of the model's layers (:class:`keras_impl.graph.Graph`) in the order in
+            which the weights are to be listed; None: in Keras's.
+
+    Where the model has several inputs, ``x`` is a list of arrays, and so is ``y`` of several
+    outputs.
     """
 
     def __init__(
@@ -91,15 +97,20 @@ class Autodiff:
         loss: Callable[[Any, Any], Any],
         optimizer: keras.optimizers.Optimizer | None = None,
         eager: bool = False,
+        layers: Sequence[str] | None = None,
     ) -> None:
-        chain(model)
+        self.graph = graph(model)
+        own = self.graph.layers
+        ordered = [own[name] for name in (own if layers is None else layers)]
+        self.trained: list[Any] = [v for layer in ordered for v in layer.trainable_variables]
+        self.kept: list[Any] = [v for layer in ordered for v in layer.non_trainable_weights]
         self.model = model
         self.loss = loss
         self.optimizer = optimizer
         self.dtype = model.compute_dtype
         self.eager = eager
         if optimizer is not None:
-            optimizer.build(model.trainable_variables)
+            optimizer.build(self.trained)
         backend = keras.backend.backend()
         if backend not in _ENGINES:
             raise ValueError(
@@ -108,16 +119,14 @@ class Autodiff:
             )
         self._engine = _ENGINES[backend](self)
 
-    def layer_outputs(
-        self, x: np.ndarray, training: bool = False, masks: Masks = ()
-    ) -> list[np.ndarray]:
-        """Return every layer's output for a batch, each of shape (N, ...)."""
-        tensor = keras.ops.convert_to_tensor(x, dtype=self.dtype)
-        outputs = layer_outputs(self.model, tensor, training, [np.asarray(m) for m in masks])
-        return [to_numpy(output) for output in outputs]
+    def layer_outputs(self, x: Any, training: bool = False, masks: Masks = ()) -> list[np.ndarray]:
+        """Return the output of every call of a layer for a batch, each of shape (N, ...)."""
+        inputs = [keras.ops.convert_to_tensor(array, dtype=self.dtype) for array in as_list(x)]
+        tensors = all_outputs(self.graph, inputs, training, [np.asarray(m) for m in masks])
+        return [to_numpy(tensors[call.name]) for call in self.graph.calls]
 
     def loss_and_gradients(
-        self, x: np.ndarray, y: np.ndarray, masks: Masks = ()
+        self, x: Any, y: Any, masks: Masks = ()
     ) -> tuple[float, list[np.ndarray]]:
         """Return the loss in training mode and its gradient for each trainable variable.
 
@@ -125,28 +134,28 @@ class Autodiff:
         """
         before = self.states()
         loss, gradients = self._engine.gradients(*self._tensors(x, y, masks))
-        for variable, value in zip(self.model.non_trainable_weights, before, strict=True):
+        for variable, value in zip(self.kept, before, strict=True):
             variable.assign(value)
         return float(to_numpy(loss)), [to_numpy(gradient) for gradient in gradients]
 
-    def step(self, x: np.ndarray, y: np.ndarray, masks: Masks = ()) -> float:
+    def step(self, x: Any, y: Any, masks: Masks = ()) -> float:
         """Take one optimizer step on a batch; return the loss before it."""
         return float(to_numpy(self._engine.step(*self._tensors(x, y, masks))))
 
     def weights(self) -> list[np.ndarray]:
         """Return copies of the trainable variables."""
-        return [to_numpy(variable) for variable in self.model.trainable_variables]
+        return [to_numpy(variable) for variable in self.trained]
 
     def states(self) -> list[np.ndarray]:
         """Return copies of what is not trained, such as moving statistics."""
-        return [to_numpy(variable) for variable in self.model.non_trainable_weights]
+        return [to_numpy(variable) for variable in self.kept]
 
     def slots(self) -> dict[str, list[np.ndarray]]:
         """Return copies of the optimizer's state by name: "momentum", "velocity"..."""
         if self.optimizer is None:
             return {}
         # Keras calls a slot after the variable that it belongs to: "dense_kernel_momentum".
-        owners = [v.path.replace("/", "_") + "_" for v in self.model.trainable_variables]
+        owners = [v.path.replace("/", "_") + "_" for v in self.trained]
         found: dict[str, list[np.ndarray]] = {}
         for variable in self.optimizer.variables:
             named = [owner for owner in owners if variable.name.startswith(owner)]
@@ -170,21 +179,26 @@ class Autodiff:
             found["column"].append(empty + column[..., None, :] if matrix else empty)
         return found
 
-    def _tensors(self, x: Any, y: Any, masks: Masks) -> tuple[Any, Any, list[Any]]:
-        y = np.asarray(y)
+    def _tensors(self, x: Any, y: Any, masks: Masks) -> tuple[list[Any], list[Any], list[Any]]:
         convert = keras.ops.convert_to_tensor
-        y = convert(y, dtype="int32" if y.dtype.kind in "iu" else self.dtype)
-        return convert(x, dtype=self.dtype), y, [convert(m, dtype="bool") for m in masks]
+        targets = [np.asarray(array) for array in as_list(y)]
+        return (
+            [convert(array, dtype=self.dtype) for array in as_list(x)],
+            [convert(t, dtype="int32" if t.dtype.kind in "iu" else self.dtype) for t in targets],
+            [convert(m, dtype="bool") for m in masks],
+        )
 
-    def cost(self, x: Any, y: Any, masks: Sequence[Any]) -> Any:
+    def cost(self, x: Sequence[Any], y: Sequence[Any], masks: Sequence[Any]) -> Any:
         """Return the loss of a batch of tensors in training mode, as a tensor."""
-        return self.loss(y, layer_outputs(self.model, x, True, masks)[-1])
+        tensors = all_outputs(self.graph, x, True, masks)
+        outputs = [tensors[name] for name in self.graph.outputs]
+        return self.loss(y, outputs) if len(outputs) > 1 else self.loss(y[0], outputs[0])
 
 
 class _TensorFlow:
     def __init__(self, owner: Autodiff) -> None:
         self.owner = owner
-        self.variables = owner.model.trainable_variables
+        self.variables = owner.trained
         self._compiled: dict[Any, Any] = {}
 
     def gradients(self, x: Any, y: Any, masks: Any) -> Any:
@@ -193,19 +207,25 @@ class _TensorFlow:
     def step(self, x: Any, y: Any, masks: Any) -> Any:
         return self._graph(self._step, x, y, masks)
 
-    def _gradients(self, x: Any, y: Any, *masks: Any) -> Any:
+    def _gradients(self, *tensors: Any) -> Any:
         import tensorflow as tf
 
         with tf.GradientTape() as tape:
-            cost = self.owner.cost(x, y, masks)
+            cost = self.owner.cost(*self._parted(tensors))
         grads = tape.gradient(cost, [variable.value for variable in self.variables])
         # That of an Embedding comes as rows, which may stand for the same row of the table. Keras's
         # optimizers take them one by one, and Adam then squares each instead of their sum
         # (docs/keras-semantics.md). Added up first they are the gradient, as on other backends.
         return cost, [g if g is None else tf.convert_to_tensor(g) for g in grads]
 
-    def _step(self, x: Any, y: Any, *masks: Any) -> Any:
-        cost, grads = self._gradients(x, y, *masks)
+    def _parted(self, tensors: Any) -> tuple[Any, Any, Any]:
+        """Return inputs, targets and masks, which a graph takes one after the other."""
+        inputs = len(self.owner.graph.inputs)
+        given = inputs + len(self.owner.graph.outputs)
+        return tensors[:inputs], tensors[inputs:given], tensors[given:]
+
+    def _step(self, *tensors: Any) -> Any:
+        cost, grads = self._gradients(*tensors)
         assert self.owner.optimizer is not None
         self.owner.optimizer.apply(grads, self.variables)
         return cost
@@ -214,9 +234,9 @@ class _TensorFlow:
         """Run ``function`` as a graph, traced once for all batch sizes."""
         import tensorflow as tf
 
+        tensors = [*x, *y, *masks]
         if self.owner.eager:
-            return function(x, y, *masks)
-        tensors = [x, y, *masks]
+            return function(*tensors)
         specs = tuple(tf.TensorSpec([None, *t.shape[1:]], t.dtype) for t in tensors)
         key = function.__name__, specs
         if key not in self._compiled:
@@ -230,8 +250,7 @@ class _Jax:
     def __init__(self, owner: Autodiff) -> None:
         jax: Any = import_module("jax")
         self.owner = owner
-        self.variables = owner.model.trainable_variables
-        self.states = owner.model.non_trainable_weights
+        self.variables, self.states = owner.trained, owner.kept
 
         def cost(values: Any, states: Any, x: Any, y: Any, masks: Any) -> Any:
             mapping = list(zip([*self.variables, *self.states], [*values, *states], strict=True))
@@ -261,7 +280,7 @@ class _Jax:
 class _Torch:
     def __init__(self, owner: Autodiff) -> None:
         self.owner = owner
-        self.variables = owner.model.trainable_variables
+        self.variables = owner.trained
 
     def gradients(self, x: Any, y: Any, masks: Any) -> Any:
         torch: Any = import_module("torch")

@@ -15,9 +15,12 @@ from numpy_impl import (
     training,
 )
 from numpy_impl.files import npz as serialization
-from numpy_impl.network import Sequential
+from numpy_impl.functional import Functional
+from numpy_impl.network import Call, Sequential
 
 __all__ = [
+    "Call",
+    "Functional",
     "Sequential",
     "activations",
     "initializers",

@@ -10,7 +10,8 @@ the clipping constant are Keras's (``keras/src/losses/losses.py``, ``keras/src/b
 """
 
 import math
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 
@@ -53,6 +54,10 @@ class Loss:
     def logits_gradient(self, p: Array, y_true: Array, out: Array | None = None) -> Array:
         """Return the gradient at the logits ``z``, given ``p = link(z)``; see ``gradient``."""
         raise TypeError(f"{type(self).__name__} defines no logits_gradient")
+
+    def terms(self) -> "list[tuple[Loss, float]]":
+        """Return the loss of each output of a network and its weight; here there is one."""
+        return [(self, 1.0)]
 
 
 class Quadratic(Loss):
@@ -193,6 +198,32 @@ class BinaryCrossentropy(Loss):
         out = np.subtract(p, y_true, out=out)
         out /= out.size
         return out
+
+
+class WeightedSum(Loss):
+    """The losses of several outputs, ``C = sum_i weight_i C_i``, as Keras adds them.
+
+    ``y_pred`` and ``y_true`` are lists with an array for each output.
+
+    Args:
+        losses: The loss of each output.
+        weights: The weight of each; None: all are 1.
+    """
+
+    def __init__(self, losses: Sequence[Loss], weights: Sequence[float] | None = None) -> None:
+        self.weights = [float(w) for w in weights] if weights is not None else [1.0] * len(losses)
+        if len(self.weights) != len(losses) or not losses:
+            raise ValueError(
+                f"Expected a weight for each of {len(losses)} losses. Received: {weights}"
+            )
+        self.losses = list(losses)
+
+    def terms(self) -> list[tuple[Loss, float]]:
+        return list(zip(self.losses, self.weights, strict=True))
+
+    def value(self, y_pred: Any, y_true: Any) -> float:
+        pairs = zip(self.terms(), y_pred, y_true, strict=True)
+        return sum(weight * loss.value(p, y) for (loss, weight), p, y in pairs)
 
 
 LOSSES: dict[str, type[Loss]] = {

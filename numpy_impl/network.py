@@ -1,8 +1,12 @@
-"""A stack of layers: forward pass, backpropagation, and access to the weights."""
+"""Networks of layers: forward pass, backpropagation, and access to the weights.
+
+:class:`Network` is what all have in common. :class:`Sequential` is the usual one, a stack of
+layers; ``functional`` has the one whose layers branch and meet again.
+"""
 
 import copy
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -10,87 +14,106 @@ from numpy_impl import activations, validation
 from numpy_impl.layers import Activation, Dense, Dropout, Layer, allocate, allocate_states
 from numpy_impl.losses import Loss
 from numpy_impl.program import Do, are_recordable, now, recordable
-from numpy_impl.types import Array, DTypeLike, Precision
+from numpy_impl.types import Array, DTypeLike, Precision, Shape
 
 # The activations whose logits Keras on TensorFlow remembers for the loss (``_keras_logits``).
 FUSABLE = ("softmax", "sigmoid")
 
 
-def _handed_on(do: Do) -> dict[str, Any]:
+def handed_on(do: Do) -> dict[str, Any]:
     """Return ``do`` as a named argument; none where it is the default, which a layer may lack."""
     return {} if do is now else {"do": do}
 
 
-@recordable
-class Sequential:
-    """Layers applied one after the other.
+class Call(NamedTuple):
+    """A layer applied to tensors of a network.
+
+    Attributes:
+        name: What its output is called; no two calls have the same.
+        layer: The layer.
+        sources: The names of what it takes: inputs, and outputs of earlier calls.
+    """
+
+    name: str
+    layer: Layer
+    sources: tuple[str, ...]
+
+
+def mask_of(layer: Layer, taken: Sequence[Any], masks: Sequence[Array | None]) -> Array | None:
+    """Return which steps of a call's output count, shape (batch, time); None: all of them.
+
+    Args:
+        layer: What is called.
+        taken: What it takes.
+        masks: Which steps of each of these count.
+
+    Raises:
+        ValueError: The layer cannot take a mask.
+    """
+    given = [mask for mask in masks if mask is not None]
+    return layer.compute_mask(taken[0], given[0] if given else None)
+
+
+class Network:
+    """What all networks have in common: their vectors, their weights, and copies of them.
 
     All parameters live in one vector, ``parameters``, and all gradients in another, ``gradients``;
     the layers' kernels and biases are views into them
     (see :func:`numpy_impl.layers.base.allocate`). States that are not trained, such as the moving
     statistics of batch normalization, are arrays of their layers.
 
-    Args:
-        layers: The layers, from the input on.
-        input_shape: Shape of one sample, for example (64,) or (28, 28); an int n means (n,).
-        rng: Source of the initial weights and of dropout masks; None starts all weights at 0.
-        dtype: "float32" or "float64", of weights and computation.
-        name: What to call the network in reports and files.
-
-    Raises:
-        ValueError: No layers, one that belongs to a network, shapes that do not fit together, or
-            another dtype.
+    Attributes:
+        layers: The layers, each once.
+        layer_names: What each is called in the names of weights.
+        calls: What is computed, in this order.
+        owners: For each call, the name of its layer.
+        input_names: The names of the inputs, as ``calls`` has them.
+        output_names: The names of the outputs.
+        shapes: The shape of every tensor by name, without the batch axis.
+        trained: The calls that a weight acts on, that of their layer or of one before.
     """
 
-    def __init__(
-        self,
-        layers: Sequence[Layer],
-        input_shape: int | tuple[int, ...],
-        rng: np.random.Generator | None = None,
-        dtype: DTypeLike = "float32",
-        name: str = "sequential",
-    ) -> None:
-        if not layers:
-            raise ValueError("Sequential expects at least one layer. Received: []")
-        self.layers = list(layers)
+    layers: list[Layer]
+    layer_names: list[str]
+    calls: list[Call]
+    owners: list[str]
+    input_names: list[str]
+    output_names: list[str]
+    shapes: dict[str, Shape]
+
+    def _allocate(self, dtype: DTypeLike, name: str) -> None:
+        """Give the built layers their weights, states and gradients, all zero."""
         self.name = name
         self.dtype = validation.float_dtype(dtype)
-        self.input_shape = (input_shape,) if isinstance(input_shape, int) else tuple(input_shape)
-        shape = self.input_shape
-        for layer in self.layers:
-            if layer.built:
-                raise ValueError(
-                    f"Expected new layers. Received: a {type(layer).__name__} that already belongs "
-                    f"to a network"
-                )
-            shape = layer.build(shape)
-            layer.built = True
-        self.output_shape = shape
-        self._check_masks()
         self.parameters, self.gradients, self.slices = allocate(self.layers, self.dtype)
         allocate_states(self.layers, self.dtype)
-        # Backpropagation ends at the first layer with weights.
-        trained = (i for i, layer in enumerate(self.layers) if layer.weight_names)
-        self.first_trained = next(trained, len(self.layers))
-        for i, layer in enumerate(self.layers):
-            layer.sees_data = i == self.first_trained
+        self._check_masks()
+        # Backpropagation ends where nothing before has weights.
+        self.trained: set[str] = set()
+        for call in self.calls:
+            if call.layer.weight_names or self.trained & set(call.sources):
+                self.trained.add(call.name)
+
+    def _check_masks(self) -> None:
+        """Check, with a sample of zeros, that no mask of steps reaches what cannot take it."""
+        steps: dict[str, Array | None] = dict.fromkeys(self.input_names)
+        for name, layer, sources in self.calls:
+            taken = [np.zeros((1, *self.shapes[source]), self.dtype) for source in sources]
+            steps[name] = mask_of(layer, taken, [steps[source] for source in sources])
+        for name in self.output_names:
+            if steps[name] is not None:
+                raise ValueError(
+                    "Expected, after Masking or mask_zero, a recurrent layer that returns no "
+                    "sequence, as losses here do not leave out steps. Received: outputs of shape "
+                    f"(batch, {', '.join(map(str, self.shapes[name]))}) with a mask"
+                )
+
+    def _initialize(self, rng: np.random.Generator | None) -> None:
         if rng is not None:
             for layer in self.layers:
                 layer.initialize(rng)
             for dropout, seeded in zip(self.dropouts, rng.spawn(len(self.dropouts)), strict=True):
                 dropout.rng = seeded
-
-    def _check_masks(self) -> None:
-        """Check, with a sample of zeros, that no mask of steps reaches what cannot take it."""
-        mask = None
-        for layer in self.layers:
-            mask = layer.compute_mask(np.zeros((1, *layer.input_shape), self.dtype), mask)
-        if mask is not None:
-            raise ValueError(
-                "Expected, after Masking or mask_zero, a recurrent layer that returns no sequence, "
-                "as losses here do not leave out steps. Received: outputs of shape "
-                f"(batch, {', '.join(map(str, self.output_shape))}) with a mask"
-            )
 
     @property
     def precision(self) -> Precision:
@@ -104,15 +127,15 @@ class Sequential:
 
     @property
     def dropouts(self) -> list[Dropout]:
-        """The dropout layers, from the input on."""
-        return [layer for layer in self.layers if isinstance(layer, Dropout)]
+        """The dropout layers, from the input on; one for each call of a layer."""
+        return [call.layer for call in self.calls if isinstance(call.layer, Dropout)]
 
     @property
     def weight_names(self) -> list[str]:
         """Names of ``weights`` in their order: "0/kernel", "0/bias", "1/kernel"..."""
         return [
-            f"{i}/{name}"
-            for i, layer in enumerate(self.layers)
+            f"{own}/{name}"
+            for own, layer in zip(self.layer_names, self.layers, strict=True)
             for name in (*layer.weight_names, *layer.state_names)
         ]
 
@@ -131,14 +154,18 @@ class Sequential:
     @property
     def trained_names(self) -> list[str]:
         """Names of the weights that are trained, in the order of ``slices``."""
-        return [f"{i}/{name}" for i, layer in enumerate(self.layers) for name in layer.weight_names]
+        return [
+            f"{own}/{name}"
+            for own, layer in zip(self.layer_names, self.layers, strict=True)
+            for name in layer.weight_names
+        ]
 
     @property
     def states(self) -> dict[str, Array]:
         """What training keeps beside the trained weights, by name, as views."""
         return {
-            f"{i}/{name}": getattr(layer, name)
-            for i, layer in enumerate(self.layers)
+            f"{own}/{name}": getattr(layer, name)
+            for own, layer in zip(self.layer_names, self.layers, strict=True)
             for name in layer.state_names
         }
 
@@ -165,7 +192,7 @@ class Sequential:
         for own, new in zip(self.weights, weights, strict=True):
             own[...] = new
 
-    def clone(self, dtype: DTypeLike | None = None) -> "Sequential":
+    def clone(self, dtype: DTypeLike | None = None) -> Self:
         """Return an independent network with the same layers and weights, in ``dtype`` if given.
 
         Its dropout layers go on from the same random state: the same masks, drawn apart.
@@ -173,13 +200,17 @@ class Sequential:
         layers = [copy.copy(layer) for layer in self.layers]
         for layer in layers:
             layer.built = False
-        twin = type(self)(layers, self.input_shape, dtype=dtype or self.dtype, name=self.name)
+        twin = self._of_layers(layers, dtype or self.dtype)
         twin.set_weights(self.weights)
         for own, copied in zip(self.dropouts, twin.dropouts, strict=True):
             copied.rng = copy.deepcopy(own.rng)
         return twin
 
-    def __deepcopy__(self, memo: object) -> "Sequential":
+    def _of_layers(self, layers: list[Layer], dtype: DTypeLike) -> Self:
+        """Return a new network like this one whose layers are ``layers``, in the same order."""
+        raise TypeError(f"{type(self).__name__} defines no _of_layers")
+
+    def __deepcopy__(self, memo: object) -> Self:
         # A plain deep copy would cut the layers' weights off from the parameter vector.
         return self.clone()
 
@@ -189,6 +220,58 @@ class Sequential:
         They are drawn from ``rng`` if given, else from the layers' own generators.
         """
         return [layer.draw_mask(batch_size, rng) for layer in self.dropouts]
+
+
+@recordable
+class Sequential(Network):
+    """Layers applied one after the other.
+
+    Args:
+        layers: The layers, from the input on.
+        input_shape: Shape of one sample, for example (64,) or (28, 28); an int n means (n,).
+        rng: Source of the initial weights and of dropout masks; None starts all weights at 0.
+        dtype: "float32" or "float64", of weights and computation.
+        name: What to call the network in reports and files.
+
+    Raises:
+        ValueError: No layers, one that belongs to a network, shapes that do not fit together, or
+            another dtype.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        input_shape: int | tuple[int, ...],
+        rng: np.random.Generator | None = None,
+        dtype: DTypeLike = "float32",
+        name: str = "sequential",
+    ) -> None:
+        if not layers:
+            raise ValueError("Sequential expects at least one layer. Received: []")
+        self.layers = list(layers)
+        self.layer_names = self.owners = [str(i) for i in range(len(layers))]
+        self.input_shape = (input_shape,) if isinstance(input_shape, int) else tuple(input_shape)
+        shape = self.input_shape
+        self.input_names, self.output_names = ["input"], self.layer_names[-1:]
+        self.shapes, self.calls = {"input": shape}, []
+        for own, source, layer in zip(
+            self.layer_names, ["input", *self.layer_names], self.layers, strict=False
+        ):
+            check_new(layer)
+            shape = self.shapes[own] = layer.build(shape)
+            layer.built = True
+            self.calls.append(Call(own, layer, (source,)))
+        self.output_shape = shape
+        self._allocate(dtype, name)
+        # Backpropagation ends at the first layer with weights.
+        trained = (i for i, layer in enumerate(self.layers) if layer.weight_names)
+        self.first_trained = next(trained, len(self.layers))
+        for i, layer in enumerate(self.layers):
+            layer.sees_data = i == self.first_trained
+        self._initialize(rng)
+
+    def _of_layers(self, layers: list[Layer], dtype: DTypeLike) -> Self:
+        return type(self)(layers, self.input_shape, dtype=dtype, name=self.name)
 
     def forward(
         self,
@@ -227,7 +310,7 @@ class Sequential:
         outputs: list[Array] = []
         steps: Array | None = None
         for layer in self.layers:
-            named = _handed_on(do)
+            named = handed_on(do)
             if given is not None and isinstance(layer, Dropout):
                 named["mask"] = next(given)
             if layer.uses_mask:
@@ -269,32 +352,49 @@ class Sequential:
 
         They are the outputs themselves or, for a fused loss, the last layer's logits.
         """
-        return self._fused_layer().z if loss.fused else outputs
+        return fused_layer(self.layers[-1]).z if loss.fused else outputs
 
     def backward(self, outputs: Array, y: Array, loss: Loss, do: Do = now) -> None:
         """Backpropagate the cost of the last forward pass, whose ``outputs`` are given."""
-        last = self.layers[-1]
-        delta = last.workspace("loss_gradient", outputs.shape, outputs.dtype)
-        last.given_logits_gradient = loss.fused
-        if loss.fused:
-            last = self._fused_layer()
-            p = outputs
-            if last.activation.name != loss.link:
-                p = last.workspace("linked", outputs.shape, outputs.dtype)
-                activations.get(loss.link)(last.z, out=p, do=do)
-            do(loss.logits_gradient, p, y, out=delta)
-        else:
-            do(loss.gradient, outputs, y, out=delta)
+        delta = loss_gradient(self.layers[-1], outputs, y, loss, do)
         for i in reversed(range(self.first_trained, len(self.layers))):
             further = i > self.first_trained
-            delta = self.layers[i].backward(delta, input_gradient=further, **_handed_on(do))
+            delta = self.layers[i].backward(delta, input_gradient=further, **handed_on(do))
 
-    def _fused_layer(self) -> Dense | Activation:
-        """Return the last layer, whose activation a fused loss includes."""
-        last = self.layers[-1]
-        if isinstance(last, Dense | Activation) and last.activation.name in FUSABLE:
-            return last
+
+def check_new(layer: Layer) -> None:
+    """Raise ValueError if a layer belongs to a network already."""
+    if layer.built:
         raise ValueError(
-            f"A fused loss expects a last layer with activation {' or '.join(FUSABLE)}. "
-            f"Received: {type(last).__name__} with {last.config()}"
+            f"Expected new layers. Received: a {type(layer).__name__} that already belongs "
+            f"to a network"
         )
+
+
+def loss_gradient(last: Layer, outputs: Array, y: Array, loss: Loss, do: Do = now) -> Array:
+    """Return what the layer ``last``, which gave ``outputs``, is handed by the loss.
+
+    That is ``dC/d(outputs)`` or, for a fused loss, ``dC/dz``, and ``last`` is told which.
+    """
+    delta = last.workspace("loss_gradient", outputs.shape, outputs.dtype)
+    last.given_logits_gradient = loss.fused
+    if loss.fused:
+        last = fused_layer(last)
+        p = outputs
+        if last.activation.name != loss.link:
+            p = last.workspace("linked", outputs.shape, outputs.dtype)
+            activations.get(loss.link)(last.z, out=p, do=do)
+        do(loss.logits_gradient, p, y, out=delta)
+    else:
+        do(loss.gradient, outputs, y, out=delta)
+    return delta
+
+
+def fused_layer(last: Layer) -> Dense | Activation:
+    """Return an output layer, whose activation a fused loss includes."""
+    if isinstance(last, Dense | Activation) and last.activation.name in FUSABLE:
+        return last
+    raise ValueError(
+        f"A fused loss expects a last layer with activation {' or '.join(FUSABLE)}. "
+        f"Received: {type(last).__name__} with {last.config()}"
+    )

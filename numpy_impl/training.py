@@ -13,8 +13,8 @@ from operator import is_
 import numpy as np
 
 from numpy_impl import validation
+from numpy_impl.functional import AnyNetwork
 from numpy_impl.losses import Loss
-from numpy_impl.network import Sequential
 from numpy_impl.optimizers import Optimizer
 from numpy_impl.program import Do, Program, now
 from numpy_impl.types import Array
@@ -132,7 +132,7 @@ class Steps:
     number overflows on the way to its limit, 0.
     """
 
-    def __init__(self, network: Sequential, loss: Loss) -> None:
+    def __init__(self, network: AnyNetwork, loss: Loss) -> None:
         self.network, self.loss = network, loss
         self.recordable = network.recordable
         self.recorded: Sequence[Array] = ()
@@ -165,7 +165,7 @@ class Steps:
 class _Record:
     """The outputs of several steps, kept until they are measured together."""
 
-    def __init__(self, network: Sequential, loss: Loss, y: Array, longest_batch: int) -> None:
+    def __init__(self, network: AnyNetwork, loss: Loss, y: Array, longest_batch: int) -> None:
         shape = (MEASURED_TOGETHER + longest_batch, *network.output_shape)
         self.outputs = np.empty(shape, network.dtype)
         # What the loss is evaluated at: the outputs, or a fused loss's logits.
@@ -192,7 +192,7 @@ class _Record:
 
 
 def train_epoch(
-    network: Sequential,
+    network: AnyNetwork,
     loss: Loss,
     optimizer: Optimizer,
     x: Array,
@@ -244,7 +244,7 @@ def _check_indices(batches: list[Array], samples: int) -> None:
 
 
 def evaluate(
-    network: Sequential,
+    network: AnyNetwork,
     loss: Loss,
     x: Array,
     y: Array,
@@ -263,7 +263,7 @@ def evaluate(
 
 
 def fit(
-    network: Sequential,
+    network: AnyNetwork,
     loss: Loss,
     optimizer: Optimizer,
     x: Array,

@@ -17,6 +17,7 @@ import numpy as np
 
 from numpy_impl import Sequential, models, serialization
 from numpy_impl.files import bounded
+from numpy_impl.functional import AnyNetwork
 from numpy_impl.types import Array
 from terminal_io import CliError, os_reason
 
@@ -133,14 +134,14 @@ def _kind(path: Path) -> str:
     return kind if kind in READERS else ".weights.h5"
 
 
-def _read_npz(path: Path) -> Sequential:
+def _read_npz(path: Path) -> AnyNetwork:
     try:
         return serialization.load(path)
     except ValueError as error:
         raise CliError(str(error)) from error
 
 
-def _read_keras_file(path: Path) -> Sequential:
+def _read_keras_file(path: Path) -> AnyNetwork:
     from numpy_impl.files import keras_files
     from numpy_impl.files.keras_config import OtherModel
 
@@ -167,17 +168,24 @@ def _read_weights(path: Path) -> Sequential:
     return network
 
 
-READERS: dict[str, Callable[[Path], Sequential]] = {
+READERS: dict[str, Callable[[Path], AnyNetwork]] = {
     ".npz": _read_npz,
     ".keras": _read_keras_file,
     ".weights.h5": _read_weights,
 }
 
 
-def _numpy_classifier(path: Path, network: Sequential) -> Classifier:
+def _numpy_classifier(path: Path, network: AnyNetwork) -> Classifier:
     _check_finite(path, network.weights)
     double = network.clone(DTYPE)
-    names = [type(layer).__name__ for layer in network.layers]
+    inputs, outputs = network.input_names, network.output_names
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise CliError(
+            f"{path}: expected one input and one output. "
+            f"Received: {', '.join(inputs)} and {', '.join(outputs)}"
+        )
+    chain = isinstance(network, Sequential)  # a graph with branches has no first layer
+    names = [type(layer).__name__ for layer in network.layers] if chain else []
     return Classifier(path, network.input_shape, network.output_shape, names, double.forward)
 
 

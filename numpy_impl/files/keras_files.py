@@ -20,17 +20,19 @@ from typing import IO, Any, TypeVar
 import numpy as np
 
 from numpy_impl import models
-from numpy_impl.files import keras_config
+from numpy_impl.files import keras_graph
 from numpy_impl.files.bounded import Archive, Refusal, StrPath, opened
 from numpy_impl.files.hdf5 import WeightsFile
-from numpy_impl.files.keras_config import WEIGHTLESS, Architecture, OtherModel
+from numpy_impl.files.keras_config import WEIGHTLESS, OtherModel
+from numpy_impl.files.keras_graph import Architecture
+from numpy_impl.functional import AnyNetwork
 from numpy_impl.layers import Rescaling
 from numpy_impl.network import Sequential
 from numpy_impl.types import Array, Shape
 
 T = TypeVar("T")
 
-_KERAS = "a .keras file of Keras 3, a chain of layers that numpy_impl has,"
+_KERAS = "a .keras file of Keras 3 with layers that numpy_impl has"
 _ANY_KERAS = "a .keras file of Keras 3"
 _WEIGHTS = "a .weights.h5 file of Keras 3 with the weights of Dense layers"
 _LEGACY = "a legacy HDF5 file of Keras 2 (.h5), which is not supported"
@@ -41,15 +43,16 @@ _LONGEST_JSON = 1 << 24
 _LONGEST_REASON = 600
 
 
-def load_keras(path: StrPath) -> Sequential:
+def load_keras(path: StrPath) -> AnyNetwork:
     """Read a model that Keras wrote with ``model.save("name.keras")``.
 
     Args:
-        path: File of a Sequential model, or of a Functional one whose layers follow one another;
-            models inside it are laid flat. It may be trained and compiled.
+        path: File of a Sequential or Functional model; models inside it are laid flat. It may be
+            trained and compiled.
 
     Returns:
-        The network with the model's layers, weights, dtype and name.
+        The network with the model's layers, weights, dtype and name: a ``Sequential`` if the layers
+        follow one another, else a ``Functional``.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -141,19 +144,19 @@ def _reading(path: StrPath, expected: str, read: Callable[[IO[bytes]], T]) -> T:
         raise ValueError(f"Expected {expected} in {path}. Received: {reason}") from error
 
 
-def _read_keras(file: IO[bytes]) -> Sequential:
+def _read_keras(file: IO[bytes]) -> AnyNetwork:
     if not zipfile.is_zipfile(file):
         raise Refusal(_KERAS, f"no zip archive but {_kind(file)}")
     with Archive(file, compressed=False) as archive:  # Keras does not compress
         config, content = _members(archive)
     with WeightsFile(io.BytesIO(content)) as stored:
         try:
-            model = keras_config.parse(config)
+            model = keras_graph.parse(config)
         except OtherModel:  # which Keras may have, if all is well with the file
             stored.check()
             raise
+        network = model.network()
         weights = _weights_of(model, stored)
-    network = Sequential(model.layers, model.input_shape, dtype=model.dtype, name=model.name)
     network.set_weights(weights)
     return network
 
@@ -192,7 +195,7 @@ def _json(archive: Archive, name: str) -> dict[str, Any]:
 def _weights_of(model: Architecture, stored: WeightsFile) -> list[Array]:
     """Return the arrays of a model's layers; each has the layer's shape and the model's dtype."""
     weights: list[Array] = []
-    for layer, group in zip(model.layers, model.groups, strict=True):
+    for layer, group in zip(model.layers.values(), model.groups, strict=True):
         expected = [*layer.weight_shapes(), *layer.state_shapes()]
         groups = [f"{group}/{inner}".rstrip("/") for inner in layer.groups] if expected else []
         found = [array for inner in groups for array in stored.variables(inner)]

@@ -10,25 +10,28 @@ import numpy as np
 
 from numpy_impl import activations
 from numpy_impl.files.bounded import Archive, StrPath, opened
+from numpy_impl.functional import AnyNetwork, Functional
 from numpy_impl.layers import LAYERS, Layer
-from numpy_impl.network import Sequential
+from numpy_impl.network import Call, Sequential
 from numpy_impl.types import Array
 
 FORMAT = "numpy_impl.Sequential"
+GRAPH_FORMAT = "numpy_impl.Functional"
 VERSION = 1
 # Of a config, four bytes a letter: 20,000 layers.
 _LONGEST_CONFIG = 1 << 24
 
 
 def save(
-    network: Sequential,
+    network: AnyNetwork,
     path: StrPath,
     further: Mapping[str, Array] | None = None,
 ) -> None:
     """Write ``network`` to ``path``.
 
     The file holds one array for each weight under its name ("0/kernel", "0/bias"...), and under
-    "config" a JSON text with the layers, the input shape, the dtype and the name. It is written
+    "config" a JSON text with the layers, the input shape, the dtype and the name; of a network that
+    branches also with the names of inputs, layers and outputs and with the calls. It is written
     beside its place, brought to the disk and then renamed, so that an interruption, even one of the
     power, leaves the old file or the new one.
 
@@ -44,13 +47,14 @@ def save(
             read it.
     """
     path = Path(path)
+    graph = isinstance(network, Functional)
     config = {
-        "format": FORMAT,
+        "format": GRAPH_FORMAT if graph else FORMAT,
         "version": VERSION,
         "name": network.name,
         "dtype": network.dtype.name,
-        "input_shape": network.input_shape,
         "layers": [_layer_config(layer) for layer in network.layers],
+        **(_graph_config(network) if graph else {"input_shape": network.input_shape}),
     }
     arrays: dict[str, Any] = dict(zip(network.weight_names, network.weights, strict=True))
     arrays |= further or {}
@@ -68,6 +72,16 @@ def save(
         raise
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _graph_config(network: Functional) -> dict[str, Any]:
+    calls = zip(network.calls, network.owners, strict=True)
+    return {
+        "inputs": [[name, network.shapes[name]] for name in network.input_names],
+        "layer_names": network.layer_names,
+        "calls": [[call.name, owner, call.sources] for call, owner in calls],
+        "outputs": network.output_names,
+    }
 
 
 def _sync_folder(folder: Path) -> None:
@@ -101,7 +115,7 @@ def _layer(entry: Any) -> Any:
     return LAYERS[options.pop("class")](**options)
 
 
-def load(path: StrPath) -> Sequential:
+def load(path: StrPath) -> AnyNetwork:
     """Read a network that :func:`save` wrote; of its file, only what belongs to the network.
 
     Raises:
@@ -111,12 +125,10 @@ def load(path: StrPath) -> Sequential:
     try:
         with opened(path) as file, Archive(file, compressed=True) as archive:
             config = json.loads(str(archive.array("config", _LONGEST_CONFIG)))
-            if config["format"] != FORMAT or config["version"] != VERSION:
+            if config["format"] not in (FORMAT, GRAPH_FORMAT) or config["version"] != VERSION:
                 raise ValueError(f"format {config['format']!r} version {config['version']!r}")
-            layers = [_layer(entry) for entry in config["layers"]]
-            shape, name = tuple(config["input_shape"]), str(config["name"])
             # Zeros that are not written to take no memory, however many the config asks for.
-            network = Sequential(layers, shape, dtype=config["dtype"], name=name)
+            network = _network(config)
             weights = [archive.array(name) for name in network.weight_names]
         found = {array.dtype.name for array in weights} - {network.dtype.name}
         if found:
@@ -133,3 +145,16 @@ def load(path: StrPath) -> Sequential:
             f"Expected a network in {path} ({FORMAT}, version {VERSION}). Received: {reason}"
         ) from error
     return network
+
+
+def _network(config: dict[str, Any]) -> AnyNetwork:
+    """Return the network, its weights at 0, that a file's JSON describes."""
+    layers = [LAYERS[c.pop("class")](**c) for c in config["layers"]]
+    named: dict[str, Any] = {"dtype": config["dtype"], "name": str(config["name"])}
+    if config["format"] == FORMAT:
+        return Sequential(layers, tuple(config["input_shape"]), **named)
+    names = [str(name) for name in config["layer_names"]]
+    own = dict(zip(names, layers, strict=True))
+    calls = [Call(str(n), own[layer], tuple(sources)) for n, layer, sources in config["calls"]]
+    inputs = {str(name): tuple(shape) for name, shape in config["inputs"]}
+    return Functional(inputs, calls, config["outputs"], layer_names=names, **named)

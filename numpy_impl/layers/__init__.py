@@ -5,12 +5,15 @@ file.
 """
 
 from numpy_impl.layers.activation import Activation
+from numpy_impl.layers.attention import Attention
 from numpy_impl.layers.base import Layer, allocate, allocate_states
 from numpy_impl.layers.batch_normalization import BatchNormalization
 from numpy_impl.layers.bidirectional import Bidirectional
+from numpy_impl.layers.concatenate import Concatenate
 from numpy_impl.layers.convolution import Conv1D, Conv2D
 from numpy_impl.layers.dense import Dense
 from numpy_impl.layers.depthwise_convolution import DepthwiseConv2D, SeparableConv2D
+from numpy_impl.layers.dot import Dot
 from numpy_impl.layers.dropout import Dropout
 from numpy_impl.layers.embedding import Embedding
 from numpy_impl.layers.flatten import Flatten
@@ -26,15 +29,19 @@ from numpy_impl.layers.gru import GRU
 from numpy_impl.layers.layer_normalization import LayerNormalization
 from numpy_impl.layers.lstm import LSTM
 from numpy_impl.layers.masking import Masking
+from numpy_impl.layers.merging import Add, Average, Maximum, Minimum, Multiply, Subtract
+from numpy_impl.layers.multi_head_attention import MultiHeadAttention
 from numpy_impl.layers.pooling import (
     AveragePooling1D,
     AveragePooling2D,
     MaxPooling1D,
     MaxPooling2D,
 )
+from numpy_impl.layers.prelu import PReLU
 from numpy_impl.layers.recurrent import Recurrent
 from numpy_impl.layers.repeat_vector import RepeatVector
 from numpy_impl.layers.rescaling import Rescaling
+from numpy_impl.layers.reshaping import Cropping1D, Cropping2D, Permute, Reshape
 from numpy_impl.layers.rms_normalization import RMSNormalization
 from numpy_impl.layers.simple_rnn import SimpleRNN
 from numpy_impl.layers.time_distributed import TimeDistributed
@@ -46,16 +53,23 @@ __all__ = [
     "GRU",
     "LSTM",
     "Activation",
+    "Add",
+    "Attention",
+    "Average",
     "AveragePooling1D",
     "AveragePooling2D",
     "BatchNormalization",
     "Bidirectional",
+    "Concatenate",
     "Conv1D",
     "Conv1DTranspose",
     "Conv2D",
     "Conv2DTranspose",
+    "Cropping1D",
+    "Cropping2D",
     "Dense",
     "DepthwiseConv2D",
+    "Dot",
     "Dropout",
     "Embedding",
     "Flatten",
@@ -70,11 +84,19 @@ __all__ = [
     "Masking",
     "MaxPooling1D",
     "MaxPooling2D",
+    "Maximum",
+    "Minimum",
+    "MultiHeadAttention",
+    "Multiply",
+    "PReLU",
+    "Permute",
     "RMSNormalization",
     "RepeatVector",
     "Rescaling",
+    "Reshape",
     "SeparableConv2D",
     "SimpleRNN",
+    "Subtract",
     "TimeDistributed",
     "UpSampling2D",
     "ZeroPadding1D",

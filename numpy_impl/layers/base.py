@@ -20,7 +20,7 @@ these or not, need not know of it: its network is trained without a record, more
 
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -63,6 +63,16 @@ class Layer:
     # holds of its outputs too, without more ado.
     uses_mask = False
     passes_mask = False
+    # Whether it takes a list of arrays, and hands back a list of gradients (``Functional`` alone).
+    merges: ClassVar[bool] = False
+    # Weights whose gradients are 0 in exact arithmetic, so that all that is left is rounding.
+    vanishing: ClassVar[tuple[str, ...]] = ()
+    # Of Keras's method ``call``: the arguments that are inputs, if they are no list, and those that
+    # are options of the layer here.
+    call_inputs: ClassVar[tuple[str, ...]] = ()
+    call_options: ClassVar[tuple[str, ...]] = ()
+    # Attributes that are constants which Keras on TensorFlow rounds to float32.
+    cast_constants: ClassVar[tuple[str, ...]] = ()
     workspace: Workspace
     # Sequential sets these. Whether it belongs to a network,
     built = False
@@ -78,6 +88,14 @@ class Layer:
         # A new one, as a copied layer must not write into the arrays of its original.
         self.workspace = Workspace()
         return input_shape
+
+    def build_many(self, input_shapes: Sequence[Shape]) -> Shape:
+        """Fix the shapes for a call on several inputs; a layer that ``merges`` has its own."""
+        if len(input_shapes) != 1:
+            raise ValueError(
+                f"{type(self).__name__} expects one input. Received: {len(input_shapes)}"
+            )
+        return self.build(input_shapes[0])
 
     def weight_shapes(self) -> list[Shape]:
         """Return the shape of each weight in ``weight_names``."""

@@ -10,7 +10,8 @@ NumPy's functions that make new arrays (no ``out=``, and ``x[...] = `` only into
 For an activation function they call :func:`activate` and :func:`through`, to take a mean off
 :func:`normalize` and :func:`weigh_standardized`, to choose the largest :func:`first_largest` and
 :func:`share_of_largest`, :func:`sum_products` for sums that a loop adds up, to add three terms or
-more :func:`added`, and for an index :func:`whole`.
+more :func:`added`, to say which way a gradient goes :func:`not_less`, and for an index
+:func:`whole`.
 """
 
 from collections.abc import Callable, Mapping
@@ -140,6 +141,15 @@ def whole(x: Number) -> Array:
 def differs(x: Number, value: float) -> Array:
     """Return where ``x`` is another number than ``value``, which has to be the very number."""
     return x != value
+
+
+@singledispatch
+def not_less(a: Number, b: Number) -> Number:
+    """Return 1 where ``a >= b`` and 0 elsewhere, as numbers: a factor for a gradient.
+
+    Where rounding may decide it, the factor may be either, and whoever bounds it has to know.
+    """
+    return (a >= b).astype(a.dtype)
 
 
 class FormulaLayer(Layer):

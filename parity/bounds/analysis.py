@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from numpy_impl import layers, losses
-from numpy_impl.network import Sequential
+from numpy_impl.functional import as_list
+from numpy_impl.layers import formula
+from numpy_impl.network import Network, mask_of
 from numpy_impl.types import Array
 from parity.bounds.layers import backward, exact_arrays, forward
 from parity.bounds.losses import cost
@@ -33,47 +35,69 @@ class Analysis:
 
 @np.errstate(invalid="ignore", over="ignore")  # infinite bounds
 def analyse(
-    network: Sequential, x: Array, y: Array, loss: losses.Loss, masks: Sequence[Array] | None = None
+    network: Network, x: Any, y: Any, loss: losses.Loss, masks: Sequence[Array] | None = None
 ) -> Analysis:
     """Bound the rounding errors of a forward and backward pass.
 
     Args:
         network: Gives the layers, their weights and the precision; it is not changed.
-        x: One batch of inputs, as both engines get it.
-        y: Its targets.
+        x: One batch of inputs, as both engines get it; a list where there are several inputs.
+        y: Its targets; likewise.
         loss: The NumPy loss.
-        masks: One boolean mask for each dropout layer; None: the network is not in training.
+        masks: One boolean mask for each call of a dropout layer; None: the network is not in
+            training.
     """
     training = masks is not None
-    r = Rounding(network.dtype, _count(network, len(x)))
+    inputs, targets = as_list(x), as_list(y)
+    r = Rounding(network.dtype, _count(network, len(inputs[0])))
     given = None if masks is None else iter(masks)
-    signal = r.exact(x)
-    outputs: list[Approx] = []
+    tensors = {n: r.exact(v) for n, v in zip(network.input_names, inputs, strict=True)}
     caches: list[Any] = []
     states: dict[str, Approx] = {}
-    steps: Array | None = None
-    for i, layer in enumerate(network.layers):
+    steps: dict[str, Array | None] = dict.fromkeys(network.input_names)
+    for (name, layer, sources), owner in zip(network.calls, network.owners, strict=True):
         mask = next(given) if given and isinstance(layer, layers.Dropout) else None
-        mask = steps if layer.uses_mask else mask
-        steps = layer.compute_mask(signal.value, steps)
-        signal, cache = forward(layer, signal, mask, training)
-        outputs.append(signal)
+        mask = steps[sources[0]] if layer.uses_mask else mask
+        taken: Any = [tensors[source] for source in sources]
+        values = [tensor.value for tensor in taken]
+        steps[name] = mask_of(layer, values, [steps[source] for source in sources])
+        signal, cache = forward(layer, taken if layer.merges else taken[0], mask, training)
+        tensors[name] = signal
         caches.append(cache)
         if training and isinstance(layer, layers.FormulaLayer):
-            updated = layer.updated_states(cache, exact_arrays(layer, r))
-            states |= {f"{i}/{name}": state for name, state in updated.items()}
-    entry = caches[-1][1] if loss.fused else signal
-    value, delta = cost(loss, entry, y)
-    gradients: list[Approx] = []
-    # Backpropagation ends at the first layer with weights, whose input's gradient nobody needs.
-    for i in reversed(range(network.first_trained, len(network.layers))):
-        skip_activation = loss.fused and i == len(network.layers) - 1
-        own, delta = backward(network.layers[i], caches[i], delta, skip_activation)
-        gradients = own + gradients
-    return Analysis(outputs, value, gradients, states)
+            # Of a layer that is called again, what the call before left.
+            arrays = exact_arrays(layer, r)
+            arrays |= {k: states[f"{owner}/{k}"] for k in arrays if f"{owner}/{k}" in states}
+            updated = layer.updated_states(cache, arrays)
+            states |= {f"{owner}/{name}": state for name, state in updated.items()}
+    ends = [call.name for call in network.calls]
+    costs: list[Approx] = []
+    deltas: dict[str, list[Approx]] = {name: [] for name in tensors}
+    rows = zip(network.output_names, targets, loss.terms(), strict=True)
+    fused: set[str] = set()
+    for name, target, (term, weight) in rows:
+        entry = caches[ends.index(name)][1] if term.fused else tensors[name]
+        value, delta = cost(term, entry, target)
+        costs.append(value if weight == 1 else value * weight)
+        deltas[name].append(delta if weight == 1 else delta * weight)
+        fused |= {name} if term.fused else set()
+    found: dict[str, list[list[Approx]]] = {name: [] for name in network.layer_names}
+    for k in reversed(range(len(network.calls))):
+        name, layer, sources = network.calls[k]
+        if name not in network.trained:
+            continue
+        own, back = backward(layer, caches[k], formula.added(*deltas[name]), name in fused)
+        found[network.owners[k]].append(own)
+        parts: Any = back if layer.merges else [back]
+        for source, part in zip(sources, parts, strict=True):
+            deltas[source].append(part)
+    gradients = [
+        formula.added(*calls) for own in found.values() for calls in zip(*own, strict=True)
+    ]
+    outputs = [tensors[name] for name in ends]
+    return Analysis(outputs, formula.added(*costs), gradients, states)
 
 
-def _count(network: Sequential, batch: int) -> int:
+def _count(network: Network, batch: int) -> int:
     numbers = sum(weight.size for weight in network.weights)
-    shapes = [network.input_shape, *(layer.input_shape for layer in network.layers)]
-    return 2 * (numbers + batch * sum(int(np.prod(s)) for s in [*shapes, network.output_shape]))
+    return 2 * (numbers + batch * sum(int(np.prod(shape)) for shape in network.shapes.values()))

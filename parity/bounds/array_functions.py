@@ -36,11 +36,15 @@ def _binary(operation: Callable[[Approx, Approx], Approx]) -> Callable[[Number, 
 
 
 def _larger(a: Approx, b: Approx) -> Approx:
-    # Choosing one of two rounds nothing, and is off by no more than the one that is off more.
+    # Choosing one of two rounds nothing. The larger lies between the larger of the lower ends and
+    # that of the upper ends: what is surely smaller, however inexact, does not matter.
     value = np.maximum(a.value, b.value)
     if a.error is None and b.error is None:
         return Approx(value, None, a.rounding)
-    return Approx(value, np.maximum(a.bound, b.bound) + np.zeros_like(value), a.rounding)
+    with np.errstate(invalid="ignore"):
+        high = np.maximum(a.value + a.bound, b.value + b.bound) - value
+        low = value - np.maximum(a.value - a.bound, b.value - b.bound)
+        return Approx(value, np.maximum(high, low), a.rounding)
 
 
 def _smaller(a: Approx, b: Approx) -> Approx:

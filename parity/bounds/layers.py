@@ -46,11 +46,10 @@ def forward(
 
 
 @forward.register
-def _(
-    layer: layers.FormulaLayer, x: Approx, mask: Array | None, training: bool
-) -> tuple[Approx, Any]:
+def _(layer: layers.FormulaLayer, x: Any, mask: Array | None, training: bool) -> tuple[Approx, Any]:
+    rounding = (x[0] if layer.merges else x).rounding
     named = {"mask": mask} if layer.uses_mask else {}
-    return layer.compute(x, exact_arrays(layer, x.rounding), training, **named)
+    return layer.compute(x, exact_arrays(layer, rounding), training, **named)
 
 
 def exact_arrays(layer: layers.FormulaLayer, r: Rounding) -> dict[str, Approx]:
@@ -143,6 +142,16 @@ def _(x: Approx, value: float) -> Array:
             "which rounding may make equal to mask_value or not"
         )
     return formula.differs(x.value, float(np.dtype(x.rounding.dtype).type(value)))
+
+
+@formula.not_less.register
+def _(a: Approx, b: Any) -> Approx:
+    difference = a - b
+    value = (difference.value >= 0).astype(float)
+    # The subtraction's own rounding never changes its sign.
+    room = a.bound + (b.bound if isinstance(b, Approx) else 0.0)
+    unsure = (np.abs(difference.value) <= room) & (room > 0)
+    return Approx(value, unsure.astype(float), a.rounding)
 
 
 @forward.register

@@ -289,8 +289,8 @@ class Approx:
 
     def reshape(self, *shape: int) -> "Approx":
         """Return the same numbers in another shape."""
-        error = None if self.error is None else self.error.reshape(*shape)
-        return self._with(self.value.reshape(*shape), error)
+        error = None if self.error is None else self.error.reshape(shape)
+        return self._with(self.value.reshape(shape), error)
 
     def where(self, condition: Array) -> "Approx":
         """Return this where ``condition`` holds and an exact 0 elsewhere."""

@@ -9,25 +9,27 @@ amplifies rounding. See ``docs/tolerances.md``.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
 from keras_impl import keras
 from numpy_impl import losses, optimizers
-from numpy_impl.network import Sequential
+from numpy_impl.functional import AnyNetwork
 from numpy_impl.types import Array
-from parity.comparing.pair import Pair
+from parity.comparing.pair import Losses, Pair
 from parity.comparing.result import Comparison
 from parity.comparing.trajectory import train
 
 
 def compare(
     keras_model: keras.Model,
-    numpy_network: Sequential,
-    x: Array,
-    y: Array,
+    numpy_network: AnyNetwork,
+    x: Any,
+    y: Any,
     *,
-    loss: str | keras.losses.Loss | None = None,
+    loss: Losses | None = None,
+    loss_weights: Sequence[float] | None = None,
     numpy_loss: losses.Loss | None = None,
     optimizer: keras.optimizers.Optimizer | None = None,
     numpy_optimizer: optimizers.Optimizer | None = None,
@@ -41,12 +43,14 @@ def compare(
     Both networks and the Keras optimizer are left as they were.
 
     Args:
-        keras_model: A chain of supported layers, in the precision that Keras is set to.
+        keras_model: A Sequential or Functional model of supported layers, in the precision that
+            Keras is set to.
         numpy_network: Its twin, with the same weights (:func:`parity.copy_weights`).
-        x: Inputs, shape (N, *input_shape).
-        y: Targets, as the loss wants them.
+        x: Inputs, shape (N, *input_shape); a list of arrays of several inputs.
+        y: Targets, as the loss wants them; a list of them for several outputs.
         loss: A Keras loss, or its name as in ``keras_impl.losses.get``; None: the one that the
-            model was compiled with.
+            model was compiled with. Of several outputs a list.
+        loss_weights: The weight of each output's loss in their sum; None: all are 1.
         numpy_loss: What the NumPy side minimises; None: the twin of ``loss``.
         optimizer: A Keras optimizer; None compares no steps. Its settings are used from a fresh
             state.
@@ -62,21 +66,23 @@ def compare(
     Raises:
         ValueError: Inputs that do not fit, precisions that differ, or unsupported parts.
     """
-    pair = Pair(keras_model, numpy_network, loss, numpy_loss, optimizer, numpy_optimizer)
+    pair = Pair(
+        keras_model, numpy_network, loss, numpy_loss, optimizer, numpy_optimizer, loss_weights
+    )
     x, y = pair.check(x, y)
-    rng = np.random.default_rng(seed)
-    masks = masks if masks is not None else numpy_network.draw_masks(len(x), rng)
-    result = Comparison(f"{keras_model.name}, {pair.network.dtype}, {len(x)} samples")
+    n, rng = len(x[0]), np.random.default_rng(seed)
+    masks = masks if masks is not None else numpy_network.draw_masks(n, rng)
+    result = Comparison(f"{keras_model.name}, {pair.network.dtype}, {n} samples")
     result.rows += pair.compare_weights()
     result.rows += pair.compare_outputs(x, y)
     result.rows += pair.compare_gradients(x, y, masks)
     if optimizer is not None:
         before = numpy_network.get_weights(), keras_model.get_weights()
-        size = batch_size or len(x)
-        order = (np.arange(steps * size) % len(x)).reshape(steps, size)
-        drawn = [masks if size == len(x) and k == 0 else None for k in range(steps)]
+        size = batch_size or n
+        order = (np.arange(steps * size) % n).reshape(steps, size)
+        drawn = [masks if size == n and k == 0 else None for k in range(steps)]
         batches = (
-            (x[b], y[b], numpy_network.draw_masks(size, rng) if m is None else m)
+            (_rows(x, b), _rows(y, b), numpy_network.draw_masks(size, rng) if m is None else m)
             for b, m in zip(order, drawn, strict=True)
         )
         trained = train(pair, batches)
@@ -89,11 +95,12 @@ def compare(
 
 def compare_training(
     keras_model: keras.Model,
-    numpy_network: Sequential,
-    x: Array,
-    y: Array,
+    numpy_network: AnyNetwork,
+    x: Any,
+    y: Any,
     *,
-    loss: str | keras.losses.Loss | None = None,
+    loss: Losses | None = None,
+    loss_weights: Sequence[float] | None = None,
     optimizer: keras.optimizers.Optimizer,
     batches: Iterable[Array],
     check_every: int = 1,
@@ -117,15 +124,20 @@ def compare_training(
         Section "steps": for each weight and optimizer slot the worst of all checked single steps
         against its bound. Section "training": the distance of the two trained networks.
     """
-    pair = Pair(keras_model, numpy_network, loss, None, optimizer, None)
+    pair = Pair(keras_model, numpy_network, loss, None, optimizer, None, loss_weights)
     x, y = pair.check(x, y)
     rng = np.random.default_rng(seed)
     result = Comparison(
         f"{keras_model.name}, {pair.network.dtype}, training", pair.compare_weights()
     )
-    drawn = ((x[b], y[b], numpy_network.draw_masks(len(b), rng)) for b in batches)
+    drawn = ((_rows(x, b), _rows(y, b), numpy_network.draw_masks(len(b), rng)) for b in batches)
     trained = train(pair, drawn, check_every, measure_every, on_step)
     result.rows += trained.rows
     result.remarks += trained.remarks
     result.distances = trained.distances
     return result
+
+
+def _rows(arrays: list[Array], batch: Array) -> list[Array]:
+    """Return the samples of a batch, of each input or output."""
+    return [array[batch] for array in arrays]

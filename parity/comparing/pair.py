@@ -2,18 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from keras_impl import keras
 from keras_impl import losses as keras_losses
-from keras_impl.autodiff import Autodiff, chain
+from keras_impl.autodiff import Autodiff
+from keras_impl.graph import graph
 from numpy_impl import losses, optimizers, validation
-from numpy_impl.network import Sequential
+from numpy_impl.functional import AnyNetwork, as_list, one_or_list
+from numpy_impl.network import Network, Sequential
 from numpy_impl.types import Array
 from parity.bounds import analyse
 from parity.comparing import twins
 from parity.comparing.rows import Row, Verdict, compare_tensors
+
+# A loss of Keras or its name; of several outputs one for each.
+Losses = str | keras.losses.Loss | Sequence[str | keras.losses.Loss]
 
 
 class Pair:
@@ -26,14 +32,18 @@ class Pair:
     def __init__(
         self,
         model: keras.Model,
-        network: Sequential,
-        loss: str | keras.losses.Loss | None,
+        network: AnyNetwork,
+        loss: Losses | None,
         own_loss: losses.Loss | None = None,
         optimizer: keras.optimizers.Optimizer | None = None,
         own_optimizer: optimizers.Optimizer | None = None,
+        loss_weights: Sequence[float] | None = None,
     ) -> None:
         _check_precision(model, network)
-        keras_loss = keras_losses.get(loss if loss is not None else _compiled_loss(model))
+        found = graph(model)
+        if loss is None:
+            loss, loss_weights = _compiled_loss(model)
+        keras_loss = keras_losses.of_outputs(loss, found.outputs, loss_weights)
         fresh = None
         if optimizer is not None:
             fresh = type(optimizer).from_config(optimizer.get_config())
@@ -44,20 +54,63 @@ class Pair:
         self.loss = own_loss or self.reference_loss
         self.model = model
         self.network = network
-        self.keras = Autodiff(model, keras_loss, fresh)
+        # A Functional network may list the layers in another order.
+        own = {_plain(name): name for name in found.layers}
+        names = [_plain(name) for name in network.layer_names]
+        order = (
+            [own[name] for name in names] if sorted(own) == sorted(names) else list(own.values())
+        )
+        self.layers = [found.layers[name] for name in order]
+        self.calls = found.calls
+        self.keras = Autodiff(model, keras_loss, fresh, layers=order)
         self.names = network.trained_names
 
-    def check(self, x: Array, y: Array) -> tuple[Array, Array]:
+    def check(self, x: Any, y: Any) -> tuple[list[Array], list[Array]]:
         """Return inputs and targets in the networks' precision; raise ValueError if unfit."""
+        network, given, targets = self.network, as_list(x), as_list(y)
+        ends = network.input_names, network.output_names
+        if [len(given), len(targets)] != [len(names) for names in ends]:
+            raise ValueError(
+                f"Expected {len(ends[0])} inputs and targets of {len(ends[1])} outputs. "
+                f"Received: {len(given)} and {len(targets)}"
+            )
+        inputs = [
+            validation.inputs(array, network.shapes[name], network.dtype)
+            for name, array in zip(ends[0], given, strict=True)
+        ]
+        n = len(inputs[0])
+        if any(len(array) != n for array in inputs):
+            raise ValueError(
+                f"Expected as many samples of each input. Received: {[len(a) for a in inputs]}"
+            )
+        rows = zip(ends[1], targets, self.loss.terms(), strict=True)
+        return inputs, [
+            validation.targets(y, n, network.shapes[name], term.sparse, network.dtype)
+            for name, y, (term, _) in rows
+        ]
+
+    def get_weights(self) -> list[Array]:
+        """Return Keras's weights in the order of the network's."""
+        return [array for layer in self.layers for array in layer.get_weights()]
+
+    def least_scales(self, tensors: Sequence[Array]) -> list[float]:
+        """Return from which size on a number counts in each tensor, one for each trained weight.
+
+        It is 0; but where a gradient is 0 in exact arithmetic, the largest number of its layer.
+        """
         network = self.network
-        x = validation.inputs(x, network.input_shape, network.dtype)
-        return x, validation.targets(
-            y, len(x), network.output_shape, self.loss.sparse, network.dtype
-        )
+        layers = zip(network.layer_names, network.layers, strict=True)
+        vanishing = {f"{own}/{name}" for own, layer in layers for name in layer.vanishing}
+        owners = [name.rpartition("/")[0] for name in self.names]
+        largest: dict[str, float] = {}
+        for owner, tensor in zip(owners, tensors, strict=True):
+            largest[owner] = max(largest.get(owner, 0.0), float(np.max(np.abs(tensor))))
+        pairs = zip(self.names, owners, strict=True)
+        return [largest[owner] if name in vanishing else 0.0 for name, owner in pairs]
 
     def compare_weights(self) -> list[Row]:
         """Compare the weights, which have to be the same bit for bit."""
-        theirs, ours = self.model.get_weights(), self.network.weights
+        theirs, ours = self.get_weights(), self.network.weights
         if len(theirs) != len(ours):
             raise ValueError(
                 f"Expected as many weights as the Keras model has, {len(theirs)}. "
@@ -68,36 +121,55 @@ class Pair:
         note = "copy them first: parity.copy_weights"
         return [replace(r, note=note) if r.verdict is Verdict.DIFFERENT else r for r in rows]
 
-    def compare_outputs(self, x: Array, y: Array) -> list[Row]:
+    def compare_outputs(self, x: list[Array], y: list[Array]) -> list[Row]:
         """Compare every layer's output with dropout inactive."""
-        ours = self.network.layer_outputs(x)
+        ours = self.network.layer_outputs(one_or_list(x))
         theirs = self.keras.layer_outputs(x)
         bounded = analyse(self.network, x, y, self.reference_loss).outputs
-        names = [f"{i} {layer.name}" for i, layer in enumerate(chain(self.model))]
-        rows = zip(names, theirs, ours, bounded, strict=True)
+        names = [_plain(call.name) for call in self.calls]
+        own = [_plain(call.name) for call in self.network.calls]
+        if sorted(own) == sorted(names):  # perhaps in another order
+            theirs = [theirs[names.index(name)] for name in own]
+        elif isinstance(self.network, Sequential):
+            own = [f"{i} {name}" for i, name in enumerate(names)]
+        rows = zip(own, theirs, ours, bounded, strict=True)
         return [compare_tensors("forward", *row) for row in rows]
 
-    def compare_gradients(self, x: Array, y: Array, masks: Sequence[Array]) -> list[Row]:
+    def compare_gradients(
+        self, x: list[Array], y: list[Array], masks: Sequence[Array]
+    ) -> list[Row]:
         """Compare the loss and the gradient of every weight, in training mode."""
         bounded = analyse(self.network, x, y, self.reference_loss, masks)
         before = self.network.get_weights()
-        cost, grads = self.network.loss_and_gradients(x, y, self.loss, masks)
+        batch = one_or_list(x), one_or_list(y)
+        cost, grads = self.network.loss_and_gradients(*batch, self.loss, masks)
         self.network.set_weights(before)  # a pass in training moves the moving statistics
         keras_cost, keras_grads = self.keras.loss_and_gradients(x, y, masks)
-        costs = np.asarray([keras_cost], x.dtype), np.asarray([cost], x.dtype)
-        rows = [compare_tensors("loss", "loss", *costs, bounded.loss.reshape(1))]
-        quads = zip(self.names, keras_grads, grads, bounded.gradients, strict=True)
-        return rows + [compare_tensors("gradients", *quad) for quad in quads]
+        theirs, own = (np.asarray([value], self.network.dtype) for value in (keras_cost, cost))
+        rows = [compare_tensors("loss", "loss", theirs, own, bounded.loss.reshape(1))]
+        scales = self.least_scales(keras_grads)
+        each = zip(self.names, keras_grads, grads, bounded.gradients, scales, strict=True)
+        return rows + [compare_tensors("gradients", *one) for one in each]
 
 
-def _compiled_loss(model: keras.Model) -> str | keras.losses.Loss:
+def _plain(name: str) -> str:
+    """Return a layer's name as Keras may have it, which allows no "/"."""
+    return name.replace("/", "_")
+
+
+def _compiled_loss(model: keras.Model) -> tuple[Any, Sequence[float] | None]:
+    """Return the losses that a model was compiled with, and their weights."""
     loss = getattr(model, "loss", None)
     if loss is None:
         raise ValueError("Expected a loss, or a model compiled with one. Received: neither")
-    return loss
+    compiled: dict[str, Any] = model.get_compile_config() or {}
+    weights: Any = compiled.get("loss_weights")
+    if isinstance(weights, dict):
+        raise ValueError(f"Expected loss_weights as a list. Received: {weights}")
+    return loss, weights
 
 
-def _check_precision(model: keras.Model, network: Sequential) -> None:
+def _check_precision(model: keras.Model, network: Network) -> None:
     found = {
         "Keras model": model.compute_dtype,
         "NumPy network": network.dtype.name,

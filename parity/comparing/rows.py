@@ -65,13 +65,20 @@ class Row:
 
 
 def compare_tensors(
-    section: Section, tensor: str, keras: Array, numpy: Array, bounded: Approx | None
+    section: Section,
+    tensor: str,
+    keras: Array,
+    numpy: Array,
+    bounded: Approx | None,
+    least_scale: float = 0.0,
 ) -> Row:
     """Compare one tensor of both engines.
 
     Args:
         bounded: Its bound: each engine may be off by ``bounded.bound``, so twice that is allowed
             between them. None demands equality bit for bit.
+        least_scale: The scale of a tensor that is 0 but for rounding: how large numbers are that
+            are like it. A bound below that is one that something wrong would not keep.
     """
     if keras.shape != numpy.shape:
         return _misshapen(section, tensor, keras.shape, numpy.shape)
@@ -88,7 +95,7 @@ def compare_tensors(
     # Among equal ratios (all zero, say) the largest error is the one to show.
     worst = np.flatnonzero(ratio == np.max(ratio))
     index = np.unravel_index(int(worst[np.argmax(error.ravel()[worst])]), k.shape)
-    scale = float(np.max(np.abs(k), initial=0.0, where=np.isfinite(k)))
+    scale = float(np.max(np.abs(k), initial=least_scale, where=np.isfinite(k)))
     ulp = float(np.spacing(np.asarray(scale, keras.dtype)))
     return Row(
         section=section,

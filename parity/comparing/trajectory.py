@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numpy_impl.network import Sequential
+from numpy_impl.functional import AnyNetwork, one_or_list
 from numpy_impl.training import Steps
 from numpy_impl.types import Array
 from parity.bounds import analyse, analyse_step
@@ -17,7 +17,8 @@ from parity.comparing.result import Distance
 from parity.comparing.rows import Row, Verdict, compare_tensors
 from parity.comparing.weights import distance
 
-Batch = tuple[Array, Array, Sequence[Array]]
+# Inputs, targets (a list of each, as there may be several), and dropout masks.
+Batch = tuple[list[Array], list[Array], Sequence[Array]]
 
 
 class Trajectory(NamedTuple):
@@ -88,13 +89,13 @@ class _Run:
         """Return how far apart the trainings are now."""
         own = self.own.network
         control = distance(self.control.network, own)
-        return Distance(self.done, distance(self.pair.model, own), control)
+        return Distance(self.done, distance(self.pair, own), control)
 
     def rows(self) -> list[Row]:
         """Return the state at the start, the worst of the checked steps, the weights at the end."""
         pair = self.pair
         network = pair.network
-        ends = zip(network.weight_names, pair.model.get_weights(), network.weights, strict=True)
+        ends = zip(network.weight_names, pair.get_weights(), network.weights, strict=True)
         steps = self.shadow.worst.values()
         return [*self.start, *steps, *(_end(*triple) for triple in ends)]
 
@@ -102,7 +103,7 @@ class _Run:
 class _Learner:
     """A NumPy network with an optimizer of its own."""
 
-    def __init__(self, pair: Pair, network: Sequential) -> None:
+    def __init__(self, pair: Pair, network: AnyNetwork) -> None:
         self.network = network
         self.optimizer = copy(pair.optimizer)
         self.optimizer.build_for(network)
@@ -125,19 +126,20 @@ class _Learner:
 
     def step(self, batch: Batch) -> None:
         """Take one step as ``numpy_impl.training`` does, from a record of the first."""
+        inputs, outputs = len(batch[0]), len(batch[1])
         x, y, masks = batch
-        arrays = [np.asarray(x, self.network.dtype), y, *masks]
+        arrays = [*(np.asarray(array, self.network.dtype) for array in x), *y, *masks]
         if [v.shape for v in arrays] != [v.shape for v in self.given]:
             self.given = [v.copy() for v in arrays]
         for own, new in zip(self.given, arrays, strict=True):
             own[...] = new
-        x, y, *masks = self.given
+        x, y = self.given[:inputs], self.given[inputs : inputs + outputs]
         with np.errstate(over="ignore"):
-            self.steps(x, y, masks)
+            self.steps(one_or_list(x), one_or_list(y), self.given[inputs + outputs :])
         self.optimizer.apply(self.network.gradients, self.network.parameters)
 
 
-def _moved(network: Sequential) -> Sequential:
+def _moved(network: AnyNetwork) -> AnyNetwork:
     """Return a copy whose every weight is moved by one unit in the last place, up or down.
 
     Some trainings amplify every rounding until nothing of the agreement is left (64-40-10 on raw
@@ -165,7 +167,7 @@ class _Shadow(_Learner):
     def step(self, batch: Batch, done: int = 0) -> None:
         """Take over Keras's state after ``done`` steps, bound the next step, and take it."""
         (x, y, masks), pair, network = batch, self.pair, self.network
-        network.set_weights(pair.model.get_weights())
+        network.set_weights(pair.get_weights())
         for name, values in pair.keras.slots().items():
             slot = np.concatenate([value.ravel() for value in values])
             self.optimizer.state[name][...] = self.reference.state[name][...] = slot
@@ -181,16 +183,27 @@ class _Shadow(_Learner):
         theirs = {"weights": self.pair.keras.weights(), **self.pair.keras.slots()}
         ours = {"weights": self.network.parameters, **self.optimizer.state}
         for kind, tensors in theirs.items():
-            for name, s, tensor in zip(self.pair.names, self.network.slices, tensors, strict=True):
+            scales = self.pair.least_scales(tensors)
+            each = zip(self.pair.names, self.network.slices, tensors, scales, strict=True)
+            for name, s, tensor, scale in each:
                 title = name if kind == "weights" else f"{name} {kind}"
                 own = ours[kind][s].reshape(tensor.shape)
-                self._note(title, tensor, own, self.bounded[kind][s], step)
+                self._note(title, tensor, own, self.bounded[kind][s], step, scale)
         own_states = self.network.states
         for (name, own), tensor in zip(own_states.items(), self.pair.keras.states(), strict=True):
             self._note(name, tensor, own, self.states[name], step)
 
-    def _note(self, title: str, theirs: Array, ours: Array, bounded: Approx, step: int) -> None:
-        row = compare_tensors("steps", title, theirs, ours, bounded.reshape(*theirs.shape))
+    def _note(
+        self,
+        title: str,
+        theirs: Array,
+        ours: Array,
+        bounded: Approx,
+        step: int,
+        least_scale: float = 0.0,
+    ) -> None:
+        bounded = bounded.reshape(*theirs.shape)
+        row = compare_tensors("steps", title, theirs, ours, bounded, least_scale)
         if title not in self.worst or row.rank > self.worst[title].rank:
             self.worst[title] = replace(row, step=step)
 

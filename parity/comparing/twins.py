@@ -5,7 +5,7 @@ name. Keras's ``get_config`` is the source of every value, so defaults cannot dr
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
 from inspect import signature
@@ -14,32 +14,77 @@ from typing import Any, cast
 import numpy as np
 
 from keras_impl import keras
-from keras_impl.autodiff import chain, to_numpy
+from keras_impl.autodiff import to_numpy
+from keras_impl.graph import Graph, graph
+from keras_impl.losses import AnyLoss, WeightedSum
 from numpy_impl import activations, layers, losses, optimizers, schedules
 from numpy_impl.activations import ActivationFunction
-from numpy_impl.files.keras_config import KNOWN, inner_layers, layer_of, registered_name
+from numpy_impl.files.keras_config import (
+    KNOWN,
+    check_parameters,
+    inner_layers,
+    layer_of,
+    registered_name,
+)
+from numpy_impl.functional import AnyNetwork, Functional
 from numpy_impl.layers import LAYERS
-from numpy_impl.network import FUSABLE, Sequential
+from numpy_impl.network import FUSABLE, Call, Sequential
 from numpy_impl.optimizers import Optimizer
 from parity.bounds.optimizers import name_of
 from parity.bounds.updates import RULES
 from parity.comparing.weights import copy_weights
 
 
-def numpy_twin(model: keras.Model) -> Sequential:
+def numpy_twin(model: keras.Model) -> AnyNetwork:
     """Return the NumPy network with the layers, weights and dtype of a Keras model.
 
+    Args:
+        model: A Sequential or Functional model; models inside it are laid flat.
+
+    Returns:
+        A ``numpy_impl.Sequential`` if the layers follow one another, else a
+        ``numpy_impl.Functional``, with the names of Keras's layers.
+
     Raises:
-        ValueError: A layer or an activation has no counterpart; it is named.
+        ValueError: A layer, an activation or a way of calling a layer has no counterpart; it is
+            named.
     """
-    built = [numpy_layer(layer, model.compute_dtype) for layer in chain(model)]
+    found = graph(model)
+    built = _numpy_layers(found, model.compute_dtype)
     dtype: Any = model.compute_dtype
-    network = Sequential(built, model.input_shape[1:], dtype=dtype, name=model.name)
-    copy_weights(model, network)
+    network: AnyNetwork
+    if found.is_chain:
+        layers_in_order = list(built.values())
+        network = Sequential(layers_in_order, model.input_shape[1:], dtype=dtype, name=model.name)
+    else:
+        calls = [Call(c.name, built[c.owner], tuple(n for _, n in c.sources)) for c in found.calls]
+        entries: list[Any] = model.inputs
+        inputs = {n: tuple(t.shape[1:]) for n, t in zip(found.inputs, entries, strict=True)}
+        network = Functional(
+            inputs, calls, found.outputs, dtype=dtype, name=model.name, layer_names=list(built)
+        )
+    weights = [array for layer in found.layers.values() for array in layer.get_weights()]
+    network.set_weights(weights)
     return network
 
 
-def keras_twin(network: Sequential) -> keras.Sequential:
+def _numpy_layers(found: Graph, dtype: str) -> dict[str, layers.Layer]:
+    """Return the NumPy layer of each of Keras's, by name; refuse what it is called with besides."""
+    built: dict[str, layers.Layer] = {}
+    options: dict[str, dict[str, Any]] = {}
+    for call in found.calls:
+        if options.setdefault(call.owner, call.options) != call.options:
+            raise ValueError(
+                f"Expected calls of {call.owner!r} with the same options. "
+                f"Received: {options[call.owner]} and {call.options}"
+            )
+        if call.owner not in built:
+            built[call.owner] = numpy_layer(call.layer, dtype, call.options)
+        check_parameters(built[call.owner], call.owner, [name for name, _ in call.sources])
+    return built
+
+
+def keras_twin(network: AnyNetwork) -> Any:
     """Return the Keras model, not compiled, with the layers and weights of a NumPy network.
 
     It computes in the precision that Keras is set to, see ``keras_impl.precision``.
@@ -53,21 +98,46 @@ def keras_twin(network: Sequential) -> keras.Sequential:
                 "Expected layers of numpy_impl, which have a Keras counterpart. "
                 f"Received: {type(layer).__name__}"
             )
-    built = [_keras_layer(layer) for layer in network.layers]
     name = network.name.replace(":", "_")  # not allowed in names of Keras's graphs
-    model = keras.Sequential([keras.Input(network.input_shape), *built], name=name)
-    copy_weights(network, model)
+    if isinstance(network, Sequential):
+        built = [_keras_layer(layer) for layer in network.layers]
+        model: Any = keras.Sequential([keras.Input(network.input_shape), *built], name=name)
+        copy_weights(network, model)
+        return model
+    built = {
+        own: _keras_layer(layer, name=own.replace("/", "_"))
+        for own, layer in zip(network.layer_names, network.layers, strict=True)
+    }
+    tensors: dict[str, Any] = {
+        own: keras.Input(network.shapes[own], name=own) for own in network.input_names
+    }
+    for (own, layer, sources), owner in zip(network.calls, network.owners, strict=True):
+        taken = [tensors[source] for source in sources]
+        given = [taken] if layer.merges and not layer.call_inputs else taken
+        options = {k: v for k, v in layer.config().items() if k in layer.call_options and v}
+        tensors[own] = built[owner](*given, **options)
+    inputs, outputs = (
+        [tensors[n] for n in names] for names in (network.input_names, network.output_names)
+    )
+    single = len(outputs) == 1
+    model = keras.Model(
+        inputs if len(inputs) > 1 else inputs[0], outputs[0] if single else outputs, name=name
+    )
+    for own, layer in zip(network.layer_names, network.layers, strict=True):
+        names = (*layer.weight_names, *layer.state_names)
+        built[own].set_weights([getattr(layer, weight) for weight in names])
     return model
 
 
-def _keras_layer(layer: layers.Layer) -> keras.Layer:
-    options = layer.config()
+def _keras_layer(layer: layers.Layer, **further: Any) -> keras.Layer:
+    apart = (*layer.call_options, *layer.cast_constants)
+    options = {k: v for k, v in layer.config().items() if k not in apart}
     for option, value in options.items():
         if option.endswith("activation"):
             options[option] = keras_activation(getattr(layer, option))
         elif isinstance(value, layers.Layer):
             options[option] = _keras_layer(value)
-    return getattr(keras.layers, type(layer).__name__)(**options)
+    return getattr(keras.layers, type(layer).__name__)(**options, **further)
 
 
 def keras_activation(function: ActivationFunction) -> Any:
@@ -153,16 +223,24 @@ def _through_float32(value: Any) -> Any:
     return np.asarray(value).astype(np.float32).astype(np.float64)[()]
 
 
-def numpy_loss(loss: keras.losses.Loss, model: keras.Model) -> losses.Loss:
-    """Return the NumPy loss that computes what ``loss`` does at the output of ``model``.
+def numpy_loss(loss: AnyLoss, model: keras.Model, output: int = 0) -> losses.Loss:
+    """Return the NumPy loss that computes what ``loss`` does at an output of ``model``.
 
     On TensorFlow a cross-entropy silently works on the logits of an output layer with softmax or
     sigmoid (whatever ``from_logits`` says, and whichever of the two activations it is), unless the
     loss computes in another dtype than the model; its twin is then the fused form.
 
+    Args:
+        loss: A Keras loss; or a :class:`keras_impl.losses.WeightedSum`, of all outputs.
+        model: The model.
+        output: The number of the output, for a single loss.
+
     Raises:
         ValueError: The loss, its reduction or label smoothing has no counterpart.
     """
+    if isinstance(loss, WeightedSum):
+        twins = [numpy_loss(term, model, i) for i, term in enumerate(loss.losses)]
+        return losses.WeightedSum(twins, loss.weights)
     config = loss.get_config()
     if config.get("reduction") != "sum_over_batch_size" or config.get("label_smoothing"):
         raise ValueError(
@@ -177,11 +255,12 @@ def numpy_loss(loss: keras.losses.Loss, model: keras.Model) -> losses.Loss:
     if not name.endswith("crossentropy"):
         return losses.get(name)
     from_logits = bool(config.get("from_logits"))
-    return losses.get(name, from_logits=from_logits, fused=_caches_logits(loss, model))
+    return losses.get(name, from_logits=from_logits, fused=_caches_logits(loss, model, output))
 
 
-def _caches_logits(loss: keras.losses.Loss, model: keras.Model) -> bool:
-    activation = getattr(chain(model)[-1], "activation", None)
+def _caches_logits(loss: keras.losses.Loss, model: keras.Model, output: int) -> bool:
+    found = graph(model)
+    activation = getattr(found.last_call(found.outputs[output]).layer, "activation", None)
     return (
         keras.backend.backend() == "tensorflow"
         and getattr(activation, "__name__", None) in FUSABLE
@@ -189,18 +268,28 @@ def _caches_logits(loss: keras.losses.Loss, model: keras.Model) -> bool:
     )
 
 
-def numpy_layer(layer: keras.Layer, dtype: str) -> layers.Layer:
-    """Return the NumPy layer, without weights, of a Keras one that computes in ``dtype``."""
+def numpy_layer(
+    layer: keras.Layer, dtype: str, options: Mapping[str, Any] | None = None
+) -> layers.Layer:
+    """Return the NumPy layer, without weights, of a Keras one that computes in ``dtype``.
+
+    ``options`` are what the layer is called with beside its inputs.
+    """
     name = type(layer).__name__
     if name not in KNOWN:
         raise ValueError(f"Expected a layer that the NumPy engine has. Received: {name}")
-    config = _config_as_computed(f"{name} {layer.name!r}", layer.get_config(), dtype)
+    config = layer.get_config() | dict(options or {})
+    config = _config_as_computed(f"{name} {layer.name!r}", config, dtype)
     try:
-        return layer_of(name, config)
+        made = layer_of(name, config)
     except ValueError as error:
         raise ValueError(
             f"Expected {name} {layer.name!r} as the NumPy engine has it. Received: {error}"
         ) from error
+    if keras.backend.backend() == "tensorflow" and dtype == "float64":
+        for constant in made.cast_constants:
+            setattr(made, constant, float(_through_float32(getattr(made, constant))))
+    return made
 
 
 def _config_as_computed(title: str, config: dict[str, Any], dtype: str) -> dict[str, Any]:

@@ -6,12 +6,16 @@ from typing import Protocol
 import numpy as np
 
 
-class HasWeights(Protocol):
-    """What both ``keras.Model`` and ``numpy_impl.Sequential`` offer."""
+class GivesWeights(Protocol):
+    """What has weights to be read."""
 
     def get_weights(self) -> list[np.ndarray]:
         """Return the weights."""
         ...
+
+
+class HasWeights(GivesWeights, Protocol):
+    """What both ``keras.Model`` and the networks of ``numpy_impl`` offer."""
 
     def set_weights(self, weights: Sequence[np.ndarray], /) -> None:
         """Take over the weights."""
@@ -40,7 +44,7 @@ def copy_weights(source: HasWeights, target: HasWeights) -> None:
     target.set_weights(new)
 
 
-def distance(one: HasWeights, other: HasWeights) -> float:
+def distance(one: GivesWeights, other: GivesWeights) -> float:
     """Return the largest difference of two networks' weights, relative to their scale.
 
     The maximum over the tensors of ``max |a - b| / max |a|``; NaN if a weight is NaN.

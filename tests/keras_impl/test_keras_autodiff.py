@@ -282,17 +282,31 @@ class _Subclass(keras.Model):
         return self.first(x) * 2
 
 
-NO_CHAINS = [
-    _branches, _two_outputs, _shared, _operation_at_the_end, _operation_inside, _nested, _Subclass
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("make", NO_CHAINS)
-def test_other_models_are_refused(make) -> None:
+@pytest.mark.parametrize("make", [_branches, _two_outputs, _shared])
+def test_models_that_are_no_chains(make) -> None:
     model = make()
     with pytest.raises(ValueError, match="Expected a model whose layers follow one another") as e:
-        Autodiff(model, losses.Quadratic())
+        autodiff.chain(model)
     assert str(e.value).endswith(f"Received: {type(model).__name__} {model.name!r}")
+
+
+@pytest.mark.parametrize("make", [_operation_at_the_end, _operation_inside, _Subclass])
+def test_models_of_other_things_than_layers_are_refused(make) -> None:
+    model = make()
+    with pytest.raises(ValueError, match=r"Expected a .* model that consists of layers") as e:
+        Autodiff(model, losses.Quadratic())
+    assert f"Received: {type(model).__name__} {model.name!r}" in str(e.value)
+
+
+@pytest.mark.parametrize("make", [_branches, _two_outputs, _shared, _nested])
+def test_graphs_compute_what_the_model_does(make) -> None:
+    model = make()
+    x = np.random.default_rng(0).normal(size=(3, model.input_shape[-1])).astype(np.float32)
+    side = Autodiff(model, losses.Quadratic())
+    outputs = dict(zip([c.name for c in side.graph.calls], side.layer_outputs(x), strict=True))
+    expected = model(x)
+    for name, array in zip(side.graph.outputs, autodiff.as_list(expected), strict=True):
+        np.testing.assert_array_equal(outputs[name], array)
 
 
 def test_a_functional_chain_is_taken() -> None:

@@ -29,20 +29,25 @@ def own_activation(x: Any) -> Any:
     return x
 
 
-def _branches() -> keras.Model:
-    entry = keras.Input((4,))
-    return keras.Model(entry, L.Add(name="sum")([L.Dense(4)(entry), L.Dense(4)(entry)]))
+def _attention(layer: Any, **options: Any) -> keras.Model:
+    x = keras.Input((3, 4))
+    return keras.Model(x, layer(x, x, **options))
 
 
-def _shared() -> keras.Model:
-    layer = L.Dense(4, name="twice")
-    return functional(layer, layer)
+def _masked() -> keras.Model:
+    x, mask = keras.Input((3, 4)), keras.Input((3,), name="mask", dtype="bool")
+    return keras.Model([x, mask], L.Attention(name="att")([x, x], mask=[mask, mask]))
 
 
-def _two(inputs: int) -> keras.Model:
-    entries = [keras.Input((4,), name=name) for name in ("one", "two")][:inputs]
-    out = L.Dense(2, name="out")(entries[-1])
-    return keras.Model(entries, out if inputs == 2 else [out, L.Dense(2)(out)])
+def _scores() -> keras.Model:
+    x = keras.Input((3, 4))
+    layer = L.MultiHeadAttention(2, 3, name="mha")
+    return keras.Model(x, layer(x, x, return_attention_scores=True)[0])
+
+
+def _two_options() -> keras.Model:
+    x, layer = keras.Input((3, 4)), L.MultiHeadAttention(2, 3, name="mha")
+    return keras.Model(x, layer(layer(x, x), x, use_causal_mask=True))
 
 
 def _quantized() -> keras.Model:
@@ -53,7 +58,10 @@ def _quantized() -> keras.Model:
 
 CLASSES = "Expected layers that numpy_impl has "
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
-    "PReLU": (lambda: sequential(L.PReLU(name="p")), CLASSES + ".*: layer 'p' of class PReLU"),
+    "noise": (
+        lambda: sequential(L.GaussianNoise(0.5, name="n")),
+        CLASSES + ".*: layer 'n' of class GaussianNoise",
+    ),
     "Lambda": (lambda: sequential(L.Lambda(own_activation)), CLASSES + ".* of class Lambda"),
     "own class": (lambda: sequential(OwnDense(2)), CLASSES + ".* of class OwnDense"),
     "own class Dense": (lambda: sequential(Dense(2)), "Keras's own .*of class Dense from module"),
@@ -103,14 +111,20 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "open shape": (
         lambda: sequential(L.Rescaling(2), shape=(None, 4)), r"fixed shape.*shape \(None, 4\)",
     ),
-    "branches": (_branches, "follow one another.*'dense.*' of class Dense called on input_layer"),
-    "shared": (_shared, "'twice' of class Dense called on input_layer.*; twice"),
-    "two inputs": (lambda: _two(2), "one input and one output.*inputs one, two and outputs out"),
-    "two outputs": (lambda: _two(1), "one input and one output.*inputs one and outputs out, dense"),
-    "operations": (lambda: functional(lambda x: x * 2), "'multiply.*' of class Multiply called"),
+    "operations": (
+        lambda: functional(lambda x: x * 2, L.Dense(2)),
+        "Keras's own.*'multiply.*' of class Multiply from module keras.src.ops.numpy",
+    ),
     "training": (
         lambda: functional(lambda x: L.Dropout(0.5, name="on")(x, training=True)),
-        "'on' of class Dropout called on input_layer.*, training=True",
+        "'on' of class Dropout as .*: training=True",
+    ),
+    "masks": (_masked, "'att' of class Attention as .*'att' called with a tensor as mask"),
+    "scores": (_scores, "'mha' of class MultiHeadAttention as .*: return_attention_scores=True"),
+    "two options": (_two_options, "calls of a layer with the same options.*'mha'"),
+    "attention with dropout": (
+        lambda: _attention(L.MultiHeadAttention(2, 3, dropout=0.1, name="mha")),
+        "'mha' .*: dropout=0.1",
     ),
 }  # fmt: skip
 

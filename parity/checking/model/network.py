@@ -110,7 +110,13 @@ def resolve(reference: Any, inputs: int | None = None) -> Plan:
         return replace(resolve(reference.layers, inputs), name=reference.name, loss=loss)
     from parity.comparing.twins import numpy_twin
 
-    return replace(_from_network(numpy_twin(reference), reference.name), loss=loss)
+    network = numpy_twin(reference)
+    if not isinstance(network, Sequential):
+        raise ValueError(
+            "reference: expected layers that follow one another. "
+            f"Received: {reference.name!r}, whose layers branch"
+        )
+    return replace(_from_network(network, reference.name), loss=loss)
 
 
 def _is_list(reference: Any) -> TypeGuard[Sequence[Any]]:
@@ -165,7 +171,7 @@ class _Reader:
         self.scale, self.offset = 1.0, 0.0
 
     def read(self, layer: layers.Layer) -> None:
-        if isinstance(layer, layers.Dense):
+        if isinstance(layer, layers.Dense) and len(layer.input_shape) == 1:
             self.units.append(layer.units)
             self.activations.append(layer.activation)
             self.has_bias.append(layer.use_bias)

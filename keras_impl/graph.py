@@ -1,0 +1,190 @@
+"""The calls of layers that make up a Keras model, with the models inside it laid flat.
+
+Every tensor has a name: an input that of its layer, and an output that of the call. The first call
+of a layer is named as the layer, in models inside the model as "model/layer"; later ones have a
+number. A chain of layers is the graph in which each takes what the one before gives.
+"""
+
+import inspect
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """The place of a tensor among the arguments of a call, by its name."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class LayerCall:
+    """A layer applied to tensors.
+
+    Attributes:
+        name: What its output is called.
+        layer: The Keras layer.
+        owner: The layer's own name, the same in all its calls.
+        arguments: What it was called with, by parameter; a :class:`Tensor` stands for each tensor.
+    """
+
+    name: str
+    layer: keras.Layer
+    owner: str
+    arguments: dict[str, Any]
+
+    @property
+    def sources(self) -> list[tuple[str, str]]:
+        """The parameter and the name of each tensor that it takes, in the order of parameters."""
+        return [(k, tensor.name) for k, value in self.arguments.items() for tensor in _in(value)]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The arguments that are no tensors."""
+        return {k: value for k, value in self.arguments.items() if not _in(value)}
+
+    def run(self, tensors: dict[str, Any], training: bool) -> Any:
+        """Return the layer's output for tensors by name."""
+
+        def filled(leaf: Any) -> Any:
+            return tensors[leaf.name] if isinstance(leaf, Tensor) else leaf
+
+        tree: Any = keras.tree
+        first, *others = [tree.map_structure(filled, value) for value in self.arguments.values()]
+        named = dict(zip(list(self.arguments)[1:], others, strict=True))
+        return self.layer(first, **({"training": training} | named))
+
+
+@dataclass
+class Graph:
+    """A model's calls, sources first.
+
+    Attributes:
+        inputs: The names of the inputs.
+        outputs: The names of the outputs.
+        calls: The calls.
+    """
+
+    inputs: list[str]
+    outputs: list[str] = field(default_factory=list[str])
+    calls: list[LayerCall] = field(default_factory=list[LayerCall])
+
+    @property
+    def layers(self) -> dict[str, keras.Layer]:
+        """The layers by name, in the order of their first calls, which is Keras's own."""
+        return {call.owner: call.layer for call in self.calls}
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether each layer is called once, on what the one before gives and nothing else."""
+        names = [*self.inputs, *(call.name for call in self.calls)]
+        taken = [[name for _, name in call.sources] for call in self.calls]
+        once = len(self.layers) == len(self.calls) and len(self.inputs) == 1
+        return once and taken == [[n] for n in names[:-1]] and self.outputs == names[-1:]
+
+    def last_call(self, name: str) -> LayerCall:
+        """Return the call whose output has that name."""
+        return next(call for call in self.calls if call.name == name)
+
+
+def graph(model: keras.Model) -> Graph:
+    """Return the calls that a Sequential or Functional model consists of.
+
+    Raises:
+        ValueError: Another model; or one with an operation such as ``x * 2``, which is no layer.
+    """
+    inputs = ["input"]
+    if _is_functional(model):
+        entries: list[Any] = model.inputs
+        inputs = [str(tensor._keras_history.operation.name) for tensor in entries]
+    made = _Making(Graph(inputs))
+    made.graph.outputs = made.apply(model, inputs, "")
+    return made.graph
+
+
+def _is_functional(model: Any) -> bool:
+    # keras.Function is the calls, and keras.Model what can be trained.
+    return isinstance(model, keras.Function)
+
+
+def _refused(model: keras.Model, reason: str = "") -> ValueError:
+    return ValueError(
+        "Expected a Sequential or Functional model that consists of layers. "
+        f"Received: {type(model).__name__} {model.name!r}{reason}"
+    )
+
+
+def _in(value: Any) -> list[Tensor]:
+    """Return the tensors in an argument."""
+    tree: Any = keras.tree
+    return [leaf for leaf in tree.flatten(value) if isinstance(leaf, Tensor)]
+
+
+class _Making:
+    """A graph on the way."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.called: Counter[int] = Counter()
+
+    def apply(self, model: Any, sources: list[str], prefix: str) -> list[str]:
+        """Add the calls of a model that takes ``sources``; return the names of its outputs."""
+        if isinstance(model, keras.Sequential):
+            for layer in model.layers:
+                first = next(iter(inspect.signature(layer.call).parameters))
+                sources = self._call(layer, {first: Tensor(sources[0])}, prefix)
+            return sources
+        if not _is_functional(model):
+            raise _refused(model)
+        known = dict(zip(map(id, model.inputs), sources, strict=True))
+        for node in _nodes(model):
+            operation: Any = node.operation
+            if not isinstance(operation, keras.Layer):
+                raise _refused(model, f", which computes {operation.name!r} besides")
+            outputs = self._call(operation, _by_parameter(node, known), prefix)
+            known |= dict(zip(map(id, node.output_tensors), outputs, strict=True))
+        return [known[id(tensor)] for tensor in model.outputs]
+
+    def _call(self, layer: Any, arguments: dict[str, Any], prefix: str) -> list[str]:
+        owner = prefix + str(layer.name)
+        if isinstance(layer, keras.Model):
+            taken = [tensor.name for value in arguments.values() for tensor in _in(value)]
+            return self.apply(layer, taken, f"{owner}/")
+        self.called[id(layer)] += 1
+        count = self.called[id(layer)]
+        if count > 1:  # perhaps inside another model, where the prefix is another
+            owner = next(call.owner for call in self.graph.calls if call.layer is layer)
+        name = owner if count == 1 else f"{owner} ({count})"
+        self.graph.calls.append(LayerCall(name, layer, owner, arguments))
+        return [name]
+
+
+def _nodes(model: Any) -> list[Any]:
+    """Return the calls of a Functional model's operations in Keras's order, but for its inputs."""
+    place = {id(operation): i for i, operation in enumerate(model.operations)}
+    ordered = [
+        (-depth, place[id(node.operation)], node.operation._inbound_nodes.index(node), node)
+        for depth, nodes in model._nodes_by_depth.items()
+        for node in nodes
+        if not node.is_input
+    ]
+    return [node for *_, node in sorted(ordered, key=lambda entry: entry[:3])]
+
+
+def _by_parameter(node: Any, known: dict[int, str]) -> dict[str, Any]:
+    """Return the arguments of a call by parameter, but for what Keras notes if nothing was said."""
+
+    def named(leaf: Any) -> Any:
+        return Tensor(known[id(leaf)]) if isinstance(leaf, keras.KerasTensor) else leaf
+
+    tree: Any = keras.tree
+    signature = inspect.signature(node.operation.call)
+    given = signature.bind(*node.arguments.args, **node.arguments.kwargs).arguments
+    return {
+        parameter: tree.map_structure(named, value)
+        for parameter, value in given.items()
+        if not (value is None or (parameter == "training" and value is False))
+    }

@@ -1,0 +1,104 @@
+"""Attention: every query takes a mean of all values, weighted by how well their keys fit it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from numpy_impl import activations
+from numpy_impl.layers.formula import FormulaLayer, Number, Weights, activate, through
+from numpy_impl.types import Shape
+
+SOFTMAX = activations.get("softmax")
+# What a score is where a query must not look: exp of it is 0.
+NOWHERE = -1e9
+
+
+def attended(scores: Number, value: Number, causal: bool) -> tuple[Number, Number]:
+    """Return ``softmax(scores) value`` and the softmax, over the last axis of the scores.
+
+    With ``causal`` a query sees no later place than its own.
+    """
+    if causal:
+        seen: Any = np.tri(*scores.shape[-2:], dtype=bool)
+        scores = np.where(seen, scores, NOWHERE)
+    weights = activate(scores, SOFTMAX)
+    return np.matmul(weights, value), (scores, weights)
+
+
+def through_attended(delta: Number, kept: Any, value: Number) -> tuple[Number, Number]:
+    """Return the gradients with respect to the scores and to the values.
+
+    Where a query must not look its weight is 0, and so is the gradient of its score.
+    """
+    scores, weights = kept
+    d_weights = np.matmul(delta, np.swapaxes(value, -1, -2))
+    d_value = np.matmul(np.swapaxes(weights, -1, -2), delta)
+    return through(d_weights, SOFTMAX, scores, weights), d_value
+
+
+class Attention(FormulaLayer):
+    """``y = softmax(scale q k^T) v``, from the list [query, value] or [query, value, key].
+
+    Queries are (batch, T, dim), keys (batch, S, dim), values (batch, S, n), outputs (batch, T, n).
+    Without keys the values are the keys as well, and get both gradients.
+
+    Args:
+        use_scale: Whether the scores are multiplied by a trained number; without it the scale is 1.
+        use_causal_mask: Whether query t sees the values 0 to t alone.
+
+    Reference: Luong, Pham and Manning (2015), "Effective approaches to attention-based neural
+    machine translation", eq. 7 and 8 (dot).
+    """
+
+    merges: ClassVar[bool] = True
+    call_options: ClassVar[tuple[str, ...]] = ("use_causal_mask",)
+    fixed: ClassVar[Mapping[str, Any]] = {"score_mode": "dot", "dropout": 0.0}
+
+    def __init__(self, use_scale: bool = False, use_causal_mask: bool = False) -> None:
+        self.use_scale = use_scale
+        self.use_causal_mask = use_causal_mask
+        self.weight_names = ("scale",) if use_scale else ()
+
+    def build_many(self, input_shapes: Sequence[Shape]) -> Shape:
+        shapes = list(input_shapes)
+        fits = len(shapes) in (2, 3) and all(len(shape) == 2 for shape in shapes)
+        query, value, key = shapes[0], shapes[-2 if len(shapes) == 3 else -1], shapes[-1]
+        if not fits or query[1] != key[1] or value[0] != key[0]:
+            raise ValueError(
+                f"{type(self).__name__} expects queries (T, dim), values (S, n) and keys (S, dim). "
+                f"Received: shapes {', '.join(map(str, shapes))}"
+            )
+        super().build(query)
+        return (query[0], value[1])
+
+    def weight_shapes(self) -> list[Shape]:
+        return [()] * self.use_scale
+
+    def initialize(self, rng: np.random.Generator) -> None:
+        if self.use_scale:
+            self.arrays["scale"][...] = 1
+
+    def compute(self, x: Number, w: Weights, training: bool) -> tuple[Number, Any]:
+        query, value, key = x if len(x) == 3 else (*x, x[1])
+        products = np.matmul(query, np.swapaxes(key, 1, 2))
+        scores = products * w["scale"] if self.use_scale else products
+        y, kept = attended(scores, value, self.use_causal_mask)
+        return y, (query, value, key, len(x), products, kept)
+
+    def differentiate(
+        self, delta: Number, kept: Any, w: Weights
+    ) -> tuple[Mapping[str, Number], Any]:
+        query, value, key, inputs, products, kept = kept
+        d, d_value = through_attended(delta, kept, value)
+        gradients: dict[str, Number] = {}
+        if self.use_scale:
+            gradients["scale"] = np.sum(d * products)
+            d = d * w["scale"]
+        d_query, d_key = np.matmul(d, key), np.matmul(np.swapaxes(d, 1, 2), query)
+        if inputs == 2:
+            return gradients, [d_query, d_value + d_key]
+        return gradients, [d_query, d_value, d_key]
+
+    def config(self) -> dict[str, object]:
+        return {"use_scale": self.use_scale, "use_causal_mask": self.use_causal_mask}

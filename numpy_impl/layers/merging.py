@@ -1,0 +1,151 @@
+"""Layers that make one array of several of the same shape, element by element.
+
+An axis of length 1 is stretched to the others' length; on the way back the gradients of all the
+places that it was stretched to are added.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from numpy_impl.layers.formula import FormulaLayer, Number, Weights, not_less
+from numpy_impl.types import Shape
+
+
+class Merging(FormulaLayer):
+    """What these layers have in common: ``x`` is a list of arrays (batch, *shape)."""
+
+    merges: ClassVar[bool] = True
+
+    def build(self, input_shape: Shape) -> Shape:
+        name = type(self).__name__
+        raise ValueError(f"{name} expects several inputs, in a Functional network. Received: one")
+
+    def build_many(self, input_shapes: Sequence[Shape]) -> Shape:
+        if len(input_shapes) < 2 or len({len(shape) for shape in input_shapes}) > 1:
+            raise ValueError(
+                f"{type(self).__name__} expects two or more inputs with as many axes each. "
+                f"Received: shapes {', '.join(map(str, input_shapes))}"
+            )
+        try:
+            shape = np.broadcast_shapes(*input_shapes)
+        except ValueError:
+            raise ValueError(
+                f"{type(self).__name__} expects inputs of one shape. "
+                f"Received: shapes {', '.join(map(str, input_shapes))}"
+            ) from None
+        super().build(shape)
+        return shape
+
+
+def unstretched(delta: Number, shape: Shape) -> Number:
+    """Return the gradient of an array of ``shape`` that was stretched to that of ``delta``."""
+    axes = tuple(i for i, n in enumerate(shape) if n == 1 and delta.shape[i] > 1)
+    return np.sum(delta, axis=axes, keepdims=True) if axes else delta
+
+
+class Add(Merging):
+    """``y = x_1 + ... + x_n``; each ``dC/dx_i = dC/dy``.
+
+    The sum lets the gradient pass unchanged past the layers beside it: a residual connection.
+
+    Reference: He, Zhang, Ren and Sun (2016), "Deep residual learning for image recognition", eq. 1.
+    """
+
+    def compute(self, x: Number, w: Weights, training: bool) -> tuple[Number, Any]:
+        total = x[0]
+        for term in x[1:]:
+            total = total + term
+        return total, [term.shape for term in x]
+
+    def differentiate(
+        self, delta: Number, kept: Any, w: Weights
+    ) -> tuple[Mapping[str, Number], Any]:
+        return {}, [unstretched(delta, shape) for shape in kept]
+
+
+class Average(Add):
+    """``y = (x_1 + ... + x_n) / n``; each ``dC/dx_i = dC/dy / n``."""
+
+    def compute(self, x: Number, w: Weights, training: bool) -> tuple[Number, Any]:
+        total, kept = super().compute(x, w, training)
+        return total / len(x), kept
+
+    def differentiate(
+        self, delta: Number, kept: Any, w: Weights
+    ) -> tuple[Mapping[str, Number], Any]:
+        return super().differentiate(delta / len(kept), kept, w)
+
+
+class Subtract(Merging):
+    """``y = x_1 - x_2``; ``dC/dx_1 = dC/dy``, ``dC/dx_2 = -dC/dy``."""
+
+    def build_many(self, input_shapes: Sequence[Shape]) -> Shape:
+        if len(input_shapes) != 2:
+            raise ValueError(f"Subtract expects two inputs. Received: {len(input_shapes)}")
+        return super().build_many(input_shapes)
+
+    def compute(self, x: Number, w: Weights, training: bool) -> tuple[Number, Any]:
+        return x[0] - x[1], (x[0].shape, x[1].shape)
+
+    def differentiate(
+        self, delta: Number, kept: Any, w: Weights
+    ) -> tuple[Mapping[str, Number], Any]:
+        first, second = kept
+        return {}, [unstretched(delta, first), -unstretched(delta, second)]
+
+
+class Multiply(Merging):
+    """``y = x_1 x_2 ... x_n``; ``dC/dx_i`` is ``dC/dy`` times the product of all the others."""
+
+    def compute(self, x: Number, w: Weights, training: bool) -> tuple[Number, Any]:
+        product = x[0]
+        products = [product]
+        for factor in x[1:]:
+            product = product * factor
+            products.append(product)
+        return product, (x, products)
+
+    def differentiate(
+        self, delta: Number, kept: Any, w: Weights
+    ) -> tuple[Mapping[str, Number], Any]:
+        x, products = kept
+        gradients: list[Number] = []
+        # From the last factor on: delta is then the gradient of the product before it. So nothing
+        # is divided by a factor, which may be 0.
+        for before, factor in zip(reversed(products[:-1]), reversed(x[1:]), strict=True):
+            gradients.append(unstretched(delta * before, factor.shape))
+            delta = unstretched(delta * factor, before.shape)
+        return {}, [delta, *reversed(gradients)]
+
+
+class Maximum(Merging):
+    """``y = max(x_1, ..., x_n)``: the gradient goes to the largest, of equal ones to the first."""
+
+    def compute(self, x: Number, w: Weights, training: bool) -> tuple[Number, Any]:
+        return self._chosen(x, np.maximum, 1)
+
+    def _chosen(self, x: Number, choose: Any, sign: int) -> tuple[Number, Any]:
+        best: Number = x[0]
+        kept: list[Any] = []
+        for other in x[1:]:
+            kept.append((not_less(sign * best, sign * other), best.shape, other.shape))
+            best = choose(best, other)
+        return best, kept
+
+    def differentiate(
+        self, delta: Number, kept: Any, w: Weights
+    ) -> tuple[Mapping[str, Number], Any]:
+        gradients: list[Number] = []
+        for stays, best, other in reversed(kept):
+            gradients.append(unstretched(delta * (1 - stays), other))
+            delta = unstretched(delta * stays, best)
+        return {}, [delta, *reversed(gradients)]
+
+
+class Minimum(Maximum):
+    """``y = min(x_1, ..., x_n)``: the gradient goes to the smallest, of equal ones to the first."""
+
+    def compute(self, x: Number, w: Weights, training: bool) -> tuple[Number, Any]:
+        return self._chosen(x, np.minimum, -1)

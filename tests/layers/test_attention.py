@@ -1,0 +1,142 @@
+"""Attention layers, and a block of a transformer: see ``harness`` for what is asked of each."""
+
+import numpy as np
+import pytest
+
+import parity
+from keras_impl import keras
+from keras_impl.precision import precision
+from numpy_impl.layers import MultiHeadAttention
+from tests.layers import harness
+
+L = keras.layers
+
+
+def _on_two(make, *, keys=False, **called):
+    """Return a model in which a layer attends from one sequence to another, behind Dense layers."""
+
+    def model() -> keras.Model:
+        inputs = [keras.Input((3, 4)), keras.Input((5, 3))]
+        query, value = L.Dense(4)(inputs[0]), L.Dense(4)(inputs[1])
+        key = [L.Dense(4, use_bias=False)(inputs[1])] * keys
+        layer = make()
+        if isinstance(layer, L.MultiHeadAttention):
+            y = layer(query, value, *key, **called)
+        else:
+            y = layer([query, value, *key], **called)
+        return keras.Model(inputs, L.Dense(2)(L.Flatten()(y)))
+
+    return model
+
+
+def _on_itself(make, **called):
+    def model() -> keras.Model:
+        x = keras.Input((4, 3))
+        h = L.Dense(4, "tanh")(x)
+        layer = make()
+        y = (
+            layer(h, h, **called)
+            if isinstance(layer, L.MultiHeadAttention)
+            else layer([h, h], **called)
+        )
+        return keras.Model(x, L.Dense(2)(L.Flatten()(y)))
+
+    return model
+
+
+MODELS = {
+    "attention": _on_two(L.Attention),
+    "attention, scaled": _on_two(lambda: L.Attention(use_scale=True), keys=True),
+    "attention, causal": _on_itself(L.Attention, use_causal_mask=True),
+    "heads": _on_two(lambda: L.MultiHeadAttention(2, 3)),
+    "heads, keys": _on_two(
+        lambda: L.MultiHeadAttention(2, 3, value_dim=2, output_shape=3), keys=True
+    ),
+    "heads, no biases": _on_itself(lambda: L.MultiHeadAttention(1, 4, use_bias=False)),
+    "heads, causal": _on_itself(lambda: L.MultiHeadAttention(2, 3), use_causal_mask=True),
+}
+each = pytest.mark.parametrize("name", MODELS)
+
+
+@each
+@pytest.mark.parametrize("dtype", harness.DTYPES)
+def test_agrees_with_keras(name, dtype):
+    harness.agrees_with_keras(MODELS[name], dtype=dtype)
+
+
+@each
+def test_backward_is_the_derivative_of_forward(name):
+    harness.backward_is_the_derivative_of_forward(MODELS[name])
+
+
+# A scale of 1/2 is the same in both precisions: others Keras on TensorFlow rounds to float32.
+FILES = {name: model for name, model in MODELS.items() if name.startswith("attention")} | {
+    "heads": _on_two(lambda: L.MultiHeadAttention(2, 4, value_dim=3, output_shape=6), keys=True),
+    "heads, causal": _on_itself(
+        lambda: L.MultiHeadAttention(2, 4, use_bias=False), use_causal_mask=True
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_survives_files(name, tmp_path):
+    harness.survives_files(FILES[name], (), tmp_path)
+
+
+def test_a_wrong_gradient_is_seen():
+    harness.sees_a_wrong_gradient(MODELS["heads, causal"])
+
+
+def transformer() -> keras.Model:
+    x = keras.Input((5, 3))
+    h = L.Dense(8)(x)
+    attended = L.MultiHeadAttention(2, 4)(h, h, use_causal_mask=True)
+    h = L.LayerNormalization()(L.Add()([h, attended]))
+    h = L.LayerNormalization()(L.Add()([h, L.Dense(8)(L.Dense(16, "relu")(h))]))
+    return keras.Model(x, L.Dense(2)(L.Flatten()(h)))
+
+
+def small_block() -> keras.Model:
+    x = keras.Input((4, 3))
+    h = L.Dense(4)(x)
+    h = L.LayerNormalization()(L.Add()([h, L.MultiHeadAttention(2, 2, use_bias=False)(h, h)]))
+    return keras.Model(x, L.Dense(2)(L.Flatten()(h)))
+
+
+# In float32 the bounds of a whole block say nothing about its first layers: each layer multiplies
+# them by some ten, forward and backward. And nobody can tell where Adam takes a bias whose gradient
+# is rounding alone.
+@pytest.mark.parametrize(
+    ("block", "dtype"),
+    [(transformer, "float64"), (small_block, "float64"), (small_block, "float32")],
+)
+def test_a_transformer_takes_20_steps_of_adam_as_keras_does(block, dtype):
+    rng = np.random.default_rng(0)
+    with precision(dtype):
+        keras.utils.set_random_seed(0)  # the weights that Keras starts with
+        model = block()
+        x, y = (
+            rng.normal(size=(6, *t.shape[1:])).astype(dtype)
+            for t in (*model.inputs, *model.outputs)
+        )
+        result = parity.compare(
+            model, parity.numpy_twin(model), x, y, loss="mean_squared_error",
+            optimizer=keras.optimizers.Adam(0.01), steps=20,
+        )  # fmt: skip
+        assert result.passed, str(result)
+
+
+def test_a_causal_mask_hides_what_is_later():
+    rng = np.random.default_rng(0)
+    layer = MultiHeadAttention(2, 3, use_causal_mask=True)
+    layer.build_many([(4, 3), (4, 3)])
+    w = {
+        name: rng.normal(size=shape)
+        for name, shape in zip(layer.weight_names, layer.weight_shapes(), strict=True)
+    }
+    x = rng.normal(size=(2, 4, 3))
+    changed = x.copy()
+    changed[:, 2:] += 1
+    ours, others = (layer.compute([v, v], w, False)[0] for v in (x, changed))
+    np.testing.assert_array_equal(ours[:, :2], others[:, :2])
+    assert not np.allclose(ours[:, 2:], others[:, 2:])
