@@ -4,7 +4,9 @@
 """
 
 import os
+import re
 import signal
+import subprocess
 import sys
 import time
 import warnings
@@ -21,17 +23,26 @@ from tests.fuzzing.readers import READERS, Reader
 if sys.platform != "linux":
     pytest.skip("limits of processes are set as Linux does it", allow_module_level=True)
 
-CASES = 2000 // len(READERS)
+ROOT = Path(__file__).parents[1]
+TALLY = re.compile(r"(.+?) +(\d+) cases, (\d+) read, (\d+) refused, \d+ s")
 
 
-@pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
-def test_damaged_files(reader: Reader):
-    outcome = trying.tried(reader, census.settings.seed, range(CASES))
-    assert outcome.findings == []
+def test_damaged_files():
+    # In a process that has no threads yet, as those that it forks would lack them.
+    command = [sys.executable, "-m", "tests.fuzzing", "--cases", "2000"]
+    done = subprocess.run(
+        [*command, "--seed", str(census.settings.seed)],
+        cwd=ROOT, capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    *lines, last = done.stdout.splitlines()
+    assert (done.returncode, last) == (0, "nothing found"), done.stdout + done.stderr
+    tallies = [match.groups() for line in lines if (match := TALLY.fullmatch(line))]
+    assert [name for name, *_ in tallies] == [reader.name for reader in READERS]
+    counts = np.array([list(map(int, numbers)) for _, *numbers in tallies])
+    assert (counts[:, 0] == counts[:, 1] + counts[:, 2]).all()
     # Neither is all refused, which would show nothing of what is read, nor is all read.
-    assert outcome.results > 0
-    assert outcome.documented > CASES / 10
-    assert outcome.results + outcome.documented == CASES
+    assert (counts[:, 2] > 0).all()
+    assert counts[:, 1].sum() > 200
 
 
 def planted(go_wrong: Callable[[], object]) -> list[str]:
@@ -96,7 +107,8 @@ def test_what_goes_wrong_is_found(
 ):
     monkeypatch.setattr(trying, "LONGEST", 0.25)
     monkeypatch.setattr(trying, "MOST", 200_000_000)
-    monkeypatch.setattr(trying, "HUNG", 1.0)
+    if read is endless:
+        monkeypatch.setattr(trying, "HUNG", 1.0)
     (finding,) = planted(read)
     assert finding.startswith(said)
 

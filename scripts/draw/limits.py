@@ -68,11 +68,14 @@ class Impatient(H11Protocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def _look(self) -> None:
-        """Close the connection if there was no request since this was last done."""
-        if not self.in_progress() and self.cycle is self._answered:
+        """Close the connection if there was no request all the time since this was last done."""
+        busy = self.in_progress()
+        if not busy and self.cycle is self._answered:
             self.transport.abort()
             return
-        self._answered = self.cycle
+        # A request that is still being answered is none that the next look could know again: from
+        # its answer on there is a whole time to wait.
+        self._answered = self if busy else self.cycle
         self._timer = self.loop.call_later(HEAD_SECONDS, self._look)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from numpy_impl import Sequential, serialization
+from numpy_impl.files import bounded
 from numpy_impl.training import History
 from numpy_impl.types import Array
 from terminal_io import CliError, printable
@@ -72,12 +73,16 @@ def read(path: Path) -> Checkpoint:
     """
     try:
         weights = serialization.load(path).get_weights()
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            if FACTS not in archive.files:
+        with bounded.opened(path) as file, bounded.Archive(file, compressed=False) as archive:
+            names = [name.removesuffix(".npy") for name in archive.names()]
+            if FACTS not in names:
                 raise ValueError("a network without the state of its training")
-            facts = json.loads(str(archive[FACTS]))
-            names = [name for name in archive.files if name.startswith(STATE)]
-            state = {name.removeprefix(STATE): archive[name] for name in names}
+            facts = json.loads(str(archive.array(FACTS)))
+            state = {
+                name.removeprefix(STATE): archive.array(name)
+                for name in names
+                if name.startswith(STATE)
+            }
         if facts["version"] != VERSION:
             raise ValueError(f"version {facts['version']!r}")
         history = {

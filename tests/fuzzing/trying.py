@@ -83,7 +83,9 @@ def _in_a_process(
     reader: Reader, bases: list[bytes], seed: int, cases: range, folder: str, place: mmap.mmap
 ) -> Iterator[tuple[str, str]]:
     out, into = os.pipe()
-    child = os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of threads, which newer versions of Python warn of
+        child = os.fork()
     if not child:
         os.close(out)
         code = 1

@@ -82,6 +82,29 @@ def test_a_connection_that_asks_stays_open(model_784: Path, monkeypatch: pytest.
         connection.close()
 
 
+def test_a_connection_stays_open_after_an_answer_that_took_long(
+    model_784: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def slow(image: Image.Image, side: Any) -> Any:
+        time.sleep(1.5)
+        return examine(image, side)
+
+    monkeypatch.setattr(limits, "HEAD_SECONDS", 1.0)
+    monkeypatch.setattr(draw_engines, "examine", slow)
+    with page(model_784) as client:
+        connection = http.client.HTTPConnection(draw.ADDRESS, client.port, timeout=30)
+        connection.request("POST", "/scores", png(seven()))
+        first = connection.sock
+        assert connection.getresponse().read()
+        # Looked at after one second, while it was answered; after two, when all was done; and not
+        # after three yet.
+        time.sleep(0.7)
+        connection.request("GET", "/status")
+        assert connection.getresponse().read()
+        assert connection.sock is first
+        connection.close()
+
+
 def test_of_too_many_connections_the_oldest_that_waits_goes(
     model_784: Path, monkeypatch: pytest.MonkeyPatch
 ):
