@@ -157,6 +157,18 @@ def test_an_exception_of_theirs_is_a_finding_and_says_what_was_called():
     assert "give what it takes" in report.findings[0].fix
 
 
+def test_gradients_of_arrays_that_were_not_given_are_not_passed_over():
+    w, b = np.ones((3, 4)), np.ones(4)
+    forward, backward = functions.affine()
+    report = parity.check_layer(
+        lambda x: forward(x, w, b), backward, keras_layer("Dense", 4), inputs=(5, 3)
+    )
+    assert report.outcome is Outcome.UNKNOWN
+    report = parity.check_layer(lambda x: forward(x, w, b), backward, inputs=(5, 3))
+    assert report.outcome is Outcome.UNKNOWN
+    assert "expected at most 1 gradients, of x. Received: 3" in report.findings[0].evidence
+
+
 def test_a_random_layer_is_not_called_wrong():
     report = parity.check_layer(*functions.dropout(), inputs=(5, 3))
     assert report.outcome is Outcome.UNKNOWN
