@@ -314,7 +314,7 @@ def called(name: str, function: Callable[..., Any], *arguments: Any, **named: An
                 return function(*arguments, **named)
             finally:  # before anything of ours is called, which may need more
                 sys.setrecursionlimit(max(limit, sys.getrecursionlimit()))
-        except (KeyboardInterrupt, Interrupted):
+        except (KeyboardInterrupt, Interrupted, TheirError):  # the last: a call within this one
             raise
         except BaseException as error:  # also SystemExit, GeneratorExit, pytest.skip: all theirs
             given = [*map(_short, arguments), *(f"{k}={_short(v)}" for k, v in named.items())]

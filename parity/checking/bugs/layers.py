@@ -155,6 +155,12 @@ NORM_EPSILON_PLACE = Bug(
     "xhat = (x - mean) / (np.sqrt(var) + eps)",
     "np.sqrt(var + eps)",
 )
+NORM_EPSILON_VALUE = Bug(
+    "norm-epsilon-value",
+    "epsilon is {found}, and the reference's is {meant}",
+    "xhat = (x - mean) / np.sqrt(var + 1e-5)  # where Keras has 1e-3",
+    "take {meant}; or give the reference epsilon={found}, if that is meant",
+)
 NORM_EPSILON_BACKWARD = Bug(
     "norm-epsilon-backward",
     "epsilon is in forward and not in backward",

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from numpy_impl.types import Array
+from parity.checking.asking.gradients import alike
 from parity.checking.asking.kept import global_state
 from parity.checking.asking.subject import TheirError
 from parity.checking.bugs.findings import (
@@ -25,7 +26,9 @@ from parity.checking.bugs.table import (
     ALIASING,
     EXCEPTION,
     NONDETERMINISTIC,
+    NONDETERMINISTIC_FORWARD,
     NOT_GIVEN,
+    VACUOUS,
     Severity,
 )
 from parity.checking.explain.keras_gradients import NotAsked
@@ -33,7 +36,7 @@ from parity.checking.explain.rows import row
 from parity.checking.layer import moving, special
 from parity.checking.layer.explaining import Explaining, Right
 from parity.checking.layer.fit import Draw, Fit, fitted
-from parity.checking.layer.given import examples_of, layer_of, options_of
+from parity.checking.layer.given import as_numbers, examples_of, layer_of, options_of
 from parity.checking.layer.gradients import assigned, squeezed
 from parity.checking.layer.keras_layer import ask_keras
 from parity.checking.layer.own_forward import OWN_FORWARD, check_own_forward
@@ -43,7 +46,7 @@ from parity.reports.report import CheckReport
 
 _DRAWS = 2
 # Every element is differentiated by, so that time and memory grow with the square of their number.
-_MOST_ELEMENTS = 6000
+_MOST_ELEMENTS = 3000
 _OR_SAY = (
     "; forward is called with inputs, weights and arguments, in this order: give what it takes"
 )
@@ -100,6 +103,8 @@ def check_layer(
     examples = examples_of(inputs)
     if reference is not None:
         known = resolve(reference, options_of(examples, arguments))
+        if known.kind.inputs:
+            examples = as_numbers(examples)
     with notes.until_blocked():
         theirs = layer_of(forward, backward, examples, weights, arguments)
         check = _Check(theirs, known, seed, notes)
@@ -187,16 +192,21 @@ class _Check:
             return False
         if not same:
             evidence = "a second call on equal input gave other outputs"
-            self.notes.findings.append(Finding(NONDETERMINISTIC, "forward", evidence=evidence))
+            self.notes.findings.append(
+                Finding(NONDETERMINISTIC_FORWARD, "forward", evidence=evidence)
+            )
             return False
         one, two = (_listed(a) for a in (answer, again))
         if all(a.shape == b.shape and np.array_equal(a, b) for a, b in zip(one, two, strict=False)):
             return True
         pairs = [(a, b) for a, b in zip(one, two, strict=False) if a.shape == b.shape]
-        if any(np.any(a) and np.allclose(2 * a, b, rtol=1e-6, atol=0) for a, b in pairs):
+        if any(np.any(a) and alike(2 * a, b) for a, b in pairs):
             evidence = "a second call on equal input gave twice as much"
             self.notes.findings.append(Finding(ACCUMULATED, "backward", evidence=evidence))
-        return True
+            return True
+        evidence = "a second call on equal input gave other gradients"
+        self.notes.findings.append(Finding(NONDETERMINISTIC, "backward", evidence=evidence))
+        return False
 
     def _begins_late(self, draw: Draw) -> bool:
         """Return whether a second call begins in the state in which the first ended."""
@@ -238,7 +248,7 @@ class _Check:
         missing = [f"d{self.names[k]}" for k, g in enumerate(draws[0].gradients)
                    if g is None and k not in self.misshapen]  # fmt: skip
         if missing:
-            self.notes.findings.append(Finding(NOT_GIVEN, f"gradients of {', '.join(missing)}"))
+            self.notes.findings.append(Finding(NOT_GIVEN, listed(missing)))
         if keras is not None:
             wrong = {*explaining.wrong, *self.misshapen}
             count = len(self.names) - len(missing)
@@ -247,9 +257,20 @@ class _Check:
             )
             self.notes.witnesses.append(Witness(KERAS, not wrong, comment))
         if not self.notes.findings:
-            given = [f"d{n}" for n in self.names]
-            self.notes.tested = ["forward pass", f"gradients {listed(given)}"]
+            self._scope(right[0])
         self.notes.findings.sort(key=lambda finding: finding.follows is Severity.INCOMPLETE)
+
+    def _scope(self, right: Right) -> None:
+        """Say what "right" covers: a gradient that is 0 whatever is done could not have failed."""
+        vacuous = [np.max(np.abs(v)) <= np.max(b) for v, b in zip(*right, strict=True)]
+        where = [f"d{n}" for n, empty in zip(self.names, vacuous, strict=True) if empty]
+        given = [f"d{n}" for n in self.names if f"d{n}" not in where]
+        if not given:
+            self.notes.findings.append(Finding(VACUOUS, listed(where)))
+            return
+        self.notes.tested = ["forward pass", f"gradients {listed(given)}"]
+        if where:
+            self.notes.untested = [f"{listed(where)} (0 up to rounding, with these sizes)"]
 
     def _assign(self, answers: Sequence[tuple[Draw, Answer]], right: Right) -> None:
         """Hand the gradients of each draw to their arrays, in the order that the first one has."""

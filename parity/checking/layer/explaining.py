@@ -18,7 +18,7 @@ from parity.checking.bugs.derivative import (
 )
 from parity.checking.bugs.findings import Finding, listed
 from parity.checking.bugs.layers import GRADIENT_WRONG, NOT_SUMMED, ONE_COUNTS, PADDING_FORGOTTEN
-from parity.checking.bugs.table import WRONG_SHAPE, Bug, Values
+from parity.checking.bugs.table import NOT_FINITE, WRONG_SHAPE, Bug, Values
 from parity.checking.layer.fit import Draw, Fit
 from parity.checking.layer.kind import Slip
 
@@ -173,6 +173,9 @@ class Explaining:
                 for own, right, bound in zip(owns, rights, bounds, strict=True)
             )
 
+        if not all(own is not None and np.all(np.isfinite(own)) for own in owns):
+            yield Named(NOT_FINITE, {}, "NaN or infinite in some element")
+            return
         if all(own is not None and not np.any(own) for own in owns):
             yield Named(ZERO, {}, "all entries are exactly 0")
             return

@@ -28,6 +28,15 @@ def _example(given: Any) -> Any:
     return given
 
 
+def as_numbers(examples: Sequence[Any]) -> list[Any]:
+    """Return whole numbers as what a layer is differentiated by, but for masks of 0 and 1."""
+
+    def counts(example: Any) -> bool:
+        return is_ndarray(example) and example.dtype.kind in "iu" and bool(np.any(example > 1))
+
+    return [example.astype(np.float64) if counts(example) else example for example in examples]
+
+
 def options_of(examples: Sequence[Any], arguments: Any) -> dict[str, Any]:
     """Return what is given beside the reference: a mask, and indices."""
     found: dict[str, Any] = {}

@@ -32,7 +32,7 @@ def assigned(
         agreeing: How many of the gradients in an order are right; None: their order decides.
 
     Raises:
-        TheirError: No name of a dict's entries is that of an array.
+        TheirError: No name of a dict's entries is that of an array; or there are too many.
     """
     if isinstance(found, dict):
         matched = nested.by_name(list(names), list(found))
@@ -40,6 +40,13 @@ def assigned(
             reason = f"expected names such as d{names[0]}. Received: {', '.join(found)}"
             raise TheirError("backward", reason)
         return [found[matched[n]] if n in matched else None for n in names], []
+    count = sum(gradient is not None for gradient in found)
+    if count > len(names):
+        reason = (
+            f"expected at most {len(names)} gradients, of {', '.join(names)}. Received: {count}; "
+            "weights=... says which arrays there are"
+        )
+        raise TheirError("backward", reason)
     padded = [*found, *[None] * (len(names) - len(found))]
     orders = list(_orders(padded, shapes))
     if not orders:

@@ -78,7 +78,7 @@ def _callable(
             states = [given[n] for n in ("h", "c") if n in given]
             valid = None if mask is None else np.asarray(mask, bool)
             return [given["x"]], {"initial_state": states, "mask": valid}
-        if "indices" in options:
+        if not reference.kind.inputs:
             return [options["indices"]], {}
         x = given["x"]
         if "num_heads" in config:

@@ -76,12 +76,14 @@ class Role:
             1, as the batch's where one sample is given a call.
         needed: Whether the layer cannot be without it.
         left_out: What stands in all places of one that is not there.
+        option: Keras's option that says whether it is there.
     """
 
     name: str
     axes: tuple[str, ...]
     needed: bool = True
     left_out: float = 0.0
+    option: str = "use_bias"
 
 
 @dataclass(frozen=True)
@@ -132,17 +134,12 @@ def activation(name: str, z: Dual, slips: Slips, *places: str) -> Dual:
     """Return an activation function; with a slip, without its derivative or with itself for it.
 
     Args:
-        name: Keras's name.
+        name: Keras's name, one of FUNCTIONS.
         z: Its argument.
         slips: With which it is computed.
         places: By which a slip names it; none: by the function's name.
-
-    Raises:
-        ValueError: It is none of those known here.
     """
-    if name not in _FUNCTIONS:
-        raise ValueError(f"Expected one of {', '.join(_FUNCTIONS)}. Received: {name!r}")
-    a = right = _FUNCTIONS[name](z)
+    a = right = FUNCTIONS[name](z)
     for place in places or (name,):
         a = slips.bent(DERIVATIVE_MISSING, a, lambda: z, place)
         a = slips.bent(FUNCTION_FOR_DERIVATIVE, a, lambda: z * right.frozen(), place)
@@ -167,7 +164,7 @@ def old_hard_sigmoid(z: Dual) -> Dual:
     return (z * 0.2 + 0.5).clipped(0.0, 1.0)
 
 
-_FUNCTIONS: dict[str, Callable[[Dual], Dual]] = {
+FUNCTIONS: dict[str, Callable[[Dual], Dual]] = {
     "linear": lambda z: z,
     "sigmoid": Dual.sigmoid,
     "tanh": Dual.tanh,

@@ -1,6 +1,7 @@
 """Batch and layer normalization: ``gamma (x - mean) / sqrt(variance + epsilon) + beta``."""
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import cast
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from parity.checking.bugs.layers import (
     NORM_AXIS_BACKWARD,
     NORM_EPSILON_BACKWARD,
     NORM_EPSILON_PLACE,
+    NORM_EPSILON_VALUE,
     NORM_GAMMA,
     NORM_GAMMA_OF_X,
     NORM_INFERENCE,
@@ -25,6 +27,8 @@ Axes = tuple[int, ...]
 # The axes over which mean and variance are taken, of x with its channels last.
 _OF_BATCH: Axes = (0, 1, 2)
 _OF_FEATURES: Axes = (3,)
+# In use: Keras has 1e-3, PyTorch 1e-5, papers 1e-8 and others.
+_EPSILONS = (1e-3, 1e-5, 1e-8, 1e-6, 1e-7, 1e-4, 1e-9, 1e-10, 1e-12)
 
 
 def _norm(arrays: Arrays, options: Options, slips: Slips) -> list[Dual]:
@@ -39,6 +43,7 @@ def _norm(arrays: Arrays, options: Options, slips: Slips) -> list[Dual]:
     if options.get("moving") is not None and NORM_INFERENCE not in slips:
         mean, variance = (x.constant(array) for array in options["moving"])
         centred = x - mean
+    epsilon = slips.how(NORM_EPSILON_VALUE) or epsilon
     inverse = (variance + epsilon).sqrt().reciprocal()
     inverse = slips.instead(
         NORM_EPSILON_PLACE, inverse, lambda: (variance.sqrt() + epsilon).reciprocal()
@@ -85,6 +90,10 @@ def _slips(sizes: Mapping[str, int], options: Options) -> Iterator[Slip]:
     for what in ("x", "x - mean"):
         yield Slip(NORM_GAMMA_OF_X, what, {"what": what})
     yield Slip(NORM_EPSILON_PLACE)
+    for other in _EPSILONS:
+        if other != options["epsilon"]:
+            words = {"found": f"{other:g}", "meant": f"{options['epsilon']:g}"}
+            yield Slip(NORM_EPSILON_VALUE, other, words)
     if options.get("moving") is not None:
         yield Slip(NORM_INFERENCE)
         return
@@ -107,18 +116,25 @@ def _words(axes: Axes, shape: tuple[int, ...]) -> str:
     return " and ".join(given[axis] for axis in axes if shape[axis] > 1)
 
 
+def _options(config: Options, axes: Axes) -> Options:
+    of = config["axis"]
+    if isinstance(of, list | tuple) and len(cast(list[int], of)) > 1:
+        raise ValueError(f"Expected normalization over one axis. Received: axis={of!r}")
+    return {**{name: config[name] for name in ("epsilon", "center", "scale")}, "axes": axes}
+
+
 def _kind(axes: Axes, moving: bool) -> Kind:
     pictures = ("b h w c", "b c h w", "b c", "c b", "b h c", "b c h", "h b c", "c")
     return Kind(
         inputs=(Role("x", pictures),),
         weights=(
-            Role("gamma", ("c",), needed=False, left_out=1.0),
-            Role("beta", ("c",), needed=False),
+            Role("gamma", ("c",), needed=False, left_out=1.0, option="scale"),
+            Role("beta", ("c",), needed=False, option="center"),
         ),
         outputs=(pictures,),
         formula=_norm,
         slips=_slips,
-        options=lambda config: {"epsilon": config["epsilon"], "axes": axes},
+        options=lambda config: _options(config, axes),
         moving=moving,
     )
 

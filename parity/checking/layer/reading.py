@@ -147,8 +147,7 @@ def _assigned(kind: Kind, options: Options, inputs: int, weights: int) -> Iterat
     if not needed <= inputs <= len(kind.inputs):
         return
     first = list(kind.inputs[:inputs])
-    has_bias = options.get("use_bias", True)
-    every = [role for role in kind.weights if has_bias or not role.name.endswith("bias")]
+    every = [role for role in kind.weights if role.needed or options.get(role.option, True)]
     yield from ([*first, *roles] for roles in _chosen(every, weights))
     if kind.stacked:
         one, two = (role for role in every if role.name in kind.stacked)

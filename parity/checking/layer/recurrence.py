@@ -36,6 +36,8 @@ from parity.checking.layer.kind import (
 )
 
 State = tuple[Dual, ...]
+# Truncation after so many steps and more is not looked for.
+_LONGEST = 11
 
 
 @dataclass(frozen=True)
@@ -215,9 +217,9 @@ def _common_slips(sizes: Mapping[str, int], options: Options, *places: str) -> I
         yield Slip(DH_NEXT, "h")
         for which, words in ((0, "the first"), (steps - 1, "the last")):
             yield Slip(STEPS_OVERWRITTEN, which, {"which": words})
-    for length in range(1, steps - 1):
+    for length in range(1, min(steps - 1, _LONGEST)):
         yield Slip(TRUNCATED, ("windows", length), {"steps": length})
-    for length in range(2, steps):
+    for length in range(2, min(steps, _LONGEST)):
         yield Slip(TRUNCATED, ("chunks", length), {"steps": length})
     if options.get("mask") is not None:
         yield Slip(MASK_IGNORED, "forward", {"where_it_is": ""})

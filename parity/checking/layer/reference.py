@@ -9,7 +9,7 @@ from parity.checking.layer.convolution import AVERAGE_POOLING, CONV, MAX_POOLING
 from parity.checking.layer.dense import ACTIVATION, DENSE
 from parity.checking.layer.dropout import DROPOUT
 from parity.checking.layer.embedding import EMBEDDING
-from parity.checking.layer.kind import Kind, Options
+from parity.checking.layer.kind import FUNCTIONS, Kind, Options
 from parity.checking.layer.normalization import BATCH_NORMALIZATION, LAYER_NORMALIZATION
 from parity.checking.layer.recurrence import GRU, LSTM, SIMPLE_RNN
 
@@ -46,7 +46,8 @@ _ONLY: dict[str, Any] = {
     "use_scale": False, "score_mode": "dot", "groups": 1, "max_value": None, "negative_slope": 0.0,
     "threshold": 0.0, "rms_scaling": False, "go_backwards": False, "stateful": False,
     "zero_output_for_mask": False, "mask_zero": False, "time_major": False, "lora_rank": None,
-    "num_query_groups": None, "noise_shape": None, "renorm": False, "flash_attention": None,
+    "num_query_groups": None, "output_shape": None, "noise_shape": None, "renorm": False,
+    "flash_attention": None,
 }  # fmt: skip
 
 
@@ -105,4 +106,10 @@ def resolve(reference: Any, given: Options) -> Reference:
                 f"Expected {name} with {option}={only!r}. Received: {config[option]!r}"
             )
     options = KINDS[name].options({**config, **_IMPLIED.get(name, {})})
+    for option in ("activation", "recurrent_activation"):
+        if options.get(option, "linear") not in FUNCTIONS:
+            raise ValueError(
+                f"Expected {name} with {option} one of {', '.join(FUNCTIONS)}. "
+                f"Received: {options[option]!r}"
+            )
     return Reference(KINDS[name], {**options, **given}, name, config, reference)

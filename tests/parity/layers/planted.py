@@ -147,6 +147,10 @@ for kind, layer in (("BatchNormalization", False), ("LayerNormalization", True))
     ):
         pair = functions.norm(layer, name)
         plant(kind, bug, where, pair, (kind,), (6, 5), [(5,), (5,)])
+    plant(
+        kind, layers.NORM_EPSILON_VALUE, "forward", functions.norm(layer, "", 1e-5), (kind,),
+        (6, 5), [(5,), (5,)],
+    )  # fmt: skip
 for bug, where, name in (
     (None, "", ""),
     (layers.NORM_INFERENCE, "forward", "inference"),
