@@ -9,7 +9,7 @@ import numpy as np
 from numpy_impl.types import Array
 from parity.checking.any_layers.answers import Observed
 from parity.checking.any_layers.noise import bounds
-from parity.checking.any_layers.opened import Run
+from parity.checking.any_layers.opened import Run, in_place
 from parity.checking.any_layers.probes import Probe, Probes
 from parity.checking.bugs import (
     activating,
@@ -185,9 +185,7 @@ class Causes:
             run = opened.run(probe.inputs, probe.values, changes, base=probe.run, upto=upto)
         except Exception:  # what makes no sense here: shapes that do not fit any more
             return None
-        # What is changed may make more calls, or fewer.
-        count = len(probe.run.calls) if upto is None else upto + 1
-        return run if len(run.calls) == count else None
+        return in_place(run, probe.run, upto)
 
     def _within(self, probe: Probe, changes: Sequence[Change], run: Run, upto: int) -> bool:
         room = bounds(self.probes.opened, probe.inputs, probe.values, run, self.unit, changes)

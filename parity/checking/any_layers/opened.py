@@ -271,6 +271,32 @@ class _Watch:
         return ops.convert_to_numpy(tensor) if ops.is_tensor(tensor) else None
 
 
+def in_place(run: Run, base: Run, upto: int | None = None) -> Run | None:
+    """Return a run with its calls in the places of another's, which may have made more of them.
+
+    A layer that is computed otherwise may not call the layers inside of it.
+    """
+    if len(run.calls) == (len(base.calls) if upto is None else upto + 1):
+        return run
+    left = dict(zip(_keys(run), run.calls, strict=True))
+    last = _keys(base)[-1 if upto is None else upto]
+    if last not in left or len(run.calls) > len(base.calls):
+        return None
+    calls = [left.get(key, call) for key, call in zip(_keys(base), base.calls, strict=True)]
+    return Run(calls, run.outputs)
+
+
+def _keys(run: Run) -> list[tuple[int, int]]:
+    """Return for each call its layer's ``id`` and which of that layer's calls it is."""
+    times: dict[int, int] = {}
+    found: list[tuple[int, int]] = []
+    for call in run.calls:
+        key = id(call.layer)
+        found.append((key, times.setdefault(key, 0)))
+        times[key] += 1
+    return found
+
+
 def _unique(paths: Sequence[str]) -> list[str]:
     """Return paths with a number behind those that are there already."""
     return [
