@@ -1,5 +1,6 @@
 """What brings the difference down to rounding: one thing changed in one layer, or in all alike."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -90,10 +91,14 @@ class Causes:
             return None
 
         for place in suspects:
+            times: Counter[tuple[object, ...]] = Counter()
             for cause in self._of_call(place):
                 if found := explaining(cause):
                     return found
-                tried.setdefault(cause.changes[0][0].kind, []).append(cause)
+                # A bug may have several forms, which are tried in one order in each layer.
+                kind = cause.changes[0][0].kind
+                tried.setdefault((*kind, times[kind]), []).append(cause)
+                times[kind] += 1
         for alike in tried.values():
             layers = {id(cause.changes[0][0].layer) for cause in alike}
             if 1 < len(layers) == len(alike) and (found := explaining(_together(alike))):

@@ -276,13 +276,14 @@ def in_place(run: Run, base: Run, upto: int | None = None) -> Run | None:
 
     A layer that is computed otherwise may not call the layers inside of it.
     """
-    if len(run.calls) == (len(base.calls) if upto is None else upto + 1):
+    keys, own = _keys(base), _keys(run)
+    last = len(keys) - 1 if upto is None else upto
+    if own == keys[: last + 1]:
         return run
-    left = dict(zip(_keys(run), run.calls, strict=True))
-    last = _keys(base)[-1 if upto is None else upto]
-    if last not in left or len(run.calls) > len(base.calls):
+    left = dict(zip(own, run.calls, strict=True))
+    if keys[last] not in left or len(own) > len(keys):
         return None
-    calls = [left.get(key, call) for key, call in zip(_keys(base), base.calls, strict=True)]
+    calls = [left.get(key, call) for key, call in zip(keys, base.calls, strict=True)]
     return Run(calls, run.outputs)
 
 
