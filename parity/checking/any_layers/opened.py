@@ -125,7 +125,7 @@ class Opened:
         from keras_impl import precision
 
         weights = dict(values)
-        settings = list(self.exact)
+        settings: list[Setting] = []
         calls: dict[int, Any] = {}
         for change in changes:
             weights |= change.weights
@@ -140,6 +140,8 @@ class Opened:
         with ExitStack() as stack:
             stack.enter_context(precision(_DTYPE))
             policy = self.keras.DTypePolicy(_DTYPE)
+            for where, name, value in self.exact:
+                stack.enter_context(_set(where, name, value))
             for layer in self.layers:
                 if self.keras.backend.is_float_dtype(layer.compute_dtype):
                     stack.enter_context(_set(layer, "_dtype_policy", policy))
