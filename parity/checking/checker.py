@@ -40,8 +40,9 @@ def check(
         candidate: The network's callables; or a function without arguments that makes them, which
             is better where a step keeps a state: it is then made anew for each way to call it.
         reference: What it is meant to be: the name of a documented architecture ("64-40-10"), a
-            ``keras.Model`` of supported layers, a list of layers, or a ``numpy_impl.Sequential``.
-            None: sizes are read off the weights, and activations and loss are found out.
+            ``keras.Model`` of supported layers (of any, or of a subclass, for ``forward`` alone) or
+            the path of its ``.keras`` file, a list of layers, or a ``numpy_impl.Sequential``. None:
+            sizes are read off the weights, and activations and loss are found out.
         seed: Of the random weights and samples.
         keras: Whether to ask Keras's automatic differentiation as well, which takes the seconds of
             importing Keras. None: if there is a reference. Without it the gradients are compared

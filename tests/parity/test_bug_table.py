@@ -34,6 +34,7 @@ from tests.cases import load
 from tests.parity import test_common_mistakes as common
 from tests.parity import test_wrong_by_layer as wrong_by_layer
 from tests.parity import test_wrong_sums as wrong_sums
+from tests.parity.forwards.small import SMALL
 from tests.parity.layers.functions import affine
 from tests.parity.layers.planted import PLANTED as PLANTED_IN_LAYERS
 from tests.parity.mistakes import MISTAKES, mistaken
@@ -43,6 +44,8 @@ from tests.parity.tagger import MUTATIONS, Tagger, data
 from tests.parity.tagger import checked as tagged
 from tests.parity.test_check_dropout import Net as DropoutNet
 from tests.parity.test_common_mistakes_in_steps import UPDATES, said
+from tests.parity.test_forward_of_any_layers import WRONG as FORWARDS
+from tests.parity.test_forward_of_any_layers import checked as beside_keras
 from tests.parity.test_output_errors import averaged, network, overwritten, sigmoid
 from tests.parity.test_wrong_slopes import slipped
 
@@ -541,6 +544,11 @@ def planted(form: Bug) -> Iterator[CheckReport]:
     yield from (case.report() for case in PLANTED_IN_LAYERS if case.bug == form)
     yield from (said(update) for update, code in UPDATES.values() if code == form.code)
     yield from (tagged(mutate) for code, _, _, mutate in MUTATIONS if code == form.code)
+    yield from (beside_keras(case) for case in FORWARDS if form.code in case.code.split())
+    if form.code in SMALL:
+        yield SMALL[form.code]()
+    if form.code == "unknown-forward":
+        yield from (beside_keras(case) for case in FORWARDS if case.code == "?")
     if form.code in MISTAKES:
         yield checked(mistaken(form.code).candidate())
     for bug in BUGS:

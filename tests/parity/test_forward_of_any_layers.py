@@ -154,14 +154,14 @@ def name(case: Case) -> str:
     return "-".join(filter(None, (case.net, case.slips, case.how)))
 
 
-@pytest.mark.census(keep=3)
+@pytest.mark.census(keep=2)
 @pytest.mark.parametrize("case", RIGHT, ids=name)
 def test_no_right_forward_is_accused(case: Case):
     report = checked(case)
     assert report.outcome is Outcome.RIGHT, str(report)
 
 
-@pytest.mark.census(keep=4)
+@pytest.mark.census(keep=3)
 @pytest.mark.parametrize("case", WRONG, ids=name)
 def test_a_wrong_forward_is_seen_and_named(case: Case):
     report = checked(case)

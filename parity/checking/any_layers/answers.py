@@ -1,6 +1,6 @@
 """What the user's forward answers, each array beside the Keras layer that it stands for."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from numpy_impl.types import Array, Shape
-from parity.checking.any_layers.opened import Call, Opened, Run
+from parity.checking.any_layers.opened import Opened, Run
 from parity.checking.asking import nested
 from parity.checking.asking.subject import Subject, TheirError
 from parity.checking.bugs.findings import Finding, Unreadable
@@ -240,11 +240,3 @@ def _turned(each: Observed, answer: Answer, run: Run) -> Observed:
         if tuple(meant.shape[a] for a in axes) == shape:
             return Observed(each.name, each.call, each.output, each.place, axes)
     return each
-
-
-def calls_before(run: Run, call: Call) -> Iterator[Call]:
-    """Yield the calls that ended before one did."""
-    for each in run.calls:
-        if each is call:
-            return
-        yield each

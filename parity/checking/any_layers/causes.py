@@ -1,5 +1,6 @@
 """What brings the difference down to rounding: one thing changed in one layer, or in all alike."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 from numpy_impl.types import Array
 from parity.checking.any_layers.answers import Observed
 from parity.checking.any_layers.noise import bounds
-from parity.checking.any_layers.opened import Run
+from parity.checking.any_layers.opened import Run, in_place
 from parity.checking.any_layers.probes import Probe, Probes
 from parity.checking.bugs import (
     activating,
@@ -90,10 +91,14 @@ class Causes:
             return None
 
         for place in suspects:
+            times: Counter[tuple[object, ...]] = Counter()
             for cause in self._of_call(place):
                 if found := explaining(cause):
                     return found
-                tried.setdefault(cause.changes[0][0].kind, []).append(cause)
+                # A bug may have several forms, which are tried in one order in each layer.
+                kind = cause.changes[0][0].kind
+                tried.setdefault((*kind, times[kind]), []).append(cause)
+                times[kind] += 1
         for alike in tried.values():
             layers = {id(cause.changes[0][0].layer) for cause in alike}
             if 1 < len(layers) == len(alike) and (found := explaining(_together(alike))):
@@ -185,9 +190,7 @@ class Causes:
             run = opened.run(probe.inputs, probe.values, changes, base=probe.run, upto=upto)
         except Exception:  # what makes no sense here: shapes that do not fit any more
             return None
-        # What is changed may make more calls, or fewer.
-        count = len(probe.run.calls) if upto is None else upto + 1
-        return run if len(run.calls) == count else None
+        return in_place(run, probe.run, upto)
 
     def _within(self, probe: Probe, changes: Sequence[Change], run: Run, upto: int) -> bool:
         room = bounds(self.probes.opened, probe.inputs, probe.values, run, self.unit, changes)

@@ -29,6 +29,8 @@ def exact(keras: Any, layer: Any) -> Iterator[Setting]:
     own = held.get("activation")
     if callable(own) and own in in_float64:
         yield layer, "activation", in_float64[own]
+    if "negative_slope" in held and "max_value" not in held:
+        yield layer, "call", functools.partial(_leaky, leaky_relu, layer)
     if hasattr(layer, "_inverse_sqrt_key_dim"):
         # Without dropout the scores go through a fused form that has them in float32.
         yield layer, "_dropout", np.finfo(np.float64).tiny
@@ -39,3 +41,8 @@ def exact(keras: Any, layer: Any) -> Iterator[Setting]:
         value = held.get(name)
         if isinstance(value, float):
             yield layer, name, np.float64(value)
+
+
+def _leaky(function: Any, layer: Any, x: Any) -> Any:
+    """Return what a layer computes with the slope that it has at the moment."""
+    return function(x, layer.negative_slope)

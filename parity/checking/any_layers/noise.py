@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from numpy_impl.types import Array, Shape
-from parity.checking.any_layers.opened import Opened, Run
+from parity.checking.any_layers.opened import Opened, Run, in_place
 from parity.checking.bugs.change import Change
 
 # Roundings that a function such as tanh may take, as in parity.bounds.activations.
@@ -101,7 +101,8 @@ def bounds(
     longest = terms(right)
     for number in range(_RUNS):
         noise = Noise(unit, longest, np.random.default_rng([seed, number]))
-        run = opened.run(inputs, values, changes, noise)
+        run = in_place(opened.run(inputs, values, changes, noise), right)
+        assert run is not None  # the same calls as without disturbance, at the most
         for call, other, sums in zip(right.calls, run.calls, squares, strict=True):
             for a, b, square in zip(call.outputs, other.outputs, sums, strict=True):
                 square += (b - a) ** 2

@@ -125,7 +125,7 @@ class Opened:
         from keras_impl import precision
 
         weights = dict(values)
-        settings = list(self.exact)
+        settings: list[Setting] = []
         calls: dict[int, Any] = {}
         for change in changes:
             weights |= change.weights
@@ -140,6 +140,8 @@ class Opened:
         with ExitStack() as stack:
             stack.enter_context(precision(_DTYPE))
             policy = self.keras.DTypePolicy(_DTYPE)
+            for where, name, value in self.exact:
+                stack.enter_context(_set(where, name, value))
             for layer in self.layers:
                 if self.keras.backend.is_float_dtype(layer.compute_dtype):
                     stack.enter_context(_set(layer, "_dtype_policy", policy))
@@ -269,6 +271,33 @@ class _Watch:
         if nested.is_ndarray(tensor):
             return tensor
         return ops.convert_to_numpy(tensor) if ops.is_tensor(tensor) else None
+
+
+def in_place(run: Run, base: Run, upto: int | None = None) -> Run | None:
+    """Return a run with its calls in the places of another's, which may have made more of them.
+
+    A layer that is computed otherwise may not call the layers inside of it.
+    """
+    keys, own = _keys(base), _keys(run)
+    last = len(keys) - 1 if upto is None else upto
+    if own == keys[: last + 1]:
+        return run
+    left = dict(zip(own, run.calls, strict=True))
+    if keys[last] not in left or len(own) > len(keys):
+        return None
+    calls = [left.get(key, call) for key, call in zip(keys, base.calls, strict=True)]
+    return Run(calls, run.outputs)
+
+
+def _keys(run: Run) -> list[tuple[int, int]]:
+    """Return for each call its layer's ``id`` and which of that layer's calls it is."""
+    times: dict[int, int] = {}
+    found: list[tuple[int, int]] = []
+    for call in run.calls:
+        key = id(call.layer)
+        found.append((key, times.setdefault(key, 0)))
+        times[key] += 1
+    return found
 
 
 def _unique(paths: Sequence[str]) -> list[str]:

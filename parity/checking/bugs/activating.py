@@ -163,6 +163,9 @@ def _activations(scene: Scene) -> Iterator[Change]:
         if name != meant:
             bug = ACTIVATION_MISSING if name == "linear" else OTHER_ACTIVATION
             yield change(bug, name, function)
+    if meant != "leaky_relu":
+        for slope in _SLOPES[:2]:
+            yield change(OTHER_ACTIVATION, f"leaky_relu ({slope:g})", _leaky(scene, slope))
 
 
 def _softmaxes(scene: Scene, places: list[tuple[Any, str]]) -> Iterator[Change]:
