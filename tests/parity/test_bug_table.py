@@ -40,6 +40,8 @@ from tests.parity.tagger import MUTATIONS, Tagger, data
 from tests.parity.tagger import checked as tagged
 from tests.parity.test_check_dropout import Net as DropoutNet
 from tests.parity.test_common_mistakes_in_steps import UPDATES, said
+from tests.parity.test_optimizer_census import WRONG as OPTIMIZERS
+from tests.parity.test_optimizer_census import report as report_of_step
 from tests.parity.test_output_errors import averaged, network, overwritten, sigmoid
 from tests.parity.test_wrong_slopes import slipped
 
@@ -526,6 +528,9 @@ def planted(form: Bug) -> Iterator[CheckReport]:
     yield from (check() for bug, check in PLANTED if bug == form)
     yield from (check() for code, check in common.PLANTED.items() if code == form.code)
     yield from (said(update) for update, code in UPDATES.values() if code == form.code)
+    for update, optimizer, code in OPTIMIZERS.values():
+        if code == form.code:
+            yield report_of_step(update, optimizer())
     yield from (tagged(mutate) for code, _, _, mutate in MUTATIONS if code == form.code)
     if form.code in MISTAKES:
         yield checked(mistaken(form.code).candidate())
