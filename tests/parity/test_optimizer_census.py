@@ -415,6 +415,7 @@ WRONG: dict[str, Case] = {
 # 1 - momentum may be a part.
 OPEN = {
     "state not kept, RMSprop": Outcome.UNKNOWN,
+    "betas of Lion swapped": Outcome.UNKNOWN,
     "average for momentum": Outcome.RIGHT,
     "average for torch's": Outcome.RIGHT,
 }
