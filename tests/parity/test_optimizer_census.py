@@ -414,7 +414,6 @@ WRONG: dict[str, Case] = {
 # What steps alone do not tell: whose gradients they are, and which factor their loss has, of which
 # 1 - momentum may be a part.
 OPEN = {
-    "state not kept, RMSprop": Outcome.UNKNOWN,
     "betas of Lion swapped": Outcome.UNKNOWN,
     "average for momentum": Outcome.RIGHT,
     "average for torch's": Outcome.RIGHT,
