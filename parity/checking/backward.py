@@ -213,7 +213,7 @@ class Backward:
             return self.updates.of_unknown(stepping.kind, right)
         notes = self.updates.of_identified(found)
         notes.batches |= {len(taken.probe.x) for taken in found.history}
-        as_one = not (found.others or found.piled or found.shared or found.misled)
+        as_one = not (found.others or found.piled or found.shared or found.crossed or found.misled)
         if found.rule is not None and as_one:
             notes.tensors += rows.step_rows(self.layout, found, self.subject.names)
         return notes
@@ -257,6 +257,9 @@ class Backward:
             return Notes(conventions={"optimizer": "SGD, its learning rate changing"})
         rule, updates = Rule("sgd", stepping.form, stepping.momentum), self.updates
         stated, base = updates.checkable, assessment.factor
+        if stated is not None:
+            # Momentum is read as if all of a gradient went into it.
+            base /= (1 - stated.options.get("dampening", 0.0)) or 1.0
         explained = not assessment.cost and not assessment.masked and base > 0
         if stated is None or stated.named or not explained or stepping.rate_power != 1:
             return updates.of_plain(rule)

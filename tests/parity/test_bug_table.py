@@ -46,6 +46,8 @@ from tests.parity.test_check_dropout import Net as DropoutNet
 from tests.parity.test_common_mistakes_in_steps import UPDATES, said
 from tests.parity.test_forward_of_any_layers import WRONG as FORWARDS
 from tests.parity.test_forward_of_any_layers import checked as beside_keras
+from tests.parity.test_optimizer_census import WRONG as OPTIMIZERS
+from tests.parity.test_optimizer_census import report as report_of_step
 from tests.parity.test_output_errors import averaged, network, overwritten, sigmoid
 from tests.parity.test_wrong_slopes import slipped
 
@@ -543,6 +545,9 @@ def planted(form: Bug) -> Iterator[CheckReport]:
     yield from (check() for code, check in common.PLANTED.items() if code == form.code)
     yield from (case.report() for case in PLANTED_IN_LAYERS if case.bug == form)
     yield from (said(update) for update, code in UPDATES.values() if code == form.code)
+    for update, optimizer, code in OPTIMIZERS.values():
+        if code == form.code:
+            yield report_of_step(update, optimizer())
     yield from (tagged(mutate) for code, _, _, mutate in MUTATIONS if code == form.code)
     yield from (beside_keras(case) for case in FORWARDS if form.code in case.code.split())
     if form.code in SMALL:

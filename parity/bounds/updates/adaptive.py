@@ -21,20 +21,27 @@ def _rmsprop(
 ) -> Approx:
     rho = 1 - o["rho"] if form == "swapped" else o["rho"]
     before = None if form == "restarted" else state.get("velocity")
+    if before is None and form in ("from-gradient", "from-one"):
+        before = g * g if form == "from-gradient" else g * 0.0 + 1.0
     square = by.mean(before, g * g, rho)
     if form == "grows" and before is not None:
         square = square + before
     if form == "unweighted":
         square = g * g * 1.0 if before is None else before * rho * 1.0 + g * g
     state["velocity"] = square
+    if form == "stale":
+        square = g * 0.0 if before is None else before
     if o["centered"]:
         b = state["average_gradient"] = by.mean(state.get("average_gradient"), g, rho)
         square = square - b * b
     step = _divided(g * lr, square, o, form, by)
     if o["momentum"]:
         before = state.get("momentum")
+        if form == "torch":
+            step = _divided(g * 1.0, square, o, form, by)
         step = step if before is None else before * by.constant(o["momentum"]) + step
         state["momentum"] = step
+        step = step * lr if form == "torch" else step
     return -step
 
 
@@ -58,7 +65,7 @@ def _adadelta(
     root = (g * 0.0 + epsilon if before is None else before + epsilon).sqrt()
     change = -(root * g / (square + epsilon).sqrt())
     state["accumulated_delta_var"] = by.mean(before, change * change, o["rho"])
-    return change * lr
+    return change if form == "rateless" else change * lr
 
 
 def _divided(step: Approx, square: Approx, o: Options, form: UpdateForm, by: Computation) -> Approx:
@@ -107,7 +114,7 @@ RULES: dict[str, UpdateRule] = {
         "RMSprop", _rmsprop, in_words("RMSprop", "rho", "epsilon"), decay="rho",
         usual=((0.9,), (0.99,), (0.95,), (0.999,), (0.8,), (0.5,)),
         places=ROOTED, wrong=("no-root", "swapped", "restarted", "grows"),
-        rare=("epsilon-apart", "unweighted"),
+        rare=("epsilon-apart", "unweighted", "stale"),
         others={"momentum": 0.0, "centered": False},
     ),
     "adagrad": UpdateRule(
@@ -118,6 +125,7 @@ RULES: dict[str, UpdateRule] = {
     ),
     "adadelta": UpdateRule(
         "Adadelta", _adadelta, in_words("Adadelta", "rho", "epsilon"), decay="rho",
+        usual=((0.95,), (0.9,), (0.99,)), right=("rateless",), epsilon_sets_size=True,
     ),
     "ftrl": UpdateRule(
         "Ftrl", _ftrl, in_words("Ftrl", "learning_rate_power"), decay="learning_rate_power",

@@ -35,6 +35,8 @@ def _sgd(
         step = step * (1 - o["momentum"])
     m = before * mu - step if before is not None else -step
     state["momentum"] = m if form != "added" or before is None else before + m
+    if form == "grows" and before is not None:
+        m = state["momentum"] = m + before
     if form == "before":
         return g * 0.0 if before is None else before
     if form == "and-gradient":

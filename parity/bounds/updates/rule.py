@@ -33,9 +33,13 @@ UpdateForm = Literal[
     "kept-corrected", "m-kept-corrected", "v-kept-corrected",
     "m-unweighted", "v-unweighted", "m-share-of-v", "v-share-of-m", "gradient-for-m",
     "power-of-rest", "square-of-m", "exchanged", "rootless",
+    "by-beta_1", "by-beta_2", "per-layer", "per-layer-down", "per-array-down",
+    "from-gradient", "from-one", "stale",
+    # Nadam, Adadelta
+    "slow", "unscheduled", "corrected-alike", "rateless",
 ]  # fmt: skip
 # Where epsilon stands, apart from Keras's own place: an option beside Keras's.
-Place = Literal["keras", "outside", "inside", "paper"]
+Place = Literal["keras", "outside", "inside", "paper", "maximum"]
 
 
 class Computation(Protocol):
@@ -141,6 +145,7 @@ class UpdateRule:
         feels_scale: Whether its steps change with the scale of the gradients.
         cast: Options that Keras casts to the weights' precision, and that on TensorFlow so pass
             through float32: in float64 a momentum of 0.9 is 0.89999998.
+        epsilon_sets_size: Whether epsilon decides how large the first steps are.
         whole: Whether it takes each weight array as a whole, in its shape; a check, which looks at
             numbers one by one, does not try it.
     """
@@ -158,6 +163,7 @@ class UpdateRule:
     others: Options = field(default_factory=dict[str, Any])
     feels_scale: bool = False
     cast: tuple[str, ...] = ()
+    epsilon_sets_size: bool = False
     whole: bool = False
 
 

@@ -46,6 +46,30 @@ LATE_CORRECTION = Bug(
     "t = 1; ...; t += 1; m_hat = m / (1 - beta_1**t)",
     "let t be 1 in the first step",
 )
+OTHER_BETA = Bug(
+    "adam-other-beta",
+    "{optimizer} corrects both averages by the same beta",
+    "m_hat = m / (1 - beta_1**t); v_hat = v / (1 - beta_1**t)",
+    "divide m by 1 - beta_1^t and v by 1 - beta_2^t",
+)
+COUNT_PER_LAYER = Bug(
+    "adam-count",
+    "{optimizer} counts up t for each layer in place of each step",
+    "for layer in layers: t += 1; layer.m_hat = layer.m / (1 - beta_1**t)",
+    "count t up once a step, before the loop over the layers",
+)
+STATE_START = Bug(
+    "state-start",
+    "{optimizer}'s averages do not start at 0",
+    "m = dW if m is None else beta_1 * m + (1 - beta_1) * dW  # or v = np.ones_like(W)",
+    "start them at 0: np.zeros_like(W)",
+)
+STALE_STATE = Bug(
+    "state-from-before",
+    "{optimizer} steps by its averages from before, which do not have this gradient yet",
+    "W -= learning_rate * m / (np.sqrt(v) + epsilon); m = ...; v = ...",
+    "update the averages first, then the weights",
+)
 COUNT_PER_ARRAY = Bug(
     "adam-count",
     "{optimizer} counts up t for each array of weights in place of each step",
@@ -192,6 +216,67 @@ UPDATE_REPEATED = Bug(
     "for i in range(len(x)): ...; W1 -= learning_rate * x.T @ delta1  # in the samples' loop",
     "take the update out of the loop, behind it",
 )
+STATE_CROSSED = Bug(
+    "state-crossed",
+    "{name} goes on from the state of {other} in place of its own",
+    "vb2 = momentum * vb1 - learning_rate * db2",
+    "give each array its own state: vb2 = momentum * vb2 - learning_rate * db2",
+)
+# Ways in which a step departs from what is declared.
+EPSILON_PLACE = Bug(
+    "epsilon-place",
+    "{optimizer} has epsilon in another place than declared: {found}{parts}",
+    "W -= learning_rate * dW / (np.sqrt(v) + epsilon)  # Keras: np.sqrt(v + epsilon)",
+    "make it {declared}",
+)
+EPSILON_SIZE = Bug(
+    "epsilon-size",
+    "{optimizer} has another epsilon than declared: {found}{parts}",
+    "np.sqrt(v_hat) + 1e-8  # 1e-7 is declared",
+    "make it {declared}",
+)
+DECAY_ENTERS = Bug(
+    "weight-decay-enters",
+    "{optimizer}'s weight decay enters otherwise than declared: it is {found}{parts}",
+    "dW = dW + weight_decay * W; m = beta_1 * m + (1 - beta_1) * dW  # AdamW is declared",
+    "make it {declared}: Keras's is W -= learning_rate * weight_decay * W, before the step",
+)
+DECAY_MISSING = Bug(
+    "weight-decay-missing",
+    "{optimizer} lacks the weight decay that is declared{parts}",
+    "W -= learning_rate * m_hat / (np.sqrt(v_hat) + epsilon)  # AdamW is declared",
+    "take learning_rate * weight_decay * W off besides",
+)
+MOMENTUM_CONVENTION = Bug(
+    "momentum-convention",
+    "momentum of another convention than declared: {found}{parts}",
+    "v = momentum * v + (1 - momentum) * dW; W -= learning_rate * v",
+    "make it {declared}: Keras's is v = momentum * v - learning_rate * dW; W += v",
+)
+NESTEROV = Bug(
+    "nesterov-form",
+    "momentum of another form than declared: {found}{parts}",
+    "v = momentum * v - learning_rate * dW; W += v  # with nesterov=True declared",
+    "make it {declared}: Nesterov's is W += momentum * v - learning_rate * dW",
+)
+ACCUMULATOR_START = Bug(
+    "accumulator-start",
+    "{optimizer}'s accumulator starts at {found}, which is not what is declared{parts}",
+    "cache = np.zeros_like(W)  # Keras starts at 0.1",
+    "make it {declared}: start at its initial_accumulator_value",
+)
+CLIPPING_KIND = Bug(
+    "clipping-kind",
+    "gradients are clipped otherwise than declared: by {found}{parts}",
+    "dW = np.clip(dW, -1, 1)  # with clipnorm=1 declared",
+    "make it {declared}: clipnorm scales each array to its norm, clipvalue cuts each element",
+)
+SCHEDULE_COUNT = Bug(
+    "schedule-count",
+    "the learning rate goes otherwise than by the declared schedule: {found}{parts}",
+    "learning_rate = schedule(epoch)  # Keras counts batches",
+    "count steps, from 0: learning_rate = schedule(step)",
+)
 OPTION_NOT_CHECKED = Bug(
     "option-not-checked",
     "optimizer option {option} is not checked",
@@ -211,7 +296,15 @@ BUGS: dict[UpdateForm, Bug] = {
     "v-alone": ONE_CORRECTION,
     "crossed": CROSSED_CORRECTION,
     "late": LATE_CORRECTION,
+    "by-beta_1": OTHER_BETA,
+    "by-beta_2": OTHER_BETA,
     "per-array": COUNT_PER_ARRAY,
+    "per-array-down": COUNT_PER_ARRAY,
+    "per-layer": COUNT_PER_LAYER,
+    "per-layer-down": COUNT_PER_LAYER,
+    "from-gradient": STATE_START,
+    "from-one": STATE_START,
+    "stale": STALE_STATE,
     "restarted": STATE_NOT_KEPT,
     "restarted-uncorrected": STATE_NOT_KEPT,
     "restarted-first": STATE_NOT_KEPT,

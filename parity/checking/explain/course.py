@@ -104,7 +104,13 @@ class Course:
 
     def run(self, update: Update, factors: Sequence[float]) -> Iterator[Approx]:
         """Yield what the rule makes of each step."""
-        state: State = {"place": self.places, "arrays": int(np.max(self.places)) + 1}
+        layers = np.zeros(len(self.places), int)
+        for key, part in self.parts.items():
+            layers[part] = key.layer
+        state: State = {
+            "place": self.places, "arrays": int(np.max(self.places)) + 1,
+            "layer": layers, "layers": self.probes[0].plan.depth,
+        }  # fmt: skip
         steps = zip(self.gradients, factors, self.rates, self.weights, strict=True)
         with np.errstate(all="ignore"):
             for g, factor, rate, w in steps:

@@ -21,7 +21,12 @@ from parity.checking.bugs.table import NONDETERMINISTIC, WRONG_SHAPE
 from parity.checking.bugs.tensors import BIAS_NOT_SUMMED
 from parity.checking.explain import dropout, of_weights, own_error, own_loss, slopes
 from parity.checking.explain.assessment import Assessment, Assessor
-from parity.checking.explain.optimizer import Identified, clipped_descent, identify
+from parity.checking.explain.optimizer import (
+    Identified,
+    clipped_descent,
+    identify,
+    of_any_loss,
+)
 from parity.checking.explain.own_loss import OwnLoss
 from parity.checking.explain.stepping import Stepping, classify
 from parity.checking.model import declared_optimizer
@@ -230,6 +235,9 @@ class Asking:
             if not answered.assessment.explains_all and stepping.kind == "plain":
                 history = self._history(form)
                 one = self._optimizer(answered, form) if stepping.of_one_size else None
+                given = self.candidate.optimizer
+                if one is None and history and given is not None and self.own is None:
+                    one = of_any_loss(history, self.sample.layout, declared_optimizer.of(given))
                 clipped = clipped_descent(history, self.sample.layout) if history else None
                 answered.optimizer = one or clipped
                 if answered.optimizer is not None:

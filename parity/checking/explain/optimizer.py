@@ -12,7 +12,7 @@ import numpy as np
 from numpy_impl.types import Array
 from parity.checking.asking.gradients import Direct, Taken
 from parity.checking.bugs.deltas import output_variants
-from parity.checking.explain import look_ahead, shared_state
+from parity.checking.explain import crossed_state, look_ahead, shared_state
 from parity.checking.explain.below import Below, Mistake
 from parity.checking.explain.course import (
     Course,
@@ -24,6 +24,7 @@ from parity.checking.explain.course import (
     of_source,
     of_updated,
 )
+from parity.checking.explain.departures import Departure, departures
 from parity.checking.model.declared_optimizer import DeclaredOptimizer
 from parity.checking.model.layout import Key, Layout
 from parity.checking.model.losses import LossKind, kinds, reductions
@@ -55,6 +56,8 @@ class Identified:
         piled: Tensors whose gradients pile up from step to step, as nothing sets them to zero.
         updated: Whether the deltas are propagated through weights that are updated already.
         mistakes: In the gradients that the rule is given, below the output layer.
+        departure: What is otherwise than declared; the rule has it.
+        crossed: Which tensor goes on from another's state.
     """
 
     rule: Rule | DeclaredOptimizer | None
@@ -74,6 +77,8 @@ class Identified:
     piled: tuple[Key, ...] = ()
     updated: bool = False
     mistakes: Sequence[Mistake] = ()
+    departure: Departure | None = None
+    crossed: crossed_state.Crossed | None = None
 
     @property
     def misled(self) -> bool:
@@ -107,6 +112,7 @@ def identify(
             return found
         return (
             _of_shared_state(draft, whole, whole, layout, usual)
+            or _of_crossed_state(draft, whole, whole, layout, usual)
             or _looking_ahead(draft, layout, usual)
             or found
             or _wrong_below(replace(draft, own=False), layout)
@@ -114,7 +120,11 @@ def identify(
     plan, batch = history[0].probe.plan, len(history[0].probe.x)
     later: list[tuple[Identified, Course, Course, Layout, Factors]] = []
     every = kinds(plan.activations[-1].name)
-    for kind in [*every, measured] if measured is not None else every:
+    every = [*every, measured] if measured is not None else every
+    stated = of_any_loss(history, layout, declared, every)
+    if stated is not None:
+        return stated
+    for kind in every:
         draft = Identified(None, kind, 1.0, "", history, of_loss(kind))
         quick = course(history, layout, of_loss(kind, tracked=False))
         exact = course(history, layout, draft.gradients_at)
@@ -125,6 +135,7 @@ def identify(
             return found
         later.append((draft, quick, exact, layout, usual))
     found = [_of_shared_state(*attempt) for attempt in later]
+    found += [_of_crossed_state(*attempt) for attempt in later]
     found += [_looking_ahead(draft, layout, usual) for draft, *_, layout, usual in later]
     found += [_wrong_below(draft, layout) for draft, *_ in later]
     return next((one for one in found if one is not None), None)
@@ -216,6 +227,63 @@ def _of_shared_state(
     return replace(draft, rule=rule, factor=factor, words=words, shared=shared)
 
 
+def _of_crossed_state(
+    draft: Identified, quick: Course, exact: Course, layout: Layout, usual: Factors
+) -> Identified | None:
+    """Return the optimizer of steps in which an array goes on from another's state."""
+
+    def rule_of(alone: Course) -> tuple[Rule, float, str] | None:
+        # Of a loss that is still open all rules would be tried too often.
+        if not draft.own:
+            return _descent(alone, usual)
+        return _rule(quick.only(list(alone.parts)), alone, usual, right=True)
+
+    found = crossed_state.find(exact, layout, rule_of)
+    if found is None:
+        return None
+    (rule, factor, words), crossed = found
+    return replace(draft, rule=rule, factor=factor, words=words, crossed=crossed)
+
+
+def of_any_loss(
+    history: Sequence[Taken],
+    layout: Layout,
+    declared: DeclaredOptimizer | None,
+    losses: Sequence[LossKind] = (),
+) -> Identified | None:
+    """Return the steps read as what is declared, or as one departure from it, by some loss."""
+    plan, batch = history[0].probe.plan, len(history[0].probe.x)
+    # In float32 what divides by a root follows too much to be read of any loss.
+    single = history[0].probe.dtype != np.float64
+    if declared is None or declared.named or declared.unchecked or single:
+        return None
+    for read in (as_declared, as_departed):
+        for kind in losses or kinds(plan.activations[-1].name):
+            draft = Identified(None, kind, 1.0, "", history, of_loss(kind))
+            usual = reductions(kind, batch, plan.sizes[-1])
+            found = read(draft, layout, declared, layout.keys, usual)
+            if found is not None:
+                return found
+    return None
+
+
+def as_departed(
+    draft: Identified,
+    layout: Layout,
+    declared: DeclaredOptimizer,
+    keys: Sequence[Key],
+    usual: Factors,
+) -> Identified | None:
+    """Return the steps read as the declared optimizer's with one thing otherwise, if it is that."""
+    if declared.kind is None:
+        return None
+    for departure in departures(declared, len(draft.history)):
+        found = as_declared(draft, layout, departure.optimizer, keys, usual)
+        if found is not None:
+            return replace(found, declared=False, departure=departure)
+    return None
+
+
 def _identified(
     draft: Identified,
     quick: Course,
@@ -234,6 +302,10 @@ def _identified(
         fitting = as_declared(draft, layout, declared, moving, usual)
         if fitting is not None:
             return fitting
+        # Of gradients that are known; of a loss that is still open other readings come first.
+        departed = as_departed(draft, layout, declared, moving, usual) if draft.own else None
+        if departed is not None:
+            return departed
     found = _rule(quick, exact, usual)
     if found is not None:
         rule, factor, words = found
@@ -318,11 +390,9 @@ def _rule(
 
     Of what divides by a root only the right forms are tried where that is asked for.
     """
-    for rule, factors in _linear(exact, usual):
-        for factor, words in factors:
-            for sign in (1, -1):
-                if exact.follows(rule, sign * factor):
-                    return rule, sign * factor, words
+    descent = _descent(exact, usual)
+    if descent is not None:
+        return descent
     for rule in (rule for rule in adaptive(right) if _likely(quick, rule, usual)):
         for place in rule.known.places:
             for epsilon in EPSILONS:
@@ -331,6 +401,16 @@ def _rule(
                     for sign in (1, -1):
                         if exact.follows(whole, sign * factor):
                             return whole, sign * factor, words
+    return None
+
+
+def _descent(exact: Course, usual: Factors) -> tuple[Rule, float, str] | None:
+    """Return the plain descent or momentum that the steps follow, with the gradients' factor."""
+    for rule, factors in _linear(exact, usual):
+        for factor, words in factors:
+            for sign in (1, -1):
+                if exact.follows(rule, sign * factor):
+                    return rule, sign * factor, words
     return None
 
 
@@ -422,12 +502,13 @@ def _linear(exact: Course, usual: Factors) -> Iterator[tuple[Rule, Factors]]:
 
 def _likely(quick: Course, rule: Rule, usual: Factors) -> bool:
     """Return whether steps look like a rule's with epsilon left open, and mostly the factor too."""
-    rough = replace(rule, epsilon=1e-8)
+    epsilons = EPSILONS if rule.known.epsilon_sets_size else (1e-8,)
+    roughs = [replace(rule, epsilon=epsilon) for epsilon in epsilons]
     # What divides by a root does not feel the factor, but for its sign.
     feels = rule.known.feels_scale or rule.form in ("no-root", "rootless")
     factors = [f for f, _ in usual] if feels else []
     factors += [usual[0][0], -usual[0][0]]
-    return any(quick.roughly(rough, factor) for factor in factors)
+    return any(quick.roughly(rough, factor) for rough in roughs for factor in factors)
 
 
 def _by_tensor(draft: Identified, exact: Course, usual: Factors) -> Identified | None:

@@ -145,7 +145,10 @@ def step_rows(layout: Layout, found: Identified, names: list[str]) -> list[Tenso
         for key, change in layout.unpack(taken.change).items():
             if key in found.idle or key not in right:
                 continue
-            here = State(place=layout.place(key), arrays=len(layout.shapes))
+            here = State(
+                place=layout.place(key), arrays=len(layout.shapes),
+                layer=key.layer, layers=taken.probe.plan.depth,
+            )  # fmt: skip
             state, weight = states.setdefault(key, here), taken.probe.weights[key]
             expected = rule.change(state, right[key], taken.rate * multiple, weight)
             unit = float(np.finfo(lowest(change.dtype)).eps) / 2

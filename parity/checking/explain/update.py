@@ -12,6 +12,7 @@ from parity.checking.bugs.optimizers import (
     BUGS,
     DECAY_SIGN,
     OPTION_NOT_CHECKED,
+    STATE_CROSSED,
     STATE_SHARED,
     STEP_LEAVES,
     TENSORS_DIFFER,
@@ -26,7 +27,8 @@ from parity.checking.bugs.table import (
     Severity,
 )
 from parity.checking.explain.course import Course, course
-from parity.checking.explain.optimizer import Identified, declared_course
+from parity.checking.explain.departures import Departure
+from parity.checking.explain.optimizer import Identified, as_departed, declared_course
 from parity.checking.explain.shared_state import Shared
 from parity.checking.model import declared_optimizer
 from parity.checking.model.declared_optimizer import DeclaredOptimizer
@@ -126,6 +128,13 @@ class Updates:
             notes.findings += self._sharing(found.shared, found.rule)
         elif found.ahead is not None and found.ahead.added:
             notes.findings.append(Finding(AHEAD_ADDED, "step", evidence=f"{words}: {_STEPS}"))
+        elif found.crossed is not None:
+            values = {"name": self._listed([found.crossed.key])}
+            values["other"] = self._listed([found.crossed.source])
+            where, evidence = f"step, {values['name']}", f"so read, {words}: {_STEPS}"
+            notes.findings.append(Finding(STATE_CROSSED, where, values, evidence))
+        elif found.departure is not None:
+            notes.findings.append(self._departing(found, found.departure))
         elif not found.declared:
             notes.add(self._judged(found))
         if found.misled:
@@ -185,7 +194,20 @@ class Updates:
         factor = abs(draft.factor)
         whole = declared_course(draft, self.layout, stated, factor)
         moving = [key for key in whole.parts if key not in draft.idle]
-        whole = whole.only(moving)
+        departed = as_departed(draft, self.layout, stated, moving, [(factor, draft.words)])
+        if departed is not None and departed.departure is not None:
+            return self._departing(replace(departed, idle=draft.idle), departed.departure)
+        return self._parting(draft, stated, whole.only(moving), found, certain)
+
+    def _parting(
+        self,
+        draft: Identified,
+        stated: DeclaredOptimizer,
+        whole: Course,
+        found: str = "",
+        certain: bool = True,
+    ) -> Finding | None:
+        """Return at which step the steps part from what is declared, as :meth:`parted` does."""
         ones = [1.0] * len(whole.rates)
         runs = {
             tuple(m): whole.at_rates(m).parts_at(stated, ones) for m in stated.rates(whole.rates)
@@ -207,6 +229,21 @@ class Updates:
             )
             return replace(finding, evidence=evidence, severity=Severity.UNCERTAIN)
         return finding
+
+    def _departing(self, found: Identified, departure: Departure) -> Finding:
+        """Return what is otherwise than declared, and at which step the steps part from that."""
+        stated = self.checkable
+        assert stated is not None
+        whole = declared_course(found, self.layout, stated, abs(found.factor))
+        whole = whole.only([key for key in whole.parts if key not in found.idle])
+        parting = self._parting(found, stated, whole)
+        values = {**departure.values, "declared": stated.words, "parts": ""}
+        evidence = f"with it {_STEPS}"
+        if parting is not None:
+            values["parts"] = parting.values["parts"]
+            at = str(values["parts"]).removeprefix(", and ")
+            evidence = f"{evidence}; without, it {at}: {parting.evidence}"
+        return Finding(departure.bug, "step", values, evidence)
 
     def _judged(self, found: Identified) -> Notes:
         notes, rule = Notes(), found.rule

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from numpy_impl import optimizers
 from numpy_impl.schedules import SCHEDULES, LearningRateSchedule
@@ -11,10 +11,13 @@ from numpy_impl.types import Array
 from parity.bounds.optimizers import CLIPPING, clipped
 from parity.bounds.rounding import Approx
 from parity.bounds.updates import RULES
-from parity.bounds.updates.rule import ByAnyone, Options, State
+from parity.bounds.updates.rule import ByAnyone, Options, State, UpdateForm
 from parity.checking.model.layout import Key
 from parity.checking.model.rules import Rule
+from parity.checking.model.torch_optimizers import PREFIX, read
 
+# How the weight decay enters.
+Decay = Literal["before", "after", "coupled", "whatever rate"]
 # Options of Keras's that have no say in what a step does to the weights, or are read by name.
 _ELSEWHERE = {"name", "learning_rate", "ema_momentum", "ema_overwrite_frequency"}
 _KERAS_NAMES: dict[str, str] = {"adamw": "adam"}
@@ -36,6 +39,9 @@ class DeclaredOptimizer:
         schedule: Of the learning rate, if it has one.
         named: Whether it was given as a name alone, so that its settings are open.
         unchecked: The options that the check does not know, as "name=value".
+        form: Of its rule.
+        decay: How the weight decay enters: "before" the step as Keras's (learning rate times it
+            times the weights), "after" it, "coupled" as a part of the gradient, or "whatever rate".
     """
 
     title: str
@@ -44,6 +50,8 @@ class DeclaredOptimizer:
     schedule: LearningRateSchedule | None = None
     named: bool = False
     unchecked: tuple[str, ...] = ()
+    form: UpdateForm = "keras"
+    decay: Decay = "before"
 
     @property
     def words(self) -> str:
@@ -87,7 +95,7 @@ class DeclaredOptimizer:
         """Whether it is momentum at a constant rate, and nothing besides."""
         o = self.options
         more = self.schedule is not None or self.clips or o.get("weight_decay")
-        return self.kind == "sgd" and bool(o.get("momentum")) and not more
+        return self.kind == "sgd" and self.form == "keras" and bool(o.get("momentum")) and not more
 
     def torch(self) -> Rule:
         """Return its momentum with the learning rate outside the velocity."""
@@ -97,12 +105,18 @@ class DeclaredOptimizer:
     def change(self, state: State, g: Approx, rate: float, w: Array) -> Approx:
         """Return what one step adds to the weights, of gradients that are clipped already."""
         assert self.kind is not None
-        state["t"], state["w"] = state.get("t", 0) + 1, g.rounding.exact(w)
+        before = g.rounding.exact(w)
+        state["t"], state["w"] = state.get("t", 0) + 1, before
+        decay = self.options.get("weight_decay") or 0.0
+        if decay and self.decay == "coupled":
+            g = g + before * decay
         change = RULES[self.kind].change(
-            self.options, "keras", state, g, rate, ByAnyone(g.rounding)
+            self.options, self.form, state, g, rate, ByAnyone(g.rounding)
         )
-        decay = self.options.get("weight_decay")
-        return change - g.rounding.exact(w) * decay * rate if decay else change
+        if not decay or self.decay == "coupled":
+            return change
+        decayed = before + change if self.decay == "after" else before
+        return change - decayed * decay * (1.0 if self.decay == "whatever rate" else rate)
 
 
 _STARTS = ("initial_learning_rate", "warmup_target")
@@ -115,14 +129,7 @@ def of(optimizer: Any) -> DeclaredOptimizer:
         ValueError: It is none of these.
     """
     if isinstance(optimizer, str):
-        if optimizer not in RULES:
-            raise ValueError(
-                f"optimizer: expected a name of {', '.join(RULES)}, or a Keras or numpy_impl "
-                f"optimizer. Received: {optimizer!r}"
-            )
-        return DeclaredOptimizer(
-            RULES[optimizer].title, optimizer, _defaults(optimizer), None, True
-        )
+        return _of_torch(optimizer) if optimizer.startswith(PREFIX) else _of_name(optimizer)
     name = type(optimizer).__name__
     if isinstance(optimizer, optimizers.Optimizer):
         rate, kinds = optimizer.learning_rate, type(optimizer).__mro__
@@ -137,6 +144,24 @@ def of(optimizer: Any) -> DeclaredOptimizer:
             f"optimizer: expected a Keras or numpy_impl optimizer, or a name. Received: {name}"
         )
     return _of_keras(name, optimizer, optimizer.get_config())
+
+
+def _of_name(name: str) -> DeclaredOptimizer:
+    kind = _KERAS_NAMES.get(name, name)
+    if kind not in RULES or RULES[kind].whole:
+        known = [*(n for n, rule in RULES.items() if not rule.whole), *_KERAS_NAMES]
+        raise ValueError(
+            f"optimizer: expected a name of {', '.join(known)}, one of PyTorch's such as "
+            f"torch.SGD(momentum=0.9), or a Keras or numpy_impl optimizer. Received: {name!r}"
+        )
+    return DeclaredOptimizer(RULES[kind].title, kind, _defaults(kind), None, True)
+
+
+def _of_torch(text: str) -> DeclaredOptimizer:
+    name, found, given = read(text)
+    options, decay = found.options(given), "coupled" if found.coupled else "before"
+    form = found.form(options)
+    return DeclaredOptimizer(f"{PREFIX}{name}", found.kind, options, form=form, decay=decay)
 
 
 def _of_keras(name: str, optimizer: Any, config: dict[str, Any]) -> DeclaredOptimizer:

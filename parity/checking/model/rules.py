@@ -134,12 +134,25 @@ FORMS: dict[UpdateForm, str] = {
     "m-grows": "m added to itself",
     "v-grows": "v added to itself",
     "kept-corrected": "m and v kept as corrected",
+    "by-beta_1": "both corrected by beta_1",
+    "by-beta_2": "both corrected by beta_2",
+    "per-layer": "t counted up for each layer",
+    "per-layer-down": "t counted up for each layer from the last one",
+    "per-array-down": "t counted up for each array from the last one",
+    "from-gradient": "its averages starting at the first gradient and its square",
+    "from-one": "v starting at 1",
+    "stale": "stepping by the state from before",
+    "slow": "its momentum growing over 0.96^(t/250), as PyTorch's",
+    "unscheduled": "its momentum constant",
+    "corrected-alike": "its momentum constant, and m corrected by 1 - beta_1^t",
+    "rateless": "whatever the learning rate",
     "m-kept-corrected": "m kept as corrected",
     "v-kept-corrected": "v kept as corrected",
 }
 PLACES: dict[Place, str] = {
     "outside": "epsilon outside the root",
     "inside": "epsilon inside the root",
+    "maximum": "epsilon added to the size of the gradient, inside the maximum",
     "paper": "epsilon beside the corrected root, as in the paper's algorithm 1",
 }
 

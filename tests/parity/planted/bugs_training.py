@@ -167,7 +167,7 @@ UPDATES = [
     ),
     Bug(
         name="RMSprop with epsilon outside the root", net=RMSPROP, by="step",
-        codes="other-optimizer", where="step", text="epsilon outside the root",
+        codes="epsilon-place", where="step", text="epsilon outside the root",
         declared=(("optimizer", RMSprop()),),
         A="np.sqrt(s + 1e-7) => (np.sqrt(s) + 1e-7)", B="np.sqrt(s + 1e-7) => (np.sqrt(s) + 1e-7)",
         C="np.sqrt(v + 1e-7) => (np.sqrt(v) + 1e-7)",
