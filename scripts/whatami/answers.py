@@ -303,9 +303,10 @@ def _digit(model: Classifier, seen: Seen, scored: Iterator[Answer]) -> Answer:
         return Answer(seen.name, error=seen.error)
     made = next(scored)
     made.notes, made.separate = seen.found.notes, seen.found.digits
-    # One thing alone is not cut unasked: a letter has halves that look like digits.
+    # One thing alone is not cut unasked: a letter has halves that look like digits. And one sure
+    # digit is no number by what shines through beside it.
     several = sum(part.ink is not None for row in seen.found.rows for part in row) > 1
-    if made.error is None and several:
+    if made.error is None and made.digit is None and several:
         (number,) = read(model, [cut_apart(model, seen)])
         if number.is_plain:
             made.number = number

@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 
 from digit_data.pictures.cuts import Segment
+from digit_data.pictures.examine import examine
 from scripts import model_files
 from scripts.whatami import __main__ as whatami
 from scripts.whatami.answers import Answer, Number, answer, read
-from scripts.whatami.looking import View, look
+from scripts.whatami.looking import Seen, View, look
 from scripts.whatami.pictures import Source
 from scripts.whatami.reading import CUT, DIGIT, best_path, cut_apart
 from tests import census
-from tests.pictures import writing
+from tests.pictures import hard_kinds, writing
 
 # The least share of numbers that is read whole, by how they are written; what is measured is more.
 LEAST = {"one row": 0.9, "rows": 0.9, "unequal": 0.9, "marked": 0.7, "touching": 0.25}
@@ -67,6 +68,13 @@ def test_a_number_with_an_unsure_digit_is_not_said():
     assert told.number.number == number.digits
     told.number.digits[0].digit_score = 70.0
     assert not told.number.is_plain
+
+
+def test_one_sure_digit_is_no_number_by_a_pale_dash_beside_it():
+    """A dash that shines through was once read as a one: 91 for a nine."""
+    for digit, image in itertools.islice(hard_kinds.samples("pale_dash", 4), 20):
+        (told,) = answer(model(), [Seen("x", examine(image))])
+        assert told.number is None, digit
 
 
 @pytest.mark.parametrize(
