@@ -18,6 +18,7 @@ import numpy as np
 from numpy_impl import Sequential, models, serialization
 from numpy_impl.files import bounded
 from numpy_impl.functional import AnyNetwork
+from numpy_impl.layers import Dense
 from numpy_impl.types import Array
 from terminal_io import CliError, os_reason
 
@@ -30,6 +31,9 @@ BRIGHTEST = 255
 SUFFIXES = (".npz", ".keras", ".weights.h5")
 # The model that comes with the project.
 SHIPPED_MODEL = Path(__file__).parent / "weights" / "mnist-robust.npz"
+# The layers that follow its first one in a second network, which says whether a picture of 28x28
+# pixels shows a digit at all: a score for each digit, and the last for what is none.
+SHIPPED_REJECTER = SHIPPED_MODEL.with_name("digit-or-none.npz")
 # Scores are computed in double precision whatever the file's, so that the engines' rounding errors
 # are far below the decimals that are shown.
 DTYPE = "float64"
@@ -47,6 +51,8 @@ class Classifier:
 
     Attributes:
         side: 8 or 28: how many pixels high and wide the pictures are.
+        rejecter: A second network, (N, 784) to (N, 11), whose last score says that a picture shows
+            no digit; None if none is asked.
 
     Raises:
         CliError: Other shapes.
@@ -74,6 +80,7 @@ class Classifier:
         self.side = math.isqrt(math.prod(shape))
         self._shape = shape
         self._predict = predict
+        self.rejecter: Callable[[Array], Array] | None = None
         first = next((name for name in layers if name not in ("InputLayer", "Flatten")), "")
         self._brightest = BRIGHTEST if self.side == 28 and first == "Rescaling" else 1
 
@@ -91,6 +98,20 @@ class Classifier:
         with np.errstate(all="ignore"):
             return np.asarray(self._predict(x * self._brightest), DTYPE)
 
+    def digit_scores(self, pictures: Array) -> Array | None:
+        """Return how surely each picture shows a digit, whichever it is.
+
+        Args:
+            pictures: As for :meth:`scores`.
+
+        Returns:
+            Scores in 0..1, (N,) float64; None if there is no rejecter.
+        """
+        if self.rejecter is None:
+            return None
+        outputs = self.rejecter(np.asarray(pictures, DTYPE).reshape(len(pictures), -1))
+        return 1 - np.asarray(outputs, DTYPE)[:, CLASSES]
+
 
 def load(path: Path, engine: str = "numpy") -> Classifier:
     """Load a model file.
@@ -101,14 +122,48 @@ def load(path: Path, engine: str = "numpy") -> Classifier:
         engine: Which engine is to compute the scores, "numpy" or "keras"; either can use any kind
             of file, and both give the same scores. Only the Keras engine imports Keras.
 
+    Returns:
+        The model. If it takes 28x28 pixels, the rejecter that comes with the project is with it, in
+        the same engine.
+
     Raises:
         CliError: No such file, another kind of file, damaged, with layers that the engine does not
             have, or not a classifier of digits.
     """
     kind = _kind(path)
     if engine == "keras":
-        return _keras_classifier(path, kind)
-    return _numpy_classifier(path, READERS[kind](path))
+        model = _keras_classifier(path, kind)
+    else:
+        model = _numpy_classifier(path, READERS[kind](path))
+    if model.side == 28:
+        network = rejecter(_read_npz(SHIPPED_MODEL), _read_npz(SHIPPED_REJECTER))
+        model.rejecter = _keras_twin(network) if engine == "keras" else network.forward
+    return model
+
+
+def rejecter(model: Sequential, rest: Sequential) -> Sequential:
+    """Return the network that says whether a picture shows a digit at all.
+
+    Args:
+        model: The shipped network, of which the first layer is taken: it has learnt strokes.
+        rest: The layers that follow it.
+
+    Returns:
+        784 inputs, 11 outputs, in double precision.
+    """
+    dense = [layer for layer in (model.layers[0], *rest.layers) if isinstance(layer, Dense)]
+    layers = [Dense(layer.units, layer.activation.name) for layer in dense]
+    network = Sequential(layers, model.input_shape, None, DTYPE, rest.name)
+    network.set_weights([*model.weights[:2], *rest.weights])
+    return network
+
+
+def _keras_twin(network: Sequential) -> Callable[[Array], Array]:
+    import keras_impl
+    from parity import keras_twin
+
+    with keras_impl.precision(DTYPE):
+        return _in_double(keras_twin(network))
 
 
 def _kind(path: Path) -> str:
@@ -201,15 +256,21 @@ def _keras_classifier(path: Path, kind: str) -> Classifier:
         names = []
 
     _check_finite(path, model.get_weights())
+    input_shape, output_shape = model.input_shape, model.output_shape
+    if not isinstance(input_shape, tuple) or not isinstance(output_shape, tuple):
+        raise CliError(f"{path}: expected one input and one output. Received: {input_shape}")
+    return Classifier(path, input_shape[1:], output_shape[1:], names, _in_double(model))
+
+
+def _in_double(model: "keras.Model") -> Callable[[Array], Array]:
+    """Return what computes a Keras model's outputs in double precision."""
+    import keras_impl
 
     def predict(x: Array) -> Array:
         with keras_impl.precision(DTYPE):
             return model.predict_on_batch(x)
 
-    input_shape, output_shape = model.input_shape, model.output_shape
-    if not isinstance(input_shape, tuple) or not isinstance(output_shape, tuple):
-        raise CliError(f"{path}: expected one input and one output. Received: {input_shape}")
-    return Classifier(path, input_shape[1:], output_shape[1:], names, predict)
+    return predict
 
 
 def _check_finite(path: Path, weights: Sequence[Array]) -> None:

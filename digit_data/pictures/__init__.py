@@ -2,6 +2,6 @@
 
 ``examine`` goes through the steps, each in a module of its own: ``files`` (a file to a Pillow
 picture), ``grey`` (a picture to brightness), ``polarity`` (ink bright, paper dark), ``ink`` (paper,
-light and noise taken away), ``pieces`` (which ink is which digit), ``fitting`` (size, stroke width
-and place as the data sets have them).
+light and noise taken away), ``pieces`` and ``groups`` (which ink is which digit), ``rows`` and
+``cuts`` (numbers), ``fitting`` (size, stroke width and place as the data sets have them).
 """

@@ -14,9 +14,11 @@ from PIL import Image
 from digit_data.pictures.files import MAX_PIXELS, ImageError, open_image
 from digit_data.pictures.fitting import fit_8, fit_28, is_mnist_like
 from digit_data.pictures.grey import to_grey
+from digit_data.pictures.groups import joined, main_digit, separate_digits
 from digit_data.pictures.ink import NoInkError, find_ink, shrunk, stroke_width
-from digit_data.pictures.pieces import Group, find_digits, main_digit, separate_digits
+from digit_data.pictures.pieces import Box, Group, find_pieces, without_specks
 from digit_data.pictures.polarity import Invert, bright_on_dark, light_border
+from digit_data.pictures.rows import Mark, Sign, find_rows
 from digit_data.types import Array
 
 __all__ = [
@@ -24,8 +26,10 @@ __all__ = [
     "Examined",
     "ImageError",
     "Invert",
+    "Part",
     "Size",
     "examine",
+    "fitted",
     "open_image",
     "prepare",
     "to_grey",
@@ -42,23 +46,43 @@ EDGE = 0.25
 SIXTEENTHS = 16
 
 
+Shares = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a row of writing.
+
+    Attributes:
+        box: Where it is: left, top, right and bottom, as shares of the picture's width and height.
+        ink: Of one digit, or of several that touch, (H, W) float32 in 0..1; None of a mark.
+        sign: The mark; empty for ink.
+    """
+
+    box: Shares
+    ink: Array | None
+    sign: Sign | Literal[""] = ""
+
+
 @dataclass(frozen=True)
 class Examined:
     """What was found in a picture.
 
     Attributes:
         pictures: What the network is to see, each (28, 28) float32 in 0..1 or (8, 8) float32 in
-            0..16: one, or, where they were asked for, one for each digit from left to right.
-        boxes: Where each was found: left, top, right and bottom, as shares of the picture's width
-            and height.
+            0..16: one, or, where they were asked for, one for each digit in reading order.
+        boxes: Where each was found, as of a ``Part``.
         digits: How many separate digits there seem to be.
         notes: What the user should know, a line each.
+        rows: All that is written, row by row, each from left to right; none if the picture was
+            passed through.
     """
 
     pictures: list[Array]
-    boxes: list[tuple[float, float, float, float]]
+    boxes: list[Shares]
     digits: int
     notes: list[str]
+    rows: tuple[tuple[Part, ...], ...] = ()
 
 
 def prepare(image: Image.Image, size: Size = 28, invert: Invert = "auto") -> Array:
@@ -82,8 +106,8 @@ def examine(
         size: 28 for a network of 784 inputs (MNIST), 8 for one of 64 (scikit-learn's digits).
         invert: "yes" for dark ink on light paper, "no" for bright ink on dark paper, "auto" to tell
             from what looks like strokes (``digit_data.pictures.polarity``).
-        segment: Whether each of several digits is a picture of its own; else they are all one, and
-            a note says so.
+        segment: Whether each of several digits is a picture of its own, of all rows; else those of
+            one row are all one, and a note says so.
 
     Raises:
         ImageError: No ink found, another size or polarity asked for, or a picture ``to_grey``
@@ -125,21 +149,35 @@ def _ready(grey: Array, size: Size, invert: Invert) -> Array | None:
 
 def _found(grey: Array, size: Size, invert: Invert, segment: bool, notes: list[str]) -> Examined:
     ink = find_ink(bright_on_dark(grey, invert))
-    groups, labels = find_digits(ink.strength, ink.mask)
+    pieces, labels = find_pieces(ink.strength, ink.mask)
+    groups = joined(without_specks(pieces))
     main = main_digit(groups, grey.shape)
     digits = separate_digits(groups, main)
-    wanted = digits
-    if not segment:
-        whole = digits[0]
-        for group in digits[1:]:
-            whole = whole.joined(group)
-        wanted = [whole]
-        if len(digits) > 1:
-            notes = [*notes, f"there seem to be {len(digits)} separate digits"]
-    fit = fit_8 if size == 8 else fit_28
     soft = max(1, round(stroke_width(ink.mask) / 6))
-    pictures = [fit(_cut(ink.strength, labels, group, soft)) for group in wanted]
-    return Examined(pictures, [_shares(group, grey.shape) for group in wanted], len(digits), notes)
+
+    def part(found: Group | Mark) -> Part:
+        box = _shares(found.box, grey.shape)
+        if isinstance(found, Mark):
+            return Part(box, None, found.sign)
+        return Part(box, _cut(ink.strength, labels, found, soft))
+
+    rows = tuple(tuple(part(found) for found in row.parts) for row in find_rows(pieces, labels))
+    if segment:
+        parts = [part for row in rows for part in row if part.ink is not None]
+        pictures = [fitted(part.ink, size) for part in parts if part.ink is not None]
+        return Examined(pictures, [part.box for part in parts], len(parts), notes, rows)
+    whole = digits[0]
+    for group in digits[1:]:
+        whole = whole.joined(group)
+    if len(digits) > 1:
+        notes = [*notes, f"there seem to be {len(digits)} separate digits"]
+    picture = fitted(_cut(ink.strength, labels, whole, soft), size)
+    return Examined([picture], [_shares(whole.box, grey.shape)], len(digits), notes, rows)
+
+
+def fitted(ink: Array, size: Size) -> Array:
+    """Return a digit's ink, cut out, as a network was trained on it: (size, size) float32."""
+    return fit_8(ink) if size == 8 else fit_28(ink)
 
 
 def _cut(strength: Array, labels: Array, group: Group, soft: int) -> Array:
@@ -153,7 +191,6 @@ def _cut(strength: Array, labels: Array, group: Group, soft: int) -> Array:
     return cut / cut.max()
 
 
-def _shares(group: Group, shape: Sequence[int]) -> tuple[float, float, float, float]:
+def _shares(box: Box, shape: Sequence[int]) -> Shares:
     height, width = shape
-    box = group.box
     return box.left / width, box.top / height, box.right / width, box.bottom / height

@@ -45,8 +45,10 @@ WEAK = 0.6
 # at most this share of the digit's strokes' greatest.
 NET = 0.7
 LINE_WIDTH = 0.4
-# Pieces shorter than this share of the picture are specks.
+# Pieces shorter than this share of the picture are specks, unless the largest is small too: the
+# point of a small number is this share of its digits.
 SPECK = 0.03
+POINT = 0.1
 # The paper is what is left when everything narrower than this many stroke widths is taken away;
 # in the first of two rounds, when no stroke width is known, than this share of the picture.
 STROKES = 3.0
@@ -185,7 +187,10 @@ def _pieces(strength: Array, least: float) -> Array:
     mask = np.zeros(strength.shape, bool)
     rows, columns = strength.shape
     sizes = stats[:, cv2.CC_STAT_WIDTH : cv2.CC_STAT_HEIGHT + 1].max(axis=1)
-    large = np.flatnonzero(sizes >= max(SPECK * min(rows, columns), 2))
+    # The first is what is no piece.
+    speck, largest = SPECK * min(rows, columns), float(sizes[1:].max(initial=0))
+    size = min(speck, POINT * largest) if largest >= speck else speck
+    large = np.flatnonzero(sizes >= max(size, 2))
     for label in large[large > 0].tolist():
         left, top, width, height, _ = stats[label].tolist()
         where = np.s_[top : top + height, left : left + width]

@@ -1,4 +1,4 @@
-"""From ink to digits: which connected pieces of ink belong to which digit, left to right."""
+"""From ink to its connected pieces: those of digits, without lines, frames and shadows."""
 
 import math
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import numpy as np
 from digit_data.pictures.ink import connected, stroke_width
 from digit_data.types import Array
 
-__all__ = ["Box", "Group", "find_digits", "main_digit", "separate_digits"]
+__all__ = ["GAP", "Box", "Group", "find_pieces", "without_specks"]
 
 
 # Pieces smaller than this share of the largest one, in height and width, are specks.
@@ -39,17 +39,6 @@ ROUND = (1 - 1 / math.sqrt(2)) / 2
 GAP = 0.15
 # Strokes of one pen differ in width by less than this factor.
 SAME_PEN = 2.0
-# No line of digits has more pieces; a page of text, or a pattern, may.
-MOST_PIECES = 100
-# Two digits side by side overlap in at most this share of the narrower one's width, and the smaller
-# is at least this share of the larger one's height.
-OVERLAP = 0.25
-# Two digits stand on one line: their feet differ by at most this share of the taller one's height.
-OFF_LINE = 0.25
-SMALLEST_DIGIT = 0.5
-LEAST_INK = 0.2
-# Ink this far from the middle, as a share of the picture's side, weighs a third (1 / e).
-CENTRAL = 0.5
 
 
 @dataclass(frozen=True)
@@ -94,7 +83,7 @@ class Group:
 
     Attributes:
         box: Around it.
-        labels: The connected pieces it is made of, as numbered in ``find_digits``.
+        labels: The connected pieces it is made of, as numbered in ``find_pieces``.
         ink: Sum of its strength.
     """
 
@@ -107,16 +96,16 @@ class Group:
         return Group(self.box.joined(other.box), self.labels + other.labels, self.ink + other.ink)
 
 
-def find_digits(strength: Array, mask: Array) -> tuple[list[Group], Array]:
-    """Group the connected pieces of ink to digits, specks and lines left out.
+def find_pieces(strength: Array, mask: Array) -> tuple[list[Group], Array]:
+    """Return the connected pieces of ink, ruled lines, borders and frames left out, specks not.
 
     Args:
         strength: Of the ink, (H, W) in 0..1.
         mask: Where it counts, (H, W) bool; somewhere it does.
 
     Returns:
-        The groups from left to right, at least one, and the number of its piece for each pixel,
-        (H, W), 0 where there is none.
+        The pieces, at least one, and the number of its piece for each pixel, (H, W), 0 where there
+        is none.
     """
     labels, stats = connected(mask)
     ink = np.bincount(labels.ravel(), strength.ravel(), len(stats))
@@ -125,10 +114,10 @@ def find_digits(strength: Array, mask: Array) -> tuple[list[Group], Array]:
         for label, (left, top, width, height, _) in enumerate(stats.tolist())
         if label
     ]
-    pieces = _without_specks(_without_junk(pieces, labels, stats))
-    pieces = _without_frames(pieces, labels, stats)
-    groups = _joined(_without_remnants(pieces, stats))
-    return sorted(groups, key=lambda group: group.box.left), labels
+    pieces = _without_junk(pieces, labels, stats)
+    large = without_specks(pieces)
+    kept = _without_remnants(_without_frames(large, labels, stats), stats)
+    return kept + [piece for piece in pieces if piece not in large], labels
 
 
 def _without_junk(pieces: list[Group], labels: Array, stats: Array) -> list[Group]:
@@ -266,7 +255,8 @@ def _is_line(box: Box, shape: tuple[int, ...]) -> bool:
     return across or down
 
 
-def _without_specks(pieces: list[Group]) -> list[Group]:
+def without_specks(pieces: list[Group]) -> list[Group]:
+    """Leave out what is much smaller than the largest piece."""
     largest = max(max(piece.box.height, piece.box.width) for piece in pieces)
     return [piece for piece in pieces if max(piece.box.height, piece.box.width) >= SPECK * largest]
 
@@ -281,66 +271,3 @@ def _without_remnants(pieces: list[Group], stats: Array) -> list[Group]:
         return wide and thin and _darkness(piece, stats) < PALER * _darkness(largest, stats)
 
     return [piece for piece in pieces if piece is largest or not is_remnant(piece)]
-
-
-def _joined(groups: list[Group]) -> list[Group]:
-    """Join pieces that overlap in their columns, or nearly touch, until none do."""
-    groups = sorted(groups, key=lambda group: -group.ink)[:MOST_PIECES]
-    done = False
-    while not done:
-        done = True
-        for i, one in enumerate(groups):
-            j = next(
-                (j for j in range(i + 1, len(groups)) if _belong(one.box, groups[j].box)), None
-            )
-            if j is not None:
-                groups[i] = one.joined(groups.pop(j))
-                done = False
-                break
-    return groups
-
-
-def _belong(one: Box, other: Box) -> bool:
-    height = max(one.height, other.height)
-    near = one.distance(other) <= GAP * max(height, one.width, other.width)
-    alike = min(one.height, other.height) >= SMALLEST_DIGIT * height
-    in_line = abs(one.bottom - other.bottom) <= OFF_LINE * height
-    if alike and in_line and one.overlap(other) <= OVERLAP:
-        return False  # side by side: two digits, however near
-    return near or (one.overlap(other) > OVERLAP and one.distance(other) <= 2 * GAP * height)
-
-
-def main_digit(groups: list[Group], shape: tuple[int, ...]) -> Group:
-    """Return the group that is the picture's subject: much ink, not far from the middle.
-
-    Args:
-        groups: At least one.
-        shape: The picture's height and width.
-    """
-    height, width = shape
-
-    def weight(group: Group) -> float:
-        box = group.box
-        down = (box.top + box.bottom) / (2 * height) - 0.5
-        across = (box.left + box.right) / (2 * width) - 0.5
-        return group.ink * float(np.exp(-((down**2 + across**2) / CENTRAL**2)))
-
-    return max(groups, key=weight)
-
-
-def separate_digits(groups: list[Group], main: Group) -> list[Group]:
-    """Return the main digit and the groups that look like digits beside it, from left to right.
-
-    They are as tall, within a factor, have not much less ink and stand in one line with it.
-    """
-
-    def is_beside(group: Group) -> bool:
-        ratio = group.box.height / main.box.height
-        common = min(group.box.bottom, main.box.bottom) - max(group.box.top, main.box.top)
-        return (
-            SMALLEST_DIGIT <= ratio <= 1 / SMALLEST_DIGIT
-            and common > 0
-            and group.ink >= LEAST_INK * main.ink
-        )
-
-    return [group for group in groups if group is main or is_beside(group)]

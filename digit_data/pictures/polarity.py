@@ -6,6 +6,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from digit_data.pictures.groups import find_digits, main_digit
 from digit_data.pictures.ink import (
     NoInkError,
     border_median,
@@ -13,7 +14,7 @@ from digit_data.pictures.ink import (
     greatest_width,
     shrunk,
 )
-from digit_data.pictures.pieces import Box, find_digits, main_digit
+from digit_data.pictures.pieces import Box
 from digit_data.types import Array
 
 __all__ = ["Invert", "bright_on_dark", "light_border"]

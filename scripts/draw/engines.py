@@ -117,9 +117,16 @@ class Engines:
             "state": "ready",
             "scores": answer.scores,
             "digit": answer.digit,
-            "verdict": ONE_AT_A_TIME if found.digits > 1 else answer.verdict(),
+            "verdict": _verdict(answer),
             "error": None,
         }
+
+
+def _verdict(answer: answers.Answer) -> str:
+    """Return what the page says, which has no --segment to speak of."""
+    if answer.number is not None:
+        return f"I am a number, {answer.number.told}."
+    return ONE_AT_A_TIME if answer.separate > 1 else answer.verdict()
 
 
 def _difference(one: Array, other: Array) -> float | None:

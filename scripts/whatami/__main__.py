@@ -13,6 +13,7 @@ from .. import model_files, starting
 from . import answers, counting, formats, pictures
 from .answers import Answer, Number
 from .looking import Seen, View, look_at_all
+from .reading import cut_apart
 from .seen_files import SeenFiles
 
 # Scores are computed for so many pictures together, or for what there is after so many seconds.
@@ -30,15 +31,18 @@ examples:
 
 An IMAGE is a picture file of any size, grey or coloured, with dark ink on light paper or the other
 way round; "-", standard input; a folder, for the pictures right in it; or a pattern.
-The verdict is a digit if its score is the only highest one, at least {answers.LEAST_SCORE}, and if
-there are no other digits in the picture; --segment reads those from left to right as one number.
+The verdict is a digit if its score is the only highest one, at least {answers.LEAST_SCORE}, if it
+looks like a digit at all (digit_score, at least {answers.LEAST_SCORE} too), and if there are no
+other digits in the picture. A number is said if each of its digits is sure; --segment reads it in
+any case, row by row.
 The model is the one that comes with the project unless --model names another: .npz, .keras, or the
 .weights.h5 of a documented network. MNIST is looked for in --data, then MNIST_PATH, then Keras's
 cache.
 --json prints one array with an object a picture: file, digit (null if undecided), scores (ten
-percentages, null if there is an error), error (null if there is none), notes (a list). With
---segment: file, number (text, null if a digit is undecided), digits (null if there is an error;
-of each digit, scores, box: left, top, right, bottom as shares), error, notes.
+percentages, null if there is an error), digit_score (a percentage), number (text, null if there is
+none), error (null if there is none), notes (a list). With --segment: file, number (text, null if a
+digit is undecided), rows (the text of each), digits (null if there is an error; of each digit,
+scores, digit_score, box: left, top, right, bottom as shares), error, notes.
 --csv prints a table with the same, with --segment in a row a digit.
 Exit codes: 0 all answered, 1 failed on the way, 2 wrong options, model or pictures (the other
 pictures are answered), 130 Ctrl-C.
@@ -54,7 +58,7 @@ def parser() -> Parser:
     models = "a trained model; default: the one that comes with the project"
     add("--model", type=Path, default=model_files.SHIPPED_MODEL, metavar="FILE", help=models)
     add("--engine", choices=("numpy", "keras"), default="numpy", help="default: numpy")
-    add("--segment", action="store_true", help="read several digits, from left to right")
+    add("--segment", action="store_true", help="read several digits, row by row")
     add("--index", type=int, metavar="N", help="MNIST test image N, 0..9999, after the IMAGEs")
     add("--data", type=Path, metavar="PATH", help="where MNIST is, for --index")
     forms = p.add_mutually_exclusive_group()
@@ -171,7 +175,9 @@ class Session:
 
     def _answered(self, batch: list[Seen]) -> Iterator[Answer | Number]:
         """Yield the answers for a batch, after what is to be saved of each picture."""
-        ask = answers.read if self.args.segment else answers.answer
+        ask = answers.answer
+        if self.args.segment:
+            ask, batch = answers.read, [cut_apart(self.model, seen) for seen in batch]
         found = ask(self.model, batch)
         for one, answer in zip(batch, found, strict=True):
             if self.files is not None:

@@ -1,5 +1,6 @@
 """What the network says about a picture: a digit, or a number of several, with its scores."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -9,10 +10,25 @@ from numpy_impl.types import Array
 
 from ..model_files import CLASSES, Classifier
 from .looking import Seen
+from .reading import cut_apart
 
 DECIMALS = 3
-# D0 counts an answer only if its activation is within 0.5 of 1.
+# D0 counts an answer only if its activation is within 0.5 of 1. The rejecter's scores are shipped
+# so that the same holds for them.
 LEAST_SCORE = 50
+# A number that nobody asked for is told only if each of its digits is at least so sure.
+LEAST_OF_NUMBER = 80
+UNKNOWN, DIGIT = "?", "#"
+# What the marks between digits make of a number; the first that fits is said.
+FORMS = {
+    "a date": r"\d{1,4}([-./])\d{1,2}\1\d{1,4}",
+    "a time": r"\d{1,2}:\d\d(:\d\d)?",
+    "with a minus and a decimal point": r"-\d+\.\d+",
+    "with a minus": r"-\d+",
+    "with a decimal point": r"\d+\.\d+",
+    "with a decimal comma": r"-?\d+,\d+",
+    "with separators": r"\d+([-./,:]\d+)+",
+}
 
 
 @dataclass
@@ -25,6 +41,8 @@ class Answer:
         error: Why there are no scores.
         notes: What the user should know about the picture, a line each.
         separate: How many digits there are in the picture; of more than one nothing can be said.
+        digit_score: A percentage: how surely it is a digit at all; None if no network says so.
+        number: The number that the picture plainly holds instead.
     """
 
     file: str
@@ -32,6 +50,8 @@ class Answer:
     error: str | None = None
     notes: list[str] = field(default_factory=list)
     separate: int = 1
+    digit_score: float | None = None
+    number: "Number | None" = None
 
     @property
     def winners(self) -> list[int]:
@@ -47,15 +67,26 @@ class Answer:
 
     @property
     def digit(self) -> int | None:
-        """The digit, or None: several digits, a tie, or less than half of what is possible."""
+        """The digit, or None: several, a tie, less than half of what is possible, or no digit."""
         # By the rounded scores, so that the verdict follows from what is shown.
         if self.scores is None or self.separate > 1 or len(self.winners) > 1:
+            return None
+        if self.is_foreign or self.number is not None:
             return None
         return self.winners[0] if max(self.scores) >= LEAST_SCORE else None
 
     @property
+    def is_foreign(self) -> bool:
+        """Whether it looks like no digit."""
+        return self.digit_score is not None and self.digit_score < LEAST_SCORE
+
+    @property
     def doubt(self) -> str:
         """What keeps the scores from saying a digit."""
+        if self.is_foreign:
+            best = f"my best guess would be {self.winners[0]}"
+            shown = f"{self.digit_score:.{DECIMALS}f}"
+            return f"the score for any digit is {shown}, and a verdict needs {LEAST_SCORE}; {best}"
         if len(self.winners) > 1:
             return f"{' and '.join(map(str, self.winners))} have the same score, {self.best}"
         return (
@@ -66,9 +97,12 @@ class Answer:
         """Return the last line of the text form."""
         if self.digit is not None:
             return f"I am a {self.digit}."
+        if self.number is not None:
+            return f"I am a number, {self.number.told}; --segment shows its digits."
         if self.separate > 1:
             return f"I see {self.separate} separate digits; --segment reads them."
-        unknown = "undecided" if len(self.winners) > 1 else "not a digit I know"
+        tie = len(self.winners) > 1 and not self.is_foreign
+        unknown = "undecided" if tie else "not a digit I know"
         return f"I am {unknown}: {self.doubt}."
 
     def lines(self) -> list[str]:
@@ -82,14 +116,21 @@ class Answer:
             "file": self.file,
             "digit": self.digit,
             "scores": self.scores,
+            "digit_score": self.digit_score,
+            "number": self.number and self.number.number,
             "error": self.error,
             "notes": self.notes,
         }
 
     def rows(self) -> list[list[object]]:
         """Return the CSV form."""
+        return [[*self.cells(), "" if self.number is None else self.number.number]]
+
+    def cells(self) -> list[object]:
+        """Return the digit, its scores, and that for any digit, for a table."""
         digit = "" if self.digit is None else self.digit
-        return [[digit, *score_cells(self.scores)]]
+        any_digit = "" if self.digit_score is None else f"{self.digit_score:.{DECIMALS}f}"
+        return [digit, *score_cells(self.scores), any_digit]
 
 
 @dataclass
@@ -98,10 +139,12 @@ class Number:
 
     Attributes:
         file: Its name.
-        digits: Its digits from left to right.
+        digits: Its digits in reading order.
         boxes: Where each is: left, top, right and bottom as shares of width and height.
         error: Why there are no digits.
         notes: What the user should know about the picture, a line each.
+        layout: For each row of writing its marks, and "#" for each digit; empty for one row of
+            digits alone.
     """
 
     file: str
@@ -109,6 +152,7 @@ class Number:
     boxes: list[tuple[float, float, float, float]] = field(default_factory=list)
     error: str | None = None
     notes: list[str] = field(default_factory=list)
+    layout: tuple[str, ...] = ()
 
     @property
     def separate(self) -> int:
@@ -116,19 +160,62 @@ class Number:
         return 1
 
     @property
+    def lines_of_writing(self) -> list[str]:
+        """Each row, with a question mark for each digit that is undecided."""
+        digits = iter(self.digits)
+        layout = self.layout or (DIGIT * len(self.digits),)
+
+        def shown(sign: str) -> str:
+            if sign != DIGIT:
+                return sign
+            digit = next(digits).digit
+            return UNKNOWN if digit is None else str(digit)
+
+        return ["".join(map(shown, row)) for row in layout]
+
+    @property
     def shown(self) -> str:
-        """The number, with a question mark for each digit that is undecided."""
-        return "".join("?" if one.digit is None else str(one.digit) for one in self.digits)
+        """All rows as one number."""
+        return "".join(self.lines_of_writing)
 
     @property
     def number(self) -> str | None:
         """The number as text, which keeps leading zeros, or None if a digit is undecided."""
-        return None if self.error is not None or "?" in self.shown else self.shown
+        return None if self.error is not None or UNKNOWN in self.shown else self.shown
+
+    @property
+    def told(self) -> str:
+        """The number in words: what its marks say of it, and in which rows it stands."""
+        rows = self.lines_of_writing
+        if len(rows) > 1:
+            return f"{self.shown}, in {len(rows)} rows: {' / '.join(rows)}"
+        form = next((f for f, sign in FORMS.items() if re.fullmatch(sign, self.shown)), None)
+        return self.shown if form is None else f"{self.shown}, {form}"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether there are several digits, and of each the network is sure."""
+        return len(self.digits) > 1 and all(
+            one.digit is not None
+            and min(max(one.scores or [0]), one.digit_score or 0) >= LEAST_OF_NUMBER
+            for one in self.digits
+        )
+
+    @property
+    def digit_score(self) -> float | None:
+        """The median of the scores for any digit; None if no network says so."""
+        scores = [one.digit_score for one in self.digits if one.digit_score is not None]
+        return float(np.median(scores)) if scores else None
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether most of it looks like no digits."""
+        return self.digit_score is not None and self.digit_score < LEAST_SCORE
 
     def verdict(self) -> str:
         """Return the last line of the text form."""
         if self.number is not None:
-            return f"I am {self.number}."
+            return f"I am {self.told}."
         place, unknown = next((i, d) for i, d in enumerate(self.digits, 1) if d.digit is None)
         return f"I am undecided, {self.shown}: of digit {place}, {unknown.doubt}."
 
@@ -143,13 +230,20 @@ class Number:
     def record(self) -> dict[str, object]:
         """Return the JSON form."""
         digits = [
-            {"digit": one.digit, "scores": one.scores, "box": [round(side, 4) for side in box]}
+            {
+                "digit": one.digit,
+                "scores": one.scores,
+                "digit_score": one.digit_score,
+                "box": [round(side, 4) for side in box],
+            }
             for one, box in zip(self.digits, self.boxes, strict=True)
         ]
+        failed = self.error is not None
         return {
             "file": self.file,
             "number": self.number,
-            "digits": None if self.error is not None else digits,
+            "rows": None if failed else self.lines_of_writing,
+            "digits": None if failed else digits,
             "error": self.error,
             "notes": self.notes,
         }
@@ -158,8 +252,8 @@ class Number:
         """Return the CSV form: a row for each digit."""
         number = self.number or ""
         if self.error is not None:
-            return [[number, "", "", *score_cells(None)]]
-        return [[number, place, *one.rows()[0]] for place, one in enumerate(self.digits, 1)]
+            return [[number, "", "", *score_cells(None), ""]]
+        return [[number, place, *one.cells()] for place, one in enumerate(self.digits, 1)]
 
 
 def score_cells(scores: Sequence[float] | None) -> list[str]:
@@ -174,41 +268,67 @@ def answer(model: Classifier, pictures: Sequence[Seen]) -> list[Answer]:
         model: Gives the scores, for all pictures in one batch.
         pictures: What was seen in them, or why nothing was.
     """
-    outputs = _outputs(model, pictures)
-    return [_digit(seen, outputs) for seen in pictures]
+    scored = _scored(model, pictures)
+    return [_digit(model, seen, scored) for seen in pictures]
 
 
 def read(model: Classifier, pictures: Sequence[Seen]) -> list[Number]:
-    """Return the number in each picture, for pictures that were examined digit by digit."""
-    outputs = _outputs(model, pictures)
-    return [_number(seen, outputs) for seen in pictures]
+    """Return the number in each picture, for pictures that were cut apart digit by digit.
+
+    Args:
+        model: As for :func:`answer`.
+        pictures: What ``reading.cut_apart`` returned.
+    """
+    scored = _scored(model, pictures)
+    return [_number(seen, scored) for seen in pictures]
 
 
-def _outputs(model: Classifier, pictures: Sequence[Seen]) -> Iterator[Array]:
-    """Return the scores for all that was found, computed in one batch."""
+def _scored(model: Classifier, pictures: Sequence[Seen]) -> Iterator[Answer]:
+    """Yield what the network says of each array that was found, computed in one batch."""
+    names = [seen.name for seen in pictures if seen.found for _ in seen.found.pictures]
     arrays = [array for seen in pictures if seen.found for array in seen.found.pictures]
-    return iter(model.scores(np.stack(arrays)) if arrays else [])
+    if not arrays:
+        return
+    stacked = np.stack(arrays)
+    any_digit = model.digit_scores(stacked)
+    for place, row in enumerate(model.scores(stacked)):
+        made = _percentages(names[place], row)
+        if any_digit is not None:
+            made.digit_score = round(100 * float(any_digit[place]), DECIMALS) + 0.0
+        yield made
 
 
-def _digit(seen: Seen, outputs: Iterator[Array]) -> Answer:
+def _digit(model: Classifier, seen: Seen, scored: Iterator[Answer]) -> Answer:
     if seen.found is None:
         return Answer(seen.name, error=seen.error)
-    made = _scored(seen.name, next(outputs))
+    made = next(scored)
     made.notes, made.separate = seen.found.notes, seen.found.digits
+    # One thing alone is not cut unasked: a letter has halves that look like digits. And one sure
+    # digit is no number by what shines through beside it.
+    several = sum(part.ink is not None for row in seen.found.rows for part in row) > 1
+    if made.error is None and made.digit is None and several:
+        (number,) = read(model, [cut_apart(model, seen)])
+        if number.is_plain:
+            made.number = number
+        elif made.separate > 1 and number.is_foreign:
+            # A page of writing, say: it shall not be called a number of several digits.
+            made.separate, made.digit_score = 1, number.digit_score
     return made
 
 
-def _number(seen: Seen, outputs: Iterator[Array]) -> Number:
+def _number(seen: Seen, scored: Iterator[Answer]) -> Number:
     if seen.found is None:
         return Number(seen.name, error=seen.error)
-    digits = [_scored(seen.name, next(outputs)) for _ in seen.found.pictures]
+    found = seen.found
+    digits = [next(scored) for _ in found.pictures]
     error = next((one.error for one in digits if one.error), None)
     if error is not None:
-        return Number(seen.name, error=error, notes=seen.found.notes)
-    return Number(seen.name, digits, seen.found.boxes, notes=seen.found.notes)
+        return Number(seen.name, error=error, notes=found.notes)
+    layout = tuple("".join(part.sign or DIGIT for part in row) for row in found.rows)
+    return Number(seen.name, digits, found.boxes, notes=found.notes, layout=layout)
 
 
-def _scored(name: str, row: Array) -> Answer:
+def _percentages(name: str, row: Array) -> Answer:
     """Turn a model's outputs into percentages, or into an error if they are none."""
     if not (np.isfinite(row).all() and row.min() >= 0 and row.max() <= 1):
         numbers = ", ".join(f"{value:.4g}" for value in row)

@@ -73,8 +73,9 @@ class Csv:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(newline="")  # the table has its own line ends
         place = ["number", "position"] if segment else []
-        scores = [f"score_{digit}" for digit in range(CLASSES)]
-        self._print([["file", *place, "digit", *scores, "error", "notes"]])
+        scores = [*(f"score_{digit}" for digit in range(CLASSES)), "digit_score"]
+        number = [] if segment else ["number"]
+        self._print([["file", *place, "digit", *scores, *number, "error", "notes"]])
 
     def write(self, answer: Answer | Number) -> None:
         """Print an answer."""

@@ -84,7 +84,9 @@ def test_a_bad_file_does_not_stop_the_others(
     assert [record["file"] for record in records] == names
     assert [record["error"] is None for record in records] == [False, True, False, False, True]
     for record in records:
-        assert list(record) == ["file", "digit", "scores", "error", "notes"]
+        assert list(record) == [
+            "file", "digit", "scores", "digit_score", "number", "error", "notes"
+        ]  # fmt: skip
         assert (record["scores"] is None) == (record["error"] is not None)
     assert records[0]["digit"] is None
 
@@ -102,8 +104,9 @@ def test_the_first_of_several_frames_is_used_and_said(
     assert record["notes"] == [said]
 
 
-def _answer(*scores: float, separate: int = 1) -> Answer:
-    return Answer("x", list(scores) + [0.0] * (10 - len(scores)), separate=separate)
+def _answer(*scores: float, separate: int = 1, digit_score: float | None = None) -> Answer:
+    padded = list(scores) + [0.0] * (10 - len(scores))
+    return Answer("x", padded, separate=separate, digit_score=digit_score)
 
 
 @pytest.mark.parametrize(
@@ -119,6 +122,14 @@ def _answer(*scores: float, separate: int = 1) -> Answer:
         (_answer(0, 80, 80), None, "I am undecided: 1 and 2 have the same score, 80.000."),
         (_answer(), None, "I am undecided: 0 and 1 and 2"),
         (_answer(99, separate=3), None, "I see 3 separate digits; --segment reads them."),
+        (
+            _answer(3, 97, digit_score=49.999),
+            None,
+            "I am not a digit I know: the score for any digit is 49.999, and a verdict needs 50; "
+            "my best guess would be 1.",
+        ),
+        (_answer(3, 97, digit_score=50), 1, "I am a 1."),
+        (_answer(40, 40, digit_score=1), None, "I am not a digit I know: the score for any"),
     ],
 )
 def test_verdict(answer: Answer, digit: int | None, verdict: str):
@@ -140,12 +151,14 @@ def test_csv(picture: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[b
     assert error == b""
     assert out.count(b"\r\n") == out.count(b"\n") == 4
     head, one, missing, several = csv.reader(io.StringIO(out.decode(), newline=""))
-    assert head == ["file", "digit", *(f"score_{d}" for d in range(10)), "error", "notes"]
+    scores = [*(f"score_{d}" for d in range(10)), "digit_score"]
+    assert head == ["file", "digit", *scores, "number", "error", "notes"]
     assert one[:2] == [str(odd), "1"]
     assert abs(sum(map(float, one[2:12])) - 100) < 0.01
-    assert missing[1:12] == [""] * 11
-    assert "does not exist" in missing[12]
-    assert (several[1], several[13]) == ("", "there seem to be 3 separate digits")
+    assert missing[1:14] == [""] * 13
+    assert "does not exist" in missing[14]
+    assert (several[1], several[13]) == ("", "111")
+    assert several[15] == "there seem to be 3 separate digits"
 
 
 # ---- MNIST ----

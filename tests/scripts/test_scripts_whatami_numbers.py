@@ -30,15 +30,13 @@ def ones(tmp_path: Path) -> Path:
     return path
 
 
-def test_several_digits_are_warned_of_and_not_guessed(
-    ones: Path, capsys: pytest.CaptureFixture[str]
-):
+def test_several_digits_are_warned_of_and_told(ones: Path, capsys: pytest.CaptureFixture[str]):
     assert whatami.main([str(ones)]) == 0
     out, error = capsys.readouterr()
     assert error == f"whatami: {ones}: warning: there seem to be 3 separate digits\n"
-    assert out.splitlines()[-1] == "I see 3 separate digits; --segment reads them."
+    assert out.splitlines()[-1] == "I am a number, 111; --segment shows its digits."
     (record,) = ask_json(capsys, ones)
-    assert record["digit"] is None
+    assert (record["digit"], record["number"]) == (None, "111")
     assert record["notes"] == ["there seem to be 3 separate digits"]
 
 
@@ -50,7 +48,8 @@ def test_segment_reads_the_number(ones: Path, picture: Path, capsys: pytest.Capt
     ]  # fmt: skip
     assert verdict == "I am 111."
     number, one, missing = ask_json(capsys, ones, picture, "missing.png", "--segment")
-    assert list(number) == ["file", "number", "digits", "error", "notes"]
+    assert list(number) == ["file", "number", "rows", "digits", "error", "notes"]
+    assert number["rows"] == ["111"]
     assert (number["number"], one["number"], missing["number"]) == ("111", "1", None)
     assert [len(digit["scores"]) for digit in number["digits"]] == [10, 10, 10]
     middles = [(digit["box"][0] + digit["box"][2]) / 2 for digit in number["digits"]]

@@ -67,6 +67,7 @@ TEXTS = {
     ROOT / "CONTRIBUTING.md": "contributing.md",
     ROOT / "SECURITY.md": "security.md",
     ROOT / "scripts" / "weights" / "mnist-robust.md": "weights.md",
+    ROOT / "scripts" / "weights" / "digit-or-none.md": "rejecter.md",
 }
 
 

@@ -1,0 +1,231 @@
+"""Numbers: rows of digits in reading order, and the marks between digits that are none."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from digit_data.pictures.groups import joined
+from digit_data.pictures.ink import stroke_width
+from digit_data.pictures.pieces import Box, Group
+from digit_data.types import Array
+
+__all__ = ["Mark", "Row", "Sign", "find_rows"]
+
+Sign = Literal["-", ".", ",", ":", "/"]
+
+# What is left of a ruled line is this much paler than digits.
+PALER = 0.8
+# A page has more pieces, and is no number.
+MOST_PIECES = 150
+# Digits are higher and lower than is usual by less than this factor: a comma is lower. What has
+# less ink than this share of a row's most is none.
+UNEQUAL = 2.2
+LEAST_INK = 0.08
+# Two groups stand in one row if they share this much of the smaller one's height.
+SAME_ROW = 0.5
+# Sizes and places of marks, as shares of a row's height: a dash lies and is thin, a dot is small.
+DASH_WIDTH = (0.12, 1.0)
+DASH_HEIGHT = 0.2
+DASH_ASPECT = 1.5
+DASH_PLACE = (0.25, 0.75)
+DOT = 0.3
+DOT_ASPECT = 2.0
+DOT_PLACE = 0.72
+COMMA = 0.45
+# A dot is about as wide as the pen; what is smaller than this share of it is dust.
+DUST = 0.6
+# A mark stands between digits: so much of its width, at most, is above or below one.
+COVERED = 0.34
+# A slash is straight, as long as so many widths, leans by at least so much (the tangent), and is a
+# little taller than the digits: a one may lean as well.
+SLASH_ASPECT = 5.0
+SLASH_LEAN = 0.3
+SLASH_TALL = 1.05
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What stands between digits.
+
+    Attributes:
+        sign: What it is.
+        box: Where.
+    """
+
+    sign: Sign
+    box: Box
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of writing, from left to right.
+
+    Attributes:
+        parts: Groups of ink that are a digit each, or several that touch; and marks.
+    """
+
+    parts: tuple[Group | Mark, ...]
+
+    @property
+    def groups(self) -> list[Group]:
+        """What is no mark."""
+        return [part for part in self.parts if isinstance(part, Group)]
+
+
+def find_rows(pieces: Sequence[Group], labels: Array) -> list[Row]:
+    """Arrange pieces of ink in rows, from the top down.
+
+    Args:
+        pieces: Connected pieces, junk left out, specks not.
+        labels: The number of its piece for each pixel, (H, W).
+
+    Returns:
+        At least one row.
+    """
+    pieces = sorted(pieces, key=lambda piece: -piece.ink)[:MOST_PIECES]
+    usual = _usual(pieces)
+    height = usual.box.height
+    dust = DUST * stroke_width(labels == usual.labels[0])
+    large = [p for p in pieces if height / UNEQUAL <= p.box.height <= height * UNEQUAL]
+    large = [p for p in large if not _is_dash(p.box, height)] or [usual]
+    small = [p for p in pieces if p not in large and max(p.box.width, p.box.height) >= dust]
+    rows: list[Row] = []
+    for row in _rows(large):
+        tall = float(np.median([piece.box.height for piece in row]))
+        rest = [p for p in small if p.box.height <= tall]
+        dark = float(np.median([_darkness(piece, labels) for piece in row]))
+        rest = [p for p in rest if _darkness(p, labels) >= PALER * dark]
+        marks, strokes = _marks(row, rest, tall)
+        slashes = [p for p in row if len(row) > 1 and _is_slash(p, row, labels, tall)]
+        digits = joined([p for p in row if p not in slashes] + strokes)
+        most = max((group.ink for group in digits), default=0.0)
+        parts: list[Group | Mark] = [g for g in digits if g.ink >= LEAST_INK * most]
+        parts += marks + [Mark("/", piece.box) for piece in slashes]
+        rows.append(Row(tuple(sorted(parts, key=lambda p: p.box.left + p.box.right))))
+    return [row for row in rows if row.groups]
+
+
+def _usual(pieces: Sequence[Group]) -> Group:
+    """Return the piece as high as which, or higher, half of all ink is."""
+    by_height = sorted(pieces, key=lambda piece: piece.box.height)
+    ink = np.cumsum([piece.ink for piece in by_height])
+    return by_height[int(np.searchsorted(ink, ink[-1] / 2))]
+
+
+def _rows(pieces: Sequence[Group]) -> list[list[Group]]:
+    """Part pieces into rows, from the top down."""
+    rows: list[list[Group]] = []
+    for piece in sorted(pieces, key=lambda p: p.box.left):
+        row = max(rows, key=lambda row: _common(row, piece), default=None)
+        if row is not None and _common(row, piece) >= SAME_ROW:
+            row.append(piece)
+        else:
+            rows.append([piece])
+    return sorted(rows, key=lambda row: float(np.mean([p.box.top + p.box.bottom for p in row])))
+
+
+def _common(row: list[Group], piece: Group) -> float:
+    """Return how much of the smaller one's height a piece shares with one of the last of a row.
+
+    With the last ones, so that a row may climb.
+    """
+
+    def shared(other: Group) -> float:
+        common = min(other.box.bottom, piece.box.bottom) - max(other.box.top, piece.box.top)
+        return common / min(other.box.height, piece.box.height)
+
+    return max(map(shared, row[-2:]))
+
+
+def _darkness(piece: Group, labels: Array) -> float:
+    """Return the mean strength of a piece's ink."""
+    box = piece.box
+    own = labels[box.top : box.bottom, box.left : box.right] == piece.labels[0]
+    return piece.ink / float(np.count_nonzero(own))
+
+
+def _is_dash(box: Box, tall: float) -> bool:
+    width = DASH_WIDTH[0] * tall <= box.width <= DASH_WIDTH[1] * tall
+    return width and box.height <= min(DASH_HEIGHT * tall, box.width / DASH_ASPECT)
+
+
+def _marks(row: list[Group], pieces: list[Group], tall: float) -> tuple[list[Mark], list[Group]]:
+    """Tell a row's marks from strokes that belong to its digits."""
+    marks: list[Mark] = []
+    strokes: list[Group] = []
+    left, right = min(p.box.left for p in row), max(p.box.right for p in row)
+    for piece in pieces:
+        box = piece.box
+        near = [p for p in row if abs((p.box.left + p.box.right - box.left - box.right) / 2)
+                <= p.box.width / 2 + box.width / 2 + tall] or row  # fmt: skip
+        top = float(np.median([p.box.top for p in near]))
+        bottom = float(np.median([p.box.bottom for p in near]))
+        place = ((box.top + box.bottom) / 2 - top) / max(bottom - top, 1)
+        if not -0.3 <= place <= 1.3 or not left - tall <= box.left <= right + tall:
+            continue
+        alone = all(_covered(box, p.box) <= COVERED for p in row)
+        low = place >= DOT_PLACE
+        if alone and _is_dash(box, tall) and DASH_PLACE[0] <= place <= DASH_PLACE[1]:
+            marks.append(Mark("-", box))
+        elif _is_dot(box, tall) and left < box.left and box.right < right and (low or alone):
+            # A point may stand under the upstroke of a one.
+            marks += [Mark(sign, box) for sign in _dot(box, place, bottom)]
+        elif max(box.width, box.height) > DOT * tall / 2:
+            strokes.append(piece)
+    return _with_colons(marks), strokes
+
+
+def _dot(box: Box, place: float, bottom: float) -> list[Sign]:
+    """Return what a dot is by its place: on the line, half below it, or above."""
+    if place < DOT_PLACE:
+        return [":"] if place > 0.15 else []
+    long = box.height > 1.3 * box.width and box.bottom > bottom + box.height / 4
+    return [","] if long else ["."]
+
+
+def _is_dot(box: Box, tall: float) -> bool:
+    small = box.width <= DOT * tall and box.height <= COMMA * tall
+    aspect = box.width <= DOT_ASPECT * box.height and box.height <= 2 * DOT_ASPECT * box.width
+    return small and aspect
+
+
+def _with_colons(marks: list[Mark]) -> list[Mark]:
+    """Join two dots above each other to a colon; leave out half a colon."""
+    dots = [mark for mark in marks if mark.sign in (".", ":")]
+    pairs = [
+        (upper, lower)
+        for upper in dots
+        for lower in dots
+        if upper.box.bottom <= lower.box.top and _covered(upper.box, lower.box) > 0
+        and upper.sign == ":"
+    ]  # fmt: skip
+    used = {id(mark) for pair in pairs for mark in pair}
+    alone = [mark for mark in marks if id(mark) not in used and mark.sign != ":"]
+    return alone + [Mark(":", upper.box.joined(lower.box)) for upper, lower in pairs]
+
+
+def _covered(box: Box, other: Box) -> float:
+    """Return which share of a box's columns another one covers."""
+    common = min(box.right, other.right) - max(box.left, other.left)
+    return max(common, 0) / box.width
+
+
+def _is_slash(piece: Group, row: list[Group], labels: Array, tall: float) -> bool:
+    """Tell a slash from a one: it leans more, stands between digits and is taller."""
+    box = piece.box
+    first, last = min(p.box.left for p in row), max(p.box.right for p in row)
+    if box.left == first or box.right == last or box.height < SLASH_TALL * tall:
+        return False
+    rows, columns = np.nonzero(
+        labels[box.top : box.bottom, box.left : box.right] == piece.labels[0]
+    )
+    if np.ptp(rows) == 0:
+        return False
+    down = rows - rows.mean()
+    lean = float(down @ columns / (down @ down))
+    across = float(np.std(columns - lean * rows))
+    # A bar of a width w has the standard deviation w / sqrt(12).
+    straight = box.height >= SLASH_ASPECT * across * np.sqrt(12)
+    return bool(straight and -lean >= SLASH_LEAN)

@@ -1,0 +1,135 @@
+"""The digits of a number: of all ways to cut the ink, the one that the network knows best."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from digit_data.pictures.cuts import Segment, segments
+from digit_data.pictures.examine import Part, Shares, fitted
+from numpy_impl.types import Array
+
+from ..model_files import Classifier
+from .looking import Seen
+
+# What a cut costs that goes through as much ink as the digits are high, in units of -log(score).
+CUT = 6.0
+# Every digit costs something, so that one whole digit is not taken for two halves.
+DIGIT = 0.5
+LEAST = 1e-4
+# In what has more groups of ink, a page of writing, nothing is cut.
+MOST_GROUPS = 24
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Ink that may be a digit.
+
+    Attributes:
+        segment: Which part of its group it is.
+        picture: What the network is given.
+        box: Where it is, as of a ``Part``.
+    """
+
+    segment: Segment
+    picture: Array
+    box: Shares
+
+
+def candidates(part: Part, side: Literal[8, 28], is_cut: bool) -> list[Candidate]:
+    """Return what may be a digit in a group of ink: its parts if it is cut, or the whole."""
+    assert part.ink is not None
+    found = segments(part.ink) if is_cut else [Segment(0, 1, part.ink, 0.0)]
+    left, top, right, bottom = part.box
+    kept: list[Candidate] = []
+    for segment in found:
+        rows, columns = (np.flatnonzero((segment.ink > 0.25).any(axis)) for axis in (1, 0))
+        if not rows.size:
+            continue
+        ink = segment.ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        down, across = (bottom - top) / len(part.ink), (right - left) / len(part.ink[0])
+        box = (
+            left + across * float(columns[0]), top + down * float(rows[0]),
+            left + across * float(columns[-1] + 1), top + down * float(rows[-1] + 1),
+        )  # fmt: skip
+        kept.append(Candidate(segment, fitted(ink / ink.max(), side), box))
+    return kept
+
+
+def best_path(found: Sequence[Segment], scores: Sequence[float]) -> list[int]:
+    """Return the cheapest way from the left end to the right one, by dynamic programming.
+
+    Args:
+        found: The segments, of which one is the whole.
+        scores: How well the network knows each, in 0..1.
+
+    Returns:
+        The places of the segments on it, from left to right.
+    """
+    end = max(segment.stop for segment in found)
+    costs = {0: 0.0}
+    ways: dict[int, list[int]] = {0: []}
+    for place in sorted(range(len(found)), key=lambda i: found[i].start):
+        one = found[place]
+        if one.start not in costs:
+            continue
+        cost = costs[one.start] - np.log(max(scores[place], LEAST)) + CUT * one.cut / 2 + DIGIT
+        if cost < costs.get(one.stop, np.inf):
+            costs[one.stop] = cost
+            ways[one.stop] = [*ways[one.start], place]
+    return ways[end]
+
+
+def cut_apart(model: Classifier, seen: Seen) -> Seen:
+    """Return a picture with the digits that the network knows best, in reading order.
+
+    Args:
+        model: Is asked of every part of the ink that may be a digit.
+        seen: What was found, of a picture with several digits or one.
+
+    Returns:
+        The same, with a picture and a box for each digit, and rows in which each part is one digit
+        or a mark; as it was if nothing was found, or nothing had to be looked for.
+    """
+    if seen.found is None or not seen.found.rows:
+        return seen
+    side = 28 if model.side == 28 else 8
+    groups = [part for row in seen.found.rows for part in row if part.ink is not None]
+    # Without a rejecter half a digit is one too.
+    is_cut = model.rejecter is not None and len(groups) <= MOST_GROUPS
+    offered = [candidates(part, side, is_cut) for part in groups]
+    known = iter(_known(model, [one for group in offered for one in group]))
+    chosen: list[list[Candidate]] = []
+    for group in offered:
+        scores = [next(known) for _ in group]
+        way = best_path([one.segment for one in group], scores)
+        chosen.append([group[place] for place in way])
+    each = iter(chosen)
+    rows = tuple(
+        tuple(
+            digit
+            for part in row
+            for digit in (
+                [part] if part.ink is None else [Part(c.box, c.segment.ink) for c in next(each)]
+            )
+        )
+        for row in seen.found.rows
+    )
+    digits = [one for group in chosen for one in group]
+    found = replace(
+        seen.found,
+        pictures=[one.picture for one in digits],
+        boxes=[one.box for one in digits],
+        digits=len(digits),
+        rows=rows,
+    )
+    return replace(seen, found=found)
+
+
+def _known(model: Classifier, offered: Sequence[Candidate]) -> list[float]:
+    """Return how well the network knows each candidate: as some digit, and as a digit at all."""
+    pictures = np.stack([one.picture for one in offered])
+    best = np.nan_to_num(model.scores(pictures)).max(axis=1)
+    any_digit = model.digit_scores(pictures)
+    return list(best if any_digit is None else best * any_digit)

@@ -1,0 +1,77 @@
+"""Rows of digits, and the marks between them: what stands where, on plain sheets."""
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from digit_data.pictures.examine import examine
+
+TALL = 60
+
+
+def _sheet(*boxes: tuple[int, int, int, int], size: tuple[int, int] = (420, 300)) -> Image.Image:
+    """Black boxes (left, top, right, bottom) on white."""
+    image = Image.new("L", size, 255)
+    for box in boxes:
+        ImageDraw.Draw(image).rectangle(box, fill=0)
+    return image
+
+
+def _one(left: int, top: int, height: int = TALL) -> tuple[int, int, int, int]:
+    return left, top, left + 9, top + height - 1
+
+
+def _layout(image: Image.Image) -> list[str]:
+    rows = examine(image, segment=True).rows
+    return ["".join(part.sign or "#" for part in row) for row in rows]
+
+
+def test_rows_are_read_from_the_top_and_each_from_the_left():
+    upper = [_one(left, 40) for left in (300, 60, 180)]
+    lower = [_one(left, 150) for left in (200, 100)]
+    found = examine(_sheet(*upper, *lower), segment=True)
+    assert [len(row) for row in found.rows] == [3, 2]
+    lefts = [round(box[0] * 420) for box in found.boxes]
+    assert lefts == [60, 180, 300, 100, 200]
+    assert len(found.pictures) == found.digits == 5
+
+
+def test_digits_of_one_row_may_be_unequal_and_climb():
+    ones = [_one(40, 170, 70), _one(120, 160, 40), _one(200, 130, 65), _one(280, 120, 35)]
+    assert _layout(_sheet(*ones)) == ["####"]
+
+
+@pytest.mark.parametrize(
+    ("mark", "layout"),
+    [
+        ((140, 126, 165, 135), "#-#"),
+        ((150, 150, 159, 159), "#.#"),
+        ((150, 148, 157, 172), "#,#"),
+        # What lies too high or too low is no dash, and what is far thinner than the pen is dust.
+        ((140, 60, 165, 69), "##"),
+        ((152, 156, 153, 157), "##"),
+    ],
+)
+def test_marks_are_told_by_size_and_place(mark: tuple[int, int, int, int], layout: str):
+    assert _layout(_sheet(_one(100, 100), mark, _one(200, 100))) == [layout]
+
+
+def test_a_dash_before_the_digits_is_a_minus_and_two_dots_are_a_colon():
+    minus = _sheet((100, 126, 125, 135), _one(150, 100), _one(200, 100))
+    assert _layout(minus) == ["-##"]
+    colon = _sheet(_one(100, 100), (150, 115, 159, 124), (150, 142, 159, 151), _one(200, 100))
+    assert _layout(colon) == ["#:#"]
+
+
+@pytest.mark.parametrize(("lean", "layout"), [(36, "#/#"), (4, "###")])
+def test_a_slash_leans_and_a_one_does_not(lean: int, layout: str):
+    image = _sheet(_one(100, 100), _one(220, 100))
+    ImageDraw.Draw(image).line([(145, 162), (145 + lean, 97)], fill=0, width=9)
+    assert _layout(image) == [layout]
+
+
+def test_dust_is_no_point(recwarn: pytest.WarningsRecorder):
+    rng = np.random.default_rng(0)
+    pixels = np.array(_sheet(_one(100, 100), _one(200, 100)))
+    pixels[rng.random(pixels.shape) < 0.002] = 0
+    assert _layout(Image.fromarray(pixels)) == ["##"]

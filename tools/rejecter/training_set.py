@@ -1,0 +1,94 @@
+"""All that the rejecter learns from: digits by label 0 to 9, and what is none by label 10."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from digit_data.datasets import load_mnist
+from digit_data.drawn import drawn_digits
+from digit_data.types import Array
+
+from . import drawings, glyphs, scenery
+from .inks import Generator, cut, grey, seen, varied
+
+NO_DIGIT = 10
+# As for the network that answers: the last 5,000 of MNIST's training pictures are held out.
+MNIST_USED = 55_000
+LETTERS = "".join(character for character in glyphs.LATIN if character.isalpha())
+
+
+def digits(data: Path | None, rng: Generator) -> tuple[Array, Array]:
+    """Return digits of every kind, (N, 28, 28) float32 in 0..1, and labels, (N,)."""
+    mnist = load_mnist(data)
+    x, y = mnist.x_train[:MNIST_USED], mnist.y_train[:MNIST_USED]
+    fonts = glyphs.glyphs(glyphs.files(glyphs.TEXT), "0123456789")
+    rendered = list(glyphs.pictures(fonts, 9_000, rng))
+    own, own_labels = drawings.digits(8_000, rng)
+    flagged, flagged_labels = drawn_digits(3_000, rng)
+    small = rng.permutation(len(x))[:6_000]
+    shot = rng.permutation(len(x))[:1_000]
+    shots = [(scenery.found(iter([scenery.photographed(x[i], rng)])), int(y[i])) for i in shot]
+    shots = [(pictures[0], label) for pictures, label in shots if len(pictures) == 1]
+    pictures = [
+        x.astype(np.float32) / 255, np.array([p for _, p in rendered]), own, flagged,
+        np.array([coarse(picture, rng) for picture in x[small]]), np.array([p for p, _ in shots]),
+    ]  # fmt: skip
+    labels = [
+        y, np.array([int(c) for c, _ in rendered]), own_labels, flagged_labels,
+        y[small], np.array([label for _, label in shots]),
+    ]  # fmt: skip
+    return np.concatenate(pictures), np.concatenate(labels)
+
+
+def coarse(picture: Array, rng: Generator) -> Array:
+    """Return a picture, (28, 28) uint8, as it looks if there were but 7 to 12 pixels of it."""
+    ink = cut(np.where(picture > 40, picture, 0).astype(np.uint8))
+    factor = int(rng.integers(7, 13)) / max(ink.shape)
+    small = cv2.resize(ink, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    way = cv2.INTER_NEAREST if rng.random() < 0.5 else cv2.INTER_CUBIC
+    return seen(cv2.resize(small, None, fx=6, fy=6, interpolation=way))
+
+
+def negatives(digits: Array, rng: Generator) -> Array:
+    """Return what is no digit, (N, 28, 28) float32 in 0..1; ``digits`` are put side by side."""
+    text = glyphs.files(glyphs.TEXT)
+    latin = glyphs.glyphs(text, glyphs.LATIN)
+    foreign = glyphs.glyphs(text, glyphs.GREEK + glyphs.CYRILLIC + glyphs.HEBREW)
+    scripts = glyphs.glyphs(text, glyphs.SCRIPTS)
+    fanciful = glyphs.glyphs(glyphs.files(glyphs.FANCIFUL)[::8], LETTERS)
+    signs = glyphs.glyphs(glyphs.files(glyphs.SYMBOLS), glyphs.SIGNS)
+    photographs = scenery.photographs()
+    hollow = [
+        seen(glyphs.outlined(varied(latin[i][1], rng), rng))
+        for i in rng.integers(len(latin), size=800)
+    ]
+    scenes: list[tuple[int, scenery.Scene]] = [
+        (700, lambda rng: scenery.crop(photographs, rng)),
+        (300, scenery.texture),
+        (700, scenery.paper),
+        (150, lambda rng: scenery.page(text, rng)),
+    ]
+    letters = drawings.by_hand(list(drawings.LETTERS.values()), 9_000, rng)[0]
+    made = [
+        [p for _, p in glyphs.pictures(latin, 10_000, rng)],
+        [p for _, p in glyphs.pictures(foreign, 3_500, rng)],
+        [p for _, p in glyphs.pictures(scripts, 5_000, rng)],
+        [p for _, p in glyphs.pictures(fanciful, 4_000, rng)],
+        [p for _, p in glyphs.pictures(signs, 9_000, rng)],
+        hollow,
+        letters,
+        [coarse(grey(255 * picture), rng) for picture in letters[:3_000]],
+        drawings.by_hand(list(drawings.SIGNS.values()), 5_000, rng)[0],
+        drawings.chance(drawings.scribble, 2_500, rng),
+        drawings.chance(drawings.figure, 5_000, rng),
+        drawings.chance(drawings.doodle, 5_000, rng),
+        drawings.chance(drawings.silhouette, 7_000, rng),
+        drawings.chance(drawings.lying, 1_000, rng),
+        drawings.pairs(digits, 7_000, rng),
+        *(
+            scenery.without_bars(scenery.found(scene(rng) for _ in range(count)))
+            for count, scene in scenes
+        ),
+    ]
+    return np.concatenate([np.reshape(part, (-1, 28, 28)) for part in made]).astype(np.float32)
