@@ -136,7 +136,7 @@ class Approx:
         return own if self.length is None else np.minimum(own, self.length)
 
     def of_length(self, length: Array) -> "Approx":
-        """Return the same, its errors also bounded by their length."""
+        """Return the same, its errors also bounded by their length, shape (..., 1)."""
         length = np.where(np.isnan(length), np.inf, length)
         return Approx(self.value, np.minimum(self.bound, length), self.rounding, length)
 
