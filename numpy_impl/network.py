@@ -56,17 +56,26 @@ class Sequential:
         self.name = name
         self.dtype = validation.float_dtype(dtype)
         self.input_shape = (input_shape,) if isinstance(input_shape, int) else tuple(input_shape)
-        shape = self.input_shape
+        shape, steps = self.input_shape, None
         for layer in self.layers:
             if layer.built:
                 raise ValueError(
                     f"Expected new layers. Received: a {type(layer).__name__} that already belongs "
                     f"to a network"
                 )
-            shape = layer.build(shape)
+            given, shape = shape, layer.build(shape)
+            # Of a sample of zeros: no mask of steps may reach what cannot take it.
+            steps = layer.compute_mask(
+                np.broadcast_to(np.zeros((), self.dtype), (1, *given)), steps
+            )
             layer.built = True
         self.output_shape = shape
-        self._check_masks()
+        if steps is not None:
+            raise ValueError(
+                "Expected, after Masking or mask_zero, a recurrent layer that returns no sequence, "
+                "as losses here do not leave out steps. Received: outputs of shape "
+                f"(batch, {', '.join(map(str, shape))}) with a mask"
+            )
         self.parameters, self.gradients, self.slices = allocate(self.layers, self.dtype)
         allocate_states(self.layers, self.dtype)
         # Backpropagation ends at the first layer with weights.
@@ -79,18 +88,6 @@ class Sequential:
                 layer.initialize(rng)
             for dropout, seeded in zip(self.dropouts, rng.spawn(len(self.dropouts)), strict=True):
                 dropout.rng = seeded
-
-    def _check_masks(self) -> None:
-        """Check, with a sample of zeros, that no mask of steps reaches what cannot take it."""
-        mask = None
-        for layer in self.layers:
-            mask = layer.compute_mask(np.zeros((1, *layer.input_shape), self.dtype), mask)
-        if mask is not None:
-            raise ValueError(
-                "Expected, after Masking or mask_zero, a recurrent layer that returns no sequence, "
-                "as losses here do not leave out steps. Received: outputs of shape "
-                f"(batch, {', '.join(map(str, self.output_shape))}) with a mask"
-            )
 
     @property
     def precision(self) -> Precision:
