@@ -100,7 +100,6 @@ GATED = {
     "hard gates": {"recurrent_activation": "hard_sigmoid"},
     "silu gates": {"recurrent_activation": "silu"},
     "softmax gates": {"recurrent_activation": "softmax"},
-    "slope": {"recurrent_activation": keras.layers.LeakyReLU(0.1)},
 }
 OPTIONS = [
     (kind, name, extra, options)
