@@ -98,7 +98,8 @@ class Network:
         """Check, with a sample of zeros, that no mask of steps reaches what cannot take it."""
         steps: dict[str, Array | None] = dict.fromkeys(self.input_names)
         for name, layer, sources in self.calls:
-            taken = [np.zeros((1, *self.shapes[source]), self.dtype) for source in sources]
+            zero = np.zeros((), self.dtype)
+            taken = [np.broadcast_to(zero, (1, *self.shapes[source])) for source in sources]
             steps[name] = mask_of(layer, taken, [steps[source] for source in sources])
         for name in self.output_names:
             if steps[name] is not None:

@@ -1,6 +1,7 @@
 """What only the developers run, and what is not installed: ``python -m tools.NAME``.
 
 ``benchmark`` measures the NumPy engine beside others, ``accuracy`` every network with several
-seeds, ``parity_mnist`` both engines side by side on MNIST; ``ship`` makes the shipped weights,
-``notebooks`` executes the notebooks, ``site`` turns ``docs`` into a site.
+seeds, ``parity_mnist`` both engines side by side on MNIST, ``parity_sequences`` recurrent networks
+likewise; ``ship`` makes the shipped weights, ``notebooks`` executes the notebooks, ``site`` turns
+``docs`` into a site.
 """

@@ -123,6 +123,16 @@ def added(*terms: Number) -> Number:
 
 
 @singledispatch
+def followed(x: Number) -> Number:
+    """Return ``x``, shape (..., n), which the same matrix is going to be applied to many times.
+
+    Whoever bounds it then has to follow how long its errors become, and not only how large each
+    is: the sums of a matrix's absolute values, multiplied many times, promise nothing.
+    """
+    return x
+
+
+@singledispatch
 def whole(x: Number) -> Array:
     """Return numbers that count something as integers, which an array can be indexed by.
 

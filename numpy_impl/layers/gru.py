@@ -35,9 +35,9 @@ class GRU(Recurrent):
     the update gate ``(d * h_(t-1) - d * g) * s'``, and ``h_(t-1)`` gets ``d * z`` beside what comes
     through the products.
 
+    The arguments that are not named here are those of ``Recurrent``.
+
     Args:
-        units, activation, use_bias, return_sequences, go_backwards, zero_output_for_mask: As in
-            ``Recurrent``.
         recurrent_activation: Name of the gates' function.
         reset_after: Where the reset gate stands.
 

@@ -24,9 +24,9 @@ class LSTM(Recurrent):
     ``dc * g``, ``dc * c_(t-1)``, ``dc * i`` and ``dC/dh_t * tanh(c_t)``, each times its slope;
     ``dC/dc_(t-1) = dc * f``, and ``dC/dh_(t-1)`` comes through ``z``.
 
+    The arguments that are not named here are those of ``Recurrent``.
+
     Args:
-        units, activation, use_bias, return_sequences, go_backwards, zero_output_for_mask: As in
-            ``Recurrent``.
         recurrent_activation: Name of the gates' function.
         unit_forget_bias: Whether the forget gate's bias starts at 1, so that the cell remembers
             before it has learned what to forget.

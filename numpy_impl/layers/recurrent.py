@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from numpy_impl import activations, initializers
-from numpy_impl.layers.formula import FormulaLayer, Number, Weights, added
+from numpy_impl.layers.formula import FormulaLayer, Number, Weights, added, followed
 from numpy_impl.types import Array, Shape
 
 State = tuple[Number, ...]
@@ -147,7 +147,7 @@ class Recurrent(FormulaLayer):
             new, kept = self.step(z[t], state, w)
             if taken is not None:
                 new = tuple(_chosen(taken[t], n, o) for n, o in zip(new, state, strict=True))
-            state = new
+            state = tuple(followed(part) for part in new)
             caches.append(kept)
             if self.return_sequences or t == times - 1:
                 outputs.append(self._shown(state[0], taken, t))
@@ -167,7 +167,7 @@ class Recurrent(FormulaLayer):
             if self.return_sequences or t == times - 1:
                 given = self._shown(delta[:, t] if self.return_sequences else delta, taken, t)
                 summands = ((given, *summands[0]), *summands[1:])
-            deltas = tuple(_sum(terms, befores[t]) for terms in summands)
+            deltas = tuple(followed(_sum(terms, befores[t])) for terms in summands)
             past: Summands = ((),) * self.parts
             if taken is not None:
                 # The gradient of a sample that is left out goes past the step.

@@ -60,7 +60,17 @@ def activate(function: ActivationFunction, z: Approx) -> Approx:
     a = z.monotone(function.value, e.value, scale + np.abs(z.value) * steepest)
     # At a flat piece's end all of the error may pass: take the steepest slope nearby as well.
     own = e.value * z.rounding.unit * scale
-    return Approx(a.value, np.maximum(a.bound, steepest * z.bound + own), z.rounding)
+    bounded = Approx(a.value, np.maximum(a.bound, steepest * z.bound + own), z.rounding)
+    if z.length is None:
+        return bounded
+    slopes = _nearby(function, z)
+    across = np.max(slopes, axis=0) - np.min(slopes, axis=0) + steepest
+    whole = np.abs(a.value) + a.bound + scale + np.abs(z.value) * steepest
+    evaluated = e.value * z.rounding.unit * whole + z.rounding.tiny
+    return bounded.of_length(
+        np.max(across, axis=-1, keepdims=True) * z.lengths
+        + np.linalg.norm(evaluated, axis=-1, keepdims=True)
+    )
 
 
 @activate.register

@@ -118,7 +118,11 @@ def _joining(function: Callable[..., Array]) -> Callable[..., Approx]:
         values = function([part.value for part in given], axis=axis)
         if all(part.error is None for part in given):
             return Approx(values, None, r)
-        return Approx(values, function([part.bound for part in given], axis=axis), r)
+        result = Approx(values, function([part.bound for part in given], axis=axis), r)
+        followed = function is np.concatenate and any(part.length is not None for part in given)
+        if not followed or axis not in (-1, values.ndim - 1):
+            return result
+        return result.of_length(np.sqrt(sum(np.square(part.lengths) for part in given)))
 
     return joined
 

@@ -126,7 +126,18 @@ def _(*terms: Approx) -> Approx:
     # The sum over an axis is bounded for any order.
     given: list[Any] = list(terms)
     shape = np.broadcast_shapes(*(term.shape for term in terms))
-    return np.sum(np.stack([np.broadcast_to(term, shape) for term in given]), axis=0)
+    total: Approx = np.sum(np.stack([np.broadcast_to(term, shape) for term in given]), axis=0)
+    followed = any(term.length is not None for term in terms)
+    if not followed or any(term.error is not None and term.shape != shape for term in terms):
+        return total
+    own = total.bound - sum(term.bound for term in terms)
+    lengths = sum((term.lengths for term in terms), np.zeros(1))
+    return total.of_length(lengths + np.linalg.norm(own, axis=-1, keepdims=True))
+
+
+@formula.followed.register
+def _(x: Approx) -> Approx:
+    return x.followed() if x.rounding.tracked else x
 
 
 @formula.whole.register

@@ -90,11 +90,18 @@ class Approx:
 
     ``error`` has the shape of ``value``; None means exactly zero. An error of infinity says that
     nothing can be promised, as when a denominator may be zero.
+
+    ``length`` bounds the Euclidean length of the errors of each row (of the last axis), shape
+    (..., 1); None: nothing is known but ``error``. A matrix can lengthen errors by no more than its
+    largest singular value, which is far less than the sums of its absolute values: what goes
+    through one matrix again and again, as in a recurrent layer (:meth:`followed`), keeps a useful
+    bound by it.
     """
 
     value: Array
     error: Array | None
     rounding: Rounding
+    length: Array | None = None
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **named: Any) -> Any:
         # Also what an array on the left of an operator comes to.
@@ -115,6 +122,29 @@ class Approx:
         """The largest absolute value that a correct computation may have."""
         size = np.abs(self.value)
         return size if self.error is None else size + self.error
+
+    def followed(self) -> "Approx":
+        """Return the same with the length of its errors, which sums and products then carry on."""
+        return Approx(self.value, self.error, self.rounding, self.lengths)
+
+    @property
+    def lengths(self) -> Array:
+        """The bound on the length of each row's errors, shape (..., 1)."""
+        if self.error is None:
+            return np.zeros(1)
+        own = _length(self.error)
+        return own if self.length is None else np.minimum(own, self.length)
+
+    def of_length(self, length: Array) -> "Approx":
+        """Return the same, its errors also bounded by their length, shape (..., 1)."""
+        length = np.where(np.isnan(length), np.inf, length)
+        return Approx(self.value, np.minimum(self.bound, length), self.rounding, length)
+
+    def _is_followed_with(self, other: "Approx", shape: tuple[int, ...]) -> bool:
+        """Return whether lengths are carried on to a result of ``shape``: no error is repeated."""
+        if (self.length is None and other.length is None) or not self.rounding.tracked:
+            return False
+        return all(side.error is None or side.shape == shape for side in (self, other))
 
     @property
     def T(self) -> "Approx":
@@ -140,7 +170,11 @@ class Approx:
         return len(self.value)
 
     def __getitem__(self, part: Any) -> "Approx":
-        return self._with(self.value[part], None if self.error is None else self.error[part])
+        taken = self._with(self.value[part], None if self.error is None else self.error[part])
+        # Of some columns the errors are no longer than of all.
+        if self.length is None or self.ndim != 2 or not isinstance(part, tuple):
+            return taken
+        return taken.of_length(self.length) if part[0] == slice(None) else taken
 
     def __setitem__(self, part: Any, new: "Approx | Array | float") -> None:
         """Overwrite a part; ``np.zeros_like`` makes what can be written to."""
@@ -169,12 +203,16 @@ class Approx:
         return other if isinstance(other, Approx) else self.rounding.exact(other)
 
     def __neg__(self) -> "Approx":
-        return self._with(-self.value, self.error)
+        return Approx(-self.value, self.error, self.rounding, self.length)
 
     def __add__(self, other: "Approx | Array | float") -> "Approx":
         other = self._other(other)
         errors = [e for e in (self.error, other.error) if e is not None]
-        return self._rounded(self.value + other.value, sum(errors, 0.0))
+        propagated = sum(errors, 0.0)
+        total = self._rounded(self.value + other.value, propagated)
+        if not self._is_followed_with(other, total.shape):
+            return total
+        return total.of_length(self.lengths + other.lengths + _length(total.bound - propagated))
 
     def __sub__(self, other: "Approx | Array | float") -> "Approx":
         return self + -self._other(other)
@@ -190,7 +228,14 @@ class Approx:
         propagated = 0.0 if self.error is None else self.error * other.magnitude
         if other.error is not None:
             propagated = propagated + np.abs(self.value) * other.error
-        return self._rounded(self.value * other.value, propagated)
+        product = self._rounded(self.value * other.value, propagated)
+        if not self._is_followed_with(other, product.shape):
+            return product
+        sides = ((np.abs(self.value), other.lengths), (other.magnitude, self.lengths))
+        length = _length(product.bound - propagated)
+        for factor, of_errors in sides:
+            length = length + np.max(np.atleast_1d(factor), axis=-1, keepdims=True) * of_errors
+        return product.of_length(length)
 
     def __rmul__(self, other: Array | float) -> "Approx":
         return self * other
@@ -217,7 +262,14 @@ class Approx:
             if a.error is not None:
                 error = error + ((1 + gamma) * a.error) @ b.magnitude
         underflow = self.rounding.tiny * a.value.shape[-1]
-        return self._with(a.value @ b.value, error + underflow)
+        product = self._with(a.value @ b.value, error + underflow)
+        if a.length is None or b.error is not None or b.ndim != 2:
+            return product
+        # The error that comes in, once by each column's length, and as a whole.
+        own = gamma * a.magnitude @ np.abs(b.value) + underflow
+        columns = np.linalg.norm(b.value, axis=0)
+        product = self._with(product.value, np.minimum(product.bound, a.lengths * columns + own))
+        return product.of_length(a.lengths * np.linalg.norm(b.value, 2) + _length(own))
 
     def sum(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> "Approx":
         """Return the sum over one axis or several (None: over all), added up in any order."""
@@ -297,3 +349,7 @@ class Approx:
         if self.error is None:
             return self._with(np.where(condition, self.value, 0), None)
         return self._with(np.where(condition, self.value, 0), np.where(condition, self.bound, 0))
+
+
+def _length(errors: Array) -> Array:
+    return np.linalg.norm(errors, axis=-1, keepdims=True)

@@ -98,9 +98,8 @@ RECURRENT = {
 }
 GATED = {
     "hard gates": {"recurrent_activation": "hard_sigmoid"},
-    "gelu gates": {"recurrent_activation": "gelu"},
+    "silu gates": {"recurrent_activation": "silu"},
     "softmax gates": {"recurrent_activation": "softmax"},
-    "slope": {"recurrent_activation": keras.layers.LeakyReLU(0.1)},
 }
 OPTIONS = [
     (kind, name, extra, options)

@@ -168,7 +168,21 @@ def test_zeros() -> None:
     rng = np.random.default_rng(1)
     assert not initializers.zeros((3, 2), rng).any()
     assert rng.random() == np.random.default_rng(1).random()  # nothing was drawn
-    assert set(initializers.INITIALIZERS) == set(MOMENTS) | {"zeros"}
+    assert set(initializers.INITIALIZERS) == set(MOMENTS) | {"zeros", "orthogonal"}
+
+
+@pytest.mark.parametrize("shape", [(3, 7), (7, 3), (4, 4)])
+def test_orthogonal(shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    draws = [initializers.orthogonal(shape, rng) for _ in range(400)]
+    for draw in draws:
+        assert draw.shape == shape
+        small = draw @ draw.T if shape[0] < shape[1] else draw.T @ draw
+        np.testing.assert_allclose(small, np.eye(min(shape)), atol=1e-14)
+    # Every direction is as likely as its opposite: mean 0, variance 1 / the longer side; five
+    # standard errors.
+    mean = np.mean(draws, axis=0)
+    assert np.abs(mean).max() < 5 / np.sqrt(400 * max(shape))
 
 
 def test_no_global_random_state() -> None:

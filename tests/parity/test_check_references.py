@@ -1,6 +1,7 @@
 """References as people write them, and a forward pass that scales its inputs."""
 
 import numpy as np
+import pytest
 
 import parity
 from keras_impl import keras
@@ -37,6 +38,13 @@ def test_a_sequential_model_without_its_input_is_a_reference() -> None:
     assert "5-3 (relu, softmax)" in report.reference
     other = keras.Sequential([keras.layers.Dense(5, "tanh"), keras.layers.Dense(3, "softmax")])
     assert not parity.check(network(), other).passed
+
+
+def test_a_dense_layer_on_each_row_is_no_reference() -> None:
+    """Without Flatten, Keras applies the layer to each of two rows: another network."""
+    rows = keras.Sequential([keras.Input((2, 3)), keras.layers.Dense(5), keras.layers.Dense(3)])
+    with pytest.raises(ValueError, match=r"put Flatten before.* inputs of shape \(2, 3\)"):
+        parity.check(network(), rows)
 
 
 def test_inputs_that_forward_scales_are_no_bug_where_nothing_says_otherwise() -> None:

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import terminal_io
+from numpy_impl import layers as numpy_layers
 from numpy_impl import optimizers
 from scripts import recipes
-from tools import accuracy, parity_mnist
+from tools import accuracy, parity_mnist, parity_sequences
 
 
 def test_the_mnist_comparison_on_a_few_pictures(tiny_mnist: Path, capsys):
@@ -33,6 +34,29 @@ def test_the_mnist_comparison_fails_when_an_engine_is_wrong(tiny_mnist: Path, mo
     )
     assert parity_mnist.main(["--epochs", "1", "--data", str(tiny_mnist)]) == 1
     assert "NOT shown to be identical" in capsys.readouterr().out
+
+
+def test_the_comparison_of_sequences(tiny_mnist: Path, monkeypatch, capsys):
+    few = ["--steps", "2", "--checked", "2", "--units", "3"]
+    assert parity_sequences.main(["rows", *few, "--data", str(tiny_mnist)]) == 0
+    assert "1 of 1 training steps checked" in capsys.readouterr().out  # one batch
+    monkeypatch.setattr(parity_sequences, "CHARACTERS", 4)
+    text = [*few, "--layer", "SimpleRNN"]
+    assert parity_sequences.main(["text", *text]) == 0
+    shown = capsys.readouterr().out
+    # After each step the loss in both engines, which has gone down.
+    (_, first, same), (_, last, _) = re.findall(r"^([12]) +(\S+) +(\S+) *$", shown, re.MULTILINE)
+    assert first == same
+    assert float(last) < float(first)
+    right = numpy_layers.SimpleRNN.step_back
+
+    def wrong(self, *arguments):
+        dz, du, deltas = right(self, *arguments)
+        return dz, 1.001 * du, deltas
+
+    monkeypatch.setattr(numpy_layers.SimpleRNN, "step_back", wrong)
+    assert parity_sequences.main(["text", *text]) == 1
+    assert "NOT shown to be identical: steps 1/recurrent_kernel" in capsys.readouterr().out
 
 
 def test_accuracies_of_both_engines(tmp_path: Path, monkeypatch, capsys):
@@ -57,6 +81,8 @@ def test_accuracies_of_both_engines(tmp_path: Path, monkeypatch, capsys):
         (accuracy, ["--names", "64-41-10"], "unknown network"),
         (parity_mnist, ["--epochs", "0"], "at least 1. Received: 0 and 10"),
         (parity_mnist, ["--data", "/no/such/file"], "a path that does not exist"),
+        (parity_sequences, ["text", "--steps", "-1"], "at least 1. Received: 32, -1 and 20"),
+        (parity_sequences, ["rows", "--data", "/no/such/file"], "a path that does not exist"),
     ],
 )
 def test_wrong_options_give_one_line(command, arguments, message, tmp_path, capsys):

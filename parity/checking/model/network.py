@@ -171,7 +171,12 @@ class _Reader:
         self.scale, self.offset = 1.0, 0.0
 
     def read(self, layer: layers.Layer) -> None:
-        if isinstance(layer, layers.Dense) and len(layer.input_shape) == 1:
+        if isinstance(layer, layers.Dense):
+            if len(layer.input_shape) != 1:
+                raise ValueError(
+                    "reference: expected Dense layers that take vectors; put Flatten before them. "
+                    f"Received: Dense on inputs of shape {layer.input_shape}"
+                )
             self.units.append(layer.units)
             self.activations.append(layer.activation)
             self.has_bias.append(layer.use_bias)
