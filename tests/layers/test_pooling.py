@@ -78,6 +78,7 @@ OPTIONS = {f"{kind}{arguments} {options}": (kind, arguments, options)
            for kind, arguments, options in _CASES}  # fmt: skip
 
 
+@pytest.mark.census(keep=9)
 @each
 @pytest.mark.parametrize("dtype", harness.DTYPES)
 def test_agrees_with_keras(name, dtype):
@@ -100,6 +101,7 @@ def test_backward_is_the_derivative_of_forward(name):
     harness.backward_is_the_derivative_of_forward(layers, shape)
 
 
+@pytest.mark.census(keep=4)
 @each
 def test_survives_files(name, tmp_path):
     shape, layers = MODELS[name]
