@@ -166,22 +166,40 @@ def test_scores_that_are_no_scores_are_an_error(
         assert f"Received: {shown}, {shown}" in record["error"]
 
 
-def test_keras_models_that_are_no_chain(
-    picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
+def saved_by_keras(path: Path, *layers: Any) -> Path:
     import keras
 
-    inputs = keras.Input((28, 28, 1))
-    branch = keras.layers.Flatten()(keras.layers.Conv2D(2, 3)(inputs))
-    outputs = keras.layers.Dense(10, activation="softmax")(branch)
-    convolution = tmp_path / "convolution.keras"
-    keras.Model(inputs, outputs).save(convolution)
-    (record,) = ask_json(capsys, picture, "--model", convolution, "--engine", "keras")
+    model = keras.Sequential([keras.Input((28, 28, 1)), *layers, keras.layers.Flatten(),
+                              keras.layers.Dense(10, activation="softmax")])  # fmt: skip
+    model.save(path)
+    return path
+
+
+def test_a_convolution_is_asked_in_both_engines(tmp_path: Path):
+    from keras import layers
+
+    path = saved_by_keras(
+        tmp_path / "convolution.keras", layers.Conv2D(4, 3, activation="relu"),
+        layers.MaxPooling2D(), layers.BatchNormalization(),
+    )  # fmt: skip
+    # Keras's input layer keeps float32, in which these are exact.
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 28, 28)) / 256
+    scores = [model_files.load(path, engine).scores(pictures) for engine in ENGINES]
+    np.testing.assert_allclose(*scores, rtol=0, atol=1e-12)
+
+
+def test_layers_that_the_engine_lacks_are_named(
+    picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    from keras import layers
+
+    path = saved_by_keras(tmp_path / "unit.keras", layers.UnitNormalization(axis=(1, 2)))
+    (record,) = ask_json(capsys, picture, "--model", path, "--engine", "keras")
     assert len(record["scores"]) == 10
-    assert whatami.main([str(picture), "--model", str(convolution)]) == 2
+    assert whatami.main([str(picture), "--model", str(path)]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert "Conv2D" in error
+    assert "UnitNormalization" in error
     assert "try --engine keras" in error
 
 
