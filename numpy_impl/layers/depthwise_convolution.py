@@ -28,8 +28,9 @@ class DepthwiseConv2D(Convolution):
     That is :class:`Convolution` with as many groups as channels. The kernel has the shape
     (*kernel_size, channels, depth_multiplier).
 
+    All other options are as there.
+
     Args:
-        kernel_size, strides, padding, data_format, dilation_rate, activation, use_bias: As there.
         depth_multiplier: Outputs for each channel.
         depthwise_initializer: Initial kernel.
         bias_initializer: Initial bias, shape (channels * depth_multiplier,).
@@ -91,11 +92,12 @@ class SeparableConv2D(Convolution):
     ``m = depthwise(x)``, ``z[n, p, f] = bias[f] + sum over c of m[n, p, c] * pointwise[c, f]``,
     output ``a = f(z)``. Backward goes through the two one after the other.
 
+    The window's options are those of the depthwise convolution, which has neither bias nor
+    activation; see :class:`DepthwiseConv2D`.
+
     Args:
         filters: Number of outputs at each place.
-        kernel_size, strides, padding, data_format, dilation_rate: Of the depthwise convolution,
-            which has neither bias nor activation; see :class:`DepthwiseConv2D`.
-        depth_multiplier: Its outputs for each channel.
+        depth_multiplier: The depthwise convolution's outputs for each channel.
         activation: Name of ``f``; None is linear.
         use_bias: Whether there is a bias, shape (filters,).
         depthwise_initializer: Initial kernel, (*kernel_size, channels, depth_multiplier).

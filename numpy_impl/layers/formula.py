@@ -103,7 +103,8 @@ def sum_products(
     that it adds the same products, in whatever order.
 
     Args:
-        first, others: The arrays whose elements are multiplied.
+        first: An array whose elements are multiplied.
+        others: The arrays by whose elements they are multiplied.
         function: Each element of its result is a sum of products of one element of each array.
         terms: Of how many products at most.
     """

@@ -28,9 +28,10 @@ class TransposedConvolution(Convolution):
     Backward, with ``delta_z = dC/dz``: ``dC/dx`` is the convolution of ``delta_z``, and
     ``dC/dkernel`` is a convolution's with ``x`` and ``delta_z`` in each other's place.
 
+    All other options are as in :class:`Convolution`.
+
     Args:
         filters: Number of outputs at each place.
-        kernel_size, strides, data_format, activation, use_bias: As in :class:`Convolution`.
         padding: "valid" or "same".
         output_padding: Numbers behind the output that only a part of the windows reaches, less
             than a stride; with "same" it is ``(n - 1) * stride + k % 2`` long and these. None: as

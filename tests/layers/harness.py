@@ -17,7 +17,12 @@ from keras_impl.precision import precision
 from numpy_impl import losses
 from numpy_impl.files import keras_files, npz
 from numpy_impl.functional import AnyNetwork, as_list, one_or_list
+from numpy_impl.network import Sequential
 from numpy_impl.types import Precision
+from parity.bounds.layers import backward, forward
+from parity.bounds.rounding import Rounding
+from parity.comparing import twins
+from parity.comparing.rows import Verdict, compare_tensors
 
 Layers = Callable[[], Sequence[keras.Layer] | keras.Model]
 DTYPES: tuple[Precision, ...] = ("float64", "float32")
@@ -80,6 +85,40 @@ def agrees_with_keras(
         # A bound of a millionth of a tensor's scale (in float64; a tenth in float32) says enough.
         most = {"float64": 1e10, "float32": 2e6}[dtype]
         assert all(bound is not None and bound < most for bound in bounds), str(result)
+
+
+def one_layer_agrees_with_keras(layer: keras.Layer, shape: tuple[int, ...]):
+    """Output and all gradients of one layer are Keras's within their bounds, in float64.
+
+    Quicker than a network, so that many options can be tried.
+    """
+    tensorflow = pytest.importorskip("tensorflow")
+    rng = np.random.default_rng(0)
+    layer.build((None, *shape))
+    own = twins.numpy_layer(layer, "float64")
+    network = Sequential([own], shape, dtype="float64")
+    own.sees_data = False  # so that the gradient of the input is computed
+    weights = [rng.normal(size=w.shape) for w in layer.get_weights()]
+    layer.set_weights(weights)
+    network.set_weights(weights)
+    x = rng.normal(size=(3, *shape))
+    tensor = tensorflow.constant(x)
+    with tensorflow.GradientTape() as tape:
+        tape.watch(tensor)
+        y = layer(tensor)
+        delta = rng.normal(size=y.shape)
+        cost = tensorflow.reduce_sum(y * delta)
+    variables = [variable.value for variable in layer.trainable_variables]
+    theirs = [y, *tape.gradient(cost, [tensor, *variables])]
+    ours = [network.forward(x, training=True), own.backward(delta), *network.weight_gradients]
+    r = Rounding("float64", 1000)
+    output, kept = forward(own, r.exact(x), None, True)
+    gradients, back = backward(own, kept, r.exact(delta), False)
+    for their, our, bounded in zip(theirs, ours, [output, back, *gradients], strict=True):
+        row = compare_tensors("forward", "", their.numpy(), our, bounded)
+        assert row.verdict in (Verdict.IDENTICAL, Verdict.ROUNDING), row
+        assert row.bound is not None
+        assert row.bound < 1e6, row
 
 
 def sees_a_wrong_gradient(layers: Layers, shape: tuple[int, ...] = (), whole: int = 0):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from keras_impl import keras
+from keras_impl.precision import precision
 from numpy_impl import Sequential, initializers
 from numpy_impl.layers import Conv1D, Conv2D, Conv2DTranspose
 from tests.layers import harness
@@ -17,16 +18,20 @@ SHAPES = {1: (7, 4), 2: (6, 5, 4)}
 FIRST = {"data_format": "channels_first"}
 
 
+def inputs(kind, **options):
+    """Return a shape of samples for a layer of this kind and these options."""
+    shape = SHAPES[1 if "1D" in kind else 2]
+    first = options.get("data_format") == "channels_first"
+    return (shape[-1], *shape[:-1]) if first else shape
+
+
 def model(kind, *arguments, behind=False, **options):
     """Return a shape of inputs, and what makes a layer with a Dense layer of two outputs behind it.
 
     Args:
         behind: Put a layer with weights in front, so that the gradient of the input is needed.
     """
-    rank = 1 if "1D" in kind else 2
-    shape = SHAPES[rank]
-    if options.get("data_format") == "channels_first":
-        shape = (shape[-1], *shape[:-1])
+    shape = inputs(kind, **options)
 
     def layers():
         front = [L.LayerNormalization()] * behind
@@ -66,16 +71,17 @@ _CASES = [
             (2, 3), (*PADDINGS, "causal"), ({"strides": 1}, {"strides": 2}, {"dilation_rate": 2})
         )
     ),
+    # With channels first and as many filters as columns, Keras adds the bias to the columns.
     # TensorFlow takes depthwise strides that are equal.
     *(
         (kind, arguments, {"padding": p, "depth_multiplier": m, **how, **form})
-        for kind, arguments in (("DepthwiseConv2D", (3,)), ("SeparableConv2D", (2, (2, 3))))
+        for kind, arguments in (("DepthwiseConv2D", (3,)), ("SeparableConv2D", (4, (2, 3))))
         for p, m, how, form in product(PADDINGS, (1, 2), STRIDED[:2] + DILATED, ({}, FIRST))
     ),
     ("DepthwiseConv2D", (2,), {"strides": 2, "dilation_rate": 2}),
     *(
         ("Conv2DTranspose", (2, k), {"padding": p, **how})
-        for k, p, how in product((2, 3), PADDINGS, STRIDED + DILATED)
+        for k, p, how in product((2, 3), PADDINGS, STRIDED)
     ),
     *(
         ("Conv2DTranspose", (2, k), {"padding": p, "strides": (2, 3), "output_padding": o})
@@ -90,6 +96,7 @@ OPTIONS = {f"{kind}{arguments} {options}": (kind, arguments, options)
            for kind, arguments, options in _CASES}  # fmt: skip
 
 
+@pytest.mark.census(keep=8)
 @each
 @pytest.mark.parametrize("dtype", harness.DTYPES)
 def test_agrees_with_keras(name, dtype):
@@ -97,13 +104,13 @@ def test_agrees_with_keras(name, dtype):
     harness.agrees_with_keras(layers, shape, dtype)
 
 
-@pytest.mark.census(keep=7, by=lambda name, dtype: OPTIONS[name][0])
-@pytest.mark.parametrize("dtype", harness.DTYPES)
+@pytest.mark.census(keep=20, by=lambda name: OPTIONS[name][0])
 @pytest.mark.parametrize("name", OPTIONS)
-def test_options_agree_with_keras(name, dtype):
+def test_options_agree_with_keras(name):
     kind, arguments, options = OPTIONS[name]
-    shape, layers = model(kind, *arguments, **options, behind=True)
-    harness.agrees_with_keras(layers, shape, dtype)
+    with precision("float64"):
+        layer = getattr(L, kind)(*arguments, **options)
+        harness.one_layer_agrees_with_keras(layer, inputs(kind, **options))
 
 
 @each
@@ -112,13 +119,14 @@ def test_backward_is_the_derivative_of_forward(name):
     harness.backward_is_the_derivative_of_forward(layers, shape)
 
 
+@pytest.mark.census(keep=4)
 @each
 def test_survives_files(name, tmp_path):
     shape, layers = MODELS[name]
     harness.survives_files(layers, shape, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["Conv2D, groups", "Conv2DTranspose"])
+@pytest.mark.parametrize("name", ["Conv2D", "Conv2DTranspose"])
 def test_a_wrong_gradient_is_seen(name):
     shape, layers = MODELS[name]
     harness.sees_a_wrong_gradient(layers, shape)
@@ -141,6 +149,20 @@ def test_channels_first_is_channels_last_in_another_order(kind):
                       network.gradients))  # fmt: skip
     for last, first in zip(*found, strict=True):
         np.testing.assert_allclose(first, last, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+def test_a_dilated_transpose_is_the_transpose(padding):
+    # TensorFlow has it on a processor in compiled graphs only. <conv(y), x> = <y, transpose(x)>.
+    rng = np.random.default_rng(0)
+    options: Any = {"padding": padding, "dilation_rate": (2, 3), "use_bias": False}
+    small = (4, 5, 3)
+    back = Sequential([Conv2DTranspose(2, 3, **options)], small, rng, "float64")
+    there = Sequential([Conv2D(3, 3, **options)], back.output_shape, rng, "float64")
+    assert there.output_shape == small
+    there.set_weights(back.weights)
+    x, y = rng.normal(size=(2, *small)), rng.normal(size=(2, *back.output_shape))
+    assert np.sum(there.predict(y) * x) == pytest.approx(np.sum(y * back.predict(x)), rel=1e-12)
 
 
 def test_a_convolution_by_hand():

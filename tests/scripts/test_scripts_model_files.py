@@ -211,7 +211,9 @@ def test_what_a_keras_file_only_asks_for_is_refused_before_it_is_made(tmp_path: 
 
 def test_a_hint_to_keras_is_given_for_a_whole_file_only(tmp_path: Path):
     def other(layers: Any) -> None:
-        layers.append({"module": "keras.layers", "class_name": "Conv2D", "config": {"name": "c"}})
+        layers.append(
+            {"module": "keras.layers", "class_name": "UnitNormalization", "config": {"name": "c"}}
+        )
 
     assert "; try --engine keras" in refusal(edited(tmp_path / "m.keras", other))
     bomb = io.BytesIO()
@@ -234,22 +236,40 @@ def test_a_pipe_is_not_waited_for(suffix: str, tmp_path: Path):
     assert refusal(path).endswith("Received: a pipe or a device")
 
 
-def test_keras_models_that_are_no_chain(
-    picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
+def saved_by_keras(path: Path, *layers: Any) -> Path:
     import keras
 
-    inputs = keras.Input((28, 28, 1))
-    branch = keras.layers.Flatten()(keras.layers.Conv2D(2, 3)(inputs))
-    outputs = keras.layers.Dense(10, activation="softmax")(branch)
-    convolution = tmp_path / "convolution.keras"
-    keras.Model(inputs, outputs).save(convolution)
-    (record,) = ask_json(capsys, picture, "--model", convolution, "--engine", "keras")
+    model = keras.Sequential([keras.Input((28, 28, 1)), *layers, keras.layers.Flatten(),
+                              keras.layers.Dense(10, activation="softmax")])  # fmt: skip
+    model.save(path)
+    return path
+
+
+def test_a_convolution_is_asked_in_both_engines(tmp_path: Path):
+    from keras import layers
+
+    path = saved_by_keras(
+        tmp_path / "convolution.keras", layers.Conv2D(4, 3, activation="relu"),
+        layers.MaxPooling2D(), layers.BatchNormalization(),
+    )  # fmt: skip
+    # Keras's input layer keeps float32, in which these are exact.
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 28, 28)) / 256
+    scores = [model_files.load(path, engine).scores(pictures) for engine in ENGINES]
+    np.testing.assert_allclose(*scores, rtol=0, atol=1e-12)
+
+
+def test_layers_that_the_engine_lacks_are_named(
+    picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    from keras import layers
+
+    path = saved_by_keras(tmp_path / "unit.keras", layers.UnitNormalization(axis=(1, 2)))
+    (record,) = ask_json(capsys, picture, "--model", path, "--engine", "keras")
     assert len(record["scores"]) == 10
-    assert whatami.main([str(picture), "--model", str(convolution)]) == 2
+    assert whatami.main([str(picture), "--model", str(path)]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert "Conv2D" in error
+    assert "UnitNormalization" in error
     assert "try --engine keras" in error
 
 

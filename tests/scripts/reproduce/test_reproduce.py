@@ -75,8 +75,8 @@ def test_a_page_and_the_help_say_what_is_known_of_the_document(document, capsys)
     assert source in words(capsys.readouterr().out)
 
 
-GENERATED = sorted(DOCS.glob("*.md")) + sorted(DOCS.glob("layers/*.md"))
-GENERATED += sorted(DOCS.glob("documents/d?.md"))
+PLACES = "*.md", "documents/d?.md", "layers/*.md"
+GENERATED = [page for place in PLACES for page in sorted(DOCS.glob(place))]
 
 
 def _cog(*arguments: str) -> int:
