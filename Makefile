@@ -39,7 +39,7 @@ DOCUMENTS ?= all
 # A step of a release, not of an edit: that a training goes as it went is tested in its first steps.
 pages: .venv/dev ## Reproduce the five documents and write their pages (51 minutes; DOCUMENTS=d0).
 	$(BIN)/python -m scripts.reproduce $(DOCUMENTS) --seeds 3 --out docs/documents
-	PYTHONPATH=. $(BIN)/python -m cogapp -P -r docs/*.md docs/documents/*.md
+	PYTHONPATH=. $(BIN)/python -m cogapp -P -r docs/*.md docs/documents/*.md docs/layers/*.md
 
 notebooks: .venv/dev ## Execute the notebooks and save them with their outputs (MNIST_PATH; 1 minute).
 	$(BIN)/python -m tools.notebooks
