@@ -42,7 +42,7 @@ _LONGEST_JSON = 1 << 24
 _LONGEST_REASON = 600
 
 
-def load_keras(path: StrPath) -> AnyNetwork:
+def load_keras(path: StrPath) -> Any:
     """Read a model that Keras wrote with ``model.save("name.keras")``.
 
     Args:
@@ -141,9 +141,9 @@ def _read_keras(file: IO[bytes]) -> AnyNetwork:
             raise Refusal(_KERAS, f"a file of Keras {version}")
         model = keras_graph.parse(_json(archive, "config.json"))
         content = _member(archive, "model.weights.h5", length)
-    network = model.network()
     with WeightsFile(io.BytesIO(content)) as stored:
         weights = _weights_of(model, stored)
+    network = model.network()
     network.set_weights(weights)
     return network
 

@@ -100,8 +100,8 @@ def _layer_config(layer: Layer) -> dict[str, Any]:
     return {"class": kind, **config}
 
 
-def load(path: str | os.PathLike[str]) -> AnyNetwork:
-    """Read a network that :func:`save` wrote.
+def load(path: str | os.PathLike[str]) -> Any:
+    """Read a network that :func:`save` wrote, a ``Sequential`` or a ``Functional``.
 
     Raises:
         FileNotFoundError: There is no such file.
