@@ -75,7 +75,9 @@ def test_a_page_and_the_help_say_what_is_known_of_the_document(document, capsys)
     assert source in words(capsys.readouterr().out)
 
 
-GENERATED = sorted(DOCS.glob("*.md")) + sorted(DOCS.glob("documents/d?.md"))
+GENERATED = [
+    page for at in ("*.md", "documents/d?.md", "layers/*.md") for page in sorted(DOCS.glob(at))
+]
 
 
 def _cog(*arguments: str) -> int:
