@@ -228,7 +228,8 @@ class Functional(Network):
         """Run forward and backward in training mode on one batch.
 
         Args:
-            x, y: Inputs and targets; lists where there are several.
+            x: The inputs; a list where there are several.
+            y: The targets; likewise.
             loss: Of several outputs a :class:`numpy_impl.losses.WeightedSum`.
             masks: As in :meth:`forward`.
 

@@ -82,6 +82,7 @@ def _run(args: Namespace) -> int:
             return code
     summary = json.loads((trained / SUMMARY).read_text(encoding="utf-8"))
     network = serialization.load(trained / MODEL_NPZ)
+    assert isinstance(network, Sequential)  # as all documented networks are
     samples = _samples(args.data, int(summary["seed"]), str(summary["dtype"]))
     labels = np.argmax(samples.y_valid, axis=1)
     temperature = calibration.fit_temperature(network, samples.x_valid, labels)

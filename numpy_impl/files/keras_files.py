@@ -43,7 +43,7 @@ _LONGEST_JSON = 1 << 24
 _LONGEST_REASON = 600
 
 
-def load_keras(path: StrPath) -> AnyNetwork:
+def load_keras(path: StrPath) -> Any:
     """Read a model that Keras wrote with ``model.save("name.keras")``.
 
     Args:
@@ -155,8 +155,8 @@ def _read_keras(file: IO[bytes]) -> AnyNetwork:
         except OtherModel:  # which Keras may have, if all is well with the file
             stored.check()
             raise
-        network = model.network()
         weights = _weights_of(model, stored)
+    network = model.network()
     network.set_weights(weights)
     return network
 

@@ -5,6 +5,7 @@ output that of its call, which is the layer's name (inside another model "model/
 second call on has a number.
 """
 
+import copy
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -117,8 +118,21 @@ def parse(model: Config) -> Architecture:
             expected = f"{describe(call.entry)} as numpy_impl has it"
             raise OtherModel(expected, str(error)) from error
     calls = [Call(c.name, layers[c.owner], tuple(n for _, n in c.sources)) for c in reading.calls]
+    _build(reading.calls, calls, shapes)
     name = str(model["config"]["name"])
     return Architecture(shapes, outputs, layers, list(groups.values()), calls, dtype, name)
+
+
+def _build(called: list["_Called"], calls: list[Call], inputs: dict[str, Shape]) -> None:
+    """Fix the shapes of all layers, so that weights can be checked before anything is allocated."""
+    shapes, built = dict(inputs), set[str]()
+    for call, (name, layer, sources) in zip(called, calls, strict=True):
+        own = copy.copy(layer) if call.owner in built else layer
+        built.add(call.owner)
+        try:
+            shapes[name] = own.build_many([shapes[source] for source in sources])
+        except ValueError as error:
+            raise Refusal(f"{describe(call.entry)} as numpy_impl has it", str(error)) from error
 
 
 @dataclass
@@ -139,6 +153,7 @@ class _Reading:
 
     calls: list[_Called] = field(default_factory=list[_Called])
     entries: list[Config] = field(default_factory=list[Config])
+    owners: dict[str, str] = field(default_factory=dict[str, str])
     called: Counter[str] = field(default_factory=Counter[str])
 
     def apply(self, model: Config, sources: list[str], prefix: str, group: str) -> list[str]:
@@ -184,6 +199,8 @@ class _Reading:
         if entry["class_name"] in MODELS:
             return self.apply(entry, [name for _, name in sources], f"{own}/", f"{group}/")
         check_class(entry, None, "layers that numpy_impl has")
+        # A layer is known by its group; Keras gives no name twice, but a file may.
+        own = self.owners.setdefault(group, f"{own} in {group}" if own in self.called else own)
         self.called[own] += 1
         count = self.called[own]
         name = own if count == 1 else f"{own} ({count})"

@@ -115,8 +115,10 @@ def _layer(entry: Any) -> Any:
     return LAYERS[options.pop("class")](**options)
 
 
-def load(path: StrPath) -> AnyNetwork:
-    """Read a network that :func:`save` wrote; of its file, only what belongs to the network.
+def load(path: StrPath) -> Any:
+    """Read a network that :func:`save` wrote, a ``Sequential`` or a ``Functional``.
+
+    Of its file only what belongs to the network is looked at.
 
     Raises:
         FileNotFoundError: There is no such file.

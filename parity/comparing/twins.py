@@ -35,7 +35,7 @@ from parity.bounds.updates import RULES
 from parity.comparing.weights import copy_weights
 
 
-def numpy_twin(model: keras.Model) -> AnyNetwork:
+def numpy_twin(model: keras.Model) -> Any:
     """Return the NumPy network with the layers, weights and dtype of a Keras model.
 
     Args:

@@ -1,5 +1,7 @@
 """Functional models whose layers branch, meet again or are shared: see ``harness``."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -98,11 +100,11 @@ def test_cross_entropies_of_two_outputs_take_the_logits():
     rng = np.random.default_rng(0)
     data = rng.normal(size=(8, 4)).astype(np.float32)
     labels, bits = rng.integers(0, 3, 8), rng.integers(0, 2, (8, 1)).astype(np.float32)
-    network = parity.numpy_twin(model)
+    network: Any = parity.numpy_twin(model)
     # The losses and their weights are those that the model was compiled with.
     result = parity.compare(model, network, data, [labels, bits])
     assert result.passed, str(result)
-    ours = parity.numpy_loss(
+    ours: Any = parity.numpy_loss(
         keras_losses.of_outputs(model.loss, network.output_names, [0.5, 2.0]), model
     )
     assert [(type(t).__name__, t.fused, w) for t, w in ours.terms()] == [
@@ -209,7 +211,7 @@ def test_a_shared_layer_whose_weights_do_not_fit():
 
 
 def test_what_does_not_fit_a_network_is_said():
-    network = parity.numpy_twin(two_inputs())
+    network: Any = parity.numpy_twin(two_inputs())
     x = [np.ones((3, 4)), np.ones((2, 3))]
     with pytest.raises(ValueError, match=r"Expected 2 inputs, a, b. Received: 1"):
         network.predict(x[:1])
@@ -237,9 +239,11 @@ def test_a_fused_loss_of_an_output_that_goes_on():
 def test_damaged_files_of_graphs(tmp_path):
     npz.save(parity.numpy_twin(residual()), tmp_path / "a.npz")
     with np.load(tmp_path / "a.npz") as archive:
-        arrays = dict(archive)
+        arrays: dict[str, Any] = dict(archive)
     config = str(arrays["config"]).replace('["first"]', '["nowhere"]')
-    np.savez(tmp_path / "b.npz", **(arrays | {"config": np.array(config)}))
+    arrays["config"] = np.array(config)
+    save: Any = np.savez
+    save(tmp_path / "b.npz", **arrays)
     with pytest.raises(ValueError, match=r"Expected a network in .*earlier calls.*nowhere"):
         npz.load(tmp_path / "b.npz")
 

@@ -5,7 +5,10 @@ import pytest
 
 import parity
 from keras_impl import keras
+from numpy_impl.layers import Dense
+from numpy_impl.network import Sequential
 from numpy_impl.types import Array
+from parity.checking.model.network import resolve
 
 
 def network(scale: float = 1.0, missing: bool = False) -> parity.Candidate:
@@ -58,3 +61,12 @@ def test_inputs_that_forward_scales_are_no_bug_where_nothing_says_otherwise() ->
         network(scale=1 / 255), [keras.layers.Dense(5, "relu"), keras.layers.Dense(3, "softmax")]
     )
     assert [f.code for f in named.findings] == ["inputs-scaled"]
+
+
+def test_references_that_are_no_chains_of_matrices_are_refused():
+    x = keras.Input((4,))
+    branches = keras.layers.Add()([keras.layers.Dense(2)(x), keras.layers.Dense(2)(x)])
+    with pytest.raises(ValueError, match=r"layers that follow one another\. Received: .* branch"):
+        resolve(keras.Model(x, branches))
+    with pytest.raises(ValueError, match=r"Received: Dense after 0 Dense layers"):
+        resolve(Sequential([Dense(2)], (3, 4)))
