@@ -249,12 +249,13 @@ class _TensorFlow:
 class _Jax:
     def __init__(self, owner: Autodiff) -> None:
         jax: Any = import_module("jax")
+        stateless: Any = keras.StatelessScope
         self.owner = owner
         self.variables, self.states = owner.trained, owner.kept
 
         def cost(values: Any, states: Any, x: Any, y: Any, masks: Any) -> Any:
             mapping = list(zip([*self.variables, *self.states], [*values, *states], strict=True))
-            with keras.StatelessScope(state_mapping=mapping) as scope:
+            with stateless(state_mapping=mapping) as scope:
                 value = owner.cost(x, y, masks)
                 return value, [scope.get_current_value(state) for state in self.states]
 

@@ -141,7 +141,7 @@ def load(path: Path, engine: str = "numpy") -> Classifier:
     return model
 
 
-def rejecter(model: Sequential, rest: Sequential) -> Sequential:
+def rejecter(model: AnyNetwork, rest: AnyNetwork) -> Sequential:
     """Return the network that says whether a picture shows a digit at all.
 
     Args:

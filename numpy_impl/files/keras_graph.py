@@ -132,7 +132,7 @@ def _build(called: list["_Called"], calls: list[Call], inputs: dict[str, Shape])
         try:
             shapes[name] = own.build_many([shapes[source] for source in sources])
         except ValueError as error:
-            raise Refusal(f"{describe(call.entry)} as numpy_impl has it", str(error)) from error
+            raise OtherModel(f"{describe(call.entry)} as numpy_impl has it", str(error)) from error
 
 
 @dataclass

@@ -43,7 +43,7 @@ class MultiHeadAttention(FormulaLayer):
     cast_constants: ClassVar[tuple[str, ...]] = ("scale",)
     fixed: ClassVar[Mapping[str, Any]] = {"dropout": 0.0, "use_gate": False}
     vanishing: ClassVar[tuple[str, ...]] = ("key_bias",)
-    groups: ClassVar[tuple[str, ...]] = ("query_dense", "key_dense", "value_dense", "output_dense")
+    groups: tuple[str, ...] = ("query_dense", "key_dense", "value_dense", "output_dense")
 
     def __init__(
         self,

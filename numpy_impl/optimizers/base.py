@@ -17,7 +17,7 @@ from typing import TypedDict
 
 import numpy as np
 
-from numpy_impl.network import Sequential
+from numpy_impl.network import Network
 from numpy_impl.schedules import LearningRateSchedule
 from numpy_impl.types import Array, Shape
 
@@ -131,7 +131,7 @@ class Optimizer:
         every = self.ema_overwrite_frequency
         return self.use_ema and every is not None and (self.iterations + 1) % every == 0
 
-    def build_for(self, network: Sequential) -> None:
+    def build_for(self, network: Network) -> None:
         """Allocate the state for a network, whose weights have shapes."""
         self.shapes = [weight.shape for weight in network.weights]
         self.build(network.parameters, network.slices)

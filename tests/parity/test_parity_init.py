@@ -86,6 +86,7 @@ def _candidate(target: str) -> parity.Candidate:
 
 def _asked(candidate: Candidate, x: np.ndarray, y: np.ndarray) -> Iterator[list[np.ndarray]]:
     """Yield the gradients that a candidate gives, and those that its step of size 1/8 shows."""
+    assert candidate.get_weights is not None
     if candidate.gradients is not None:
         yield [array.copy() for array in _flat(candidate.gradients(x, y))]
     if candidate.step is not None:
@@ -117,6 +118,7 @@ def test_the_draft_of_a_common_style_works_unedited(name: str):
         y = np.eye(style.y[1])[rng.integers(0, 3, style.y[0])]
     forward = candidate.forward
     assert forward is not None
+    assert candidate.get_weights is not None
     for given in _asked(candidate, x, y):
         weights = _flat(candidate.get_weights())
         assert [g.shape for g in given] == [w.shape for w in weights]

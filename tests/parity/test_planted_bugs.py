@@ -127,6 +127,7 @@ def test_the_right_gradients_are_the_derivatives_of_the_cost(net: Net, style: st
     assert candidate.gradients is not None
     assert callable(candidate.loss)
     given = candidate.gradients(x, y)
+    assert candidate.get_weights is not None
     weights, found = candidate.get_weights(), given
     if isinstance(given, dict):
         found = [given[name] for name in weights]
@@ -273,6 +274,7 @@ def test_the_weights_are_as_before(style: str, where: str, error: type[BaseExcep
 
     if where:
         candidate = replace(candidate, **{where: broken})
+    assert candidate.get_weights is not None
     before = [leaf.value for leaf in nested.leaves(candidate.get_weights())]
     saved = [array.tobytes() for array in before]
     try:

@@ -156,6 +156,7 @@ def test_lists_are_taken_though_the_list_around_them_is_made_anew(neurons: bool)
 
 def test_lists_are_put_back() -> None:
     candidate = lists(True)
+    assert candidate.get_weights is not None
     before = [[list(row) for row in layer] for layer in candidate.get_weights()]
     rows = [row for layer in candidate.get_weights() for row in layer]
     checked(candidate)
