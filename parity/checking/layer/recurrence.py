@@ -184,7 +184,8 @@ def _unrolled(cell: Cell, states: int) -> Callable[[Arrays, Options, Slips], lis
             outputs = [_window(step, course, t, how[1]) for t in range(steps)]
             course[-1] = (outputs[-1], *course[-1][1:])
         whole = joined([h.reshape(h.shape[0], 1, h.shape[1]) for h in outputs], 1)
-        return [whole, *course[-1]]
+        last, *others = course[-1]
+        return [whole, last, *(slips.frozen(DC_NEXT, c, "given") for c in others)]
 
     return formula
 
@@ -231,8 +232,10 @@ def _gated_slips(gates: str, *places: str) -> Callable[..., Iterator[Slip]]:
         yield from _common_slips(sizes, options, "the gates", *places)
         if gates == "zrg":
             yield Slip(DH_NEXT, "kept")
-        elif sizes.get("t", 1) > 1:
-            yield Slip(DC_NEXT)
+        else:
+            yield Slip(DC_NEXT, "given")  # what the caller hands back for the last c
+            if sizes.get("t", 1) > 1:
+                yield Slip(DC_NEXT)
         for how in ("old", "new"):
             yield Slip(HARD_SIGMOID, how, {"where_it_is": ""})
             yield Slip(HARD_SIGMOID, f"{how} in backward", {"where_it_is": " in backward"})

@@ -233,6 +233,7 @@ for bug, where, name in (
     (layers.DERIVATIVE_MISSING, STEP, "gates"),
     (layers.FUNCTION_FOR_DERIVATIVE, STEP, "function for derivative"),
     (layers.DERIVATIVE_MISSING, "dx, dh, dc, dwx, dwh and db", "function of c"),
+    (layers.DC_NEXT, "dx, dh, dc, dwx, dwh and db", "dc_next"),
     (layers.GATE_ORDER, STEP, "order"),
     (layers.KERNEL_UNTRANSPOSED, "dh", "untransposed"),
 ):
