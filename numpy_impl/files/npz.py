@@ -151,7 +151,7 @@ def load(path: StrPath) -> Any:
 
 def _network(config: dict[str, Any]) -> AnyNetwork:
     """Return the network, its weights at 0, that a file's JSON describes."""
-    layers = [LAYERS[c.pop("class")](**c) for c in config["layers"]]
+    layers = [_layer(entry) for entry in config["layers"]]
     named: dict[str, Any] = {"dtype": config["dtype"], "name": str(config["name"])}
     if config["format"] == FORMAT:
         return Sequential(layers, tuple(config["input_shape"]), **named)

@@ -68,5 +68,7 @@ def test_references_that_are_no_chains_of_matrices_are_refused():
     branches = keras.layers.Add()([keras.layers.Dense(2)(x), keras.layers.Dense(2)(x)])
     with pytest.raises(ValueError, match=r"layers that follow one another\. Received: .* branch"):
         resolve(keras.Model(x, branches))
-    with pytest.raises(ValueError, match=r"Received: Dense after 0 Dense layers"):
+    with pytest.raises(
+        ValueError, match=r"put Flatten before them\. Received: Dense on inputs of shape \(3, 4\)"
+    ):
         resolve(Sequential([Dense(2)], (3, 4)))

@@ -46,7 +46,10 @@ def test_documented_networks_are_identical(name, dtype, batch):
 
     In a sample three of the optimizers.
     """
-    optimizers = census.sample(list(OPTIMIZERS), 3, f"{name} {dtype} {batch}")
+    # Behind dead units Adafactor's factors are so small that their product is 0 in float32, and
+    # 0 / 0 is no number: in Keras too.
+    known = [o for o in OPTIMIZERS if (o, dtype) != ("adafactor", "float32")]
+    optimizers = census.sample(known, 3, f"{name} {dtype} {batch}")
     with precision(dtype):
         model, network = pair(name)
         x, y = data(name, batch, dtype)
