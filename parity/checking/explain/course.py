@@ -19,6 +19,8 @@ from parity.checking.model.rules import State, Update
 # Of larger arrays a fixed selection of numbers is looked at.
 _MOST_NUMBERS = 400
 # A first look at a rule, with epsilon and the reduction still open, may be off by this much.
+# By which factor a first step that is flat may vary: epsilon, and shares of the weights, are open.
+_FLAT = 2.0
 _ROUGH = 0.1
 
 Gradients = Mapping[Key, Approx]
@@ -90,6 +92,16 @@ class Course:
             if not np.all(_within(change, expected, noise)):
                 return k
         return None
+
+    @property
+    def flat(self) -> bool:
+        """Whether the first step takes about as much off every weight, if its gradient is not small.
+
+        What divides by a root does, as its state starts from 0: ``g / sqrt(g^2)``.
+        """
+        change, g = np.abs(self.changes[0]), np.abs(self.gradients[0].value)
+        large = change[g >= 0.3 * np.max(g)]
+        return bool(np.max(large) <= _FLAT * np.min(large))
 
     def roughly(self, update: Update, factor: float) -> bool:
         """Return whether the steps look like the rule's at a first glance."""

@@ -393,7 +393,9 @@ def _rule(
     descent = _descent(exact, usual)
     if descent is not None:
         return descent
-    for rule in (rule for rule in adaptive(right) if _likely(quick, rule, usual)):
+    flat = quick.flat
+    rules = (r for r in adaptive(right) if flat or r.known.feels_scale or r.form != "keras")
+    for rule in (rule for rule in rules if _likely(quick, rule, usual)):
         for place in rule.known.places:
             for epsilon in EPSILONS:
                 whole = replace(rule, place=place, epsilon=epsilon)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from parity.checking.asking.gradients import Step, alike
-from parity.checking.asking.subject import TheirError
+from parity.checking.asking.subject import Subject, TheirError
 from parity.checking.explain.forms import Answered, Asking
 from parity.checking.model.probe import Form, Probe, label_forms
 
@@ -53,18 +53,18 @@ def one_by_one(asking: Asking, answered: Answered) -> Answered | None:
         asking.own, batch=1,
     )  # fmt: skip
     try:
-        found = one.answer(form)
-        if not _takes_apart(found, batch):
+        if not _takes_apart(asking.subject.fresh(), batch):
             return None
+        found = one.answer(form)
     except TheirError:
         return None
     found.remarks.append(_ONE_BY_ONE)
     return found
 
 
-def _takes_apart(answered: Answered, batch: Probe) -> bool:
+def _takes_apart(subject: Subject, batch: Probe) -> bool:
     """Return whether a step with a batch leaves what steps with its samples leave."""
-    step = Step(answered.assessor.subject)
+    step = Step(subject)
     step.change(batch)
     whole = step.taken[-1].after
     for n in range(len(batch.x)):
