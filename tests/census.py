@@ -1,9 +1,10 @@
 """A sample of what is random or a census: another one each day, and everything when asked to.
 
 ``@pytest.mark.census(keep=40)`` on a parametrized test keeps 40 of its cases; with ``by``, which is
-called with the parameters by their names, at least one of each kind. A test that loops calls
-``sample`` or ``count``. What is chosen follows from the seed and from the test's name alone, so
-that every process chooses the same and anybody can repeat a day.
+called with the parameters by their names, at least one of each kind. A test that says nothing keeps
+at most ``MOST`` of its cases. One that loops calls ``sample`` or ``count``. What is chosen follows
+from the seed and from the test's name alone, so that every process chooses the same and anybody can
+repeat a day.
 """
 
 import random
@@ -16,6 +17,8 @@ import hypothesis
 import pytest
 
 T = TypeVar("T")
+# So many cases of a parametrized test run every day, unless it says how many.
+MOST = 12
 
 
 @dataclass
@@ -148,7 +151,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     tests: dict[str, list[pytest.Item]] = {}
     for item in items:
-        if item.get_closest_marker("census"):
+        if item.get_closest_marker("census") or hasattr(item, "callspec"):
             tests.setdefault(item.nodeid.partition("[")[0], []).append(item)
     kept = {item for name, cases in tests.items() for item in _kept(name, cases)}
     left_out = [item for cases in tests.values() for item in cases if item not in kept]
@@ -161,7 +164,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _kept(name: str, cases: list[pytest.Item]) -> list[pytest.Item]:
     marker = cases[0].get_closest_marker("census")
-    assert marker is not None
+    if marker is None:
+        return chosen(cases, MOST, settings.seed, name)
 
     def options(keep: int, by: Callable[..., Hashable] | None = None) -> tuple[int, Any]:
         return keep, by

@@ -95,7 +95,7 @@ class Course:
 
     @property
     def flat(self) -> bool:
-        """Whether the first step takes about as much off every weight, if its gradient is not small.
+        """Whether the first step takes about as much off every weight with a large gradient.
 
         What divides by a root does, as its state starts from 0: ``g / sqrt(g^2)``.
         """
