@@ -24,7 +24,7 @@ _ROLES: dict[Role, str] = {
     "pairs": r"(mini_?)?batch|training_?data|train_?data|data_?set",
     "size": r"(mini_?)?batch_?size",
     "off": r"verbose|print_?(cost|loss)|show|plot|shuffle|train(ing)?|is_?train(ing)?|debug",
-    "upstream": r"d_?out(put)?s?|grad(ient)?|grad_?out(put)?|out(put)?_?grad(ient)?|upstream|"
+    "upstream": r"g|d_?out(put)?s?|grad(ient)?|grad_?out(put)?|out(put)?_?grad(ient)?|upstream|"
     r"(loss|output)_?(grad(ient)?|error)|error|delta|d_?values|da|dl|dy|d_?loss|accum_?grad",
     "grads": r"grads|gradients|derivatives|d_?params|d_?parameters|updates",
     "parameters": r"params?|parameters?|weights|theta|model|network|net",
@@ -77,7 +77,7 @@ _LOSS_SLOPE = re.compile(
 )
 _LAYER_LIST = re.compile(r"_?(layers|modules|net|network|stack|model|sequence)")
 _GRADIENT_MARK = re.compile(
-    r"^(d_?l_?d_?|d_?j_?d_?|d_?loss_?d?_?|gradients?_?(of_?)?|grads?_?|g_|delta_?|nabla_?|d_?)|"
+    r"^(g(?=[wb]\d*$)|d_?l_?d_?|d_?j_?d_?|d_?loss_?d?_?|gradients?_?(of_?)?|grads?_?|g_|delta_?|nabla_?|d_?)|"
     r"(_?gradients?|_?grads?|_?delta|_?deriv(ative)?)$"
 )
 
