@@ -150,6 +150,8 @@ def _lines(
     yield f"found {draft.setup.title}: {found}"
     for check in draft.checks:
         yield f"check: {check}"
+    if draft.left:
+        yield f"not connected: {', '.join(draft.left)}; give step=... by hand if it is the update"
     if _is_hidden(module):
         yield f"rename {module.name}: importing {module.stem} finds another module of that name"
     if survey.actions:

@@ -2,13 +2,14 @@
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from parity.drafting import roles
 from parity.drafting.attempts import Forward, Way
 from parity.drafting.callees import Known
 from parity.drafting.finding import Finder
@@ -55,6 +56,7 @@ class Draft:
             and loops over outputs and labels that end silently where there is one label only.
         kernels: How many weights are matrices.
         many: Whether samples in rows are handed to a network that takes one a call.
+        left: What may be an update by its name, where no update is handed over.
     """
 
     setup: Setup
@@ -64,6 +66,7 @@ class Draft:
     labels: str = ""
     kernels: int = 2
     many: bool = False
+    left: list[str] = field(default_factory=list[str])
 
     @property
     def checks(self) -> list[str]:
@@ -113,7 +116,10 @@ class Drafting:
                 makes_anew(self.maker.survey) or in_a_loop(self.maker.survey) or self.why_not
             )
         # A layer alone is less than a network of them.
-        return min(found, key=lambda d: (d.kernels < 2, _doubts(d), len(d.checks)), default=None)
+        best = min(found, key=lambda d: (d.kernels < 2, _doubts(d), len(d.checks)), default=None)
+        if best is not None and "step" not in best.parts:
+            best.left = list(_updates(self.maker.survey))
+        return best
 
     def _with_optimizer(self, draft: Draft) -> Draft:
         """Return the draft with an update by one of the module's optimizers, if there is one."""
@@ -166,6 +172,14 @@ class Drafting:
     def _told(self, progress: int, reason: str) -> None:
         if progress > self._progress:
             self._progress, self.why_not = progress, reason
+
+
+def _updates(survey: Survey) -> Iterator[str]:
+    """Yield what may be an update by its name."""
+    for name, found in survey.classes.items():
+        steps = roles.named(found.methods, roles.UPDATE)
+        yield from (f"{name}.{method}" for method in steps[:1])
+    yield from roles.named(survey.functions, roles.UPDATE)
 
 
 def _worth(draft: Draft | None) -> int:
@@ -224,7 +238,7 @@ def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
             part.lines.insert(part.lines[0].startswith("nonlocal"), rows)
         lines = parts["forward"].lines
         lines[-1] = f"return np.ravel({lines[-1].removeprefix('return ')})"
-    if last.data.flat and not many:
+    if last.data.flat:
         for name in parts.keys() & {"gradients", "step", "loss"}:
             lines = parts[name].lines
             lines.insert(lines[0].startswith("nonlocal"), "y = np.ravel(y)")

@@ -353,17 +353,23 @@ class Finder:
         return [np.array(world.run([], leaf.path), dtype=float) for leaf in self.weights]
 
     def change(
-        self, lines: list[str], data: Data, rate: float = 0.125, other: list[str] | None = None
+        self,
+        lines: list[str],
+        data: Data,
+        rate: float = 0.125,
+        other: list[str] | None = None,
+        seed: int = 0,
     ) -> tuple[World, list[np.ndarray]]:
         """Run statements in a new world; return it, and by how much the weights changed.
 
         Args:
             other: Statements that are run before, with another input.
+            seed: Of the input.
         """
         world = self.new()
         if other:
             world.run(other, x=data.x(9), y=data.y(), learning_rate=rate)
-        world.run(lines, x=data.x(), y=data.y(), learning_rate=rate)
+        world.run(lines, x=data.x(seed), y=data.y(), learning_rate=rate)
         after = self.values(world)
         if [np.shape(a) for a in after] != [a.shape for a in self.saved]:
             raise ValueError("the weights have other shapes afterwards")

@@ -63,7 +63,9 @@ class Follower:
         kinds = [self._labelled(callee)]
         if callee is not None and self.data.layout in ("single", "column"):
             several = [replace(self.data, many=True)]
-            several += [replace(self.data, many=True, flat=True)] * (self.data.outputs == 1)
+            if self.data.outputs == 1:
+                several.append(replace(self.data, many=True, flat=True))
+                several.sort(key=lambda data: data.flat != (self._label_axes(callee) == 1))
             pairs = any(roles.role(p.name) == "pairs" for p in callee.parameters)
             if pairs:
                 return [*several, *kinds]
@@ -77,9 +79,12 @@ class Follower:
         """Return the data with the labels of one output in as many axes as the program's own."""
         if self.data.outputs != 1 or self.data.layout != "rows":
             return self.data
-        labels = [p.name for p in callee.parameters if roles.role(p.name) == "y"] if callee else []
-        axes = self.finder.seen.axes(labels[0]) if labels else None
+        axes = self._label_axes(callee) if callee else None
         return self.data if axes is None else replace(self.data, flat=axes == 1)
+
+    def _label_axes(self, callee: Callee) -> int | None:
+        labels = [p.name for p in callee.parameters if roles.role(p.name) == "y"]
+        return self.finder.seen.axes(labels[0]) if labels else None
 
     # Gradients.
 
@@ -145,10 +150,22 @@ class Follower:
         if mapped is None:
             return None
         done, last, remarks = mapped
+        if not self._depends_on_x(done, last, data):
+            return None  # such as what makes new weights, which have the same shapes
         if not self._depends_on_call(known, done, last, data):
             return None
         remarks += self.slope_remark([*done.lines, last])
         return Way(done, last, callee.name, False, data, remarks)
+
+    def _depends_on_x(self, done: Known, last: str, data: Data) -> bool:
+        """Whether the gradients are others for another x."""
+        given: list[list[np.ndarray]] = []
+        for seed in (0, 9):
+            world = self.finder.new()
+            values: dict[str, Any] = {"x": data.x(seed), "y": data.y(), "learning_rate": 0.125}
+            result = world.run(done.lines, last, **values)
+            given.append([leaf.array.copy() for leaf in found({"r": result})])
+        return any(map(_differ, *given))
 
     def _depends_on_call(self, known: Known, done: Known, last: str, data: Data) -> bool:
         """Whether the gradients are those of this x, also after a forward pass of another."""
@@ -407,12 +424,15 @@ class Follower:
                 start = None
             try:
                 again = self.finder.change(lines, data, other=start)[1]
+                elsewhere = self.finder.change(lines, data, seed=9)[1]
             except BaseException:
                 continue
             pairs = zip(change, again, strict=True)
             if not all(np.allclose(a, b, rtol=1e-6, atol=1e-12) for a, b in pairs):
                 self._note_anew(callee)
                 continue
+            if not any(map(_differ, change, elsewhere)):
+                continue  # it makes new weights
             way = self._with_rate(callee, known, last, data, change)
             if way is not None:
                 return way, all(moved)
@@ -454,6 +474,7 @@ class Follower:
             single = [f"{path} = learning_rate" for path in rates]
             # Where each weight has an optimizer of its own, all have a rate.
             options = [*[single] * (len(single) > 1), *([line] for line in single)]
+        anew = False
         for lines in options:
             full = [*lines, *known.lines, last]
             try:
@@ -463,6 +484,7 @@ class Follower:
             except BaseException:
                 continue
             if any(np.abs(c).max(initial=0) > 0 for c in none):
+                anew = handed
                 self.finder.trouble["step"] = (
                     f"{callee.name} starts from new weights each time, not from those there are"
                 )
@@ -478,6 +500,8 @@ class Follower:
                 return Way(
                     done, last, callee.name, whole, data, self.slope_remark([*done.lines, last])
                 )
+        if anew:
+            return None
         remark = f"{callee.name} has no learning rate: its step is taken as that of 1"
         scaled = known.copy()
         guessed = self.slope_remark([*scaled.lines, last])

@@ -58,11 +58,14 @@ BACKWARD = (
     "backward_propagate", "backward_propagate_error", "propagate_backward", "back", "backwards",
     "bprop", "loss_and_grads", "loss_and_grad", "value_and_grad", "loss_grad", "grad_loss",
 )  # fmt: skip
-STEP = (
+UPDATE = (
     "update_mini_batch", "train_step", "training_step", "train_on_batch", "train_batch", "step",
     "sgd_step", "update", "update_parameters", "update_params", "update_weights", "apply_gradients",
-    "optimize", "apply_grads", "gradient_descent_step", "partial_fit", *BACKWARD, "learn",
-    "train", "train_one", "train_network", "fit", "sgd", "gradient_descent",
+    "optimize", "apply_grads", "gradient_descent_step", "partial_fit",
+)  # fmt: skip
+STEP = (
+    *UPDATE, *BACKWARD, "learn", "train", "train_one", "train_network", "fit", "sgd",
+    "gradient_descent",
 )  # fmt: skip
 # These train for long, by their own plan; only where nothing else can be asked.
 WHOLE_TRAININGS = ("train", "train_network", "fit", "sgd", "gradient_descent", "learn")

@@ -307,6 +307,26 @@ def test_a_loss_that_fits_no_gradient_is_doubted():
     assert "# check: that compute_cost is the loss" in Path("check_mynet.py").read_text()
 
 
+def test_new_weights_are_not_taken_for_gradients():
+    # A function whose parameter could be anything gives arrays of the weights' own shapes.
+    text = TUPLE[: TUPLE.index("def nll_grad")] + TUPLE[TUPLE.index("if __name__") :]
+    text = text.replace("init_params(key, d, h, k)", "grad_of(seed, d=4, h=6, k=3)")
+    text = text.replace("default_rng(key)", "default_rng(int(np.sum(seed)))")
+    text = text.partition("    params =")[0] + "    params = grad_of(0)\n    apply(params, x)\n"
+    Path("mynet.py").write_text(text)
+    assert main(["init", "mynet.py"]) == 2
+
+
+def test_an_update_that_is_not_connected_is_named(capsys: pytest.CaptureFixture[str]):
+    text = TUPLE.replace("if __name__", "def update(*everything): raise ValueError\n\nif __name__")
+    assert _drafted("mynet", text).step is None
+    said = "not connected: update; give step=... by hand if it is the update"
+    assert said in capsys.readouterr().out
+    assert "# No step is given, though there is update." in Path("check_mynet.py").read_text()
+    assert _drafted("other", COURSE).step is not None
+    assert "not connected" not in capsys.readouterr().out
+
+
 REFUSED = {
     "write": "open('left.txt', 'w')",
     "append": "open('mynet.py', 'a')",
