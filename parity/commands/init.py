@@ -25,9 +25,10 @@ example:
   python -m parity check check_mynet.py
 
 What is looked for in mynet.py: a class, functions or layers with weights, a forward pass, and
-gradients or an update. They are tried on a few numbers. The training that mynet.py does when it is
-imported is left out, and so is its reading of files. Lines of the new file with "# check:" are
-guesses. Exit codes: 0 written; 2 nothing found, or the file cannot be read or written.
+gradients or an update. First mynet.py is run for a moment, to see what it calls them with; it can
+write, draw, print and send nothing in it. Then they are tried on a few numbers, without mynet.py's
+training and reading of files. Lines of the new file with "# check:" are guesses. Exit codes:
+0 written; 2 nothing found, or the file cannot be read or written.
 """
 _MOST_ACTIONS = 5
 # Names that the adapter itself uses.
@@ -74,8 +75,9 @@ def answer(module: str, out: str, force: bool) -> dict[str, Any]:
     survey = drafting.survey(sources.parsed(own), lambda name: _beside(own, name))
     _check_out(new, own, force)
     source = _source(own, new, survey)
-    drafting_ = drafting.Drafting(survey, source.alias, lambda: loading.definitions(own))
     with current.awaiting(f"what {own.name} defines to be tried"):
+        seen = drafting.rehearse(own, source.alias)
+        drafting_ = drafting.Drafting(survey, source.alias, lambda: loading.definitions(own), seen)
         draft = drafting_.best()
     if draft is None:
         raise CliError(_nothing(own, survey, drafting_.why_not))
@@ -148,6 +150,8 @@ def _lines(
     yield f"found {draft.setup.title}: {found}"
     for check in draft.checks:
         yield f"check: {check}"
+    if draft.left:
+        yield f"not connected: {', '.join(draft.left)}; give step=... by hand if it is the update"
     if _is_hidden(module):
         yield f"rename {module.name}: importing {module.stem} finds another module of that name"
     if survey.actions:

@@ -2,6 +2,7 @@
 
 ``survey`` lists what stands in the module (``expressions``, ``functions``), ``making`` and
 ``subjects`` write what makes its networks, ``world`` makes them and looks for their numbers.
+``rehearsing`` runs the program for a moment, with ``holding`` over it, and sees what it calls.
 ``roles`` knows what names usually mean, ``callees`` writes calls by it, and ``finding``,
 ``following`` and ``taping`` keep those that work, as ``attempts``; ``nodes`` are weights that are
 objects of one number each. ``draft`` puts them together, and ``page`` writes the file.
@@ -9,6 +10,7 @@ objects of one number each. ``draft`` puts them together, and ``page`` writes th
 
 from parity.drafting.draft import Draft, Drafting
 from parity.drafting.page import UserModule, page
+from parity.drafting.rehearsing import rehearse
 from parity.drafting.survey import Survey, survey
 
-__all__ = ["Draft", "Drafting", "Survey", "UserModule", "page", "survey"]
+__all__ = ["Draft", "Drafting", "Survey", "UserModule", "page", "rehearse", "survey"]

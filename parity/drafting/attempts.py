@@ -42,7 +42,9 @@ class Data:
         number = (self.outputs - 1 - 2 * np.arange(SAMPLES)) % max(self.outputs, 1)
         if self.classes:
             return number
-        hot = 0.8 * np.eye(max(self.outputs, 2))[number][:, : self.outputs] + 0.1
+        # Softmax with cross-entropy has its usual slope only where labels sum to 1.
+        classes = max(self.outputs, 2)
+        hot = (0.8 * np.eye(classes)[number] + 0.2 / classes)[:, : self.outputs]
         if self.flat:
             return hot[:, 0]
         return hot.T.copy() if self.layout == "crosswise" else self._laid(hot)

@@ -2,20 +2,23 @@
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from parity.drafting import roles
 from parity.drafting.attempts import Forward, Way
 from parity.drafting.callees import Known
 from parity.drafting.finding import Finder
 from parity.drafting.following import Follower
 from parity.drafting.making import Maker
 from parity.drafting.nodes import Nodes, nodes_of
+from parity.drafting.own_loss import own_loss
 from parity.drafting.reasons import in_a_loop, makes_anew
+from parity.drafting.rehearsing import Rehearsal
 from parity.drafting.subjects import Setup, optimizers, setups
 from parity.drafting.survey import Survey
 from parity.drafting.taping import written_in_order
@@ -53,6 +56,7 @@ class Draft:
             and loops over outputs and labels that end silently where there is one label only.
         kernels: How many weights are matrices.
         many: Whether samples in rows are handed to a network that takes one a call.
+        left: What may be an update by its name, where no update is handed over.
     """
 
     setup: Setup
@@ -62,6 +66,7 @@ class Draft:
     labels: str = ""
     kernels: int = 2
     many: bool = False
+    left: list[str] = field(default_factory=list[str])
 
     @property
     def checks(self) -> list[str]:
@@ -77,13 +82,16 @@ class Drafting:
         survey: What stands in the module.
         alias: What the adapter calls it.
         load: Returns the module, made anew.
+        seen: What was seen of the program's own run.
 
     Attributes:
         why_not: What the search came to where it found nothing, in a line.
     """
 
-    def __init__(self, survey: Survey, alias: str, load: Callable[[], ModuleType]) -> None:
-        self.maker = Maker(survey, alias)
+    def __init__(
+        self, survey: Survey, alias: str, load: Callable[[], ModuleType], seen: Rehearsal
+    ) -> None:
+        self.maker = Maker(survey, alias, seen)
         self.load = load
         self.why_not = ""
         self._progress = 0
@@ -108,13 +116,16 @@ class Drafting:
                 makes_anew(self.maker.survey) or in_a_loop(self.maker.survey) or self.why_not
             )
         # A layer alone is less than a network of them.
-        return min(found, key=lambda d: (d.kernels < 2, _doubts(d), len(d.checks)), default=None)
+        best = min(found, key=lambda d: (d.kernels < 2, _doubts(d), len(d.checks)), default=None)
+        if best is not None and "step" not in best.parts:
+            best.left = list(_updates(self.maker.survey))
+        return best
 
     def _with_optimizer(self, draft: Draft) -> Draft:
         """Return the draft with an update by one of the module's optimizers, if there is one."""
         if draft.updates:
             return draft
-        for line in optimizers(self.load(), self.maker, draft.weights):
+        for line in optimizers(self.load(), self.maker, draft.setup, draft.weights):
             old = draft.setup
             more = self._draft(replace(old, lines=[*old.lines, line]))
             if more is not None and "step" in more.parts:
@@ -126,7 +137,7 @@ class Drafting:
             return World(self.load, self.maker.alias, setup.lines)
 
         try:
-            finder = Finder(fresh, self._stuck, setup.given)
+            finder = Finder(fresh, self._stuck, setup.given, self.maker.seen)
         except BaseException as error:
             made = setup.lines[0].partition(" = ")[2] if setup.lines else "the module"
             said = str(error).partition("\n")[0][:90]
@@ -163,6 +174,14 @@ class Drafting:
             self._progress, self.why_not = progress, reason
 
 
+def _updates(survey: Survey) -> Iterator[str]:
+    """Yield what may be an update by its name."""
+    for name, found in survey.classes.items():
+        steps = roles.named(found.methods, roles.UPDATE)
+        yield from (f"{name}.{method}" for method in steps[:1])
+    yield from roles.named(survey.functions, roles.UPDATE)
+
+
 def _worth(draft: Draft | None) -> int:
     """Return how much of a network can be asked: gradients are worth more than an update."""
     return 0 if draft is None else 2 * ("gradients" in draft.parts) + draft.updates
@@ -195,6 +214,7 @@ def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
     elif any(isinstance(w.value, Nodes) for w in finder.weights):
         parts = {"set_weights": DraftPart(_set_nodes(finder), ""), **parts}
     elif weights.startswith("[") and all(isinstance(w.value, list) for w in finder.weights):
+        weights = f"[{', '.join(w.path for w in finder.weights)}]"
         lines = ["for place, new in zip(get_weights(), values):"]
         lines.append("    place[:] = np.asarray(new).tolist()")
         parts = {"set_weights": DraftPart(lines, ""), **parts}
@@ -207,8 +227,10 @@ def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
         parts["loss"] = DraftPart(gradients.loss, gradients.uses)
     if many:
         parts["forward"].lines = _each_sample(parts["forward"].lines, forward.data.layout)
-    elif "loss" not in parts and (loss := follower.loss(last.data)) is not None:
-        parts["loss"] = DraftPart(finished(loss.known, f"return {loss.last}"), loss.uses)
+    loss = None if "loss" in parts else own_loss(follower, last.data, gradients)
+    if loss is not None:
+        lines = finished(loss.known, f"return {loss.last}")
+        parts["loss"] = DraftPart(lines, loss.uses, loss.remarks)
     if forward.data.layout == "row":
         for name, part in parts.items():
             both = name != "forward"
@@ -216,6 +238,10 @@ def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
             part.lines.insert(part.lines[0].startswith("nonlocal"), rows)
         lines = parts["forward"].lines
         lines[-1] = f"return np.ravel({lines[-1].removeprefix('return ')})"
+    if last.data.flat:
+        for name in parts.keys() & {"gradients", "step", "loss"}:
+            lines = parts[name].lines
+            lines.insert(lines[0].startswith("nonlocal"), "y = np.ravel(y)")
     if follower.signed(last):
         for name in parts.keys() & {"gradients", "step", "loss"}:
             lines = parts[name].lines

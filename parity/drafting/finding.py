@@ -1,5 +1,6 @@
 """Finding a forward pass, gradients and an update by trying what is there on a few numbers."""
 
+import copy
 import inspect
 import re
 from collections.abc import Callable, Iterator
@@ -12,12 +13,13 @@ from parity.drafting.attempts import LAYOUTS, Data, Forward
 from parity.drafting.callees import Callee, Known, arguments, callees
 from parity.drafting.callees import callee as callee_of
 from parity.drafting.nodes import Nodes, are_numbers, nodes_of
+from parity.drafting.rehearsing import Rehearsal
 from parity.drafting.roles import Role
 from parity.drafting.world import Leaf, TookTooLong, World, found, inside, variables, written
 
 _DANGEROUS = re.compile(
     r"save|load|plot|show|draw|print|export|download|fetch|open|write|display|visual|main|summary|"
-    r"test|demo|gradient_check|check_grad|parse|accuracy|(^|_)score$",
+    r"test|demo|gradient_check|check_grad|parse|accuracy",
     re.I,
 )
 STARTS = re.compile(r"init|start|create|build|make|setup|set_up|reset|compile|weights|new", re.I)
@@ -29,16 +31,20 @@ class Finder:
 
     Args:
         fresh: Returns a new world of the setup.
-        given: What parameters of some names are given.
         stuck: The names of what has run too long, which nothing calls again.
+        given: What parameters of some names are given.
+        seen: What was seen of the program's own run.
     """
 
-    def __init__(self, fresh: Callable[[], World], stuck: set[str], given: dict[str, str]) -> None:
+    def __init__(
+        self, fresh: Callable[[], World], stuck: set[str], given: dict[str, str], seen: Rehearsal
+    ) -> None:
         self.fresh = fresh
-        self.given = given
+        self.given = seen.settings() | given
+        self.seen = seen
         self.stuck = stuck
         self.world = fresh()
-        self.callees = [c for c in callees(self.world) if not _DANGEROUS.search(c.name)]
+        self.callees = [c for c in callees(self.world) if not _is_dangerous(c)]
         self.trouble: dict[str, str] = {}
         self.weights: list[Leaf] = []
         self.whole: list[str] = []
@@ -102,8 +108,10 @@ class Finder:
         for layout in LAYOUTS:
             tried: list[Forward] = []
             for callee in self.ranked(roles.FORWARD, "forward|predict|feed|propag|activ"):
-                if callee.takes("grads", "upstream") or (
-                    STARTS.match(callee.name.strip("_")) and not callee.takes("x")
+                if (
+                    callee.takes("grads", "upstream")
+                    or roles.named([callee.name], roles.BACKWARD)
+                    or (STARTS.match(callee.name.strip("_")) and not callee.takes("x"))
                 ):
                     continue
                 if (forward := self._forward(callee, layout)) is not None:
@@ -121,7 +129,8 @@ class Finder:
                 yield max(tried, key=lambda f: len(f.weights))
 
     def _forward(self, callee: Callee, layout: str) -> Forward | None:
-        for inputs in self.widths():
+        seen = self.seen.sizes(callee.name)
+        for inputs in sorted(self.widths(), key=lambda n: n not in seen):
             if callee.name in self.stuck:
                 break
             data = Data(layout, inputs, 1)
@@ -200,8 +209,9 @@ class Finder:
         done = known.copy()
         rows = [int(m[1]) for t in outputs if (m := re.fullmatch(r"output\[(\d+)\]", t))]
         output = self._keep(done, callee, text, chosen, max(rows, default=None))
+        flat = data.layout == "rows" and outputs[chosen].ndim == 1
         return Forward(
-            done, output, callee.name, Data(data.layout, data.inputs, width),
+            done, output, callee.name, Data(data.layout, data.inputs, width, flat=flat),
             max((depend[t] for t in best), key=len),
         )  # fmt: skip
 
@@ -235,16 +245,22 @@ class Finder:
         rng = np.random.default_rng(1)
         for leaf in leaves:
             old = leaf.array.copy()
+            place: Any = leaf.value
+            numbers: Any = copy.deepcopy(place) if place.__class__ is list else old
             if leaf.path not in before:
                 continue
             if old.shape != before[leaf.path].shape or not np.array_equal(old, before[leaf.path]):
                 continue  # the forward pass itself has changed it
             fan = max(old.shape[-1] if old.ndim else 1, 1)
-            put(leaf.value, rng.normal(size=old.shape) * (0.5 / np.sqrt(fan)) + 0.01)
+            put(place, rng.normal(size=old.shape) * (0.5 / np.sqrt(fan)) + 0.01)
             try:
                 now = self._outputs(world, known, text, before, values)
+            except TypeError:
+                if not _counts(numbers):
+                    raise
+                continue
             finally:
-                put(leaf.value, old)
+                put(place, numbers)
             for t in outputs:
                 if t in now and t in base and _differ(now[t], base[t]):
                     depend[t].append(leaf)
@@ -285,6 +301,9 @@ class Finder:
         for callee in self.callees:
             if roles.is_loss_slope(callee.name) and len(callee.parameters) >= 2:
                 texts += [t for t in arguments(callee, given) if "None" not in t][:2]
+            elif roles.named([callee.name], roles.LOSS) and len(callee.returned) == 2:
+                # return loss, gradient
+                texts += [f"{t}[1]" for t in arguments(callee, given) if "None" not in t][:2]
         for path, value in self.world.roots().items():
             if not (inspect.isclass(value) and "." in path):
                 continue
@@ -334,18 +353,26 @@ class Finder:
         return [np.array(world.run([], leaf.path), dtype=float) for leaf in self.weights]
 
     def change(
-        self, lines: list[str], data: Data, rate: float = 0.125, other: list[str] | None = None
+        self,
+        lines: list[str],
+        data: Data,
+        rate: float = 0.125,
+        other: list[str] | None = None,
+        seed: int = 0,
     ) -> tuple[World, list[np.ndarray]]:
         """Run statements in a new world; return it, and by how much the weights changed.
 
         Args:
             other: Statements that are run before, with another input.
+            seed: Of the input.
         """
         world = self.new()
         if other:
             world.run(other, x=data.x(9), y=data.y(), learning_rate=rate)
-        world.run(lines, x=data.x(), y=data.y(), learning_rate=rate)
+        world.run(lines, x=data.x(seed), y=data.y(), learning_rate=rate)
         after = self.values(world)
+        if [np.shape(a) for a in after] != [a.shape for a in self.saved]:
+            raise ValueError("the weights have other shapes afterwards")
         return world, [a - b for a, b in zip(after, self.saved, strict=True)]
 
     def note(self, stage: str, callee: Callee, error: BaseException) -> None:
@@ -353,6 +380,12 @@ class Finder:
             self.stuck.add(callee.name)
         said = str(error).partition("\n")[0][:90]
         self.trouble.setdefault(stage, f"{callee.name}: {type(error).__name__}: {said}")
+
+
+def _is_dangerous(callee: Callee) -> bool:
+    # A score of labels tells how many are right; without labels it is an output.
+    rates = re.search(r"(^|_)score$", callee.name, re.I) and callee.takes("y")
+    return bool(rates or _DANGEROUS.search(callee.name))
 
 
 def _kept_slope(path: str, loss: type, output: str) -> str:
@@ -377,7 +410,8 @@ def unpacked(known: Known, callee: Callee, text: str, chosen: str, last: int | N
     Returns:
         The expression of the result that was called ``output...`` before.
     """
-    names = callee.returned
+    # x.T @ d1, x.T @ d2: what has another's name has none of its own.
+    names = ["" if n in callee.returned[:k] else n for k, n in enumerate(callee.returned)]
     path = chosen.removeprefix("output")
     index = re.match(r"\[(\d+)\]", path)
     if len(names) > 1 and index:
@@ -388,6 +422,8 @@ def unpacked(known: Known, callee: Callee, text: str, chosen: str, last: int | N
                 known.names[name] = variable
             if roles.role(name) in ("cache", "grads"):
                 known.roles[roles.role(name)] = [variable]
+            elif not name:  # return A2, (Z1, A1, Z2)
+                known.roles.setdefault("cache", []).append(variable)
         known.roles["any"] = [*known.roles["any"], *variables]
         return variables[int(index[1])] + path[index.end() :]
     if names and names[0]:
@@ -484,7 +520,7 @@ def is_weightlike(value: Any) -> bool:
     return isinstance(value, (list, Nodes))
 
 
-def put(place: Any, values: np.ndarray) -> None:
+def put(place: Any, values: Any) -> None:
     """Write numbers into an array or a nested list."""
     if isinstance(place, np.ndarray):
         place[...] = values
@@ -495,4 +531,9 @@ def put(place: Any, values: np.ndarray) -> None:
             if isinstance(place[k], list):
                 put(place[k], value)
             else:
-                place[k] = float(value)
+                place[k] = value if isinstance(value, int) else float(value)
+
+
+def _counts(value: Any) -> bool:
+    """Whether a list holds numbers of units, which are none of the weights."""
+    return isinstance(value, list) and all(isinstance(v, int) for v in value)  # pyright: ignore

@@ -60,10 +60,12 @@ class Follower:
 
     def data_kinds(self, callee: Callee | None = None) -> list[Data]:
         """Return the data with one-hot labels, with class numbers, and many samples at a time."""
-        kinds = [self.data]
+        kinds = [self._labelled(callee)]
         if callee is not None and self.data.layout in ("single", "column"):
             several = [replace(self.data, many=True)]
-            several += [replace(self.data, many=True, flat=True)] * (self.data.outputs == 1)
+            if self.data.outputs == 1:
+                several.append(replace(self.data, many=True, flat=True))
+                several.sort(key=lambda data: data.flat != (self._label_axes(callee) == 1))
             pairs = any(roles.role(p.name) == "pairs" for p in callee.parameters)
             if pairs:
                 return [*several, *kinds]
@@ -72,6 +74,17 @@ class Follower:
         if self.data.outputs > 1 and self.data.layout in ("rows", "columns"):
             kinds.append(replace(self.data, classes=True))
         return kinds
+
+    def _labelled(self, callee: Callee | None) -> Data:
+        """Return the data with the labels of one output in as many axes as the program's own."""
+        if self.data.outputs != 1 or self.data.layout != "rows":
+            return self.data
+        axes = self._label_axes(callee) if callee else None
+        return self.data if axes is None else replace(self.data, flat=axes == 1)
+
+    def _label_axes(self, callee: Callee) -> int | None:
+        labels = [p.name for p in callee.parameters if roles.role(p.name) == "y"]
+        return self.finder.seen.axes(labels[0]) if labels else None
 
     # Gradients.
 
@@ -85,9 +98,14 @@ class Follower:
         for callee in [*ranked[:14], *extra]:
             if callee.name == self.forward.uses and callee not in extra:
                 continue
+            guessed: Way | None = None
             for data in self.data_kinds(callee):
-                if (way := self._gradients(callee, data)) is not None:
+                way = self._gradients(callee, data)
+                if way is not None and not _guesses(way):
                     return way
+                guessed = guessed or way  # another form of the labels may need no guess
+            if guessed is not None:
+                return guessed
         for data in self.data_kinds():
             for callee, known in loops.backward(self.finder.world, self.forward.known):
                 if (way := self._tried_gradients(callee, known, "None", data)) is not None:
@@ -95,6 +113,7 @@ class Follower:
         return None
 
     def _gradients(self, callee: Callee, data: Data) -> Way | None:
+        guess: Way | None = None
         for known in self.starts(callee, data):
             known = known.copy()
             known.roles["rate"] = []
@@ -102,9 +121,10 @@ class Follower:
                 if not re.search(r"\by\b", " ".join([*known.lines, text])):
                     continue
                 way = self._tried_gradients(callee, known, text, data)
-                if way is not None:
+                if way is not None and not _guesses(way):
                     return way
-        return None
+                guess = guess or way
+        return guess
 
     def _tried_gradients(self, callee: Callee, known: Known, text: str, data: Data) -> Way | None:
         try:
@@ -123,17 +143,29 @@ class Follower:
                 for a, b in zip(self.finder.values(world), self.finder.saved, strict=True)
             ):
                 return None
-            mapped = self._mapped(callee, known, text, world, result, before)
+            mapped = self._mapped(callee, known, text, world, result, before, data)
         except BaseException as error:
             self.finder.note("gradients", callee, error)
             return None
         if mapped is None:
             return None
         done, last, remarks = mapped
+        if not self._depends_on_x(done, last, data):
+            return None  # such as what makes new weights, which have the same shapes
         if not self._depends_on_call(known, done, last, data):
             return None
         remarks += self.slope_remark([*done.lines, last])
         return Way(done, last, callee.name, False, data, remarks)
+
+    def _depends_on_x(self, done: Known, last: str, data: Data) -> bool:
+        """Whether the gradients are others for another x."""
+        given: list[list[np.ndarray]] = []
+        for seed in (0, 9):
+            world = self.finder.new()
+            values: dict[str, Any] = {"x": data.x(seed), "y": data.y(), "learning_rate": 0.125}
+            result = world.run(done.lines, last, **values)
+            given.append([leaf.array.copy() for leaf in found({"r": result})])
+        return any(map(_differ, *given))
 
     def _depends_on_call(self, known: Known, done: Known, last: str, data: Data) -> bool:
         """Whether the gradients are those of this x, also after a forward pass of another."""
@@ -157,7 +189,7 @@ class Follower:
 
     def _mapped(
         self, callee: Callee, known: Known, text: str, world: World, result: Any,
-        before: dict[str, Any],
+        before: dict[str, Any], data: Data,
     ) -> tuple[Known, str, list[str]] | None:  # fmt: skip
         """Return how the gradients are got, weight by weight, from what a call gives or leaves."""
         done = known.copy()
@@ -187,7 +219,11 @@ class Follower:
             return None
         if text != "None":
             done.lines.append(text)
-        return done, written_in_order(chosen[0], world.roots()), chosen[1]
+        last = written_in_order(chosen[0], world.roots())
+        if self.finder.seen.zeroes and not any(map(are_numbers, own)):
+            tape = Tape(self.finder, self.shapes)
+            done.lines = tape.set_back(done.lines, last, chosen[0], world, data) or done.lines
+        return done, last, chosen[1]
 
     def _apart(self, flat: str) -> str:
         """Return the expression that takes the gradients out of one vector."""
@@ -246,14 +282,23 @@ class Follower:
             # A bias's of another shape is the bias's by its name; that it is wrong, the check says.
             others = fitting or (left if min(shape) == 1 or len(shape) == 1 else [])
             best = [c for c in others if roles.gradient_of(leaf.name, [c[1]])]
-            if not fitting and not best:
+            # Beside the numbers of a parameter that is an object: weight.data and weight.grad.
+            beside = leaf.path.rpartition(".")[0]
+            best += [c for c in fitting if c[0] in (f"{beside}.grad", f"{beside}.gradient")]
+            # In a dict with the weights' own keys, a gradient is called as the weight is.
+            alike = [
+                c
+                for c in (others if callee else fitting)
+                if c[1] and c[1] == leaf.name and c not in best
+            ]
+            if not fitting and not best and not alike:
                 return None
             near = [c for c in fitting if _place(c[0]) == _place(leaf.path) and "[" in leaf.path]
-            alike = [c for c in fitting if c[1] and c[1] == leaf.name and c not in best]
             both = [c for c in best if c in near]
             if callee is None and not best and not alike:
                 return None  # what a pass leaves is a gradient by its name only
-            pick = (both or best or near or alike or [fitting[-1 if back else 0]])[0]
+            both = both or [c for c in alike if c in near]
+            pick = (both or best or alike or near or [fitting[-1 if back else 0]])[0]
             unsure |= not (best or near or alike) and len(fitting) > 1 and not ordered
             paths.append(pick[0])
             left = [c for c in left if c[0] != pick[0]]
@@ -302,6 +347,7 @@ class Follower:
             more = known.copy()
             more.roles["any"] = [*more.roles["any"], "learning_rate"]
             more.names.setdefault("epsilon", "learning_rate")  # as a well-known post calls it
+            self._offer_rates(callee, more)
             for path, value in self.finder.objects():
                 more.lines += _once(path, value, callee)
             for text in arguments(callee, more):
@@ -314,6 +360,13 @@ class Follower:
                     partly = partly or tried[0]
                     break
         return partly, False
+
+    def _offer_rates(self, callee: Callee, known: Known) -> None:
+        """Offer the learning rate for what got a broken number and has no usual name: tasa."""
+        for p in callee.parameters:
+            seen = self.finder.seen.settings().get(p.name, "")
+            if p.required and "." in seen and not roles.number(p.name):
+                known.names[p.name] = "learning_rate"
 
     def _before_step(self, callee: Callee, data: Data) -> Iterator[Known]:
         yield from self.starts(callee, data)
@@ -341,7 +394,7 @@ class Follower:
             after = known.copy()
             if result is None:
                 after.lines.append(text)
-            elif len(back.returned) > 1:
+            elif len(back.returned) > 1 and len(set(back.returned)) == len(back.returned):
                 unpacked(after, back, text, "output[0]")
             else:
                 after.lines.append(f"grads = {text}")
@@ -371,12 +424,15 @@ class Follower:
                 start = None
             try:
                 again = self.finder.change(lines, data, other=start)[1]
+                elsewhere = self.finder.change(lines, data, seed=9)[1]
             except BaseException:
                 continue
             pairs = zip(change, again, strict=True)
             if not all(np.allclose(a, b, rtol=1e-6, atol=1e-12) for a, b in pairs):
                 self._note_anew(callee)
                 continue
+            if not any(map(_differ, change, elsewhere)):
+                continue  # it makes new weights
             way = self._with_rate(callee, known, last, data, change)
             if way is not None:
                 return way, all(moved)
@@ -418,6 +474,7 @@ class Follower:
             single = [f"{path} = learning_rate" for path in rates]
             # Where each weight has an optimizer of its own, all have a rate.
             options = [*[single] * (len(single) > 1), *([line] for line in single)]
+        anew = False
         for lines in options:
             full = [*lines, *known.lines, last]
             try:
@@ -427,6 +484,7 @@ class Follower:
             except BaseException:
                 continue
             if any(np.abs(c).max(initial=0) > 0 for c in none):
+                anew = handed
                 self.finder.trouble["step"] = (
                     f"{callee.name} starts from new weights each time, not from those there are"
                 )
@@ -442,6 +500,8 @@ class Follower:
                 return Way(
                     done, last, callee.name, whole, data, self.slope_remark([*done.lines, last])
                 )
+        if anew:
+            return None
         remark = f"{callee.name} has no learning rate: its step is taken as that of 1"
         scaled = known.copy()
         guessed = self.slope_remark([*scaled.lines, last])
@@ -467,32 +527,10 @@ class Follower:
             return False
         return not any(map(_differ, *at_zero)) and any(map(_differ, *at_one))
 
-    def loss(self, data: Data) -> Way | None:
-        """Return the user's own loss, where it is certain which function that is."""
-        ways: list[Way] = []
-        for callee in self.finder.callees:
-            if not roles.named([callee.name], roles.LOSS) or not callee.takes("y"):
-                continue
-            known = self.forward.known.copy()
-            known.roles["any"] = []
-            for text in arguments(callee, known):
-                if "None" in text:
-                    continue
-                try:
-                    world = self.finder.new()
-                    value: Any = world.run(
-                        known.lines, text, x=data.x(), y=data.y(), learning_rate=0.125
-                    )
-                    if isinstance(value, tuple):  # often with the gradients
-                        items: Any = value  # pyright: ignore[reportUnknownVariableType]
-                        value, text = items[0], f"{text}[0]"
-                    if np.size(value) != 1 or not np.isfinite(float(np.squeeze(value))):
-                        continue
-                except BaseException:
-                    continue
-                ways.append(Way(known, text, callee.name, False, data))
-                break
-        return ways[0] if len(ways) == 1 else None
+
+def _guesses(way: Way) -> bool:
+    """Whether the loss's slope is one that the program does not have."""
+    return any(remark.startswith("the loss: ") for remark in way.remarks)
 
 
 def _differ(one: np.ndarray, other: np.ndarray) -> bool:

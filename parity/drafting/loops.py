@@ -69,7 +69,7 @@ def backward(world: World, known: Known) -> Iterator[tuple[Callee, Known]]:
 def updates(world: World, known: Known) -> Iterator[tuple[Callee, Known]]:
     """Yield what is known once every layer was told to update its weights."""
     for path, layers in layer_lists(world):
-        names = [_method(v, roles.STEP[:13]) for v in layers]
+        names = [_method(v, roles.UPDATE) for v in layers]
         name = next(filter(None, names), "")
         if not name or not inspect.isroutine(getattr(layers[0], name, None)):
             continue

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from parity.drafting import roles
+from parity.drafting.rehearsing import Rehearsal
 from parity.drafting.survey import Class, Survey
 from parity.loading import called, is_guard
 
@@ -59,10 +60,12 @@ class Maker:
     Args:
         survey: What stands in the module.
         alias: What the adapter calls the module.
+        seen: What was seen of the program's own run.
     """
 
-    def __init__(self, survey: Survey, alias: str) -> None:
+    def __init__(self, survey: Survey, alias: str, seen: Rehearsal) -> None:
         self.survey = survey
+        self.seen = seen
         self.alias = alias
         self.hidden = self._sized(f"{HIDDEN}")
         self.inputs, self.outputs = self._sized(f"{INPUTS}"), self._sized(f"{OUTPUTS}")

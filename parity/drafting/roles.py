@@ -24,7 +24,7 @@ _ROLES: dict[Role, str] = {
     "pairs": r"(mini_?)?batch|training_?data|train_?data|data_?set",
     "size": r"(mini_?)?batch_?size",
     "off": r"verbose|print_?(cost|loss)|show|plot|shuffle|train(ing)?|is_?train(ing)?|debug",
-    "upstream": r"d_?out(put)?s?|grad(ient)?|grad_?out(put)?|out(put)?_?grad(ient)?|upstream|"
+    "upstream": r"g|d_?out(put)?s?|grad(ient)?|grad_?out(put)?|out(put)?_?grad(ient)?|upstream|"
     r"(loss|output)_?(grad(ient)?|error)|error|delta|d_?values|da|dl|dy|d_?loss|accum_?grad",
     "grads": r"grads|gradients|derivatives|d_?params|d_?parameters|updates",
     "parameters": r"params?|parameters?|weights|theta|model|network|net",
@@ -58,11 +58,14 @@ BACKWARD = (
     "backward_propagate", "backward_propagate_error", "propagate_backward", "back", "backwards",
     "bprop", "loss_and_grads", "loss_and_grad", "value_and_grad", "loss_grad", "grad_loss",
 )  # fmt: skip
-STEP = (
+UPDATE = (
     "update_mini_batch", "train_step", "training_step", "train_on_batch", "train_batch", "step",
     "sgd_step", "update", "update_parameters", "update_params", "update_weights", "apply_gradients",
-    "optimize", "apply_grads", "gradient_descent_step", "partial_fit", *BACKWARD, "learn",
-    "train", "train_one", "train_network", "fit", "sgd", "gradient_descent",
+    "optimize", "apply_grads", "gradient_descent_step", "partial_fit",
+)  # fmt: skip
+STEP = (
+    *UPDATE, *BACKWARD, "learn", "train", "train_one", "train_network", "fit", "sgd",
+    "gradient_descent",
 )  # fmt: skip
 # These train for long, by their own plan; only where nothing else can be asked.
 WHOLE_TRAININGS = ("train", "train_network", "fit", "sgd", "gradient_descent", "learn")
@@ -77,7 +80,7 @@ _LOSS_SLOPE = re.compile(
 )
 _LAYER_LIST = re.compile(r"_?(layers|modules|net|network|stack|model|sequence)")
 _GRADIENT_MARK = re.compile(
-    r"^(d_?l_?d_?|d_?j_?d_?|d_?loss_?d?_?|gradients?_?(of_?)?|grads?_?|g_|delta_?|nabla_?|d_?)|"
+    r"^(g(?=[wb]\d*$)|d_?l_?d_?|d_?j_?d_?|d_?loss_?d?_?|gradients?_?(of_?)?|grads?_?|g_|delta_?|nabla_?|d_?)|"
     r"(_?gradients?|_?grads?|_?delta|_?deriv(ative)?)$"
 )
 

@@ -86,6 +86,8 @@ def is_part(name: str) -> bool:
 
 def _objects(name: str, found: type, maker: Maker) -> Iterator[Setup]:
     title = f"class {name}"
+    for text in _class_methods(name, found, maker):
+        yield Setup(title, [f"net = {text}"])
     for text, more, remarks in _ways(name, found, maker):
         lines = [f"net = {text}", *(line.format("net") for line in more)]
         yield Setup(title, lines, remarks)
@@ -111,6 +113,15 @@ def _objects(name: str, found: type, maker: Maker) -> Iterator[Setup]:
                 yield Setup(title, [*lines, call, *again * twice], remarks)
 
 
+def _class_methods(name: str, found: type, maker: Maker) -> Iterator[str]:
+    """Yield the calls of class methods, ``Net.build([30, 16, 6])``, that the program makes."""
+    for method in vars(found):
+        if isinstance(inspect.getattr_static(found, method), classmethod):
+            bound = getattr(found, method)
+            if (text := maker.seen.making(f"{name}.{method}", bound, maker.alias)) is not None:
+                yield text
+
+
 def _text(function: Any) -> str:
     try:
         return inspect.getsource(function)
@@ -134,6 +145,8 @@ def _made_by(name: str, function: Any, maker: Maker, module: Any) -> Iterator[Se
     for text, _, remarks in _ways(name, function, maker):
         names = names or _functions_in(module, maker, text)
         own = [free_name(n, k) for k, n in enumerate(names)]
+        if not any(names):
+            own = []  # a tuple of weights that only its user takes apart
         target = ", ".join(own) if len(own) > 1 else variable if plain else "parameters"
         yield Setup("functions", [f"{target} = {text}"], remarks)
 
@@ -178,10 +191,11 @@ def _one_by_one(functions: dict[str, Any], maker: Maker) -> Iterator[Setup]:
         yield Setup("functions", lines, [], given)
 
 
-def optimizers(module: Any, maker: Maker, weights: str) -> Iterator[str]:
+def optimizers(module: Any, maker: Maker, setup: Setup, weights: str) -> Iterator[str]:
     """Yield statements that make an optimizer: an object of a class, or what a function returns.
 
     Args:
+        setup: What makes the network.
         weights: The expression of the network's weights.
     """
     for name, made in variables(module).items():
@@ -191,13 +205,16 @@ def optimizers(module: Any, maker: Maker, weights: str) -> Iterator[str]:
         taken = callee(name, made)
         if taken is None or taken.takes("x", "y", "grads", "cache", "output", "upstream"):
             continue
-        given: list[str] = []
-        for p in (p for p in taken.parameters if p.required):
-            role = roles.role(p.name)
-            known = {"parameters": weights, "rate": "0.1"}.get(role) or roles.number(p.name)
-            given.append(f"{p.name}={known}" * bool(known))
-        if all(given):
-            yield f"optimizer = {maker.alias}.{name}({', '.join(given)})"
+        listed = any("parameters" in c.methods for c in maker.survey.classes.values())
+        network = setup.lines[0].partition(" = ")[0] if setup.lines and listed else ""
+        for theirs in [f"{network}.parameters()"] * network.isidentifier() + [weights]:
+            given: list[str] = []
+            for p in (p for p in taken.parameters if p.required):
+                role = roles.role(p.name)
+                known = {"parameters": theirs, "rate": "0.1"}.get(role) or roles.number(p.name)
+                given.append(f"{p.name}={known}" * bool(known))
+            if all(given):
+                yield f"optimizer = {maker.alias}.{name}({', '.join(given)})"
 
 
 def _functions_in(module: Any, maker: Maker, text: str) -> list[str]:
@@ -217,6 +234,8 @@ def _ways(name: str, found: Any, maker: Maker) -> Iterator[tuple[str, list[str],
     """Yield calls that may make something: as it stands in the module, then guessed ones."""
     if (how := maker.in_module(name)) is not None:
         yield how.text, how.more, []
+    if (text := maker.seen.making(name, found, maker.alias)) is not None:
+        yield text, [], []
     needed, spread = _needed(found), _spread(found)
     options = [_namespace(p, found, maker) or _options(p, maker, needed) for p in needed]
     options += [_spread_options(spread, maker)] * bool(spread)

@@ -42,24 +42,41 @@ class Tape:
         if paths is None:
             return None
         last = written_in_order(paths, world.roots())
+        lines = self.set_back([*known.lines, backward], last, paths, world, data)
+        if lines is None:
+            return None
+        known.lines = lines
+        # The loss's number is called as that of a weight is.
+        path = self.finder.weights[0].path
+        attribute = attribute_of(path) or path.rpartition(".")[2]
+        loss = [f"cost = {text}", f"return float(cost.{attribute})"]
+        return Way(known, last, callee.name, False, data, [], [*before_cost, *loss])
+
+    def set_back(
+        self, passed: list[str], last: str, paths: list[str], world: World, data: Data
+    ) -> list[str] | None:
+        """Return the statements that give the same gradients each time; None if none do.
+
+        Args:
+            passed: The statements that leave gradients, or add to those there are.
+            last: The expression of the gradients.
+            paths: Where they are.
+            world: Where they were found.
+            data: What they are tried with.
+        """
+        values: dict[str, Any] = {"x": data.x(), "y": data.y(), "learning_rate": 0.125}
         for clearing in self._clearings(paths, world):
-            lines = [*clearing, *known.lines, backward]
+            lines = [*clearing, *passed]
             try:
                 again = self.finder.new()
                 one = again.run(lines, last, **values)
                 first = [leaf.array.copy() for leaf in found({"r": one})]
                 second = [leaf.array for leaf in found({"r": again.run(lines, last, **values)})]
-            except BaseException as error:
-                self.finder.note("gradients", callee, error)
+            except BaseException:
                 continue
             # Nodes in a set are summed up in any order.
             if len(first) == len(second) == len(paths) and all(map(np.allclose, first, second)):
-                known.lines = lines
-                # The loss's number is called as that of a weight is.
-                path = self.finder.weights[0].path
-                attribute = attribute_of(path) or path.rpartition(".")[2]
-                loss = [f"cost = {text}", f"return float(cost.{attribute})"]
-                return Way(known, last, callee.name, False, data, [], [*before_cost, *loss])
+                return lines
         return None
 
     def beside(self, before: dict[str, np.ndarray], world: World) -> list[str] | None:
@@ -97,13 +114,11 @@ class Tape:
                     f"    node.{attribute_of(path)} = 0.0",
                 ]
                 continue
-            owner, _, _ = path.rpartition(".")
             try:
                 none = start.run([], path) is None
             except BaseException:
                 none = True
             lines.append(f"{path} = {'None' if none else f'0 * {path}'}")
-            del owner
         yield lines
 
 

@@ -45,7 +45,8 @@ def quiet() -> Generator[None]:
     arguments, stdin = sys.argv, sys.stdin
     sys.argv, sys.stdin = arguments[:1], io.StringIO()
     if limited:
-        signal.setitimer(signal.ITIMER_REAL, SECONDS)
+        # Again and again, as a bare except may swallow it.
+        signal.setitimer(signal.ITIMER_REAL, SECONDS, SECONDS)
     try:
         with (
             contextlib.redirect_stdout(io.StringIO()),

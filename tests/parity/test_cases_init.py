@@ -22,7 +22,7 @@ CASES = {
     "wrong/init/img_l": (("step",), "RIGHT", "12-8-5 (tanh, tanh, no biases)"),
     "wrong/init/in_methods": (("step",), "RIGHT", "64-40-10 (tanh, linear)"),
     "wrong/init/params_dict": (("gradients", "step"), "RIGHT", "64-40-10 (tanh, linear, no b"),
-    "init/architecture_dicts": (("gradients",), "RIGHT", "2-25-50-1 (relu, relu, sigm"),
+    "init/architecture_dicts": (("gradients", "loss"), "RIGHT", "2-25-50-1 (relu, relu, sigm"),
     "init/list_of_tuples": (("gradients",), "RIGHT", "64-40-10 (relu, linear)"),
     "init/layers_update": (("gradients", "step", "loss"), "RIGHT", "2-8-1 (sigmoid, linear)"),
     "init/python_lists": (("step",), "RIGHT", "2-1-2 (sigmoid, sigmoid)"),
@@ -41,7 +41,7 @@ CASES = {
     "init/list_of_dicts": (("gradients", "step"), "RIGHT", "64-40-10 (relu, linear)"),
     "init/dataclass_network": (("gradients",), "RIGHT", "64-40-10 (tanh, linear, no biases)"),
     "init/built_by_input": (("step",), "RIGHT", "64-16-3 (relu, sigmoid)"),
-    "init/parsed_arguments": (("step",), "RIGHT", "64-40-10 (tanh, linear, no biases)"),
+    "init/parsed_arguments": (("gradients", "step"), "RIGHT", "64-40-10 (tanh, linear, no biases)"),
     "init/generators": (
         ("gradients", "step"),
         "WRONG",
@@ -55,7 +55,7 @@ CASES = {
     "init/hinge_labels": (("gradients", "loss"), "RIGHT", "6-6-5-1 (tanh, tanh, linear)"),
     "init/one_share": (("gradients", "loss"), "WRONG", "the shares are assigned, not added up"),
     "init/pairs_of_columns": (("step",), "WRONG", "kernel gradient of the last sample alone"),
-    "init/theta_vector": (("gradients",), "RIGHT", "64-40-10 (sigmoid, sigmoid)"),
+    "init/theta_vector": (("gradients", "loss"), "RIGHT", "64-40-10 (sigmoid, sigmoid)"),
     "init/own_optimizer": (("gradients", "step"), "WRONG", "Adam counts up t for each array"),
     "init/optimizer_closure": (
         ("gradients", "step", "loss"),

@@ -1,0 +1,247 @@
+"""What a program calls its own functions with, seen in a moment of its own run.
+
+:func:`rehearse` runs the file as if it were started, its main guard too, for at most a few seconds,
+and ``holding`` keeps it from leaving a trace. The profile hook sees each call of a function of the
+file. Its arguments tell sizes and settings that no name tells: ``initialize_parameters(2, 5, 1)``.
+"""
+
+import ast
+import inspect
+import re
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from types import FrameType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from parity.drafting import roles
+from parity.drafting.holding import held_back
+from parity.drafting.world import is_numbers, quiet
+
+# A run in which nothing new is called any more has shown what it can.
+_STILL = 0.4
+_CALLS = 20
+_LONGEST = 20
+_WIDEST = 80
+_PLAIN = (bool, int, float, str, type(None))
+_MAKERS = (
+    (np.random.Generator, "np.random.default_rng(0)"),
+    (np.random.RandomState, "np.random.RandomState(0)"),
+)
+
+
+_ZEROING = re.compile(
+    r"grads?\w*(\[.*\])? = (0|None|np\.zeros|\[\])|grads?\w*\.fill\(0|"
+    r"def \w*(zero|clear|reset)\w*\(",
+    re.I,
+)
+
+
+class _Enough(BaseException):
+    """Ends a run; no handler of the user's code catches it by ``Exception``."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call that was seen.
+
+    Attributes:
+        arguments: By parameter, as the draft can write them; None where it cannot.
+        spread: What ``*arguments`` got, likewise; empty without it.
+        shapes: Of the arrays, and lists of numbers, among the arguments.
+    """
+
+    arguments: dict[str, str | None]
+    spread: tuple[str | None, ...] = ()
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
+
+    def text(self, name: str, function: Any) -> str | None:
+        """Return the call as the draft can write it; None if it needs more than is there."""
+        parameters = inspect.signature(function).parameters.values()
+        given: list[str] = []
+        named = False
+        for p in parameters:
+            if p.kind is p.VAR_KEYWORD:
+                return None
+            if p.kind is p.VAR_POSITIONAL:
+                if None in self.spread:
+                    return None
+                given += [text for text in self.spread if text is not None]
+                named = True
+                continue
+            text = self.arguments.get(p.name)
+            if p.default is not p.empty and text in (None, repr(p.default)):
+                named = True
+                continue
+            if text is None:
+                return None
+            named = named or p.kind is p.KEYWORD_ONLY
+            given.append(f"{p.name}={text}" if named else text)
+        return f"{name}({', '.join(given)})"
+
+
+@dataclass
+class Rehearsal:
+    """What was seen of a program's own run.
+
+    Attributes:
+        calls: The first calls of each function, by its name: ``init``, ``Net.build``, ``Net`` for
+            an object that is made.
+        zeroes: Whether it sets gradients back that add up, as far as the run tells.
+    """
+
+    calls: dict[str, list[Call]] = field(default_factory=dict[str, list[Call]])
+    zeroes: bool = True
+
+    def making(self, name: str, function: Any, alias: str) -> str | None:
+        """Return the first call of a maker as the draft can write it; None if there is none."""
+        try:
+            texts = (c.text(f"{alias}.{name}", function) for c in self.calls.get(name, []))
+            return next((text for text in texts if text is not None), None)
+        except (TypeError, ValueError):  # without a signature
+            return None
+
+    def settings(self) -> dict[str, str]:
+        """Return what parameters without a usual name got, if it was the same in all calls.
+
+        A number or a string. What is usual, such as a learning rate, the draft hands on itself.
+        """
+        found: dict[str, set[str | None]] = {}
+        for call in (call for calls in self.calls.values() for call in calls):
+            for name, text in call.arguments.items():
+                found.setdefault(name, set()).add(text)
+        return {
+            name: text
+            for name, texts in found.items()
+            if not roles.role(name) and len(texts) == 1 and (text := next(iter(texts)))
+            if text[0] in "0123456789-'\""
+        }
+
+    def axes(self, parameter: str) -> int | None:
+        """Return how many axes a parameter's array had, if it was the same in all calls."""
+        every = (call for calls in self.calls.values() for call in calls)
+        found = {len(call.shapes[parameter]) for call in every if parameter in call.shapes}
+        return found.pop() if len(found) == 1 else None
+
+    def sizes(self, function: str) -> set[int]:
+        """Return how long the axes of the arrays were that functions of this name were given."""
+        calls = (c for n, c in self.calls.items() if n.rpartition(".")[2] == function)
+        return {n for found in calls for call in found for s in call.shapes.values() for n in s}
+
+
+def rehearse(file: Path, alias: str) -> Rehearsal:
+    """Run a file for a moment, and return what was seen.
+
+    Args:
+        file: The user's file.
+        alias: What the draft calls its module.
+    """
+    seen = Rehearsal()
+    path = str(file.resolve())
+    module = ModuleType("__main__")
+    module.__file__ = path
+    new = time.monotonic()
+
+    def see(frame: FrameType, event: str, _: Any) -> None:
+        nonlocal new
+        if event != "call" or frame.f_code.co_filename != path:
+            return
+        if frame.f_code.co_name.startswith("<"):
+            return
+        now = time.monotonic()
+        name = _name(frame)
+        calls = seen.calls.setdefault(name, [])
+        new = now if not calls else new
+        if len(calls) < _CALLS:
+            calls.append(_call(frame, lambda value: _short(value, module, alias)))
+        if now - new > _STILL:
+            raise _Enough
+
+    try:
+        code = compile(file.read_bytes(), path, "exec", dont_inherit=True)
+        with quiet(), held_back(file.resolve().parent):
+            sys.modules["__main__"] = module  # a dataclass looks for its module there
+            sys.setprofile(see)
+            try:
+                exec(code, module.__dict__)
+            finally:
+                sys.setprofile(None)
+    except BaseException:  # whatever it raises: what was seen before counts
+        pass
+    ran = {name.rpartition(".")[2] for name in seen.calls}
+    seen.zeroes = not ran or not ran.isdisjoint(_zeroing(file))
+    return seen
+
+
+def _zeroing(file: Path) -> set[str]:
+    """Return the functions that set gradients to zero; what runs without one is in all runs."""
+    tree = ast.parse(file.read_bytes())
+    named = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
+    found = {f.name for f in named if f.name != "__init__" and _ZEROING.search(ast.unparse(f))}
+    rest = ast.Module(
+        [s for s in tree.body if not isinstance(s, (ast.FunctionDef, ast.ClassDef))], []
+    )
+    return found | ({f.name for f in named} if _ZEROING.search(ast.unparse(rest)) else set())
+
+
+def _name(frame: FrameType) -> str:
+    """Return the name of what is called: its class's, where an object is made."""
+    code = frame.f_code
+    if code.co_name == "__init__" and code.co_argcount:
+        return type(frame.f_locals[code.co_varnames[0]]).__qualname__
+    return code.co_qualname
+
+
+def _call(frame: FrameType, written: Callable[[Any], str | None]) -> Call:
+    code = frame.f_code
+    count = code.co_argcount + code.co_kwonlyargcount
+    names = code.co_varnames[:count]
+    if "." in code.co_qualname and names[:1] in (("self",), ("cls",)):
+        names = names[1:]
+    spread: tuple[str | None, ...] = ()
+    if code.co_flags & inspect.CO_VARARGS:
+        spread = tuple(map(written, frame.f_locals.get(code.co_varnames[count], ())))
+    values = {n: frame.f_locals[n] for n in names if n in frame.f_locals}
+    arrays = [n for n, v in values.items() if isinstance(v, np.ndarray) or is_numbers(v)]
+    shapes = {n: np.shape(values[n]) for n in arrays}
+    return Call({n: written(v) for n, v in values.items()}, spread, shapes)
+
+
+def _short(value: Any, module: ModuleType, alias: str) -> str | None:
+    """Return an expression of a value; None if there is no short one."""
+    text = _written(value, module, alias)
+    return text if text is not None and len(text) <= _WIDEST else None
+
+
+def _written(value: Any, module: ModuleType, alias: str) -> str | None:
+    """Return an expression of a value; None if there is none."""
+    kind: Any = value.__class__
+    number = issubclass(kind, (np.number, np.bool_))
+    if number or kind in _PLAIN:
+        text = repr(value.item() if number else value)
+        return text if text not in ("nan", "inf", "-inf") else None
+    for maker, text in _MAKERS:
+        if kind is maker:
+            return text
+    if kind in (list, tuple, dict) and len(value) <= _LONGEST:
+        inner: Any = chain.from_iterable(value.items()) if kind is dict else value
+        texts = [_written(item, module, alias) for item in inner]
+        known = [text for text in texts if text is not None]
+        return _container(kind, known) if len(known) == len(texts) else None
+    name = getattr(value, "__name__", "")
+    own = inspect.isroutine(value) or inspect.isclass(value)
+    return f"{alias}.{name}" if own and getattr(module, name, None) is value else None
+
+
+def _container(kind: type, texts: list[str]) -> str:
+    """Return the expression of a list, a tuple or a dict, whose keys and values take turns."""
+    if kind is dict:
+        pairs = zip(texts[::2], texts[1::2], strict=True)
+        return f"{{{', '.join(f'{key}: {value}' for key, value in pairs)}}}"
+    joined = ", ".join(texts)
+    return f"[{joined}]" if kind is list else f"({joined}{',' * (len(texts) == 1)})"
