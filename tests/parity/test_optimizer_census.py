@@ -517,3 +517,12 @@ def test_pytorchs_options_are_read() -> None:
     assert (found.options["beta_1"], found.options["beta_2"]) == (0.8, 0.99)
     assert (found.options["epsilon"], found.decay) == (1e-8, "coupled")
     assert found.words.startswith("torch.Adam, beta_1 0.8, beta_2 0.99, epsilon 1e-08")
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_where_the_rate_stands_in_a_momentum_is_a_remark(nesterov: bool) -> None:
+    """With one rate the two are the same steps; only with gradients at hand can it be told."""
+    declared = f"torch.SGD(momentum=0.9, nesterov={nesterov})"
+    found = report(velocity(nesterov=nesterov), declared)
+    assert found.outcome is Outcome.RIGHT, str(found)
+    assert any("with one learning rate the step is torch.SGD" in r for r in found.remarks)

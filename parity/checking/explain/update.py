@@ -11,6 +11,7 @@ from parity.checking.bugs.optimizers import (
     AHEAD_ADDED,
     BUGS,
     DECAY_SIGN,
+    MOMENTUM_CONVENTION,
     OPTION_NOT_CHECKED,
     STATE_CROSSED,
     STATE_SHARED,
@@ -134,7 +135,12 @@ class Updates:
             where, evidence = f"step, {values['name']}", f"so read, {words}: {_STEPS}"
             notes.findings.append(Finding(STATE_CROSSED, where, values, evidence))
         elif found.departure is not None:
-            notes.findings.append(self._departing(found, found.departure))
+            if found.departure.bug is MOMENTUM_CONVENTION and self._by_rate(
+                found.departure.optimizer
+            ):
+                notes.remarks.append(self._at_one_rate(words))
+            else:
+                notes.findings.append(self._departing(found, found.departure))
         elif not found.declared:
             notes.add(self._judged(found))
         if found.misled:
@@ -278,9 +284,34 @@ class Updates:
                 # Keras keeps the weights that look ahead, and the other form those behind them.
                 return notes
         parting = self.parted(found, words, certain=True)
-        if parting is not None and not notes.findings:
+        if parting is not None and isinstance(rule, Rule) and self._by_rate(rule):
+            notes.remarks.append(self._at_one_rate(words))
+        elif parting is not None and not notes.findings:
             notes.findings.append(parting)
         return notes
+
+    def _by_rate(self, rule: Rule | DeclaredOptimizer) -> bool:
+        """Return whether a rule has the declared momentum, but for where the learning rate stands.
+
+        Inside of the velocity or outside of it, that is one as long as the rate does not change.
+        """
+        stated = self.checkable
+        forms = "nesterov", "torch-nesterov", "keras", "torch"
+        if stated is None or {stated.kind, rule.kind} != {"sgd"} or rule.form not in forms:
+            return False
+        momentum = stated.options.get("momentum", 0.0)
+        if isinstance(rule, DeclaredOptimizer):
+            return True  # all else is as declared
+        same = rule.form.endswith("nesterov") == bool(stated.options.get("nesterov"))
+        return same and bool(momentum) and abs(momentum - rule.decay) <= 1e-6
+
+    def _at_one_rate(self, words: str) -> str:
+        assert self.stated is not None
+        return (
+            f"Optimizer: with one learning rate the step is {self.stated.words}, as declared. It "
+            f"is {words}: with a rate that changes that is another, as the velocity has the rate "
+            "in it or not."
+        )
 
     def _not_kept(self, found: Identified, rule: Rule, finding: Finding) -> Finding:
         """Say where a state that starts anew parts from one that is kept."""
