@@ -291,6 +291,7 @@ def _twin_of_npz(path: Path) -> "keras.Model":
 
 def _keras_file_in_keras(path: Path) -> "keras.Model":
     from keras_impl import keras
+    from keras_impl.sizes import count_weights
     from numpy_impl.files import keras_files
 
     try:
@@ -301,9 +302,7 @@ def _keras_file_in_keras(path: Path) -> "keras.Model":
         with zipfile.ZipFile(path) as archive:
             config = archive.read("config.json").decode()
         # First without values: a few words of the config can ask for any number of weights.
-        with keras.StatelessScope(initialize_variables=False):
-            weights = keras.models.model_from_json(config).weights
-        wanted = sum(math.prod(weight.shape) for weight in weights)
+        wanted = count_weights(config)
         if wanted > stored:
             raise ValueError(f"a model of {wanted} weights in a file with {stored}")
         model = keras.saving.load_model(path, compile=False, safe_mode=True)

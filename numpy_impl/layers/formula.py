@@ -1,7 +1,7 @@
 """Layers that state their mathematics once, for arrays and for numbers with error bounds alike.
 
 A layer derived from :class:`FormulaLayer` is two functions in plain NumPy, one below the other:
-:meth:`~FormulaLayer.compute` and :meth:`~FormulaLayer.differentiate`. They take the weights as an
+``FormulaLayer.compute`` and ``FormulaLayer.differentiate``. They take the weights as an
 argument, write to nothing of ``self``, and hand on what the second needs of the first. So the very
 lines that a reader compares with the book train a network, and also bound its rounding errors:
 ``parity.bounds`` calls them with numbers that carry a bound. That asks for operators, slices and

@@ -1,8 +1,8 @@
 """Layers over sequences and pictures: their axes, and windows that move over them.
 
 A window stands at some places of the input, and takes ``size`` numbers of each axis. All that a
-convolution or a pooling does with places is in :class:`Windows`: :meth:`~Windows.views` takes the
-numbers below each window, and :meth:`~Windows.add` is its transpose, which adds numbers for each
+convolution or a pooling does with places is in :class:`Windows`: ``Windows.views`` takes the
+numbers below each window, and ``Windows.add`` is its transpose, which adds numbers for each
 window to where they were taken from.
 """
 

@@ -206,6 +206,11 @@ def test_what_a_keras_file_only_asks_for_is_refused_before_it_is_made(tmp_path: 
     path = edited(tmp_path / "m.keras", more)
     assert "try --engine keras" not in refusal(path)
     assert "weights in a file with 23860" in refusal(path, "keras")
+    import keras
+
+    # What was only counted must not be made when a scope ends later.
+    with keras.StatelessScope():
+        pass
     assert model_files.load(edited(path), "keras").side == 28  # unchanged, it is taken
 
 

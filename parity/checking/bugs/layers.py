@@ -52,13 +52,13 @@ DERIVATIVE_MISSING = Bug(
     "missing-derivative",
     "the derivative of {function} is missing",
     "dz = dout  # where forward has np.tanh(z)",
-    "multiply by the derivative, elementwise: for tanh 1 - a**2, for sigmoid a * (1 - a)",
+    "multiply by the derivative, elementwise: for tanh 1 - a^2, for sigmoid a * (1 - a)",
 )
 FUNCTION_FOR_DERIVATIVE = Bug(
     "function-for-derivative",
     "the function itself stands where its derivative is meant: {function}",
     "di = dc * g * i  # where sigma' = i * (1 - i) is meant behind it",
-    "multiply by the derivative, elementwise: for tanh 1 - a**2, for sigmoid a * (1 - a)",
+    "multiply by the derivative, elementwise: for tanh 1 - a^2, for sigmoid a * (1 - a)",
 )
 
 # Convolution and pooling.
@@ -231,7 +231,7 @@ DC_NEXT = Bug(
     "dc-next-dropped",
     "what comes back from the next time step to c is dropped",
     "dc = dh * o * (1 - np.tanh(c)**2)",
-    "dc = dc_next + dh * o * (1 - np.tanh(c)**2), with dc_next = dc * f of the step above",
+    "dc = dc_next + dh * o * (1 - tanh(c)^2), with dc_next = dc * f of the step above",
 )
 TRUNCATED = Bug(
     "truncated",
