@@ -26,7 +26,7 @@ class Noise:
     changed by as much as a function errs that is written in exponentials, relative to 1 at least.
 
     Args:
-        unit: Unit roundoff, 2**-53 for float64.
+        unit: Unit roundoff, 2^-53 for float64.
         terms: Terms of the longest sum of each layer, by the layers' ``id``.
         rng: Draws the disturbances.
     """
