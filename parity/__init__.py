@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from parity.bounds.rounding import ParityError
     from parity.candidate import Candidate
-    from parity.checking.any_layers.matching import MatchedWeight, WeightMatch, match_weights
+    from parity.checking.any_layers.matching import MatchedWeight, WeightMatch
     from parity.checking.bugs.findings import Finding, TensorResult, Witness
-    from parity.checking.checker import assert_parity, check, check_gradients
+    from parity.checking.checker import assert_parity, check, check_gradients, match_weights
     from parity.checking.layer.checker import check_layer
     from parity.comparing.compare import compare, compare_training
     from parity.comparing.result import Comparison, Distance
@@ -57,7 +57,7 @@ _HOME = {
     "copy_weights": "comparing.weights",
     "definitions": "loading",
     "distance": "comparing.weights",
-    "match_weights": "checking.any_layers.matching",
+    "match_weights": "checking.checker",
     "MatchedWeight": "checking.any_layers.matching",
     "WeightMatch": "checking.any_layers.matching",
 }

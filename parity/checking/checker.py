@@ -7,7 +7,10 @@ import numpy as np
 
 from parity.candidate import Candidate, CandidateError
 from parity.checking.any_layers.compare import AnyLayers
+from parity.checking.any_layers.matching import WeightMatch, matched
 from parity.checking.any_layers.model_files import is_of_any_layers, keras_model
+from parity.checking.any_layers.opened import Opened
+from parity.checking.any_layers.probes import Probes
 from parity.checking.asking.kept import global_state
 from parity.checking.asking.subject import Subject
 from parity.checking.backward import Backward
@@ -146,6 +149,43 @@ def check_gradients(
         with subject.preserved(), np.errstate(all="ignore"):
             notes.add(check_derivative(subject, seed))
     return CheckReport(name, DERIVATIVE, **vars(notes))
+
+
+@global_state()
+def match_weights(
+    keras_model: Any, arrays: Any, forward: Callable[..., Any] | None = None, *, seed: int = 0
+) -> WeightMatch:
+    """Say which of the user's arrays is which variable of a Keras model, and how its axes lie.
+
+    An array is known by its shape where one variable alone has it, up to the order of axes and to
+    axes of one; by its values where it holds those of one variable; and by ``forward``, which is
+    tried with random weights in each way that is left. What stays open is said in ``others``.
+
+    Args:
+        keras_model: A built ``keras.Model``.
+        arrays: The arrays, in lists, dicts or nested; or a function that returns them. They are
+            as before when it returns.
+        forward: ``(x) -> outputs``, computed with these arrays.
+        seed: Of the weights and inputs that ``forward`` is tried with.
+
+    Returns:
+        The match, in the order of the arrays; Keras's order decides where nothing else does.
+
+    Raises:
+        CandidateError: Something of this is not callable.
+        ValueError: The model is not built, or ``forward`` raises.
+    """
+    get_weights = arrays if callable(arrays) else lambda: arrays
+    candidate = Candidate(get_weights=get_weights, forward=forward or (lambda x: x))
+    try:
+        subject, opened = Subject(candidate), Opened(keras_model)
+        with subject.preserved():
+            found = matched(opened, subject.names, subject.weights())
+            if forward is not None and found.complete and found.ambiguous:
+                found = Probes(opened, subject, seed, found, every=True).match
+            return found
+    except Unreadable as reason:
+        raise ValueError(f"{reason.finding.title}: {reason.finding.evidence}") from reason
 
 
 class _Whole:

@@ -1,6 +1,6 @@
 """Which of the user's arrays is which variable of a Keras model, and how its axes lie."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, permutations, product
 from typing import Any, Literal
@@ -87,50 +87,6 @@ def _cells(row: MatchedWeight) -> tuple[str, ...]:
 
 # The number of a variable, and how its axes lie.
 Placed = tuple[int, tuple[int, ...]]
-
-
-def match_weights(
-    keras_model: Any, arrays: Any, forward: Callable[..., Any] | None = None, *, seed: int = 0
-) -> WeightMatch:
-    """Say which of the user's arrays is which variable of a Keras model, and how its axes lie.
-
-    An array is known by its shape where one variable alone has it, up to the order of axes and to
-    axes of one; by its values where it holds those of one variable; and by ``forward``, which is
-    tried with random weights in each way that is left. What stays open is said in ``others``.
-
-    Args:
-        keras_model: A built ``keras.Model``.
-        arrays: The arrays, in lists, dicts or nested; or a function that returns them. They are
-            as before when it returns.
-        forward: ``(x) -> outputs``, computed with these arrays.
-        seed: Of the weights and inputs that ``forward`` is tried with.
-
-    Returns:
-        The match, in the order of the arrays; Keras's order decides where nothing else does.
-
-    Raises:
-        CandidateError: Something of this is not callable.
-        ValueError: The model is not built, or ``forward`` raises.
-    """
-    from parity.candidate import Candidate
-    from parity.checking.any_layers.opened import Opened
-    from parity.checking.any_layers.probes import Probes
-    from parity.checking.asking.kept import global_state
-    from parity.checking.asking.subject import Subject
-    from parity.checking.bugs.findings import Unreadable
-
-    get_weights = arrays if callable(arrays) else lambda: arrays
-    candidate = Candidate(get_weights=get_weights, forward=forward or (lambda x: x))
-    with global_state():
-        try:
-            subject, opened = Subject(candidate), Opened(keras_model)
-            with subject.preserved():
-                found = matched(opened, subject.names, subject.weights())
-                if forward is not None and found.complete and found.ambiguous:
-                    found = Probes(opened, subject, seed, found, every=True).match
-                return found
-        except Unreadable as reason:
-            raise ValueError(f"{reason.finding.title}: {reason.finding.evidence}") from reason
 
 
 def matched(opened: Any, names: Sequence[str], arrays: Sequence[Array]) -> WeightMatch:
