@@ -6,9 +6,9 @@ the cost with respect to ``a``. The backward pass turns ``delta`` into the gradi
 Jacobian. Names and default constants are Keras's (``keras.activations``).
 
 Both passes write into a given array where the caller has one (``out``), as training does in every
-step, and make their calls through ``do`` (see ``numpy_impl.program``). The functions that training
-meets most have passes of their own and allocate nothing: linear, relu, sigmoid, tanh and softmax.
-The others are given by value and derivative, and make temporaries. ``ACTIVATIONS`` has them all.
+step. The functions that training meets most have passes of their own, of rules (see
+``numpy_impl.fused``) and NumPy's calls, and allocate nothing: linear, relu, sigmoid, tanh and
+softmax. The others are given by value and derivative. ``ACTIVATIONS`` has them all.
 """
 
 import math
@@ -19,11 +19,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from numpy_impl.program import Do, now, recordable
+from numpy_impl.fused import Each, rule
 from numpy_impl.types import Array
 
 
-@recordable
 @dataclass(frozen=True)
 class ActivationFunction:
     """An element-wise function ``a = f(z)`` with its derivative.
@@ -45,113 +44,107 @@ class ActivationFunction:
     keras: Callable[[Any, Any], Any] | None = None
     elementwise: ClassVar[bool] = True
 
-    def __call__(self, z: Array, out: Array | None = None, do: Do = now) -> Array:
+    def __call__(self, z: Array, out: Array | None = None) -> Array:
         """Return ``f(z)``, written into ``out`` if given (which must not be ``z``)."""
         if out is None:
             return self.value(z)
-        do(self._write_value, z, out)
+        out[...] = self.value(z)
         return out
 
-    def _write_value(self, z: Array, out: Array) -> None:
-        out[...] = self.value(z)
-
-    def backward(
-        self, z: Array, a: Array, delta: Array, out: Array | None = None, do: Do = now
-    ) -> Array:
+    def backward(self, z: Array, a: Array, delta: Array, out: Array | None = None) -> Array:
         """Return ``dC/dz`` from ``delta = dC/da``; all arrays have the shape of ``z``.
 
         It is written into ``out`` if given, which must be none of the others.
         """
-        out = np.empty_like(z) if out is None else out
-        do(self._write_gradient, z, a, delta, out)
-        return out
-
-    def _write_gradient(self, z: Array, a: Array, delta: Array, out: Array) -> None:
-        np.multiply(delta, self.derivative(z, a), out=out)
+        return np.multiply(delta, self.derivative(z, a), out=_like(z, out))
 
 
-@recordable
 class Linear(ActivationFunction):
     """``a = z``: nothing is computed, and the very arrays are passed on."""
 
     def __init__(self) -> None:
         super().__init__("linear", lambda z: z, lambda z, a: np.ones_like(z))
 
-    def __call__(self, z: Array, out: Array | None = None, do: Do = now) -> Array:
+    def __call__(self, z: Array, out: Array | None = None) -> Array:
         return z
 
-    def backward(
-        self, z: Array, a: Array, delta: Array, out: Array | None = None, do: Do = now
-    ) -> Array:
+    def backward(self, z: Array, a: Array, delta: Array, out: Array | None = None) -> Array:
         return delta
 
 
-@recordable
+@rule("a")
+def rectify(z: Each) -> Any:
+    return np.maximum(z, 0)
+
+
+@rule("out")
+def through_relu(delta: Each, z: Each) -> Any:
+    return delta * (z > 0)
+
+
 class Relu(ActivationFunction):
     """``a = max(z, 0)``; the derivative at 0 is taken as 0."""
 
     def __init__(self) -> None:
         super().__init__("relu", lambda z: np.maximum(z, 0), lambda z, a: step(z > 0, z), (0.0,))
 
-    def __call__(self, z: Array, out: Array | None = None, do: Do = now) -> Array:
-        out = np.empty_like(z) if out is None else out
-        # Against an array of zeros NumPy's maximum is three times as fast as against a number.
-        do(out.fill, 0)
-        do(np.maximum, z, out, out=out)
+    def __call__(self, z: Array, out: Array | None = None) -> Array:
+        if out is None:
+            return self.value(z)
+        rectify(z, out)
         return out
 
-    def backward(
-        self, z: Array, a: Array, delta: Array, out: Array | None = None, do: Do = now
-    ) -> Array:
-        out = np.empty_like(z) if out is None else out
-        do(np.greater, z, 0, out=out, casting="unsafe")  # f'(z) as the numbers 0 and 1
-        do(np.multiply, out, delta, out=out)
+    def backward(self, z: Array, a: Array, delta: Array, out: Array | None = None) -> Array:
+        out = _like(z, out)
+        through_relu(delta, z, out)
         return out
 
 
-@recordable
+@rule("e")
+def logistic(e: Each) -> Any:
+    return 1 / (1 + e)
+
+
+@rule("out")
+def through_sigmoid(delta: Each, a: Each) -> Any:
+    return delta * (a * (1 - a))
+
+
 class Sigmoid(ActivationFunction):
     """``a = 1 / (1 + exp(-z))``, ``f' = a (1 - a)``."""
 
     def __init__(self) -> None:
         super().__init__("sigmoid", sigmoid, lambda z, a: a * (1 - a))
 
-    def __call__(self, z: Array, out: Array | None = None, do: Do = now) -> Array:
-        return sigmoid(z, out, do)
+    def __call__(self, z: Array, out: Array | None = None) -> Array:
+        return sigmoid(z, out)
 
-    def backward(
-        self, z: Array, a: Array, delta: Array, out: Array | None = None, do: Do = now
-    ) -> Array:
-        out = np.empty_like(z) if out is None else out
-        do(np.subtract, _one(z), a, out=out)
-        do(np.multiply, out, a, out=out)
-        do(np.multiply, out, delta, out=out)
+    def backward(self, z: Array, a: Array, delta: Array, out: Array | None = None) -> Array:
+        out = _like(z, out)
+        through_sigmoid(delta, a, out)
         return out
 
 
-@recordable
+@rule("out")
+def through_tanh(delta: Each, a: Each) -> Any:
+    return delta * (1 - a * a)
+
+
 class Tanh(ActivationFunction):
     """``a = tanh(z)``, ``f' = 1 - a^2``."""
 
     def __init__(self) -> None:
         super().__init__("tanh", np.tanh, lambda z, a: 1 - a * a)
 
-    def __call__(self, z: Array, out: Array | None = None, do: Do = now) -> Array:
-        out = np.empty_like(z) if out is None else out
-        do(np.tanh, z, out=out)
-        return out
+    def __call__(self, z: Array, out: Array | None = None) -> Array:
+        return np.tanh(z, out=out)
 
-    def backward(
-        self, z: Array, a: Array, delta: Array, out: Array | None = None, do: Do = now
-    ) -> Array:
-        out = np.empty_like(z) if out is None else out
-        do(np.square, a, out=out)
-        do(np.subtract, _one(z), out, out=out)
-        do(np.multiply, out, delta, out=out)
+    def backward(self, z: Array, a: Array, delta: Array, out: Array | None = None) -> Array:
+        out = _like(z, out)
+        through_tanh(delta, a, out)
         return out
 
 
-@recordable
 class Softmax(ActivationFunction):
     """Softmax over the last axis: ``a_i = exp(z_i) / sum_j exp(z_j)``.
 
@@ -164,21 +157,15 @@ class Softmax(ActivationFunction):
     def __init__(self) -> None:
         super().__init__("softmax", softmax, lambda z, a: a * (1 - a))
 
-    def __call__(self, z: Array, out: Array | None = None, do: Do = now) -> Array:
-        return softmax(z, out, do)
+    def __call__(self, z: Array, out: Array | None = None) -> Array:
+        return softmax(z, out)
 
-    def backward(
-        self, z: Array, a: Array, delta: Array, out: Array | None = None, do: Do = now
-    ) -> Array:
-        out, total = np.empty_like(z) if out is None else out, np.empty_like(z[..., :1])
-        do(np.multiply, delta, a, out=out)
-        do(np.add.reduce, out, axis=-1, keepdims=True, out=total)
-        do(np.subtract, delta, total, out=out)
-        do(np.multiply, out, a, out=out)
-        return out
+    def backward(self, z: Array, a: Array, delta: Array, out: Array | None = None) -> Array:
+        out = np.multiply(delta, a, out=out)
+        np.subtract(delta, np.add.reduce(out, axis=-1, keepdims=True), out=out)
+        return np.multiply(out, a, out=out)
 
 
-@recordable
 class LogSoftmax(ActivationFunction):
     """Log-softmax over the last axis: ``a_i = z_i - log(sum_j exp(z_j))``."""
 
@@ -187,19 +174,15 @@ class LogSoftmax(ActivationFunction):
     def __init__(self) -> None:
         super().__init__("log_softmax", log_softmax, lambda z, a: 1 - np.exp(a))
 
-    def _write_gradient(self, z: Array, a: Array, delta: Array, out: Array) -> None:
-        np.subtract(delta, np.exp(a) * np.sum(delta, axis=-1, keepdims=True), out=out)
+    def backward(self, z: Array, a: Array, delta: Array, out: Array | None = None) -> Array:
+        return np.subtract(delta, np.exp(a) * np.sum(delta, axis=-1, keepdims=True), out=out)
 
 
-def softmax(z: Array, out: Array | None = None, do: Do = now) -> Array:
+def softmax(z: Array, out: Array | None = None) -> Array:
     """Return the softmax of ``z`` over its last axis; the maximum is taken off against overflow."""
-    out, each = np.empty_like(z) if out is None else out, np.empty_like(z[..., :1])
-    do(np.maximum.reduce, z, axis=-1, keepdims=True, out=each)
-    do(np.subtract, z, each, out=out)
-    do(np.exp, out, out=out)
-    do(np.add.reduce, out, axis=-1, keepdims=True, out=each)
-    do(np.divide, out, each, out=out)
-    return out
+    out = np.subtract(z, np.maximum.reduce(z, axis=-1, keepdims=True), out=out)
+    np.exp(out, out=out)
+    return np.divide(out, np.add.reduce(out, axis=-1, keepdims=True), out=out)
 
 
 def log_softmax(z: Array) -> Array:
@@ -208,24 +191,20 @@ def log_softmax(z: Array) -> Array:
     return shifted - np.log(np.sum(np.exp(shifted), axis=-1, keepdims=True))
 
 
-def sigmoid(z: Array, out: Array | None = None, do: Do = now) -> Array:
+def sigmoid(z: Array, out: Array | None = None) -> Array:
     """Return ``1 / (1 + exp(-z))``, accurate to a few units in the last place.
 
-    Where ``exp(-z)`` overflows (z below -88 in float32, -709 in float64) the result is 0. Whoever
-    runs what was recorded has to silence NumPy's warning of that, as is done here.
+    Where ``exp(-z)`` overflows (z below -88 in float32, -709 in float64) the result is 0.
     """
-    out = np.empty_like(z) if out is None else out
+    out = np.negative(z, out=out)
     with np.errstate(over="ignore"):
-        do(np.negative, z, out=out)
-        do(np.exp, out, out=out)
-        do(np.add, out, _one(z), out=out)
-        do(np.reciprocal, out, out=out)
+        np.exp(out, out=out)
+    logistic(out)
     return out
 
 
-def _one(z: Array) -> Array:
-    """Return 1 in the dtype of ``z``: NumPy takes half a microsecond longer for Python's 1."""
-    return np.ones((), z.dtype)
+def _like(z: Array, out: Array | None) -> Array:
+    return np.empty_like(z) if out is None else out
 
 
 def softplus(z: Array) -> Array:

@@ -37,11 +37,9 @@ from numpy_impl.network import (
     Sequential,
     check_new,
     fused_layer,
-    handed_on,
     loss_gradient,
     mask_of,
 )
-from numpy_impl.program import Do, now
 from numpy_impl.types import Array, DTypeLike, Shape
 
 # One array, or one for each input or output where there are several.
@@ -145,7 +143,6 @@ class Functional(Network):
         x: Arrays,
         training: bool = False,
         masks: Sequence[Array] | None = None,
-        do: Do = now,
     ) -> Arrays:
         """Return the outputs for a batch; a list of them where there are several.
 
@@ -154,9 +151,8 @@ class Functional(Network):
                 not checked here, see :meth:`predict`.
             training: As in ``Sequential.forward``.
             masks: One boolean mask (True: kept) for each call of a dropout layer; None: new ones.
-            do: As in ``Sequential.forward``.
         """
-        tensors = self._tensors(x, training, masks, do)
+        tensors = self._tensors(x, training, masks)
         return one_or_list([tensors[name] for name in self.output_names])
 
     def layer_outputs(
@@ -164,14 +160,13 @@ class Functional(Network):
         x: Arrays,
         training: bool = False,
         masks: Sequence[Array] | None = None,
-        do: Do = now,
     ) -> list[Array]:
         """Return the output of every call; arguments as in :meth:`forward`."""
-        tensors = self._tensors(x, training, masks, do)
+        tensors = self._tensors(x, training, masks)
         return [tensors[call.name] for call in self.calls]
 
     def _tensors(
-        self, x: Arrays, training: bool, masks: Sequence[Array] | None, do: Do
+        self, x: Arrays, training: bool, masks: Sequence[Array] | None
     ) -> dict[str, Array]:
         if masks is not None and len(masks) != len(self.dropouts):
             raise ValueError(f"Expected {len(self.dropouts)} dropout masks. Received: {len(masks)}")
@@ -180,7 +175,7 @@ class Functional(Network):
         given = iter(masks) if masks is not None else None
         steps: dict[str, Array | None] = dict.fromkeys(self.input_names)
         for name, layer, sources in self.calls:
-            named = handed_on(do)
+            named: dict[str, Any] = {}
             if given is not None and isinstance(layer, Dropout):
                 named["mask"] = next(given)
             if layer.uses_mask:
@@ -249,7 +244,7 @@ class Functional(Network):
             [fused_layer(by_name[n]).z if term.fused else output for n, output, (term, _) in rows]
         )
 
-    def backward(self, outputs: Arrays, y: Arrays, loss: Loss, do: Do = now) -> None:
+    def backward(self, outputs: Arrays, y: Arrays, loss: Loss) -> None:
         """Backpropagate the cost of the last forward pass, whose ``outputs`` are given."""
         by_name = {call.name: call.layer for call in self.calls}
         taken = {source for call in self.calls for source in call.sources}
@@ -261,12 +256,12 @@ class Functional(Network):
                     "A fused loss expects an output that no other layer takes. "
                     f"Received: {name}, which one does"
                 )
-            deltas[name] = weight * loss_gradient(by_name[name], output, targets, term, do)
+            deltas[name] = weight * loss_gradient(by_name[name], output, targets, term)
         for name, layer, sources in reversed(self.calls):
             if name not in self.trained:
                 continue
             further = bool(self.trained & set(sources))
-            back: Any = layer.backward(deltas.pop(name), input_gradient=further, **handed_on(do))
+            back: Any = layer.backward(deltas.pop(name), input_gradient=further)
             for source, delta in zip(sources, back if layer.merges else [back], strict=True):
                 if source in self.trained:
                     # A new array: what a layer returned may be its workspace.

@@ -17,10 +17,32 @@ import numpy as np
 
 from numpy_impl import activations
 from numpy_impl.activations import log_softmax, softplus
+from numpy_impl.fused import Each, Same, rule
 from numpy_impl.types import Array
 
 # keras.config.epsilon(): probabilities are clipped to [EPSILON, 1 - EPSILON] before the logarithm.
 EPSILON = 1e-7
+
+
+@rule("out")
+def shared_difference(p: Each, y: Each, n: Same) -> Any:
+    return (p - y) / n
+
+
+@rule("out")
+def scaled_difference(p: Each, y: Each, factor: Same) -> Any:
+    return (p - y) * factor
+
+
+@rule("out")
+def scaled_sign(p: Each, y: Each, factor: Same) -> Any:
+    return np.sign(p - y) * factor
+
+
+def _shared(p: Array, y: Array, n: int, out: Array | None) -> Array:
+    out = np.empty_like(p) if out is None else out
+    shared_difference(p, y, n, out)
+    return out
 
 
 def places(y_pred: Array) -> int:
@@ -71,9 +93,7 @@ class Quadratic(Loss):
         return 0.5 * float(np.sum(error * error)) / places(error)
 
     def gradient(self, y_pred: Array, y_true: Array, out: Array | None = None) -> Array:
-        out = np.subtract(y_pred, y_true, out=out)
-        out /= places(out)
-        return out
+        return _shared(y_pred, y_true, places(y_pred), out)
 
 
 class MeanSquaredError(Loss):
@@ -84,8 +104,8 @@ class MeanSquaredError(Loss):
         return float(np.sum(error * error)) / error.size
 
     def gradient(self, y_pred: Array, y_true: Array, out: Array | None = None) -> Array:
-        out = np.subtract(y_pred, y_true, out=out)
-        out *= 2 / out.size
+        out = np.empty_like(y_pred) if out is None else out
+        scaled_difference(y_pred, y_true, 2 / y_pred.size, out)
         return out
 
 
@@ -97,9 +117,8 @@ class MeanAbsoluteError(Loss):
         return float(np.sum(np.abs(error))) / error.size
 
     def gradient(self, y_pred: Array, y_true: Array, out: Array | None = None) -> Array:
-        out = np.subtract(y_pred, y_true, out=out)
-        np.sign(out, out=out)
-        out *= 1 / out.size
+        out = np.empty_like(y_pred) if out is None else out
+        scaled_sign(y_pred, y_true, 1 / y_pred.size, out)
         return out
 
 
@@ -145,9 +164,7 @@ class CategoricalCrossentropy(Loss):
         return np.divide(gradient, places(y_pred), out=out)
 
     def logits_gradient(self, p: Array, y_true: Array, out: Array | None = None) -> Array:
-        out = np.subtract(p, self._targets(p, y_true), out=out)
-        out /= places(out)
-        return out
+        return _shared(p, self._targets(p, y_true), places(p), out)
 
     def _targets(self, y_pred: Array, y_true: Array) -> Array:
         return y_true
@@ -195,9 +212,7 @@ class BinaryCrossentropy(Loss):
         return np.divide(np.where(p == y_pred, slope, 0), y_pred.size, out=out)
 
     def logits_gradient(self, p: Array, y_true: Array, out: Array | None = None) -> Array:
-        out = np.subtract(p, y_true, out=out)
-        out /= out.size
-        return out
+        return _shared(p, y_true, p.size, out)
 
 
 class WeightedSum(Loss):

@@ -13,16 +13,10 @@ import numpy as np
 from numpy_impl import activations, validation
 from numpy_impl.layers import Activation, Dense, Dropout, Layer, allocate, allocate_states
 from numpy_impl.losses import Loss
-from numpy_impl.program import Do, are_recordable, now, recordable
 from numpy_impl.types import Array, DTypeLike, Precision, Shape
 
 # The activations whose logits Keras on TensorFlow remembers for the loss (``_keras_logits``).
 FUSABLE = ("softmax", "sigmoid")
-
-
-def handed_on(do: Do) -> dict[str, Any]:
-    """Return ``do`` as a named argument; none where it is the default, which a layer may lack."""
-    return {} if do is now else {"do": do}
 
 
 class Call(NamedTuple):
@@ -122,11 +116,6 @@ class Network:
         return "float64" if self.dtype == np.float64 else "float32"
 
     @property
-    def recordable(self) -> bool:
-        """Whether all that a training step computes goes through ``do`` (numpy_impl.program)."""
-        return are_recordable(self) and all(layer.is_recordable() for layer in self.layers)
-
-    @property
     def dropouts(self) -> list[Dropout]:
         """The dropout layers, from the input on; one for each call of a layer."""
         return [call.layer for call in self.calls if isinstance(call.layer, Dropout)]
@@ -223,7 +212,6 @@ class Network:
         return [layer.draw_mask(batch_size, rng) for layer in self.dropouts]
 
 
-@recordable
 class Sequential(Network):
     """Layers applied one after the other.
 
@@ -279,7 +267,6 @@ class Sequential(Network):
         x: Array,
         training: bool = False,
         masks: Sequence[Array] | None = None,
-        do: Do = now,
     ) -> Array:
         """Return the outputs for a batch ``x`` of shape (N, *input_shape), in the network's dtype.
 
@@ -288,16 +275,14 @@ class Sequential(Network):
             training: Whether dropout is active. The outputs are then the network's own array, which
                 the next training step overwrites; otherwise they are the caller's.
             masks: One boolean mask (True: kept) for each dropout layer; None draws new ones.
-            do: Makes the calls; a ``Program`` also remembers them (see ``numpy_impl.program``).
         """
-        return self.layer_outputs(x, training, masks, do)[-1]
+        return self.layer_outputs(x, training, masks)[-1]
 
     def layer_outputs(
         self,
         x: Array,
         training: bool = False,
         masks: Sequence[Array] | None = None,
-        do: Do = now,
     ) -> list[Array]:
         """Return the output of every layer; arguments as in :meth:`forward`.
 
@@ -311,7 +296,7 @@ class Sequential(Network):
         outputs: list[Array] = []
         steps: Array | None = None
         for layer in self.layers:
-            named = handed_on(do)
+            named: dict[str, Any] = {}
             if given is not None and isinstance(layer, Dropout):
                 named["mask"] = next(given)
             if layer.uses_mask:
@@ -355,12 +340,12 @@ class Sequential(Network):
         """
         return fused_layer(self.layers[-1]).z if loss.fused else outputs
 
-    def backward(self, outputs: Array, y: Array, loss: Loss, do: Do = now) -> None:
+    def backward(self, outputs: Array, y: Array, loss: Loss) -> None:
         """Backpropagate the cost of the last forward pass, whose ``outputs`` are given."""
-        delta = loss_gradient(self.layers[-1], outputs, y, loss, do)
+        delta = loss_gradient(self.layers[-1], outputs, y, loss)
         for i in reversed(range(self.first_trained, len(self.layers))):
             further = i > self.first_trained
-            delta = self.layers[i].backward(delta, input_gradient=further, **handed_on(do))
+            delta = self.layers[i].backward(delta, input_gradient=further)
 
 
 def check_new(layer: Layer) -> None:
@@ -372,7 +357,7 @@ def check_new(layer: Layer) -> None:
         )
 
 
-def loss_gradient(last: Layer, outputs: Array, y: Array, loss: Loss, do: Do = now) -> Array:
+def loss_gradient(last: Layer, outputs: Array, y: Array, loss: Loss) -> Array:
     """Return what the layer ``last``, which gave ``outputs``, is handed by the loss.
 
     That is ``dC/d(outputs)`` or, for a fused loss, ``dC/dz``, and ``last`` is told which.
@@ -384,11 +369,9 @@ def loss_gradient(last: Layer, outputs: Array, y: Array, loss: Loss, do: Do = no
         p = outputs
         if last.activation.name != loss.link:
             p = last.workspace("linked", outputs.shape, outputs.dtype)
-            activations.get(loss.link)(last.z, out=p, do=do)
-        do(loss.logits_gradient, p, y, out=delta)
-    else:
-        do(loss.gradient, outputs, y, out=delta)
-    return delta
+            activations.get(loss.link)(last.z, p)
+        return loss.logits_gradient(p, y, delta)
+    return loss.gradient(outputs, y, delta)
 
 
 def fused_layer(last: Layer) -> Dense | Activation:

@@ -8,7 +8,6 @@ the same samples in the same order.
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from operator import is_
 
 import numpy as np
 
@@ -16,7 +15,6 @@ from numpy_impl import validation
 from numpy_impl.functional import AnyNetwork
 from numpy_impl.losses import Loss
 from numpy_impl.optimizers import Optimizer
-from numpy_impl.program import Do, Program, now
 from numpy_impl.types import Array
 
 Schedule = Callable[[int], list[Array]]
@@ -124,44 +122,6 @@ class _Rows:
         return self.rows.take(indices, 0, self.copy, "clip")
 
 
-class Steps:
-    """Runs forward and backward for one batch after the other, from a record where that can be.
-
-    A step is recorded, and repeated as long as the batches are handed over in the same arrays.
-    Whoever calls it has to switch off NumPy's warnings of overflow: the sigmoid of a large negative
-    number overflows on the way to its limit, 0.
-    """
-
-    def __init__(self, network: AnyNetwork, loss: Loss) -> None:
-        self.network, self.loss = network, loss
-        self.recordable = network.recordable
-        self.recorded: Sequence[Array] = ()
-
-    def __call__(
-        self, x: Array, y: Array, masks: Sequence[Array] | None = None
-    ) -> tuple[Array, Array]:
-        """Return the outputs and what the loss is evaluated at; the gradients are the network's.
-
-        Args:
-            x, y: The batch, in the network's dtype.
-            masks: As in ``Sequential.forward``.
-        """
-        given = (x, y) if masks is None else (x, y, *masks)
-        if len(given) == len(self.recorded) and all(map(is_, given, self.recorded)):
-            self.program.run()
-        elif self.recordable:
-            self.recorded, self.program = given, Program()
-            self._compute(x, y, masks, self.program)
-        else:
-            self._compute(x, y, masks, now)
-        return self.outputs, self.loss_inputs
-
-    def _compute(self, x: Array, y: Array, masks: Sequence[Array] | None, do: Do) -> None:
-        self.outputs = self.network.forward(x, True, masks, do)
-        self.network.backward(self.outputs, y, self.loss, do)
-        self.loss_inputs = self.network.loss_input(self.outputs, self.loss)
-
-
 class _Record:
     """The outputs of several steps, kept until they are measured together."""
 
@@ -222,15 +182,15 @@ def train_epoch(
     if not optimizer.slices:
         optimizer.build_for(network)
     inputs, targets = _Rows(np.asarray(x, network.dtype)), _Rows(y)
-    steps = Steps(network, loss)
-    with np.errstate(over="ignore"):
-        for done, batch in enumerate(batches, 1):
-            record.add(batch, *steps(inputs(batch), targets(batch)))
-            optimizer.apply(network.gradients, network.parameters)
-            if record.samples >= MEASURED_TOGETHER or done == len(batches):
-                record.measure(means)
-                if on_batch is not None:
-                    on_batch(done, means.logs())
+    for done, batch in enumerate(batches, 1):
+        outputs = network.forward(inputs(batch), training=True)
+        record.add(batch, outputs, network.loss_input(outputs, loss))
+        network.backward(outputs, targets(batch), loss)
+        optimizer.apply(network.gradients, network.parameters)
+        if record.samples >= MEASURED_TOGETHER or done == len(batches):
+            record.measure(means)
+            if on_batch is not None:
+                on_batch(done, means.logs())
     return means.logs()
 
 

@@ -11,11 +11,6 @@ only good until the next step. ``forward`` outside training returns arrays of it
 
 A layer that is not met in every step of a long training is better written as in ``formula``: two
 functions, without a workspace.
-
-Dense, Dropout and their like make the calls of a training step through the argument ``do`` of
-``forward`` and ``backward``, so that they can be recorded. A layer of yours, derived from one of
-these or not, need not know of it: its network is trained without a record, more slowly.
-``numpy_impl.program`` says what it has to do to be recorded.
 """
 
 import inspect
@@ -25,7 +20,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from numpy_impl.program import Do, are_recordable, now, recordable
 from numpy_impl.types import Array, DTypeLike, Shape
 
 
@@ -43,7 +37,6 @@ class Workspace:
         return array
 
 
-@recordable
 class Layer:
     """A layer without weights that passes its input on; the others override what they need.
 
@@ -123,9 +116,7 @@ class Layer:
     def initialize(self, rng: np.random.Generator) -> None:
         """Draw the initial weights."""
 
-    def forward(
-        self, x: Array, training: bool = False, mask: Array | None = None, do: Do = now
-    ) -> Array:
+    def forward(self, x: Array, training: bool = False, mask: Array | None = None) -> Array:
         """Return the output for a batch ``x``.
 
         Args:
@@ -133,7 +124,6 @@ class Layer:
             training: Whether this is a step of training.
             mask: What is left in, True: of Dropout the inputs, of the same shape; of a layer that
                 ``uses_mask`` the steps, shape (batch, time).
-            do: Makes the calls.
         """
         return x
 
@@ -154,17 +144,13 @@ class Layer:
             f"one that returns no sequence. Received: {type(self).__name__}"
         )
 
-    def backward(self, delta: Array, input_gradient: bool = True, do: Do = now) -> Array:
+    def backward(self, delta: Array, input_gradient: bool = True) -> Array:
         """Return ``dC/dx`` from ``delta = dC/d(output)`` and set the weights' gradients.
 
         ``input_gradient=False`` says that nobody needs ``dC/dx`` (true of a network's first
         layer), so the layer may skip that work and return ``delta``.
         """
         return delta
-
-    def is_recordable(self) -> bool:
-        """Return whether all that a training step computes here goes through ``do``."""
-        return are_recordable(self)
 
     def config(self) -> dict[str, object]:
         """Return what the constructor needs to make this layer again, without its weights.

@@ -7,7 +7,6 @@ import numpy as np
 
 from numpy_impl import activations, initializers
 from numpy_impl.layers.base import Layer
-from numpy_impl.program import Do, are_recordable, now, recordable
 from numpy_impl.types import Array, Shape
 
 # Inputs that are zero in the whole batch are left out (see Dense) of kernels of at least LARGE
@@ -34,7 +33,6 @@ class _Arrays(NamedTuple):
         return cls(z, a, delta, np.empty((n, inputs), dtype), np.ones(n, dtype))
 
 
-@recordable
 class Dense(Layer):
     """Fully connected layer: ``z = x @ kernel + bias``, output ``a = f(z)``.
 
@@ -100,26 +98,27 @@ class Dense(Layer):
         if self.use_bias:
             self.bias[...] = self.bias_initializer(self.bias.shape, rng)
 
-    def forward(
-        self, x: Array, training: bool = False, mask: Array | None = None, do: Do = now
-    ) -> Array:
+    def forward(self, x: Array, training: bool = False, mask: Array | None = None) -> Array:
         # Local names until the end: outside training several threads may call this at once.
         shape = (*x.shape[:-1], self.units)
-        x = x.reshape(math.prod(shape[:-1]), self.inputs)
+        if x.ndim != 2:
+            x = x.reshape(math.prod(shape[:-1]), self.inputs)
         if training:
             kept = self._arrays(len(x))
             z, a = kept.z, kept.a
         else:
             z, a = np.empty((len(x), self.units), self.kernel.dtype), None
         if self.sees_data and self.kernel.size >= LARGE:
-            do(self._product_of_used, x, z, training)
+            self._product_of_used(x, z, training)
         else:
-            do(self.product, x, self.kernel, out=z)
+            self.product(x, self.kernel, z)
         if self.use_bias:
-            do(np.add, z, self.bias, out=z)
-        a = self.activation(z, out=a, do=do)
-        self.x, self.z, self.a = x, z.reshape(shape), a.reshape(shape)
-        return self.a
+            np.add(z, self.bias, z)
+        a = self.activation(z, a)
+        if len(shape) != 2:
+            z, a = z.reshape(shape), a.reshape(shape)
+        self.x, self.z, self.a = x, z, a
+        return a
 
     def _product_of_used(self, x: Array, z: Array, training: bool) -> None:
         used = self._used_inputs(x)
@@ -145,24 +144,25 @@ class Dense(Layer):
         inputs = x.take(used, 1, inputs, "clip")
         return inputs, self.kernel.take(used, 0, kernel, "clip")
 
-    def backward(self, delta: Array, input_gradient: bool = True, do: Do = now) -> Array:
+    def backward(self, delta: Array, input_gradient: bool = True) -> Array:
         shape = delta.shape
         kept = self._arrays(math.prod(shape[:-1]))
         if not self.given_logits_gradient:
-            out = kept.delta.reshape(shape)
-            delta = self.activation.backward(self.z, self.a, delta, out=out, do=do)
-        delta = delta.reshape(kept.delta.shape)
+            out = kept.delta if len(shape) == 2 else kept.delta.reshape(shape)
+            delta = self.activation.backward(self.z, self.a, delta, out)
+        if len(shape) != 2:
+            delta = delta.reshape(kept.delta.shape)
         if self.sees_data and self.kernel.size >= LARGE:
-            do(self._gradient_of_used, delta)
+            self._gradient_of_used(delta)
         else:
-            do(self.product, self.x.T, delta, out=self.kernel_gradient)
+            self.product(self.x.T, delta, self.kernel_gradient)
         if self.use_bias:
             # The sum over the batch as a product, which is several times as fast.
-            do(np.dot, kept.ones, delta, out=self.bias_gradient)
+            np.dot(kept.ones, delta, self.bias_gradient)
         if not input_gradient:
             return delta
-        do(self.product, delta, self.kernel.T, out=kept.input_gradient)
-        return kept.input_gradient.reshape(*shape[:-1], self.inputs)
+        back = self.product(delta, self.kernel.T, kept.input_gradient)
+        return back if len(shape) == 2 else back.reshape(*shape[:-1], self.inputs)
 
     def _gradient_of_used(self, delta: Array) -> None:
         if self.used is None:
@@ -180,9 +180,6 @@ class Dense(Layer):
         if len(self.kept.ones) != n:
             self.kept = _Arrays.make(n, self.inputs, self.units, self.kernel.dtype)
         return self.kept
-
-    def is_recordable(self) -> bool:
-        return are_recordable(self, self.activation)
 
     def config(self) -> dict[str, object]:
         return {

@@ -1,13 +1,19 @@
 """Dropout: in training each input is kept or set to 0 by a mask."""
 
+from typing import Any
+
 import numpy as np
 
+from numpy_impl.fused import Each, Same, rule
 from numpy_impl.layers.base import Layer
-from numpy_impl.program import Do, now, recordable
 from numpy_impl.types import Array
 
 
-@recordable
+@rule("out")
+def drop(x: Each, mask: Each, factor: Same) -> Any:
+    return x * factor * mask
+
+
 class Dropout(Layer):
     """Inverted dropout: in training each input is kept with probability ``1 - rate``.
 
@@ -37,33 +43,29 @@ class Dropout(Layer):
         source = self.rng if rng is None else rng
         return source.random((batch_size, *self.input_shape)) >= self.rate
 
-    def forward(
-        self, x: Array, training: bool = False, mask: Array | None = None, do: Do = now
-    ) -> Array:
-        self.mask = self.factor = None
+    def forward(self, x: Array, training: bool = False, mask: Array | None = None) -> Array:
+        self.mask = None
         if not training or self.rate == 0:
             return x
         if mask is None:
             mask = self.workspace("mask", x.shape, np.dtype(bool))
             random = self.workspace("random", x.shape, np.dtype(np.float64))
-            do(self.rng.random, out=random)
-            do(np.greater_equal, random, self.rate, out=mask)
+            self.rng.random(out=random)
+            np.greater_equal(random, self.rate, out=mask)
         if mask.shape != x.shape:
             raise ValueError(
                 f"Dropout expects a mask of shape {x.shape}. Received: shape {mask.shape}"
             )
         self.mask = mask
-        self.factor = self.workspace("factor", x.shape, x.dtype)
-        do(np.multiply, mask, x.dtype.type(1 / (1 - self.rate)), out=self.factor)
         out = self.workspace("output", x.shape, x.dtype)
-        do(np.multiply, x, self.factor, out=out)
+        drop(x, mask, 1 / (1 - self.rate), out)
         return out
 
-    def backward(self, delta: Array, input_gradient: bool = True, do: Do = now) -> Array:
-        if self.factor is None:
+    def backward(self, delta: Array, input_gradient: bool = True) -> Array:
+        if self.mask is None:
             return delta
         out = self.workspace("delta", delta.shape, delta.dtype)
-        do(np.multiply, delta, self.factor, out=out)
+        drop(delta, self.mask, 1 / (1 - self.rate), out)
         return out
 
     def config(self) -> dict[str, object]:

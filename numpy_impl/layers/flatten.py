@@ -5,11 +5,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from numpy_impl.layers.base import Layer
-from numpy_impl.program import Do, now, recordable
 from numpy_impl.types import Array, Shape
 
 
-@recordable
 class Flatten(Layer):
     """Turn each sample into a vector, in row-major order."""
 
@@ -19,10 +17,8 @@ class Flatten(Layer):
         super().build(input_shape)
         return (math.prod(input_shape),)
 
-    def forward(
-        self, x: Array, training: bool = False, mask: Array | None = None, do: Do = now
-    ) -> Array:
+    def forward(self, x: Array, training: bool = False, mask: Array | None = None) -> Array:
         return x.reshape(len(x), math.prod(self.input_shape))
 
-    def backward(self, delta: Array, input_gradient: bool = True, do: Do = now) -> Array:
+    def backward(self, delta: Array, input_gradient: bool = True) -> Array:
         return delta.reshape(len(delta), *self.input_shape)

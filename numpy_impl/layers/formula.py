@@ -22,7 +22,6 @@ import numpy as np
 
 from numpy_impl.activations import ActivationFunction
 from numpy_impl.layers.base import Layer
-from numpy_impl.program import Do, now
 from numpy_impl.types import Array
 
 # An array, or what computes like one.
@@ -197,9 +196,7 @@ class FormulaLayer(Layer):
         """The weights and the states by name, as views."""
         return {name: getattr(self, name) for name in (*self.weight_names, *self.state_names)}
 
-    def forward(
-        self, x: Array, training: bool = False, mask: Array | None = None, do: Do = now
-    ) -> Array:
+    def forward(self, x: Array, training: bool = False, mask: Array | None = None) -> Array:
         named = {"mask": mask} if self.uses_mask else {}
         output, self.kept = self.compute(x, self.arrays, training, **named)
         if training:
@@ -207,7 +204,7 @@ class FormulaLayer(Layer):
                 getattr(self, name)[...] = value
         return output
 
-    def backward(self, delta: Array, input_gradient: bool = True, do: Do = now) -> Array:
+    def backward(self, delta: Array, input_gradient: bool = True) -> Array:
         gradients, delta = self.differentiate(delta, self.kept, self.arrays)
         for name, gradient in gradients.items():
             getattr(self, f"{name}_gradient")[...] = gradient

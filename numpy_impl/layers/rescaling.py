@@ -5,12 +5,16 @@ from typing import Any, Self
 
 import numpy as np
 
+from numpy_impl.fused import Each, Same, rule
 from numpy_impl.layers.base import Layer
-from numpy_impl.program import Do, now, recordable
 from numpy_impl.types import Array
 
 
-@recordable
+@rule("out")
+def rescale(x: Each, scale: Same, offset: Same) -> Any:
+    return x * scale + offset
+
+
 class Rescaling(Layer):
     """``x * scale + offset``, to bring pixels into the range that the network was trained on."""
 
@@ -20,18 +24,14 @@ class Rescaling(Layer):
         self.scale = float(scale)
         self.offset = float(offset)
 
-    def forward(
-        self, x: Array, training: bool = False, mask: Array | None = None, do: Do = now
-    ) -> Array:
+    def forward(self, x: Array, training: bool = False, mask: Array | None = None) -> Array:
         out = self.workspace("output", x.shape, x.dtype) if training else np.empty_like(x)
-        do(np.multiply, x, self.scale, out=out)
-        do(np.add, out, self.offset, out=out)
+        rescale(x, self.scale, self.offset, out)
         return out
 
-    def backward(self, delta: Array, input_gradient: bool = True, do: Do = now) -> Array:
+    def backward(self, delta: Array, input_gradient: bool = True) -> Array:
         out = self.workspace("delta", delta.shape, delta.dtype)
-        do(np.multiply, delta, self.scale, out=out)
-        return out
+        return np.multiply(delta, self.scale, out=out)
 
     def config(self) -> dict[str, object]:
         return {"scale": self.scale, "offset": self.offset}

@@ -7,7 +7,6 @@ import numpy as np
 
 from numpy_impl.layers.base import Layer
 from numpy_impl.layers.dropout import Dropout
-from numpy_impl.program import Do, now
 from numpy_impl.types import Array, Shape
 
 
@@ -54,13 +53,11 @@ class TimeDistributed(Layer):
     def initialize(self, rng: np.random.Generator) -> None:
         self.layer.initialize(rng)
 
-    def forward(
-        self, x: Array, training: bool = False, mask: Array | None = None, do: Do = now
-    ) -> Array:
+    def forward(self, x: Array, training: bool = False, mask: Array | None = None) -> Array:
         y = self.layer.forward(x.reshape(math.prod(x.shape[:2]), *x.shape[2:]), training)
         return y.reshape(*x.shape[:2], *y.shape[1:])
 
-    def backward(self, delta: Array, input_gradient: bool = True, do: Do = now) -> Array:
+    def backward(self, delta: Array, input_gradient: bool = True) -> Array:
         rows = delta.reshape(math.prod(delta.shape[:2]), *delta.shape[2:])
         dx = self.layer.backward(rows, input_gradient)
         return dx.reshape(*delta.shape[:2], *dx.shape[1:])

@@ -8,7 +8,7 @@ from typing import Unpack
 
 import numpy as np
 
-from numpy_impl.optimizers.base import Block, Common, Optimizer
+from numpy_impl.optimizers.base import Common, Optimizer
 from numpy_impl.schedules import LearningRateSchedule
 from numpy_impl.types import Array
 
@@ -52,35 +52,29 @@ class Adafactor(Optimizer):
         self.clip_threshold = clip_threshold
         self.relative_step = relative_step
 
-    def _blocks(self, size: int) -> list[Block]:
-        return list(zip(self.slices, self.shapes, strict=True))
+    def _update(self, w: Array, g: Array, state: dict[str, Array]) -> None:
+        for part, shape in zip(self.slices, self.shapes, strict=True):
+            vectors = (w, g, *(state[name] for name in self.slot_names))
+            self._update_weight(*(vector[part].reshape(shape) for vector in vectors))
 
-    def _update(self, g: Array, w: Array, state: dict[str, Array], scratch: Array) -> None:
-        r, c, v = (state[name] for name in self.slot_names)
-        square, old = scratch
+    def _update_weight(self, w: Array, g: Array, r: Array, c: Array, v: Array) -> None:
         real, t = w.dtype.type, w.dtype.type(self.iterations + 1)
         rate = min(real(self.rate), 1 / np.sqrt(t))
         beta = 1 - t ** real(self.beta_2_decay)
-        alpha = max(real(self.epsilon_2), _rms(w, square)) * rate
-        np.square(g, out=square)
-        square += real(self.epsilon_1)
+        alpha = max(real(self.epsilon_2), _rms(w)) * rate
+        square = g * g + real(self.epsilon_1)
         if w.ndim > 1:
             for means, axis in ((r, -1), (c, -2)):
                 means *= beta
                 means += (1 - beta) * square.mean(axis=axis, keepdims=True)
-            np.divide(r, r[..., :1].mean(axis=-2, keepdims=True), out=v)
-            v *= c
+            v[...] = r / r[..., :1].mean(axis=-2, keepdims=True) * c
         else:
-            v *= beta
-            v += np.multiply(square, 1 - beta, out=old)
-        np.sqrt(v, out=square)
-        u = np.divide(g, square, out=square)
-        u /= max(real(1), _rms(u, old) / real(self.clip_threshold))
-        u *= alpha
-        w -= u
+            v[...] = v * beta + square * (1 - beta)
+        u = g / np.sqrt(v)
+        u /= max(real(1), _rms(u) / real(self.clip_threshold))
+        w -= u * alpha
 
 
-def _rms(values: Array, scratch: Array) -> Array:
+def _rms(values: Array) -> Array:
     """Return the root mean square, in the precision of the values."""
-    mean = np.square(values, out=scratch).sum() / values.dtype.type(math.prod(values.shape))
-    return np.sqrt(mean)
+    return np.sqrt(np.square(values).sum() / values.dtype.type(math.prod(values.shape)))

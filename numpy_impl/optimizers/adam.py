@@ -5,11 +5,32 @@ from typing import Any, Unpack
 
 import numpy as np
 
+from numpy_impl.fused import Each, Same, rule
 from numpy_impl.optimizers.base import Clipping, Common, Optimizer
 from numpy_impl.schedules import LearningRateSchedule
 from numpy_impl.types import Array
 
 Real = Any  # makes a number of the weights' precision, or is one
+
+
+@rule("w", "m", "v")
+def adam(
+    w: Each, g: Each, m: Each, v: Each, alpha: Same, beta_1: Same, beta_2: Same, epsilon: Same
+) -> Any:
+    m = m + (g - m) * (1 - beta_1)
+    v = v + (g * g - v) * (1 - beta_2)
+    return w - m * alpha / (np.sqrt(v) + epsilon), m, v
+
+
+@rule("w", "m", "v", "largest")
+def amsgrad(
+    w: Each, g: Each, m: Each, v: Each, largest: Each,
+    alpha: Same, beta_1: Same, beta_2: Same, epsilon: Same,
+) -> Any:  # fmt: skip
+    m = m + (g - m) * (1 - beta_1)
+    v = v + (g * g - v) * (1 - beta_2)
+    largest = np.maximum(largest, v)
+    return w - m * alpha / (np.sqrt(largest) + epsilon), m, v, largest
 
 
 class Adam(Optimizer):
@@ -50,27 +71,17 @@ class Adam(Optimizer):
         if amsgrad:
             self.slot_names += ("velocity_hat",)
 
-    def _update(self, g: Array, w: Array, state: dict[str, Array], scratch: Array) -> None:
-        m, v = state["momentum"], state["velocity"]
-        change, root = scratch
+    def _update(self, w: Array, g: Array, state: dict[str, Array]) -> None:
         # In the parameters' own precision: 1 - 0.999 in float32 is 1.3e-5 off, in Keras as well.
         real, t = w.dtype.type, w.dtype.type(self.iterations + 1)
         beta_1, beta_2 = (real(beta) for beta in self.correction_betas)
         alpha = self.rate * np.sqrt(1 - beta_2**t) / (1 - beta_1**t)
-        np.subtract(g, m, out=change)
-        change *= 1 - self.beta_1
-        m += change
-        np.square(g, out=change)
-        change -= v
-        change *= 1 - self.beta_2
-        v += change
+        numbers = alpha, self.beta_1, self.beta_2, self.epsilon
+        m, v = state["momentum"], state["velocity"]
         if self.amsgrad:
-            v = np.maximum(state["velocity_hat"], v, out=state["velocity_hat"])
-        np.sqrt(v, out=root)
-        root += self.epsilon
-        np.multiply(m, alpha, out=change)
-        change /= root
-        w -= change
+            amsgrad(w, g, m, v, state["velocity_hat"], *numbers)
+        else:
+            adam(w, g, m, v, *numbers)
 
 
 class AdamW(Adam):
@@ -97,6 +108,16 @@ class AdamW(Adam):
             learning_rate, beta_1, beta_2, epsilon, amsgrad, correction_betas,
             weight_decay=weight_decay, **common,
         )  # fmt: skip
+
+
+@rule("w", "m", "u")
+def adamax(
+    w: Each, g: Each, m: Each, u: Each,
+    lr: Same, beta_1: Same, beta_2: Same, epsilon: Same, correction: Same,
+) -> Any:  # fmt: skip
+    m = m + (g - m) * (1 - beta_1)
+    u = np.maximum(u * beta_2, np.abs(g))
+    return w - m * lr / ((u + epsilon) * correction), m, u
 
 
 class Adamax(Optimizer):
@@ -128,20 +149,22 @@ class Adamax(Optimizer):
         self.epsilon = epsilon
         self.correction_betas = correction_betas or (beta_1, beta_2)
 
-    def _update(self, g: Array, w: Array, state: dict[str, Array], scratch: Array) -> None:
-        m, u = state["momentum"], state["norm"]
-        change, size = scratch
+    def _update(self, w: Array, g: Array, state: dict[str, Array]) -> None:
         real, t = w.dtype.type, w.dtype.type(self.iterations + 1)
-        np.subtract(g, m, out=change)
-        change *= 1 - self.beta_1
-        m += change
-        u *= self.beta_2
-        np.maximum(u, np.abs(g, out=size), out=u)
-        np.add(u, self.epsilon, out=size)
-        size *= 1 - real(self.correction_betas[0]) ** t
-        np.multiply(m, self.rate, out=change)
-        change /= size
-        w -= change
+        correction = 1 - real(self.correction_betas[0]) ** t
+        m, u = state["momentum"], state["norm"]
+        adamax(w, g, m, u, self.rate, self.beta_1, self.beta_2, self.epsilon, correction)
+
+
+@rule("w", "m", "v")
+def nadam(
+    w: Each, g: Each, m: Each, v: Each, lr: Same, epsilon: Same, comes_m: Same, comes_v: Same,
+    ahead: Same, rest_ahead: Same, now: Same, rest: Same, rest_v: Same,
+) -> Any:  # fmt: skip
+    m = m + (g - m) * comes_m
+    v = v + (g * g - v) * comes_v
+    looked_ahead = m * ahead / rest_ahead + g * now / rest
+    return w - looked_ahead * lr / (np.sqrt(v / rest_v) + epsilon), m, v
 
 
 class Nadam(Optimizer):
@@ -195,31 +218,16 @@ class Nadam(Optimizer):
         super().build(parameters, slices)
         self._counted = 0
 
-    def _update(self, g: Array, w: Array, state: dict[str, Array], scratch: Array) -> None:
-        m, v = state["momentum"], state["velocity"]
-        change, other = scratch
+    def _update(self, w: Array, g: Array, state: dict[str, Array]) -> None:
         real, t = w.dtype.type, self.iterations + 1
         beta_1, beta_2, decay = (real(n) for n in (self.beta_1, self.beta_2, self.decay))
         now, ahead = (beta_1 * (real(1) - real(0.5) * decay ** real(k)) for k in (t, t + 1))
         product = self.product(t, real)
-        np.subtract(g, m, out=change)
-        change *= 1 - beta_1
-        m += change
-        np.square(g, out=change)
-        change -= v
-        change *= 1 - beta_2
-        v += change
-        np.multiply(m, ahead, out=change)
-        change /= 1 - product * ahead
-        np.multiply(g, 1 - now, out=other)
-        other /= 1 - product
-        change += other
-        change *= self.rate
-        np.divide(v, 1 - beta_2 ** real(t), out=other)
-        np.sqrt(other, out=other)
-        other += self.epsilon
-        change /= other
-        w -= change
+        nadam(
+            w, g, state["momentum"], state["velocity"], self.rate, self.epsilon,
+            1 - beta_1, 1 - beta_2, ahead, 1 - product * ahead, 1 - now, 1 - product,
+            1 - beta_2 ** real(t),
+        )  # fmt: skip
 
 
 def _check_betas(beta_1: float, beta_2: float) -> None:

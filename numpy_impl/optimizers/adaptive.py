@@ -1,13 +1,46 @@
 """Rules that divide by a root of squares of gradients: RMSprop, Adagrad, Adadelta, FTRL."""
 
 from collections.abc import Sequence
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
+from numpy_impl.fused import Each, Same, rule
 from numpy_impl.optimizers.base import Common, Optimizer, not_negative
 from numpy_impl.schedules import LearningRateSchedule
 from numpy_impl.types import Array
+
+
+@rule("w", "v")
+def rmsprop(w: Each, g: Each, v: Each, lr: Same, rho: Same, epsilon: Same) -> Any:
+    v = v * rho + g * g * (1 - rho)
+    return w - g * lr / np.sqrt(v + epsilon), v
+
+
+@rule("w", "v", "m")
+def rmsprop_with_momentum(
+    w: Each, g: Each, v: Each, m: Each, lr: Same, rho: Same, epsilon: Same, momentum: Same
+) -> Any:
+    v = v * rho + g * g * (1 - rho)
+    m = m * momentum + g * lr / np.sqrt(v + epsilon)
+    return w - m, v, m
+
+
+@rule("w", "v", "b")
+def centered(w: Each, g: Each, v: Each, b: Each, lr: Same, rho: Same, epsilon: Same) -> Any:
+    v = v * rho + g * g * (1 - rho)
+    b = b * rho + g * (1 - rho)
+    return w - g * lr / np.sqrt(v - b * b + epsilon), v, b
+
+
+@rule("w", "v", "b", "m")
+def centered_with_momentum(
+    w: Each, g: Each, v: Each, b: Each, m: Each, lr: Same, rho: Same, epsilon: Same, momentum: Same
+) -> Any:
+    v = v * rho + g * g * (1 - rho)
+    b = b * rho + g * (1 - rho)
+    m = m * momentum + g * lr / np.sqrt(v - b * b + epsilon)
+    return w - m, v, b, m
 
 
 class RMSprop(Optimizer):
@@ -46,32 +79,23 @@ class RMSprop(Optimizer):
         if centered:
             self.slot_names += ("average_gradient",)
 
-    def _update(self, g: Array, w: Array, state: dict[str, Array], scratch: Array) -> None:
-        root, step = scratch
-        v = state["velocity"]
-        v *= self.rho
-        np.square(g, out=step)
-        step *= 1 - self.rho
-        v += step
-        if self.centered:
-            b = state["average_gradient"]
-            b *= self.rho
-            np.multiply(g, 1 - self.rho, out=step)
-            b += step
-            np.square(b, out=step)
-            np.subtract(v, step, out=root)
-            root += self.epsilon
+    def _update(self, w: Array, g: Array, state: dict[str, Array]) -> None:
+        v, m, b = map(state.get, ("velocity", "momentum", "average_gradient"))
+        numbers = self.rate, self.rho, self.epsilon
+        if self.centered and self.momentum:
+            centered_with_momentum(w, g, v, b, m, *numbers, self.momentum)
+        elif self.centered:
+            centered(w, g, v, b, *numbers)
+        elif self.momentum:
+            rmsprop_with_momentum(w, g, v, m, *numbers, self.momentum)
         else:
-            np.add(v, self.epsilon, out=root)
-        np.sqrt(root, out=root)
-        np.multiply(g, self.rate, out=step)
-        step /= root
-        if self.momentum:
-            m = state["momentum"]
-            m *= self.momentum
-            m += step
-            step = m
-        w -= step
+            rmsprop(w, g, v, *numbers)
+
+
+@rule("w", "v")
+def adagrad(w: Each, g: Each, v: Each, lr: Same, epsilon: Same) -> Any:
+    v = v + g * g
+    return w - g * lr / np.sqrt(v + epsilon), v
 
 
 class Adagrad(Optimizer):
@@ -102,15 +126,15 @@ class Adagrad(Optimizer):
         super().build(parameters, slices)
         self.state["accumulator"][...] = self.initial_accumulator_value
 
-    def _update(self, g: Array, w: Array, state: dict[str, Array], scratch: Array) -> None:
-        step, root = scratch
-        v = state["accumulator"]
-        v += np.square(g, out=step)
-        np.add(v, self.epsilon, out=root)
-        np.sqrt(root, out=root)
-        np.multiply(g, self.rate, out=step)
-        step /= root
-        w -= step
+    def _update(self, w: Array, g: Array, state: dict[str, Array]) -> None:
+        adagrad(w, g, state["accumulator"], self.rate, self.epsilon)
+
+
+@rule("w", "v", "u")
+def adadelta(w: Each, g: Each, v: Each, u: Each, lr: Same, rho: Same, epsilon: Same) -> Any:
+    v = v * rho + g * g * (1 - rho)
+    change = np.sqrt(u + epsilon) * g / np.sqrt(v + epsilon)
+    return w - change * lr, v, u * rho + change * change * (1 - rho)
 
 
 class Adadelta(Optimizer):
@@ -138,25 +162,9 @@ class Adadelta(Optimizer):
         self.rho = rho
         self.epsilon = epsilon
 
-    def _update(self, g: Array, w: Array, state: dict[str, Array], scratch: Array) -> None:
+    def _update(self, w: Array, g: Array, state: dict[str, Array]) -> None:
         v, u = (state[name] for name in self.slot_names)
-        change, root = scratch
-        v *= self.rho
-        np.square(g, out=change)
-        change *= 1 - self.rho
-        v += change
-        np.add(u, self.epsilon, out=change)
-        np.sqrt(change, out=change)
-        change *= g
-        np.add(v, self.epsilon, out=root)
-        np.sqrt(root, out=root)
-        change /= root
-        u *= self.rho
-        np.square(change, out=root)
-        root *= 1 - self.rho
-        u += root
-        change *= self.rate
-        w -= change
+        adadelta(w, g, v, u, self.rate, self.rho, self.epsilon)
 
 
 class Ftrl(Optimizer):
@@ -173,7 +181,6 @@ class Ftrl(Optimizer):
     """
 
     slot_names = ("accumulator", "linear")
-    scratch_vectors = 3
 
     def __init__(
         self,
@@ -207,23 +214,14 @@ class Ftrl(Optimizer):
         super().build(parameters, slices)
         self.state["accumulator"][...] = self.initial_accumulator_value
 
-    def _update(self, g: Array, w: Array, state: dict[str, Array], scratch: Array) -> None:
+    def _update(self, w: Array, g: Array, state: dict[str, Array]) -> None:
+        # In NumPy's calls, and not a rule, as libraries do not agree on powers.
         n, z = state["accumulator"], state["linear"]
-        fall, power, part = scratch
         lr, l1 = w.dtype.type(self.rate), self.l1_regularization_strength
         l2 = self.l2_regularization_strength + self.beta / (2 * lr)
-        np.power(n, -self.learning_rate_power, out=fall)
-        n += np.square(g, out=part)
-        np.power(n, -self.learning_rate_power, out=power)
-        np.subtract(power, fall, out=fall)
-        fall /= lr
-        fall *= w
-        np.multiply(w, 2 * self.l2_shrinkage_regularization_strength, out=part)
-        part += g
-        part -= fall
-        z += part
-        power /= lr
-        power += 2 * l2
-        np.clip(z, -l1, l1, out=w)
-        w -= z
-        w /= power
+        before = np.power(n, -self.learning_rate_power)
+        n += g * g
+        power = np.power(n, -self.learning_rate_power)
+        shrunk = w * (2 * self.l2_shrinkage_regularization_strength) + g
+        z += shrunk - (power - before) / lr * w
+        w[...] = (np.clip(z, -l1, l1) - z) / (power / lr + 2 * l2)

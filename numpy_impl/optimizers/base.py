@@ -2,9 +2,8 @@
 
 Notation: ``w`` parameters, ``g`` gradient (after clipping), ``lr`` learning rate. An optimizer sees
 one long parameter vector and one gradient vector, never a layer; it only needs to know which slice
-belongs to which weight because ``clipnorm`` works weight by weight. Parameters and state are
-updated in place, block by block: a rule reads and writes its vectors some ten times, and a block
-of them stays in the processor's cache meanwhile. Without clipping a step allocates no arrays.
+belongs to which weight because ``clipnorm`` works weight by weight. The formulas are rules (see
+``numpy_impl.fused``), which update parameters and state in place.
 
 Order of a step, as in ``keras/src/optimizers/base_optimizer.py``: clip the gradient, decay the
 weights (``w <- w - w * weight_decay * lr``), apply the rule, average the weights
@@ -13,20 +12,24 @@ weights (``w <- w - w * weight_decay * lr``), apply the rule, average the weight
 
 import math
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 
+from numpy_impl.fused import Each, Same, rule
 from numpy_impl.network import Network
 from numpy_impl.schedules import LearningRateSchedule
 from numpy_impl.types import Array, Shape
 
-Block = tuple[slice, Shape]
 
-# Elements of a block: with gradient, state and scratch about a megabyte in float32. Measured: half
-# of it costs more calls than it saves traffic, the whole vector at once is slower when the cache
-# is shared with others.
-BLOCK = 65_536
+@rule("w")
+def decay(w: Each, weight_decay: Same, lr: Same) -> Any:
+    return w - w * weight_decay * lr
+
+
+@rule("average")
+def keep_average(average: Each, w: Each, stays: Same, comes: Same) -> Any:
+    return average * stays + w * comes
 
 
 class Clipping(TypedDict, total=False):
@@ -71,8 +74,6 @@ class Optimizer:
 
     # The slots of the rule itself.
     slot_names: tuple[str, ...] = ()
-    # How many vectors as long as a block a rule needs to write to.
-    scratch_vectors = 2
 
     def __init__(
         self,
@@ -149,43 +150,24 @@ class Optimizer:
         if [(math.prod(shape),) for shape in self.shapes] != vectors:
             self.shapes = vectors
         self.state = {name: np.zeros_like(parameters) for name in self.slots}
-        self.blocks = self._blocks(len(parameters))
-        longest = max((math.prod(shape) for _, shape in self.blocks), default=0)
-        self._scratch = np.empty((self.scratch_vectors, longest), parameters.dtype)
         self.iterations = 0
-
-    def _blocks(self, size: int) -> list[Block]:
-        """Return what a step takes one after the other: parts of the vectors, and their shapes."""
-        starts = range(0, size, BLOCK)
-        return [(slice(i, i + BLOCK), (min(BLOCK, size - i),)) for i in starts]
 
     def apply(self, gradients: Array, parameters: Array) -> None:
         """Take one step: update ``parameters`` in place. ``gradients`` are left unchanged."""
         if not self.slices:
             self.build(parameters)
-        g = self._clip(gradients)
-        for block, shape in self.blocks:
-            w = parameters[block].reshape(shape)
-            state = {name: slot[block].reshape(shape) for name, slot in self.state.items()}
-            scratch = self._scratch[:, : w.size].reshape(-1, *shape)
-            self._step(g[block].reshape(shape), w, state, scratch)
+        gradients = self._clip(gradients)
+        if self.weight_decay is not None:
+            decay(parameters, self.weight_decay, self.rate)
+        self._update(parameters, gradients, self.state)
+        if self.use_ema:
+            self._average(parameters)
         self.iterations += 1
 
-    def _step(self, g: Array, w: Array, state: dict[str, Array], scratch: Array) -> None:
-        """Decay the weights of a block, apply the rule to it, and average its weights."""
-        if self.weight_decay is not None:
-            decay = np.multiply(w, self.weight_decay, out=scratch[0])
-            decay *= self.rate
-            w -= decay
-        self._update(g, w, state, scratch)
-        if self.use_ema:
-            self._average(w, state["average"], scratch[0])
-
-    def _average(self, w: Array, average: Array, scratch: Array) -> None:
-        real = w.dtype.type
-        stays = real(self.ema_momentum if self.iterations else 0)
-        average *= stays
-        average += np.multiply(w, real(1) - stays, out=scratch)
+    def _average(self, w: Array) -> None:
+        average = self.state["average"]
+        stays = w.dtype.type(self.ema_momentum if self.iterations else 0)
+        keep_average(average, w, stays, 1 - stays)
         if self.averages_overwrite:
             w[...] = average
 
@@ -194,8 +176,8 @@ class Optimizer:
         if self.use_ema:
             parameters[...] = self.state["average"]
 
-    def _update(self, g: Array, w: Array, state: dict[str, Array], scratch: Array) -> None:
-        """Apply the rule to one block; ``scratch`` has vectors as long as ``w`` to write to."""
+    def _update(self, w: Array, g: Array, state: dict[str, Array]) -> None:
+        """Apply the rule to the parameters ``w`` and to the slots ``state``."""
         raise TypeError(f"{type(self).__name__} defines no _update")
 
     def _clip(self, g: Array) -> Array:

@@ -1,12 +1,30 @@
 """Rules that remember gradients: gradient descent with momentum, and Lion."""
 
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
+from numpy_impl.fused import Each, Same, rule
 from numpy_impl.optimizers.base import Common, Optimizer
 from numpy_impl.schedules import LearningRateSchedule
 from numpy_impl.types import Array
+
+
+@rule("w")
+def descend(w: Each, g: Each, lr: Same) -> Any:
+    return w - g * lr
+
+
+@rule("w", "m")
+def descend_with_momentum(w: Each, g: Each, m: Each, lr: Same, momentum: Same) -> Any:
+    m = m * momentum - g * lr
+    return w + m, m
+
+
+@rule("w", "m")
+def descend_ahead(w: Each, g: Each, m: Each, lr: Same, momentum: Same) -> Any:
+    m = m * momentum - g * lr
+    return w + (m * momentum - g * lr), m
 
 
 class SGD(Optimizer):
@@ -33,21 +51,21 @@ class SGD(Optimizer):
         self.nesterov = nesterov
         self.slot_names = ("momentum",) if momentum else ()
 
-    def _update(self, g: Array, w: Array, state: dict[str, Array], scratch: Array) -> None:
-        step, ahead = scratch
-        np.multiply(g, self.rate, out=step)
+    def _update(self, w: Array, g: Array, state: dict[str, Array]) -> None:
         if not self.momentum:
-            w -= step
-            return
-        m = state["momentum"]
-        m *= self.momentum
-        m -= step
-        if self.nesterov:
-            np.multiply(m, self.momentum, out=ahead)
-            ahead -= step
-            w += ahead
+            descend(w, g, self.rate)
+        elif self.nesterov:
+            descend_ahead(w, g, state["momentum"], self.rate, self.momentum)
         else:
-            w += m
+            descend_with_momentum(w, g, state["momentum"], self.rate, self.momentum)
+
+
+@rule("w", "m")
+def lion(
+    w: Each, g: Each, m: Each, lr: Same, stays_1: Same, comes_1: Same, stays_2: Same, comes_2: Same
+) -> Any:
+    c = m * stays_1 + g * comes_1
+    return w - np.sign(c) * lr, m * stays_2 + g * comes_2
 
 
 class Lion(Optimizer):
@@ -78,14 +96,6 @@ class Lion(Optimizer):
         self.beta_1 = beta_1
         self.beta_2 = beta_2
 
-    def _update(self, g: Array, w: Array, state: dict[str, Array], scratch: Array) -> None:
-        m, real = state["momentum"], w.dtype.type
-        beta_1, beta_2 = real(self.beta_1), real(self.beta_2)
-        change, part = scratch
-        np.multiply(m, beta_1, out=change)
-        change += np.multiply(g, 1 - beta_1, out=part)
-        np.sign(change, out=change)
-        change *= self.rate
-        w -= change
-        m *= beta_2
-        m += np.multiply(g, 1 - beta_2, out=part)
+    def _update(self, w: Array, g: Array, state: dict[str, Array]) -> None:
+        beta_1, beta_2 = w.dtype.type(self.beta_1), w.dtype.type(self.beta_2)
+        lion(w, g, state["momentum"], self.rate, beta_1, 1 - beta_1, beta_2, 1 - beta_2)

@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 
 from numpy_impl.functional import AnyNetwork, one_or_list
-from numpy_impl.training import Steps
 from numpy_impl.types import Array
 from parity.bounds import analyse, analyse_step
 from parity.bounds.rounding import Approx
@@ -108,8 +107,6 @@ class _Learner:
         self.optimizer = copy(pair.optimizer)
         self.optimizer.build_for(network)
         self.pair = pair
-        self.steps = Steps(network, pair.loss)
-        self.given: list[Array] = []
 
     def start(self) -> list[Row]:
         """Compare the optimizer's state before the first step, bit for bit.
@@ -125,17 +122,10 @@ class _Learner:
         return rows
 
     def step(self, batch: Batch) -> None:
-        """Take one step as ``numpy_impl.training`` does, from a record of the first."""
-        inputs, outputs = len(batch[0]), len(batch[1])
+        """Take one step as ``numpy_impl.training`` does."""
         x, y, masks = batch
-        arrays = [*(np.asarray(array, self.network.dtype) for array in x), *y, *masks]
-        if [v.shape for v in arrays] != [v.shape for v in self.given]:
-            self.given = [v.copy() for v in arrays]
-        for own, new in zip(self.given, arrays, strict=True):
-            own[...] = new
-        x, y = self.given[:inputs], self.given[inputs : inputs + outputs]
-        with np.errstate(over="ignore"):
-            self.steps(one_or_list(x), one_or_list(y), self.given[inputs + outputs :])
+        outputs = self.network.forward(one_or_list(x), True, masks)
+        self.network.backward(outputs, one_or_list(y), self.pair.loss)
         self.optimizer.apply(self.network.gradients, self.network.parameters)
 
 

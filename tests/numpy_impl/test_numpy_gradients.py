@@ -7,7 +7,6 @@ from numpy_impl import losses
 from numpy_impl.layers import Activation, Dense, Dropout, Flatten, Layer, Rescaling
 from numpy_impl.losses import Loss
 from numpy_impl.network import Sequential
-from numpy_impl.program import Do, now
 from tests.numpy_impl import textbook
 from tests.numpy_impl.textbook import unit
 
@@ -155,10 +154,10 @@ class _Wrong(Dense):
         super().__init__(4, "tanh")
         self.bug = bug
 
-    def backward(self, delta: np.ndarray, input_gradient: bool = True, do: Do = now) -> np.ndarray:
+    def backward(self, delta: np.ndarray, input_gradient: bool = True) -> np.ndarray:
         if self.bug == "derivative left out":
             self.given_logits_gradient = True
-        passed = super().backward(delta, input_gradient, do)
+        passed = super().backward(delta, input_gradient)
         if self.bug == "sum instead of mean":
             self.bias_gradient *= len(delta)
         if self.bug == "one element, 1e-9 off":

@@ -5,7 +5,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-HEAVY = {"keras", "tensorflow", "jax", "torch", "h5py", "sklearn", "scipy", "matplotlib", "PIL"}
+HEAVY = {
+    "numba",
+    "keras",
+    "tensorflow",
+    "jax",
+    "torch",
+    "h5py",
+    "sklearn",
+    "scipy",
+    "matplotlib",
+    "PIL",
+}
 OURS = {"keras_impl", "parity", "digit_data", "scripts", "terminal_io"}
 ROOT = Path(__file__).parents[2]
 

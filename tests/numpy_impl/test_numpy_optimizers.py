@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from numpy_impl import optimizers
+from numpy_impl import fused, optimizers
 from numpy_impl.optimizers import (
     OPTIMIZERS,
     SGD,
@@ -21,7 +21,6 @@ from numpy_impl.optimizers import (
     Nadam,
     Optimizer,
     RMSprop,
-    base,
 )
 from tests.numpy_impl.textbook import unit
 
@@ -515,6 +514,6 @@ def test_blocks_are_steps_on_their_own_parts(make, monkeypatch: pytest.MonkeyPat
         g = rng.normal(size=10)
         monkeypatch.undo()
         one.apply(g, whole)
-        monkeypatch.setattr(base, "BLOCK", 4)
+        monkeypatch.setattr(fused, "BLOCK", 4)
         other.apply(g, blocks)
     np.testing.assert_array_equal(blocks, whole)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numpy_impl import Sequential, losses, models, optimizers, training
+from numpy_impl import Sequential, compiling, fused, losses, models, optimizers, training
 from numpy_impl.layers import Dense, Dropout
 from tests.numpy_impl.textbook import unit
 
@@ -125,9 +125,9 @@ def test_each_batch_is_measured_before_its_own_step(monkeypatch: pytest.MonkeyPa
     np.testing.assert_array_equal(network.parameters, twin.parameters)
 
 
-@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("at_logits", [False, True])
 def test_means_do_not_depend_on_how_many_samples_are_measured_together(
-    fused: bool, monkeypatch: pytest.MonkeyPatch
+    at_logits: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     x, y = _blobs(60)
     measured = []
@@ -135,7 +135,7 @@ def test_means_do_not_depend_on_how_many_samples_are_measured_together(
         monkeypatch.setattr(training, "MEASURED_TOGETHER", together)
         calls: list[int] = []
         logs = training.train_epoch(
-            _softmax(), losses.CategoricalCrossentropy(fused=fused), optimizers.SGD(0.5), x, y,
+            _softmax(), losses.CategoricalCrossentropy(fused=at_logits), optimizers.SGD(0.5), x, y,
             training.split(np.arange(60), 7), METRICS, lambda done, logs, c=calls: c.append(done),
         )  # fmt: skip
         measured.append(logs)
@@ -144,7 +144,9 @@ def test_means_do_not_depend_on_how_many_samples_are_measured_together(
         assert logs == pytest.approx(measured[0], rel=0, abs=200 * unit())  # sums of 60 terms
 
 
-@pytest.mark.parametrize("name", optimizers.OPTIMIZERS)
+# Those that are no rules, as their formulas have powers or look at whole matrices, are left out.
+@pytest.mark.skipif(not compiling.is_possible(), reason="Numba is not installed")
+@pytest.mark.parametrize("name", sorted({*optimizers.OPTIMIZERS} - {"adafactor", "ftrl"}))
 def test_a_step_allocates_no_arrays(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     x, y = (
@@ -154,6 +156,9 @@ def test_a_step_allocates_no_arrays(name: str, monkeypatch: pytest.MonkeyPatch) 
     network, optimizer = models.build("784-500-300-10", rng), optimizers.get(name)
     optimizer.build(network.parameters, network.slices)
     loss, batches = losses.CategoricalCrossentropy(fused=True), training.split(np.arange(500), 100)
+    monkeypatch.setattr(fused, "PATIENCE", -1.0)
+    training.train_epoch(network, loss, optimizer, x, y, batches[:1])
+    compiling.wait()
     right, allocated, before = optimizer.apply, list[int](), 0
 
     def apply(gradients: np.ndarray, parameters: np.ndarray) -> None:
@@ -171,10 +176,10 @@ def test_a_step_allocates_no_arrays(name: str, monkeypatch: pytest.MonkeyPatch) 
         training.train_epoch(network, loss, optimizer, x, y, batches)
     finally:
         tracemalloc.stop()
-    # The first step makes the arrays. In the later ones there are views, and the buffer of 8,192
+    # An epoch makes the arrays of its batches. Later there are views, and the buffer of 8,192
     # elements that NumPy itself takes for a broadcast sum (np.add of the bias): 33 kB in all, where
     # the least of the hidden layers' arrays would be 120 kB.
-    assert allocated[0] > 1_000_000
+    assert allocated[0] > 300_000
     assert max(allocated[1:]) < 40_000, allocated
 
 

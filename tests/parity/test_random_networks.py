@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 import parity
 from keras_impl import keras, precision
 from numpy_impl import activations, optimizers
-from numpy_impl.program import now
 from parity.comparing.twins import keras_activation
 from tests import census
 
@@ -104,8 +103,8 @@ def test_a_random_network_with_a_wrong_gradient_is_caught(data, factor):
         last = network.layers[-1]
         right = last.backward  # pyright: ignore[reportAttributeAccessIssue]
 
-        def wrong(delta, input_gradient=True, do=now):
-            passed_on = right(delta, input_gradient, do)
+        def wrong(delta, input_gradient=True):
+            passed_on = right(delta, input_gradient)
             last.kernel_gradient *= factor  # pyright: ignore[reportAttributeAccessIssue]
             return passed_on
 

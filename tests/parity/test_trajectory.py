@@ -9,7 +9,6 @@ import parity
 from digit_data import datasets
 from keras_impl import keras, models, precision
 from numpy_impl import Sequential, optimizers, training
-from numpy_impl.program import now
 from numpy_impl.types import Precision
 from parity.comparing.rows import Verdict
 from tests import census
@@ -157,10 +156,10 @@ def test_unchecked_steps_are_said_to_be():
 class LosesASample(Sequential):
     """Leaves out the last sample of a short batch, as document D3 does."""
 
-    def backward(self, outputs, y, loss, do=now):
+    def backward(self, outputs, y, loss):
         if len(y) < 16:
             y = np.vstack([y[:-1], outputs[-1:]])  # which then has no gradient
-        super().backward(outputs, y, loss, do)
+        super().backward(outputs, y, loss)
 
 
 def test_only_the_wrong_step_is_blamed():

@@ -256,7 +256,8 @@ def test_names_that_the_terminal_cannot_show(picture: Path, tmp_path: Path):
 def test_the_numpy_engine_starts_without_the_heavy_packages(picture: Path):
     code = (
         "import sys; from scripts.whatami.__main__ import main; code = main(sys.argv[1:]); "
-        "heavy = {'keras', 'tensorflow', 'matplotlib', 'sklearn', 'rich', 'scipy', 'h5py', "
+        "heavy = {'numba', 'keras', 'tensorflow',"
+        " 'matplotlib', 'sklearn', 'rich', 'scipy', 'h5py', "
         "'multiprocessing', 'concurrent'}; "
         "print(sorted(heavy & set(sys.modules)), code)"
     )

@@ -1,0 +1,132 @@
+"""Element-wise formulas, written once as functions of numbers and run over whole arrays.
+
+A *rule* is a function of a few lines in NumPy's own functions::
+
+    @rule("w", "m")
+    def momentum(w: Each, g: Each, m: Each, lr: Same, mu: Same) -> Any:
+        m = m * mu - g * lr
+        return w + m, m
+
+The names in ``rule`` say where what it returns goes: into the arguments of these names, in place,
+or into arrays that are handed over behind the arguments. ``Each`` is an element of an array,
+``Row`` an element of a vector that is the same in every row (a bias), ``Same`` a number for all.
+
+NumPy evaluates a rule line by line, with an array for each operation. Once that has taken half a
+second in a program, the rules that are met from there on are compiled by Numba, if it is installed,
+to one loop over the elements (``numpy_impl.compiling``). A thread does that, and its results are
+taken when they are there: nothing waits for a compiler, and a program that is done in a moment
+never loads it.
+
+Both ways give the same bits, so that it does not matter when. That is so because both round after
+every operation, in the arrays' precision, and because a rule has nothing in it but arithmetic,
+comparisons and the functions of ``SAFE``: libraries agree on these, and on no ``exp`` or ``tanh``,
+which are therefore calls of NumPy's own, outside of rules.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+
+# What an argument of a rule is.
+Each = Annotated[Any, "each"]
+Row = Annotated[Any, "row"]
+Same = Annotated[Any, "same"]
+
+SAFE = ("sqrt", "abs", "sign", "maximum", "where")
+# Elements of long vectors that NumPy evaluates a rule for at a time: what it makes meanwhile then
+# stays in the cache. Measured: half or twice as many are slower.
+BLOCK = 65_536
+# Seconds that NumPy spends on rules before they are compiled, which takes about as long.
+PATIENCE = 0.5
+
+
+class Rule:
+    """A formula that can be run over arrays.
+
+    Attributes:
+        formula: The function of numbers itself.
+        kinds: For each of its arguments, ``Each``, ``Row`` or ``Same``.
+        names: The arguments of a call: those of the formula, and the arrays it writes to as well.
+        places: Which of these arguments are written.
+        kernels: What was compiled, by axes and dtype; None while it is not ready.
+        seconds: How long NumPy has evaluated rules so far, all together.
+    """
+
+    seconds: ClassVar[float] = 0.0
+
+    def __init__(self, formula: Callable[..., Any], writes: tuple[str, ...]) -> None:
+        self.formula = formula
+        self.kinds: dict[str, Any] = dict(formula.__annotations__)
+        self.kinds.pop("return", None)
+        self.names = list(dict.fromkeys([*self.kinds, *writes]))
+        self.places = [self.names.index(name) for name in writes]
+        self.kernels: dict[tuple[int, str], Callable[..., None] | None] = {}
+
+    def __call__(self, first: Any, *others: Any) -> None:
+        """Run the rule over arrays of one shape and dtype, and numbers, and write what it returns.
+
+        Args:
+            first: The first argument of the formula, an array.
+            others: The other arguments, and then the arrays that it writes to beside them.
+
+        Raises:
+            ValueError: Arrays of different shapes.
+        """
+        key = first.ndim, first.dtype.char
+        kernel = self.kernels.get(key)
+        if kernel is not None:
+            kernel(first, *others)
+            return
+        if Rule.seconds > PATIENCE and key not in self.kernels:
+            from numpy_impl import compiling  # late, as a program may end without
+
+            self.kernels[key] = None
+            compiling.begin(self, first, *others)
+        start = time.perf_counter()
+        self.evaluate(first, *others)
+        Rule.seconds += time.perf_counter() - start
+
+    def evaluate(self, *arguments: Any) -> None:
+        """Run the rule by NumPy alone; arguments as in a call."""
+        given = list(arguments)
+        shape = given[0].shape
+        for i, name in enumerate(self.names):
+            kind = self.kinds.get(name, Each)
+            if kind is Same:
+                given[i] = float(given[i])
+            elif given[i].shape != (shape if kind is Each else shape[-1:]):
+                raise ValueError(misfit(name))
+        if len(shape) > 1 or shape[0] <= BLOCK:
+            self._evaluate(given)
+            return
+        for start in range(0, shape[0], BLOCK):
+            part = slice(start, start + BLOCK)
+            self._evaluate([v[part] if isinstance(v, np.ndarray) else v for v in given])
+
+    def _evaluate(self, given: list[Any]) -> None:
+        results = self.formula(*given[: len(self.kinds)])
+        if len(self.places) == 1:
+            results = (results,)
+        for place, result in zip(self.places, results, strict=True):
+            given[place][...] = result
+
+
+# All there are, for those who try each.
+RULES: list[Rule] = []
+
+
+def rule(*writes: str) -> Callable[[Callable[..., Any]], Rule]:
+    """Make a rule of a function; ``writes`` says where what it returns goes."""
+
+    def make(formula: Callable[..., Any]) -> Rule:
+        RULES.append(Rule(formula, writes))
+        return RULES[-1]
+
+    return make
+
+
+def misfit(name: str) -> str:
+    """Return what is said of an array of the wrong shape."""
+    return f"Expected arrays of one shape. Received: another one as {name}"
