@@ -39,6 +39,11 @@ SHIPPED_REJECTER = SHIPPED_MODEL.with_name("digit-or-none.npz")
 DTYPE = "float64"
 
 
+Forward = Callable[[Array], Array]
+# Inputs, and what each output counts, to the gradient by the inputs.
+Pullback = Callable[[Array, Array], Array]
+
+
 class Classifier:
     """A network that gives ten scores for a picture.
 
@@ -48,11 +53,13 @@ class Classifier:
         output_shape: Must be (10,).
         layers: The class names of its layers.
         predict: The network: (N, *input_shape) to (N, 10).
+        pullback: Its gradient by the inputs; None if it is not asked for.
 
     Attributes:
         side: 8 or 28: how many pixels high and wide the pictures are.
         rejecter: A second network, (N, 784) to (N, 11), whose last score says that a picture shows
             no digit; None if none is asked.
+        rejecter_pullback: Its gradient.
 
     Raises:
         CliError: Other shapes.
@@ -64,7 +71,8 @@ class Classifier:
         input_shape: tuple[int | None, ...],
         output_shape: tuple[int | None, ...],
         layers: Sequence[str],
-        predict: Callable[[Array], Array],
+        predict: Forward,
+        pullback: Pullback | None = None,
     ) -> None:
         shape = tuple(n for n in input_shape if n is not None)
         if len(shape) != len(input_shape) or math.prod(shape) not in (64, 784):
@@ -79,8 +87,9 @@ class Classifier:
             )
         self.side = math.isqrt(math.prod(shape))
         self._shape = shape
-        self._predict = predict
-        self.rejecter: Callable[[Array], Array] | None = None
+        self._predict, self._pullback = predict, pullback
+        self.rejecter: Forward | None = None
+        self.rejecter_pullback: Pullback | None = None
         first = next((name for name in layers if name not in ("InputLayer", "Flatten")), "")
         self._brightest = BRIGHTEST if self.side == 28 and first == "Rescaling" else 1
 
@@ -112,6 +121,38 @@ class Classifier:
         outputs = self.rejecter(np.asarray(pictures, DTYPE).reshape(len(pictures), -1))
         return 1 - np.asarray(outputs, DTYPE)[:, CLASSES]
 
+    def gradient(self, pictures: Array, digit: int | None) -> Array:
+        """Return the gradient of a score by the pixels.
+
+        Args:
+            pictures: As for :meth:`scores`.
+            digit: Whose score; None: that of any digit, which is :meth:`digit_scores`.
+
+        Returns:
+            The shape of ``pictures``, float64: score in 0..1 for a unit of a pixel.
+
+        Raises:
+            CliError: The network cannot be differentiated here.
+        """
+        pull = self.rejecter_pullback if digit is None else self._pullback
+        if pull is None:
+            raise CliError("expected a network that can be differentiated. Received: another one")
+        x = np.asarray(pictures, DTYPE)
+        flat = x.reshape(len(x), -1)
+        if digit is None:
+            dout = np.zeros((len(x), CLASSES + 1))
+            dout[:, CLASSES] = -1.0
+            return pull(flat, dout).reshape(x.shape)
+        dout = np.zeros((len(x), CLASSES))
+        dout[:, digit] = 1.0
+        factor = self._brightest
+        try:
+            with np.errstate(all="ignore"):
+                gradient = pull(x.reshape(-1, *self._shape) * factor, dout)
+        except (ValueError, NotImplementedError) as error:
+            raise CliError(f"expected a network to be differentiated. {error}") from error
+        return np.asarray(gradient, DTYPE).reshape(x.shape) * factor
+
 
 def load(path: Path, engine: str = "numpy") -> Classifier:
     """Load a model file.
@@ -137,7 +178,10 @@ def load(path: Path, engine: str = "numpy") -> Classifier:
         model = _numpy_classifier(path, READERS[kind](path))
     if model.side == 28:
         network = rejecter(_read_npz(SHIPPED_MODEL), _read_npz(SHIPPED_REJECTER))
-        model.rejecter = _keras_twin(network) if engine == "keras" else network.forward
+        if engine == "keras":
+            model.rejecter, model.rejecter_pullback = _keras_twin(network)
+        else:
+            model.rejecter, model.rejecter_pullback = network.forward, _pullback(network)
     return model
 
 
@@ -158,12 +202,13 @@ def rejecter(model: AnyNetwork, rest: AnyNetwork) -> Sequential:
     return network
 
 
-def _keras_twin(network: Sequential) -> Callable[[Array], Array]:
+def _keras_twin(network: Sequential) -> tuple[Forward, Pullback]:
     import keras_impl
     from parity import keras_twin
 
     with keras_impl.precision(DTYPE):
-        return _in_double(keras_twin(network))
+        twin = keras_twin(network)
+    return _in_double(twin), _keras_pullback(twin)
 
 
 def _kind(path: Path) -> str:
@@ -241,7 +286,15 @@ def _numpy_classifier(path: Path, network: AnyNetwork) -> Classifier:
         )
     chain = isinstance(network, Sequential)  # a graph with branches has no first layer
     names = [type(layer).__name__ for layer in network.layers] if chain else []
-    return Classifier(path, network.input_shape, network.output_shape, names, double.forward)
+    return Classifier(
+        path, network.input_shape, network.output_shape, names, double.forward, _pullback(double)
+    )
+
+
+def _pullback(network: AnyNetwork) -> Pullback:
+    from numpy_impl.input_gradient import input_gradient
+
+    return lambda x, dout: input_gradient(network, x, dout)
 
 
 def _keras_classifier(path: Path, kind: str) -> Classifier:
@@ -259,10 +312,23 @@ def _keras_classifier(path: Path, kind: str) -> Classifier:
     input_shape, output_shape = model.input_shape, model.output_shape
     if not isinstance(input_shape, tuple) or not isinstance(output_shape, tuple):
         raise CliError(f"{path}: expected one input and one output. Received: {input_shape}")
-    return Classifier(path, input_shape[1:], output_shape[1:], names, _in_double(model))
+    shapes = input_shape[1:], output_shape[1:]
+    return Classifier(path, *shapes, names, _in_double(model), _keras_pullback(model))
 
 
-def _in_double(model: "keras.Model") -> Callable[[Array], Array]:
+def _keras_pullback(model: "keras.Model") -> Pullback:
+    """Return what differentiates a Keras model in double precision."""
+    import keras_impl
+    from keras_impl.input_gradient import input_gradient
+
+    def pull(x: Array, dout: Array) -> Array:
+        with keras_impl.precision(DTYPE):
+            return input_gradient(model, x, dout)
+
+    return pull
+
+
+def _in_double(model: "keras.Model") -> Forward:
     """Return what computes a Keras model's outputs in double precision."""
     import keras_impl
 

@@ -231,6 +231,17 @@ def test_the_shipped_weights_read_a_picture(environment: Environment, clashing: 
     assert done.stdout.splitlines()[-1] == "I am a 7."
 
 
+def test_a_program_reads_a_picture_beside_a_digits_of_its_own(
+    environment: Environment, clashing: Path
+):
+    program = (
+        "import sys, digits, digits_parity; assert digits.OWN; "
+        f"print(digits_parity.read({str(PHOTO)!r}), 'keras' in sys.modules)"
+    )
+    done = environment.run("python", "-c", program, cwd=clashing)
+    assert (done.stdout, done.stderr) == ("I am a 7. False\n", "")
+
+
 def test_many_pictures_are_read_in_processes_of_their_own(
     environment: Environment, clashing: Path, tmp_path: Path
 ):

@@ -26,6 +26,7 @@ __all__ = [
     "Examined",
     "ImageError",
     "Invert",
+    "NothingWrittenError",
     "Part",
     "Size",
     "examine",
@@ -47,6 +48,10 @@ SIXTEENTHS = 16
 
 
 Shares = tuple[float, float, float, float]
+
+
+class NothingWrittenError(ImageError):
+    """A picture that can be used, and on which nothing is written."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +115,8 @@ def examine(
             one row are all one, and a note says so.
 
     Raises:
-        ImageError: No ink found, another size or polarity asked for, or a picture ``to_grey``
-            refuses.
+        NothingWrittenError: No ink found; an ImageError too.
+        ImageError: Another size or polarity asked for, or a picture ``to_grey`` refuses.
     """
     if size not in (8, 28) or invert not in ("auto", "yes", "no"):
         raise ImageError(
@@ -126,7 +131,7 @@ def examine(
     try:
         return _found(shrunk(grey, WORK_SIDE), size, invert, segment, notes)
     except NoInkError as error:
-        raise ImageError(str(error)) from error
+        raise NothingWrittenError(str(error)) from error
 
 
 def _notes_on_frames(image: Image.Image) -> list[str]:

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-__all__ = ["MAX_PIXELS", "ImageError", "damage_named", "open_image", "pixels"]
+__all__ = ["MAX_PIXELS", "ImageError", "check_size", "damage_named", "open_image", "pixels"]
 
 # 8000 x 8000: more than a phone's camera makes, a quarter of a gigabyte of RGBA.
 MAX_PIXELS = 64_000_000
@@ -98,16 +98,25 @@ def pixels(file: BinaryIO) -> int:
         file.seek(0)
 
 
+def check_size(width: int, height: int, name: str) -> None:
+    """Refuse a picture of too many pixels.
+
+    Raises:
+        ImageError: Over 64 million pixels, or a side over 65,535.
+    """
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+        raise ImageError(
+            f"{name}: refused: expected at most {MAX_PIXELS} pixels and {MAX_SIDE} in a row or "
+            f"column, received {width} x {height}"
+        )
+
+
 def _decoded(file: BinaryIO, name: str) -> Image.Image:
     """Return the first frame of an open file, its size checked before its pixels are decoded."""
     scans = _scans(file, name)
     with damage_named(name), Image.open(_Counted(file, name), formats=FORMATS) as image:  # type: ignore[arg-type]
         width, height = image.size
-        if width * height > MAX_PIXELS or max(image.size) > MAX_SIDE:
-            raise ImageError(
-                f"{name}: refused: expected at most {MAX_PIXELS} pixels and {MAX_SIDE} in a row or "
-                f"column, received {width} x {height}"
-            )
+        check_size(width, height, name)
         if scans * width * height > MOST_SCANNED:
             raise ImageError(
                 f"{name}: refused: expected at most {MOST_SCANNED} pixels in all scans, "

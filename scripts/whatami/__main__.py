@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
+
+from numpy_impl.types import Array
 from terminal_io import USAGE_ERROR, CliError, Parser, Signals, run
 
 from .. import model_files, starting
@@ -26,6 +29,7 @@ examples:
   python -m scripts.whatami three.png
   python -m scripts.whatami year.jpg --segment
   python -m scripts.whatami photos/ "scans/*.png" --csv > answers.csv
+  python -m scripts.whatami three.png --explain why.png
   curl -s https://example.org/three.png | python -m scripts.whatami - --plot three-seen.png
   python -m scripts.whatami --index 1004 --data mnist.npz --engine keras
 
@@ -68,6 +72,8 @@ def parser() -> Parser:
     add("--save-preprocessed", type=Path, metavar="DIR", help=saved)
     plot = "draw pictures, what the network saw, and scores"
     add("--plot", type=Path, metavar="FILE.png", help=plot)
+    explain = "draw which pixels decided: with paper over them, and by the score's gradient"
+    add("--explain", type=Path, metavar="FILE.png", help=explain)
     add(
         "--invert",
         choices=("auto", "yes", "no"),
@@ -87,11 +93,20 @@ def check(args: Namespace) -> None:
         raise CliError("expected an IMAGE or --index. Received: neither (see --help)")
     if args.data is not None and args.index is None:
         raise CliError(f"--data: expected together with --index. Received: {args.data} alone")
-    if args.plot is not None and (args.plot.is_dir() or not args.plot.parent.is_dir()):
-        raise CliError(f"--plot: expected a file in a folder. Received: {args.plot}")
+    for option, path in figures(args):
+        if path.is_dir() or not path.parent.is_dir():
+            raise CliError(f"{option}: expected a file in a folder. Received: {path}")
+    if args.plot is not None and args.explain is not None and args.plot == args.explain:
+        raise CliError(f"--explain: expected another file than --plot. Received: {args.plot}")
 
 
-def check_plot(plot: Path, sources: Sequence[pictures.Source]) -> None:
+def figures(args: Namespace) -> list[tuple[str, Path]]:
+    """Return the options that ask for a figure, with its file."""
+    asked = (("--plot", args.plot), ("--explain", args.explain))
+    return [(option, path) for option, path in asked if path is not None]
+
+
+def check_figure(option: str, plot: Path, sources: Sequence[pictures.Source]) -> None:
     """Check what is to be drawn.
 
     Raises:
@@ -99,11 +114,23 @@ def check_plot(plot: Path, sources: Sequence[pictures.Source]) -> None:
     """
     if len(sources) > MOST_PLOTTED:
         raise CliError(
-            f"--plot: expected at most {MOST_PLOTTED} pictures. Received: {len(sources)}"
+            f"{option}: expected at most {MOST_PLOTTED} pictures. Received: {len(sources)}"
         )
     names = [source.name for source in sources if source.content is None]
     if plot.exists() and any(Path(n).exists() and plot.samefile(n) for n in names):
-        raise CliError(f"--plot: expected a file to write. Received: {plot}, an IMAGE")
+        raise CliError(f"{option}: expected a file to write. Received: {plot}, an IMAGE")
+
+
+def check_gradient(model: model_files.Classifier) -> None:
+    """Check that a model can be differentiated, before anything is answered.
+
+    Raises:
+        CliError: It cannot.
+    """
+    try:
+        model.gradient(np.zeros((1, model.side, model.side)), 0)
+    except CliError as error:
+        raise CliError(f"--explain: {error}") from error
 
 
 def batches(seen: Iterator[Seen]) -> Iterator[list[Seen]]:
@@ -135,8 +162,11 @@ class Session:
         self.sources = pictures.sources(args.images)
         if args.index is not None:
             self.sources.append(pictures.mnist_source(args.index, args.data))
-        if args.plot is not None:
-            check_plot(args.plot, self.sources)
+        self.figures = figures(args)
+        for option, path in self.figures:
+            check_figure(option, path, self.sources)
+        if args.explain is not None:
+            check_gradient(self.model)
         self.files: SeenFiles | None = None
         if args.save_preprocessed is not None:
             names = [source.name for source in self.sources if source.content is None]
@@ -153,7 +183,9 @@ class Session:
             Whether there were errors.
         """
         args = self.args
-        view = View(28 if self.model.side == 28 else 8, args.invert, args.segment, bool(args.plot))
+        view = View(
+            28 if self.model.side == 28 else 8, args.invert, args.segment, bool(self.figures)
+        )
         form = "json" if args.json else "csv" if args.csv else "text"
         alone = [source.name for source in self.sources] == args.images
         alone = alone and len(self.sources) == 1
@@ -182,16 +214,30 @@ class Session:
         for one, answer in zip(batch, found, strict=True):
             if self.files is not None:
                 self.files.save(one)
-            if self.args.plot is not None and answer.error is None:
+            if self.figures and answer.error is None:
                 self._drawn.append((one, answer))
             yield answer
 
     def _draw(self) -> None:
-        from . import plots  # late: matplotlib
+        from . import explaining, plots  # late: matplotlib
 
-        left_out = plots.save(self.args.plot, self._drawn)
-        if left_out:
-            print(f"whatami: --plot: {left_out} digits were left out", file=sys.stderr)
+        def explain(picture: Array, answer: Answer) -> explaining.Explanation:
+            return explaining.explain(self.model, picture, answer)
+
+        for option, path in self.figures:
+            if option == "--plot":
+                left_out = plots.save(path, self._drawn)
+            else:
+                shown = [self._by_digits(*drawn) for drawn in self._drawn]
+                left_out = plots.save_explained(path, shown, explain)
+            if left_out:
+                print(f"whatami: {option}: {left_out} digits were left out", file=sys.stderr)
+
+    def _by_digits(self, seen: Seen, answer: Answer | Number) -> tuple[Seen, Answer | Number]:
+        """Return what was said digit by digit, where a number was told."""
+        if isinstance(answer, Number) or answer.number is None:
+            return seen, answer
+        return cut_apart(self.model, seen), answer.number
 
 
 def main(argv: Sequence[str] | None = None) -> int:

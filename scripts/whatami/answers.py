@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from digit_data.pictures.examine import Shares
 from numpy_impl.types import Array
 
 from ..model_files import CLASSES, Classifier
@@ -43,6 +44,7 @@ class Answer:
         separate: How many digits there are in the picture; of more than one nothing can be said.
         digit_score: A percentage: how surely it is a digit at all; None if no network says so.
         number: The number that the picture plainly holds instead.
+        box: Where it is in the picture: left, top, right and bottom as shares of width and height.
     """
 
     file: str
@@ -52,6 +54,31 @@ class Answer:
     separate: int = 1
     digit_score: float | None = None
     number: "Number | None" = None
+    box: Shares | None = None
+
+    def __str__(self) -> str:
+        """Return the verdict for who did not use the command, or why there is none."""
+        if self.error is not None:
+            return self.error
+        if self.number is not None:
+            return self.number.verdict()
+        if self.separate > 1:
+            return f"I see {self.separate} separate digits, and am not sure of all."
+        return self.verdict()
+
+    @property
+    def digits(self) -> "list[Answer]":
+        """What is said to be a digit, in reading order: itself, those of the number, or nothing."""
+        if self.number is not None:
+            return self.number.digits
+        return [self] if self.digit is not None else []
+
+    @property
+    def text(self) -> str:
+        """The digit or the number, with its marks; empty if nothing is sure."""
+        if self.number is not None:
+            return self.number.number or ""
+        return "" if self.digit is None else str(self.digit)
 
     @property
     def winners(self) -> list[int]:
@@ -140,7 +167,6 @@ class Number:
     Attributes:
         file: Its name.
         digits: Its digits in reading order.
-        boxes: Where each is: left, top, right and bottom as shares of width and height.
         error: Why there are no digits.
         notes: What the user should know about the picture, a line each.
         layout: For each row of writing its marks, and "#" for each digit; empty for one row of
@@ -149,7 +175,6 @@ class Number:
 
     file: str
     digits: list[Answer] = field(default_factory=list)
-    boxes: list[tuple[float, float, float, float]] = field(default_factory=list)
     error: str | None = None
     notes: list[str] = field(default_factory=list)
     layout: tuple[str, ...] = ()
@@ -234,9 +259,9 @@ class Number:
                 "digit": one.digit,
                 "scores": one.scores,
                 "digit_score": one.digit_score,
-                "box": [round(side, 4) for side in box],
+                "box": one.box and [round(side, 4) for side in one.box],
             }
-            for one, box in zip(self.digits, self.boxes, strict=True)
+            for one in self.digits
         ]
         failed = self.error is not None
         return {
@@ -303,6 +328,7 @@ def _digit(model: Classifier, seen: Seen, scored: Iterator[Answer]) -> Answer:
         return Answer(seen.name, error=seen.error)
     made = next(scored)
     made.notes, made.separate = seen.found.notes, seen.found.digits
+    made.box = seen.found.boxes[0]
     # One thing alone is not cut unasked: a letter has halves that look like digits. And one sure
     # digit is no number by what shines through beside it.
     several = sum(part.ink is not None for row in seen.found.rows for part in row) > 1
@@ -321,11 +347,13 @@ def _number(seen: Seen, scored: Iterator[Answer]) -> Number:
         return Number(seen.name, error=seen.error)
     found = seen.found
     digits = [next(scored) for _ in found.pictures]
+    for one, box in zip(digits, found.boxes, strict=True):
+        one.box = box
     error = next((one.error for one in digits if one.error), None)
     if error is not None:
         return Number(seen.name, error=error, notes=found.notes)
     layout = tuple("".join(part.sign or DIGIT for part in row) for row in found.rows)
-    return Number(seen.name, digits, found.boxes, notes=found.notes, layout=layout)
+    return Number(seen.name, digits, notes=found.notes, layout=layout)
 
 
 def _percentages(name: str, row: Array) -> Answer:

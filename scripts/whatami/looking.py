@@ -129,21 +129,20 @@ def look_at_all(
         view: How.
         check: Called between pictures; what it raises ends the work.
     """
-    spent = 0.0
-    for source in sources[:TRIAL]:
-        check()
-        started = time.perf_counter()
-        seen = look(source, view)
-        spent += time.perf_counter() - started
-        yield seen
-    rest = sources[TRIAL:]
     processes = min(_processors(), MOST_PROCESSES)
-    if processes > 1 and spent / TRIAL * len(rest) > WORTH_PROCESSES:
-        yield from _in_processes(rest, view, processes, check)
-        return
-    for source in rest:
-        check()
-        yield look(source, view)
+    # Asked again after each lot: a folder may begin with small pictures, or with none.
+    for start in range(0, len(sources), TRIAL):
+        spent = 0.0
+        for source in sources[start : start + TRIAL]:
+            check()
+            started = time.perf_counter()
+            seen = look(source, view)
+            spent += time.perf_counter() - started
+            yield seen
+        rest = sources[start + TRIAL :]
+        if rest and processes > 1 and spent / TRIAL * len(rest) > WORTH_PROCESSES:
+            yield from _in_processes(rest, view, processes, check)
+            return
 
 
 def _processors() -> int:

@@ -1,5 +1,6 @@
 """Many pictures: in order, in several processes, with progress, and interrupted."""
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -72,6 +73,81 @@ def test_several_processes_give_the_same_in_the_same_order(
     assert [Path(record["file"]).stem for record in alone] == [f"{i:03}" for i in range(COUNT)]
     assert [record["file"] for record in alone if record["error"]] == [str(folder / "100.png")]
     assert not multiprocessing.active_children()
+
+
+def _name_of_process(sources: list[Source], view: View) -> list[looking.Seen]:
+    time.sleep(0.02)
+    return [looking.Seen(f"{source.name} {os.getpid()}") for source in sources]
+
+
+def test_every_process_takes_part_and_the_order_is_kept(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(looking, "look_at_lot", _name_of_process)
+    monkeypatch.setattr(looking, "_processors", lambda: 2)
+    monkeypatch.setattr(looking, "WORTH_PROCESSES", 0)
+    sources = [Source(str(place), error="none") for place in range(looking.TRIAL + 400)]
+    names = [seen.name.split() for seen in looking.look_at_all(sources, View(28))]
+    assert [int(name[0]) for name in names] == list(range(len(sources)))
+    by_process = [name[1] for name in names[looking.TRIAL :]]
+    shares = [by_process.count(process) / 400 for process in set(by_process)]
+    assert str(os.getpid()) not in by_process
+    assert len(shares) == 2
+    assert min(shares) > 0.2
+
+
+class _Inline:
+    """A pool that does its work when the result is asked for, and counts what nobody has asked."""
+
+    def __init__(self) -> None:
+        self.waiting = self.most = 0
+
+    def submit(self, work: Callable[..., Any], *arguments: Any) -> "_Inline":
+        one = _Inline()
+        one.result = lambda timeout: self._done(work, arguments)
+        self.waiting += 1
+        self.most = max(self.most, self.waiting)
+        return one
+
+    def _done(self, work: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        self.waiting -= 1
+        return work(*arguments)
+
+    result: Callable[[float], Any]
+
+
+def test_what_is_held_at_a_time_does_not_grow_with_the_folder(monkeypatch: pytest.MonkeyPatch):
+    pool = _Inline()
+    monkeypatch.setattr(looking, "_pool", lambda processes: contextlib.nullcontext(pool))
+    monkeypatch.setattr(looking, "_processors", lambda: 2)
+    monkeypatch.setattr(looking, "WORTH_PROCESSES", -1)
+    sources = [Source(str(place), error="none") for place in range(10_000)]
+    most = 0
+    for place, seen in enumerate(looking.look_at_all(sources, View(28))):
+        assert seen.name == str(place)
+        most = max(most, pool.waiting)
+    assert pool.waiting == 0
+    assert 2 <= pool.most <= 2 * looking.LOTS_AHEAD
+    assert most <= 2 * looking.LOTS_AHEAD
+
+
+def test_processes_are_started_as_soon_as_they_are_worth_it(monkeypatch: pytest.MonkeyPatch):
+    """A folder may begin with what is soon done, such as pictures that cannot be read."""
+    lots: list[int] = []
+
+    def in_processes(sources: list[Source], *arguments: object) -> list[looking.Seen]:
+        lots.append(len(sources))
+        return [looking.Seen(source.name) for source in sources]
+
+    def look(source: Source, view: View) -> looking.Seen:
+        time.sleep(0.001 if int(source.name) >= 40 else 0)
+        return looking.Seen(source.name)
+
+    monkeypatch.setattr(looking, "_in_processes", in_processes)
+    monkeypatch.setattr(looking, "look", look)
+    monkeypatch.setattr(looking, "_processors", lambda: 2)
+    monkeypatch.setattr(looking, "WORTH_PROCESSES", 0.5)
+    sources = [Source(str(place)) for place in range(1000)]
+    assert [int(seen.name) for seen in looking.look_at_all(sources, View(28))] == [*range(1000)]
+    assert lots == [1000 - 2 * looking.TRIAL]
 
 
 def test_batches_end_when_they_are_full_or_late(monkeypatch: pytest.MonkeyPatch):
