@@ -7,6 +7,7 @@ several forms, which are told apart and mended differently.
 from parity.checking.bugs import (
     activating,
     attending,
+    cells,
     convolving,
     deltas,
     derivative,
@@ -30,9 +31,9 @@ from parity.checking.bugs.table import Bug
 
 TABLE: dict[str, list[Bug]] = {}
 for _module in (
-    table, forward, slips, forward_alone, normalizing, recurring, attending, convolving, activating,
-    reading, deltas, measured, sums, errors, tensors, parts, factors, derivative, optimizers,
-    layers,
+    table, forward, slips, forward_alone, normalizing, recurring, cells, attending, convolving,
+    activating, reading, deltas, measured, sums, errors, tensors, parts, factors, derivative,
+    optimizers, layers,
 ):  # fmt: skip
     for _bug in vars(_module).values():
         if isinstance(_bug, Bug) and _bug not in TABLE.setdefault(_bug.code, []):

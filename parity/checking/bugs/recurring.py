@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from numpy_impl.types import Array
-from parity.checking.bugs.change import Change, Scene
+from parity.checking.bugs import cells
+from parity.checking.bugs.change import Change, Replacement, Scene
 from parity.checking.bugs.table import Bug
 
 GATE_ORDER = Bug(
@@ -16,41 +17,11 @@ GATE_ORDER = Bug(
     "i, f, o, g = np.split(z, 4, axis=1)  # Keras's LSTM has i, f, c, o",
     "split in Keras's order: {meant}",
 )
-GATE_ACTIVATION = Bug(
-    "gate-activation",
-    "the gates' activation is {theirs} instead of {meant}",
-    "i = np.clip(0.2 * z + 0.5, 0, 1)  # hard_sigmoid, where the layer has sigmoid",
-    "use the layer's recurrent_activation, {meant}",
-)
-RESET_PLACE = Bug(
-    "reset-place",
-    "the reset gate is applied {theirs} the recurrent kernel's product, and not {meant} it",
-    "h_new = np.tanh(x @ W + (r * h) @ U + b)  # where the layer has reset_after=True",
-    "with reset_after=True it is r * (h @ U + b_recurrent), with False (r * h) @ U",
-)
-UPDATE_GATE = Bug(
-    "update-gate",
-    "the update gate is turned round: z and 1 - z have changed places",
-    "h = (1 - z) * h + z * h_new",
-    "Keras keeps the share z of the old state: h = z * h + (1 - z) * h_new",
-)
 FORGET_BIAS = Bug(
     "forget-bias",
-    "1 is added to the forget gate, whose bias has it already",
+    "1 is added to the forget gate's pre-activation, where the layer adds nothing",
     "f = sigmoid(z_f + 1.0)",
     "leave it out: unit_forget_bias only sets the bias at the start",
-)
-STATE_ACTIVATION_MISSING = Bug(
-    "state-activation-missing",
-    "the cell's state goes into the output without its activation",
-    "h = o * c",
-    "h = o * tanh(c)",
-)
-CANDIDATE_ACTIVATION_MISSING = Bug(
-    "candidate-activation-missing",
-    "the candidate goes into the cell's state without its activation",
-    "c = f * c + i * z_c",
-    "c = f * c + i * tanh(z_c)",
 )
 TIME_REVERSED = Bug(
     "time-reversed",
@@ -64,27 +35,164 @@ DIRECTIONS_SWAPPED = Bug(
     "np.concatenate([backward, forward], axis=-1)",
     "the forward layer's outputs come first",
 )
-RECURRENT_BIAS = Bug(
-    "recurrent-bias",
-    "the recurrent bias is left out",
-    "z = sigmoid(x @ Wz + h @ Uz + b[0])  # and b[1] is not used",
-    "add b[0] to the input's product and b[1] to the state's",
+SEQUENCE_TURNED = Bug(
+    "sequence-turned",
+    "the states lie in the other order of time",
+    "back = lstm(x[:, ::-1])  # and joined as it is",
+    "turn the backward direction's states round, back[:, ::-1], before they are joined; a layer "
+    "with go_backwards=True by itself returns them in the order in which they were computed",
+)
+OTHER_STATE = Bug(
+    "other-state",
+    "the layer returns {theirs} instead of {meant}",
+    "back = lstm(x[:, ::-1])[:, ::-1][:, -1]  # the last time, which comes first on the way back",
+    "return {meant}",
+)
+STATE_CARRIED = Bug(
+    "state-carried",
+    "the state is carried over from one sample to the next",
+    "for x in samples: h = run(x, h)",
+    "begin each sample with zeros, or with the state that is given",
+)
+INITIAL_STATE_LEFT_OUT = Bug(
+    "initial-state",
+    "the initial state that the layer is given is left out",
+    "h = np.zeros((len(x), units))  # in a decoder that begins in the encoder's last state",
+    "begin with it",
+)
+INITIAL_STATE_SWAPPED = Bug(
+    "initial-state",
+    "the initial states have changed places: {how}",
+    "c, h = encoder_states",
+    "Keras's states are h and c, in this order",
+)
+MERGE_MODE = Bug(
+    "merge-mode",
+    "the two directions are joined by {theirs} instead of {meant}",
+    'forward + backward  # where the layer has merge_mode="ave"',
+    "join them as the layer does: {meant}",
+)
+DIRECTIONS_WEIGHTS = Bug(
+    "directions-weights",
+    "{which} with the weights of the other",
+    "for x in (x, x[:, ::-1]): out.append(rnn(x, W, U, b))",
+    "give each direction its own: the forward layer's weights come first",
 )
 _GATES = {4: ("i", "f", "c", "o"), 3: ("z", "r", "h")}
 
 
 def changes(scene: Scene) -> Iterator[Change]:
     """Yield the wrong ways of a layer that has a cell, or two directions; nothing for others."""
-    layer, cell = scene.layer, scene.attribute("cell")
-    if scene.attribute("merge_mode") == "concat":
-        yield Change(DIRECTIONS_SWAPPED, layer, call=_swapped(scene))
+    cell = scene.attribute("cell")
+    if scene.attribute("merge_mode") is not None:
+        yield from _directions(scene)
     if cell is None:
         return
     yield from _gates(scene, cell)
-    yield from _activations(scene, cell)
-    yield from _reset(scene, cell)
-    now = bool(layer.go_backwards)
-    yield Change(TIME_REVERSED, layer, settings=[(layer, "go_backwards", not now)])
+    yield from cells.changes(scene, cell)
+    yield from _in_time(scene)
+    yield from _states(scene)
+
+
+def _first(function: Callable[[Any], Any]) -> Replacement:
+    """Return a layer's call with its first output changed, of one or several."""
+
+    def call(own: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        done = own(*args, **kwargs)
+        if isinstance(done, list | tuple):
+            parts: list[Any] = list(done)  # pyright: ignore[reportUnknownArgumentType]
+            return [function(parts[0]), *parts[1:]]
+        return function(done)
+
+    return call
+
+
+def _in_time(scene: Scene) -> Iterator[Change]:
+    """Yield other orders of time, and other states than those that are meant."""
+    layer, ops = scene.layer, scene.keras.ops
+    turned = _first(lambda out: ops.flip(out, axis=1))
+    backwards = [(layer, "go_backwards", not layer.go_backwards)]
+    yield Change(TIME_REVERSED, layer, settings=backwards)
+    if layer.return_sequences:
+        # Gone through from the end, and each state put where its time is.
+        yield Change(TIME_REVERSED, layer, settings=backwards, call=turned)
+        yield Change(SEQUENCE_TURNED, layer, call=turned)
+        values = {"theirs": "at each step the state before it", "meant": "the state behind it"}
+        late = _first(lambda out: ops.concatenate([0 * out[:, :1], out[:, :-1]], axis=1))
+        yield Change(OTHER_STATE, layer, values, call=late)
+        return
+    others: dict[str, Callable[[Any], Any]] = {
+        "the state behind the first step that it goes through": lambda out: out[:, 0],
+        "the mean of all states": lambda out: ops.mean(out, axis=1),
+        "the largest of all states": lambda out: ops.max(out, axis=1),
+        "the sum of all states": lambda out: ops.sum(out, axis=1),
+        "the last state but one": lambda out: out[:, -2],
+    }
+    for theirs, function in others.items():
+        values = {"theirs": theirs, "meant": "the state behind the last"}
+        settings = [(layer, "return_sequences", True)]
+        yield Change(OTHER_STATE, layer, values, settings, call=_first(function))
+
+
+def _states(scene: Scene) -> Iterator[Change]:
+    """Yield that a sequence does not begin in the state in which it is meant to."""
+    layer, ops = scene.layer, scene.keras.ops
+
+    def carried(own: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        states, outputs = kwargs.get("initial_state"), list[Any]()
+        for n in range(len(args[0])):
+            out, *states = own(args[0][n : n + 1], **kwargs | {"initial_state": states})
+            outputs.append(out)
+        return ops.concatenate(outputs, axis=0)
+
+    if not layer.return_state and len(scene.inputs) == 1:
+        yield Change(STATE_CARRIED, layer, settings=[(layer, "return_state", True)], call=carried)
+    if len(scene.inputs) > 1:
+        yield Change(INITIAL_STATE_LEFT_OUT, layer, call=_beginning(lambda states: None))
+        values = {"how": "c is taken for h, and h for c"}
+        yield Change(INITIAL_STATE_SWAPPED, layer, values, call=_beginning(lambda s: s[::-1]))
+
+
+def _beginning(change: Callable[[Any], Any]) -> Replacement:
+    """Return a layer's call that begins in other states, if it is given a list of them."""
+
+    def call(own: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        states = kwargs.get("initial_state")
+        if states is None:
+            return own(*args, **kwargs)
+        return own(*args, **kwargs | {"initial_state": change(list(states))})
+
+    return call
+
+
+def _directions(scene: Scene) -> Iterator[Change]:
+    """Yield two directions that are joined otherwise, or have each other's weights."""
+    layer, ops = scene.layer, scene.keras.ops
+    meant = layer.merge_mode
+
+    def swapped(out: Any) -> Any:
+        half = out.shape[-1] // 2
+        return ops.concatenate([out[..., half:], out[..., :half]], axis=-1)
+
+    if meant == "concat":
+        yield Change(DIRECTIONS_SWAPPED, layer, call=_first(swapped))
+    for theirs in ("concat", "sum", "ave", "mul"):
+        if theirs != meant:
+            values = {"theirs": f'"{theirs}"', "meant": f'"{meant}"'}
+            yield Change(MERGE_MODE, layer, values, settings=[(layer, "merge_mode", theirs)])
+    ahead, back = layer.forward_layer.weights, layer.backward_layer.weights
+    if [v.shape for v in ahead] != [v.shape for v in back]:
+        return
+    own = {id(v): scene.value(v) for v in [*ahead, *back]}
+    both = list(zip(ahead, back, strict=True))
+    turned = [(b, a) for a, b in both]
+    for which, pairs in (
+        ("each direction is computed", both + turned),
+        ("the backward direction is computed", turned),
+        ("the forward direction is computed", both),
+    ):
+        weights = {id(v): value for v, other in pairs if (value := own[id(other)]) is not None}
+        yield Change(DIRECTIONS_WEIGHTS, layer, {"which": which}, weights=weights)
 
 
 def _kernels(scene: Scene, cell: Any) -> list[tuple[Any, Array]]:
@@ -108,17 +216,7 @@ def _gates(scene: Scene, cell: Any) -> Iterator[Change]:
             id(v): change(w.reshape(*w.shape[:-1], count, -1)).reshape(w.shape) for v, w in kernels
         }
 
-    def one(number: int, function: Any) -> dict[int, Array]:
-        def change(w: Array) -> Array:
-            new = w.copy()
-            new[..., number, :] = function(w[..., number, :])
-            return new
-
-        return blocks(change)
-
-    if count == 3:
-        yield Change(UPDATE_GATE, scene.layer, weights=one(0, np.negative))
-    else:
+    if count == 4:
         for v, bias in kernels[2:]:
             more = np.zeros_like(bias).reshape(count, -1)
             more[1] = 1
@@ -131,88 +229,5 @@ def _gates(scene: Scene, cell: Any) -> Iterator[Change]:
             yield Change(GATE_ORDER, scene.layer, values, weights=weights)
 
 
-def _activations(scene: Scene, cell: Any) -> Iterator[Change]:
-    ops = scene.keras.ops
-    own = getattr(cell, "recurrent_activation", None)
-    if own is not None:
-        meant = getattr(own, "__name__", "another")
-        others: dict[str, Callable[[Any], Any]] = {
-            "sigmoid": ops.sigmoid,
-            "hard_sigmoid": ops.hard_sigmoid,
-            "hard_sigmoid (0.2 z + 0.5)": lambda z: ops.clip(0.2 * z + 0.5, 0, 1),
-            "tanh": ops.tanh,
-            "linear": lambda z: z,
-        }
-        for theirs, function in others.items():
-            if theirs != meant:
-                yield Change(
-                    GATE_ACTIVATION,
-                    scene.layer,
-                    {"theirs": theirs, "meant": meant},
-                    settings=[(cell, "recurrent_activation", function)],
-                )
-    if own is not None and getattr(cell, "reset_after", None) is None:
-        # A cell calls its activation for the candidate, and then for the state.
-        for turn, bug in ((0, CANDIDATE_ACTIVATION_MISSING), (1, STATE_ACTIVATION_MISSING)):
-            without = _Without(turn, cell.activation)
-            settings = [(cell, "activation", without)]
-            yield Change(bug, scene.layer, settings=settings, call=without.whole)
-
-
-class _Without:
-    """A cell's activation, left out at one of the two places where a step calls it."""
-
-    def __init__(self, turn: int, function: Any) -> None:
-        self.turn = turn
-        self.function = function
-        self.times = 0
-
-    def __call__(self, z: Any) -> Any:
-        self.times += 1
-        return z if (self.times - 1) % 2 == self.turn else self.function(z)
-
-    def whole(self, own: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Call the layer, from its first step on."""
-        self.times = 0
-        return own(*args, **kwargs)
-
-
 def _ordered(order: Sequence[int]) -> Callable[[Array], Array]:
     return lambda w: w[..., order, :]
-
-
-def _reset(scene: Scene, cell: Any) -> Iterator[Change]:
-    now = getattr(cell, "reset_after", None)
-    if now is None:
-        return
-    settings = [(cell, "reset_after", not now)]
-    if "reset_after" in vars(scene.layer):
-        settings.append((scene.layer, "reset_after", not now))
-    values = (
-        {"theirs": "before", "meant": "after"} if now else {"theirs": "after", "meant": "before"}
-    )
-    bias = None if cell.bias is None else scene.value(cell.bias)
-    if bias is None:
-        yield Change(RESET_PLACE, scene.layer, values, settings)
-        return
-    for other in [bias.sum(axis=0), bias[0]] if now else []:
-        yield Change(RESET_PLACE, scene.layer, values, settings, {id(cell.bias): other})
-    if not now:
-        # The variable has another shape, which the cell asks for.
-        pair = scene.keras.ops.convert_to_tensor(np.stack([bias, 0 * bias]))
-        yield Change(RESET_PLACE, scene.layer, values, [*settings, (cell, "bias", pair)])
-    if now:
-        without = np.stack([bias[0], 0 * bias[1]])
-        yield Change(RECURRENT_BIAS, scene.layer, weights={id(cell.bias): without})
-        # The same number is used for all of it where both are added to the outer sum.
-        outer = np.stack([bias[0] + bias[1], 0 * bias[1]])
-        yield Change(RESET_PLACE, scene.layer, values, weights={id(cell.bias): outer})
-
-
-def _swapped(scene: Scene) -> Any:
-    def call(own: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        done = own(*args, **kwargs)
-        half = done.shape[-1] // 2
-        return scene.keras.ops.concatenate([done[..., half:], done[..., :half]], axis=-1)
-
-    return call
