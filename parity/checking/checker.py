@@ -238,7 +238,9 @@ class _Whole:
             if candidate.gradients is None and candidate.step is None:
                 conclude(subject, sample, notes)
                 return True
-            backward = Backward(subject, sample, known, loss, self.seed, self.keras, notes)
+            backward = Backward(
+                subject, sample, known, loss, self.seed, self.keras, notes, self.search
+            )
             notes.add(backward.run())
             self.keeps_state = subject.keeps_state
             if not notes.blocked:

@@ -32,10 +32,12 @@ from parity.checking.bugs.table import (
     WRONG_SHAPE,
     Severity,
 )
-from parity.checking.derivative import mending, naming
+from parity.checking.derivative import naming
+from parity.checking.derivative.mending import OfLoss
 from parity.checking.derivative.pairs import Pair, Point, Tensor, same
 from parity.checking.derivative.samples import batch_of, samples, spread
 from parity.checking.derivative.slopes import Place
+from parity.checking.repairing.search import mended
 
 REFERENCE = "the derivative of your own loss"
 # Weights and samples are drawn so often, and so many directions are tried in each tensor. Each
@@ -262,7 +264,7 @@ class Derivative:
         self, known: Sequence[Tensor], points: Sequence[Point], base: float, located: Finding
     ) -> list[Finding]:
         """Return the one change with which the gradients are the derivative, if it is found."""
-        if not self.search or self.candidate.gradients is None:
+        if not self.search or self.falling is not None:
             return []
 
         def ask(point: Point) -> dict[int, Array]:
@@ -274,8 +276,8 @@ class Derivative:
             tensors = [self._tensor(t.index, t.name, [more]) for t in known]
             return {t.index: t.factor is not None and same(t.factor, base) for t in tensors}
 
-        trial = mending.OfLoss(self.subject, points, known, base, ask, again)
-        return mending.mended(trial, self.subject, known, located.evidence)
+        trial = OfLoss(self.subject, points, known, base, ask, again)
+        return mended(trial, self.subject, [t.name for t in known], located.evidence)
 
     def _unnamed(self, wrong: Sequence[Tensor], right: Sequence[Tensor]) -> Finding:
         worst = max(

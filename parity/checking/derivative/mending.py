@@ -7,10 +7,7 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.checking.asking.subject import Subject, TheirError
-from parity.checking.bugs.derivative import ONE_CHANGE
-from parity.checking.bugs.findings import Finding, listed
 from parity.checking.derivative.pairs import Point, Tensor
-from parity.checking.repairing.search import Repair, Search
 
 # Losses before and after a change of the code that is not to change them.
 _SAME_LOSS = 1e-12
@@ -83,25 +80,3 @@ class OfLoss:
             return none
         more = self._again()
         return [a and more.get(t.index, False) for a, t in zip(found, self._tensors, strict=True)]
-
-
-def mended(
-    trial: OfLoss, subject: Subject, tensors: Sequence[Tensor], evidence: str
-) -> list[Finding]:
-    """Return what one change mends; nothing where none was found."""
-    modified, shared = list(subject.modified), subject.shared
-    try:
-        repair = Search(trial).run()
-    finally:
-        subject.modified[:], subject.shared = modified, shared
-    return [] if repair is None else [said(repair, [t.name for t in tensors], evidence)]
-
-
-def said(repair: Repair, names: Sequence[str], evidence: str) -> Finding:
-    """Return the finding."""
-    fixed = listed([names[k] for k in repair.mended])
-    agree = "all gradients agree" if not repair.rest else f"{fixed} agrees, others do not"
-    written = f'"{repair.new}"' if repair.new else "nothing"
-    values = {"place": repair.place, "old": repair.old, "new": written}
-    where = ", ".join(names[k] for k in repair.mended)
-    return Finding(ONE_CHANGE, where, values, f"with it {agree}; {evidence}")

@@ -45,7 +45,13 @@ class Scope:
             name: kind[1] for name, kind in self.kinds.items()
             if kind[0] == "array" and kind[2] in "fc" and kind[1] != ()
         }  # fmt: skip
+        # What a mean may be taken of: the axes of an array, or a mask that is 1 where it counts.
         local: Mapping[str, Kind] = function.kinds
+        own = [name for name in self.arrays if name in local and "." not in name]
+        self.sizes = [f"{name}.sum()" for name in own]
+        for name in own:
+            if name in function.code.co_varnames[: function.code.co_argcount]:
+                self.sizes += [f"{name}.shape[{k}]" for k in range(len(self.arrays[name]))]
         self.lengths = [f"len({n})" for n in function.code.co_varnames[: function.code.co_argcount]
                         if local.get(n, ("",))[0] in ("array", "list", "tuple")]  # fmt: skip
 
@@ -245,6 +251,13 @@ def _scaled(
     if isinstance(around, ast.Subscript):
         return
     linked = isinstance(around, ast.BinOp) and isinstance(around.op, _LINKED)
+    if (
+        linked
+        and isinstance(around, ast.BinOp)
+        and (node is around.right or not isinstance(around.op, ast.Div))
+    ):  # what it is divided by
+        for number in (*scope.integers, *scope.lengths, *scope.sizes):
+            yield 4.2, expression(number)
     yield 5, ast.BinOp(ast.Constant(1), ast.Sub(), node)
     yield 5.5, ast.BinOp(ast.Constant(1), ast.Add(), node)
     yield 5, ast.BinOp(node, ast.Pow(), ast.Constant(2))

@@ -217,14 +217,15 @@ def editable(what: Seen) -> list[Editable]:
     found: list[Editable] = []
     inner = {c for code in what.codes for c in _within(code)}
     trees: dict[str, ast.Module] = {}
+    holders = gc.get_referrers(*what.codes) if what.codes else []
+    every = [holder for holder in holders if isinstance(holder, FunctionType)]
     for code in what.codes:
         if code in inner or (code.co_name.startswith("<") and code.co_name != "<lambda>"):
             continue
         if code.co_filename not in trees:
             trees[code.co_filename] = _parsed(code.co_filename)
         tree = trees[code.co_filename]
-        functions = [f for f in gc.get_referrers(code)
-                     if isinstance(f, FunctionType) and f.__code__ is code]  # fmt: skip
+        functions = [function for function in every if function.__code__ is code]
         node = _node(tree, code)
         if node is None or not functions:
             continue

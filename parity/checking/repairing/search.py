@@ -11,7 +11,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from numpy_impl.types import Array
-from parity.checking.bugs.findings import Unreadable
+from parity.checking.asking.subject import Subject
+from parity.checking.bugs.derivative import ONE_CHANGE
+from parity.checking.bugs.findings import Finding, Unreadable, listed
 from parity.checking.repairing import expressions, whole
 from parity.checking.repairing.expressions import Scope
 from parity.checking.repairing.functions import Editable, OutOfTime, editable, place, seen, within
@@ -184,7 +186,7 @@ class Search:
                     expressions.changes(statement, scope), whole.changes(statement, scope)
                 )
                 found += [
-                    _Candidate(function, statement, change, change.rank + away + forward)
+                    _Candidate(function, statement, change, change.rank + away + 2 * forward)
                     for change in every
                 ]
         found.sort(key=lambda one: one.likely)
@@ -250,3 +252,27 @@ def _said(candidate: _Candidate, found: Sequence[bool], right: Sequence[bool]) -
 def _text(node: ast.AST) -> str:
     """Return a statement as text; of one that holds others its first line."""
     return ast.unparse(ast.fix_missing_locations(node)).partition("\n")[0]
+
+
+def mended(trial: Trial, subject: Subject, names: Sequence[str], evidence: str) -> list[Finding]:
+    """Return the one change that mends gradients; nothing if none was found.
+
+    Args:
+        trial: Asks for them.
+        subject: The user's code; what is noted of its calls stays as it was.
+        names: Of the gradients.
+        evidence: What shows that they are wrong.
+    """
+    modified, shared = list(subject.modified), subject.shared
+    try:
+        repair = Search(trial).run()
+    finally:
+        subject.modified[:], subject.shared = modified, shared
+    if repair is None:
+        return []
+    fixed, rest = (listed([names[k] for k in part]) for part in (repair.mended, repair.rest))
+    agree = f"{fixed} agrees, and not yet {rest}" if rest else "all gradients agree"
+    written = f'"{repair.new}"' if repair.new else "nothing"
+    values = {"place": repair.place, "old": repair.old, "new": written}
+    where = ", ".join(names[k] for k in repair.mended)
+    return [Finding(ONE_CHANGE, where, values, f"with it {agree}; {evidence}")]

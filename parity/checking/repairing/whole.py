@@ -24,8 +24,12 @@ def changes(statement: Statement, scope: Scope) -> Iterator[Change]:
         if behind is not None and not isinstance(behind.node, ast.Return):
             yield Change(4, ((slot, behind.node), (behind, node)))
     head = statement.heads[0]
-    for one, other in combinations(_names(head.node, scope), 2):
-        yield Change(4, ((head, _Exchanged(one, other).visit(deepcopy(head.node))),))
+    named = _names(head.node, scope)
+    for one, other in combinations(named, 2):
+        yield Change(4, ((head, _renamed(head.node, {one: other, other: one})),))
+    for one in named:
+        for other in scope.alike(one) if _count(head.node, one) > 1 else []:
+            yield Change(2.5, ((head, _renamed(head.node, {one: other})),))
     shape = _shape(node, scope)
     alike = [n for n, s in scope.arrays.items() if s == shape][:_MOST_NAMES] if shape else []
     for one in alike:
@@ -33,10 +37,13 @@ def changes(statement: Statement, scope: Scope) -> Iterator[Change]:
             yield Change(6, ((head, ast.BinOp(head.node, op, expression(one))),))
     for one, other in permutations(alike, 2):  # softmax, through its whole Jacobian
         text = f"{one} * ({other} - ({other} * {one}).sum(axis=-1, keepdims=True))"
-        yield Change(6.5, ((head, expression(text)),))
+        here = one in named and other in named
+        yield Change(4 if here else 6.5, ((head, expression(text)),))
+    # A sum is the likelier to lack a term.
+    adds = isinstance(head.node, ast.BinOp) and isinstance(head.node.op, ast.Add | ast.Sub)
     for one, other in combinations_with_replacement(alike, 2):
         term = expression(f"{one} * {other}")
-        yield Change(7, ((head, ast.BinOp(head.node, ast.Add(), term)),))
+        yield Change(4.2 if adds else 7, ((head, ast.BinOp(head.node, ast.Add(), term)),))
 
 
 def _assigned(node: ast.AST, scope: Scope) -> Iterator[tuple[float, ast.stmt]]:
@@ -69,11 +76,14 @@ def _shape(node: ast.AST, scope: Scope) -> tuple[int, ...]:
     return scope.arrays.get(name, ())
 
 
-class _Exchanged(ast.NodeTransformer):
-    """Two names, each where the other was."""
+def _count(node: ast.AST, name: str) -> int:
+    return sum(isinstance(n, ast.Name) and n.id == name for n in ast.walk(node))
 
-    def __init__(self, one: str, other: str) -> None:
-        self._other = {one: other, other: one}
 
-    def visit_Name(self, node: ast.Name) -> ast.Name:
-        return ast.Name(self._other.get(node.id, node.id), node.ctx)
+def _renamed(node: ast.AST, others: dict[str, str]) -> ast.AST:
+    """Return a copy in which names stand where others stood."""
+    new = deepcopy(node)
+    for each in ast.walk(new):
+        if isinstance(each, ast.Name):
+            each.id = others.get(each.id, each.id)
+    return new
