@@ -20,6 +20,7 @@ from parity.checking.bugs.table import (
 from parity.checking.bugs.tensors import BIAS_MISSING, KERNEL_MISSING
 from parity.checking.explain import (
     keras_gradients,
+    mending,
     other_loss,
     own_loss,
     repeated,
@@ -65,6 +66,7 @@ class Backward:
         seed: Of the probes.
         keras: Whether to ask Keras.
         before: What was found before: where something is wrong, nothing is asked twice.
+        search: Whether to search for the line where nothing explains what is wrong.
     """
 
     def __init__(
@@ -76,7 +78,9 @@ class Backward:
         seed: int,
         keras: bool,
         before: Notes,
+        search: bool = True,
     ) -> None:
+        self.search = search
         self.subject = subject
         self.candidate = subject.candidate
         self.sample = sample
@@ -249,7 +253,30 @@ class Backward:
             found = repeated.find(answered.assessor, assessment.form)
             if found is not None:
                 return [found]
+        unknown = [f for f in judgement.findings if f.bug in (UNKNOWN, UNKNOWN_TENSOR)]
+        if stepping is None and unknown == judgement.findings:
+            return self._mended(answered, assessment, unknown) or unknown
         return judgement.findings
+
+    def _mended(
+        self, answered: Answered, assessment: Assessment, unknown: list[Finding]
+    ) -> list[Finding]:
+        """Return the one change with which gradients that nothing explains are right, if any."""
+        source, own, declared = answered.source, assessment.own, self.declared
+        decays = own is not None and (own.kernel_decay or own.bias_decay)
+        if not unknown or not self.search or source is None or decays:
+            return []
+        if self.candidate.weight_decay is not None or assessment.misfits or assessment.masked:
+            return []
+        factor = assessment.factor
+        if own is not None and own.kind is assessment.kind and not own.added_up:
+            factor = own.factor
+        elif declared is not None and declared.kind is assessment.kind and not factor:
+            factor = declared.factor(*assessment.probes[0].y.shape) or 0.0
+        if not factor:
+            return []
+        evidence = unknown[0].evidence
+        return mending.of_chain(answered.assessor, source, assessment, factor, evidence)
 
     def _plain(self, stepping: Stepping, assessment: Assessment) -> Notes:
         """Return whether a plain or momentum step is the declared optimizer, all options in it."""

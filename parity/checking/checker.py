@@ -88,7 +88,7 @@ def check(
     of_update = all(finding.bug in OF_UPDATE for finding in report.findings)
     repeatable = (renew is not None or not whole.keeps_state) and not of_update
     if report.outcome is Outcome.WRONG and repeatable:
-        again = _Whole(plan, seed + OTHER_SEED, keras=False)
+        again = _Whole(plan, seed + OTHER_SEED, keras=False, search=False)
         with again.notes.until_blocked():
             other = made if renew is None else renew()
             again.check(Subject(other, renew, avoid=report.batches), loss)
@@ -197,8 +197,9 @@ class _Whole:
         keeps_state: Whether a step was found to keep a state.
     """
 
-    def __init__(self, plan: Plan | None, seed: int, keras: bool) -> None:
+    def __init__(self, plan: Plan | None, seed: int, keras: bool, search: bool = True) -> None:
         self.plan = plan
+        self.search = search
         self.seed = seed
         self.keras = keras
         self.notes = Notes()
@@ -212,7 +213,7 @@ class _Whole:
             if self._as_chain(subject, loss) or not own:
                 return
             reasons = [f"{f.title}; {f.evidence}" for f in self.notes.findings[:1]]
-            self.notes = check_derivative(subject, self.seed)
+            self.notes = check_derivative(subject, self.seed, self.search)
             self.compared_with = DERIVATIVE
             self.notes.remarks.append(
                 f"Layers: they are not known ({''.join(reasons) or 'no forward is given'}), and so "
@@ -237,7 +238,9 @@ class _Whole:
             if candidate.gradients is None and candidate.step is None:
                 conclude(subject, sample, notes)
                 return True
-            backward = Backward(subject, sample, known, loss, self.seed, self.keras, notes)
+            backward = Backward(
+                subject, sample, known, loss, self.seed, self.keras, notes, self.search
+            )
             notes.add(backward.run())
             self.keeps_state = subject.keeps_state
             if not notes.blocked:

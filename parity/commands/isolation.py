@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from parity.checking.asking import current
+from parity.checking.asking.own_code import foreign
 from parity.commands import theirs
 from terminal_io import CliError, Signals, os_reason
 
@@ -162,7 +163,7 @@ def _place(folder: Path) -> str:
     """Return where in the user's code the process was, if it could say so."""
     trace = folder / _TRACE
     text = trace.read_text(errors="replace") if trace.exists() else ""
-    frames = [frame for frame in _FRAME.findall(text) if not theirs.foreign(frame[0])]
+    frames = [frame for frame in _FRAME.findall(text) if not foreign(frame[0])]
     return f", {theirs.place(*frames[0])}" if frames else ""
 
 

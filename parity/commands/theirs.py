@@ -1,9 +1,6 @@
 """Running the user's code: what it raises is told as theirs, in a line and their own frames."""
 
-import importlib.util
-import os
 import sys
-import sysconfig
 import traceback
 from collections.abc import Generator
 from contextlib import contextmanager, redirect_stdout
@@ -12,6 +9,7 @@ from typing import Any
 
 from parity.candidate import CandidateError
 from parity.checking.asking import current
+from parity.checking.asking.own_code import foreign, shown
 from terminal_io import CliError, Interrupted
 
 _MOST_FRAMES = 8
@@ -83,14 +81,14 @@ def told(expected: str, error: BaseException) -> CliError:
     except Exception:  # its own __str__ fails
         said = "?"
     if isinstance(error, SyntaxError) and error.lineno:
-        place, said = f", {_shown(error.filename or '')} line {error.lineno}", error.msg
+        place, said = f", {shown(error.filename or '')} line {error.lineno}", error.msg
     # Without their chained exceptions: the last one says it, and the frames lead to it.
     lines = traceback.format_exception_only(error)
-    shown = traceback.StackSummary.from_list(frames[-_MOST_FRAMES:]).format()
+    told_frames = traceback.StackSummary.from_list(frames[-_MOST_FRAMES:]).format()
     return CliError(
         f"expected {expected}. Received: an error in your own code{place}: "
         f"{type(error).__name__}: {said}",
-        detail="".join(["your code, most recent call last:\n", *shown, *lines]),
+        detail="".join(["your code, most recent call last:\n", *told_frames, *lines]),
     )
 
 
@@ -99,32 +97,10 @@ def _frames(tb: TracebackType | None) -> list[traceback.FrameSummary]:
     return [frame for frame in traceback.extract_tb(tb) if not foreign(frame.filename)]
 
 
-def foreign(filename: str) -> bool:
-    """Whether a file is ours, Python's, or of an installed package."""
-    if filename.startswith("<"):  # <frozen importlib._bootstrap>, <string>
-        return True
-    path = os.path.realpath(filename)
-    return any(path.startswith(folder + os.sep) for folder in _installed())
-
-
-def _installed() -> set[str]:
-    paths = sysconfig.get_paths()
-    folders = {paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")}
-    for package in ("parity", "numpy_impl", "keras_impl"):
-        spec = importlib.util.find_spec(package)
-        folders.update(spec.submodule_search_locations or () if spec else ())
-    return {os.path.realpath(folder) for folder in folders}
-
-
 def _place(frame: traceback.FrameSummary) -> str:
     return place(frame.filename, frame.lineno)
 
 
 def place(filename: str, line: object) -> str:
     """Return a place in the user's code in words."""
-    return f"{_shown(filename)} line {line}"
-
-
-def _shown(filename: str) -> str:
-    """Return a file's name as short as it leads there from the current folder."""
-    return os.path.normpath(filename).removeprefix(os.getcwd() + os.sep)
+    return f"{shown(filename)} line {line}"

@@ -354,7 +354,9 @@ def _short(argument: object) -> str:
     if nested.is_ndarray(argument):
         return f"{argument.dtype} array of shape {shape}"
     kind = type(argument)
-    return kind.__name__ if shape is None and issubclass(kind, list) else repr(argument)[:60]
+    return (
+        kind.__name__ if shape is None and issubclass(kind, list | tuple) else repr(argument)[:60]
+    )
 
 
 def _said(error: BaseException) -> str:

@@ -25,6 +25,13 @@ NOT_THE_DERIVATIVE = Bug(
     "look at how the error reaches these; the others need no change",
     summary="{title}: {where}.",
 )
+ONE_CHANGE = Bug(
+    "one-change",
+    "one change mends it, in {place}",
+    "dh = dz @ self.Wh  # line 57 of tagger.py: with dz @ self.Wh.T all gradients agree",
+    'where "{old}" stands, write {new}',
+    summary="{title}: {where}.",
+)
 ZERO = Bug(
     "gradient-missing",
     "the gradient is zero, though the loss depends on this weight",

@@ -33,9 +33,11 @@ from parity.checking.bugs.table import (
     Severity,
 )
 from parity.checking.derivative import naming
+from parity.checking.derivative.mending import OfLoss
 from parity.checking.derivative.pairs import Pair, Point, Tensor, same
 from parity.checking.derivative.samples import batch_of, samples, spread
 from parity.checking.derivative.slopes import Place
+from parity.checking.repairing.search import mended
 
 REFERENCE = "the derivative of your own loss"
 # Weights and samples are drawn so often, and so many directions are tried in each tensor. Each
@@ -51,9 +53,11 @@ class Derivative:
     Args:
         subject: The user's code; its loss is callable.
         seed: Of weights, samples and directions.
+        search: Whether to search for the line where nothing explains what is wrong.
     """
 
-    def __init__(self, subject: Subject, seed: int) -> None:
+    def __init__(self, subject: Subject, seed: int, search: bool = True) -> None:
+        self.search = search
         self.subject = subject
         self.candidate = subject.candidate
         self.seed = seed
@@ -107,14 +111,12 @@ class Derivative:
             raise TheirError("gradients", "expected arrays. Received: None for each weight")
         if number == 0 and missing:
             self.notes.findings.append(Finding(NOT_GIVEN, f"gradients of {', '.join(missing)}"))
-        for index, (array, weight) in enumerate(zip(first, place.arrays, strict=True)):
-            if array is None:
-                continue
-            plain = [[n for n in a.shape if n > 1] for a in (array, weight)]
-            if plain[0] == plain[1]:
-                point.gradients[index] = array.reshape(weight.shape)
-            elif number == 0:
-                self._misshapen(index, array, weight)
+        fitting = _of_shape(first, place.arrays)
+        for index, (array, gradient) in enumerate(zip(first, fitting, strict=True)):
+            if gradient is not None:
+                point.gradients[index] = gradient
+            elif array is not None and number == 0:
+                self._misshapen(index, array, place.arrays[index])
         return point
 
     def _misshapen(self, index: int, array: Array, weight: Array) -> None:
@@ -221,7 +223,7 @@ class Derivative:
                 own = float(np.sum(gradient * direction))
                 room = point.room(gradient * direction)
                 slope = point.place.along(index, direction, own, room)
-                tensor.pairs.append(Pair(own, slope, room))
+                tensor.pairs.append(Pair(own, slope, room, number, direction))
         tensor.judge()
         return tensor
 
@@ -247,7 +249,8 @@ class Derivative:
             sure = samples.given or bool(right)
             found = naming.named(self.subject, points, wrong, right, base, samples)
             if not found:
-                found = [self._unnamed(wrong, right)]
+                located = self._unnamed(wrong, right)
+                found = self._mended(known, points, base, located) or [located]
             severity = None if sure else Severity.UNCERTAIN
             notes.findings[:0] = [
                 Finding(f.bug, f.where, f.values, f.evidence, f.detail, severity) for f in found
@@ -256,6 +259,25 @@ class Derivative:
         notes.findings.sort(key=lambda finding: finding.follows is Severity.INCOMPLETE)
         if not notes.findings:
             self._scope(right)
+
+    def _mended(
+        self, known: Sequence[Tensor], points: Sequence[Point], base: float, located: Finding
+    ) -> list[Finding]:
+        """Return the one change with which the gradients are the derivative, if it is found."""
+        if not self.search or self.falling is not None:
+            return []
+
+        def ask(point: Point) -> dict[int, Array]:
+            found = _of_shape(self._asked(point.place), point.place.arrays)
+            return {k: g for k, g in enumerate(found) if g is not None}
+
+        def again() -> dict[int, bool]:
+            more = self._point(_POINTS)
+            tensors = [self._tensor(t.index, t.name, [more]) for t in known]
+            return {t.index: t.factor is not None and same(t.factor, base) for t in tensors}
+
+        trial = OfLoss(self.subject, points, known, base, ask, again)
+        return mended(trial, self.subject, [t.name for t in known], located.evidence)
 
     def _unnamed(self, wrong: Sequence[Tensor], right: Sequence[Tensor]) -> Finding:
         worst = max(
@@ -289,6 +311,16 @@ class Derivative:
             asked = "is not asked" if self.candidate.step is not None else "none is given"
             untested.append(f"a step ({asked})")
         self.notes.untested = untested
+
+
+def _of_shape(gradients: Sequence[Array | None], weights: Sequence[Array]) -> list[Array | None]:
+    """Return the gradients in their weights' shapes, up to axes of one; None for any other."""
+    found: list[Array | None] = []
+    for array, weight in zip(gradients, weights, strict=True):
+        plain = [[n for n in a.shape if n > 1] for a in (array, weight) if a is not None]
+        fits = array is not None and plain[0] == plain[1]
+        found.append(array.reshape(weight.shape) if array is not None and fits else None)
+    return found
 
 
 def _base(tensors: Sequence[Tensor]) -> float:
@@ -333,6 +365,9 @@ def _row(tensor: Tensor, point: Point) -> TensorResult:
     )
 
 
-def check_derivative(subject: Subject, seed: int) -> Notes:
-    """Return whether the gradients are the derivative of the user's own loss."""
-    return Derivative(subject, seed).run()
+def check_derivative(subject: Subject, seed: int, search: bool = True) -> Notes:
+    """Return whether the gradients are the derivative of the user's own loss.
+
+    Where no bug explains that they are not, one change is searched for with which they are.
+    """
+    return Derivative(subject, seed, search).run()

@@ -27,15 +27,29 @@ class Point:
 
 @dataclass(frozen=True)
 class Pair:
-    """The user's gradient along a direction, and the derivative measured there."""
+    """The user's gradient along a direction, and the derivative measured there.
+
+    Attributes:
+        own: The user's.
+        slope: The derivative.
+        room: What rounding may have done to the user's.
+        point: The number of the point.
+        direction: In the array's shape, of length 1.
+    """
 
     own: float
     slope: Slope
     room: float
+    point: int = 0
+    direction: Array = field(default_factory=lambda: np.zeros(0), repr=False, compare=False)
 
     def fits(self, factor: float) -> bool:
         """Return whether the user's is a factor times the derivative."""
-        return abs(self.own - factor * self.slope.value) <= (
+        return self.near(self.own, factor)
+
+    def near(self, own: float, factor: float) -> bool:
+        """Return whether another number in the user's place is a factor times the derivative."""
+        return abs(own - factor * self.slope.value) <= (
             4 * abs(factor) * self.slope.error + self.room
         )
 

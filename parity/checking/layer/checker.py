@@ -11,6 +11,7 @@ from numpy_impl.types import Array
 from parity.checking.asking.gradients import alike
 from parity.checking.asking.kept import global_state
 from parity.checking.asking.subject import TheirError
+from parity.checking.bugs.derivative import ONE_CHANGE
 from parity.checking.bugs.findings import (
     FORWARD_PASS,
     KERAS,
@@ -20,7 +21,7 @@ from parity.checking.bugs.findings import (
     Witness,
     listed,
 )
-from parity.checking.bugs.layers import OTHER_FUNCTION
+from parity.checking.bugs.layers import GRADIENT_WRONG, OTHER_FUNCTION
 from parity.checking.bugs.table import (
     ACCUMULATED,
     ALIASING,
@@ -353,8 +354,13 @@ class _Check:
 
     def _own(self, fit: Fit | None) -> None:
         """Ask the derivative of the user's own forward; it decides where nothing else is known."""
-        own = check_own_forward(self.theirs, self.seed)
+        unknown = [f for f in self.notes.findings if f.bug is GRADIENT_WRONG]
+        own = check_own_forward(self.theirs, self.seed, fit is None or bool(unknown))
         self.notes.witnesses += own.witnesses
+        mended = [f for f in own.findings if f.bug is ONE_CHANGE]
+        if unknown and mended:
+            kept = [f for f in self.notes.findings if f not in unknown]
+            self.notes.findings = [*mended, *kept]
         if fit is None:
             # What is not the derivative of its own forward is wrong, whatever that is.
             conclusive = [

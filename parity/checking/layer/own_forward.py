@@ -18,9 +18,10 @@ from parity.checking.layer.theirs import Theirs
 OWN_FORWARD = "the derivative of your own forward"
 
 
-def check_own_forward(theirs: Theirs, seed: int) -> Notes:
+def check_own_forward(theirs: Theirs, seed: int, search: bool) -> Notes:
     """Return whether a layer's gradients are the derivative of its own forward.
 
+    ``search`` is whether to search for the line that is wrong, where nothing explains it.
     They are the gradients of the loss ``sum(out * dout)``, whose weights are all of the layer's
     arrays and whose targets are ``dout``.
     """
@@ -44,7 +45,7 @@ def check_own_forward(theirs: Theirs, seed: int) -> Notes:
     )
     subject = Subject(candidate)
     subject.names = [f"d{name}" for name in theirs.names]
-    notes = check_derivative(subject, seed)
+    notes = check_derivative(subject, seed, search)
     notes.findings = [
         replace(f, bug=NOT_OF_FORWARD) if f.bug is NOT_THE_DERIVATIVE else f for f in notes.findings
     ]

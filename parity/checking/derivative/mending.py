@@ -1,0 +1,82 @@
+"""The line that is wrong: one change with which the gradients are the derivative of the loss."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from numpy_impl.types import Array
+from parity.checking.asking.subject import Subject, TheirError
+from parity.checking.derivative.pairs import Point, Tensor
+
+# Losses before and after a change of the code that is not to change them.
+_SAME_LOSS = 1e-12
+
+
+class OfLoss:
+    """The gradients beside the derivative of the loss, on directions measured before.
+
+    Args:
+        subject: The user's code.
+        points: Where the derivative was measured.
+        tensors: With what was measured.
+        base: The factor that right gradients have.
+        ask: Asks for the gradients at a point, and returns them by the places of the weights.
+        again: Measures the tensors on another draw: returns which are right.
+    """
+
+    def __init__(
+        self, subject: Subject, points: Sequence[Point], tensors: Sequence[Tensor], base: float,
+        ask: Callable[[Point], dict[int, Array]], again: Callable[[], dict[int, bool]],
+    ) -> None:  # fmt: skip
+        self._subject, self._points, self._base = subject, points, base
+        self._tensors, self._ask, self._again = tensors, ask, again
+        self._losses = self._losses_now()
+
+    def _losses_now(self) -> list[float]:
+        return [point.place.at(0, 0 * point.place.arrays[0]) for point in self._points]
+
+    def _along(self, number: int) -> list[Array]:
+        found = self._ask(self._points[number])
+        values: list[Array] = []
+        for tensor in self._tensors:
+            gradient = found.get(tensor.index)
+            pairs = [p for p in tensor.pairs if p.point == number]
+            if gradient is None or not np.all(np.isfinite(gradient)):
+                raise TheirError("gradients", "expected numbers of the weights' shapes")
+            values.append(np.array([float(np.sum(gradient * p.direction)) for p in pairs]))
+        return values
+
+    def _right(self, number: int, values: Sequence[Array]) -> list[bool]:
+        found: list[bool] = []
+        for tensor, own in zip(self._tensors, values, strict=True):
+            pairs = [p for p in tensor.pairs if p.point == number]
+            known = [(p, v) for p, v in zip(pairs, own, strict=True) if np.isfinite(p.slope.error)]
+            found.append(all(p.near(v, self._base) for p, v in known))
+        return found
+
+    def values(self) -> list[Array]:
+        """Return the gradients along the directions of the first point."""
+        return self._along(0)
+
+    def fits(self, values: Sequence[Array]) -> list[bool]:
+        """Return which of them are the derivative."""
+        return self._right(0, values)
+
+    def loss(self) -> Any:
+        """Call the loss alone."""
+        return self._losses_now()[:1]
+
+    def confirmed(self) -> list[bool]:
+        """Return which are the derivative at the other points and at one more."""
+        none = [False] * len(self._tensors)
+        if not np.allclose(self._losses_now(), self._losses, rtol=_SAME_LOSS, atol=0):
+            return none
+        found = [True] * len(none)
+        for number in range(1, len(self._points)):
+            right = self._right(number, self._along(number))
+            found = [a and b for a, b in zip(found, right, strict=True)]
+        if not any(found):
+            return none
+        more = self._again()
+        return [a and more.get(t.index, False) for a, t in zip(found, self._tensors, strict=True)]

@@ -1,0 +1,282 @@
+"""Changes of an expression, each with how likely it is; the less, the likelier."""
+
+import ast
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from parity.checking.repairing.functions import Editable, Kind, kind_of
+from parity.checking.repairing.slots import Change, Slot, Statement, places
+
+_PRODUCTS = ("dot", "matmul")
+_OTHERS = {
+    "sum": "mean", "mean": "sum", "maximum": "minimum", "minimum": "maximum",
+    "zeros_like": "ones_like", "ones_like": "zeros_like", "tanh": "cosh", "sin": "cos",
+    "cos": "sin", "outer": "multiply", "vstack": "hstack", "hstack": "vstack",
+}  # fmt: skip
+_OPERATORS: dict[type[ast.operator], tuple[type[ast.operator], ...]] = {
+    ast.Add: (ast.Sub,), ast.Sub: (ast.Add,), ast.Mult: (ast.Div, ast.MatMult),
+    ast.Div: (ast.Mult,), ast.MatMult: (ast.Mult,),
+}  # fmt: skip
+_SCALING = (ast.Mult, ast.Div)
+_LINKED = (ast.Mult, ast.Div, ast.MatMult)
+
+
+@cache
+def expression(text: str) -> Any:
+    """Return the syntax of an expression; nobody may change it."""
+    return ast.parse(text, mode="eval").body
+
+
+class Scope:
+    """What names may stand for each other in a function."""
+
+    def __init__(self, function: Editable) -> None:
+        self.numpy = next(
+            (n for n, v in function.module.items() if getattr(v, "__name__", "") == "numpy"), "np"
+        )
+        self.kinds: dict[str, Kind] = dict(function.kinds)
+        # Names of the module count where the function itself has them.
+        for name in function.code.co_names:
+            if name in function.module and name not in self.kinds:
+                self.kinds[name] = kind_of(function.module[name])
+        self.integers = [name for name, kind in self.kinds.items() if kind == ("int",)]
+        self.arrays = {
+            name: kind[1] for name, kind in self.kinds.items()
+            if kind[0] == "array" and kind[2] in "fc" and kind[1] != ()
+        }  # fmt: skip
+        # What a mean may be taken of: the axes of an array, or a mask that is 1 where it counts.
+        local: Mapping[str, Kind] = function.kinds
+        own = [name for name in self.arrays if name in local and "." not in name]
+        self.sizes = [f"{name}.sum()" for name in own]
+        for name in own:
+            if name in function.code.co_varnames[: function.code.co_argcount]:
+                self.sizes += [f"{name}.shape[{k}]" for k in range(len(self.arrays[name]))]
+        self.lengths = [f"len({n})" for n in function.code.co_varnames[: function.code.co_argcount]
+                        if local.get(n, ("",))[0] in ("array", "list", "tuple")]  # fmt: skip
+
+    def alike(self, name: str) -> list[str]:
+        """Return the other names of the same kind of value."""
+        kind = self.kinds.get(name)
+        if kind is None or kind[0] in ("function", "type", "module", "str", "NoneType", "ufunc"):
+            return []
+        return [n for n, other in self.kinds.items() if other == kind and n != name]
+
+
+def changes(statement: Statement, scope: Scope) -> Iterator[Change]:
+    """Yield the changes of a statement's expressions."""
+    for slot in places(statement.heads):
+        for rank, new in _instead(slot, scope):
+            yield Change(rank, ((slot, new),))
+
+
+def _instead(slot: Slot, scope: Scope) -> Iterator[tuple[float, ast.expr]]:
+    node, around = slot.node, slot.nodes[-1] if slot.nodes else None
+    indexing = any(isinstance(n, ast.Subscript | ast.Slice) for n in slot.nodes[-2:])
+    indexing = indexing and not isinstance(around, ast.Call | ast.BinOp)
+    if isinstance(node, ast.BinOp):
+        yield from _of_operation(node)
+    elif isinstance(node, ast.Call):
+        yield from _of_call(node)
+    elif isinstance(node, ast.Name | ast.Attribute):
+        yield from _of_name(node, scope)
+    elif isinstance(node, ast.Constant):
+        yield from _of_constant(node, scope)
+    elif isinstance(node, ast.Compare) and len(node.ops) == 1:
+        turned = {ast.Gt: ast.Lt, ast.Lt: ast.Gt, ast.GtE: ast.LtE, ast.LtE: ast.GtE}
+        if type(node.ops[0]) in turned:
+            yield 3, ast.Compare(node.left, [turned[type(node.ops[0])]()], node.comparators)
+    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        yield 3, node.operand
+    elif isinstance(node, ast.Subscript):
+        if _plain(node) in scope.kinds:
+            yield 6, node.value
+        yield from _of_index(node)
+    elif isinstance(node, ast.Slice):
+        return
+    offset = isinstance(node, ast.Name) and scope.kinds.get(node.id) == ("int",)
+    offset = offset or (isinstance(node, ast.BinOp) and indexing)
+    if (indexing or _in_range(around)) and offset:
+        for by in (-1, 1):
+            yield 2, ast.BinOp(node, ast.Sub() if by < 0 else ast.Add(), ast.Constant(1))
+    value = not indexing and not isinstance(node, ast.Constant | ast.Tuple | ast.List | ast.keyword)
+    if value and not isinstance(around, ast.keyword | ast.Slice | ast.Compare):
+        yield from _scaled(node, around, scope)
+
+
+def _in_range(around: ast.AST | None) -> bool:
+    named = isinstance(around, ast.Call) and isinstance(around.func, ast.Name)
+    return named and around.func.id == "range"  # type: ignore[union-attr]
+
+
+def _turned(node: ast.expr) -> ast.expr:
+    if isinstance(node, ast.Attribute) and node.attr == "T":
+        return node.value
+    return ast.Attribute(node, "T", ast.Load())
+
+
+def _products(a: ast.expr, b: ast.expr) -> Iterator[tuple[float, ast.expr, ast.expr]]:
+    """Yield the ways in which two factors of a matrix product may have to be turned."""
+    yield 0, a, _turned(b)
+    yield 0, _turned(a), b
+    yield 0, b, a
+    yield 0.5, _turned(b), _turned(a)
+    yield 0.5, _turned(a), _turned(b)
+    yield 0.5, _turned(b), a
+    yield 0.5, b, _turned(a)
+
+
+def _of_operation(node: ast.BinOp) -> Iterator[tuple[float, ast.expr]]:
+    left, op, right = node.left, node.op, node.right
+    if isinstance(op, ast.MatMult):
+        for rank, a, b in _products(left, right):
+            yield rank, ast.BinOp(a, op, b)
+    for other in _OPERATORS.get(type(op), ()):
+        yield 3, ast.BinOp(left, other(), right)
+    yield 4, left
+    if not isinstance(op, ast.Pow):
+        yield 4, right
+    if isinstance(op, ast.Sub | ast.Div):
+        yield 4.5, ast.BinOp(right, op, left)
+    # The parentheses elsewhere.
+    if isinstance(right, ast.BinOp):
+        yield 5, ast.BinOp(ast.BinOp(left, op, right.left), right.op, right.right)
+    if isinstance(left, ast.BinOp):
+        yield 5, ast.BinOp(left.left, left.op, ast.BinOp(left.right, op, right))
+        yield 5, ast.BinOp(ast.BinOp(left.left, op, right), left.op, left.right)
+    # A factor inside of a function's argument, and outside.
+    if isinstance(op, _SCALING) and isinstance(left, ast.Call) and left.args:
+        first = ast.BinOp(left.args[0], op, right)
+        yield 5, ast.Call(left.func, [first, *left.args[1:]], left.keywords)
+
+
+def _of_call(node: ast.Call) -> Iterator[tuple[float, ast.expr]]:
+    func, args = node.func, node.args
+    name = func.attr if isinstance(func, ast.Attribute) else ""
+    if name in _PRODUCTS and len(args) == 2:
+        for rank, a, b in _products(*args):
+            yield rank, ast.Call(func, [a, b], node.keywords)
+    elif name == "dot" and len(args) == 1 and isinstance(func, ast.Attribute):
+        for rank, a, b in _products(func.value, args[0]):
+            yield rank, ast.Call(ast.Attribute(a, "dot", ast.Load()), [b], [])
+    if name == "outer" and len(args) == 2:
+        yield 0, ast.Call(func, [args[1], args[0]], [])
+    if name in _OTHERS and isinstance(func, ast.Attribute):
+        other = ast.Attribute(func.value, _OTHERS[name], ast.Load())
+        yield 3, ast.Call(other, args, node.keywords)
+    if name in ("sum", "mean", "max", "var", "std"):
+        keywords = {k.arg: k for k in node.keywords}
+        if "axis" in keywords:
+            rest = [k for k in node.keywords if k.arg != "axis"]
+            yield 3.5, ast.Call(func, args, rest)
+        for axis in (0, 1, -1, (0, 1), (0, 2), (0, 1, 2)):
+            given = ast.keyword("axis", expression(repr(axis)))
+            rest = [k for k in node.keywords if k.arg != "axis"]
+            yield 3.5, ast.Call(func, args, [given, *rest])
+        if "keepdims" not in keywords:
+            kept = ast.keyword("keepdims", ast.Constant(True))
+            yield 3.5, ast.Call(func, args, [*node.keywords, kept])
+            for axis in (0, 1, -1):
+                given = ast.keyword("axis", expression(repr(axis)))
+                rest = [k for k in node.keywords if k.arg != "axis"]
+                yield 3.8, ast.Call(func, args, [given, kept, *rest])
+    if len(args) == 1 and not node.keywords and isinstance(func, ast.Name | ast.Attribute):
+        yield 4, args[0]
+        if isinstance(func, ast.Name) and func.id == "reversed":
+            yield 3, args[0]
+        if isinstance(func, ast.Name) and func.id == "range":
+            yield 3, ast.Call(ast.Name("reversed", ast.Load()), [node], [])
+            yield 3, ast.Call(func, [ast.Constant(1), args[0]], [])
+    if args and isinstance(args[0], ast.BinOp) and isinstance(args[0].op, _SCALING):
+        inner = args[0]
+        yield 5, ast.BinOp(ast.Call(func, [inner.left, *args[1:]], node.keywords), inner.op,
+                           inner.right)  # fmt: skip
+
+
+def _plain(node: ast.AST) -> str:
+    """Return a name, or "self.W"; "" for anything else."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return f"{node.value.id}.{node.attr}"
+    return _plain(node.value) if isinstance(node, ast.Subscript) else ""
+
+
+def _of_name(node: ast.Name | ast.Attribute, scope: Scope) -> Iterator[tuple[float, ast.expr]]:
+    name = _plain(node)
+    if name in ("self", scope.numpy):
+        return
+    for other in scope.alike(name):
+        yield 2, expression(other)
+    shape = scope.arrays.get(name, ())
+    if len(shape) > 1:
+        yield 5, _turned(node)
+        yield 5, expression(f"{name}[::-1]")
+        yield 5, expression(f"{name}[..., ::-1]")
+        yield 5, expression(f"{name}[:, ::-1]")
+        if len(shape) == 4:
+            yield 4, expression(f"{name}[:, :, ::-1, ::-1]")
+            yield 4, expression(f"{name}[::-1, ::-1]")
+
+
+def _of_constant(node: ast.Constant, scope: Scope) -> Iterator[tuple[float, ast.expr]]:
+    value = node.value
+    if isinstance(value, bool):
+        yield 3, ast.Constant(not value)
+    elif isinstance(value, int):
+        for other in dict.fromkeys((value + 1, value - 1, -value, 0, 1, 2)):
+            if other != value:
+                yield 3, expression(repr(other))
+    elif isinstance(value, float):
+        for other in dict.fromkeys((2 * value, value / 2, -value, 1 - value, 1.0, 0.0)):
+            if other != value:
+                yield 3, expression(repr(other))
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        for name in scope.kinds:
+            if scope.kinds[name] in (("int",), ("float",)) or name in scope.arrays:
+                yield 7, expression(name)
+
+
+def _of_index(node: ast.Subscript) -> Iterator[tuple[float, ast.expr]]:
+    for old, new in (("1:", ":-1"), (":-1", "1:"), ("::-1", ":")):
+        if ast.unparse(node.slice) == old:
+            sliced = expression(f"x[{new}]").slice
+            yield 2, ast.Subscript(node.value, sliced, ast.Load())
+
+
+def _scaled(
+    node: ast.expr, around: ast.AST | None, scope: Scope
+) -> Iterator[tuple[float, ast.expr]]:
+    """Yield an expression with a factor, a term or a sign more."""
+    if isinstance(around, ast.Subscript):
+        return
+    linked = isinstance(around, ast.BinOp) and isinstance(around.op, _LINKED)
+    if (
+        linked
+        and isinstance(around, ast.BinOp)
+        and (node is around.right or not isinstance(around.op, ast.Div))
+    ):  # what it is divided by
+        for number in (*scope.integers, *scope.lengths, *scope.sizes):
+            yield 4.2, expression(number)
+    yield 5, ast.BinOp(ast.Constant(1), ast.Sub(), node)
+    yield 5.5, ast.BinOp(ast.Constant(1), ast.Add(), node)
+    yield 5, ast.BinOp(node, ast.Pow(), ast.Constant(2))
+    if linked:  # a factor of a factor is one of the product, which has its turn
+        return
+    if not isinstance(node, ast.UnaryOp):
+        yield 4, ast.UnaryOp(ast.USub(), node)
+    for factor in (2, 0.5):
+        yield 4.5, ast.BinOp(ast.Constant(factor), ast.Mult(), node)
+    for number in (*scope.integers, *scope.lengths):
+        yield 5, ast.BinOp(node, ast.Div(), expression(number))
+        yield 5, ast.BinOp(node, ast.Mult(), expression(number))
+    for name, shape in scope.arrays.items():
+        for rank, op, factor in (
+            (6, ast.Mult(), name), (6, ast.Div(), name), (6.5, ast.Mult(), f"(1 - {name} ** 2)"),
+            (6.5, ast.Mult(), f"{name} * (1 - {name})"), (6.5, ast.Mult(), f"({name} > 0)"),
+            (6.5, ast.Mult(), f"(1 - {name})"),
+        ):  # fmt: skip
+            yield rank, ast.BinOp(node, op, expression(factor))
+        if len(shape) == 1:
+            for op in (ast.Mult(), ast.Div()):
+                yield 6.2, ast.BinOp(node, op, expression(f"{name}[:, None]"))

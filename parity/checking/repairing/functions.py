@@ -1,0 +1,270 @@
+"""The user's functions that a call runs: their syntax, and other code put in their place."""
+
+import ast
+import gc
+import linecache
+import os
+import sys
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import dataclass, field
+from types import CodeType, FrameType, FunctionType
+from typing import Any
+
+import numpy as np
+
+from parity.checking.asking.own_code import foreign
+
+Function = ast.FunctionDef | ast.Lambda
+# What is known of a name's value: its type, and an array's shape.
+Kind = tuple[Any, ...]
+
+
+class OutOfTime(BaseException):
+    """A changed function has run for much longer than the user's own."""
+
+
+@dataclass
+class Seen:
+    """What a call did.
+
+    Attributes:
+        codes: The code of the user's functions that ran, in the order of their first call.
+        lines: Those that ran, (file, number).
+        kinds: By code, what the names in it stood for in the end; "self.W" for attributes.
+        objects: The objects whose methods ran.
+        seconds: How long it took, watched.
+    """
+
+    codes: dict[CodeType, None] = field(default_factory=dict[CodeType, None])
+    lines: set[tuple[str, int]] = field(default_factory=set[tuple[str, int]])
+    kinds: dict[CodeType, dict[str, Kind]] = field(default_factory=dict[CodeType, dict[str, Kind]])
+    objects: dict[int, Any] = field(default_factory=dict[int, Any])
+    seconds: float = 0.0
+
+
+def seen(call: Callable[[], Any]) -> Seen:
+    """Run a call and return what it did."""
+    found = Seen()
+
+    def local(frame: FrameType, event: str, _: Any) -> Any:
+        code = frame.f_code
+        if event == "line":
+            found.lines.add((code.co_filename, frame.f_lineno))
+        elif event == "return":
+            found.kinds.setdefault(code, {}).update(_kinds(frame))
+        return local
+
+    def entered(frame: FrameType, _: str, __: Any) -> Any:
+        code = frame.f_code
+        if foreign_file(code.co_filename):
+            return None
+        found.codes.setdefault(code)
+        holder = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
+        if hasattr(holder, "__dict__") and not isinstance(holder, type | FunctionType):
+            found.objects[id(holder)] = holder
+        return local
+
+    began = time.monotonic()
+    with _traced(entered):
+        call()
+    found.seconds = time.monotonic() - began
+    return found
+
+
+@contextmanager
+def within(seconds: float) -> Generator[None]:
+    """End the user's code in the block if it takes longer: a change may make a loop endless.
+
+    Raises:
+        OutOfTime: It took longer.
+    """
+    until = time.monotonic() + seconds
+
+    def local(_: FrameType, __: str, ___: Any) -> Any:
+        if time.monotonic() > until:
+            raise OutOfTime
+        return local
+
+    def entered(frame: FrameType, _: str, __: Any) -> Any:
+        if time.monotonic() > until:
+            raise OutOfTime
+        return None if foreign_file(frame.f_code.co_filename) else local
+
+    with _traced(entered):
+        yield
+
+
+@contextmanager
+def _traced(function: Callable[[FrameType, str, Any], Any]) -> Generator[None]:
+    before = sys.gettrace()
+    sys.settrace(function)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+
+
+_foreign: dict[str, bool] = {}
+
+
+def foreign_file(filename: str) -> bool:
+    """Whether a file is not the user's; asked for every call, and so remembered."""
+    if filename not in _foreign:
+        _foreign[filename] = foreign(filename)
+    return _foreign[filename]
+
+
+def _kinds(frame: FrameType) -> dict[str, Kind]:
+    found: dict[str, Kind] = {}
+    for name, value in list(frame.f_locals.items()):
+        found[name] = kind_of(value)
+        if isinstance(getattr(value, "__dict__", None), dict) and not callable(value):
+            for attribute, held in list(vars(value).items()):
+                found[f"{name}.{attribute}"] = kind_of(held)
+    return found
+
+
+def kind_of(value: Any) -> Kind:
+    """Return what kind of value something is; equal for those that may stand for each other."""
+    if isinstance(value, np.ndarray):
+        return "array", value.shape, value.dtype.kind
+    if isinstance(value, np.generic):
+        return ("int",) if value.dtype.kind in "iu" else ("float",)
+    return (type(value).__name__,)
+
+
+class Editable:
+    """A function of the user's whose code can be changed.
+
+    Attributes:
+        filename: Its file.
+        node: Its syntax; what is changed here is what :meth:`compiled` makes code of.
+        kinds: What its names stood for.
+        module: The names of its module.
+    """
+
+    def __init__(
+        self, code: CodeType, node: Function, functions: list[FunctionType],
+        kinds: dict[str, Kind], tree: ast.Module,
+    ) -> None:  # fmt: skip
+        self.code, self.node, self.kinds = code, node, kinds
+        self.filename = code.co_filename
+        self.module = functions[0].__globals__
+        self._functions = functions
+        keep = ast.Expr(ast.Tuple([_load(n) for n in code.co_freevars], ast.Load()))
+        # A free variable stays one if nothing else names it any more.
+        kept = ast.copy_location(ast.If(ast.Constant(False), [keep], []), node)
+        self._kept = ast.fix_missing_locations(kept)
+        free = [name for name in code.co_freevars if name != "__class__"]
+        self._free = [ast.copy_location(ast.arg(name), node) for name in free]
+        # Calls of what is imported are compiled in another way, and __future__ matters.
+        self._imports = [n for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom)]
+        owner = code.co_qualname.split(".")[-2:-1]
+        self._owner = owner[0] if owner and owner != ["<locals>"] else ""
+
+    def compiled(self, pure: bool = False) -> CodeType | None:
+        """Return code of the function as its syntax is now; None where it is none.
+
+        Args:
+            pure: Whether to add nothing; the code may then not fit into the function.
+        """
+        function = self.node
+        kept = [] if pure or isinstance(function, ast.Lambda) else [self._kept]
+        if isinstance(function, ast.Lambda):
+            inner: ast.stmt = ast.copy_location(ast.Expr(function), function)
+        else:
+            bare = copy(function.args)  # its defaults are no part of its code
+            bare.defaults, bare.kw_defaults = [], [None for _ in bare.kw_defaults]
+            inner = ast.FunctionDef(function.name, bare, [*function.body, *kept], [])
+            ast.copy_location(inner, function)
+        if self._owner:
+            inner = ast.copy_location(ast.ClassDef(self._owner, [], [], [inner], []), function)
+        taken = ast.arguments([], self._free, None, [], [], None, [])
+        outer = ast.FunctionDef("around", taken, [inner], [])
+        module = ast.Module([*self._imports, ast.copy_location(outer, function)], [])
+        try:
+            made = compile(module, self.filename, "exec", dont_inherit=True)
+        except (SyntaxError, ValueError, TypeError, RecursionError):
+            return None
+        for _ in range(3 if self._owner else 2):
+            made = next((c for c in made.co_consts if isinstance(c, CodeType)), None)
+            if made is None:
+                return None
+        return made if pure or made.co_freevars == self.code.co_freevars else None
+
+    @contextmanager
+    def running(self, code: CodeType) -> Generator[None]:
+        """Let the function run other code in the block."""
+        before = [function.__code__ for function in self._functions]
+        try:
+            for function in self._functions:
+                function.__code__ = code
+            yield
+        finally:
+            for function, own in zip(self._functions, before, strict=True):
+                function.__code__ = own
+
+
+def _load(name: str) -> ast.Name:
+    return ast.Name(name, ast.Load())
+
+
+def editable(what: Seen) -> list[Editable]:
+    """Return the functions whose source is there and is what they run; the others are left out."""
+    found: list[Editable] = []
+    inner = {c for code in what.codes for c in _within(code)}
+    trees: dict[str, ast.Module] = {}
+    holders = gc.get_referrers(*what.codes) if what.codes else []
+    every = [holder for holder in holders if isinstance(holder, FunctionType)]
+    for code in what.codes:
+        if code in inner or (code.co_name.startswith("<") and code.co_name != "<lambda>"):
+            continue
+        if code.co_filename not in trees:
+            trees[code.co_filename] = _parsed(code.co_filename)
+        tree = trees[code.co_filename]
+        functions = [function for function in every if function.__code__ is code]
+        node = _node(tree, code)
+        if node is None or not functions:
+            continue
+        one = Editable(code, node, functions, what.kinds.get(code, {}), tree)
+        made = one.compiled(pure=True)
+        if made is not None and made.co_code == code.co_code and one.compiled() is not None:
+            found.append(one)
+    return found
+
+
+def _within(code: CodeType) -> Iterator[CodeType]:
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield constant
+            yield from _within(constant)
+
+
+def _parsed(filename: str) -> ast.Module:
+    try:
+        return ast.parse("".join(linecache.getlines(filename)))
+    except (SyntaxError, ValueError, RecursionError):
+        return ast.Module([], [])
+
+
+def _node(tree: ast.Module, code: CodeType) -> Function | None:
+    """Return the syntax of a function; None where more than one begins in its line."""
+    found: list[Function] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.name == code.co_name:
+            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+        elif isinstance(node, ast.Lambda) and code.co_name == "<lambda>":
+            first = node.lineno
+        else:
+            continue
+        if first == code.co_firstlineno:
+            found.append(node)
+    return found[0] if len(found) == 1 else None
+
+
+def place(filename: str, line: int) -> str:
+    """Return a place in words."""
+    return f"line {line} of {os.path.basename(filename)}"

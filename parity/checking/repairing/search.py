@@ -1,0 +1,278 @@
+"""The search for one change with which gradients are right."""
+
+import ast
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any, Protocol
+
+import numpy as np
+
+from numpy_impl.types import Array
+from parity.checking.asking.subject import Subject
+from parity.checking.bugs.derivative import ONE_CHANGE
+from parity.checking.bugs.findings import Finding, Unreadable, listed
+from parity.checking.repairing import expressions, whole
+from parity.checking.repairing.expressions import Scope
+from parity.checking.repairing.functions import Editable, OutOfTime, editable, place, seen, within
+from parity.checking.repairing.slots import Change, Statement, statements
+from parity.checking.repairing.state import Held
+
+# What the search may cost.
+SECONDS, CHANGES = 10.0, 6000
+# A changed function may take so many times as long as the user's own, and so long at least.
+_SLOWER, _LEAST_SECONDS = 20, 0.2
+# Numbers that differ by less are the same: rounding, in whatever order.
+_SAME = 1e-9
+
+
+class Trial(Protocol):
+    """The user's gradients, asked for with whatever code they have at the moment."""
+
+    def values(self) -> list[Array]:
+        """Return some numbers of each gradient, on a first draw."""
+        ...
+
+    def fits(self, values: Sequence[Array]) -> list[bool]:
+        """Return which of these are right."""
+        ...
+
+    def confirmed(self) -> list[bool]:
+        """Return which gradients are right on other draws; none if the loss is another."""
+        ...
+
+    def loss(self) -> Any:
+        """Call the loss alone."""
+        ...
+
+
+@dataclass(frozen=True)
+class Repair:
+    """One change that mends gradients.
+
+    Attributes:
+        place: Where, in words.
+        old: The statement there.
+        new: What it becomes.
+        mended: The numbers of the gradients that are right with it, and not without.
+        rest: Those that are wrong with it, too.
+    """
+
+    place: str
+    old: str
+    new: str
+    mended: list[int]
+    rest: list[int]
+
+
+@dataclass
+class _Candidate:
+    function: Editable
+    statement: Statement
+    change: Change
+    likely: float = 0.0
+
+
+@dataclass
+class Search:
+    """A search.
+
+    Args:
+        trial: Asks for the gradients.
+        seconds: How long it may take.
+
+    Attributes:
+        tried: How many changes were tried.
+        ended: Whether it ended before all were.
+    """
+
+    trial: Trial
+    seconds: float = SECONDS
+    tried: int = 0
+    ended: bool = False
+    _limit: float = field(default=1.0, init=False)
+
+    def run(self) -> Repair | None:
+        """Return the likeliest change with which all gradients are right, or more of them.
+
+        The user's functions have their own code afterwards, and what they hold is as before.
+        """
+        until = time.monotonic() + self.seconds
+        own: list[Array] = []
+        what = seen(lambda: own.extend(self.trial.values()))
+        of_loss = seen(self.trial.loss).codes
+        functions = editable(what)
+        right = self.trial.fits(own)
+        self._limit = max(_LEAST_SECONDS, _SLOWER * what.seconds)
+        holders = [f.module for f in functions] + [vars(o) for o in what.objects.values()]
+        self._held = Held(holders)
+        partly: tuple[_Candidate, list[bool]] | None = None
+        for candidate in self._candidates(functions, what.lines, set(of_loss), own, right):
+            if time.monotonic() > until or self.tried >= CHANGES:
+                self.ended = True
+                break
+            self.tried += 1
+            found = self._tried(candidate)
+            if found is None or not _better(found, right):
+                continue
+            if partly is not None and sum(found) <= sum(partly[1]):
+                continue
+            found = self._tried(candidate, confirm=True)
+            if found is None or not _better(found, right):
+                continue
+            if all(found):
+                return _said(candidate, found, right)
+            if partly is None or sum(found) > sum(partly[1]):
+                partly = candidate, found
+        return None if partly is None else _said(*partly, right)
+
+    def _tried(self, candidate: _Candidate, confirm: bool = False) -> list[bool] | None:
+        """Return which gradients are right with a change; None where it cannot be run."""
+        with self._changed(candidate) as possible:
+            if not possible:
+                return None
+            values = self._values()
+            if values is None:
+                return None
+            found = self.trial.fits(values)
+            if confirm:
+                try:
+                    return [a and b for a, b in zip(found, self.trial.confirmed(), strict=True)]
+                except _FAILED:
+                    return None
+            return found
+
+    def _values(self) -> list[Array] | None:
+        try:
+            with within(self._limit):
+                return self.trial.values()
+        except _FAILED:
+            return None
+
+    @contextmanager
+    def _changed(self, candidate: _Candidate) -> Iterator[bool]:
+        before = candidate.change.apply()
+        try:
+            code = candidate.function.compiled()
+        finally:
+            for slot, node in before:
+                slot.put(node)
+        if code is None:
+            yield False
+            return
+        try:
+            with candidate.function.running(code):
+                yield True
+        finally:
+            self._held.put_back()
+
+    def _candidates(
+        self, functions: Sequence[Editable], lines: set[tuple[str, int]], of_loss: set[Any],
+        own: Sequence[Array], right: Sequence[bool],
+    ) -> list[_Candidate]:  # fmt: skip
+        """Return the changes to be tried, the likeliest first."""
+        found: list[_Candidate] = []
+        for function in functions:
+            scope, forward = Scope(function), function.code in of_loss
+            for statement in statements(function.node):
+                if not any((function.filename, n) in lines for n in statement.lines):
+                    continue
+                away = self._away(function, statement, own, right)
+                if away is None:
+                    continue
+                every = chain(
+                    expressions.changes(statement, scope), whole.changes(statement, scope)
+                )
+                found += [
+                    _Candidate(function, statement, change, change.rank + away + 2 * forward)
+                    for change in every
+                ]
+        found.sort(key=lambda one: one.likely)
+        return found
+
+    def _away(
+        self, function: Editable, statement: Statement, own: Sequence[Array], right: Sequence[bool]
+    ) -> float | None:
+        """Return how unlikely a statement is by the gradients that it reaches; None: it cannot be.
+
+        A scaled result shows which these are.
+        """
+        head = statement.heads[0]
+        if statement.compound or isinstance(statement.node, ast.Expr):
+            return 1.0
+        scaled = ast.BinOp(head.node, ast.Mult(), ast.Constant(1.375))
+        with self._changed(
+            _Candidate(function, statement, Change(0, ((head, scaled),)))
+        ) as possible:
+            values = self._values() if possible else None
+        if values is None:
+            return 1.0
+        reached = [not _alike(a, b) for a, b in zip(values, own, strict=True)]
+        wrong = [not yes for yes in right]
+        if reached == wrong:
+            return 0.0
+        if not any(r and w for r, w in zip(reached, wrong, strict=True)):
+            return None if not any(reached) else 6.0
+        return 4.0 if any(r and not w for r, w in zip(reached, wrong, strict=True)) else 2.0
+
+
+_FAILED = (Unreadable, OutOfTime, ValueError, TypeError, ArithmeticError, LookupError)
+
+
+def _alike(one: Array, other: Array) -> bool:
+    size = float(np.max(np.abs(other), initial=0.0))
+    return one.shape == other.shape and bool(np.all(np.abs(one - other) <= _SAME * size))
+
+
+def _better(found: Sequence[bool], right: Sequence[bool]) -> bool:
+    """Return whether nothing is worse, and something better."""
+    return sum(found) > sum(right) and all(f or not r for f, r in zip(found, right, strict=True))
+
+
+def _said(candidate: _Candidate, found: Sequence[bool], right: Sequence[bool]) -> Repair:
+    statement = candidate.statement
+    slot = statement.slot
+    old = _text(slot.node)
+    before = candidate.change.apply()
+    new = "" if isinstance(slot.node, ast.Pass) else _text(slot.node)
+    behind = statement.behind
+    moved = behind is not None and any(s == behind for s, _ in candidate.change.puts)
+    if moved and behind is not None:
+        old, new = f"{old}; {new}", f"{new}; {_text(behind.node)}"
+    for each, node in before:
+        each.put(node)
+    mended = [k for k, yes in enumerate(found) if yes and not right[k]]
+    rest = [k for k, yes in enumerate(found) if not yes]
+    where = place(candidate.function.filename, statement.node.lineno)
+    return Repair(where, old, new, mended, rest)
+
+
+def _text(node: ast.AST) -> str:
+    """Return a statement as text; of one that holds others its first line."""
+    return ast.unparse(ast.fix_missing_locations(node)).partition("\n")[0]
+
+
+def mended(trial: Trial, subject: Subject, names: Sequence[str], evidence: str) -> list[Finding]:
+    """Return the one change that mends gradients; nothing if none was found.
+
+    Args:
+        trial: Asks for them.
+        subject: The user's code; what is noted of its calls stays as it was.
+        names: Of the gradients.
+        evidence: What shows that they are wrong.
+    """
+    modified, shared = list(subject.modified), subject.shared
+    try:
+        repair = Search(trial).run()
+    finally:
+        subject.modified[:], subject.shared = modified, shared
+    if repair is None:
+        return []
+    fixed, rest = (listed([names[k] for k in part]) for part in (repair.mended, repair.rest))
+    agree = f"{fixed} agrees, and not yet {rest}" if rest else "all gradients agree"
+    written = f'"{repair.new}"' if repair.new else "nothing"
+    values = {"place": repair.place, "old": repair.old, "new": written}
+    where = ", ".join(names[k] for k in repair.mended)
+    return [Finding(ONE_CHANGE, where, values, f"with it {agree}; {evidence}")]

@@ -1,0 +1,44 @@
+"""What the user's objects and modules hold, put back after each change that was tried."""
+
+from collections.abc import Iterable
+from typing import Any, cast
+
+import numpy as np
+
+# Larger arrays are data sets, which no gradient changes; to copy them each time would take long.
+_MOST_ENTRIES = 50_000
+
+
+class Held:
+    """The values of attributes and of a module's names, and what arrays, lists and dicts hold.
+
+    Args:
+        holders: The dicts that hold them: ``vars(object)``, a function's ``__globals__``.
+    """
+
+    def __init__(self, holders: Iterable[dict[str, Any]]) -> None:
+        self._holders = [(holder, dict(holder)) for holder in {id(h): h for h in holders}.values()]
+        held = {id(v): v for _, values in self._holders for v in values.values()}
+        # A list's or a dict's own arrays, too: {"W1": ...}.
+        for value in list(held.values()):
+            if type(value) in (list, dict):
+                inner = value.values() if isinstance(value, dict) else value
+                held |= {id(v): v for v in cast(Iterable[Any], inner) if isinstance(v, np.ndarray)}
+        self._arrays = [(v, v.copy()) for v in held.values()
+                        if isinstance(v, np.ndarray) and v.flags.writeable
+                        and v.size <= _MOST_ENTRIES]  # fmt: skip
+        self._lists = [(v, list(v)) for v in held.values() if type(v) is list]
+        self._dicts = [(v, dict(v)) for v in held.values() if type(v) is dict]
+
+    def put_back(self) -> None:
+        """Make all as it was."""
+        for array, before in self._arrays:
+            array[...] = before
+        for part, items in self._lists:
+            part[:] = items
+        for holder, values in [*self._dicts, *self._holders]:
+            for name in holder.keys() - values.keys():
+                del holder[name]
+            for name, value in values.items():
+                if name not in holder or holder[name] is not value:
+                    holder[name] = value

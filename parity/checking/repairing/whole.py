@@ -1,0 +1,89 @@
+"""Changes of whole statements: how it assigns, its order, what it adds, names exchanged in it."""
+
+import ast
+from collections.abc import Iterator
+from copy import deepcopy
+from itertools import combinations, combinations_with_replacement, permutations
+
+from parity.checking.repairing.expressions import Scope, expression
+from parity.checking.repairing.slots import Change, Statement
+
+# Of more names than these not all pairs are tried.
+_MOST_NAMES = 14
+
+
+def changes(statement: Statement, scope: Scope) -> Iterator[Change]:
+    """Yield the changes of a statement as one."""
+    slot, node, behind = statement.slot, statement.node, statement.behind
+    if isinstance(node, ast.expr):
+        return
+    for rank, new in _assigned(node, scope):
+        yield Change(rank, ((slot, new),))
+    if not statement.compound and not isinstance(node, ast.Return):
+        yield Change(5, ((slot, ast.Pass()),))
+        if behind is not None and not isinstance(behind.node, ast.Return):
+            yield Change(4, ((slot, behind.node), (behind, node)))
+    head = statement.heads[0]
+    named = _names(head.node, scope)
+    for one, other in combinations(named, 2):
+        yield Change(4, ((head, _renamed(head.node, {one: other, other: one})),))
+    for one in named:
+        for other in scope.alike(one) if _count(head.node, one) > 1 else []:
+            yield Change(2.5, ((head, _renamed(head.node, {one: other})),))
+    shape = _shape(node, scope)
+    alike = [n for n, s in scope.arrays.items() if s == shape][:_MOST_NAMES] if shape else []
+    for one in alike:
+        for op in (ast.Add(), ast.Sub()):
+            yield Change(6, ((head, ast.BinOp(head.node, op, expression(one))),))
+    for one, other in permutations(alike, 2):  # softmax, through its whole Jacobian
+        text = f"{one} * ({other} - ({other} * {one}).sum(axis=-1, keepdims=True))"
+        here = one in named and other in named
+        yield Change(4 if here else 6.5, ((head, expression(text)),))
+    # A sum is the likelier to lack a term.
+    adds = isinstance(head.node, ast.BinOp) and isinstance(head.node.op, ast.Add | ast.Sub)
+    for one, other in combinations_with_replacement(alike, 2):
+        term = expression(f"{one} * {other}")
+        yield Change(4.2 if adds else 7, ((head, ast.BinOp(head.node, ast.Add(), term)),))
+
+
+def _assigned(node: ast.AST, scope: Scope) -> Iterator[tuple[float, ast.stmt]]:
+    if isinstance(node, ast.Assign) and len(node.targets) == 1:
+        target = node.targets[0]
+        if isinstance(target, ast.Name | ast.Attribute | ast.Subscript):
+            yield 1, ast.AugAssign(target, ast.Add(), node.value)
+    if isinstance(node, ast.AugAssign):
+        target = node.target
+        yield 1, ast.Assign([target], node.value)
+        if isinstance(node.op, ast.Add | ast.Sub):
+            other = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
+            yield 3, ast.AugAssign(target, other, node.value)
+        if isinstance(target, ast.Subscript) and isinstance(node.op, ast.Add | ast.Sub):
+            name = "add" if isinstance(node.op, ast.Add) else "subtract"
+            held = expression(ast.unparse(target.value))
+            index = target.slice
+            call = ast.Call(expression(f"{scope.numpy}.{name}.at"), [held, index, node.value], [])
+            yield 0, ast.Expr(call)
+
+
+def _names(node: ast.AST, scope: Scope) -> list[str]:
+    found = [n.id for n in ast.walk(node) if isinstance(n, ast.Name) and n.id in scope.kinds]
+    return list(dict.fromkeys(found))
+
+
+def _shape(node: ast.AST, scope: Scope) -> tuple[int, ...]:
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    name = targets[0].id if len(targets) == 1 and isinstance(targets[0], ast.Name) else ""
+    return scope.arrays.get(name, ())
+
+
+def _count(node: ast.AST, name: str) -> int:
+    return sum(isinstance(n, ast.Name) and n.id == name for n in ast.walk(node))
+
+
+def _renamed(node: ast.AST, others: dict[str, str]) -> ast.AST:
+    """Return a copy in which names stand where others stood."""
+    new = deepcopy(node)
+    for each in ast.walk(new):
+        if isinstance(each, ast.Name):
+            each.id = others.get(each.id, each.id)
+    return new
