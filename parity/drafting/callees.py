@@ -19,6 +19,8 @@ from parity.drafting.world import World, variables
 _MOST_CALLS = 60
 # A gradient by its name, for which nothing else will do.
 _GRADIENT = re.compile(r"(d|grads?_?|nabla_?|delta_?)[wb]\w*")
+# What an update keeps from step to step, which nothing else is either.
+_STATE = re.compile(r"v|vel\w*|velocit\w*|moment(um)?s?|opt\w*_?state|state_?s?|adam\w*|cache\w*")
 # These are given to parameters that have defaults too.
 _GIVEN = ("x", "y", "rate", "once", "parameters", "cache", "grads", "output")
 
@@ -161,7 +163,7 @@ class Known:
             return [*dict.fromkeys(found), ""] if role not in ("cache",) else ["", *found]
         if not found and parameter.required and roles.number(name):
             return [roles.number(name)]
-        if not role and not _GRADIENT.fullmatch(name.lower()):
+        if not role and not (_GRADIENT.fullmatch(name.lower()) or _STATE.fullmatch(name.lower())):
             found += self.roles.get("any", [])
         return list(dict.fromkeys(found))
 
@@ -184,6 +186,9 @@ def _options(callee: Callee, known: Known, parameter: Parameter) -> list[str]:
     text = ast.unparse(callee.source.node) if callee.source else ""
     if roles.role(parameter.name) == "x" and f"{parameter.name}[:-1]" in text:
         return ["[*x, 0]"]  # a row of a table, whose last column is the label
+    keyed = re.search(rf"\b{parameter.name}\[[fF]?['\"]", text)
+    if keyed and parameter.name not in known.names and roles.role(parameter.name) in ("output", ""):
+        return list(dict.fromkeys([*known.roles.get("parameters", []), *options]))
     return options
 
 

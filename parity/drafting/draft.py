@@ -19,7 +19,7 @@ from parity.drafting.nodes import Nodes, nodes_of
 from parity.drafting.own_loss import own_loss
 from parity.drafting.reasons import in_a_loop, makes_anew
 from parity.drafting.rehearsing import Rehearsal
-from parity.drafting.subjects import Setup, optimizers, setups
+from parity.drafting.subjects import Setup, optimizers, setups, with_states
 from parity.drafting.survey import Survey
 from parity.drafting.taping import written_in_order
 from parity.drafting.units import by_unit
@@ -105,7 +105,7 @@ class Drafting:
             for setup in group:
                 if time.monotonic() > end:
                     break
-                draft = self._draft(setup)
+                draft = self._with_state(setup) or self._draft(setup)
                 if draft is not None:
                     found.append(self._with_optimizer(draft))
                     break
@@ -120,6 +120,15 @@ class Drafting:
         if best is not None and "step" not in best.parts:
             best.left = list(_updates(self.maker.survey))
         return best
+
+    def _with_state(self, setup: Setup) -> Draft | None:
+        """Return the draft with an update that keeps a state, if there is one."""
+        for more in with_states(setup, self.maker):
+            draft = self._draft(more)
+            if draft is not None and "step" in draft.parts:
+                if draft.parts["step"].uses in more.kept:
+                    return draft
+        return None
 
     def _with_optimizer(self, draft: Draft) -> Draft:
         """Return the draft with an update by one of the module's optimizers, if there is one."""
@@ -137,7 +146,7 @@ class Drafting:
             return World(self.load, self.maker.alias, setup.lines)
 
         try:
-            finder = Finder(fresh, self._stuck, setup.given, self.maker.seen)
+            finder = Finder(fresh, self._stuck, setup.given, self.maker.seen, setup.kept)
         except BaseException as error:
             made = setup.lines[0].partition(" = ")[2] if setup.lines else "the module"
             said = str(error).partition("\n")[0][:90]
@@ -239,20 +248,26 @@ def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
         lines = parts["forward"].lines
         lines[-1] = f"return np.ravel({lines[-1].removeprefix('return ')})"
     if last.data.flat:
-        for name in parts.keys() & {"gradients", "step", "loss"}:
-            lines = parts[name].lines
-            lines.insert(lines[0].startswith("nonlocal"), "y = np.ravel(y)")
+        _before(parts, "y = np.ravel(y)")
+    if last.data.first:
+        _before(parts, f"y = np.asarray(y) + {last.data.first}  # classes count from {last.data.first}")
     if follower.signed(last):
-        for name in parts.keys() & {"gradients", "step", "loss"}:
-            lines = parts[name].lines
-            lines.insert(lines[0].startswith("nonlocal"), "y = 2 * y - 1")
-            parts[name].checks.append("that labels are -1 and 1, as of a hinge loss")
+        for part in _before(parts, "y = 2 * y - 1"):
+            part.checks.append("that labels are -1 and 1, as of a hinge loss")
     classes = any(way is not None and way.data.classes for way in (gradients, step))
     looped = forward.data.layout not in ("rows", "columns", "crosswise")
     hot = "one-hot" if looped and forward.data.outputs > 1 else ""
     labels = "integer" if classes else hot
     kernels = sum(np.ndim(array) > 1 for array in finder.saved)
     return Draft(setup, weights, parts, updates, labels, kernels, many)
+
+
+def _before(parts: dict[str, DraftPart], line: str) -> list[DraftPart]:
+    """Write a statement before what takes labels; return the functions that do."""
+    labelled = [parts[name] for name in ("gradients", "step", "loss") if name in parts]
+    for part in labelled:
+        part.lines.insert(part.lines[0].startswith("nonlocal"), line)
+    return labelled
 
 
 def _set_nodes(finder: Finder) -> list[str]:
@@ -303,6 +318,8 @@ def _step(setup: Setup, finder: Finder, step: Way, weights: str) -> DraftPart:
         lines = [*step.known.lines]
     target, equals, _ = step.last.partition(" = ")
     own = [v for v in target.split(", ") if v.isidentifier()] if equals else []
+    counting = setup.kept[step.uses].before if step.uses in setup.kept else []
+    own += [line.partition(" = ")[0] for line in counting]
     if own:
         lines.insert(0, f"nonlocal {', '.join(own)}")
     if step.remarks and any("no learning rate" in r for r in step.remarks):

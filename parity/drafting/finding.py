@@ -12,6 +12,7 @@ from parity.drafting import loops, roles
 from parity.drafting.attempts import LAYOUTS, Data, Forward
 from parity.drafting.callees import Callee, Known, arguments, callees
 from parity.drafting.callees import callee as callee_of
+from parity.drafting.keeping import Kept
 from parity.drafting.nodes import Nodes, are_numbers, nodes_of
 from parity.drafting.rehearsing import Rehearsal
 from parity.drafting.roles import Role
@@ -34,11 +35,18 @@ class Finder:
         stuck: The names of what has run too long, which nothing calls again.
         given: What parameters of some names are given.
         seen: What was seen of the program's own run.
+        kept: What updates keep from step to step, by their names.
     """
 
     def __init__(
-        self, fresh: Callable[[], World], stuck: set[str], given: dict[str, str], seen: Rehearsal
+        self,
+        fresh: Callable[[], World],
+        stuck: set[str],
+        given: dict[str, str],
+        seen: Rehearsal,
+        kept: dict[str, Kept] | None = None,
     ) -> None:
+        self.kept = kept or {}
         self.fresh = fresh
         self.given = seen.settings() | given
         self.seen = seen

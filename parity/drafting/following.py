@@ -17,7 +17,10 @@ from parity.drafting.world import World, found, variables
 
 _BACKWARD = r"back|grad|delta|deriv"
 _LOSS = r"loss|cost|error|objective|cross_?entropy|mse|verlust"
-_STEP = r"step|update|train|learn|fit|optimi|descen|adjust|adapt|apply|sgd"
+_STEP = (
+    r"step|update|train|learn|fit|optimi|descen|adjust|adapt|apply|sgd|momentum|nesterov|adam|"
+    r"rms_?prop|adagrad"
+)
 
 
 class Follower:
@@ -72,8 +75,17 @@ class Follower:
             if any(roles.is_many(p.name) for p in callee.parameters):
                 return [*kinds, *several]
         if self.data.outputs > 1 and self.data.layout in ("rows", "columns"):
-            kinds.append(replace(self.data, classes=True))
+            kinds += self._classes(callee)
         return kinds
+
+    def _classes(self, callee: Callee | None) -> list[Data]:
+        """Return the data with class numbers, counted as the program's own run counts them."""
+        label = self._label(callee) if callee else ""
+        seen = self.finder.seen
+        if seen.broken(label):
+            return []
+        first = seen.first_class(label, self.data.outputs) or 0
+        return [replace(self.data, classes=True, first=first)]
 
     def _labelled(self, callee: Callee | None) -> Data:
         """Return the data with the labels of one output in as many axes as the program's own."""
@@ -83,8 +95,11 @@ class Follower:
         return self.data if axes is None else replace(self.data, flat=axes == 1)
 
     def _label_axes(self, callee: Callee) -> int | None:
-        labels = [p.name for p in callee.parameters if roles.role(p.name) == "y"]
-        return self.finder.seen.axes(labels[0]) if labels else None
+        label = self._label(callee)
+        return self.finder.seen.axes(label) if label else None
+
+    def _label(self, callee: Callee) -> str:
+        return next((p.name for p in callee.parameters if roles.role(p.name) == "y"), "")
 
     # Gradients.
 
@@ -346,7 +361,10 @@ class Follower:
         for known in self._before_step(callee, data):
             more = known.copy()
             more.roles["any"] = [*more.roles["any"], "learning_rate"]
-            more.names.setdefault("epsilon", "learning_rate")  # as a well-known post calls it
+            if not callee.takes("rate"):
+                more.names.setdefault("epsilon", "learning_rate")  # as a well-known post calls it
+            kept = self.finder.kept.get(callee.name)
+            more.lines += kept.before if kept else []
             self._offer_rates(callee, more)
             for path, value in self.finder.objects():
                 more.lines += _once(path, value, callee)
@@ -445,6 +463,10 @@ class Follower:
 
     def _stored(self, callee: Callee, text: str) -> Iterator[str]:
         """Yield the call, and the call with its result kept as the weights."""
+        kept = self.finder.kept.get(callee.name)
+        if kept is not None and kept.target:
+            yield from (f"{kept.target.format(weights=w)} = {text}" for w in self.finder.whole)
+            return
         yield text
         if not text or roles.named([callee.name], roles.BACKWARD):
             return
@@ -467,13 +489,14 @@ class Follower:
         options: list[list[str]] = [[]]
         handed = "learning_rate" in "".join([*known.lines, last])
         if not handed:
-            rates = [
-                leaf.path for leaf in self.finder.world.leaves()
-                if isinstance(leaf.value, float) and roles.role(leaf.name) == "rate"
-            ]  # fmt: skip
-            single = [f"{path} = learning_rate" for path in rates]
-            # Where each weight has an optimizer of its own, all have a rate.
-            options = [*[single] * (len(single) > 1), *([line] for line in single)]
+            rates: dict[str, list[str]] = {}
+            for leaf in self.finder.world.leaves():
+                if isinstance(leaf.value, float) and roles.role(leaf.name) == "rate":
+                    rates.setdefault(leaf.name, []).append(f"{leaf.path} = learning_rate")
+            # Where each weight has an optimizer of its own, all have a rate; an alpha is one only
+            # where nothing has a plainer name.
+            options = sorted(rates.values(), key=lambda lines: "alpha" in lines[0])
+            options += [[line] for lines in options for line in lines if len(lines) > 1]
         anew = False
         for lines in options:
             full = [*lines, *known.lines, last]

@@ -5,7 +5,7 @@ import itertools
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from parity.drafting import roles
 from parity.drafting.callees import callee
 from parity.drafting.finding import STARTS, free_name
+from parity.drafting.keeping import Kept, kept_by, variables_of
 from parity.drafting.making import Maker
 from parity.drafting.world import quiet, variables
 
@@ -32,12 +33,22 @@ class Setup:
         lines: The statements.
         remarks: What is guessed in them.
         given: What parameters of some names are given.
+        kept: What updates keep from step to step, by their names.
     """
 
     title: str
     lines: list[str]
     remarks: list[str] = field(default_factory=list[str])
     given: dict[str, str] = field(default_factory=dict[str, str])
+    kept: dict[str, Kept] = field(default_factory=dict[str, Kept])
+
+
+def with_states(setup: Setup, maker: Maker) -> Iterator[Setup]:
+    """Yield the setup with what one of the module's updates keeps from step to step."""
+    made = list(variables_of(setup.lines))
+    for name, kept in kept_by(maker.survey, maker.alias, made).items():
+        own = [line for line in kept.setup if not line.startswith("#")]
+        yield replace(setup, lines=[*setup.lines, *own], kept={name: kept})
 
 
 def setups(module: Any, maker: Maker) -> Iterator[list[Setup]]:
