@@ -11,6 +11,7 @@ from parity.drafting import loops, roles
 from parity.drafting.attempts import Data, Forward, Way
 from parity.drafting.callees import Callee, Known, arguments
 from parity.drafting.finding import STARTS, Finder, unpacked
+from parity.drafting.keeping import variables_of
 from parity.drafting.nodes import are_numbers
 from parity.drafting.taping import Tape, own_backward, written_in_order
 from parity.drafting.world import World, found, variables
@@ -334,7 +335,8 @@ class Follower:
     def step(self) -> Way | None:
         """Return a way to an update: the best, or else one that changes some weights only."""
         partly: Way | None = None
-        for callee in self.finder.ranked(roles.STEP, _STEP):
+        ranked = self.finder.ranked(roles.STEP, _STEP)
+        for callee in sorted(ranked, key=lambda c: c.name not in self.finder.kept):
             if (callee.name == self.forward.uses and not callee.takes("y")) or _is_start(callee):
                 continue
             for data in self.data_kinds(callee):
@@ -364,7 +366,10 @@ class Follower:
             if not callee.takes("rate"):
                 more.names.setdefault("epsilon", "learning_rate")  # as a well-known post calls it
             kept = self.finder.kept.get(callee.name)
-            more.lines += kept.before if kept else []
+            if kept is not None:
+                more.lines += kept.before
+                # Here a t counts steps, and is no target.
+                more.names |= {name: name for name in variables_of(kept.setup)}
             self._offer_rates(callee, more)
             for path, value in self.finder.objects():
                 more.lines += _once(path, value, callee)

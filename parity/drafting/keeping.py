@@ -53,7 +53,8 @@ def kept_by(survey: Survey, alias: str, made: list[str]) -> dict[str, Kept]:
             continue
         name = called(node.value)
         function = survey.functions.get(name)
-        if function is None or not isinstance(node.value.func, ast.Name):
+        whole = roles.named([name], roles.WHOLE_TRAININGS)
+        if whole or function is None or not isinstance(node.value.func, ast.Name):
             continue
         if any(isinstance(a, ast.Starred) for a in node.value.args) or name in found:
             continue
@@ -61,7 +62,7 @@ def kept_by(survey: Survey, alias: str, made: list[str]) -> dict[str, Kept]:
         if not any(roles.role(p) in ("grads", "upstream", "rate") for p in given):
             continue
         target = node.targets[0] if isinstance(node, ast.Assign) else None
-        kept = _Reader(survey, alias, made, name, given).read(target)
+        kept = _Reader(survey, alias, made, node.value, given).read(target)
         if kept is not None and kept.setup:
             found[name] = kept
     return found
@@ -76,9 +77,12 @@ class _Reader:
     """Reads one call of an update."""
 
     def __init__(
-        self, survey: Survey, alias: str, made: list[str], name: str, given: dict[str, ast.expr]
+        self, survey: Survey, alias: str, made: list[str], call: ast.Call, given: dict[str, ast.expr]
     ) -> None:
-        self.survey, self.alias, self.made, self.name = survey, alias, made, name
+        self.survey, self.alias, self.made, self.name = survey, alias, made, called(call)
+        # The function that calls the update; behind all functions the module itself.
+        homes = [n for n in ast.walk(survey.tree) if isinstance(n, ast.FunctionDef)]
+        self.home = next((h for h in homes if call in ast.walk(h)), survey.tree)
         # The variable of the program's -> the parameter that it is given to.
         self.parameters = {v.id: p for p, v in given.items() if isinstance(v, ast.Name)}
         self.given = given
@@ -91,15 +95,16 @@ class _Reader:
         states = dict[str, str]()
         for parameter, value in self.given.items():
             variable = value.id if isinstance(value, ast.Name) else ""
-            if roles.role(parameter) in _HANDED and variable not in names[1:]:
-                continue
-            if roles.role(parameter) == "parameters":
-                continue
             if (counter := self._counter(parameter, value)) is not None:
                 setup.append(f"{parameter} = {counter}")
                 before.append(f"{parameter} = {parameter} + 1")
                 states[variable] = parameter
-            elif variable in self.made:
+                continue
+            if roles.role(parameter) in _HANDED and variable not in names[1:]:
+                continue
+            if roles.role(parameter) == "parameters":
+                continue
+            if variable in self.made:
                 states[variable] = variable
             elif variable:
                 if (line := self._making(variable)) is None:
@@ -176,7 +181,8 @@ class _Reader:
 
     def _making(self, variable: str) -> str | None:
         """Return the statement that makes a state, in the adapter's words."""
-        for target, value in assignments(ast.walk(self.survey.tree)):
+        every = [*assignments(ast.walk(self.home)), *assignments(ast.walk(self.survey.tree))]
+        for target, value in every:
             elements = target.elts if isinstance(target, ast.Tuple) else [target]
             names = [e.id if isinstance(e, ast.Name) else "" for e in elements]
             if variable not in names or called(value) == self.name:
