@@ -12,6 +12,7 @@ import numpy as np
 from parity.drafting import roles
 from parity.drafting.attempts import Forward, Way
 from parity.drafting.callees import Known
+from parity.drafting.claiming import claimed
 from parity.drafting.finding import Finder
 from parity.drafting.following import Follower
 from parity.drafting.making import Maker
@@ -56,6 +57,7 @@ class Draft:
             and loops over outputs and labels that end silently where there is one label only.
         kernels: How many weights are matrices.
         many: Whether samples in rows are handed to a network that takes one a call.
+        optimizer: What the update is by its name, where its numbers say otherwise.
         left: What may be an update by its name, where no update is handed over.
     """
 
@@ -66,6 +68,7 @@ class Draft:
     labels: str = ""
     kernels: int = 2
     many: bool = False
+    optimizer: str = ""
     left: list[str] = field(default_factory=list[str])
 
     @property
@@ -259,7 +262,8 @@ def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
     hot = "one-hot" if looped and forward.data.outputs > 1 else ""
     labels = "integer" if classes else hot
     kernels = sum(np.ndim(array) > 1 for array in finder.saved)
-    return Draft(setup, weights, parts, updates, labels, kernels, many)
+    optimizer = claimed(finder, step) if step is not None else ""
+    return Draft(setup, weights, parts, updates, labels, kernels, many, optimizer)
 
 
 def _before(parts: dict[str, DraftPart], line: str) -> list[DraftPart]:

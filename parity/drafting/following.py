@@ -495,7 +495,8 @@ class Follower:
         handed = "learning_rate" in "".join([*known.lines, last])
         if not handed:
             rates: dict[str, list[str]] = {}
-            for leaf in self.finder.world.leaves():
+            # Some rates are there once a step was made.
+            for leaf in self.finder.change([*known.lines, last], data)[0].leaves():
                 if isinstance(leaf.value, float) and roles.role(leaf.name) == "rate":
                     rates.setdefault(leaf.name, []).append(f"{leaf.path} = learning_rate")
             # Where each weight has an optimizer of its own, all have a rate; an alpha is one only

@@ -118,6 +118,9 @@ def _make(draft: Draft, source: UserModule) -> list[str]:
     lines += [f"        {name}={name}," for name in ("get_weights", *draft.parts)]
     lines += [f'        labels="{draft.labels}",'] * bool(draft.labels)
     lines += ['        samples="rows",'] * draft.many
+    if draft.optimizer:
+        lines.append("        # By the name of the update.")
+        lines.append(f'        optimizer="{draft.optimizer}",')
     lines += [f"        # No step is given, though there is {name}." for name in draft.left[:1]]
     return [*lines, *_CONVENTIONS, "    )"]
 

@@ -186,7 +186,8 @@ def rehearse(file: Path, alias: str) -> Rehearsal:
         nonlocal new
         if event != "call" or frame.f_code.co_filename != path:
             return
-        if frame.f_code.co_name.startswith("<"):
+        body_of_class = not frame.f_code.co_flags & inspect.CO_OPTIMIZED
+        if frame.f_code.co_name.startswith("<") or body_of_class:
             return
         now = time.monotonic()
         name = _name(frame)
