@@ -105,6 +105,7 @@ class Way:
         data: What it was tried with.
         remarks: What a person should look at.
         loss: The statements that give the loss that is differentiated, where that is known.
+        cleared: Whether the draft sets gradients back before it, as they add up.
     """
 
     known: Known
@@ -114,3 +115,4 @@ class Way:
     data: Data
     remarks: list[str] = field(default_factory=list[str])
     loss: list[str] = field(default_factory=list[str])
+    cleared: bool = False

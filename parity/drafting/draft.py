@@ -56,7 +56,7 @@ class Draft:
         labels: The labels' form, where it must not be found out: code that takes class numbers,
             and loops over outputs and labels that end silently where there is one label only.
         kernels: How many weights are matrices.
-        many: Whether samples in rows are handed to a network that takes one a call.
+        samples: How samples lie, where it must not be found out.
         optimizer: What the update is by its name, where its numbers say otherwise.
         left: What may be an update by its name, where no update is handed over.
     """
@@ -67,7 +67,7 @@ class Draft:
     updates: bool = False
     labels: str = ""
     kernels: int = 2
-    many: bool = False
+    samples: str = ""
     optimizer: str = ""
     left: list[str] = field(default_factory=list[str])
 
@@ -210,6 +210,9 @@ def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
     updates = step is not None
     if gradients is not None and step is not None and (step.remarks or step.whole):
         step = None  # with gradients at hand it would only raise doubts
+    loss_lines = gradients.loss if gradients is not None else []
+    if step is not None and gradients is not None and gradients.cleared and not finder.seen.zeroes:
+        gradients = None  # the program never sets its own back, and the step shows that
     many = any(way is not None and way.data.many for way in (gradients, step))
     if step is not None and step.data.many:
         gradients = gradients if gradients is None or gradients.data.many else None
@@ -235,8 +238,8 @@ def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
         parts["gradients"] = DraftPart(lines, gradients.uses, gradients.remarks)
     if step is not None:
         parts["step"] = _step(setup, finder, step, weights)
-    if gradients is not None and gradients.loss:
-        parts["loss"] = DraftPart(gradients.loss, gradients.uses)
+    if loss_lines:
+        parts["loss"] = DraftPart(loss_lines, "")
     if many:
         parts["forward"].lines = _each_sample(parts["forward"].lines, forward.data.layout)
     loss = None if "loss" in parts else own_loss(follower, last.data, gradients)
@@ -257,13 +260,18 @@ def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
     if follower.signed(last):
         for part in _before(parts, "y = 2 * y - 1"):
             part.checks.append("that labels are -1 and 1, as of a hinge loss")
+    single = forward.data.layout == "column" and not many
+    if single:
+        parts["forward"].lines.insert(0, "x = np.reshape(x, (-1, 1))")
+        _before(parts, "x, y = np.reshape(x, (-1, 1)), np.reshape(y, (-1, 1))")
     classes = any(way is not None and way.data.classes for way in (gradients, step))
     looped = forward.data.layout not in ("rows", "columns", "crosswise")
     hot = "one-hot" if looped and forward.data.outputs > 1 else ""
     labels = "integer" if classes else hot
     kernels = sum(np.ndim(array) > 1 for array in finder.saved)
+    samples = "rows" if many else "single" if single else ""
     optimizer = claimed(finder, step) if step is not None else ""
-    return Draft(setup, weights, parts, updates, labels, kernels, many, optimizer)
+    return Draft(setup, weights, parts, updates, labels, kernels, samples, optimizer)
 
 
 def _before(parts: dict[str, DraftPart], line: str) -> list[DraftPart]:

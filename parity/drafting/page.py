@@ -117,7 +117,7 @@ def _make(draft: Draft, source: UserModule) -> list[str]:
     lines += ["", "    return parity.Candidate(", f'        name="{title}",']
     lines += [f"        {name}={name}," for name in ("get_weights", *draft.parts)]
     lines += [f'        labels="{draft.labels}",'] * bool(draft.labels)
-    lines += ['        samples="rows",'] * draft.many
+    lines += [f'        samples="{draft.samples}",'] * bool(draft.samples)
     if draft.optimizer:
         lines.append("        # By the name of the update.")
         lines.append(f'        optimizer="{draft.optimizer}",')
