@@ -11,6 +11,7 @@ import numpy as np
 
 from parity.drafting import roles
 from parity.drafting.attempts import Forward, Way
+from parity.drafting.by_loss import ByLoss, by_loss
 from parity.drafting.callees import Known
 from parity.drafting.claiming import claimed
 from parity.drafting.finding import Finder
@@ -118,6 +119,8 @@ class Drafting:
             self.why_not = (
                 makes_anew(self.maker.survey) or in_a_loop(self.maker.survey) or self.why_not
             )
+        if not found and (drafted := self._by_loss()) is not None:
+            found.append(drafted)
         # A layer alone is less than a network of them.
         best = min(found, key=lambda d: (d.kernels < 2, _doubts(d), len(d.checks)), default=None)
         if best is not None and "step" not in best.parts:
@@ -131,6 +134,23 @@ class Drafting:
             if draft is not None and "step" in draft.parts:
                 if draft.parts["step"].uses in more.kept:
                     return draft
+        return None
+
+    def _by_loss(self) -> Draft | None:
+        """Return a draft of a loss and its gradients alone, if there is one."""
+        for group in setups(self.load(), self.maker):
+            for setup in group[:2]:
+                try:
+                    lines = setup.lines
+                    finder = Finder(
+                        lambda lines=lines: World(self.load, self.maker.alias, lines),
+                        self._stuck, setup.given, self.maker.seen,
+                    )  # fmt: skip
+                    found = by_loss(finder)
+                except BaseException:  # whatever the user's code raises
+                    continue
+                if found is not None:
+                    return _of_loss(setup, finder, found)
         return None
 
     def _with_optimizer(self, draft: Draft) -> Draft:
@@ -272,6 +292,22 @@ def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
     samples = "rows" if many else "single" if single else ""
     optimizer = claimed(finder, step) if step is not None else ""
     return Draft(setup, weights, parts, updates, labels, kernels, samples, optimizer)
+
+
+def _of_loss(setup: Setup, finder: Finder, found: ByLoss) -> Draft:
+    parts = {
+        "gradients": DraftPart(
+            finished(found.gradients.known, f"return {found.gradients.last}"),
+            found.gradients.uses, found.gradients.remarks,
+        ),
+        "loss": DraftPart(
+            finished(found.loss.known, f"return {found.loss.last}"), found.loss.uses, found.remarks
+        ),
+        "data": DraftPart([f"x = {found.draws[0]}", f"return x, {found.draws[1]}"], ""),
+    }  # fmt: skip
+    paths = [leaf.path for leaf in finder.weights]
+    text = written_in_order(paths, finder.new().roots())
+    return Draft(setup, f"[{text}]" if text == paths[0] else text, parts)
 
 
 def _before(parts: dict[str, DraftPart], line: str) -> list[DraftPart]:

@@ -200,7 +200,7 @@ class Finder:
         if not outputs:
             return None
         try:
-            depend = self._dependents(world, known, text, before, values, outputs)
+            depend = self.dependents(known, text, values, outputs)
         except BaseException as error:
             self.note("forward", callee, error)
             return None
@@ -240,10 +240,9 @@ class Finder:
         given = {leaf.path: np.array(leaf.value) for leaf in found({"output": result})}
         return given | _numbers_in(result)
 
-    def _dependents(
-        self, world: World, known: Known, text: str, before: dict[str, Any],
-        values: dict[str, Any], outputs: dict[str, np.ndarray],
-    ) -> dict[str, list[Leaf]]:  # fmt: skip
+    def dependents(
+        self, known: Known, text: str, values: dict[str, Any], outputs: dict[str, np.ndarray]
+    ) -> dict[str, list[Leaf]]:
         """Return, by output, the numbers that it depends on."""
         depend: dict[str, list[Leaf]] = {t: [] for t in outputs}
         world = self.fresh()

@@ -16,8 +16,8 @@ from parity.drafting.nodes import are_numbers
 from parity.drafting.taping import Tape, own_backward, written_in_order
 from parity.drafting.world import World, found, variables
 
-_BACKWARD = r"back|grad|delta|deriv"
-_LOSS = r"loss|cost|error|objective|cross_?entropy|mse|verlust"
+BACKWARD = r"back|grad|delta|deriv"
+LOSS = r"loss|cost|error|objective|cross_?entropy|mse|verlust"
 _STEP = (
     r"step|update|train|learn|fit|optimi|descen|adjust|adapt|apply|sgd|momentum|nesterov|adam|"
     r"rms_?prop|adagrad"
@@ -107,10 +107,10 @@ class Follower:
     def gradients(self) -> Way | None:
         """Return a way to the gradients."""
         ranked = [
-            c for c in self.finder.ranked(roles.BACKWARD, _BACKWARD)
+            c for c in self.finder.ranked(roles.BACKWARD, BACKWARD)
             if not _is_start(c) and not roles.named([c.name], roles.WHOLE_TRAININGS)
         ]  # fmt: skip
-        extra = [c for c in self.finder.callees if re.search(_LOSS, c.name, re.I)]
+        extra = [c for c in self.finder.callees if re.search(LOSS, c.name, re.I)]
         for callee in [*ranked[:14], *extra]:
             if callee.name == self.forward.uses and callee not in extra:
                 continue
@@ -124,7 +124,7 @@ class Follower:
                 return guessed
         for data in self.data_kinds():
             for callee, known in loops.backward(self.finder.world, self.forward.known):
-                if (way := self._tried_gradients(callee, known, "None", data)) is not None:
+                if (way := self.tried_gradients(callee, known, "None", data)) is not None:
                     return way
         return None
 
@@ -136,13 +136,14 @@ class Follower:
             for text in arguments(callee, known):
                 if not re.search(r"\by\b", " ".join([*known.lines, text])):
                     continue
-                way = self._tried_gradients(callee, known, text, data)
+                way = self.tried_gradients(callee, known, text, data)
                 if way is not None and not _guesses(way):
                     return way
                 guess = guess or way
         return guess
 
-    def _tried_gradients(self, callee: Callee, known: Known, text: str, data: Data) -> Way | None:
+    def tried_gradients(self, callee: Callee, known: Known, text: str, data: Data) -> Way | None:
+        """Return the way to the gradients by one call; None if it gives none."""
         try:
             world = self.finder.new()
             before = {leaf.path: leaf.array.copy() for leaf in world.leaves()}
@@ -393,9 +394,9 @@ class Follower:
 
     def _before_step(self, callee: Callee, data: Data) -> Iterator[Known]:
         yield from self.starts(callee, data)
-        for back in self.finder.ranked(roles.BACKWARD, _BACKWARD)[: 0 if data.many else 4]:
+        for back in self.finder.ranked(roles.BACKWARD, BACKWARD)[: 0 if data.many else 4]:
             named = roles.named([back.name], roles.BACKWARD)
-            if back.text == callee.text or not (named or re.search(_BACKWARD, back.name, re.I)):
+            if back.text == callee.text or not (named or re.search(BACKWARD, back.name, re.I)):
                 continue
             for known in (self.forward.known, self.finder.known()):
                 after = self._after(back, known, data)

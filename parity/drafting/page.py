@@ -14,6 +14,7 @@ _SIGNATURES = {
     "gradients": "gradients(x, y)",
     "step": "step(x, y, learning_rate)",
     "loss": "loss(x, y)",
+    "data": "data(rng)",
 }
 _CHECK = "# check: "
 _CONVENTIONS = (

@@ -158,14 +158,24 @@ class Rehearsal:
             return 0
         return 1 if low >= 1 and high == classes else None
 
+    def of(self, function: str) -> list[Call]:
+        """Return the calls of functions of this name."""
+        found = (c for n, c in self.calls.items() if n.rpartition(".")[2] == function)
+        return [call for calls in found for call in calls]
+
+    def span(self, parameter: str) -> Span:
+        """Return a parameter's array of the first call, with the range of all calls."""
+        spans = self._spans(parameter)
+        low, high = min(s.low for s in spans), max(s.high for s in spans)
+        return Span(spans[0].shape, low, high, all(s.whole for s in spans))
+
     def _spans(self, parameter: str) -> list[Span]:
         every = (call for calls in self.calls.values() for call in calls)
         return [call.spans[parameter] for call in every if parameter in call.spans]
 
     def sizes(self, function: str) -> set[int]:
         """Return how long the axes of the arrays were that functions of this name were given."""
-        calls = (c for n, c in self.calls.items() if n.rpartition(".")[2] == function)
-        return {n for found in calls for call in found for s in call.spans.values() for n in s.shape}
+        return {n for call in self.of(function) for s in call.spans.values() for n in s.shape}
 
 
 def rehearse(file: Path, alias: str) -> Rehearsal:
