@@ -74,14 +74,15 @@ def by_loss(finder: Finder) -> ByLoss | None:
         handed = _handed(finder, callee) if named else {}
         if not handed or callee.takes("upstream", "grads", "cache"):
             continue
-        data, texts = _samples(finder, handed)
-        known = finder.known()
-        known.roles |= {"x": [], "y": [], "any": known.roles.get("parameters", [])}
-        known.names |= texts
-        for found in _pairs(finder, callee, losses, known, data, set(handed)):
-            if not found.remarks:
-                return found
-            doubted = doubted or found
+        for few in (True, False):  # a batch of few samples, where it is known which axis that is
+            data, texts = _samples(finder, handed, few)
+            known = finder.known()
+            known.roles |= {"x": [], "y": [], "any": known.roles.get("parameters", [])}
+            known.names |= texts
+            for found in _pairs(finder, callee, losses, known, data, set(handed)):
+                if not found.remarks:
+                    return found
+                doubted = doubted or found
     return doubted
 
 
@@ -97,13 +98,15 @@ def _handed(finder: Finder, callee: Callee) -> dict[str, Span]:
     }  # fmt: skip
 
 
-def _samples(finder: Finder, handed: dict[str, Span]) -> tuple[Samples, dict[str, str]]:
+def _samples(
+    finder: Finder, handed: dict[str, Span], few: bool
+) -> tuple[Samples, dict[str, str]]:
     """Return samples like those of the run, and what each parameter is given of x and y."""
     sizes = {n for leaf in finder.world.leaves() for n in np.shape(leaf.value)}
     first, *rest = handed
 
     def shape(span: Span) -> tuple[int, ...]:
-        return tuple(n if n in sizes else min(n, _BATCH) for n in span.shape)
+        return tuple(n if n in sizes or not few else min(n, _BATCH) for n in span.shape)
 
     texts = {first: "x"}
     x = _drawn(handed[first], shape(handed[first]), True)

@@ -241,6 +241,9 @@ def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
     last = step or gradients
     if last is None:
         return None
+    if len(finder.saved) == 1 and finder.saved[0].ndim == 1:
+        if finder.saved[0].size > 2 * forward.data.inputs + 2:
+            return None  # all weights in one vector, whose layers nobody knows
     weights = _weights(finder, forward, last)
     parts = {"forward": _forward(forward)}
     if gradients is None and (own := by_unit(weights, finder.new())) is not None:

@@ -20,7 +20,7 @@ from parity.drafting.world import Leaf, TookTooLong, World, found, inside, varia
 
 _DANGEROUS = re.compile(
     r"save|load|plot|show|draw|print|export|download|fetch|open|write|display|visual|main|summary|"
-    r"test|demo|gradient_check|check_grad|parse|accuracy",
+    r"test|demo|gradient_check|check_grad|(?<!s)parse|accuracy",
     re.I,
 )
 STARTS = re.compile(r"init|start|create|build|make|setup|set_up|reset|compile|weights|new", re.I)
@@ -246,7 +246,10 @@ class Finder:
         """Return, by output, the numbers that it depends on."""
         depend: dict[str, list[Leaf]] = {t: [] for t in outputs}
         world = self.fresh()
-        leaves = [leaf for leaf in world.leaves() if is_weightlike(leaf.value)][:_MOST_LEAVES]
+        leaves: list[Leaf] = []
+        for leaf in world.leaves():
+            if len(leaves) < _MOST_LEAVES and is_weightlike(leaf.value):
+                leaves += [leaf] * (not _is_view(leaf, leaves))
         before = {leaf.path: leaf.array.copy() for leaf in world.leaves()}
         base = self._outputs(world, known, text, before, values)
         rng = np.random.default_rng(1)
@@ -462,6 +465,14 @@ def _numbers_in(result: Any) -> dict[str, np.ndarray]:
         f"[node.{name} for node in {listed}]": np.array([getattr(v, name) for v in nodes])
         for name in names
     }
+
+
+def _is_view(leaf: Leaf, others: list[Leaf]) -> bool:
+    """Whether an array is another one seen otherwise, as ``W.T``: the same weights once more."""
+    array: Any = leaf.value
+    return isinstance(array, np.ndarray) and any(
+        isinstance(o.value, np.ndarray) and np.may_share_memory(array, o.value) for o in others
+    )
 
 
 def _of_all(some: list[Leaf], every: list[Leaf]) -> bool:

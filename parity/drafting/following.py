@@ -220,7 +220,7 @@ class Follower:
             if leaf.array.shape == (sum(map(np.prod, self.shapes)),) and len(self.shapes) > 1:
                 known = done.copy()
                 known.lines.append(f"flat = {text}{leaf.path.removeprefix('output')}")
-                return known, self._apart("flat"), []
+                return known, self._unpacked("flat") or self._apart("flat"), []
         own = {leaf.path for leaf in self.finder.weights}
         kept = [
             (leaf.path, leaf.name, leaf.array)
@@ -241,6 +241,15 @@ class Follower:
             tape = Tape(self.finder, self.shapes)
             done.lines = tape.set_back(done.lines, last, chosen[0], world, data) or done.lines
         return done, last, chosen[1]
+
+    def _unpacked(self, flat: str) -> str:
+        """Return the call of the program's function that takes its weights out of one vector."""
+        names = ", ".join(leaf.path for leaf in self.finder.weights)
+        for line in self.finder.world.setup:
+            found = re.fullmatch(rf"{names} = (\S+)\((\S+?)(, .+)?\)", line)
+            if found and np.ndim(self.finder.new().run([], found[2])) == 1:
+                return f"list({found[1]}({flat}{found[3] or ''}))"
+        return ""
 
     def _apart(self, flat: str) -> str:
         """Return the expression that takes the gradients out of one vector."""
