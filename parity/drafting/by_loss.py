@@ -68,6 +68,7 @@ def by_loss(finder: Finder) -> ByLoss | None:
     """Return a loss and its gradients, as the run called them; None if none fit."""
     ranked = finder.ranked(roles.BACKWARD, BACKWARD)
     losses = [c for c in finder.callees if re.search(LOSS, c.name, re.I)]
+    output = _output(finder)
     doubted: ByLoss | None = None
     for callee in {c.text: c for c in [*ranked, *losses]}.values():
         named = re.search(f"{BACKWARD}|{LOSS}", callee.name, re.I)
@@ -78,12 +79,22 @@ def by_loss(finder: Finder) -> ByLoss | None:
             data, texts = _samples(finder, handed, few)
             known = finder.known()
             known.roles |= {"x": [], "y": [], "any": known.roles.get("parameters", [])}
+            known.roles["output"] = output
             known.names |= texts
             for found in _pairs(finder, callee, losses, known, data, set(handed)):
                 if not found.remarks:
                     return found
                 doubted = doubted or found
     return doubted
+
+
+def _output(finder: Finder) -> list[str]:
+    """Return the expression of the output, where there is a forward pass in one call."""
+    for forward in finder.forwards():
+        lines = forward.known.lines
+        if len(lines) == 1 and lines[0].startswith("output = ") and forward.output == "output":
+            return [lines[0].removeprefix("output = ")]
+    return []
 
 
 def _handed(finder: Finder, callee: Callee) -> dict[str, Span]:
@@ -149,7 +160,10 @@ def _pairs(
         if "None" in text or not re.search(r"\bx\b", text):
             continue
         for other in [callee, *(c for c in [*losses, *others] if c.name != callee.name)]:
-            if other is not callee and not handed <= {p.name for p in other.parameters}:
+            taken = {p.name for p in other.parameters}
+            if other.takes("output") and known.roles["output"]:
+                taken |= {name for name in handed if known.names[name] == "x"}
+            if other is not callee and not handed <= taken:
                 continue
             for value in [text] if other is callee else list(arguments(other, known))[:_MOST_CALLS]:
                 if (way := _loss(finder, other, known, value, data)) is None:

@@ -6,7 +6,7 @@ import itertools
 import re
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -34,12 +34,14 @@ class Callee:
         name: Its own name.
         parameters: What it takes, without the object itself.
         source: Its text, if there is one.
+        packed: Whether it takes all in one tuple, as a coroutine is sent it.
     """
 
     text: str
     name: str
     parameters: tuple[Parameter, ...]
     source: Function | None
+    packed: bool = False
 
     def takes(self, *wanted: Role) -> bool:
         """Whether it has a parameter of one of some roles."""
@@ -108,9 +110,29 @@ def callees(world: World) -> list[Callee]:
     for path, value in world.roots().items():
         if inspect.isfunction(value) and is_own(value, world):
             found[path] = callee(path, value)
+        elif inspect.isgenerator(value):
+            found[path] = _coroutine(path, value)
         elif is_own(value.__class__, world) and not path.startswith(f"{world.alias}."):
             found |= _methods(path, value)
     return [c for c in found.values() if c is not None]
+
+
+def _coroutine(path: str, value: Generator[Any, Any, Any]) -> Callee | None:
+    """Return the sending of a tuple to a coroutine that waits for one."""
+    code = value.gi_code
+    if inspect.getgeneratorstate(value) != inspect.GEN_SUSPENDED:
+        return None
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(code)))
+    except (OSError, TypeError, SyntaxError, ValueError):
+        return None
+    for node in ast.walk(tree):
+        target = node.targets[0] if isinstance(node, ast.Assign) else None
+        if isinstance(target, ast.Tuple) and isinstance(getattr(node, "value", None), ast.Yield):
+            names = [e.id for e in target.elts if isinstance(e, ast.Name)]
+            parameters = tuple(Parameter(name, True) for name in names)
+            return Callee(f"{path}.send", code.co_name, parameters, None, True)
+    return None
 
 
 def _methods(path: str, value: Any) -> dict[str, Callee | None]:
@@ -181,7 +203,8 @@ def arguments(callee: Callee, known: Known) -> Iterator[str]:
     texts = list(itertools.islice(itertools.product(*options), 40 * _MOST_CALLS))
     plain = [t for t in texts if _distinct(t)]
     for chosen in plain[:_MOST_CALLS]:
-        yield f"{callee.text}({', '.join(_written(callee, chosen))})"
+        given = ", ".join(_written(callee, chosen))
+        yield f"{callee.text}(({given}))" if callee.packed else f"{callee.text}({given})"
 
 
 def _options(callee: Callee, known: Known, parameter: Parameter) -> list[str]:
