@@ -22,6 +22,7 @@ class Data:
         classes: Whether labels are class numbers.
         many: Whether several samples in rows go to code whose forward pass takes one a call.
         flat: Whether the labels of one output lie in one dimension.
+        first: The number of the first class.
     """
 
     layout: str
@@ -30,6 +31,7 @@ class Data:
     classes: bool = False
     many: bool = False
     flat: bool = False
+    first: int = 0
 
     def x(self, seed: int = 0) -> np.ndarray:
         """Return inputs."""
@@ -41,7 +43,7 @@ class Data:
         # The greatest class is there, as code counts the classes by it.
         number = (self.outputs - 1 - 2 * np.arange(SAMPLES)) % max(self.outputs, 1)
         if self.classes:
-            return number
+            return number + self.first
         # Softmax with cross-entropy has its usual slope only where labels sum to 1.
         classes = max(self.outputs, 2)
         hot = (0.8 * np.eye(classes)[number] + 0.2 / classes)[:, : self.outputs]
@@ -103,6 +105,7 @@ class Way:
         data: What it was tried with.
         remarks: What a person should look at.
         loss: The statements that give the loss that is differentiated, where that is known.
+        cleared: Whether the draft sets gradients back before it, as they add up.
     """
 
     known: Known
@@ -112,3 +115,4 @@ class Way:
     data: Data
     remarks: list[str] = field(default_factory=list[str])
     loss: list[str] = field(default_factory=list[str])
+    cleared: bool = False

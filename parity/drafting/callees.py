@@ -6,8 +6,8 @@ import itertools
 import re
 import sys
 import textwrap
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from parity.drafting.world import World, variables
 _MOST_CALLS = 60
 # A gradient by its name, for which nothing else will do.
 _GRADIENT = re.compile(r"(d|grads?_?|nabla_?|delta_?)[wb]\w*")
+# What an update keeps from step to step, which nothing else is either.
+_STATE = re.compile(r"v|vel\w*|velocit\w*|moment(um)?s?|opt\w*_?state|state_?s?|adam\w*|cache\w*")
 # These are given to parameters that have defaults too.
 _GIVEN = ("x", "y", "rate", "once", "parameters", "cache", "grads", "output")
 
@@ -32,12 +34,14 @@ class Callee:
         name: Its own name.
         parameters: What it takes, without the object itself.
         source: Its text, if there is one.
+        packed: Whether it takes all in one tuple, as a coroutine is sent it.
     """
 
     text: str
     name: str
     parameters: tuple[Parameter, ...]
     source: Function | None
+    packed: bool = False
 
     def takes(self, *wanted: Role) -> bool:
         """Whether it has a parameter of one of some roles."""
@@ -106,9 +110,29 @@ def callees(world: World) -> list[Callee]:
     for path, value in world.roots().items():
         if inspect.isfunction(value) and is_own(value, world):
             found[path] = callee(path, value)
+        elif inspect.isgenerator(value):
+            found[path] = _coroutine(path, value)
         elif is_own(value.__class__, world) and not path.startswith(f"{world.alias}."):
             found |= _methods(path, value)
     return [c for c in found.values() if c is not None]
+
+
+def _coroutine(path: str, value: Generator[Any, Any, Any]) -> Callee | None:
+    """Return the sending of a tuple to a coroutine that waits for one."""
+    code = value.gi_code
+    if inspect.getgeneratorstate(value) != inspect.GEN_SUSPENDED:
+        return None
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(code)))
+    except (OSError, TypeError, SyntaxError, ValueError):
+        return None
+    for node in ast.walk(tree):
+        target = node.targets[0] if isinstance(node, ast.Assign) else None
+        if isinstance(target, ast.Tuple) and isinstance(getattr(node, "value", None), ast.Yield):
+            names = [e.id for e in target.elts if isinstance(e, ast.Name)]
+            parameters = tuple(Parameter(name, True) for name in names)
+            return Callee(f"{path}.send", code.co_name, parameters, None, True)
+    return None
 
 
 def _methods(path: str, value: Any) -> dict[str, Callee | None]:
@@ -123,6 +147,9 @@ def _methods(path: str, value: Any) -> dict[str, Callee | None]:
     for name, inner in variables(value).items():  # functions that were handed in: loss_prime
         if inspect.isfunction(inner):
             found[f"{path}.{name}"] = callee(f"{path}.{name}", inner)
+        elif roles.named([name], roles.LOSS) and inspect.isfunction(getattr(type(inner), "__call__", 0)):
+            taken = callee(f"{path}.{name}", inner.__call__)  # a loss that is an object
+            found[f"{path}.{name}"] = taken and replace(taken, name=name)
     return found
 
 
@@ -161,7 +188,7 @@ class Known:
             return [*dict.fromkeys(found), ""] if role not in ("cache",) else ["", *found]
         if not found and parameter.required and roles.number(name):
             return [roles.number(name)]
-        if not role and not _GRADIENT.fullmatch(name.lower()):
+        if not role and not (_GRADIENT.fullmatch(name.lower()) or _STATE.fullmatch(name.lower())):
             found += self.roles.get("any", [])
         return list(dict.fromkeys(found))
 
@@ -176,7 +203,8 @@ def arguments(callee: Callee, known: Known) -> Iterator[str]:
     texts = list(itertools.islice(itertools.product(*options), 40 * _MOST_CALLS))
     plain = [t for t in texts if _distinct(t)]
     for chosen in plain[:_MOST_CALLS]:
-        yield f"{callee.text}({', '.join(_written(callee, chosen))})"
+        given = ", ".join(_written(callee, chosen))
+        yield f"{callee.text}(({given}))" if callee.packed else f"{callee.text}({given})"
 
 
 def _options(callee: Callee, known: Known, parameter: Parameter) -> list[str]:
@@ -184,6 +212,9 @@ def _options(callee: Callee, known: Known, parameter: Parameter) -> list[str]:
     text = ast.unparse(callee.source.node) if callee.source else ""
     if roles.role(parameter.name) == "x" and f"{parameter.name}[:-1]" in text:
         return ["[*x, 0]"]  # a row of a table, whose last column is the label
+    keyed = re.search(rf"\b{parameter.name}\[[fF]?['\"]", text)
+    if keyed and parameter.name not in known.names and roles.role(parameter.name) in ("output", ""):
+        return list(dict.fromkeys([*known.roles.get("parameters", []), *options]))
     return options
 
 

@@ -11,7 +11,9 @@ import numpy as np
 
 from parity.drafting import roles
 from parity.drafting.attempts import Forward, Way
+from parity.drafting.by_loss import ByLoss, by_loss
 from parity.drafting.callees import Known
+from parity.drafting.claiming import claimed
 from parity.drafting.finding import Finder
 from parity.drafting.following import Follower
 from parity.drafting.making import Maker
@@ -19,7 +21,7 @@ from parity.drafting.nodes import Nodes, nodes_of
 from parity.drafting.own_loss import own_loss
 from parity.drafting.reasons import in_a_loop, makes_anew
 from parity.drafting.rehearsing import Rehearsal
-from parity.drafting.subjects import Setup, optimizers, setups
+from parity.drafting.subjects import Setup, optimizers, setups, with_states
 from parity.drafting.survey import Survey
 from parity.drafting.taping import written_in_order
 from parity.drafting.units import by_unit
@@ -55,7 +57,8 @@ class Draft:
         labels: The labels' form, where it must not be found out: code that takes class numbers,
             and loops over outputs and labels that end silently where there is one label only.
         kernels: How many weights are matrices.
-        many: Whether samples in rows are handed to a network that takes one a call.
+        samples: How samples lie, where it must not be found out.
+        optimizer: What the update is by its name, where its numbers say otherwise.
         left: What may be an update by its name, where no update is handed over.
     """
 
@@ -65,7 +68,8 @@ class Draft:
     updates: bool = False
     labels: str = ""
     kernels: int = 2
-    many: bool = False
+    samples: str = ""
+    optimizer: str = ""
     left: list[str] = field(default_factory=list[str])
 
     @property
@@ -105,7 +109,7 @@ class Drafting:
             for setup in group:
                 if time.monotonic() > end:
                     break
-                draft = self._draft(setup)
+                draft = self._with_state(setup) or self._draft(setup)
                 if draft is not None:
                     found.append(self._with_optimizer(draft))
                     break
@@ -115,11 +119,39 @@ class Drafting:
             self.why_not = (
                 makes_anew(self.maker.survey) or in_a_loop(self.maker.survey) or self.why_not
             )
+        if not found and (drafted := self._by_loss()) is not None:
+            found.append(drafted)
         # A layer alone is less than a network of them.
         best = min(found, key=lambda d: (d.kernels < 2, _doubts(d), len(d.checks)), default=None)
         if best is not None and "step" not in best.parts:
             best.left = list(_updates(self.maker.survey))
         return best
+
+    def _with_state(self, setup: Setup) -> Draft | None:
+        """Return the draft with an update that keeps a state, if there is one."""
+        for more in with_states(setup, self.maker):
+            draft = self._draft(more)
+            if draft is not None and "step" in draft.parts:
+                if draft.parts["step"].uses in more.kept:
+                    return draft
+        return None
+
+    def _by_loss(self) -> Draft | None:
+        """Return a draft of a loss and its gradients alone, if there is one."""
+        for group in setups(self.load(), self.maker):
+            for setup in group[:2]:
+                try:
+                    lines = setup.lines
+                    finder = Finder(
+                        lambda lines=lines: World(self.load, self.maker.alias, lines),
+                        self._stuck, setup.given, self.maker.seen,
+                    )  # fmt: skip
+                    found = by_loss(finder)
+                except BaseException:  # whatever the user's code raises
+                    continue
+                if found is not None:
+                    return _of_loss(setup, finder, found)
+        return None
 
     def _with_optimizer(self, draft: Draft) -> Draft:
         """Return the draft with an update by one of the module's optimizers, if there is one."""
@@ -137,7 +169,7 @@ class Drafting:
             return World(self.load, self.maker.alias, setup.lines)
 
         try:
-            finder = Finder(fresh, self._stuck, setup.given, self.maker.seen)
+            finder = Finder(fresh, self._stuck, setup.given, self.maker.seen, setup.kept)
         except BaseException as error:
             made = setup.lines[0].partition(" = ")[2] if setup.lines else "the module"
             said = str(error).partition("\n")[0][:90]
@@ -198,6 +230,9 @@ def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
     updates = step is not None
     if gradients is not None and step is not None and (step.remarks or step.whole):
         step = None  # with gradients at hand it would only raise doubts
+    loss_lines = gradients.loss if gradients is not None else []
+    if step is not None and gradients is not None and gradients.cleared and not finder.seen.zeroes:
+        gradients = None  # the program never sets its own back, and the step shows that
     many = any(way is not None and way.data.many for way in (gradients, step))
     if step is not None and step.data.many:
         gradients = gradients if gradients is None or gradients.data.many else None
@@ -206,6 +241,9 @@ def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
     last = step or gradients
     if last is None:
         return None
+    if len(finder.saved) == 1 and finder.saved[0].ndim == 1:
+        if finder.saved[0].size > 2 * forward.data.inputs + 2:
+            return None  # all weights in one vector, whose layers nobody knows
     weights = _weights(finder, forward, last)
     parts = {"forward": _forward(forward)}
     if gradients is None and (own := by_unit(weights, finder.new())) is not None:
@@ -223,8 +261,8 @@ def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
         parts["gradients"] = DraftPart(lines, gradients.uses, gradients.remarks)
     if step is not None:
         parts["step"] = _step(setup, finder, step, weights)
-    if gradients is not None and gradients.loss:
-        parts["loss"] = DraftPart(gradients.loss, gradients.uses)
+    if loss_lines:
+        parts["loss"] = DraftPart(loss_lines, "")
     if many:
         parts["forward"].lines = _each_sample(parts["forward"].lines, forward.data.layout)
     loss = None if "loss" in parts else own_loss(follower, last.data, gradients)
@@ -239,20 +277,48 @@ def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
         lines = parts["forward"].lines
         lines[-1] = f"return np.ravel({lines[-1].removeprefix('return ')})"
     if last.data.flat:
-        for name in parts.keys() & {"gradients", "step", "loss"}:
-            lines = parts[name].lines
-            lines.insert(lines[0].startswith("nonlocal"), "y = np.ravel(y)")
+        _before(parts, "y = np.ravel(y)")
+    if last.data.first:
+        _before(parts, f"y = np.asarray(y) + {last.data.first}  # classes count from {last.data.first}")
     if follower.signed(last):
-        for name in parts.keys() & {"gradients", "step", "loss"}:
-            lines = parts[name].lines
-            lines.insert(lines[0].startswith("nonlocal"), "y = 2 * y - 1")
-            parts[name].checks.append("that labels are -1 and 1, as of a hinge loss")
+        for part in _before(parts, "y = 2 * y - 1"):
+            part.checks.append("that labels are -1 and 1, as of a hinge loss")
+    single = forward.data.layout == "column" and not many
+    if single:
+        parts["forward"].lines.insert(0, "x = np.reshape(x, (-1, 1))")
+        _before(parts, "x, y = np.reshape(x, (-1, 1)), np.reshape(y, (-1, 1))")
     classes = any(way is not None and way.data.classes for way in (gradients, step))
     looped = forward.data.layout not in ("rows", "columns", "crosswise")
     hot = "one-hot" if looped and forward.data.outputs > 1 else ""
     labels = "integer" if classes else hot
     kernels = sum(np.ndim(array) > 1 for array in finder.saved)
-    return Draft(setup, weights, parts, updates, labels, kernels, many)
+    samples = "rows" if many else "single" if single else ""
+    optimizer = claimed(finder, step) if step is not None else ""
+    return Draft(setup, weights, parts, updates, labels, kernels, samples, optimizer)
+
+
+def _of_loss(setup: Setup, finder: Finder, found: ByLoss) -> Draft:
+    parts = {
+        "gradients": DraftPart(
+            finished(found.gradients.known, f"return {found.gradients.last}"),
+            found.gradients.uses, found.gradients.remarks,
+        ),
+        "loss": DraftPart(
+            finished(found.loss.known, f"return {found.loss.last}"), found.loss.uses, found.remarks
+        ),
+        "data": DraftPart([f"x = {found.draws[0]}", f"return x, {found.draws[1]}"], ""),
+    }  # fmt: skip
+    paths = [leaf.path for leaf in finder.weights]
+    text = written_in_order(paths, finder.new().roots())
+    return Draft(setup, f"[{text}]" if text == paths[0] else text, parts)
+
+
+def _before(parts: dict[str, DraftPart], line: str) -> list[DraftPart]:
+    """Write a statement before what takes labels; return the functions that do."""
+    labelled = [parts[name] for name in ("gradients", "step", "loss") if name in parts]
+    for part in labelled:
+        part.lines.insert(part.lines[0].startswith("nonlocal"), line)
+    return labelled
 
 
 def _set_nodes(finder: Finder) -> list[str]:
@@ -303,6 +369,8 @@ def _step(setup: Setup, finder: Finder, step: Way, weights: str) -> DraftPart:
         lines = [*step.known.lines]
     target, equals, _ = step.last.partition(" = ")
     own = [v for v in target.split(", ") if v.isidentifier()] if equals else []
+    counting = setup.kept[step.uses].before if step.uses in setup.kept else []
+    own += [line.partition(" = ")[0] for line in counting]
     if own:
         lines.insert(0, f"nonlocal {', '.join(own)}")
     if step.remarks and any("no learning rate" in r for r in step.remarks):

@@ -12,6 +12,7 @@ from parity.drafting import loops, roles
 from parity.drafting.attempts import LAYOUTS, Data, Forward
 from parity.drafting.callees import Callee, Known, arguments, callees
 from parity.drafting.callees import callee as callee_of
+from parity.drafting.keeping import Kept
 from parity.drafting.nodes import Nodes, are_numbers, nodes_of
 from parity.drafting.rehearsing import Rehearsal
 from parity.drafting.roles import Role
@@ -19,7 +20,7 @@ from parity.drafting.world import Leaf, TookTooLong, World, found, inside, varia
 
 _DANGEROUS = re.compile(
     r"save|load|plot|show|draw|print|export|download|fetch|open|write|display|visual|main|summary|"
-    r"test|demo|gradient_check|check_grad|parse|accuracy",
+    r"test|demo|gradient_check|check_grad|(?<!s)parse|accuracy",
     re.I,
 )
 STARTS = re.compile(r"init|start|create|build|make|setup|set_up|reset|compile|weights|new", re.I)
@@ -34,11 +35,18 @@ class Finder:
         stuck: The names of what has run too long, which nothing calls again.
         given: What parameters of some names are given.
         seen: What was seen of the program's own run.
+        kept: What updates keep from step to step, by their names.
     """
 
     def __init__(
-        self, fresh: Callable[[], World], stuck: set[str], given: dict[str, str], seen: Rehearsal
+        self,
+        fresh: Callable[[], World],
+        stuck: set[str],
+        given: dict[str, str],
+        seen: Rehearsal,
+        kept: dict[str, Kept] | None = None,
     ) -> None:
+        self.kept = kept or {}
         self.fresh = fresh
         self.given = seen.settings() | given
         self.seen = seen
@@ -192,7 +200,7 @@ class Finder:
         if not outputs:
             return None
         try:
-            depend = self._dependents(world, known, text, before, values, outputs)
+            depend = self.dependents(known, text, values, outputs)
         except BaseException as error:
             self.note("forward", callee, error)
             return None
@@ -232,14 +240,16 @@ class Finder:
         given = {leaf.path: np.array(leaf.value) for leaf in found({"output": result})}
         return given | _numbers_in(result)
 
-    def _dependents(
-        self, world: World, known: Known, text: str, before: dict[str, Any],
-        values: dict[str, Any], outputs: dict[str, np.ndarray],
-    ) -> dict[str, list[Leaf]]:  # fmt: skip
+    def dependents(
+        self, known: Known, text: str, values: dict[str, Any], outputs: dict[str, np.ndarray]
+    ) -> dict[str, list[Leaf]]:
         """Return, by output, the numbers that it depends on."""
         depend: dict[str, list[Leaf]] = {t: [] for t in outputs}
         world = self.fresh()
-        leaves = [leaf for leaf in world.leaves() if is_weightlike(leaf.value)][:_MOST_LEAVES]
+        leaves: list[Leaf] = []
+        for leaf in world.leaves():
+            if len(leaves) < _MOST_LEAVES and is_weightlike(leaf.value):
+                leaves += [leaf] * (not _is_view(leaf, leaves))
         before = {leaf.path: leaf.array.copy() for leaf in world.leaves()}
         base = self._outputs(world, known, text, before, values)
         rng = np.random.default_rng(1)
@@ -455,6 +465,14 @@ def _numbers_in(result: Any) -> dict[str, np.ndarray]:
         f"[node.{name} for node in {listed}]": np.array([getattr(v, name) for v in nodes])
         for name in names
     }
+
+
+def _is_view(leaf: Leaf, others: list[Leaf]) -> bool:
+    """Whether an array is another one seen otherwise, as ``W.T``: the same weights once more."""
+    array: Any = leaf.value
+    return isinstance(array, np.ndarray) and any(
+        isinstance(o.value, np.ndarray) and np.may_share_memory(array, o.value) for o in others
+    )
 
 
 def _of_all(some: list[Leaf], every: list[Leaf]) -> bool:

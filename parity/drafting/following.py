@@ -1,5 +1,6 @@
 """Gradients, update and loss of a network whose forward pass was found, by trying again."""
 
+import ast
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,13 +12,17 @@ from parity.drafting import loops, roles
 from parity.drafting.attempts import Data, Forward, Way
 from parity.drafting.callees import Callee, Known, arguments
 from parity.drafting.finding import STARTS, Finder, unpacked
+from parity.drafting.keeping import variables_of
 from parity.drafting.nodes import are_numbers
 from parity.drafting.taping import Tape, own_backward, written_in_order
 from parity.drafting.world import World, found, variables
 
-_BACKWARD = r"back|grad|delta|deriv"
-_LOSS = r"loss|cost|error|objective|cross_?entropy|mse|verlust"
-_STEP = r"step|update|train|learn|fit|optimi|descen|adjust|adapt|apply|sgd"
+BACKWARD = r"back|grad|delta|deriv"
+LOSS = r"loss|cost|error|objective|cross_?entropy|mse|verlust"
+_STEP = (
+    r"step|update|train|learn|fit|optimi|descen|adjust|adapt|apply|sgd|momentum|nesterov|adam|"
+    r"rms_?prop|adagrad"
+)
 
 
 class Follower:
@@ -72,8 +77,17 @@ class Follower:
             if any(roles.is_many(p.name) for p in callee.parameters):
                 return [*kinds, *several]
         if self.data.outputs > 1 and self.data.layout in ("rows", "columns"):
-            kinds.append(replace(self.data, classes=True))
+            kinds += self._classes(callee)
         return kinds
+
+    def _classes(self, callee: Callee | None) -> list[Data]:
+        """Return the data with class numbers, counted as the program's own run counts them."""
+        label = self._label(callee) if callee else ""
+        seen = self.finder.seen
+        if seen.broken(label):
+            return []
+        first = seen.first_class(label, self.data.outputs) or 0
+        return [replace(self.data, classes=True, first=first)]
 
     def _labelled(self, callee: Callee | None) -> Data:
         """Return the data with the labels of one output in as many axes as the program's own."""
@@ -83,24 +97,29 @@ class Follower:
         return self.data if axes is None else replace(self.data, flat=axes == 1)
 
     def _label_axes(self, callee: Callee) -> int | None:
-        labels = [p.name for p in callee.parameters if roles.role(p.name) == "y"]
-        return self.finder.seen.axes(labels[0]) if labels else None
+        label = self._label(callee)
+        return self.finder.seen.axes(label) if label else None
+
+    def _label(self, callee: Callee) -> str:
+        return next((p.name for p in callee.parameters if roles.role(p.name) == "y"), "")
 
     # Gradients.
 
     def gradients(self) -> Way | None:
         """Return a way to the gradients."""
         ranked = [
-            c for c in self.finder.ranked(roles.BACKWARD, _BACKWARD)
+            c for c in self.finder.ranked(roles.BACKWARD, BACKWARD)
             if not _is_start(c) and not roles.named([c.name], roles.WHOLE_TRAININGS)
         ]  # fmt: skip
-        extra = [c for c in self.finder.callees if re.search(_LOSS, c.name, re.I)]
+        extra = [c for c in self.finder.callees if re.search(LOSS, c.name, re.I)]
         for callee in [*ranked[:14], *extra]:
             if callee.name == self.forward.uses and callee not in extra:
                 continue
             guessed: Way | None = None
             for data in self.data_kinds(callee):
                 way = self._gradients(callee, data)
+                if way is not None and self._is_random(way):
+                    way = self._calmed(callee, data) or way
                 if way is not None and not _guesses(way):
                     return way
                 guessed = guessed or way  # another form of the labels may need no guess
@@ -108,8 +127,45 @@ class Follower:
                 return guessed
         for data in self.data_kinds():
             for callee, known in loops.backward(self.finder.world, self.forward.known):
-                if (way := self._tried_gradients(callee, known, "None", data)) is not None:
+                if (way := self.tried_gradients(callee, known, "None", data)) is not None:
                     return way
+        return None
+
+    def _is_random(self, way: Way) -> bool:
+        """Whether gradients are others at each call, as with dropout."""
+        world = self.finder.new()
+        values: dict[str, Any] = {"x": way.data.x(), "y": way.data.y(), "learning_rate": 0.125}
+        try:
+            one, two = (
+                [leaf.array.copy() for leaf in found({"r": world.run(way.known.lines, way.last, **values)})]
+                for _ in range(2)
+            )  # fmt: skip
+        except BaseException:
+            return False
+        # What adds up is no matter of chance: it doubles.
+        return any(
+            a.shape != b.shape or not (np.allclose(a, b) or np.allclose(2 * a, b))
+            for a, b in zip(one, two, strict=True)
+        )
+
+    def _calmed(self, callee: Callee, data: Data) -> Way | None:
+        """Return the way with dropout off, by an argument that its text has a word for."""
+        text = ast.unparse(callee.source.node) if callee.source else ""
+        for p in callee.parameters:
+            options = ["False"] * bool(re.fullmatch(r"(is_?)?train(ing)?(_?mode)?", p.name))
+            if re.fullmatch(r"mode|phase", p.name):
+                options += [repr(w) for w in ("test", "eval", "inference", "predict") if w in text]
+            options += ["1.0"] * p.name.startswith("keep")
+            options += ["0.0"] * bool(re.match(r"(p_?)?drop", p.name))
+            for option in options:
+                given = {p.name: option}
+                before = self.finder.given, self.forward.known.names
+                self.finder.given = self.finder.given | given
+                self.forward.known.names = self.forward.known.names | given
+                way = self._gradients(callee, data)
+                if way is not None and not self._is_random(way):
+                    return way
+                self.finder.given, self.forward.known.names = before
         return None
 
     def _gradients(self, callee: Callee, data: Data) -> Way | None:
@@ -120,13 +176,14 @@ class Follower:
             for text in arguments(callee, known):
                 if not re.search(r"\by\b", " ".join([*known.lines, text])):
                     continue
-                way = self._tried_gradients(callee, known, text, data)
+                way = self.tried_gradients(callee, known, text, data)
                 if way is not None and not _guesses(way):
                     return way
                 guess = guess or way
         return guess
 
-    def _tried_gradients(self, callee: Callee, known: Known, text: str, data: Data) -> Way | None:
+    def tried_gradients(self, callee: Callee, known: Known, text: str, data: Data) -> Way | None:
+        """Return the way to the gradients by one call; None if it gives none."""
         try:
             world = self.finder.new()
             before = {leaf.path: leaf.array.copy() for leaf in world.leaves()}
@@ -203,7 +260,7 @@ class Follower:
             if leaf.array.shape == (sum(map(np.prod, self.shapes)),) and len(self.shapes) > 1:
                 known = done.copy()
                 known.lines.append(f"flat = {text}{leaf.path.removeprefix('output')}")
-                return known, self._apart("flat"), []
+                return known, self._unpacked("flat") or self._apart("flat"), []
         own = {leaf.path for leaf in self.finder.weights}
         kept = [
             (leaf.path, leaf.name, leaf.array)
@@ -224,6 +281,15 @@ class Follower:
             tape = Tape(self.finder, self.shapes)
             done.lines = tape.set_back(done.lines, last, chosen[0], world, data) or done.lines
         return done, last, chosen[1]
+
+    def _unpacked(self, flat: str) -> str:
+        """Return the call of the program's function that takes its weights out of one vector."""
+        names = ", ".join(leaf.path for leaf in self.finder.weights)
+        for line in self.finder.world.setup:
+            found = re.fullmatch(rf"{names} = (\S+)\((\S+?)(, .+)?\)", line)
+            if found and np.ndim(self.finder.new().run([], found[2])) == 1:
+                return f"list({found[1]}({flat}{found[3] or ''}))"
+        return ""
 
     def _apart(self, flat: str) -> str:
         """Return the expression that takes the gradients out of one vector."""
@@ -319,7 +385,8 @@ class Follower:
     def step(self) -> Way | None:
         """Return a way to an update: the best, or else one that changes some weights only."""
         partly: Way | None = None
-        for callee in self.finder.ranked(roles.STEP, _STEP):
+        ranked = self.finder.ranked(roles.STEP, _STEP)
+        for callee in sorted(ranked, key=lambda c: c.name not in self.finder.kept):
             if (callee.name == self.forward.uses and not callee.takes("y")) or _is_start(callee):
                 continue
             for data in self.data_kinds(callee):
@@ -346,7 +413,13 @@ class Follower:
         for known in self._before_step(callee, data):
             more = known.copy()
             more.roles["any"] = [*more.roles["any"], "learning_rate"]
-            more.names.setdefault("epsilon", "learning_rate")  # as a well-known post calls it
+            if not callee.takes("rate"):
+                more.names.setdefault("epsilon", "learning_rate")  # as a well-known post calls it
+            kept = self.finder.kept.get(callee.name)
+            if kept is not None:
+                more.lines += kept.before
+                # Here a t counts steps, and is no target.
+                more.names |= {name: name for name in variables_of(kept.setup)}
             self._offer_rates(callee, more)
             for path, value in self.finder.objects():
                 more.lines += _once(path, value, callee)
@@ -370,9 +443,9 @@ class Follower:
 
     def _before_step(self, callee: Callee, data: Data) -> Iterator[Known]:
         yield from self.starts(callee, data)
-        for back in self.finder.ranked(roles.BACKWARD, _BACKWARD)[: 0 if data.many else 4]:
+        for back in self.finder.ranked(roles.BACKWARD, BACKWARD)[: 0 if data.many else 4]:
             named = roles.named([back.name], roles.BACKWARD)
-            if back.text == callee.text or not (named or re.search(_BACKWARD, back.name, re.I)):
+            if back.text == callee.text or not (named or re.search(BACKWARD, back.name, re.I)):
                 continue
             for known in (self.forward.known, self.finder.known()):
                 after = self._after(back, known, data)
@@ -445,6 +518,10 @@ class Follower:
 
     def _stored(self, callee: Callee, text: str) -> Iterator[str]:
         """Yield the call, and the call with its result kept as the weights."""
+        kept = self.finder.kept.get(callee.name)
+        if kept is not None and kept.target:
+            yield from (f"{kept.target.format(weights=w)} = {text}" for w in self.finder.whole)
+            return
         yield text
         if not text or roles.named([callee.name], roles.BACKWARD):
             return
@@ -467,13 +544,15 @@ class Follower:
         options: list[list[str]] = [[]]
         handed = "learning_rate" in "".join([*known.lines, last])
         if not handed:
-            rates = [
-                leaf.path for leaf in self.finder.world.leaves()
-                if isinstance(leaf.value, float) and roles.role(leaf.name) == "rate"
-            ]  # fmt: skip
-            single = [f"{path} = learning_rate" for path in rates]
-            # Where each weight has an optimizer of its own, all have a rate.
-            options = [*[single] * (len(single) > 1), *([line] for line in single)]
+            rates: dict[str, list[str]] = {}
+            # Some rates are there once a step was made.
+            for leaf in self.finder.change([*known.lines, last], data)[0].leaves():
+                if isinstance(leaf.value, float) and roles.role(leaf.name) == "rate":
+                    rates.setdefault(leaf.name, []).append(f"{leaf.path} = learning_rate")
+            # Where each weight has an optimizer of its own, all have a rate; an alpha is one only
+            # where nothing has a plainer name.
+            options = sorted(rates.values(), key=lambda lines: "alpha" in lines[0])
+            options += [[line] for lines in options for line in lines if len(lines) > 1]
         anew = False
         for lines in options:
             full = [*lines, *known.lines, last]

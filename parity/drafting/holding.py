@@ -17,7 +17,7 @@ _REFUSED = (
 _ALLOWED = ("os.listdir", "os.scandir", "os.walk", "os.fwalk", "os.putenv", "os.unsetenv",
             "os.chdir", "os.add_dll_directory")  # fmt: skip
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-_PICTURES = ("matplotlib", "matplotlib.pyplot", "seaborn")
+PICTURES = ("matplotlib", "matplotlib.pyplot", "seaborn")
 # Hooks cannot be taken off again, so that one stays, and refuses while this is not empty.
 _active: list[bool] = []
 _installed: list[bool] = []
@@ -33,7 +33,7 @@ def held_back(folder: Path) -> Generator[None]:
     if not _installed:
         sys.addaudithook(_refuse)
         _installed.append(True)
-    pictures = {name: mock.MagicMock() for name in _PICTURES}
+    pictures = {name: mock.MagicMock() for name in PICTURES}
     pictures["matplotlib"].pyplot = pictures["matplotlib.pyplot"]
     modules, path = dict(sys.modules), list(sys.path)
     here, environment = os.getcwd(), dict(os.environ)
@@ -90,5 +90,5 @@ def _forget(before: dict[str, Any], folder: Path) -> None:
         own = isinstance(file, str) and folder in Path(file).resolve().parents
         if name in before:
             sys.modules[name] = before[name]
-        elif own or name in _PICTURES:
+        elif own or name in PICTURES:
             del sys.modules[name]

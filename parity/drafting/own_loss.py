@@ -45,12 +45,12 @@ def own_loss(follower: Follower, data: Data, gradients: Way | None) -> Way | Non
     if gradients is None:
         return named[0] if len(named) == 1 else None
     if len(named) == 1:
-        if _agreeing(follower, named[0], gradients) == 0:
+        if agreeing(follower, named[0], gradients) == 0:
             named[0].remarks.append(f"that {named[0].uses} is the loss: no gradient is its slope")
         return named[0]
     candidates = (w for c in others[:_MOST_FUNCTIONS] for w in _scalars(follower, c, data))
     for way in (*named, *candidates):
-        if _agreeing(follower, way, gradients):
+        if agreeing(follower, way, gradients):
             return way
     return None
 
@@ -83,7 +83,7 @@ def _value(follower: Follower, known: Known, text: str, data: Data) -> Any:
     return world.run(known.lines, text, x=data.x(), y=data.y(), learning_rate=0.125)
 
 
-def _agreeing(follower: Follower, loss: Way, gradients: Way) -> int:
+def agreeing(follower: Follower, loss: Way, gradients: Way) -> int:
     """Return how many gradients are the derivative of a loss, by central differences."""
     finder, data = follower.finder, gradients.data
     try:

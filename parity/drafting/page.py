@@ -14,6 +14,7 @@ _SIGNATURES = {
     "gradients": "gradients(x, y)",
     "step": "step(x, y, learning_rate)",
     "loss": "loss(x, y)",
+    "data": "data(rng)",
 }
 _CHECK = "# check: "
 _CONVENTIONS = (
@@ -117,7 +118,10 @@ def _make(draft: Draft, source: UserModule) -> list[str]:
     lines += ["", "    return parity.Candidate(", f'        name="{title}",']
     lines += [f"        {name}={name}," for name in ("get_weights", *draft.parts)]
     lines += [f'        labels="{draft.labels}",'] * bool(draft.labels)
-    lines += ['        samples="rows",'] * draft.many
+    lines += [f'        samples="{draft.samples}",'] * bool(draft.samples)
+    if draft.optimizer:
+        lines.append("        # By the name of the update.")
+        lines.append(f'        optimizer="{draft.optimizer}",')
     lines += [f"        # No step is given, though there is {name}." for name in draft.left[:1]]
     return [*lines, *_CONVENTIONS, "    )"]
 

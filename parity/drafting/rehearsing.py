@@ -6,6 +6,8 @@ file. Its arguments tell sizes and settings that no name tells: ``initialize_par
 """
 
 import ast
+import contextlib
+import importlib
 import inspect
 import re
 import sys
@@ -20,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from parity.drafting import roles
-from parity.drafting.holding import held_back
+from parity.drafting.holding import PICTURES, held_back
 from parity.drafting.world import is_numbers, quiet
 
 # A run in which nothing new is called any more has shown what it can.
@@ -35,6 +37,8 @@ _MAKERS = (
 )
 
 
+# These take longer to be imported than a rehearsal may.
+_HEAVY = ("tensorflow", "keras", "torch", "jax", "parity")
 _ZEROING = re.compile(
     r"grads?\w*(\[.*\])? = (0|None|np\.zeros|\[\])|grads?\w*\.fill\(0|"
     r"def \w*(zero|clear|reset)\w*\(",
@@ -47,18 +51,32 @@ class _Enough(BaseException):
 
 
 @dataclass(frozen=True)
+class Span:
+    """What is kept of an array that was seen: its shape, its least and greatest number.
+
+    Attributes:
+        whole: Whether all its numbers are whole ones.
+    """
+
+    shape: tuple[int, ...]
+    low: float
+    high: float
+    whole: bool
+
+
+@dataclass(frozen=True)
 class Call:
     """One call that was seen.
 
     Attributes:
         arguments: By parameter, as the draft can write them; None where it cannot.
         spread: What ``*arguments`` got, likewise; empty without it.
-        shapes: Of the arrays, and lists of numbers, among the arguments.
+        spans: Of the arrays, and lists of numbers, among the arguments.
     """
 
     arguments: dict[str, str | None]
     spread: tuple[str | None, ...] = ()
-    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
+    spans: dict[str, Span] = field(default_factory=dict[str, Span])
 
     def text(self, name: str, function: Any) -> str | None:
         """Return the call as the draft can write it; None if it needs more than is there."""
@@ -124,14 +142,40 @@ class Rehearsal:
 
     def axes(self, parameter: str) -> int | None:
         """Return how many axes a parameter's array had, if it was the same in all calls."""
-        every = (call for calls in self.calls.values() for call in calls)
-        found = {len(call.shapes[parameter]) for call in every if parameter in call.shapes}
+        found = {len(span.shape) for span in self._spans(parameter)}
         return found.pop() if len(found) == 1 else None
+
+    def broken(self, parameter: str) -> bool:
+        """Whether a parameter's array held broken numbers, as no class number is."""
+        return any(not span.whole for span in self._spans(parameter))
+
+    def first_class(self, parameter: str, classes: int) -> int | None:
+        """Return the number of the first class in labels; None if the run does not tell."""
+        spans = [span for span in self._spans(parameter) if span.whole]
+        low = min((span.low for span in spans), default=-1.0)
+        high = max((span.high for span in spans), default=-1.0)
+        if low == 0 and high < classes:
+            return 0
+        return 1 if low >= 1 and high == classes else None
+
+    def of(self, function: str) -> list[Call]:
+        """Return the calls of functions of this name."""
+        found = (c for n, c in self.calls.items() if n.rpartition(".")[2] == function)
+        return [call for calls in found for call in calls]
+
+    def span(self, parameter: str) -> Span:
+        """Return a parameter's array of the first call, with the range of all calls."""
+        spans = self._spans(parameter)
+        low, high = min(s.low for s in spans), max(s.high for s in spans)
+        return Span(spans[0].shape, low, high, all(s.whole for s in spans))
+
+    def _spans(self, parameter: str) -> list[Span]:
+        every = (call for calls in self.calls.values() for call in calls)
+        return [call.spans[parameter] for call in every if parameter in call.spans]
 
     def sizes(self, function: str) -> set[int]:
         """Return how long the axes of the arrays were that functions of this name were given."""
-        calls = (c for n, c in self.calls.items() if n.rpartition(".")[2] == function)
-        return {n for found in calls for call in found for s in call.shapes.values() for n in s}
+        return {n for call in self.of(function) for s in call.spans.values() for n in s.shape}
 
 
 def rehearse(file: Path, alias: str) -> Rehearsal:
@@ -145,13 +189,15 @@ def rehearse(file: Path, alias: str) -> Rehearsal:
     path = str(file.resolve())
     module = ModuleType("__main__")
     module.__file__ = path
+    _preload(file)
     new = time.monotonic()
 
     def see(frame: FrameType, event: str, _: Any) -> None:
         nonlocal new
         if event != "call" or frame.f_code.co_filename != path:
             return
-        if frame.f_code.co_name.startswith("<"):
+        body_of_class = not frame.f_code.co_flags & inspect.CO_OPTIMIZED
+        if frame.f_code.co_name.startswith("<") or body_of_class:
             return
         now = time.monotonic()
         name = _name(frame)
@@ -176,6 +222,23 @@ def rehearse(file: Path, alias: str) -> Rehearsal:
     ran = {name.rpartition(".")[2] for name in seen.calls}
     seen.zeroes = not ran or not ran.isdisjoint(_zeroing(file))
     return seen
+
+
+def _preload(file: Path) -> None:
+    """Import the libraries that a file imports anywhere, which takes none of the run's time."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.append(node.module)
+    for name in dict.fromkeys(names):
+        root = name.partition(".")[0]
+        own = (file.parent / root).exists() or (file.parent / f"{root}.py").exists()
+        if own or root in (*_HEAVY, *PICTURES):
+            continue
+        with contextlib.suppress(BaseException):
+            importlib.import_module(name)
 
 
 def _zeroing(file: Path) -> set[str]:
@@ -208,8 +271,17 @@ def _call(frame: FrameType, written: Callable[[Any], str | None]) -> Call:
         spread = tuple(map(written, frame.f_locals.get(code.co_varnames[count], ())))
     values = {n: frame.f_locals[n] for n in names if n in frame.f_locals}
     arrays = [n for n, v in values.items() if isinstance(v, np.ndarray) or is_numbers(v)]
-    shapes = {n: np.shape(values[n]) for n in arrays}
-    return Call({n: written(v) for n, v in values.items()}, spread, shapes)
+    spans = {n: span for n in arrays if (span := _span(values[n])) is not None}
+    return Call({n: written(v) for n, v in values.items()}, spread, spans)
+
+
+def _span(value: Any) -> Span | None:
+    """Return what to keep of an array; None if it is not one of numbers."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub" or not array.size:
+        return None
+    low, high = float(array.min()), float(array.max())
+    return Span(array.shape, low, high, bool(np.all(array == np.round(array))))
 
 
 def _short(value: Any, module: ModuleType, alias: str) -> str | None:

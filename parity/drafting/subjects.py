@@ -5,7 +5,7 @@ import itertools
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,15 @@ import numpy as np
 from parity.drafting import roles
 from parity.drafting.callees import callee
 from parity.drafting.finding import STARTS, free_name
+from parity.drafting.keeping import Kept, kept_by, variables_of
 from parity.drafting.making import Maker
 from parity.drafting.world import quiet, variables
 
 _MOST_WAYS = 8
 _SIZES = r"layers|sizes|widths|dims|network|shape|arch|units|neurons|nodes|hidden"
-_OPTIMIZER = re.compile(r"optim|sgd|adam|rms_?prop|momentum|adagrad|nesterov|descent", re.I)
+_OPTIMIZER = re.compile(
+    r"optim|sgd|adam|rms_?prop|momentum|adagrad|nesterov|descent|solver|trainer", re.I
+)
 _WHOLE = re.compile(r"net|mlp|model|perceptron|^nn", re.I)
 
 
@@ -32,12 +35,22 @@ class Setup:
         lines: The statements.
         remarks: What is guessed in them.
         given: What parameters of some names are given.
+        kept: What updates keep from step to step, by their names.
     """
 
     title: str
     lines: list[str]
     remarks: list[str] = field(default_factory=list[str])
     given: dict[str, str] = field(default_factory=dict[str, str])
+    kept: dict[str, Kept] = field(default_factory=dict[str, Kept])
+
+
+def with_states(setup: Setup, maker: Maker) -> Iterator[Setup]:
+    """Yield the setup with what one of the module's updates keeps from step to step."""
+    made = list(variables_of(setup.lines))
+    for name, kept in kept_by(maker.survey, maker.alias, made).items():
+        own = [line for line in kept.setup if not line.startswith("#")]
+        yield replace(setup, lines=[*setup.lines, *own], kept={name: kept})
 
 
 def setups(module: Any, maker: Maker) -> Iterator[list[Setup]]:
@@ -203,16 +216,24 @@ def optimizers(module: Any, maker: Maker, setup: Setup, weights: str) -> Iterato
         if not called or not _defined(made, module) or not _OPTIMIZER.search(name):
             continue
         taken = callee(name, made)
-        if taken is None or taken.takes("x", "y", "grads", "cache", "output", "upstream"):
+        passing = ("x", "y", "grads", "cache", "output", "upstream")
+        if taken is None or any(p.required and roles.role(p.name) in passing for p in taken.parameters):
             continue
         listed = any("parameters" in c.methods for c in maker.survey.classes.values())
-        network = setup.lines[0].partition(" = ")[0] if setup.lines and listed else ""
-        for theirs in [f"{network}.parameters()"] * network.isidentifier() + [weights]:
+        network = setup.lines[0].partition(" = ")[0] if setup.lines else ""
+        seen = next(iter(maker.seen.calls.get(name, [])), None)
+        methods = [f"{network}.parameters()"] * (listed and network.isidentifier())
+        for theirs in [*methods, weights]:
             given: list[str] = []
-            for p in (p for p in taken.parameters if p.required):
+            for p in taken.parameters:
+                whole = re.fullmatch(r"model|net|network|nn", p.name) and network.isidentifier()
                 role = roles.role(p.name)
                 known = {"parameters": theirs, "rate": "0.1"}.get(role) or roles.number(p.name)
-                given.append(f"{p.name}={known}" * bool(known))
+                if p.required:
+                    text = network if whole and not methods else known
+                    given.append(f"{p.name}={text}" * bool(text))
+                elif seen is not None and (text := seen.arguments.get(p.name)) not in (None, "None"):
+                    given.append(f"{p.name}={text}")
             if all(given):
                 yield f"optimizer = {maker.alias}.{name}({', '.join(given)})"
 

@@ -45,12 +45,13 @@ class Tape:
         lines = self.set_back([*known.lines, backward], last, paths, world, data)
         if lines is None:
             return None
+        cleared = lines != [*known.lines, backward]
         known.lines = lines
         # The loss's number is called as that of a weight is.
         path = self.finder.weights[0].path
         attribute = attribute_of(path) or path.rpartition(".")[2]
         loss = [f"cost = {text}", f"return float(cost.{attribute})"]
-        return Way(known, last, callee.name, False, data, [], [*before_cost, *loss])
+        return Way(known, last, callee.name, False, data, [], [*before_cost, *loss], cleared)
 
     def set_back(
         self, passed: list[str], last: str, paths: list[str], world: World, data: Data

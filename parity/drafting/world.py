@@ -4,6 +4,7 @@ import contextlib
 import inspect
 import io
 import random
+import re
 import signal
 import sys
 import types
@@ -23,6 +24,7 @@ _MOST_SAID = 4
 # What an element of a list is called, by how deep the list lies.
 _VARIABLES = ("item", "layer", "unit", "part", "entry", "row", "cell", "one")
 _PLAIN = (str, bytes, bool, int, complex, type(None))
+_GIVES_WEIGHTS = re.compile(r"(get_)?(weights|param(eter)?s|variables|state)", re.I)
 _NOT_DATA = (
     types.ModuleType, types.FunctionType, types.MethodType, types.BuiltinFunctionType, type,
     np.random.Generator, np.random.RandomState, random.Random,
@@ -125,6 +127,7 @@ class World:
         """Return what the setup made, by variable; without a setup, the module's variables."""
         made = {n: v for n, v in self.names.items() if n in _assigned(self.setup)}
         module = variables(self.names[self.alias])
+        made |= {f"{n}()": v for n, f in made.items() if (v := _own_weights(n, f)) is not None}
         own = {
             f"{self.alias}.{n}": v
             for n, v in module.items()
@@ -138,6 +141,19 @@ class World:
         numbers = [leaf.path for leaf in plain if isinstance(leaf.value, float)]
         parts = tensors(numbers, lambda text: eval(text, self.names))
         return [*(Leaf(*part) for part in parts), *plain]
+
+
+def _own_weights(name: str, function: Any) -> Any:
+    """Return what a function such as weights() gives, if these are the arrays that are used."""
+    if not inspect.isfunction(function) or not _GIVES_WEIGHTS.fullmatch(name):
+        return None
+    try:
+        with quiet():
+            one, two = function(), function()
+    except BaseException:
+        return None
+    kept = isinstance(one, (list, tuple)) and all(a is b for a, b in zip(one, two, strict=True))
+    return one if kept else None
 
 
 def _assigned(setup: list[str]) -> set[str]:
