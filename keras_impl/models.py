@@ -1,4 +1,4 @@
-"""The documented architectures in Keras; the table of names stands in ``numpy_impl.models``."""
+"""The networks that have names, in Keras; the table of names stands in ``numpy_impl.models``."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 from keras import initializers
-from keras.layers import Dense, Dropout
+from keras.layers import LSTM, Conv2D, Dense, Dropout, Flatten, MaxPooling2D, Reshape
 
 
 def _normal(seed: int | None) -> Any:
@@ -65,6 +65,28 @@ def _relu_network(seed: _Seeds) -> Sequence[keras.Layer]:
     ]
 
 
+def _lenet(seed: _Seeds) -> Sequence[keras.Layer]:
+    return [
+        Reshape((28, 28, 1)),
+        Conv2D(20, 5, activation="relu", kernel_initializer=_glorot(seed())),
+        MaxPooling2D(),
+        Conv2D(50, 5, activation="relu", kernel_initializer=_glorot(seed())),
+        MaxPooling2D(),
+        Flatten(),
+        Dense(500, activation="relu", kernel_initializer=_glorot(seed())),
+        Dense(10, activation="softmax", kernel_initializer=_glorot(seed())),
+    ]
+
+
+def _lstm(seed: _Seeds) -> Sequence[keras.Layer]:
+    recurrent = initializers.Orthogonal(seed=seed())
+    return [
+        Reshape((28, 28)),
+        LSTM(128, kernel_initializer=_glorot(seed()), recurrent_initializer=recurrent),
+        Dense(10, activation="softmax", kernel_initializer=_glorot(seed())),
+    ]
+
+
 # Name -> (inputs, layers without dropout)
 ARCHITECTURES: dict[str, tuple[int, Callable[[_Seeds], Sequence[keras.Layer]]]] = {
     "64-40-10": (64, lambda seed: _sigmoid([40, 10], seed)),
@@ -73,6 +95,8 @@ ARCHITECTURES: dict[str, tuple[int, Callable[[_Seeds], Sequence[keras.Layer]]]] 
     "64-200-10": (64, _tanh_network),
     "784-64-10": (784, _softmax_network),
     "784-500-300-10": (784, _relu_network),
+    "lenet": (784, _lenet),
+    "lstm": (784, _lstm),
 }
 # The dropout rates that the documents state; elsewhere there is none.
 DROPOUT = {"64-200-10": 0.5}
@@ -84,7 +108,7 @@ def build(
     *,
     dropout: float | None = None,
 ) -> keras.Sequential:
-    """Build a documented network, not compiled, in the precision that is set.
+    """Build a network that has a name, not compiled, in the precision that is set.
 
     Args:
         name: One of ``ARCHITECTURES``; or, for a sigmoid network of any depth, a list of at least
@@ -110,13 +134,16 @@ def build(
 def _with_dropout(
     layers: Sequence[keras.Layer], rate: float, seed: _Seeds
 ) -> Sequence[keras.Layer]:
-    """Put a dropout layer after each layer but the last."""
+    """Put a dropout layer after each layer with an activation but the last."""
     if rate == 0:
         return layers
     if not 0 <= rate < 1:  # Keras would take 1, which drops everything
         raise ValueError(f"Dropout expects a rate in [0, 1). Received: rate={rate}")
     *hidden, output = layers
-    return [*(each for h in hidden for each in (h, Dropout(rate, seed=seed()))), output]
+    dropped: list[keras.Layer] = []
+    for layer in hidden:
+        dropped += [layer, Dropout(rate, seed=seed())] if hasattr(layer, "activation") else [layer]
+    return [*dropped, output]
 
 
 def _sequential(name: str, inputs: int, layers: Sequence[keras.Layer]) -> keras.Sequential:

@@ -1,4 +1,4 @@
-"""The documented architectures, by name.
+"""The networks that have names: those of the documents, and two of other layers than Dense.
 
 ========================  ========  ==========================================================
 name                      document  network
@@ -10,9 +10,15 @@ name                      document  network
 ``784-64-10``             D3        sigmoid, softmax; weights from N(0, 1), biases 0
 ``784-500-300-10``        D4        ReLU, ReLU, softmax; Glorot uniform weights, biases 0
 ``sigmoid:n0-n1-...-nk``  D1        sigmoid in every layer; weights and biases from N(0, 1)
+``lenet``                           two convolutions, each with a max pooling, then dense layers
+``lstm``                            an LSTM that reads a picture row by row, then a dense layer
 ========================  ========  ==========================================================
 
-``dropout`` puts another rate, and a dropout layer after each hidden layer, into any of them.
+Pictures lie flat in the inputs of all of them; ``lenet`` and ``lstm`` give them their 28 rows back.
+Their initial values are Keras's own.
+
+``dropout`` puts another rate, and a dropout layer after each hidden layer, into any of them; layers
+without an activation, such as poolings, do not count.
 ``keras_impl.models`` builds the same ones in Keras; a test holds the two together.
 """
 
@@ -20,7 +26,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from numpy_impl.layers import Dense, Dropout, Layer
+from numpy_impl.layers import LSTM, Conv2D, Dense, Dropout, Flatten, Layer, MaxPooling2D, Reshape
 from numpy_impl.network import Sequential
 from numpy_impl.types import DTypeLike
 
@@ -52,6 +58,26 @@ def _relu_network() -> list[Layer]:
     return [Dense(500, "relu"), Dense(300, "relu"), Dense(10, "softmax")]
 
 
+def _lenet() -> list[Layer]:
+    """LeCun, Bottou, Bengio and Haffner (1998), "Gradient-based learning applied to document
+    recognition", fig. 2, with ReLU, max pooling and 20, 50 and 500 units, as usual since Caffe.
+    """
+    return [
+        Reshape((28, 28, 1)),
+        Conv2D(20, 5, activation="relu"),
+        MaxPooling2D(),
+        Conv2D(50, 5, activation="relu"),
+        MaxPooling2D(),
+        Flatten(),
+        Dense(500, "relu"),
+        Dense(10, "softmax"),
+    ]
+
+
+def _lstm() -> list[Layer]:
+    return [Reshape((28, 28)), LSTM(128), Dense(10, "softmax")]
+
+
 # Name -> (inputs, layers without dropout)
 ARCHITECTURES: dict[str, tuple[int, Callable[[], list[Layer]]]] = {
     "64-40-10": (64, lambda: _sigmoid([40, 10])),
@@ -60,6 +86,8 @@ ARCHITECTURES: dict[str, tuple[int, Callable[[], list[Layer]]]] = {
     "64-200-10": (64, _tanh_network),
     "784-64-10": (784, _softmax_network),
     "784-500-300-10": (784, _relu_network),
+    "lenet": (784, _lenet),
+    "lstm": (784, _lstm),
 }
 # The dropout rates that the documents state; elsewhere there is none.
 DROPOUT = {"64-200-10": 0.5}
@@ -72,7 +100,7 @@ def build(
     dtype: DTypeLike = "float32",
     dropout: float | None = None,
 ) -> Sequential:
-    """Build a documented network.
+    """Build a network that has a name.
 
     Args:
         name: One of ``ARCHITECTURES``; or, for a sigmoid network of any depth, a list of at least
@@ -97,11 +125,14 @@ def build(
 
 
 def _with_dropout(layers: list[Layer], rate: float) -> list[Layer]:
-    """Put a dropout layer after each layer but the last."""
+    """Put a dropout layer after each layer with an activation but the last."""
     if rate == 0:
         return layers
     *hidden, output = layers
-    return [*(each for layer in hidden for each in (layer, Dropout(rate))), output]
+    dropped: list[Layer] = []
+    for layer in hidden:
+        dropped += [layer, Dropout(rate)] if hasattr(layer, "activation") else [layer]
+    return [*dropped, output]
 
 
 def parse_sizes(name: str | Sequence[int]) -> list[int]:

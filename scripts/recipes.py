@@ -11,10 +11,13 @@ network              from   loss                     optimizer    batch         
 ``784-500-300-10``   D4     categorical crossentropy RMSprop      100             new    10
 ``mnist-regularized``       categorical crossentropy RMSprop      100             new    50
 ``mnist-robust``            categorical crossentropy Adam         200             new    150
+``lenet``                   categorical crossentropy Adam         100             new    5
+``lstm``                    categorical crossentropy Adam         100             new    10
 ===================  =====  =======================  ===========  ==============  =====  ======
 
-The last two train D4's network further than the document does: with dropout, weight decay and a
-falling learning rate, and ``mnist-robust`` on pictures that are distorted anew every epoch.
+``mnist-regularized`` and ``mnist-robust`` train D4's network further than the document does: with
+dropout, weight decay and a falling learning rate, and ``mnist-robust`` on pictures that are
+distorted anew every epoch. ``lenet`` and ``lstm`` are of no document.
 
 Order: drawn once, drawn anew every epoch, or as in the file. ``sigmoid:n0-...-10`` is trained as
 D0 does if it has 64 inputs and as D1 does if it has 784.
@@ -48,7 +51,7 @@ class Recipe:
 
     Attributes:
         name: What the recipe is called.
-        document: Where it, or at least its network, comes from: "D0" to "D4".
+        document: Where it, or at least its network, comes from: "D0" to "D4"; "": from none.
         inputs: 64 (scikit-learn's digits) or 784 (MNIST).
         load: ``(path, rng, dtype) -> Samples``; ``path`` is where MNIST is, and None for 64 inputs.
         order: ``(samples, batch_size, rng) -> Schedule``.
@@ -180,11 +183,15 @@ _ROBUST = replace(
     optimizer="adam", options={"learning_rate": 0.002}, epochs=150, batch_size=200,
     dropout=0.05, decay="cosine", distortions=Distortions(),
 )  # fmt: skip
+_LENET = replace(
+    _D4, name="lenet", document="", optimizer="adam", options={"learning_rate": 0.001}, epochs=5,
+)  # fmt: skip
 
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
         _D0, _D1, replace(_D1, name="784-100-10"), _D2, _D3, _D4, _REGULARIZED, _ROBUST,
+        _LENET, replace(_LENET, name="lstm", epochs=10),
     )
 }  # fmt: skip
 

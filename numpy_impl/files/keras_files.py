@@ -26,7 +26,7 @@ from numpy_impl.files.hdf5 import WeightsFile
 from numpy_impl.files.keras_config import WEIGHTLESS, OtherModel
 from numpy_impl.files.keras_graph import Architecture
 from numpy_impl.functional import AnyNetwork
-from numpy_impl.layers import Rescaling
+from numpy_impl.layers import Dense, Rescaling
 from numpy_impl.network import Sequential
 from numpy_impl.types import Array, Shape
 
@@ -107,19 +107,24 @@ def weight_shapes(path: StrPath) -> list[Shape]:
 def documented_architecture(path: StrPath) -> str:
     """Return the one of ``models.ARCHITECTURES`` whose shapes a ``.weights.h5`` file has.
 
+    It is one of those of Dense layers, as no other weights are read from such files.
+
     Raises:
         FileNotFoundError, ImportError: As :func:`load_keras_weights`.
         ValueError: Likewise; or none, or several, have these shapes.
     """
     found = weight_shapes(path)
-    fitting = [
+    known = [
         name
-        for name in models.ARCHITECTURES
-        if [weight.shape for weight in models.build(name).weights] == found
+        for name, (_, make) in models.ARCHITECTURES.items()
+        if all(isinstance(layer, Dense) for layer in make())
+    ]
+    fitting = [
+        name for name in known if [weight.shape for weight in models.build(name).weights] == found
     ]
     if len(fitting) != 1:
         raise ValueError(
-            f"Expected the weights of one of {', '.join(models.ARCHITECTURES)} in {path}. "
+            f"Expected the weights of one of {', '.join(known)} in {path}. "
             f"Received: shapes {_listed(found)}, which fit {', '.join(fitting) or 'none'}"
         )
     return fitting[0]

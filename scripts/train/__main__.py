@@ -1,4 +1,4 @@
-"""Train a documented network by its own recipe, in either engine: ``python -m scripts.train``."""
+"""Train a named network by its own recipe, in either engine: ``python -m scripts.train``."""
 
 import argparse
 import math
@@ -36,6 +36,7 @@ networks:
 examples:
   python -m scripts.train 64-40-10 --engine numpy
   python -m scripts.train 784-500-300-10 --data mnist.npz
+  python -m scripts.train lenet --engine numpy
   python -m scripts.train 784-30-10 --optimizer adam --epochs 5 --out runs/adam
   python -m scripts.train 784-30-10 --out runs/adam --resume
 

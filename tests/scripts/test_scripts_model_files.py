@@ -90,11 +90,11 @@ def test_the_shipped_model_is_the_same_in_both_engines_within_the_parity_bound()
     np.testing.assert_allclose(*by_engine, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", models.ARCHITECTURES)
+@pytest.mark.parametrize("name", [name for name in models.ARCHITECTURES if "-" in name])
 def test_weights_of_every_documented_network(name: str, tmp_path: Path):
     path = tmp_path / "x.weights.h5"
     expected = model_files.Classifier(
-        path, (int(name.split("-")[0]),), (10,), ["Dense"],
+        path, (models.ARCHITECTURES[name][0],), (10,), ["Dense"],
         save_weights(name, path).clone("float64").forward,
     )  # fmt: skip
     x = np.random.default_rng(1).random((3, expected.side, expected.side))
