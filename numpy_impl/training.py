@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from numpy_impl import validation
+from numpy_impl import threads, validation
 from numpy_impl.functional import AnyNetwork
 from numpy_impl.losses import Loss
 from numpy_impl.optimizers import Optimizer
@@ -182,15 +182,16 @@ def train_epoch(
     if not optimizer.slices:
         optimizer.build_for(network)
     inputs, targets = _Rows(np.asarray(x, network.dtype)), _Rows(y)
-    for done, batch in enumerate(batches, 1):
-        outputs = network.forward(inputs(batch), training=True)
-        record.add(batch, outputs, network.loss_input(outputs, loss))
-        network.backward(outputs, targets(batch), loss)
-        optimizer.apply(network.gradients, network.parameters)
-        if record.samples >= MEASURED_TOGETHER or done == len(batches):
-            record.measure(means)
-            if on_batch is not None:
-                on_batch(done, means.logs())
+    with threads.own_threads():
+        for done, batch in enumerate(batches, 1):
+            outputs = network.forward(inputs(batch), training=True)
+            record.add(batch, outputs, network.loss_input(outputs, loss))
+            network.backward(outputs, targets(batch), loss)
+            optimizer.apply(network.gradients, network.parameters)
+            if record.samples >= MEASURED_TOGETHER or done == len(batches):
+                record.measure(means)
+                if on_batch is not None:
+                    on_batch(done, means.logs())
     return means.logs()
 
 
