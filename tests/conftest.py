@@ -19,6 +19,7 @@ IN_ONE_PROCESS = {
     "tests/digit_data/test_digits_pictures.py",
     "tests/parity/test_planted_bugs.py",
     "tests/scripts/test_scripts_draw_access.py",
+    "tests/scripts/test_scripts_draw_found.py",
     "tests/scripts/test_scripts_draw_page.py",
     "tests/test_census.py",
     "tests/test_site.py",

@@ -21,6 +21,9 @@ OWN_THREADS = ("draw-keras", "draw-server", "draw-picture")  # of the modules be
 
 PORT_HELP = f"where on {ADDRESS} the page is; 0: any free port; default: {DEFAULT_PORT}"
 MODEL_HELP = ".npz or .keras; default: the model that comes with the project"
+SAVE_HELP = (
+    "lets the page save what is drawn, with its label, in this folder; else it saves nothing"
+)
 NO_BROWSER_HELP = "print the address only, as is done where there is no desktop or no terminal"
 
 EPILOG = """\
@@ -28,12 +31,14 @@ examples:
   python -m scripts.draw
   python -m scripts.draw --port 0 --no-browser
   python -m scripts.draw --model runs/784-500-300-10/model.npz
+  python -m scripts.draw --save my-digits     # for python -m scripts.train mnist-robust --add
 
-One page, for this computer only: draw with mouse, finger or pen, or drop, paste or choose a picture
-file. It shows what the network sees and the scores of the NumPy and the Keras engine side by side,
-the same that "python -m scripts.whatami" gives for the same picture. The page answers with NumPy
-from the start and with Keras some seconds later, when it has loaded. Nothing is sent anywhere else
-and nothing is stored. It opens in the browser unless --no-browser is given.
+One page, for this computer only: draw with mouse, finger or pen, drop, paste or choose a picture
+file, or take one with the camera. It shows what the network sees, where each digit was found, and
+the scores of the NumPy and the Keras engine side by side, the same that "python -m scripts.whatami"
+gives for the same picture. The page answers with NumPy from the start and with Keras some seconds
+later, when it has loaded. Nothing is sent anywhere else, and nothing is stored but what you save in
+the folder of --save. The page opens in the browser unless --no-browser is given.
 Exit codes: 1 failed on the way, 2 wrong options or model, or a port in use, 130 Ctrl-C.
 """
 
@@ -44,6 +49,7 @@ def parser() -> Parser:
     add = p.add_argument
     add("--port", type=int, default=DEFAULT_PORT, metavar="N", help=PORT_HELP)
     add("--model", type=Path, default=model_files.SHIPPED_MODEL, metavar="FILE", help=MODEL_HELP)
+    add("--save", type=Path, metavar="FOLDER", help=SAVE_HELP)
     add("--no-browser", action="store_true", help=NO_BROWSER_HELP)
     return p
 
@@ -83,22 +89,24 @@ def has_desktop() -> bool:
     return x11 or sys.platform in ("win32", "darwin")
 
 
-def serve(model: Path, port: int, browser: bool) -> None:
+def serve(model: Path, port: int, browser: bool, save: Path | None = None) -> None:
     """Serve the page until a signal comes.
 
     Args:
         model: The model file.
         port: 0 for any that is free.
         browser: Whether to open the page.
+        save: Where what is drawn may be saved.
 
     Raises:
-        CliError: The model or the port cannot be used.
+        CliError: The model, the port or the folder cannot be used.
         Interrupted: How it ends.
     """
-    from . import engines, server
+    from . import engines, saving, server
 
+    folder = None if save is None else saving.LabelledFolder(save)
     keras = engines.LateKeras(model)
-    app = server.create(engines.Engines(model_files.load(model), keras))
+    app = server.create(engines.Engines(model_files.load(model), keras), folder)
     listener = listen(port)
     url = f"http://{ADDRESS}:{listener.getsockname()[1]}/"
     with server.running(app, listener) as thread:
@@ -136,7 +144,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     def body() -> int:
         args = parser().parse_args(argv)
         with Signals(), kept_stderr():
-            serve(args.model, args.port, browser=not args.no_browser and has_desktop())
+            browser = not args.no_browser and has_desktop()
+            serve(args.model, args.port, browser, args.save)
         return 0
 
     code = run("draw", body)

@@ -14,12 +14,11 @@ from terminal_io import one_line
 from .. import model_files
 from ..whatami import answers
 from ..whatami.looking import Seen
+from ..whatami.reading import cut_apart
 
 State = Literal["loading", "ready", "failed"]
 
 PERCENT = 100
-# The page has no --segment, which the command's own line speaks of.
-ONE_AT_A_TIME = "I see several digits: one at a time, please."
 
 
 class LateKeras:
@@ -80,7 +79,9 @@ class Engines:
 
         Returns:
             ``side`` and ``pixels`` (0..255, row by row) of what the networks were given; ``notes``;
-            a record for ``numpy`` and ``keras`` each (state, scores, digit, verdict, error);
+            ``found``, of each digit in reading order digit (None if it is not sure), score and box
+            (left, top, right, bottom as shares of the picture); a record for ``numpy`` and
+            ``keras`` each (state, scores, digit, verdict, foreign, guess, error);
             ``difference``, the greatest between their scores before rounding, in percent, None
             as long as there is only one.
 
@@ -95,12 +96,14 @@ class Engines:
             for model in (self._model, self.keras.model):
                 records.append(self._record(model, found))
                 rows += [] if model is None else [model.scores(picture[None])[0]]
+            places = self._places(found)
         shares = np.clip(picture / (1 if side == 28 else 16), 0, 1)
         pixels = np.rint(shares * model_files.BRIGHTEST).astype(int)
         return {
             "side": side,
             "pixels": pixels.ravel().tolist(),
             "notes": found.notes,
+            "found": places,
             "numpy": records[0],
             "keras": records[1],
             "difference": _difference(*rows) if len(rows) == 2 else None,
@@ -117,16 +120,26 @@ class Engines:
             "state": "ready",
             "scores": answer.scores,
             "digit": answer.digit,
-            "verdict": _verdict(answer),
+            "verdict": str(answer),
+            "foreign": answer.is_foreign,
+            "guess": answer.winners[0],
             "error": None,
         }
 
-
-def _verdict(answer: answers.Answer) -> str:
-    """Return what the page says, which has no --segment to speak of."""
-    if answer.number is not None:
-        return f"I am a number, {answer.number.told}."
-    return ONE_AT_A_TIME if answer.separate > 1 else answer.verdict()
+    def _places(self, found: Examined) -> list[dict[str, object]]:
+        """Return where which digit was found, by the NumPy engine."""
+        seen = Seen("the picture", found)
+        (answer,) = answers.answer(self._model, [seen])
+        digits = [answer]
+        if answer.number is not None:
+            digits = answer.number.digits
+        elif answer.separate > 1:
+            digits = answers.read(self._model, [cut_apart(self._model, seen)])[0].digits
+        return [
+            {"digit": one.digit, "score": float(one.best), "box": one.box}
+            for one in digits
+            if one.error is None
+        ]
 
 
 def _difference(one: Array, other: Array) -> float | None:

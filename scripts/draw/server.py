@@ -3,13 +3,16 @@
 ==================  ==============================================================================
 ``GET /`` and       the files of ``page``; nothing in them points to another server
 ``GET /<file>``
-``GET /status``     ``{"model": name, "keras": {"state": ..., "error": ...}}``
+``GET /status``     ``{"model": name, "keras": {"state": ..., "error": ...}, "save": folder}``;
+                    the folder is None if the command was not told to save
 ``POST /scores``    a picture file as the body; the answer is that of ``Engines.look``
+``POST /save?...``  ``label=7``, and a picture file as the body: it is kept in the folder; the
+                    answer is ``{"name": ..., "saved": how many in this run}``
 ==================  ==============================================================================
 
 Every error is ``{"error": "one line"}``: 403 another site asks, 404 and 405 no such address, 408
-too slow, 413 too large, 422 not a picture of a digit, 503 busy; 500 is a bug, with its traceback on
-the terminal. ``limits`` keeps one client from blocking the others.
+too slow, 413 too large, 422 not a picture of a digit, 503 busy, 507 it cannot be written; 500 is a
+bug, with its traceback on the terminal. ``limits`` keeps one client from blocking the others.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -27,12 +30,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from digit_data.pictures.examine import ImageError
+from digit_data.pictures.examine import ImageError, NothingWrittenError
 from digit_data.pictures.files import pixels
-from terminal_io import one_line, printable
+from terminal_io import one_line, os_reason, printable
 
 from . import limits
 from .engines import Engines
+from .saving import LabelledFolder
 
 PAGE = Path(__file__).parent / "page"
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
@@ -51,6 +55,8 @@ HEADERS = {
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
+    # The camera is for this page itself, and not for what another site would show it in.
+    "Permissions-Policy": "camera=(self)",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
@@ -101,11 +107,12 @@ def _error(status: int, message: str, headers: Mapping[str, str] | None = None) 
     return JSONResponse({"error": message}, status, headers)
 
 
-def create(engines: Engines) -> ASGIApp:
+def create(engines: Engines, folder: LabelledFolder | None = None) -> ASGIApp:
     """Return the application.
 
     Args:
         engines: They give the scores.
+        folder: Where pictures are kept with their labels; None keeps none.
     """
     # FastAPI's own pages about the interface load their scripts from another server.
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
@@ -117,7 +124,8 @@ def create(engines: Engines) -> ASGIApp:
     async def status() -> Response:
         keras = engines.keras
         state = {"state": keras.state, "error": keras.error}
-        return JSONResponse({"model": printable(keras.path.name), "keras": state})
+        save = None if folder is None else printable(folder.path)
+        return JSONResponse({"model": printable(keras.path.name), "keras": state, "save": save})
 
     @app.post("/scores")
     async def scores(request: Request) -> Response:
@@ -130,7 +138,35 @@ def create(engines: Engines) -> ASGIApp:
             found = await turns.run(lambda: _seen(engines, body), large)
             return _error(422, found) if isinstance(found, str) else JSONResponse(found)
 
+    if folder is not None:
+        _add_saving(app, folder, turns)
     return Guard(app)
+
+
+def _add_saving(app: FastAPI, folder: LabelledFolder, turns: limits.Turns) -> None:
+    @app.post("/save")
+    async def save(request: Request) -> Response:
+        # What changes something has to come from the page: browsers name the origin of each POST.
+        if "origin" not in request.headers:
+            return _error(403, "expected a request of this page. Received: one without origin")
+        label = request.query_params.get("label", "")
+        async with turns.body(request) as body:
+            large = len(body) > limits.SMALL_FILE or await turns.run(
+                lambda: pixels(BytesIO(body)) > SMALL_PICTURE, large=False
+            )
+            return await turns.run(lambda: _saved(folder, label, body), large)
+
+
+def _saved(folder: LabelledFolder, label: str, body: bytes) -> Response:
+    try:
+        name = folder.save(label, body)
+    except MemoryError:
+        return _error(422, "expected a smaller picture: not enough memory for this one")
+    except ValueError as error:  # ImageError too
+        return _error(422, one_line(str(error).removeprefix("the picture: ")))
+    except OSError as error:  # a full disk, say
+        return _error(507, one_line(os_reason(error)))
+    return JSONResponse({"name": name, "saved": folder.saved})
 
 
 def _seen(engines: Engines, body: bytes) -> dict[str, object] | str:
@@ -142,6 +178,8 @@ def _seen(engines: Engines, body: bytes) -> dict[str, object] | str:
         return engines.look(body)
     except MemoryError:
         return "expected a smaller picture: not enough memory for this one"
+    except NothingWrittenError:
+        return "nothing is written there: draw stronger strokes, or let the paper fill the picture"
     except ImageError as error:
         return one_line(str(error).removeprefix("the picture: "))
 

@@ -22,7 +22,7 @@ from .. import engines, run_files
 from ..engines import Array, Logs, Plan
 from ..recipes import Recipe, Samples
 from ..run_files import FILES, confusion_matrix
-from . import divergence, progress
+from . import adding, divergence, progress
 from .checkpoint import Checkpoint, checksum
 from .folder import RunFolder
 
@@ -43,6 +43,7 @@ class Settings:
 
     Attributes:
         options: The command line's, as a checkpoint keeps them.
+        is_added: Whether it goes on from the weights that come with the project (``adding``).
     """
 
     recipe: Recipe
@@ -52,6 +53,7 @@ class Settings:
     data: Path | None
     every: Every
     options: Mapping[str, Any]
+    is_added: bool = False
 
     @property
     def plan(self) -> Plan:
@@ -316,6 +318,9 @@ def train(
     generators = {"order": order_rng, "pictures": picture_rng}
     with ExitStack() as stack:
         trainer = _build(choice, weights_rng, stack)
+        if choice.is_added:
+            trainer.restore(adding.start_weights(), trainer.state())
+        before = adding.right(trainer.predict, samples)
         session = Session(choice, samples, trainer, folder, signals, generators)
         if checkpoint is not None:
             session.resume(checkpoint, folder.latest)
@@ -324,14 +329,15 @@ def train(
                 return 0
         signals.defer()
         try:
-            _run(session, schedule)
+            if _run(session, schedule):
+                adding.report(before, adding.right(trainer.predict, samples))
         except OSError as error:  # a full disk, say
             raise CliError(f"{os_reason(error)}; {session.kept()}", FAILURE) from error
     return 0 if signals.received is None else 128 + signals.received
 
 
-def _run(session: Session, schedule: Schedule) -> None:
-    """Train, and save what came of it."""
+def _run(session: Session, schedule: Schedule) -> bool:
+    """Train, and save what came of it; return whether something did."""
     try:
         if not session.is_done:
             session.train(schedule)
@@ -340,8 +346,9 @@ def _run(session: Session, schedule: Schedule) -> None:
         then = "saving them" if whole else "nothing is saved"
         print(f"stopped by {stop} after {whole} whole epochs; {then}", file=sys.stderr, flush=True)
         if not whole:
-            return
+            return False
     _finish(session)
+    return True
 
 
 def _load(choice: Settings, rng: np.random.Generator) -> Samples:

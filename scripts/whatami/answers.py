@@ -104,7 +104,9 @@ class Answer:
 
     @property
     def is_foreign(self) -> bool:
-        """Whether it looks like no digit."""
+        """Whether it looks like no digit; several digits together are none, and are not foreign."""
+        if self.number is not None or self.separate > 1:
+            return False
         return self.digit_score is not None and self.digit_score < LEAST_SCORE
 
     @property

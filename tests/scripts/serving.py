@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw
 from scripts import model_files
 from scripts.draw import __main__ as draw
 from scripts.draw import engines as draw_engines
+from scripts.draw import saving as draw_saving
 from scripts.draw import server as draw_server
 
 ROOT = Path(__file__).parents[2]
@@ -75,13 +76,16 @@ class Client:
 
 
 @contextmanager
-def serving(model: Path) -> Iterator[tuple[Client, draw_engines.LateKeras]]:
+def serving(
+    model: Path, save: Path | None = None
+) -> Iterator[tuple[Client, draw_engines.LateKeras]]:
     """Serve the page in this process; Keras is there after the ``load()`` of what is yielded."""
     keras = draw_engines.LateKeras(model)
     engines = draw_engines.Engines(model_files.load(model), keras)
+    folder = None if save is None else draw_saving.LabelledFolder(save)
     listener = draw.listen(0)
     port = listener.getsockname()[1]
-    with draw_server.running(draw_server.create(engines), listener):
+    with draw_server.running(draw_server.create(engines, folder), listener):
         yield Client(port), keras
 
 

@@ -102,7 +102,8 @@ def test_before_keras_has_loaded_numpy_answers_alone(client: Client):
     assert answer["keras"] == {"state": "loading", "error": None}
     assert answer["difference"] is None
     status = client.ask("GET", "/status").json()
-    assert status == {"model": "model784.npz", "keras": {"state": "loading", "error": None}}
+    keras = {"state": "loading", "error": None}
+    assert status == {"model": "model784.npz", "keras": keras, "save": None}
 
 
 def test_without_keras_the_page_says_why(
@@ -147,7 +148,10 @@ def test_several_digits_are_noted_and_get_no_verdict(client: Client):
     reply = client.scores(png(two)).json()
     assert reply["notes"] == ["there seem to be 2 separate digits"]
     assert reply["numpy"]["digit"] is None
-    assert reply["numpy"]["verdict"] == draw_engines.ONE_AT_A_TIME
+    assert reply["numpy"]["verdict"] == "I see 2 separate digits, and am not sure of all."
+    lefts = [one["box"][0] for one in reply["found"]]
+    np.testing.assert_allclose(lefts, [0.15, 0.65], atol=0.03)
+    assert [one["digit"] for one in reply["found"]] == [None, None]  # no network is that random
 
 
 # ---- Bad input ----

@@ -54,6 +54,7 @@ def test_every_form_of_a_picture_gives_the_same_number(form: str):
     answer = scripts.read(FORMS[form]())
     assert (answer.text, str(answer), answer.digit) == ("2024", "I am 2024.", None)
     assert [one.digit for one in answer.digits] == [2, 0, 2, 4]
+    assert not answer.is_foreign  # though all of it together is no digit
     lefts = [one.box[0] for one in answer.digits if one.box]
     assert np.allclose(lefts, [0.211, 0.371, 0.526, 0.672], atol=0.01)
 

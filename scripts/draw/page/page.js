@@ -1,7 +1,8 @@
 // The page: what the user does to the paper, and what the server is asked about it.
 
 import { paint, Sheet } from "./sheet.js";
-import { showAnswer, showError, showModel, showNothing, showWaiting } from "./results.js";
+import { Camera } from "./camera.js";
+import { showAnswer, showBoxes, showError, showModel, showNothing, showWaiting } from "./results.js";
 
 const ASK_PAUSE = 80; // milliseconds from a change to the question
 const SLOW = 400;
@@ -54,6 +55,11 @@ function showPaper() {
   }
   write($("hint"), picture ? picture.name || "A picture" : "Draw here");
   $("hint").hidden = picture ? !image.hidden : !sheet.isEmpty;
+  found = [];
+  markFound();
+  suggest(null);
+  write($("kept"), "");
+  $("keep").ariaDisabled = String(sheet.isEmpty);
   $("undo").ariaDisabled = String(!sheet.hasPast);
   $("clear").ariaDisabled = String(sheet.isEmpty);
   repaint();
@@ -63,10 +69,29 @@ function write(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+let chosen = false; // whether the user has said which digit this is
+
+// ---- Where digits were found ----
+
+let found = [];
+
+// Of a picture all are marked; of a drawing, where one knows what one drew, several.
+function markFound() {
+  const image = $("picture");
+  const [width, height] = image.hidden ? [1, 1] : [image.naturalWidth, image.naturalHeight];
+  const most = Math.max(width, height) || 1;
+  const whole = {
+    left: (1 - width / most) / 2, top: (1 - height / most) / 2, width: width / most, height: height / most,
+  };
+  const hidden = sheet.picture ? image.hidden : found.length < 2;
+  showBoxes(hidden ? [] : found, whole);
+}
+
 // Until it is decoded, and if this browser cannot show its kind, a picture's name stands there.
 $("picture").addEventListener("load", () => {
   $("picture").hidden = !shown;
   $("hint").hidden = true;
+  markFound();
 });
 
 // ---- The question ----
@@ -81,6 +106,7 @@ function changed(fresh) {
   version += 1;
   if (fresh) {
     started = version;
+    chosen = false;
     showPaper();
     if (sheet.isEmpty) showNothing(keras);
   }
@@ -143,6 +169,9 @@ async function answer(file) {
   return () => {
     learn(result.keras);
     showAnswer(result);
+    ({ found } = result);
+    markFound();
+    suggest(result.numpy.digit);
   };
 }
 
@@ -160,7 +189,8 @@ async function waitForKeras() {
   while (keras.state === "loading") {
     try {
       const status = await (await fetch("status")).json();
-      showModel(status.model);
+      showModel(status.model, status.save);
+      $("save").hidden = !status.save;
       learn(status.keras);
     } catch {
       // The server has gone; the next question will say so.
@@ -269,6 +299,76 @@ addEventListener("drop", (event) => {
   event.preventDefault();
   notOver(event);
   take(event.dataTransfer.files);
+});
+
+// ---- The camera ----
+
+const REASONS = {
+  NotAllowedError: "This browser was not allowed to use it; the address bar can allow it.",
+  NotFoundError: "This computer has none that the browser knows.",
+  NotReadableError: "Another program may be using it.",
+};
+const camera = new Camera($("camera"));
+
+function showCamera(open) {
+  $("camera").hidden = $("take").hidden = !open;
+  write($("look"), open ? "Close the camera" : "Camera");
+  $("boxes").hidden = open;
+}
+
+async function toggleCamera() {
+  if (camera.isOpen) {
+    camera.close();
+    showCamera(false);
+    return;
+  }
+  try {
+    await camera.open();
+    showCamera(true);
+  } catch (error) {
+    showError("The camera cannot be used.", REASONS[error.name] ?? sentence(error.message || error.name), keras);
+  }
+}
+
+async function takePicture() {
+  const file = await camera.picture();
+  camera.close();
+  showCamera(false);
+  if (file) take([file]);
+}
+
+$("look").hidden = !Camera.isThere;
+$("look").addEventListener("click", toggleCamera);
+$("take").addEventListener("click", takePicture);
+
+// ---- Saving ----
+
+// What the network says is most often right; what the user has chosen, always.
+function suggest(digit) {
+  if (!chosen) $("label").value = String(digit ?? "");
+}
+
+$("label").addEventListener("change", () => { chosen = true; });
+
+$("save").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const file = sheet.file();
+  if (!file) return;
+  const label = $("label").value;
+  if (!label) {
+    write($("kept"), "Say first which digit it is.");
+    return;
+  }
+  let said;
+  try {
+    const body = await file.arrayBuffer();
+    const response = await fetch(`save?label=${encodeURIComponent(label)}`, { method: "POST", body });
+    const result = await response.json();
+    said = response.ok ? `Saved as a ${label}, ${result.saved} so far.` : sentence(result.error);
+  } catch {
+    said = "Not saved: the server does not answer.";
+  }
+  write($("kept"), said);
 });
 
 showPaper();

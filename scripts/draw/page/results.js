@@ -78,9 +78,15 @@ function compare(numpy, keras, difference) {
   }
 }
 
-export function showAnswer({ side, pixels, notes, numpy, keras, difference }) {
+export function showAnswer({ side, pixels, notes, found, numpy, keras, difference }) {
   if (numpy.error) {
     say("wrong", "The model gives no scores.", numpy.error, notes);
+  } else if (numpy.foreign) {
+    const detail = `If it is one, my best guess is a ${numpy.guess}. Try again, larger and alone on the paper.`;
+    say("", "That does not look like a digit to me.", detail, notes);
+  } else if (found.length > 1) {
+    const each = found.map(({ digit, score }) => `${digit ?? "?"} (${score.toFixed(1)})`);
+    say("", numpy.verdict, `Each by itself, with its score in percent: ${each.join(", ")}.`, notes);
   } else {
     // "I am undecided: why" has its reason in small type.
     const [verdict, ...reason] = numpy.verdict.split(/(?<=:) /);
@@ -91,6 +97,27 @@ export function showAnswer({ side, pixels, notes, numpy, keras, difference }) {
   fill("numpy", numpy);
   fill("keras", keras);
   compare(numpy, keras, difference);
+}
+
+// Where each digit was found, over a picture; `whole` is where the paper shows it, as shares.
+export function showBoxes(found, whole) {
+  const share = (value) => `${(100 * value).toFixed(3)}%`;
+  const drawn = found.filter(({ box }) => box).map(({ digit, box }) => {
+    const [left, top, right, bottom] = box;
+    const div = document.createElement("div");
+    const name = document.createElement("span");
+    name.textContent = digit ?? "?";
+    div.className = digit === null ? "box unsure" : "box";
+    const above = whole.top + top * whole.height;
+    div.classList.toggle("low", above < 0.06); // there is no room above
+    div.style.left = share(whole.left + left * whole.width);
+    div.style.top = share(above);
+    div.style.width = share((right - left) * whole.width);
+    div.style.height = share((bottom - top) * whole.height);
+    div.append(name);
+    return div;
+  });
+  $("boxes").replaceChildren(...drawn);
 }
 
 export function showNothing(keras) {
@@ -116,6 +143,7 @@ function forget(keras) {
   compare({}, keras, null);
 }
 
-export function showModel(name) {
-  write($("about"), `Model: ${name}. Nothing leaves this computer, and nothing is stored.`);
+export function showModel(name, folder) {
+  const stored = folder ? `what you save is stored in ${folder}` : "nothing is stored";
+  write($("about"), `Model: ${name}. Nothing leaves this computer, and ${stored}.`);
 }
