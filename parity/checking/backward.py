@@ -97,6 +97,7 @@ class Backward:
                 "returns these and no probabilities (from_logits=True in Keras)."
             )
         self.own_steps: Identified | None = None
+        self.of_gradients: list[Finding] = []
 
     @cached_property
     def updates(self) -> Updates:
@@ -123,6 +124,7 @@ class Backward:
             answered = single.one_by_one(asking, answered) or answered
         self._note(answered, "step" if by_step else "gradient")
         self._look_again(answered)
+        self.of_gradients = [] if by_step else [*self.notes.findings]
         if not by_step and self.candidate.step is not None and answered.assessment is not None:
             self._also_step(answered, answered.assessment)
         if self.candidate.step is not None:

@@ -15,9 +15,8 @@ from parity.checking.asking.kept import global_state
 from parity.checking.asking.subject import Subject
 from parity.checking.backward import Backward
 from parity.checking.bugs.findings import Finding, Notes, Unreadable
-from parity.checking.bugs.optimizers import OF_UPDATE
 from parity.checking.bugs.table import OTHER_SIZES, UNREADABLE
-from parity.checking.confirming import OTHER_SEED, surviving
+from parity.checking.confirming import OTHER_SEED, doubtful, surviving, without_step
 from parity.checking.derivative.compare import REFERENCE as DERIVATIVE
 from parity.checking.derivative.compare import check_derivative
 from parity.checking.forward import Forward
@@ -83,17 +82,16 @@ def check(
     with whole.notes.until_blocked():
         whole.check(Subject(made, renew), loss)
     report = CheckReport(made.name, whole.compared_with, **vars(whole.notes))
-    # A state that a step keeps is another one by now, if it cannot be made anew; and what is wrong
-    # with an update has been seen on several draws, one step after the other.
-    of_update = all(finding.bug in OF_UPDATE for finding in report.findings)
-    repeatable = (renew is not None or not whole.keeps_state) and not of_update
-    if report.outcome is Outcome.WRONG and repeatable:
+    # A state that a step keeps is another one by now, if it cannot be made anew.
+    used = renew is None and whole.keeps_state
+    asked = doubtful(whole.of_gradients if used else report.findings)
+    if report.outcome is Outcome.WRONG and asked:
+        other = without_step(made) if used else made if renew is None else renew()
         again = _Whole(plan, seed + OTHER_SEED, keras=False, search=False)
         with again.notes.until_blocked():
-            other = made if renew is None else renew()
             again.check(Subject(other, renew, avoid=report.batches), loss)
         second = CheckReport(made.name, again.compared_with, **vars(again.notes))
-        report.findings = surviving(report, second)
+        report.findings = surviving(report, second, asked)
     return report
 
 
@@ -195,6 +193,7 @@ class _Whole:
         notes: What was found.
         compared_with: The reference in words.
         keeps_state: Whether a step was found to keep a state.
+        of_gradients: What was found before the step was looked at, where gradients are given.
     """
 
     def __init__(self, plan: Plan | None, seed: int, keras: bool, search: bool = True) -> None:
@@ -205,6 +204,7 @@ class _Whole:
         self.notes = Notes()
         self.compared_with = "" if plan is None else plan.text
         self.keeps_state = False
+        self.of_gradients: list[Finding] = []
 
     def check(self, subject: Subject, loss: Declared | None) -> None:
         """Go through the stages."""
@@ -230,6 +230,7 @@ class _Whole:
             layouts = _fitting(subject, self.plan)
             forward = Forward(subject, layouts, self.plan, self.seed)
             notes.add(forward.run())
+            of_forward = [*notes.findings]
             self.compared_with = forward.reference
             if forward.plan is None or notes.blocked:
                 return False
@@ -243,6 +244,7 @@ class _Whole:
             )
             notes.add(backward.run())
             self.keeps_state = subject.keeps_state
+            self.of_gradients = [*of_forward, *backward.of_gradients]
             if not notes.blocked:
                 conclude(subject, sample, notes)
             return True

@@ -499,6 +499,22 @@ PLANTED: list[tuple[Bug, Callable[[], CheckReport]]] = [
         parts.KERNEL_REORDERED,
         lambda: checked(wrong_sums.Net(kernel=lambda g: g.ravel("F").reshape(g.shape)).candidate()),
     ),
+    (
+        table.LEARNING_RATE_MISSING,
+        lambda: by_change(lambda net, k, g, rate: -g * (rate if k else 1), gradients=None),
+    ),
+    (
+        table.DECAY_WITHOUT_RATE,
+        lambda: by_change(
+            lambda net, k, g, rate: -rate * g - 0.01 * net.weights()[k] * (k % 2 == 0),
+            gradients=None,
+            weight_decay=0.01,
+        ),
+    ),
+    (
+        factors.IN_LOOP,
+        lambda: by_change(lambda net, k, g, rate: -rate * g * (1, 5, 1, 6)[k], gradients=None),
+    ),
     (optimizers.CONSTANT_CORRECTION, lambda: by_change(adam(lambda t, k: 0.1, lambda t, k: 0.001))),
     (optimizers.ONE_CORRECTION, lambda: by_change(adam(of_one, lambda t, k: 1))),
     (optimizers.CROSSED_CORRECTION, lambda: by_change(adam(of_two, of_one))),

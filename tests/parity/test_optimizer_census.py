@@ -399,8 +399,9 @@ WRONG: dict[str, Case] = {
     "not clipped": (sgd, lambda: K.SGD(0.1, clipnorm=0.05), "clipping-kind"),
     "schedule per epoch": (scheduled(lambda k: k // 3), falling, "schedule-count"),
     "schedule from 1": (
-        lambda s, g, w, lr: lr * g * 1.5 / (1 + 0.5 * s.t), falling, "schedule-count",
+        lambda s, g, w, lr: lr * g * 1.5 / (1 + 0.5 * s.t), falling, "schedule-ahead",
     ),
+    "schedule behind": (scheduled(lambda k: max(k - 1, 0)), falling, "schedule-behind"),
     "no schedule": (scheduled(lambda k: 0), falling, "schedule-count"),
     "no root": (rmsprop(root=False), UNDECLARED, "rmsprop-no-root"),
     "rho swapped": (rmsprop(rho=0.1), K.RMSprop, "rmsprop-rho-swapped"),

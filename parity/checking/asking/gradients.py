@@ -111,7 +111,10 @@ class Step:
     Args:
         rate: The learning rate of the steps.
         momentum: How much of the change before is in each change (0 for a plain step).
-        power: With which power of the learning rate the change goes; None if with none.
+        power: With which power of the learning rate the change goes, 0 and None being with none;
+            or the powers of the arrays.
+        shares: How many times the weights themselves are taken off besides, whatever the rate, an
+            array. They are read as if the rate were a factor of them.
     """
 
     name = "step"
@@ -121,12 +124,14 @@ class Step:
         subject: Subject,
         rate: float = LEARNING_RATE,
         momentum: float = 0.0,
-        power: int | None = 1,
+        power: int | Sequence[int] | None = 1,
+        shares: Sequence[float] = (),
     ) -> None:
         self.subject = subject
         self.rate = rate
         self.momentum = momentum
         self.power = power
+        self.shares = shares
         self.last: list[Array] = []
 
     def change(self, probe: Probe, reset: bool = True) -> list[Array]:
@@ -156,18 +161,24 @@ class Step:
         change = self.change(probe)
         after = self.taken[-1].after
         # Adding the change to the weight rounds by half a unit in the last place of the result.
-        rate = 1.0 if self.power is None else self.rate**self.power
+        powers = self.power if isinstance(self.power, Sequence) else [self.power] * len(change)
+        rates = [self.rate ** (power or 0) for power in powers]
         unit = float(np.finfo(lowest(*(array.dtype for array in after))).eps)
         noise: Noise = [
-            unit * (np.abs(a) + np.abs(a - c)) / rate for a, c in zip(after, change, strict=True)
+            unit * (np.abs(a) + np.abs(a - c)) / rate
+            for a, c, rate in zip(after, change, rates, strict=True)
         ]
         plain = change
         if self.momentum:
             plain = [c - self.momentum * p for c, p in zip(change, self.last, strict=True)]
-            size = [np.abs(p) * unit * 4 / rate for p in self.last]
+            size = [np.abs(p) * unit * 4 / r for p, r in zip(self.last, rates, strict=True)]
             noise = [2 * n + s for n, s in zip(noise, size, strict=True)]
             self.last = change
-        return Answer([-c / rate for c in plain], noise, after)
+        if self.shares:
+            taken = zip(plain, self.shares, probe.arrays, strict=True)
+            plain = [c + share * w * (1 - self.rate) for c, share, w in taken]
+            noise = [2 * n for n in noise]
+        return Answer([-c / rate for c, rate in zip(plain, rates, strict=True)], noise, after)
 
 
 Source = Direct | Step

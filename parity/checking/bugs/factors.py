@@ -63,6 +63,12 @@ OVER_INPUTS = Bug(
     "m = X.shape[1]  # and samples lie in rows; dW1 = x.T @ delta1 / m",
     "divide by the number of samples: {samples}",
 )  # fmt: skip
+IN_LOOP = Bug(
+    "counted-in-loop",
+    _TITLE + "counted once for each of its layer's {units}: ×{count}",
+    "for i in range(len(inputs)): W[i, j] -= rate * delta[j] * inputs[i]; b[j] -= rate * delta[j]",
+    "take the bias out of the loop over the {units}: once for each unit is enough",
+)
 FACTOR = Bug(
     "factor", _TITLE + "×{factor}", "dW1 = 0.3 * x.T @ delta1", "divide it by {factor}",
 )  # fmt: skip

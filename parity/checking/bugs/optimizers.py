@@ -277,6 +277,18 @@ SCHEDULE_COUNT = Bug(
     "learning_rate = schedule(epoch)  # Keras counts batches",
     "count steps, from 0: learning_rate = schedule(step)",
 )
+SCHEDULE_AHEAD = Bug(
+    "schedule-ahead",
+    "the schedule is one step ahead: iterations start at 0{parts}",
+    "self.t += 1; learning_rate = schedule(self.t); W -= learning_rate * dW",
+    "take the rate before you count: learning_rate = schedule(t), and t += 1 behind the step",
+)
+SCHEDULE_BEHIND = Bug(
+    "schedule-behind",
+    "the schedule is one step behind: the first step's rate is there twice{parts}",
+    "W -= self.learning_rate * dW; self.learning_rate = schedule(self.t); self.t += 1",
+    "learning_rate = schedule(t), t being the number of steps before this one, and then the step",
+)
 OPTION_NOT_CHECKED = Bug(
     "option-not-checked",
     "optimizer option {option} is not checked",
@@ -337,5 +349,7 @@ BUGS: dict[UpdateForm, Bug] = {
 # What is said of an update after several steps, on more than one batch and set of weights.
 OF_UPDATE = (
     *BUGS.values(),
-    *(STATE_SHARED, AHEAD_ADDED, STEP_LEAVES, OTHER_OPTIMIZER, UPDATE_SIGN, DECAY_SIGN),
+    *(STATE_SHARED, STATE_CROSSED, AHEAD_ADDED, STEP_LEAVES, OTHER_OPTIMIZER, UPDATE_SIGN),
+    *(DECAY_SIGN, DECAY_ENTERS, DECAY_MISSING, EPSILON_PLACE, EPSILON_SIZE, MOMENTUM_CONVENTION),
+    *(NESTEROV, ACCUMULATOR_START, CLIPPING_KIND, SCHEDULE_COUNT, SCHEDULE_AHEAD, SCHEDULE_BEHIND),
 )

@@ -354,6 +354,18 @@ LEARNING_RATE_TWICE = Bug(
     "dW *= learning_rate; ...; W -= learning_rate * dW",
     "multiply the gradient by the learning rate once",
 )
+LEARNING_RATE_MISSING = Bug(
+    "learning-rate-missing",
+    "the learning rate is missing: the change of {names} does not depend on it",
+    "W1 -= learning_rate * dW1; b1 -= db1",
+    "multiply each gradient by the learning rate: b1 -= learning_rate * db1",
+)
+DECAY_WITHOUT_RATE = Bug(
+    "weight-decay-without-rate",
+    "the weight decay is not multiplied by the learning rate in {names}",
+    "W = (1 - lam) * W - learning_rate * dW",
+    "W = (1 - learning_rate * lam) * W - learning_rate * dW",
+)
 VELOCITY_WITHOUT_RATE = Bug(
     "velocity-without-rate",
     "velocity without the learning rate: the change does not depend on it",

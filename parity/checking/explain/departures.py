@@ -22,6 +22,8 @@ from parity.checking.bugs.optimizers import (
     EPSILON_SIZE,
     MOMENTUM_CONVENTION,
     NESTEROV,
+    SCHEDULE_AHEAD,
+    SCHEDULE_BEHIND,
     SCHEDULE_COUNT,
 )
 from parity.checking.bugs.table import Bug
@@ -161,16 +163,15 @@ class _Counted(LearningRateSchedule):
 
     def __call__(self, step: int) -> float:
         """Return the learning rate after ``step`` steps."""
-        return self.schedule(step // self.each + self.first)
+        return self.schedule(max(step // self.each + self.first, 0))
 
 
 def _of_schedule(declared: DeclaredOptimizer, steps: int) -> Iterator[Departure]:
     schedule = declared.schedule
     if schedule is None:
         return
-    yield Departure(
-        SCHEDULE_COUNT, "steps counted from 1", replace(declared, schedule=_Counted(schedule, 1, 1))
-    )
+    for bug, first in ((SCHEDULE_AHEAD, 1), (SCHEDULE_BEHIND, -1)):
+        yield Departure(bug, "", replace(declared, schedule=_Counted(schedule, 1, first)))
     for each in range(2, steps):
         words = f"it is counted on once in {each} steps (epochs?)"
         yield Departure(

@@ -227,7 +227,6 @@ class Asking:
         assessor = answered.assessor
         stepping = classify(self.subject, assessor.draw(form, 0), assessor.draw(form, 1))
         answered.stepping, answered.source = stepping, stepping.source
-        self.subject.keeps_state |= stepping.kind != "plain"
         answered.findings += stepping.findings
         answered.remarks += stepping.remarks
         if stepping.source is not None:
@@ -250,7 +249,9 @@ class Asking:
             if answered.optimizer is None and source and self._masked(answered, form, source):
                 answered.stepping = replace(stepping, kind="plain")
             # What is declared with its options has a rate of its own.
-            may_fall = self.candidate.optimizer in (None, "sgd")
+            given = self.candidate.optimizer
+            stated = None if given is None else declared_optimizer.of(given)
+            may_fall = stated is None or (stated.named and stated.kind == "sgd")
             if answered.optimizer is None and stepping.falling is not None and may_fall:
                 self._at_falling_rates(answered, form, stepping.falling)
 

@@ -17,6 +17,7 @@ from parity.checking.bugs.factors import (
     DROPOUT_SCALE_MISSING,
     DROPOUT_SCALE_TWICE,
     FACTOR,
+    IN_LOOP,
     OF_BATCH,
     OVER_INPUTS,
     SIGN,
@@ -138,11 +139,13 @@ class Judge:
             result.unknown_loss = False
             return result
         divisor = self._wrong_divisor()
+        looped = self._in_loop()
+        result.findings += [looped] if looped is not None else []
         # As backpropagation meets them: each layer's deltas, tensors and factors, from the output.
         for fit in self.explanation.layers:
             self._layer(fit)
             for deviation in self.scale.deviations if divisor is None else ():
-                if deviation.layer == fit.layer:
+                if deviation.layer == fit.layer and (looped is None or deviation.part != "bias"):
                     self._deviation(deviation)
         if divisor is None:
             self._base()
@@ -292,6 +295,24 @@ class Judge:
                 self._against(self.own.factor, "your own loss", self.own)
         elif not words:
             self._undeclared(usual[0][0])
+
+    def _in_loop(self) -> Finding | None:
+        """Return that each bias has as a factor the number of its layer's inputs, or of its units.
+
+        It is updated inside of the loop over these.
+        """
+        found = {d.layer: d for d in self.scale.deviations if d.part == "bias"}
+        biased = {key.layer for key in self.explanation.tensors if key.part == "bias"}
+        if set(found) != biased or len(found) < 2:
+            return None
+        sizes = self.plan.sizes
+        for units, counts in (("inputs", sizes[:-1]), ("units", sizes[1:])):
+            if all(same(d.factor, counts[n], d.uncertainty) for n, d in found.items()):
+                said = ", ".join(f"{counts[n]} (layer {n + 1})" for n in sorted(found))
+                values = {"what": "bias gradient", "units": units, "count": said}
+                names = [self.names[Key(n, "bias")] for n in sorted(found)]
+                return Finding(IN_LOOP, f"every layer's bias ({', '.join(names)})", values)
+        return None
 
     def _wrong_divisor(self) -> Finding | None:
         """Return that gradients are divided by a number of units that stands for the batch size.

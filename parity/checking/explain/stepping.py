@@ -4,7 +4,7 @@ The weights are put back before every step, so that the gradient is known to be 
 same batch: what still changes from step to step is the optimizer's own state.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -14,8 +14,17 @@ from parity.bounds.updates.rule import UpdateForm
 from parity.checking.asking.falling import Falling, FallingStep, falling
 from parity.checking.asking.gradients import LEARNING_RATE, OTHER_RATE, Answer, Step
 from parity.checking.asking.subject import Subject, lowest
-from parity.checking.bugs.findings import Finding
-from parity.checking.bugs.table import LEARNING_RATE_TWICE, NO_CHANGE, VELOCITY_WITHOUT_RATE
+from parity.checking.bugs.findings import Finding, listed
+from parity.checking.bugs.table import (
+    DECAY_WITHOUT_RATE,
+    LEARNING_RATE_MISSING,
+    LEARNING_RATE_TWICE,
+    NO_CHANGE,
+    VELOCITY_WITHOUT_RATE,
+    Bug,
+)
+from parity.checking.explain.by_rate import ByRate, by_rate
+from parity.checking.model import declared_optimizer
 from parity.checking.model.probe import Probe
 
 _IGNORED = (
@@ -32,7 +41,8 @@ class Stepping:
         source: Gives gradients from steps; None where they cannot be read off.
         kind: "plain", "momentum", "state", or "decay" of the learning rate.
         momentum: For the second.
-        rate_power: With which power of the learning rate the change goes; None if with none.
+        rate_power: With which power of the learning rate the change goes, the highest of the
+            arrays; None if with none.
         findings: What is wrong already.
         remarks: What is worth knowing.
         plain_source: Reads each change as a gradient all the same, as dropout's changes may be.
@@ -59,6 +69,12 @@ def classify(subject: Subject, probe: Probe, other: Probe) -> Stepping:
     Raises:
         TheirError: The user's step fails on these.
     """
+    stepping = _classified(subject, probe, other)
+    subject.keeps_state |= stepping.kind != "plain"
+    return stepping
+
+
+def _classified(subject: Subject, probe: Probe, other: Probe) -> Stepping:
     step = Step(subject)
     start = len(step.taken)
 
@@ -128,7 +144,58 @@ def _plain(subject: Subject, fast: list[Array], slow: list[Array], probe: Probe)
     if _close(fast, slow, 1.0, probe):
         source = Step(subject, power=None)
         return Stepping(source, "plain", rate_power=None, remarks=[_IGNORED])
-    return Stepping(Step(subject), "plain")
+    return _by_array(subject, fast, slow, probe) or Stepping(Step(subject), "plain")
+
+
+def _by_array(
+    subject: Subject, fast: list[Array], slow: list[Array], probe: Probe
+) -> Stepping | None:
+    """Return a plain step whose arrays go with the learning rate in more than one way."""
+    ratio = LEARNING_RATE / OTHER_RATE
+    unit = float(np.finfo(lowest(probe.dtype, *(c.dtype for c in fast))).eps)
+    noise = [
+        unit * (2 * np.abs(w) + 9 * np.abs(c)) for w, c in zip(probe.arrays, fast, strict=True)
+    ]
+    found = by_rate(fast, slow, ratio, probe.arrays, noise)
+    given = subject.candidate.optimizer
+    stated = None if given is None else declared_optimizer.of(given)
+    decays = stated is not None and stated.options.get("weight_decay")
+    if found is None or (decays and any(each.share for each in found)):
+        return None  # what is declared is compared as a whole
+    powers = [each.power for each in found]
+    shares = [each.share for each in found]
+    stepping = Stepping(Step(subject, power=powers, shares=shares if any(shares) else ()), "plain")
+    stepping.rate_power = max(powers)
+    if max(powers) > 1:
+        _say(stepping, LEARNING_RATE_TWICE, subject, [power > 1 for power in powers])
+        high = [f"{n}: power {p}" for n, p in zip(subject.names, powers, strict=True) if p > 2]
+        stepping.findings[-1] = replace(stepping.findings[-1], evidence=", ".join(high))
+    if min(powers) < 1:
+        _say(stepping, LEARNING_RATE_MISSING, subject, [power < 1 for power in powers])
+    if any(shares):
+        _of_decay(stepping, subject, found)
+    return stepping
+
+
+def _say(stepping: Stepping, bug: Bug, subject: Subject, which: list[bool]) -> None:
+    names = [name for name, one in zip(subject.names, which, strict=True) if one]
+    values = {"names": listed(list(dict.fromkeys(names)))}
+    stepping.findings.append(Finding(bug, f"step, {values['names']}", values))
+
+
+def _of_decay(stepping: Stepping, subject: Subject, found: list[ByRate]) -> None:
+    """Say that weights are taken off whatever the learning rate: whether that is meant or not."""
+    _say(stepping, DECAY_WITHOUT_RATE, subject, [bool(each.share) for each in found])
+    sizes = dict.fromkeys(f"{each.share:.6g}" for each in found if each.share)
+    evidence = f"{listed(list(sizes))} times the weights are taken off at two learning rates alike"
+    finding = replace(stepping.findings.pop(), evidence=evidence)
+    if subject.candidate.weight_decay is not None or callable(subject.candidate.loss):
+        stepping.findings.append(finding)
+        return
+    stepping.remarks.append(
+        f"Weight decay: {evidence} ({finding.where}), without the rate as a factor; it is not "
+        "known whether that is meant, as of one rate it is a matter of numbers."
+    )
 
 
 def _momentum(

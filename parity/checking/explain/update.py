@@ -1,6 +1,7 @@
 """What is to be said of a step's update, once it is known which optimizer is inside."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -38,6 +39,8 @@ from parity.checking.model.rules import ADAPTIVE, FORMS, PLACES, Rule, Update
 
 _NEITHER = f"its changes on equal input differ; they follow neither momentum nor {ADAPTIVE}"
 _STEPS = "every step taken follows it up to rounding"
+# So many steps a program may have taken before it is checked, where it goes by a schedule.
+_MOST_STEPS_BEFORE = 1_000
 
 
 def declared_optimizer_of(candidate: Candidate) -> DeclaredOptimizer | None:
@@ -200,10 +203,13 @@ class Updates:
         factor = abs(draft.factor)
         whole = declared_course(draft, self.layout, stated, factor)
         moving = [key for key in whole.parts if key not in draft.idle]
+        parting = self._parting(draft, stated, whole.only(moving), found, certain)
+        if parting is None:  # with the factor that they have, which may be any
+            return None
         departed = as_departed(draft, self.layout, stated, moving, [(factor, draft.words)])
         if departed is not None and departed.departure is not None:
             return self._departing(replace(departed, idle=draft.idle), departed.departure)
-        return self._parting(draft, stated, whole.only(moving), found, certain)
+        return parting
 
     def _parting(
         self,
@@ -222,13 +228,12 @@ class Updates:
         k = runs[multiples]
         if k is None:
             return None
-        whole = whole.at_rates(multiples)
-        ratio, evidence = _ratio(whole, stated, k)
+        ratio, evidence = _ratio(whole.at_rates(multiples), stated, k)
         parts = f", and parts at step {k + 1}{ratio}"
         counted = self._counted(draft, stated, multiples)
         evidence += f"; steps are counted from 1{counted}"
         finding = self._other(found or "none that is known here", parts, evidence)
-        if k == 0 and not self.renewed and not certain and _mixed(whole):
+        if not self.renewed and _from_before(whole, stated, certain or k > 0):
             evidence += (
                 "; the state may be from before the check: hand over a function that makes the "
                 "candidate anew"
@@ -249,7 +254,8 @@ class Updates:
             values["parts"] = parting.values["parts"]
             at = str(values["parts"]).removeprefix(", and ")
             evidence = f"{evidence}; without, it {at}: {parting.evidence}"
-        return Finding(departure.bug, "step", values, evidence)
+        severity = None if parting is None else parting.severity
+        return Finding(departure.bug, "step", values, evidence, severity=severity)
 
     def _judged(self, found: Identified) -> Notes:
         notes, rule = Notes(), found.rule
@@ -406,12 +412,46 @@ def _ratio(whole: Course, stated: Update, k: int, factor: float = 1.0) -> tuple[
     return f", ×{np.min(ratios):.6g} to ×{np.max(ratios):.6g}", shown
 
 
-def _mixed(whole: Course) -> bool:
-    """Return whether the first step goes down some gradients and up others.
+def _from_before(whole: Course, stated: DeclaredOptimizer, certain: bool) -> bool:
+    """Return whether a state from before the check may be why steps part.
 
-    From a state that starts at 0 every known rule goes down all of them.
+    Args:
+        whole: The steps.
+        stated: The declared optimizer.
+        certain: Whether they follow something else from a state of 0, or do not part at once.
     """
-    g, change, noise = whole.gradients[0], whole.changes[0], whole.noise[0]
-    telling = (np.abs(g.value) > g.bound) & (np.abs(change) > noise)
-    down = np.sign(change[telling]) == -np.sign(g.value[telling])
-    return bool(np.any(down) and not np.all(down))
+    if _on_schedule(whole, stated):
+        return True
+    if certain or not stated.keeps_state:
+        return False
+    return not stated.plain_momentum or _lingers(whole, stated)
+
+
+def _on_schedule(whole: Course, stated: DeclaredOptimizer) -> bool:
+    """Return whether plain steps go by the declared schedule, from a later step on.
+
+    But for a common factor, as the gradients' own may be open.
+    """
+    sizes = whole.sizes() if stated.schedule is not None else None
+    if sizes is None or not all(sizes):
+        return False
+    own = np.array(sizes) / np.array(whole.rates)
+    return any(
+        all(multiples) and np.allclose(own / own[0], np.array(multiples) / multiples[0], rtol=1e-6)
+        for first in range(1, _MOST_STEPS_BEFORE)
+        for multiples in stated.rates(whole.rates, first)
+    )
+
+
+def _lingers(whole: Course, stated: DeclaredOptimizer) -> bool:
+    """Return whether steps are the declared momentum's but for a velocity that dies away."""
+    momentum, ones = stated.options["momentum"], [1.0] * len(whole.rates)
+    for update, rates in ((stated, ones), (stated.torch(), whole.rates)):
+        run = zip(whole.run(update, ones), whole.changes, whole.noise, rates, strict=True)
+        left = [((c - e.value) / r, (2 * e.bound + noise) / r) for e, c, noise, r in run]
+        if all(
+            np.all(np.abs(now - momentum * before) <= room + more)
+            for (before, more), (now, room) in pairwise(left)
+        ):
+            return True
+    return False

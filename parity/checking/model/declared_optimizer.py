@@ -78,17 +78,23 @@ class DeclaredOptimizer:
         parts = clipped(self.options, list(gradients.values()))
         return dict(zip(gradients, parts, strict=True))
 
-    def rates(self, given: Sequence[float]) -> list[list[float]]:
+    def rates(self, given: Sequence[float], first: int = 0) -> list[list[float]]:
         """Return what the schedule may make of the learning rates given to some steps.
 
         A step may count its rate from the one that it is given, or have its own. As multiples.
+        ``first`` is the number of steps before these.
         """
         if self.schedule is None:
             return [[1.0] * len(given)]
-        rates = [self.schedule(k) for k in range(len(given))]
-        starts = [rates[0], *(getattr(self.schedule, name, None) for name in _STARTS)]
+        rates = [self.schedule(first + k) for k in range(len(given))]
+        starts = [self.schedule(0), *(getattr(self.schedule, name, None) for name in _STARTS)]
         found = [[rate / start for rate in rates] for start in dict.fromkeys(starts) if start]
         return [*found, [r / g for r, g in zip(rates, given, strict=True)]]
+
+    @property
+    def keeps_state(self) -> bool:
+        """Whether a step goes on from those before it."""
+        return self.kind != "sgd" or bool(self.options.get("momentum")) or bool(self.schedule)
 
     @property
     def plain_momentum(self) -> bool:
@@ -147,7 +153,7 @@ def of(optimizer: Any) -> DeclaredOptimizer:
 
 
 def _of_name(name: str) -> DeclaredOptimizer:
-    kind = _KERAS_NAMES.get(name, name)
+    kind = _KERAS_NAMES.get(name.lower(), name.lower())
     if kind not in RULES or RULES[kind].whole:
         known = [*(n for n, rule in RULES.items() if not rule.whole), *_KERAS_NAMES]
         raise ValueError(
