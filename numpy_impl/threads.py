@@ -1,6 +1,6 @@
 """Large matrix products on two threads of our own, with the BLAS library at one.
 
-A BLAS library with two threads lets each spin until the other is done. On a machine that does other
+A BLAS library with two threads lets each spin until the other is done. On a machine that does
 work as well they wait most of the time: an epoch took 6 to 10 times as long. Here a product is cut
 into two parts by rows, and whoever is free takes the next: where the other thread gets no processor,
 this one computes both parts. The cut does not depend on that, and so neither do the bits.

@@ -414,9 +414,10 @@ class Backward:
             return None
         if optimizer is not None and (optimizer.others or optimizer.misled):
             return None
-        if optimizer is not None and not optimizer.own and optimizer.rule is not None:
+        kind = None if optimizer is None else optimizer.kind
+        if optimizer is not None and not optimizer.own and optimizer.rule is not None and kind:
             batch = len(optimizer.history[0].probe.x)
-            return Followed(optimizer.rule, optimizer.kind, optimizer.factor, batch, outputs)
+            return Followed(optimizer.rule, kind, optimizer.factor, batch, outputs)
         if stepping is None or assessment is None or assessment.cost or assessment.masked:
             return None
         if stepping.kind == "decay":

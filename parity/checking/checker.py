@@ -1,6 +1,8 @@
 """The check from start to end."""
 
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,10 +17,12 @@ from parity.checking.asking.kept import global_state
 from parity.checking.asking.subject import Subject
 from parity.checking.backward import Backward
 from parity.checking.bugs.findings import Finding, Notes, Unreadable
-from parity.checking.bugs.table import OTHER_SIZES, UNREADABLE
+from parity.checking.bugs.table import OTHER_SIZES, UNREADABLE, Severity
 from parity.checking.confirming import OTHER_SEED, doubtful, surviving, without_step
 from parity.checking.derivative.compare import REFERENCE as DERIVATIVE
-from parity.checking.derivative.compare import check_derivative
+from parity.checking.derivative.compare import Derivative, check_derivative
+from parity.checking.derivative.samples import samples
+from parity.checking.derivative.steps import check_steps
 from parity.checking.forward import Forward
 from parity.checking.model.layout import Layout, readings
 from parity.checking.model.losses import Declared, declared
@@ -210,16 +214,37 @@ class _Whole:
         """Go through the stages."""
         own = self.plan is None and callable(subject.candidate.loss)
         with subject.preserved(), np.errstate(all="ignore"):  # infinite bounds
-            if self._as_chain(subject, loss) or not own:
+            if self._as_chain(subject, loss):
+                return
+            if not own:
+                self._steps_alone(subject)
                 return
             reasons = [f"{f.title}; {f.evidence}" for f in self.notes.findings[:1]]
-            self.notes = check_derivative(subject, self.seed, self.search)
+            derivative = Derivative(subject, self.seed, self.search)
+            self.notes = derivative.run()
+            self.keeps_state, self.of_gradients = subject.keeps_state, derivative.of_gradients
             self.compared_with = DERIVATIVE
             self.notes.remarks.append(
                 f"Layers: they are not known ({''.join(reasons) or 'no forward is given'}), and so "
                 "your gradients were compared with the derivative of your own loss, and with "
                 "nothing else."
             )
+
+    def _steps_alone(self, subject: Subject) -> None:
+        """Judge the step by the user's own gradients, where these cannot be judged themselves."""
+        candidate = subject.candidate
+        if self.plan is not None or candidate.gradients is None or candidate.step is None:
+            return
+        with suppress(Unreadable):  # why the gradients cannot be judged is said already
+            drawn = samples(subject, np.random.default_rng([self.seed, 7]))
+            steps = check_steps(subject, drawn, subject.weights(), self.seed)
+            self.keeps_state = subject.keeps_state
+            if steps.findings:
+                rest = [replace(f, severity=Severity.UNCERTAIN) for f in self.notes.findings]
+                self.notes.findings = [*steps.findings, *rest]
+            self.notes.conventions |= steps.conventions
+            self.notes.remarks += steps.remarks
+            self.notes.remarks += [f"Steps: right are {text}." for text in steps.tested]
 
     def _as_chain(self, subject: Subject, loss: Declared | None) -> bool:
         """Check it as a chain of dense layers; return whether it is one."""

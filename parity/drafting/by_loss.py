@@ -109,9 +109,7 @@ def _handed(finder: Finder, callee: Callee) -> dict[str, Span]:
     }  # fmt: skip
 
 
-def _samples(
-    finder: Finder, handed: dict[str, Span], few: bool
-) -> tuple[Samples, dict[str, str]]:
+def _samples(finder: Finder, handed: dict[str, Span], few: bool) -> tuple[Samples, dict[str, str]]:
     """Return samples like those of the run, and what each parameter is given of x and y."""
     sizes = {n for leaf in finder.world.leaves() for n in np.shape(leaf.value)}
     first, *rest = handed

@@ -147,7 +147,9 @@ def _methods(path: str, value: Any) -> dict[str, Callee | None]:
     for name, inner in variables(value).items():  # functions that were handed in: loss_prime
         if inspect.isfunction(inner):
             found[f"{path}.{name}"] = callee(f"{path}.{name}", inner)
-        elif roles.named([name], roles.LOSS) and inspect.isfunction(getattr(type(inner), "__call__", 0)):
+        elif roles.named([name], roles.LOSS) and inspect.isfunction(
+            getattr(type(inner), "__call__", 0)
+        ):
             taken = callee(f"{path}.{name}", inner.__call__)  # a loss that is an object
             found[f"{path}.{name}"] = taken and replace(taken, name=name)
     return found

@@ -279,7 +279,9 @@ def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
     if last.data.flat:
         _before(parts, "y = np.ravel(y)")
     if last.data.first:
-        _before(parts, f"y = np.asarray(y) + {last.data.first}  # classes count from {last.data.first}")
+        _before(
+            parts, f"y = np.asarray(y) + {last.data.first}  # classes count from {last.data.first}"
+        )
     if follower.signed(last):
         for part in _before(parts, "y = 2 * y - 1"):
             part.checks.append("that labels are -1 and 1, as of a hinge loss")

@@ -217,7 +217,9 @@ def optimizers(module: Any, maker: Maker, setup: Setup, weights: str) -> Iterato
             continue
         taken = callee(name, made)
         passing = ("x", "y", "grads", "cache", "output", "upstream")
-        if taken is None or any(p.required and roles.role(p.name) in passing for p in taken.parameters):
+        if taken is None or any(
+            p.required and roles.role(p.name) in passing for p in taken.parameters
+        ):
             continue
         listed = any("parameters" in c.methods for c in maker.survey.classes.values())
         network = setup.lines[0].partition(" = ")[0] if setup.lines else ""
@@ -232,7 +234,10 @@ def optimizers(module: Any, maker: Maker, setup: Setup, weights: str) -> Iterato
                 if p.required:
                     text = network if whole and not methods else known
                     given.append(f"{p.name}={text}" * bool(text))
-                elif seen is not None and (text := seen.arguments.get(p.name)) not in (None, "None"):
+                elif seen is not None and (text := seen.arguments.get(p.name)) not in (
+                    None,
+                    "None",
+                ):
                     given.append(f"{p.name}={text}")
             if all(given):
                 yield f"optimizer = {maker.alias}.{name}({', '.join(given)})"

@@ -37,6 +37,7 @@ from parity.checking.derivative.mending import OfLoss
 from parity.checking.derivative.pairs import Pair, Point, Tensor, same
 from parity.checking.derivative.samples import batch_of, samples, spread
 from parity.checking.derivative.slopes import Place
+from parity.checking.derivative.steps import check_steps
 from parity.checking.repairing.search import mended
 
 REFERENCE = "the derivative of your own loss"
@@ -65,6 +66,7 @@ class Derivative:
         self.start = subject.weights()
         self.falling: Falling | None = None
         self.steps = 0
+        self.of_gradients: list[Finding] = []
 
     def run(self) -> Notes:
         """Return what was found."""
@@ -85,6 +87,18 @@ class Derivative:
         ]
         self.notes.tensors += [_row(tensor, points[0]) for tensor in tensors if tensor.measured]
         self._conclude(tensors, points)
+        if self.candidate.gradients is not None and self.candidate.step is not None:
+            self._with_steps(check_steps(self.subject, self.samples, self.start, self.seed))
+
+    def _with_steps(self, steps: Notes) -> None:
+        """Write down what the step is; what is right without it is said of both, or of neither."""
+        notes = self.notes
+        self.of_gradients = [*notes.findings]
+        if notes.findings or steps.findings:
+            notes.tested = notes.untested = []
+            steps.tested = steps.untested = []
+        notes.add(steps)
+        notes.findings.sort(key=lambda finding: finding.follows is Severity.INCOMPLETE)
 
     def _point(self, number: int) -> Point:
         rng = np.random.default_rng([self.seed, number])
@@ -306,11 +320,9 @@ class Derivative:
     def _scope(self, right: Sequence[Tensor]) -> None:
         what = "gradients" if self.candidate.gradients is not None else "steps"
         self.notes.tested = [f"{what} of {len(right)} arrays in {_POINTS} draws"]
-        untested = ["what the layers compute"]
-        if self.candidate.gradients is not None:
-            asked = "is not asked" if self.candidate.step is not None else "none is given"
-            untested.append(f"a step ({asked})")
-        self.notes.untested = untested
+        self.notes.untested = ["what the layers compute"]
+        if self.candidate.step is None:
+            self.notes.untested.append("a step (none is given)")
 
 
 def _of_shape(gradients: Sequence[Array | None], weights: Sequence[Array]) -> list[Array | None]:

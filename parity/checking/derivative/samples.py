@@ -49,7 +49,7 @@ def samples(subject: Subject, rng: np.random.Generator) -> Samples:
     for found in _guesses(subject, rng, reasons):
         x, y = found.draw(rng)
         try:
-            value = float(subject.loss(x, y))
+            value = float(subject.loss(x, y)) if callable(subject.candidate.loss) else 0.0
             if subject.candidate.gradients is not None:
                 subject.gradients(x, y)
         except TheirError as error:

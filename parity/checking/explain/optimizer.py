@@ -40,7 +40,7 @@ class Identified:
 
     Attributes:
         rule: The optimizer; None where the steps are the gradients at changing rates.
-        kind: The loss.
+        kind: The loss; None where gradients are the user's own and their loss is not known.
         factor: On its summed form, or on the user's own gradients.
         words: The reduction.
         history: The steps that follow it.
@@ -61,7 +61,7 @@ class Identified:
     """
 
     rule: Rule | DeclaredOptimizer | None
-    kind: LossKind
+    kind: LossKind | None
     factor: float
     words: str
     history: Sequence[Taken]
@@ -104,18 +104,14 @@ def identify(
     """
     if own is not None:
         source, kind = own
-        at = of_source(source, layout)
-        draft = Identified(None, kind, 1.0, "your own gradients", history, at, own=True)
-        whole, usual = course(history, layout, at), [(1.0, draft.words)]
-        found = _identified(draft, whole, whole, layout, declared, usual)
+        draft = of_own(history, of_source(source, layout), kind)
+        found = identify_own(draft, layout, declared)
         if found is not None and None not in found.others.values():
             return found
         return (
-            _of_shared_state(draft, whole, whole, layout, usual)
-            or _of_crossed_state(draft, whole, whole, layout, usual)
-            or _looking_ahead(draft, layout, usual)
+            _looking_ahead(draft, kind, layout, [(1.0, draft.words)])
             or found
-            or _wrong_below(replace(draft, own=False), layout)
+            or _wrong_below(replace(draft, own=False), kind, layout)
         )
     plan, batch = history[0].probe.plan, len(history[0].probe.x)
     later: list[tuple[Identified, Course, Course, Layout, Factors]] = []
@@ -136,14 +132,47 @@ def identify(
         later.append((draft, quick, exact, layout, usual))
     found = [_of_shared_state(*attempt) for attempt in later]
     found += [_of_crossed_state(*attempt) for attempt in later]
-    found += [_looking_ahead(draft, layout, usual) for draft, *_, layout, usual in later]
-    found += [_wrong_below(draft, layout) for draft, *_ in later]
+    for kind, (draft, *_, layout, usual) in zip(every, later, strict=True):
+        found.append(_looking_ahead(draft, kind, layout, usual))
+    found += [_wrong_below(one[0], kind, layout) for kind, one in zip(every, later, strict=True)]
     return next((one for one in found if one is not None), None)
 
 
-def _looking_ahead(draft: Identified, layout: Layout, usual: Factors) -> Identified | None:
+def of_own(history: Sequence[Taken], at: GradientsAt, kind: LossKind | None = None) -> Identified:
+    """Return what is to be said of steps by the user's own gradients, no rule being known yet."""
+    return Identified(None, kind, 1.0, "your own gradients", history, at, own=True)
+
+
+def identify_own(
+    draft: Identified, layout: Layout, declared: DeclaredOptimizer | None
+) -> Identified | None:
+    """Return the optimizer that all steps follow by the user's own gradients, whatever the layers.
+
+    Where no rule is known for some of the tensors, its ``others`` have None.
+    """
+    whole, usual = course(draft.history, layout, draft.gradients_at), [(1.0, draft.words)]
+    found = _identified(draft, whole, whole, layout, declared, usual)
+    if found is not None and None not in found.others.values():
+        return found
+    return (
+        _of_shared_state(draft, whole, whole, layout, usual)
+        or _of_crossed_state(draft, whole, whole, layout, usual)
+        or found
+    )
+
+
+def of_most(draft: Identified, layout: Layout) -> Identified | None:
+    """Return the rule that most of the tensors follow by the user's own gradients, if one is."""
+    exact, usual = course(draft.history, layout, draft.gradients_at), [(1.0, draft.words)]
+    moving = [key for key in exact.parts if key not in draft.idle]
+    return _by_tensor(draft, exact.only(moving), usual) if moving else None
+
+
+def _looking_ahead(
+    draft: Identified, kind: LossKind, layout: Layout, usual: Factors
+) -> Identified | None:
     """Return momentum with the gradient at look-ahead weights, if the steps follow that."""
-    ahead = look_ahead.find(draft.history, layout, draft.kind)
+    ahead = look_ahead.find(draft.history, layout, kind)
     if ahead is None:
         return None
     likely = min(usual, key=lambda pair: abs(pair[0] - ahead.factor))
@@ -152,7 +181,7 @@ def _looking_ahead(draft: Identified, layout: Layout, usual: Factors) -> Identif
     return replace(draft, factor=1.0 if draft.own else ahead.factor, words=words, ahead=ahead)
 
 
-def _wrong_below(draft: Identified, layout: Layout) -> Identified | None:
+def _wrong_below(draft: Identified, kind: LossKind, layout: Layout) -> Identified | None:
     """Return the optimizer of steps that are given wrong gradients below the output layer.
 
     That layer tells the rule. The deltas may be propagated through weights that are updated.
@@ -161,9 +190,9 @@ def _wrong_below(draft: Identified, layout: Layout) -> Identified | None:
     # In float32 what divides by a root follows too much: there is room for another gradient in it.
     if probe.dtype != np.float64:
         return None
-    plan, usual = probe.plan, reductions(draft.kind, len(probe.x), probe.y.shape[1])
+    plan, usual = probe.plan, reductions(kind, len(probe.x), probe.y.shape[1])
     top = [key for key in layout.keys if key.layer == plan.depth - 1]
-    for output in output_variants(draft.kind, plan.activations[-1]):
+    for output in output_variants(kind, plan.activations[-1]):
         at = of_output(output)
         if output.bug is not None and not _downhill(draft.history[0], layout, at):
             continue
@@ -178,23 +207,23 @@ def _wrong_below(draft: Identified, layout: Layout) -> Identified | None:
             if not any(abs(abs(factor) - number) <= 1e-6 * number for number, _ in usual):
                 continue
             one = replace(draft, rule=rule, factor=factor, words=words)
-            if output.bug is None and some is top and _of_updated(one, layout):
+            if output.bug is None and some is top and _of_updated(one, kind, layout):
                 return replace(one, updated=True)
-            below = Below(draft.history, layout, draft.kind, rule, factor, output)
+            below = Below(draft.history, layout, kind, rule, factor, output)
             mistakes = below.mistakes()
             if mistakes:
                 return replace(one, mistakes=mistakes)
     return None
 
 
-def _of_updated(draft: Identified, layout: Layout) -> bool:
+def _of_updated(draft: Identified, kind: LossKind, layout: Layout) -> bool:
     """Return whether the deltas of all steps are propagated through updated weights."""
     history = [
         replace(taken, probe=replace(taken.probe, after=layout.unpack(taken.after)))
         for taken in draft.history
     ]
     assert draft.rule is not None
-    return course(history, layout, of_updated(draft.kind, draft.factor)).follows(draft.rule)
+    return course(history, layout, of_updated(kind, draft.factor)).follows(draft.rule)
 
 
 def _downhill(taken: Taken, layout: Layout, at: GradientsAt) -> bool:
@@ -325,9 +354,13 @@ def _identified(
     sizes = exact.sizes()
     if sizes is not None and all(size > 0 for size in sizes) and _changing(sizes, exact.rates):
         factor = 1.0 if draft.own else sizes[0] / exact.rates[0]
-        words = draft.words or draft.kind.name
+        words = draft.words or (draft.kind.name if draft.kind is not None else "")
         return replace(draft, sizes=tuple(sizes), factor=factor, words=words)
-    return _by_tensor(draft, exact, usual) if draft.own else None
+    by_tensor = _by_tensor(draft, exact, usual) if draft.own else None
+    # What plain descent leaves open may be a share of the weights, which is looked for elsewhere.
+    open_ = by_tensor is not None and None in by_tensor.others.values()
+    plain = by_tensor is not None and by_tensor.rule is not None and by_tensor.rule.kind == "sgd"
+    return None if open_ and plain else by_tensor
 
 
 def _changing(sizes: Sequence[float], rates: Sequence[float]) -> bool:
@@ -524,9 +557,6 @@ def _by_tensor(draft: Identified, exact: Course, usual: Factors) -> Identified |
     most = max(rules, key=rules.count)
     others = {k: r[0] if r else None for k, r in found.items() if r != most}
     if not others or rules.count(most) == 1 < len(found) - 1:
-        return None
-    # What plain descent leaves open may be a share of the weights, which is looked for elsewhere.
-    if most[0].kind == "sgd" and None in others.values():
         return None
     return replace(draft, rule=most[0], factor=most[1], words=most[2], others=others)
 

@@ -95,7 +95,8 @@ def _readings(whole: Course, layout: Layout) -> Iterator[Shared]:
             members = tuple(tuple(places[whole.parts[k]] for k in keys) for keys in groups)
             yield Shared(groups, False, members)
     first = whole.probes[0]
-    kernels = [k for k in whole.parts if k.part == "kernel" and min(first.weights[k].shape) > 1]
+    wide = [k for k in whole.parts if first.weights[k].ndim == 2]
+    kernels = [k for k in wide if k.part == "kernel" and min(first.weights[k].shape) > 1]
     rows: list[tuple[Array, ...]] = []
     for key in kernels:
         shape, own = first.weights[key].shape, first.arrays[layout.place(key)].shape

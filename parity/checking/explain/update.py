@@ -120,8 +120,8 @@ class Updates:
         words = found.ahead.words if found.ahead is not None else words
         suffix = " (declared)" if found.declared else ""
         notes.conventions["optimizer"] = words + suffix
-        notes.conventions["labels"] = found.history[0].probe.form.label_text
         if not found.own:
+            notes.conventions["labels"] = found.history[0].probe.form.label_text
             notes.conventions["loss"] = found.words
         if found.idle:
             notes.findings.append(self.left_alone(found.idle))

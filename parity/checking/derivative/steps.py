@@ -1,0 +1,196 @@
+"""Steps of a network of any layers, beside an optimizer that is given the user's own gradients."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from numpy_impl import activations
+from numpy_impl.types import Array
+from parity.bounds.rounding import Rounding
+from parity.checking.asking.gradients import Direct, Step, Taken
+from parity.checking.asking.subject import Subject, TheirError, lowest
+from parity.checking.bugs.findings import Finding, Notes
+from parity.checking.bugs.table import STEP_EXCEPTION, Severity
+from parity.checking.derivative.samples import Samples, spread
+from parity.checking.explain.course import Course, Gradients, GradientsAt, course
+from parity.checking.explain.optimizer import (
+    Identified,
+    identify_own,
+    idle_tensors,
+    of_most,
+    of_own,
+)
+from parity.checking.explain.stepping import Stepping, classify
+from parity.checking.explain.update import Updates, declared_optimizer_of, unchecked
+from parity.checking.model.layout import Key, Layout
+from parity.checking.model.network import Plan
+from parity.checking.model.probe import Form, Probe
+
+# After those that tell what kind of update it is, so many steps are taken one after the other.
+_MORE = 6
+# Small, so that no training runs away.
+_COURSE_RATE = 2.0**-7
+
+
+@dataclass(frozen=True)
+class _AsGiven(Form):
+    """Samples as the user has them, of any kind."""
+
+    def x(self, x: Any) -> Any:
+        return x
+
+    def y(self, y: Any) -> Any:
+        return y
+
+
+@dataclass(frozen=True)
+class _Arrays(Layout):
+    """Arrays as they lie: it is not known which layer is whose, so each is one of its own."""
+
+    @property
+    def keys(self) -> list[Key]:
+        """One for each array; what has two axes or more is a kernel."""
+        shapes = enumerate(self.shapes)
+        return [Key(n, "kernel" if len(shape) > 1 else "bias") for n, shape in shapes]
+
+    def place(self, key: Key) -> int:
+        """Return which of the user's arrays holds a tensor."""
+        return key.layer
+
+    def _upright(self, array: Array, key: Key) -> Array:
+        return array
+
+
+def check_steps(subject: Subject, samples: Samples, start: Sequence[Array], seed: int) -> Notes:
+    """Return what the step is, and whether it is the declared optimizer's.
+
+    The gradients that the optimizer is given are the user's own, right or wrong.
+
+    Args:
+        subject: The user's code, which has both gradients and a step.
+        samples: Where samples come from.
+        start: The user's weights, near which others are drawn.
+        seed: Of weights and samples.
+
+    Raises:
+        ValueError: What is declared is no optimizer.
+    """
+    notes = Notes()
+    stated = declared_optimizer_of(subject.candidate)
+    layout = _layout(subject)
+    updates = Updates(stated, layout, subject.names, subject.renew is not None)
+    try:
+        stepping, history = _taken(subject, layout, samples, start, seed)
+        if stepping.findings:
+            return Notes(findings=[*stepping.findings])
+        usable = all(np.all(np.isfinite(a)) for taken in history for a in taken.after)
+        draft = of_own(history, _own_gradients(subject, layout))
+        if not usable or not any(draft.gradients_at(taken.probe) for taken in history):
+            return Notes(untested=["a step (what it leaves is not finite)"])
+        found = identify_own(draft, layout, updates.checkable)
+        if found is not None:
+            notes = updates.of_identified(found)
+        else:
+            whole = course(history, layout, draft.gradients_at)
+            draft = replace(draft, idle=idle_tensors(whole))
+            parting = updates.parted(draft)
+            most = None if parting is not None else of_most(draft, layout)
+            if most is not None:
+                notes = _of_most(most, whole, updates)
+            notes.findings += [updates.left_alone(draft.idle)] if draft.idle else []
+            notes.findings += [parting] if parting is not None else []
+    except TheirError as error:
+        finding = Finding(STEP_EXCEPTION, "step", evidence=error.reason, detail=error.trace)
+        return Notes(findings=[finding])
+    # What is wrong with an update is wrong whatever can be told of gradients.
+    notes.findings = [
+        replace(f, severity=Severity.CONCLUSIVE) if f.follows is Severity.WRONG else f
+        for f in [*notes.findings, *unchecked(stated)]
+    ]
+    notes.remarks += [r for r in stepping.remarks if r not in notes.remarks]
+    optimizer = notes.conventions.get("optimizer")
+    if not notes.findings and optimizer:
+        notes.tested.append(f"{len(history)} steps ({optimizer}) by your own gradients")
+    elif not notes.findings:
+        notes.untested.append("a step (by your gradients it is no update that is known here)")
+    return notes
+
+
+def _of_most(found: Identified, whole: Course, updates: Updates) -> Notes:
+    """Return what is to be said where some arrays alone follow no rule by their own gradients.
+
+    What these have besides may be a share of the weights, as a penalty adds it to the gradient.
+    """
+    unknown = [key for key, rule in found.others.items() if rule is None]
+    shares = {key: _share(whole.only([key]), found) for key in unknown}
+    known = {share for share in shares.values() if share}
+    if not unknown or len(known) != 1 or None in shares.values():
+        return updates.of_identified(found)
+    others = {key: rule for key, rule in found.others.items() if rule is not None}
+    notes = updates.of_identified(replace(found, others=others))
+    notes.remarks.append(
+        f"Weight decay: the step adds {known.pop():g} times the weights to the gradients of some "
+        "arrays, which your own gradients do not have; whether that is meant is not known."
+    )
+    return notes
+
+
+def _share(alone: Course, found: Identified) -> float | None:
+    """Return the share of the weights in an array's gradient, if every step has it there."""
+    if found.rule is None or found.rule.kind != "sgd":
+        return None
+    expected = next(alone.run(found.rule, [found.factor])).value
+    g, w = alone.gradients[0].value, alone.weights[0]
+    size = float(np.vdot(expected, g)) / (float(np.vdot(g, g)) or 1.0)
+    besides = (alone.changes[0] - expected) / size if size else 0 * w
+    share = float(f"{float(np.vdot(besides, w)) / (float(np.vdot(w, w)) or 1.0):.4g}")
+    pairs = zip(alone.gradients, alone.weights, strict=True)
+    penalised = replace(alone, gradients=[g + g.rounding.exact(w) * share for g, w in pairs])
+    return share if share and penalised.follows(found.rule, found.factor) else None
+
+
+def _layout(subject: Subject) -> _Arrays:
+    count = len(subject.shapes)
+    every, sizes = tuple(range(count)), (1,) * (count + 1)
+    return _Arrays(tuple(subject.shapes), every, (None,) * count, "in-out", "", sizes)
+
+
+def _taken(
+    subject: Subject, layout: Layout, samples: Samples, start: Sequence[Array], seed: int
+) -> tuple[Stepping, list[Taken]]:
+    """Take steps from drawn weights, and then some one after the other; return them."""
+    count = len(layout.shapes)
+    linear = activations.get("linear")
+    plan = Plan("", layout.sizes, (linear,) * count, (False,) * count, (0.0,) * count)
+    dtype = lowest(*(array.dtype for array in subject.weights()))
+
+    def probe(number: int, arrays: list[Array] | None = None) -> Probe:
+        rng = np.random.default_rng([seed, number, 11])
+        x, y = samples.draw(rng)
+        arrays = spread(start, rng, 1.0) if arrays is None else arrays
+        return Probe(plan, layout.unpack(arrays), x, y, dtype, _AsGiven("rows"), arrays)
+
+    before = len(subject.history)
+    stepping = classify(subject, probe(0), probe(1))
+    step, arrays = Step(subject, _COURSE_RATE), None
+    for number in range(_MORE):
+        step.change(probe(2 + number, arrays), reset=arrays is None)
+        arrays = step.taken[-1].after
+    return stepping, subject.history[before:]
+
+
+def _own_gradients(subject: Subject, layout: Layout) -> GradientsAt:
+    """Return the user's own gradients, asked for once at each probe."""
+    source, asked = Direct(subject), dict[int, tuple[Probe, Gradients]]()
+
+    def at(probe: Probe) -> Gradients:
+        if id(probe) not in asked:
+            pairs = zip(source.ask(probe).arrays, layout.shapes, strict=True)
+            own = layout.unpack([None if a is None else a.reshape(shape) for a, shape in pairs])
+            rounding = Rounding(probe.dtype, 2 * sum(a.size for a in probe.arrays), True, True)
+            asked[id(probe)] = probe, {key: rounding.exact(g) for key, g in own.items()}
+        return asked[id(probe)][1]
+
+    return at
