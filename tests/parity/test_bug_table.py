@@ -36,6 +36,7 @@ from tests.parity import test_wrong_by_layer as wrong_by_layer
 from tests.parity import test_wrong_sums as wrong_sums
 from tests.parity.forwards.small import SMALL
 from tests.parity.forwards.steps import PLANTED as STEPS
+from tests.parity.forwards.wiring import PLANTED as WIRED
 from tests.parity.layers.functions import affine
 from tests.parity.layers.planted import PLANTED as PLANTED_IN_LAYERS
 from tests.parity.mistakes import MISTAKES, mistaken
@@ -567,7 +568,7 @@ def planted(form: Bug) -> Iterator[CheckReport]:
             yield report_of_step(update, optimizer())
     yield from (tagged(mutate) for code, _, _, mutate in MUTATIONS if code == form.code)
     yield from (beside_keras(case) for case in FORWARDS if form.code in case.code.split())
-    yield from (case.report() for case in STEPS if case.bug == form)
+    yield from (case.report() for case in [*STEPS, *WIRED] if case.bug == form)
     if form.code in SMALL:
         yield SMALL[form.code]()
     if form.code == "unknown-forward":

@@ -1,8 +1,9 @@
 """What brings the difference down to rounding: one thing changed in one layer, or in all alike."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from parity.checking.bugs import (
     normalizing,
     reading,
     recurring,
+    wiring,
 )
 from parity.checking.bugs.change import Change, Changes, Scene
 from parity.checking.bugs.findings import listed
@@ -79,7 +81,6 @@ class Causes:
             upto: The place of the last call that has to agree.
             known: For each probe what is changed already.
         """
-        tried: dict[tuple[object, ...], list[Cause]] = {}
         near: list[tuple[float, Cause]] = []
 
         def explaining(cause: Cause) -> Cause | None:
@@ -90,19 +91,21 @@ class Causes:
                 near.append((ratio, cause))
             return None
 
-        for place in suspects:
-            times: Counter[tuple[object, ...]] = Counter()
-            for cause in self._of_call(place):
-                if found := explaining(cause):
+        for causes in (self._of_call, self._wired()):
+            tried: dict[tuple[object, ...], list[Cause]] = {}
+            for place in suspects:
+                times: Counter[tuple[object, ...]] = Counter()
+                for cause in causes(place):
+                    if found := explaining(cause):
+                        return found
+                    # A bug may have several forms, which are tried in one order in each layer.
+                    kind = cause.changes[0][0].kind
+                    tried.setdefault((*kind, times[kind]), []).append(cause)
+                    times[kind] += 1
+            for alike in tried.values():
+                layers = {id(cause.changes[0][0].layer) for cause in alike}
+                if 1 < len(layers) == len(alike) and (found := explaining(_together(alike))):
                     return found
-                # A bug may have several forms, which are tried in one order in each layer.
-                kind = cause.changes[0][0].kind
-                tried.setdefault((*kind, times[kind]), []).append(cause)
-                times[kind] += 1
-        for alike in tried.values():
-            layers = {id(cause.changes[0][0].layer) for cause in alike}
-            if 1 < len(layers) == len(alike) and (found := explaining(_together(alike))):
-                return found
         # What is changed may have wider bounds than what is right.
         for _, cause in sorted(near, key=lambda pair: pair[0])[:_MOST_NEAR]:
             if found := self._explains(cause, upto, known):
@@ -146,6 +149,26 @@ class Causes:
         whole = self.probes.all[0].run.calls[place].depth == 0
         for changes in _OF_INPUTS if whole else _IN_LAYERS:
             yield from self._in(place, changes)
+
+    def _wired(self) -> Callable[[int], Iterator[Cause]]:
+        """Return what yields the ways in which a call may be put together with others."""
+        calls = self.probes.all[0].run.calls
+        places = [n for n, call in enumerate(calls) if call.depth == 1 and call.inputs]
+        runs = [[self._scene(probe, n) for n in places] for probe in self.probes.all]
+        does = [any(map(wiring.acts, scenes)) for scenes in zip(*runs, strict=True)]
+        runs = [list(compress(run, does)) for run in runs]
+        places = list(compress(places, does))
+        graphs = [wiring.Graph(runs, number) for number in range(len(runs))]
+
+        def causes(place: int) -> Iterator[Cause]:
+            if place in places:
+                each = [wiring.changes(graph, places.index(place)) for graph in graphs]
+                for of_probes in zip(*each, strict=True):
+                    first = of_probes[0][0]
+                    where = f"layer {calls[place].name}, forward"
+                    yield Cause(first.bug, first.values, where, list(of_probes))
+
+        return causes
 
     def _in(self, place: int, changes: Changes) -> Iterator[Cause]:
         """Yield the ways in which one call may go wrong, each on all probes."""

@@ -26,14 +26,15 @@ from parity.checking.bugs import (
     sums,
     table,
     tensors,
+    wiring,
 )
 from parity.checking.bugs.table import Bug
 
 TABLE: dict[str, list[Bug]] = {}
 for _module in (
     table, forward, slips, forward_alone, normalizing, recurring, cells, attending, convolving,
-    activating, reading, deltas, measured, sums, errors, tensors, parts, factors, derivative,
-    optimizers, layers,
+    activating, reading, wiring, deltas, measured, sums, errors, tensors, parts, factors,
+    derivative, optimizers, layers,
 ):  # fmt: skip
     for _bug in vars(_module).values():
         if isinstance(_bug, Bug) and _bug not in TABLE.setdefault(_bug.code, []):

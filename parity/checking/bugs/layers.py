@@ -61,6 +61,13 @@ FUNCTION_FOR_DERIVATIVE = Bug(
     "multiply by the derivative, elementwise: for tanh 1 - a^2, for sigmoid a * (1 - a)",
 )
 
+DERIVATIVE_FORM = Bug(
+    "derivative-slip",
+    "the derivative of {function} is written wrong: {form} in place of {right}",
+    "dc += dh * o * (1 - c**2)  # where a = tanh(c) is meant: 1 - a**2",
+    "for a = tanh(z) it is 1 - a^2, for a = sigmoid(z) it is a * (1 - a)",
+)
+
 # Convolution and pooling.
 KERNEL_FLIPPED = Bug(
     "conv-kernel-flipped",
@@ -149,6 +156,31 @@ NORM_N_MINUS_1 = Bug(
     "var = x.var(axis=0, ddof=1)",
     "leave ddof out: normalization uses the variance of the batch itself",
 )
+NORM_COUNT = Bug(
+    "norm-count",
+    "{what} in backward, and not by {meant}",
+    "dx = inv_std / N * (N * dxhat - dxhat.sum(axis=1) - ...)  # in layer normalization",
+    "count the elements over which forward takes its mean: {meant}",
+)
+NORM_SHARE = Bug(
+    "norm-share",
+    "the {which}'s share of the gradient is {factor} times what it should be",
+    "dvar = np.sum(dxhat * (x - mean), axis=0) * -(var + eps) ** -1.5  # without 0.5",
+    "dvar = -0.5 * sum(dxhat * (x - mean)) * (var + eps)^-1.5, and of it dx has "
+    "2 / n * (x - mean) * dvar",
+)
+NORM_INVERSE = Bug(
+    "norm-inverse-missing",
+    "1 / sqrt(variance + epsilon) is missing in the gradient of x",
+    "dx = dxhat - dxhat.mean(axis=0) - xhat * (dxhat * xhat).mean(axis=0)",
+    "multiply by inv_std",
+)
+NORM_GAMMA_PLACE = Bug(
+    "norm-gamma-place",
+    "gamma is multiplied into the gradient of x behind the means, and not before them",
+    "dx = gamma * inv_std * (dout - dout.mean(axis=-1) - xhat * (dout * xhat).mean(axis=-1))",
+    "begin with dxhat = dout * gamma: along the features gamma is not one number",
+)
 NORM_EPSILON_PLACE = Bug(
     "norm-epsilon-place",
     "epsilon stands outside the root",
@@ -233,6 +265,42 @@ DC_NEXT = Bug(
     "dc = dh * o * (1 - np.tanh(c)**2)",
     "dc = dc_next + dh * o * (1 - tanh(c)^2), with dc_next = dc * f of the step above",
 )
+PATH_MISSING = Bug(
+    "path-missing",
+    "what comes back to {array} through {through} is missing",
+    "dh_next = dh * z + dz @ Uz.T + dr @ Ur.T  # and not through the candidate: r * (dg @ Ug.T)",
+    "{array} goes several ways: add what comes back on each of them",
+)
+GATE_DELTA_MISSING = Bug(
+    "gate-delta-missing",
+    "nothing comes back through {gate}: its delta is missing",
+    "dz = np.hstack([di, df, dg, 0 * do])",
+    "work out the delta of each gate",
+)
+FORGET_GATE_MISSING = Bug(
+    "forget-gate-missing",
+    "what goes back to the c of the step before is not multiplied by the forget gate",
+    "dc_next = dc",
+    "dc_next = dc * f",
+)
+OTHER_TIME = Bug(
+    "wrong-time-index",
+    "backward takes {taken} where {meant} belongs",
+    "df = dc * c[t]; dU += h[t].T @ dz  # and not those of t - 1",
+    "keep in the cache what forward used at that place: {meant}",
+)
+SLOPE_OF_OTHER_GATE = Bug(
+    "slope-of-other-gate",
+    "the derivative of {gate} is taken from {other}",
+    "df = dc * c_prev * i * (1 - i)",
+    "each gate's own: df = dc * c_prev * f * (1 - f)",
+)
+STEP_LEFT_OUT = Bug(
+    "step-left-out",
+    "backward leaves out the {which} time step",
+    "for t in range(steps - 1, 0, -1): ...",
+    "go through all steps: for t in reversed(range(steps))",
+)
 TRUNCATED = Bug(
     "truncated",
     "backpropagation through time is cut off after {steps} steps",
@@ -263,6 +331,12 @@ GRU_RESET = Bug(
     "g = np.tanh(x @ Wx + h @ Wh)",
     "g = np.tanh(x @ Wx + r * (h @ Wh))  # reset_after=True; else (r * h) @ Wh",
 )
+GRU_RESET_KERNEL = Bug(
+    "gru-reset-missing",
+    "the reset gate is missing in the gradient of the candidate's recurrent kernel",
+    "dU_g = h.T @ dg  # where forward has (r * h) @ U_g",
+    "dU_g = (r * h).T @ dg; with reset_after=True h.T @ (r * dg)",
+)
 GRU_RESET_PLACE = Bug(
     "gru-reset-place",
     "the reset gate is applied {found} the recurrent kernel, and in the reference {meant} it",
@@ -274,6 +348,12 @@ GRU_UPDATE = Bug(
     "the update gate has its two shares exchanged: z belongs to the old state",
     "h = (1 - z) * h + z * g",
     "h = z * h + (1 - z) * g",
+)
+GRU_UPDATE_BACKWARD = Bug(
+    "gru-update-delta",
+    "the update gate goes wrong in backward: {what}",
+    "dz = dh * (g - h) * z * (1 - z)  # where forward has h_new = z * h + (1 - z) * g",
+    "of h_new = z * h + (1 - z) * g: dz = dh * (h - g), dg = dh * (1 - z), dh_prev = dh * z",
 )
 
 # Attention.
@@ -295,11 +375,24 @@ ATTENTION_MASK = Bug(
     "a = softmax(scores) * mask",
     "a = softmax(np.where(mask, scores, -1e9))",
 )
+ATTENTION_TRANSPOSED = Bug(
+    "attention-transposed",
+    "the {what} are not transposed as they should be in {where}",
+    "dk = dscores @ q  # and not dscores.transpose(0, 2, 1) @ q",
+    "of scores = q @ k.T: dq = dscores @ k, dk = dscores.T @ q; of out = a @ v: dv = a.T @ dout",
+)
 ATTENTION_HEADS = Bug(
     "attention-heads",
     "the heads are not split: forward computes one head",
     "a = softmax(q @ k.T / np.sqrt(d)); out = a @ v",
     "reshape to (batch, time, heads, d), and attend in each head by itself",
+)
+SOFTMAX_FORM = Bug(
+    "softmax-backward",
+    "softmax's derivative is written wrong: {form}",
+    "dscores = a * (da - da.sum(axis=-1, keepdims=True))",
+    "dscores = a * (da - (da * a).sum(axis=-1, keepdims=True)), with the sum over the axis over "
+    "which forward normalises",
 )
 SOFTMAX_BY_DIAGONAL = Bug(
     "softmax-diagonal",

@@ -13,11 +13,24 @@ from parity.checking.bugs.layers import (
     ATTENTION_HEADS,
     ATTENTION_MASK,
     ATTENTION_SCALE,
+    ATTENTION_TRANSPOSED,
     BRANCH_OVERWRITTEN,
     MASK_IGNORED,
     SOFTMAX_BY_DIAGONAL,
+    SOFTMAX_FORM,
 )
-from parity.checking.layer.kind import Arrays, Kind, Options, Role, Slip, Slips
+from parity.checking.layer.kind import (
+    SOFTMAX_FORMS,
+    Arrays,
+    Kind,
+    Options,
+    Role,
+    Slip,
+    Slips,
+    softmax_bent,
+)
+
+_OVER_QUERIES = "the sum goes over the queries"
 
 
 def attended(q: Dual, k: Dual, v: Dual, options: Options, slips: Slips) -> Dual:
@@ -25,6 +38,10 @@ def attended(q: Dual, k: Dual, v: Dual, options: Options, slips: Slips) -> Dual:
     mask: Array | None = options.get("mask")
     scale = 1 / math.sqrt(q.shape[-1]) if options["scaled"] else 1.0
     raw = q @ k.transpose(0, 1, 3, 2)
+    across = (0, 1, 3, 2)
+    of_q, of_k = q @ k.frozen().transpose(*across), q.frozen() @ k.transpose(*across)
+    raw = slips.bent(ATTENTION_TRANSPOSED, raw, lambda: of_q.transpose(*across) + of_k, "dq")
+    raw = slips.bent(ATTENTION_TRANSPOSED, raw, lambda: of_q + of_k.transpose(*across), "dk")
     scores = slips.instead(ATTENTION_SCALE, raw * scale, lambda: raw, "forward")
     scores = slips.bent(ATTENTION_SCALE, scores, lambda: raw, "backward")
     hidden = None
@@ -35,26 +52,37 @@ def attended(q: Dual, k: Dual, v: Dual, options: Options, slips: Slips) -> Dual:
     if hidden is not None and ATTENTION_MASK not in slips:
         scores = scores.where(~hidden) + np.where(hidden, -1e9, 0.0)
     a = scores.softmax(-2 if ATTENTION_AXIS in slips else -1)
-    a = slips.bent(SOFTMAX_BY_DIAGONAL, a, lambda: scores * (a * (1.0 - a)).frozen())
+    a = softmax_bent(a, scores, slips)
+    crossed = (scores * a.frozen()).sum(2)
+    a = slips.bent(SOFTMAX_FORM, a, lambda: (scores - crossed) * a.frozen(), _OVER_QUERIES)
     if hidden is not None and ATTENTION_MASK in slips:
         a = a.where(~hidden)
-    return a @ v
+    out, fixed = a @ v, a.frozen()
+    return slips.bent(
+        ATTENTION_TRANSPOSED, out, lambda: a @ v.frozen() + fixed.transpose(*across) @ v, "dv"
+    )
 
 
-def _slips(options: Options) -> Iterator[Slip]:
+def _slips(sizes: Mapping[str, int], options: Options) -> Iterator[Slip]:
     if options["scaled"]:
         yield Slip(ATTENTION_SCALE, "forward", {"where_it_is": ""})
         yield Slip(ATTENTION_SCALE, "backward", {"where_it_is": " in backward"})
     yield Slip(ATTENTION_AXIS)
     yield Slip(SOFTMAX_BY_DIAGONAL)
+    for form in (*SOFTMAX_FORMS, _OVER_QUERIES):
+        yield Slip(SOFTMAX_FORM, form, {"form": form})
+    if sizes.get("t") == sizes.get("s", sizes.get("t")):
+        for where in ("dq", "dk"):
+            yield Slip(ATTENTION_TRANSPOSED, where, {"what": "scores' deltas", "where": where})
+        yield Slip(ATTENTION_TRANSPOSED, "dv", {"what": "attention weights", "where": "dv"})
     if options.get("mask") is not None:
         yield Slip(ATTENTION_MASK)
         yield Slip(MASK_IGNORED, "forward", {"where_it_is": ""})
 
 
 def _single(arrays: Arrays, options: Options, slips: Slips) -> list[Dual]:
-    q, k, v = (_heads(arrays[name], 1) for name in ("query", "key", "value"))
-    return [attended(q, k, v, options, slips)[:, 0]]
+    q, k, v = (arrays[name].transpose(0, 2, 1, 3) for name in ("query", "key", "value"))
+    return [attended(q, k, v, options, slips).transpose(0, 2, 1, 3)]
 
 
 def _heads(x: Dual, heads: int) -> Dual:
@@ -77,7 +105,7 @@ def _multi(arrays: Arrays, options: Options, slips: Slips) -> list[Dual]:
 
 
 def _multi_slips(sizes: Mapping[str, int], options: Options) -> Iterator[Slip]:
-    yield from _slips(options)
+    yield from _slips(sizes, options)
     if options["heads"] > 1:
         yield Slip(ATTENTION_HEADS)
     for name in ("query", "key", "value"):
@@ -98,15 +126,16 @@ def _for_keras(ops: Any, arrays: Mapping[str, Any], options: Options) -> list[An
 _WAYS = ("b t d", "t b d", "t d")
 ATTENTION = Kind(
     inputs=(
-        Role("query", _WAYS),
-        Role("key", ("b s d", "s b d", "s d")),
-        Role("value", ("b s e", "s b e", "s e")),
+        Role("query", ("b t m d", "b m t d", "b t d", "t b d", "t d")),
+        Role("key", ("b s m d", "b m s d", "b s d", "s b d", "s d")),
+        Role("value", ("b s m e", "b m s e", "b s e", "s b e", "s e")),
     ),
     weights=(),
-    outputs=(("b t e", "t b e", "t e"),),
+    outputs=(("b t m e", "b m t e", "b t e", "t b e", "t e"),),
     formula=_single,
-    slips=lambda sizes, options: _slips(options),
-    options=lambda config: {"scaled": bool(config.get("scaled"))},
+    slips=_slips,
+    options=lambda config: {name: bool(config.get(name)) for name in ("scaled", "several")},
+    sizes=lambda options: {} if options["several"] else {"m": 1},
     keras_dtype="float32",  # its softmax, in keras.ops.dot_product_attention
 )
 MULTI_HEAD_ATTENTION = Kind(

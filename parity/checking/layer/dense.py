@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping
 
 from parity.bounds.dual import Dual
-from parity.checking.bugs.layers import KERNEL_UNTRANSPOSED, SOFTMAX_BY_DIAGONAL
+from parity.checking.bugs.layers import KERNEL_UNTRANSPOSED, SOFTMAX_BY_DIAGONAL, SOFTMAX_FORM
 from parity.checking.layer.kind import (
+    SOFTMAX_FORMS,
     Arrays,
     Kind,
     Options,
@@ -13,6 +14,7 @@ from parity.checking.layer.kind import (
     Slips,
     activation,
     activation_slips,
+    softmax_bent,
 )
 
 
@@ -27,9 +29,7 @@ def product(x: Dual, kernel: Dual, slips: Slips, how: str) -> Dual:
 
 def _activated(z: Dual, options: Options, slips: Slips) -> Dual:
     name = options["activation"]
-    a = activation(name, z, slips)
-    # The diagonal of softmax's Jacobian is a (1 - a).
-    return slips.bent(SOFTMAX_BY_DIAGONAL, a, lambda: z * (a * (1.0 - a)).frozen())
+    return softmax_bent(activation(name, z, slips), z, slips)
 
 
 def _dense(arrays: Arrays, options: Options, slips: Slips) -> list[Dual]:
@@ -46,6 +46,8 @@ def _dense_slips(sizes: Mapping[str, int], options: Options) -> Iterator[Slip]:
 def _activation_slips(sizes: Mapping[str, int], options: Options) -> Iterator[Slip]:
     if options["activation"] == "softmax":
         yield Slip(SOFTMAX_BY_DIAGONAL)
+        for form in SOFTMAX_FORMS:
+            yield Slip(SOFTMAX_FORM, form, {"form": form})
     yield from activation_slips(options["activation"])
 
 

@@ -61,10 +61,9 @@ def _callable(
     if not reference.config:
 
         def attention(given: Mapping[str, Any], own: Sequence[Any]) -> Any:
-            q, k, v = (keras.ops.expand_dims(given[n], 2) for n in ("query", "key", "value"))
+            q, k, v = (given[n] for n in ("query", "key", "value"))
             seen = shown(q, k)
-            said = reference.layer(q, k, v, mask=None if seen is None else seen[:, None])
-            return keras.ops.squeeze(said, 2)
+            return reference.layer(q, k, v, mask=None if seen is None else seen[:, None])
 
         return attention
     changes = {k: v for k, v in _OWN_WAY.items() if k in reference.config}
@@ -73,7 +72,9 @@ def _callable(
 
     def arguments(given: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         if "query" in given and "x" not in given:
-            return [[given["query"], given["value"], given["key"]]], {}
+            # One head, which the layer takes without an axis of its own.
+            parts = (keras.ops.squeeze(given[n], 2) for n in ("query", "value", "key"))
+            return [list(parts)], {}
         if "h" in given:
             states = [given[n] for n in ("h", "c") if n in given]
             valid = None if mask is None else np.asarray(mask, bool)

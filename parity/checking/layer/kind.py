@@ -8,7 +8,13 @@ import numpy as np
 
 from numpy_impl.types import Array, Precision
 from parity.bounds.dual import Dual, joined
-from parity.checking.bugs.layers import DERIVATIVE_MISSING, FUNCTION_FOR_DERIVATIVE
+from parity.checking.bugs.layers import (
+    DERIVATIVE_FORM,
+    DERIVATIVE_MISSING,
+    FUNCTION_FOR_DERIVATIVE,
+    SOFTMAX_BY_DIAGONAL,
+    SOFTMAX_FORM,
+)
 from parity.checking.bugs.table import Bug, Values
 
 # A layer's arrays by the names of their roles: "x", "kernel", "bias".
@@ -143,15 +149,48 @@ def activation(name: str, z: Dual, slips: Slips, *places: str) -> Dual:
     for place in places or (name,):
         a = slips.bent(DERIVATIVE_MISSING, a, lambda: z, place)
         a = slips.bent(FUNCTION_FOR_DERIVATIVE, a, lambda: z * right.frozen(), place)
+        for form, slope in WRONG_SLOPES.get(name, {}).items():
+            a = slips.bent(
+                DERIVATIVE_FORM, a, lambda s=slope: z * s(z, right).frozen(), (place, form)
+            )
     return a
 
 
-def activation_slips(*places: str) -> Iterator[Slip]:
-    """Yield the slips that there can be in activation functions at some places."""
-    for place in dict.fromkeys(places):
-        if place != "linear":
-            for bug in (DERIVATIVE_MISSING, FUNCTION_FOR_DERIVATIVE):
-                yield Slip(bug, place, {"function": place})
+def activation_slips(name: str, *places: str) -> Iterator[Slip]:
+    """Yield the slips that there can be in an activation function, at some places or by its name.
+
+    Args:
+        name: Keras's name.
+        places: Where it is computed; none: in one place, which its own name stands for.
+    """
+    if name == "linear":
+        return
+    for place in places or (name,):
+        for bug in (DERIVATIVE_MISSING, FUNCTION_FOR_DERIVATIVE):
+            yield Slip(bug, place, {"function": place})
+        for form in WRONG_SLOPES.get(name, {}):
+            values = {"function": place, "form": form, "right": _WRITTEN[name]}
+            yield Slip(DERIVATIVE_FORM, (place, form), values)
+
+
+# Wrong forms of softmax's derivative over the last axis: of z, and of the fixed values a.
+SOFTMAX_FORMS: dict[str, Callable[[Dual, Dual], Dual]] = {
+    "it is left out": lambda z, a: z,
+    "a * da, and nothing is taken off for the sum": lambda z, a: z * a,
+    "da - sum(da * a), which is not multiplied by a": lambda z, a: z - a * _added(z),
+    "a * (da - sum(da)), and not the sum of da * a": lambda z, a: z * a - _added(z * a),
+}
+
+
+def _added(z: Dual) -> Dual:
+    return z.sum(len(z.shape) - 1)
+
+
+def softmax_bent(a: Dual, z: Dual, slips: Slips) -> Dual:
+    """Return softmax a of z over the last axis; with a slip, differentiated in a wrong form."""
+    a = slips.bent(SOFTMAX_BY_DIAGONAL, a, lambda: z * (a * (1.0 - a)).frozen())
+    form: str | None = slips.how(SOFTMAX_FORM)
+    return a.bent(SOFTMAX_FORMS[form](z, a.frozen())) if form in SOFTMAX_FORMS else a
 
 
 def hard_sigmoid(z: Dual) -> Dual:
@@ -172,6 +211,30 @@ FUNCTIONS: dict[str, Callable[[Dual], Dual]] = {
     "softmax": lambda z: z.softmax(-1),
     "exponential": Dual.exp,
     "hard_sigmoid": hard_sigmoid,
+}
+# Derivatives in terms of the activation a, how they are written, and wrong forms of them.
+SLOPES: dict[str, Callable[[Dual], Dual]] = {
+    "tanh": lambda a: 1.0 - a * a,
+    "sigmoid": lambda a: a * (1.0 - a),
+}
+_WRITTEN = {"tanh": "1 - a^2", "sigmoid": "a * (1 - a)"}
+WRONG_SLOPES: dict[str, dict[str, Callable[[Dual, Dual], Dual]]] = {
+    "tanh": {
+        "1 - z^2": lambda z, a: SLOPES["tanh"](z),
+        "1 - tanh(a)^2": lambda z, a: SLOPES["tanh"](a.tanh()),
+        "a * (1 - a), which is the sigmoid's,": lambda z, a: SLOPES["sigmoid"](a),
+        "1 - a": lambda z, a: 1.0 - a,
+        "1 + a^2": lambda z, a: 1.0 + a * a,
+        "(1 - a^2)^2": lambda z, a: SLOPES["tanh"](a) * SLOPES["tanh"](a),
+    },
+    "sigmoid": {
+        "z * (1 - z)": lambda z, a: SLOPES["sigmoid"](z),
+        "sigmoid(a) * (1 - sigmoid(a))": lambda z, a: SLOPES["sigmoid"](a.sigmoid()),
+        "1 - a^2, which is tanh's,": lambda z, a: SLOPES["tanh"](a),
+        "1 - a": lambda z, a: 1.0 - a,
+        "a * (1 + a)": lambda z, a: a * (1.0 + a),
+        "(a * (1 - a))^2": lambda z, a: SLOPES["sigmoid"](a) * SLOPES["sigmoid"](a),
+    },
 }
 
 

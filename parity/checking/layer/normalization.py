@@ -10,14 +10,18 @@ from parity.bounds.dual import Dual
 from parity.checking.bugs.layers import (
     NORM_AXIS,
     NORM_AXIS_BACKWARD,
+    NORM_COUNT,
     NORM_EPSILON_BACKWARD,
     NORM_EPSILON_PLACE,
     NORM_EPSILON_VALUE,
     NORM_GAMMA,
     NORM_GAMMA_OF_X,
+    NORM_GAMMA_PLACE,
     NORM_INFERENCE,
+    NORM_INVERSE,
     NORM_MEAN_TERM,
     NORM_N_MINUS_1,
+    NORM_SHARE,
     NORM_STATISTICS_TERMS,
     NORM_VARIANCE_TERM,
 )
@@ -60,7 +64,17 @@ def _norm(arrays: Arrays, options: Options, slips: Slips) -> list[Dual]:
     )
     if NORM_AXIS_BACKWARD in slips:
         normal = normal.bent(_closed(x, normal, inverse, slips.how(NORM_AXIS_BACKWARD)))
+    one = inverse.constant(np.ones(inverse.shape))
+    normal = slips.bent(NORM_INVERSE, normal, lambda: _closed(x, normal, one, axes))
+    shares: tuple[float, ...] | None = slips.how(NORM_COUNT) or slips.how(NORM_SHARE)
+    if shares is not None:
+        normal = normal.bent(_closed(x, normal, inverse, axes, *shares))
     out = normal * gamma
+    out = slips.bent(
+        NORM_GAMMA_PLACE,
+        out,
+        lambda: normal.frozen() * gamma + _closed(x * gamma.frozen(), normal, inverse, axes),
+    )
     out = slips.bent(NORM_GAMMA, out, lambda: normal + normal.frozen() * gamma)
     for how, what in (("x", x), ("x - mean", centred)):
         out = slips.bent(NORM_GAMMA_OF_X, out, _gamma_of(normal, gamma, what), how)
@@ -71,10 +85,20 @@ def _gamma_of(normal: Dual, gamma: Dual, what: Dual) -> Callable[[], Dual]:
     return lambda: normal * gamma.frozen() + what.frozen() * gamma
 
 
-def _closed(x: Dual, normal: Dual, inverse: Dual, axes: Axes) -> Dual:
-    """Return what has the derivative that backward functions write in one line."""
+def _closed(x: Dual, normal: Dual, inverse: Dual, axes: Axes, *shares: float) -> Dual:
+    """Return what has the derivative that backward functions write in one line.
+
+    Args:
+        x: The inputs.
+        normal: They, normalized.
+        inverse: By what they are multiplied.
+        axes: Over which both means are taken.
+        shares: Factors of the mean's share, of the variance's, and of what is left.
+    """
+    of_mean, of_variance, of_x = (*shares, *(1.0, 1.0, 1.0)[len(shares) :])
     scaled, fixed = x * inverse.frozen(), normal.frozen()
-    return scaled - scaled.mean(*axes) - fixed * (fixed * scaled).mean(*axes)
+    through_mean = scaled.mean(*axes) * of_mean
+    return scaled * of_x - through_mean - fixed * (fixed * scaled).mean(*axes) * of_variance
 
 
 def moments(x: Array, axes: Axes) -> tuple[Array, Array, int]:
@@ -99,6 +123,10 @@ def _slips(sizes: Mapping[str, int], options: Options) -> Iterator[Slip]:
         return
     for bug in (NORM_MEAN_TERM, NORM_VARIANCE_TERM, NORM_STATISTICS_TERMS, NORM_EPSILON_BACKWARD):
         yield Slip(bug)
+    yield Slip(NORM_INVERSE)
+    if axes == _OF_FEATURES:
+        yield Slip(NORM_GAMMA_PLACE)
+    yield from _shares(shape, axes)
     if np.prod([shape[axis] for axis in axes]) > 1:
         yield Slip(NORM_N_MINUS_1)
     for other in (_OF_BATCH, (0,), _OF_FEATURES, (1, 2, 3), (1, 2)):
@@ -106,6 +134,42 @@ def _slips(sizes: Mapping[str, int], options: Options) -> Iterator[Slip]:
             words = {"axes": _words(other, shape), "meant": _words(axes, shape)}
             yield Slip(NORM_AXIS, other, words)
             yield Slip(NORM_AXIS_BACKWARD, other)
+
+
+def _shares(shape: tuple[int, ...], axes: Axes) -> Iterator[Slip]:
+    """Yield means of backward that have other counts, or factors."""
+    n = int(np.prod([shape[axis] for axis in axes]))
+    counts: dict[int, str] = {n - 1: "", n: ""}
+    for some in (
+        (0,),
+        _OF_FEATURES,
+        (1,),
+        (2,),
+        (1, 2),
+        (0, 1),
+        _OF_BATCH,
+        (1, 2, 3),
+        (0, 3),
+        (0, 1, 2, 3),
+    ):
+        count = int(np.prod([shape[axis] for axis in some]))
+        counts.setdefault(count, f" ({_words(some, shape)})" if count > 1 else "")
+    meant = f"{n} ({_words(axes, shape)})"
+    wrong = {count: f"{count}{words}" for count, words in counts.items() if count not in (0, n)}
+
+    def counted(what: str, *shares: float) -> Slip:
+        return Slip(NORM_COUNT, shares, {"what": what, "meant": meant})
+
+    for count, found in wrong.items():
+        share = n / count
+        yield counted(f"each mean is divided by {found}", share, share)
+        yield counted(f"dxhat is multiplied by {found}", 1.0, 1.0, 1 / share)
+    for factor, words in ((2.0, "2"), (0.5, "1/2"), (-1.0, "-1"), (-0.5, "-1/2"), (-2.0, "-2")):
+        yield Slip(NORM_SHARE, (1.0, factor), {"which": "variance", "factor": words})
+        yield Slip(NORM_SHARE, (factor, 1.0), {"which": "mean", "factor": words})
+    for count, found in wrong.items():
+        yield counted(f"the mean of dxhat is divided by {found}", n / count, 1.0)
+        yield counted(f"the mean of dxhat * xhat is divided by {found}", 1.0, n / count)
 
 
 def _words(axes: Axes, shape: tuple[int, ...]) -> str:

@@ -23,7 +23,7 @@ _WORDS = {
     "b": "batch", "t": "time", "s": "time", "h": "height", "w": "width", "c": "channels",
     "f": "filters", "k": "kernel height", "l": "kernel width", "i": "inputs", "o": "units",
     "u": "units", "v": "units", "d": "features", "e": "features", "n": "heads x size",
-    "*": "all of ",
+    "m": "heads", "*": "all of ",
 }  # fmt: skip
 # What stands in no array of the user's: behind the flat vector come a 0 and a 1.
 _CONSTANTS = np.array([0.0, 1.0])

@@ -11,18 +11,30 @@ from numpy_impl.types import Array
 from parity.bounds.dual import Dual, joined
 from parity.checking.bugs.layers import (
     DC_NEXT,
+    DERIVATIVE_MISSING,
     DH_NEXT,
+    FORGET_GATE_MISSING,
+    GATE_DELTA_MISSING,
     GATE_ORDER,
     GRU_RESET,
+    GRU_RESET_KERNEL,
     GRU_RESET_PLACE,
     GRU_UPDATE,
+    GRU_UPDATE_BACKWARD,
     HARD_SIGMOID,
     KERNEL_UNTRANSPOSED,
     MASK_IGNORED,
+    OTHER_TIME,
+    PATH_MISSING,
+    SLOPE_OF_OTHER_GATE,
+    STEP_LEFT_OUT,
     STEPS_OVERWRITTEN,
     TRUNCATED,
 )
 from parity.checking.layer.kind import (
+    FUNCTIONS,
+    NO_SLIPS,
+    SLOPES,
     Arrays,
     Kind,
     Options,
@@ -36,6 +48,10 @@ from parity.checking.layer.kind import (
 )
 
 State = tuple[Dual, ...]
+_LSTM_GATES = {
+    "i": "the input gate", "f": "the forget gate", "g": "the candidate", "o": "the output gate",
+}  # fmt: skip
+_GRU_GATES = {"z": "the update gate", "r": "the reset gate", "g": "the candidate"}
 # Truncation after so many steps and more is not looked for.
 _LONGEST = 11
 
@@ -58,14 +74,34 @@ class Weights:
 Cell = Callable[[Dual, State, Weights, Options, Slips], State]
 
 
-def _times(x: Dual, kernel: Dual, slips: Slips, gates: int, which: str) -> Dual:
-    """Return ``x @ kernel``; with the slip, differentiated as if each gate's were its transpose."""
+def _times(
+    x: Dual, kernel: Dual, slips: Slips, gates: int, which: str, late: Dual | None = None
+) -> Dual:
+    """Return ``x @ kernel``, or with the slips of its derivative.
+
+    Args:
+        x: The inputs, or the state.
+        kernel: A block for each gate.
+        slips: With which it is computed.
+        gates: How many.
+        which: The kernel's name.
+        late: What stands for x in the kernel's gradient, with the slip.
+    """
 
     def untransposed() -> Dual:
         blocks = [b.transpose(1, 0) for b in _blocks(kernel.frozen(), gates)]
         return x @ joined(blocks, 1) + x.frozen() @ kernel
 
-    return slips.bent(KERNEL_UNTRANSPOSED, x @ kernel, untransposed, which)
+    def without(gate: int) -> Dual:
+        blocks = enumerate(_blocks(kernel, gates))
+        return joined([(x.frozen() if n == gate else x) @ block for n, block in blocks], 1)
+
+    product = slips.bent(KERNEL_UNTRANSPOSED, x @ kernel, untransposed, which)
+    for gate in range(gates):
+        product = slips.bent(PATH_MISSING, product, lambda n=gate: without(n), (which, gate))
+    if late is not None:
+        product = product.bent(x @ kernel.frozen() + late.frozen() @ kernel)
+    return product
 
 
 def _blocks(z: Dual, gates: int) -> list[Dual]:
@@ -91,49 +127,126 @@ def _gate(z: Dual, options: Options, slips: Slips, place: str) -> Dual:
     return a
 
 
+def _late(cell: Cell, x: Dual, state: State, w: Weights, options: Options, slips: Slips) -> Any:
+    """Return the state behind the step where a slip takes it for the one before; else None."""
+    if slips.has(OTHER_TIME, "h"):
+        return cell(x, state, w, options, NO_SLIPS)[0]
+    return None
+
+
+def _opened(gate: Dual, slips: Slips, letter: str) -> Dual:
+    """Return a gate; with the slip nothing comes back through it."""
+    return slips.frozen(GATE_DELTA_MISSING, gate, letter)
+
+
 def _simple(x: Dual, state: State, w: Weights, options: Options, slips: Slips) -> State:
     (h,) = state
-    z = _times(x, w.kernel, slips, 1, "kernel") + w.bias
-    z = z + _times(h, w.recurrent, slips, 1, "recurrent kernel") + w.recurrent_bias
-    return (activation(options["activation"], z, slips),)
+    name = options["activation"]
+    late = _late(_simple, x, state, w, options, slips)
+    outer = _times(x, w.kernel, slips, 1, "kernel") + w.bias
+    z = outer + _times(h, w.recurrent, slips, 1, "recurrent kernel", late) + w.recurrent_bias
+    new = activation(name, z, slips)
+    if name in SLOPES:
+        new = slips.bent(OTHER_TIME, new, lambda: z * SLOPES[name](h).frozen(), "slope")
+
+    def unsloped() -> Dual:
+        through = h @ w.recurrent.frozen()
+        return FUNCTIONS[name](z - through + through.frozen()) + through
+
+    return (slips.bent(DERIVATIVE_MISSING, new, unsloped, "to the step before"),)
 
 
 def _lstm(x: Dual, state: State, w: Weights, options: Options, slips: Slips) -> State:
     h, c = state
+    late = _late(_lstm, x, state, w, options, slips)
     z = _times(x, w.kernel, slips, 4, "kernel") + w.bias
-    z = z + _times(h, w.recurrent, slips, 4, "recurrent kernel") + w.recurrent_bias
-    zi, zf, zg, zo = _blocks(_reordered(z, 4, slips), 4)
-    i = _gate(zi, options, slips, "the input gate")
-    f = _gate(zf, options, slips, "the forget gate")
-    o = _gate(zo, options, slips, "the output gate")
-    g = activation(options["activation"], zg, slips, "the candidate")
-    c = f * c + i * g
-    return o * activation(options["activation"], c, slips, "the function of c"), c
+    z = z + _times(h, w.recurrent, slips, 4, "recurrent kernel", late) + w.recurrent_bias
+    zs = dict(zip("ifgo", _blocks(_reordered(z, 4, slips), 4), strict=True))
+    at = {n: _gate(zs[n], options, slips, _LSTM_GATES[n]) for n in "ifo"}
+    at["g"] = activation(options["activation"], zs["g"], slips, "the candidate")
+    other: tuple[str, str] | None = slips.how(SLOPE_OF_OTHER_GATE)
+    if other is not None:
+        slope = SLOPES[options["recurrent_activation"]](at[other[1]]).frozen()
+        at[other[0]] = at[other[0]].bent(zs[other[0]] * slope)
+    i, f, g, o = (_opened(at[n], slips, n) for n in "ifgo")
+    new = f * c + i * g
+    new = slips.bent(FORGET_GATE_MISSING, new, lambda: f * c.frozen() + c + i * g)
+    new = slips.bent(OTHER_TIME, new, lambda: f * new.frozen() + f.frozen() * c + i * g, "c of f")
+    name = options["activation"]
+    shown = activation(name, slips.frozen(PATH_MISSING, new, ("c", 0)), slips, "the function of c")
+    if name in SLOPES:
+        old = FUNCTIONS[name](c).frozen()
+        shown = slips.bent(OTHER_TIME, shown, lambda: new * SLOPES[name](old).frozen(), "slope")
+    out = o * shown
+    if slips.has(OTHER_TIME, "c of o"):
+        out = out.bent(o * FUNCTIONS[name](c).frozen() + o.frozen() * shown)
+    return out, new
 
 
 def _gru(x: Dual, state: State, w: Weights, options: Options, slips: Slips) -> State:
     (h,) = state
-    inner = _times(h, w.recurrent, slips, 3, "recurrent kernel") + w.recurrent_bias
+    late = _late(_gru, x, state, w, options, slips)
+    inner = _times(h, w.recurrent, slips, 3, "recurrent kernel", late) + w.recurrent_bias
     outer = _times(x, w.kernel, slips, 3, "kernel") + w.bias
     outer, inner = _reordered(outer, 3, slips), _reordered(inner, 3, slips)
     (xz, xr, xg), (hz, hr, hg) = _blocks(outer, 3), _blocks(inner, 3)
-    z = _gate(xz + hz, options, slips, "the update gate")
-    r = _gate(xr + hr, options, slips, "the reset gate")
+    z = _opened(_gate(xz + hz, options, slips, _GRU_GATES["z"]), slips, "z")
+    r = _gate(xr + hr, options, slips, _GRU_GATES["r"])
     if slips.has(GRU_RESET, "backward"):
         r = r.frozen()
     after = options["reset_after"] != (GRU_RESET_PLACE in slips)
+    kernel, bias = _blocks(w.recurrent, 3)[2], _blocks(w.recurrent_bias, 3)[2]
 
-    def before() -> Dual:
-        kernel = _blocks(w.recurrent, 3)[2]
-        return _times(r * h, kernel, slips, 1, "recurrent kernel") + _blocks(w.recurrent_bias, 3)[2]
+    def before(part: Dual) -> Dual:
+        seen = None if late is None else r * late
+        return _times(part, kernel, slips, 1, "candidate's recurrent kernel", seen) + bias
 
-    reset = r * hg if after else before()
+    through = slips.frozen(PATH_MISSING, h, ("recurrent kernel", 2))
+    reset = r * hg if after else before(r * through)
     reset = slips.instead(GRU_RESET, reset, lambda: hg, "forward")
-    reset = slips.bent(GRU_RESET, reset, lambda: r * hg.frozen() + hg, "factor")
+    unreset = r * hg.frozen() + hg if after else before((r * h).bent(r * h.frozen() + h))
+    reset = slips.bent(GRU_RESET, reset, lambda: unreset, "factor")
+    if GRU_RESET_KERNEL in slips:
+        way = r * (h @ kernel.frozen() + bias) if after else (r * h) @ kernel.frozen() + bias
+        reset = reset.bent(way + h.frozen() @ kernel)
     g = activation(options["activation"], xg + reset, slips, "the candidate")
+    g = _opened(g, slips, "g")
     kept = h.frozen() if slips.has(DH_NEXT, "kept") else h
     new = z * kept + (1.0 - z) * g
+    what: str | None = slips.how(GRU_UPDATE_BACKWARD)
+    if what is not None:
+        new = new.bent(_UPDATES[what](z, kept, g, new))
     return (slips.instead(GRU_UPDATE, new, lambda: (1.0 - z) * kept + z * g),)
+
+
+def _with_z_alone(z: Dual, h: Dual, g: Dual) -> Dual:
+    return z * h.frozen() + (1.0 - z) * g.frozen()
+
+
+# What has the wrong derivatives of a GRU's last line, of z, h, g and what it gives.
+_UPDATES: dict[str, Callable[[Dual, Dual, Dual, Dual], Dual]] = {
+    "its delta has the wrong sign": lambda z, h, g, new: z.bent(-z) * h + (1.0 - z.bent(-z)) * g,
+    "its delta lacks the old state's part": lambda z, h, g, new: z.frozen() * h + (1.0 - z) * g,
+    "its delta lacks the candidate's part": lambda z, h, g, new: z * h + (1.0 - z.frozen()) * g,
+    "its delta has the new state where the old one is meant": lambda z, h, g, new: (
+        _with_z_alone(z, new, g) + z.frozen() * h + (1.0 - z.frozen()) * g
+    ),
+    "z and 1 - z have changed places": lambda z, h, g, new: (
+        _with_z_alone(z, h, g) + (1.0 - z.frozen()) * h + z.frozen() * g
+    ),
+    "the candidate's delta has z in place of 1 - z": lambda z, h, g, new: (
+        _with_z_alone(z, h, g) + z.frozen() * (h + g)
+    ),
+    "what goes to the old state has 1 - z in place of z": lambda z, h, g, new: (
+        _with_z_alone(z, h, g) + (1.0 - z.frozen()) * (h + g)
+    ),
+    "the candidate's delta lacks 1 - z": lambda z, h, g, new: (
+        _with_z_alone(z, h, g) + z.frozen() * h + g
+    ),
+    "what goes to the old state lacks z": lambda z, h, g, new: (
+        _with_z_alone(z, h, g) + h + (1.0 - z.frozen()) * g
+    ),
+}
 
 
 def _unrolled(cell: Cell, states: int) -> Callable[[Arrays, Options, Slips], list[Dual]]:
@@ -150,6 +263,10 @@ def _unrolled(cell: Cell, states: int) -> Callable[[Arrays, Options, Slips], lis
             one = slips.how(STEPS_OVERWRITTEN)
             w = weights if one in (None, t) else weights.frozen()
             new = cell(x[:, t], _cut(t, state), w, options, slips)
+            if slips.has(STEP_LEFT_OUT, t):  # the loop ends before the first, or begins too late
+                new = tuple(
+                    a.bent(b) if t == 0 else a.frozen() for a, b in zip(new, state, strict=True)
+                )
             if mask is None or slips.has(MASK_IGNORED, "forward"):
                 return new
             valid = np.asarray(mask[:, t : t + 1], bool)
@@ -208,13 +325,15 @@ def _window(
     return state[0]
 
 
-def _common_slips(sizes: Mapping[str, int], options: Options, *places: str) -> Iterator[Slip]:
+def _common_slips(sizes: Mapping[str, int], options: Options) -> Iterator[Slip]:
     steps = sizes.get("t", 1)
     if sizes["i"] == sizes["u"]:
         yield Slip(KERNEL_UNTRANSPOSED, "kernel", {"kernel": "kernel"})
     yield Slip(KERNEL_UNTRANSPOSED, "recurrent kernel", {"kernel": "recurrent kernel"})
-    yield from activation_slips(*places)
+    yield Slip(OTHER_TIME, "h", {"taken": "the state h behind the step", "meant": "that before it"})
     if steps > 1:
+        for which, words in ((0, "first"), (steps - 1, "last")):
+            yield Slip(STEP_LEFT_OUT, which, {"which": words})
         yield Slip(DH_NEXT, "h")
         for which, words in ((0, "the first"), (steps - 1, "the last")):
             yield Slip(STEPS_OVERWRITTEN, which, {"which": words})
@@ -227,42 +346,70 @@ def _common_slips(sizes: Mapping[str, int], options: Options, *places: str) -> I
         yield Slip(MASK_IGNORED, "backward", {"where_it_is": " in backward"})
 
 
-def _gated_slips(gates: str, *places: str) -> Callable[..., Iterator[Slip]]:
-    def slips(sizes: Mapping[str, int], options: Options) -> Iterator[Slip]:
-        yield from _common_slips(sizes, options, "the gates", *places)
-        if gates == "zrg":
-            yield Slip(DH_NEXT, "kept")
-        else:
-            yield Slip(DC_NEXT, "given")  # what the caller hands back for the last c
-            if sizes.get("t", 1) > 1:
-                yield Slip(DC_NEXT)
-        for how in ("old", "new"):
-            yield Slip(HARD_SIGMOID, how, {"where_it_is": ""})
-            yield Slip(HARD_SIGMOID, f"{how} in backward", {"where_it_is": " in backward"})
-        for order in list(permutations(range(len(gates))))[1:]:
-            yield Slip(GATE_ORDER, order, {"order": ", ".join(gates[k] for k in order)})
-
-    return slips
-
-
-_lstm_slips = _gated_slips(
-    "ifgo",
-    "the input gate", "the forget gate", "the output gate", "the candidate", "the function of c",
-)  # fmt: skip
-_gated = _gated_slips("zrg", "the update gate", "the reset gate", "the candidate")
+def _gated_slips(
+    gates: Mapping[str, str], sizes: Mapping[str, int], options: Options
+) -> Iterator[Slip]:
+    """Yield the slips that a cell with gates can have."""
+    yield from _common_slips(sizes, options)
+    yield from activation_slips(
+        options["recurrent_activation"], "the gates", *(w for n, w in gates.items() if n != "g")
+    )
+    for how in ("old", "new"):
+        yield Slip(HARD_SIGMOID, how, {"where_it_is": ""})
+        yield Slip(HARD_SIGMOID, f"{how} in backward", {"where_it_is": " in backward"})
+    for order in list(permutations(range(len(gates))))[1:]:
+        yield Slip(GATE_ORDER, order, {"order": ", ".join(list(gates)[k] for k in order)})
+    for n, (letter, words) in enumerate(gates.items()):
+        if letter != "r":  # which has a name of its own
+            yield Slip(GATE_DELTA_MISSING, letter, {"gate": words})
+        arrays = {"kernel": "x", "recurrent kernel": "the h of the step before"}
+        for kernel, array in arrays.items():
+            yield Slip(PATH_MISSING, (kernel, n), {"array": array, "through": words})
 
 
 def _simple_slips(sizes: Mapping[str, int], options: Options) -> Iterator[Slip]:
-    yield from _common_slips(sizes, options, options["activation"])
+    yield from _common_slips(sizes, options)
+    name = options["activation"]
+    yield from activation_slips(name)
+    yield Slip(
+        DERIVATIVE_MISSING,
+        "to the step before",
+        {"function": f"{name} on the way to the step before"},
+    )
+    values = {"taken": "the activation of the step before", "meant": "that of the step"}
+    yield Slip(OTHER_TIME, "slope", values)
+
+
+def _lstm_slips(sizes: Mapping[str, int], options: Options) -> Iterator[Slip]:
+    yield from _gated_slips(_LSTM_GATES, sizes, options)
+    yield from activation_slips(options["activation"], "the candidate", "the function of c")
+    yield Slip(DC_NEXT, "given")  # what the caller hands back for the last c
+    if sizes.get("t", 1) > 1:
+        yield Slip(DC_NEXT)
+    yield Slip(FORGET_GATE_MISSING)
+    yield Slip(PATH_MISSING, ("c", 0), {"array": "c", "through": "the output h"})
+    new, old = "the c behind the step", "the c before it"
+    yield Slip(OTHER_TIME, "c of f", {"taken": new, "meant": f"{old}, in the forget gate's delta,"})
+    yield Slip(OTHER_TIME, "c of o", {"taken": old, "meant": f"{new}, in the output gate's delta,"})
+    yield Slip(OTHER_TIME, "slope", {"taken": old, "meant": f"{new}, in tanh's derivative,"})
+    if options["recurrent_activation"] in SLOPES:
+        for one, other in permutations("ifo", 2):
+            values = {"gate": _LSTM_GATES[one], "other": _LSTM_GATES[other]}
+            yield Slip(SLOPE_OF_OTHER_GATE, (one, other), values)
 
 
 def _gru_slips(sizes: Mapping[str, int], options: Options) -> Iterator[Slip]:
-    yield from _gated(sizes, options)
+    yield from _gated_slips(_GRU_GATES, sizes, options)
+    yield from activation_slips(options["activation"], "the candidate")
+    yield Slip(DH_NEXT, "kept")
     for how in ("forward", "backward", "factor"):
         yield Slip(GRU_RESET, how, {"where_it_is": "" if how == "forward" else " in backward"})
+    yield Slip(GRU_RESET_KERNEL)
     found, meant = ("before", "after") if options["reset_after"] else ("after", "before")
     yield Slip(GRU_RESET_PLACE, None, {"found": found, "meant": meant})
     yield Slip(GRU_UPDATE)
+    for what in _UPDATES:
+        yield Slip(GRU_UPDATE_BACKWARD, what, {"what": what})
 
 
 def _options(config: Options) -> Options:

@@ -39,7 +39,7 @@ KINDS: dict[str, Kind] = {
 _IMPLIED: dict[str, dict[str, Any]] = {
     "ReLU": {"activation": "relu"},
     "Softmax": {"activation": "softmax"},
-    "dot_product_attention": {"scaled": True},
+    "dot_product_attention": {"scaled": True, "several": True},
 }
 # Options that change what a layer computes, with the one value that is known here.
 _ONLY: dict[str, Any] = {

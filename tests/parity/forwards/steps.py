@@ -157,7 +157,8 @@ def _decoder(slip: str) -> CheckReport:
     model = keras.Model([i, j], out)
     w = [np.array(v, np.float64) for v in model.get_weights()]
 
-    def forward(x: Any, y: Any) -> Any:
+    def forward(*inputs: Any) -> Any:
+        x, y = inputs
         zero = np.zeros((len(x), 3))
         _, h, c = lstm(w[:3], x, "", zero, zero)
         h, c = {"swapped": (c, h), "left out": (zero, zero)}.get(slip, (h, c))

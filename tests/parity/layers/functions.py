@@ -179,6 +179,19 @@ def norm(layer: bool = False, bug: str = "", eps: float = 1e-3) -> Pair:
         if bug in ("variance", "both"):
             second = 0 * second
         dx = inv * (dhat - first - hat * second)
+        m = x.size // n
+        sums = dhat.sum(over, keepdims=True) + hat * (dhat * hat).sum(over, keepdims=True)
+        if bug == "wrong count":
+            dx = inv / m * (m * dhat - sums)
+        if bug == "first count":
+            dx = inv / n * (m * dhat - sums)
+        if bug == "no half":
+            dx = inv * (dhat - first - 2 * hat * second)
+        if bug == "no inverse":
+            dx = dhat - first - hat * second
+        if bug == "gamma behind":
+            both = dout.mean(over, keepdims=True), (dout * hat).mean(over, keepdims=True)
+            dx = gamma * inv * (dout - both[0] - hat * both[1])
         if bug in ("n - 1", "eps place"):  # the derivative of such a forward, by its parts
             dvar = (dhat * (x - mean)).sum(axis, keepdims=True)
             if bug == "n - 1":
@@ -231,8 +244,18 @@ def attention(bug: str = "") -> Pair:
         dscores = soft * (da - (da * soft).sum(axis=over, keepdims=True))
         if bug == "diagonal":
             dscores = da * soft * (1 - soft)
+        if bug == "sum of da":
+            dscores = soft * (da - da.sum(axis=over, keepdims=True))
+        if bug == "no softmax":
+            dscores = da
+        if bug == "over queries":
+            dscores = soft * (da - (da * soft).sum(axis=1, keepdims=True))
         if bug != "scale back":
             dscores = dscores * scale
+        if bug == "dk turned":
+            return dscores @ k, dscores @ q, a.transpose(0, 2, 1) @ dout
+        if bug == "dv turned":
+            return dscores @ k, dscores.transpose(0, 2, 1) @ q, a @ dout
         return dscores @ k, dscores.transpose(0, 2, 1) @ q, a.transpose(0, 2, 1) @ dout
 
     return forward, backward

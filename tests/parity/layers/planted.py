@@ -10,7 +10,7 @@ import parity
 from parity import CheckReport
 from parity.checking.bugs import derivative, layers, table
 from parity.checking.bugs.table import Bug
-from tests.parity.layers import functions, recurrent
+from tests.parity.layers import functions, paths, recurrent
 from tests.parity.layers.objects import Attributes, BatchNorm, Dicts, Recurrent
 
 INDICES = np.array([[0, 1, 1], [2, 0, 3]])
@@ -144,6 +144,11 @@ for kind, layer in (("BatchNormalization", False), ("LayerNormalization", True))
         (layers.NORM_GAMMA_OF_X, "dgamma", "of centred"),
         (layers.NORM_AXIS, "forward", "axis"),
         (layers.NORM_AXIS_BACKWARD, "dx", "axis back"),
+        (layers.NORM_COUNT, "dx", "wrong count"),
+        (layers.NORM_COUNT, "dx", "first count"),
+        (layers.NORM_SHARE, "dx", "no half"),
+        (layers.NORM_INVERSE, "dx", "no inverse"),
+        *([(layers.NORM_GAMMA_PLACE, "dx", "gamma behind")] if layer else []),
     ):
         pair = functions.norm(layer, name)
         plant(kind, bug, where, pair, (kind,), (6, 5), [(5,), (5,)])
@@ -173,6 +178,9 @@ for bug, where, name in (
     (layers.ATTENTION_SCALE, "dq and dk", "scale back"),
     (layers.ATTENTION_AXIS, "forward", "axis"),
     (layers.SOFTMAX_BY_DIAGONAL, "dq and dk", "diagonal"),
+    (layers.SOFTMAX_FORM, "dq and dk", "sum of da"),
+    (layers.SOFTMAX_FORM, "dq and dk", "no softmax"),
+    (layers.SOFTMAX_FORM, "dq and dk", "over queries"),
 ):
     plant("attention", bug, where, functions.attention(name), ("dot_product_attention",), QKV)
 for bug, where, name in (
@@ -280,3 +288,90 @@ plant(
     ),
     ("Dense", 3), (5, 3), [(3, 3), (3,)],
 )  # fmt: skip
+
+ALL = "dx, dw, du and db"
+for bug, where, name in (
+    (None, "", ""),
+    (layers.DERIVATIVE_FORM, ALL, "1 - c^2"),
+    (layers.DERIVATIVE_FORM, ALL, "sigmoid's"),
+    (layers.DERIVATIVE_FORM, ALL, "z (1 - z)"),
+    (layers.OTHER_TIME, ALL, "new c"),
+    (layers.OTHER_TIME, ALL, "old c"),
+    (layers.OTHER_TIME, ALL, "old c in tanh'"),
+    (layers.OTHER_TIME, "du", "new h"),
+    (layers.SLOPE_OF_OTHER_GATE, ALL, "slope of i"),
+    (layers.GATE_DELTA_MISSING, ALL, "no do"),
+    (layers.PATH_MISSING, ALL, "c of h"),
+    (layers.PATH_MISSING, ALL, "h through i"),
+    (layers.PATH_MISSING, ALL, "h through o"),
+    (layers.FORGET_GATE_MISSING, ALL, "dc"),
+    (layers.STEP_LEFT_OUT, "dx, dw and db", "first step"),
+    (layers.STEP_LEFT_OUT, ALL, "last step"),
+):
+    plant(
+        "LSTM paths", bug, where, paths.lstm_paths(name), ("LSTM", 3), (3, 4, 2),
+        [(2, 12), (3, 12), (12,)],
+    )  # fmt: skip
+for after in (False, True):
+    every = "dx, dw, du, db and darray 4" if after else ALL
+    for bug, where, name in (
+        (None, "", ""),
+        (layers.PATH_MISSING, every, "candidate"),
+        (layers.GRU_UPDATE_BACKWARD, every, "sign"),
+        (layers.GRU_UPDATE_BACKWARD, every, "only g"),
+        (layers.GRU_UPDATE_BACKWARD, every, "only h"),
+        (layers.GRU_UPDATE_BACKWARD, every, "z for 1 - z"),
+        (layers.GRU_UPDATE_BACKWARD, every, "no z"),
+        (layers.GATE_DELTA_MISSING, every, "no dg"),
+        (layers.GRU_RESET_KERNEL, "du", "no r in du"),
+        *([] if after else [(layers.GRU_RESET, every, "no r")]),
+    ):
+        shapes = [(2, 9), (3, 9), (9,)] + [(9,)] * after
+        plant(
+            "GRU paths", bug, where, paths.gru_paths(name, after), ("GRU", 3), (3, 4, 2), shapes,
+            {"reset_after": after},
+        )  # fmt: skip
+for bug, where, name in (
+    (None, "", ""),
+    (layers.OTHER_TIME, ALL, "old slope"),
+    (layers.OTHER_TIME, "du", "new h"),
+    (layers.DERIVATIVE_MISSING, ALL, "unsloped"),
+):
+    plant(
+        "SimpleRNN paths", bug, where, paths.rnn_paths(name), ("SimpleRNN", 3), (3, 4, 2),
+        [(2, 3), (3, 3), (3,)],
+    )  # fmt: skip
+
+for bug, where, name in (
+    (layers.ATTENTION_TRANSPOSED, "dk", "dk turned"),
+    (layers.ATTENTION_TRANSPOSED, "dv", "dv turned"),
+):
+    square = [(2, 4, 3), (2, 4, 3), (2, 4, 3)]
+    plant("attention", bug, where, functions.attention(name), ("dot_product_attention",), square)
+
+
+def _with_heads(pair: functions.Pair) -> functions.Pair:
+    """Return attention on (batch, time, heads, size)."""
+
+    def parted(z: Any) -> Any:
+        return z.transpose(0, 2, 1, 3).reshape(-1, z.shape[1], z.shape[3])
+
+    def whole(z: Any, heads: int = 2) -> Any:
+        return z.reshape(-1, heads, *z.shape[1:]).transpose(0, 2, 1, 3)
+
+    def forward(q: Any, k: Any, v: Any) -> Any:
+        out, cache = pair[0](parted(q), parted(k), parted(v))
+        return whole(out), cache
+
+    return forward, lambda dout, cache: tuple(whole(g) for g in pair[1](parted(dout), cache))
+
+
+for bug, where, name in (
+    (None, "", ""),
+    (layers.SOFTMAX_BY_DIAGONAL, "dq and dk", "diagonal"),
+    (layers.ATTENTION_SCALE, "dq and dk", "scale back"),
+):
+    plant(
+        "attention with heads", bug, where, _with_heads(functions.attention(name)),
+        ("dot_product_attention",), [(2, 4, 2, 3), (2, 5, 2, 3), (2, 5, 2, 3)],
+    )  # fmt: skip
