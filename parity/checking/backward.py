@@ -257,28 +257,27 @@ class Backward:
                 return [found]
         unknown = [f for f in judgement.findings if f.bug in (UNKNOWN, UNKNOWN_TENSOR)]
         if stepping is None and unknown == judgement.findings:
-            return self._mended(answered, assessment, unknown) or unknown
+            return self._mended(answered, assessment, unknown)
         return judgement.findings
 
     def _mended(
         self, answered: Answered, assessment: Assessment, unknown: list[Finding]
     ) -> list[Finding]:
-        """Return the one change with which gradients that nothing explains are right, if any."""
+        """Return the one change with which gradients that nothing explains are right, or these."""
         source, own, declared = answered.source, assessment.own, self.declared
         decays = own is not None and (own.kernel_decay or own.bias_decay)
         if not unknown or not self.search or source is None or decays:
-            return []
+            return unknown
         if self.candidate.weight_decay is not None or assessment.misfits or assessment.masked:
-            return []
+            return unknown
         factor = assessment.factor
         if own is not None and own.kind is assessment.kind and not own.added_up:
             factor = own.factor
         elif declared is not None and declared.kind is assessment.kind and not factor:
             factor = declared.factor(*assessment.probes[0].y.shape) or 0.0
         if not factor:
-            return []
-        evidence = unknown[0].evidence
-        return mending.of_chain(answered.assessor, source, assessment, factor, evidence)
+            return unknown
+        return mending.of_chain(answered.assessor, source, assessment, factor, unknown)
 
     def _plain(self, stepping: Stepping, assessment: Assessment) -> Notes:
         """Return whether a plain or momentum step is the declared optimizer, all options in it."""

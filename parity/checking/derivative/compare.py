@@ -264,7 +264,7 @@ class Derivative:
             found = naming.named(self.subject, points, wrong, right, base, samples)
             if not found:
                 located = self._unnamed(wrong, right)
-                found = self._mended(known, points, base, located) or [located]
+                found = self._mended(known, points, base, located)
             severity = None if sure else Severity.UNCERTAIN
             notes.findings[:0] = [
                 Finding(f.bug, f.where, f.values, f.evidence, f.detail, severity) for f in found
@@ -277,9 +277,9 @@ class Derivative:
     def _mended(
         self, known: Sequence[Tensor], points: Sequence[Point], base: float, located: Finding
     ) -> list[Finding]:
-        """Return the one change with which the gradients are the derivative, if it is found."""
+        """Return the one change with which the gradients are the derivative, or what is known."""
         if not self.search or self.falling is not None:
-            return []
+            return [located]
 
         def ask(point: Point) -> dict[int, Array]:
             found = _of_shape(self._asked(point.place), point.place.arrays)
@@ -291,7 +291,7 @@ class Derivative:
             return {t.index: t.factor is not None and same(t.factor, base) for t in tensors}
 
         trial = OfLoss(self.subject, points, known, base, ask, again)
-        return mended(trial, self.subject, [t.name for t in known], located.evidence)
+        return mended(trial, self.subject, [t.name for t in known], [located])
 
     def _unnamed(self, wrong: Sequence[Tensor], right: Sequence[Tensor]) -> Finding:
         worst = max(

@@ -78,19 +78,23 @@ class OfChain:
 
 
 def of_chain(
-    assessor: Assessor, source: Source, assessment: Assessment, factor: float, evidence: str
+    assessor: Assessor,
+    source: Source,
+    assessment: Assessment,
+    factor: float,
+    located: list[Finding],
 ) -> list[Finding]:
-    """Return the change that mends gradients that nothing explains; nothing if none is found.
+    """Return the change that mends gradients that nothing explains, or what is known of them.
 
     Args:
         assessor: Asks for the gradients.
         source: What is asked.
         assessment: What was asked before.
         factor: Of right gradients, on the loss that is summed over batch and outputs.
-        evidence: What shows that they are wrong.
+        located: What is known of them without.
     """
     trial = OfChain(assessor, source, assessment.form, assessment.kind, factor)
     layout, names = assessor.layout, assessor.subject.names
     return mended(
-        trial, assessor.subject, [names[layout.place(key)] for key in trial.keys], evidence
+        trial, assessor.subject, [names[layout.place(key)] for key in trial.keys], located
     )

@@ -18,6 +18,8 @@ _OPERATORS: dict[type[ast.operator], tuple[type[ast.operator], ...]] = {
     ast.Add: (ast.Sub,), ast.Sub: (ast.Add,), ast.Mult: (ast.Div, ast.MatMult),
     ast.Div: (ast.Mult,), ast.MatMult: (ast.Mult,),
 }  # fmt: skip
+# A derivative by which something may have to be multiplied, of a value or by one.
+SLOPES = ("(1 - {0} ** 2)", "{0} * (1 - {0})", "({0} > 0)", "(1 - {0})")
 _SCALING = (ast.Mult, ast.Div)
 _LINKED = (ast.Mult, ast.Div, ast.MatMult)
 
@@ -41,6 +43,11 @@ class Scope:
             if name in function.module and name not in self.kinds:
                 self.kinds[name] = kind_of(function.module[name])
         self.integers = [name for name, kind in self.kinds.items() if kind == ("int",)]
+        self.floats = [name for name, kind in self.kinds.items() if kind == ("float",)]
+        # What a list or a dict holds, as the function names it: states[t + 1].
+        every = [n for n in ast.walk(function.node) if isinstance(n, ast.Subscript)]
+        holds = [n for n in every if self.kinds.get(_plain(n)) in (("list",), ("dict",))]
+        self.held = list(dict.fromkeys(map(ast.unparse, holds)))
         self.arrays = {
             name: kind[1] for name, kind in self.kinds.items()
             if kind[0] == "array" and kind[2] in "fc" and kind[1] != ()
@@ -96,12 +103,19 @@ def _instead(slot: Slot, scope: Scope) -> Iterator[tuple[float, ast.expr]]:
         return
     offset = isinstance(node, ast.Name) and scope.kinds.get(node.id) == ("int",)
     offset = offset or (isinstance(node, ast.BinOp) and indexing)
-    if (indexing or _in_range(around)) and offset:
+    if (indexing or _in_range(around)) and _by_one(node):
+        yield 1.9, node.left  # type: ignore[attr-defined]
+    elif (indexing or _in_range(around)) and offset:
         for by in (-1, 1):
             yield 2, ast.BinOp(node, ast.Sub() if by < 0 else ast.Add(), ast.Constant(1))
     value = not indexing and not isinstance(node, ast.Constant | ast.Tuple | ast.List | ast.keyword)
     if value and not isinstance(around, ast.keyword | ast.Slice | ast.Compare):
         yield from _scaled(node, around, scope)
+
+
+def _by_one(node: ast.AST) -> bool:
+    one = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub)
+    return one and isinstance(node.right, ast.Constant) and node.right.value == 1  # type: ignore[union-attr]
 
 
 def _in_range(around: ast.AST | None) -> bool:
@@ -141,13 +155,37 @@ def _of_operation(node: ast.BinOp) -> Iterator[tuple[float, ast.expr]]:
     # The parentheses elsewhere.
     if isinstance(right, ast.BinOp):
         yield 5, ast.BinOp(ast.BinOp(left, op, right.left), right.op, right.right)
-    if isinstance(left, ast.BinOp):
-        yield 5, ast.BinOp(left.left, left.op, ast.BinOp(left.right, op, right))
-        yield 5, ast.BinOp(ast.BinOp(left.left, op, right), left.op, left.right)
+    for moved in _inside(left, op, right):
+        yield 5, moved
+    if isinstance(op, ast.Mult):  # softmax, through its whole Jacobian
+        for p, d in ((left, right), (right, left)):
+            if isinstance(p, ast.Name):
+                text = f"{p.id} * (d - (d * {p.id}).sum(axis=-1, keepdims=True))"
+                yield 4.5, _filled(text, d)
     # A factor inside of a function's argument, and outside.
     if isinstance(op, _SCALING) and isinstance(left, ast.Call) and left.args:
         first = ast.BinOp(left.args[0], op, right)
         yield 5, ast.Call(left.func, [first, *left.args[1:]], left.keywords)
+
+
+def _inside(left: ast.expr, op: ast.operator, right: ast.expr) -> Iterator[ast.expr]:
+    """Yield ``left`` with the right operand at one of its own: (a * b) + c as (a + c) * b."""
+    if isinstance(left, ast.BinOp):
+        for side in ("left", "right"):
+            inner = getattr(left, side)
+            for deeper in (ast.BinOp(inner, op, right), *_inside(inner, op, right)):
+                both = {"left": left.left, "right": left.right, side: deeper}
+                yield ast.BinOp(both["left"], left.op, both["right"])
+
+
+def _filled(text: str, d: ast.expr) -> ast.expr:
+    """Return the syntax of a text in which ``d`` is another expression."""
+
+    class Filled(ast.NodeTransformer):
+        def visit_Name(self, node: ast.Name) -> ast.expr:
+            return d if node.id == "d" else node
+
+    return Filled().visit(ast.parse(text, mode="eval").body)
 
 
 def _of_call(node: ast.Call) -> Iterator[tuple[float, ast.expr]]:
@@ -265,18 +303,19 @@ def _scaled(
         return
     if not isinstance(node, ast.UnaryOp):
         yield 4, ast.UnaryOp(ast.USub(), node)
+    # Names come before numbers that may be equal to them by chance.
+    for number in scope.floats:
+        yield 4.3, ast.BinOp(node, ast.Mult(), expression(number))
     for factor in (2, 0.5):
         yield 4.5, ast.BinOp(ast.Constant(factor), ast.Mult(), node)
     for number in (*scope.integers, *scope.lengths):
-        yield 5, ast.BinOp(node, ast.Div(), expression(number))
-        yield 5, ast.BinOp(node, ast.Mult(), expression(number))
+        yield 4.4, ast.BinOp(node, ast.Div(), expression(number))
+        yield 4.4, ast.BinOp(node, ast.Mult(), expression(number))
     for name, shape in scope.arrays.items():
-        for rank, op, factor in (
-            (6, ast.Mult(), name), (6, ast.Div(), name), (6.5, ast.Mult(), f"(1 - {name} ** 2)"),
-            (6.5, ast.Mult(), f"{name} * (1 - {name})"), (6.5, ast.Mult(), f"({name} > 0)"),
-            (6.5, ast.Mult(), f"(1 - {name})"),
-        ):  # fmt: skip
-            yield rank, ast.BinOp(node, op, expression(factor))
+        yield 6, ast.BinOp(node, ast.Mult(), expression(name))
+        yield 6, ast.BinOp(node, ast.Div(), expression(name))
+        for form in SLOPES:
+            yield 6.5, ast.BinOp(node, ast.Mult(), expression(form.format(name)))
         if len(shape) == 1:
             for op in (ast.Mult(), ast.Div()):
                 yield 6.2, ast.BinOp(node, op, expression(f"{name}[:, None]"))

@@ -4,7 +4,7 @@ import ast
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, Protocol
 
@@ -19,9 +19,12 @@ from parity.checking.repairing.expressions import Scope
 from parity.checking.repairing.functions import Editable, OutOfTime, editable, place, seen, within
 from parity.checking.repairing.slots import Change, Statement, statements
 from parity.checking.repairing.state import Held
+from parity.checking.repairing.wording import texts
 
 # What the search may cost.
-SECONDS, CHANGES = 10.0, 6000
+SECONDS, CHANGES = 8.0, 6000
+# Of a machine that others share a search takes no more than so many times its own time.
+_SHARED = 2
 # A changed function may take so many times as long as the user's own, and so long at least.
 _SLOWER, _LEAST_SECONDS = 20, 0.2
 # Numbers that differ by less are the same: rounding, in whatever order.
@@ -99,7 +102,8 @@ class Search:
 
         The user's functions have their own code afterwards, and what they hold is as before.
         """
-        until = time.monotonic() + self.seconds
+        until = time.thread_time() + self.seconds
+        latest = time.monotonic() + _SHARED * self.seconds
         own: list[Array] = []
         what = seen(lambda: own.extend(self.trial.values()))
         of_loss = seen(self.trial.loss).codes
@@ -110,7 +114,8 @@ class Search:
         self._held = Held(holders)
         partly: tuple[_Candidate, list[bool]] | None = None
         for candidate in self._candidates(functions, what.lines, set(of_loss), own, right):
-            if time.monotonic() > until or self.tried >= CHANGES:
+            late = time.thread_time() > until or time.monotonic() > latest
+            if late or self.tried >= CHANGES:
                 self.ended = True
                 break
             self.tried += 1
@@ -232,47 +237,40 @@ def _better(found: Sequence[bool], right: Sequence[bool]) -> bool:
 
 
 def _said(candidate: _Candidate, found: Sequence[bool], right: Sequence[bool]) -> Repair:
-    statement = candidate.statement
-    slot = statement.slot
-    old = _text(slot.node)
-    before = candidate.change.apply()
-    new = "" if isinstance(slot.node, ast.Pass) else _text(slot.node)
-    behind = statement.behind
-    moved = behind is not None and any(s == behind for s, _ in candidate.change.puts)
-    if moved and behind is not None:
-        old, new = f"{old}; {new}", f"{new}; {_text(behind.node)}"
-    for each, node in before:
-        each.put(node)
+    statement, filename = candidate.statement, candidate.function.filename
+    old, new = texts(filename, statement, candidate.change)
     mended = [k for k, yes in enumerate(found) if yes and not right[k]]
     rest = [k for k, yes in enumerate(found) if not yes]
-    where = place(candidate.function.filename, statement.node.lineno)
-    return Repair(where, old, new, mended, rest)
+    return Repair(place(filename, statement.node.lineno), old, new, mended, rest)
 
 
-def _text(node: ast.AST) -> str:
-    """Return a statement as text; of one that holds others its first line."""
-    return ast.unparse(ast.fix_missing_locations(node)).partition("\n")[0]
-
-
-def mended(trial: Trial, subject: Subject, names: Sequence[str], evidence: str) -> list[Finding]:
-    """Return the one change that mends gradients; nothing if none was found.
+def mended(
+    trial: Trial, subject: Subject, names: Sequence[str], located: list[Finding]
+) -> list[Finding]:
+    """Return the one change that mends gradients; what was found before, if there is none.
 
     Args:
         trial: Asks for them.
         subject: The user's code; what is noted of its calls stays as it was.
         names: Of the gradients.
-        evidence: What shows that they are wrong.
+        located: What is known of them without.
     """
     modified, shared = list(subject.modified), subject.shared
+    search = Search(trial)
     try:
-        repair = Search(trial).run()
+        repair = search.run()
     finally:
         subject.modified[:], subject.shared = modified, shared
+    first, *others = located
     if repair is None:
-        return []
+        tried = "in the time for it" if search.ended else f"among {search.tried}"
+        words = f"no single change of your code that mends it was found {tried}"
+        if not search.tried:
+            return located
+        return [replace(first, evidence=f"{first.evidence}; {words}"), *others]
     fixed, rest = (listed([names[k] for k in part]) for part in (repair.mended, repair.rest))
     agree = f"{fixed} agrees, and not yet {rest}" if rest else "all gradients agree"
     written = f'"{repair.new}"' if repair.new else "nothing"
     values = {"place": repair.place, "old": repair.old, "new": written}
     where = ", ".join(names[k] for k in repair.mended)
-    return [Finding(ONE_CHANGE, where, values, f"with it {agree}; {evidence}")]
+    return [Finding(ONE_CHANGE, where, values, f"with it {agree}; {first.evidence}")]

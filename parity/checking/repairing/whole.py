@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from copy import deepcopy
 from itertools import combinations, combinations_with_replacement, permutations
 
-from parity.checking.repairing.expressions import Scope, expression
+from parity.checking.repairing.expressions import SLOPES, Scope, expression
 from parity.checking.repairing.slots import Change, Statement
 
 # Of more names than these not all pairs are tried.
@@ -32,6 +32,11 @@ def changes(statement: Statement, scope: Scope) -> Iterator[Change]:
             yield Change(2.5, ((head, _renamed(head.node, {one: other})),))
     shape = _shape(node, scope)
     alike = [n for n, s in scope.arrays.items() if s == shape][:_MOST_NAMES] if shape else []
+    for one in [*alike, *(scope.held if shape else [])]:
+        yield Change(4.6, ((head, ast.BinOp(head.node, ast.Mult(), expression(one))),))
+        for form in SLOPES:
+            factor = expression(form.format(one))
+            yield Change(4.8, ((head, ast.BinOp(head.node, ast.Mult(), factor)),))
     for one in alike:
         for op in (ast.Add(), ast.Sub()):
             yield Change(6, ((head, ast.BinOp(head.node, op, expression(one))),))
@@ -56,7 +61,7 @@ def _assigned(node: ast.AST, scope: Scope) -> Iterator[tuple[float, ast.stmt]]:
         yield 1, ast.Assign([target], node.value)
         if isinstance(node.op, ast.Add | ast.Sub):
             other = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
-            yield 3, ast.AugAssign(target, other, node.value)
+            yield 2.9, ast.AugAssign(target, other, node.value)
         if isinstance(target, ast.Subscript) and isinstance(node.op, ast.Add | ast.Sub):
             name = "add" if isinstance(node.op, ast.Add) else "subtract"
             held = expression(ast.unparse(target.value))

@@ -1,0 +1,59 @@
+"""A change of a statement as text: what stands there, and what would."""
+
+import ast
+import linecache
+
+from parity.checking.repairing.slots import Change, Statement
+
+
+def texts(filename: str, statement: Statement, change: Change) -> tuple[str, str]:
+    """Return a statement as it stands in the file, and as it would with a change; "" for nothing.
+
+    Of a statement that holds others it is the first line; of one that changes places with the next
+    one it is both.
+    """
+    blocks = [slot for slot in (statement.slot, statement.behind) if slot is not None]
+    moved = sum(slot in blocks for slot, _ in change.puts) > 1
+    shown = blocks if moved else blocks[:1]
+    old = "; ".join(_text(slot.node) for slot in shown)
+    before = change.apply()
+    kept = [slot.node for slot in shown if not isinstance(slot.node, ast.Pass)]
+    new = "; ".join(map(_text, kept))
+    for slot, node in before:
+        slot.put(node)
+    line = linecache.getline(filename, statement.node.lineno).strip()
+    if _same(line, old):
+        return line, _spliced(filename, change, new) or new
+    return old, new
+
+
+def _text(node: ast.AST) -> str:
+    return ast.unparse(node).partition("\n")[0]
+
+
+def _same(one: str, other: str) -> bool:
+    """Return whether two lines are one statement; the head of a block is one with "pass" in it."""
+    try:
+        return ast.dump(_parsed(one)) == ast.dump(_parsed(other))
+    except SyntaxError:
+        return False
+
+
+def _parsed(line: str) -> ast.Module:
+    return ast.parse(f"{line} pass" if line.endswith(":") else line)
+
+
+def _spliced(filename: str, change: Change, new: str) -> str:
+    """Return the line of the file in which only what changes is written anew; "" if that fails."""
+    slot, node = change.puts[0]
+    old = slot.node
+    if len(change.puts) > 1 or not isinstance(old, ast.expr) or old.lineno != old.end_lineno:
+        return ""
+    line = linecache.getline(filename, old.lineno).encode()  # columns are counted in bytes
+    before, behind = line[: old.col_offset].decode(), line[old.end_col_offset :].decode()
+    text = ast.unparse(node)
+    for written in (text, f"({text})"):
+        whole = f"{before}{written}{behind}".strip()
+        if _same(whole, new):
+            return whole
+    return ""

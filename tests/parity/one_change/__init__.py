@@ -1,0 +1,1 @@
+"""Right programs of many layers, and lines of them written wrong."""

@@ -1,0 +1,174 @@
+"""The line that is wrong: one change of the user's own code with which its gradients are right."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import parity
+from parity import CheckReport
+from parity.checking.repairing import search
+from parity.reports.report import Outcome
+from tests.parity.one_change.mistakes import MISTAKES
+
+HERE = Path(__file__).parent / "one_change"
+PROGRAMS = sorted(
+    path.stem for path in HERE.glob("*.py") if path.stem not in ("__init__", "mistakes")
+)
+RESIDUAL = "h.T @ dmean, dmean.sum(0)"
+
+
+def loaded(name: str, folder: Path, *changes: tuple[str, str]) -> tuple[ModuleType, int]:
+    """Return a program with changes, in a file of its own, and the line of the first."""
+    text, line = (HERE / f"{name}.py").read_text(), 0
+    for old, new in changes:
+        assert text.count(old) == 1
+        line = line or text[: text.index(old)].count("\n") + 1
+        text = text.replace(old, new)
+    path = folder / f"{name}.py"
+    path.write_text(text)
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module, line
+
+
+def codes_of(module: ModuleType) -> dict[str, Any]:
+    """Return the code of every function and method of a module."""
+    found: dict[str, Any] = {}
+    for name, value in vars(module).items():
+        parts = vars(value) if isinstance(value, type) else {"": value}
+        found |= {
+            f"{name}.{n}": f.__code__ for n, f in parts.items() if isinstance(f, FunctionType)
+        }
+    return found
+
+
+def asked(report: CheckReport) -> list[str]:
+    return [finding.code for finding in report.findings]
+
+
+@pytest.mark.census(keep=8, by=lambda name, old, new: name)
+@pytest.mark.parametrize(("name", "old", "new"), MISTAKES)
+def test_a_wrong_line_is_found(name: str, old: str, new: str, tmp_path: Path):
+    module, line = loaded(name, tmp_path, (old, new))
+    before = codes_of(module)
+    report = parity.check(module.make)
+    assert report.outcome is Outcome.WRONG
+    assert asked(report) == ["one-change"], str(report)
+    assert f"line {line} of {name}.py" in report.findings[0].title, report.findings[0]
+    assert "all gradients agree" in report.findings[0].evidence
+    assert codes_of(module) == before
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_right_programs_are_not_searched(name: str, tmp_path: Path, monkeypatch: Any):
+    def searched(_: Any) -> None:
+        raise AssertionError("a right program was searched")
+
+    monkeypatch.setattr(search.Search, "run", searched)
+    assert parity.check(loaded(name, tmp_path)[0].make).outcome is Outcome.RIGHT
+
+
+def test_two_wrong_lines_that_each_spoil_all_are_located(tmp_path: Path, monkeypatch: Any):
+    monkeypatch.setattr(search, "SECONDS", 2.0)
+    dh = "dh = d @ self.V.T + dh_next"
+    slope = "dz = dh * (1 - states[t + 1] ** 2)"
+    module, _ = loaded(
+        "recurrent", tmp_path, (dh, "dh = np.cbrt(d) @ self.V.T + dh_next"),
+        (slope, "dz = np.sin(dh) * (1 - states[t] ** 2)"),
+    )  # fmt: skip
+    report = parity.check(module.make)
+    assert asked(report) == ["not-the-derivative"], str(report)
+    assert "no single change" in report.findings[0].evidence
+
+
+def test_of_two_wrong_lines_one_is_named_with_what_it_mends(tmp_path: Path):
+    module, line = loaded(
+        "vae", tmp_path, ("dmean = dz + mean / n", "dmean = dz - mean / n"),
+        ("z.T @ dout, dout.sum(0),", "np.cbrt(z.T @ dout), dout.sum(0),"),
+    )  # fmt: skip
+    [finding] = parity.check(module.make).findings
+    assert finding.code == "one-change" and f"line {line} of" in finding.title
+    assert finding.where == "weights[0], weights[1], weights[2], weights[3]"
+    assert finding.evidence.startswith("with it weights[0], weights[1], weights[2] and weights[3] ")
+    assert "and not yet weights[6]" in finding.evidence
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_code_and_weights_are_put_back_whatever_happens(
+    error: type[BaseException], tmp_path: Path, monkeypatch: Any
+):
+    module, _ = loaded("siamese", tmp_path, ("dd = 2 * same * d - 2", "dd = 2 * same * d + 2"))
+    before, weights = codes_of(module), {name: w.copy() for name, w in module.P.items()}
+    calls: list[int] = []
+    own = search.Search._values
+
+    def interrupted(self: search.Search) -> Any:
+        calls.append(1)
+        if len(calls) == 30:
+            assert codes_of(module) != before
+            raise error
+        return own(self)
+
+    monkeypatch.setattr(search.Search, "_values", interrupted)
+    with pytest.raises(error):
+        parity.check(module.make)
+    assert codes_of(module) == before
+    assert all(np.array_equal(module.P[name], w) for name, w in weights.items())
+    assert sys.gettrace() is None or "coverage" in repr(sys.gettrace())
+
+
+LOOP = """
+import numpy as np
+W = np.random.default_rng(0).normal(size=(4, 3))
+count = [0]
+
+def loss(x, y):
+    return np.mean(np.tanh(x @ W) ** 2)
+
+def gradients(x, y):
+    count[0] += 1
+    h, i, dW = np.tanh(x @ W), 0, np.zeros_like(W)
+    while i < len(x):
+        dW += np.outer(x[i], np.sin(2 * h[i] * (1 - h[i] ** 2))) / h.size
+        i = i + 1
+    return [dW]
+"""
+
+
+def test_a_change_that_never_ends_is_ended(tmp_path: Path, monkeypatch: Any):
+    monkeypatch.setattr(search, "SECONDS", 4.0)
+    (tmp_path / "loop.py").write_text(LOOP)
+    spec = importlib.util.spec_from_file_location("loop", tmp_path / "loop.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    report = parity.check_gradients(
+        module.loss, [module.W], module.gradients,
+        lambda rng: (rng.normal(size=(5, 4)), rng.normal(size=5)),
+    )  # fmt: skip
+    # np.sin is left out by the change: its argument stands alone.
+    assert asked(report) == ["one-change"], str(report)
+    assert "np.sin" in str(report.findings[0].values["old"])
+    assert "np.sin" not in str(report.findings[0].values["new"])
+
+
+def test_what_modules_and_objects_hold_is_put_back():
+    from parity.checking.repairing.state import Held
+
+    array, part = np.arange(3.0), [1, 2]
+    holder: dict[str, Any] = {"array": array, "part": part, "w": {"a": np.ones(2)}}
+    held = Held([holder])
+    array += 1
+    part.append(3)
+    holder["w"]["a"] *= 5
+    holder["more"], holder["array"] = 1, None
+    held.put_back()
+    assert holder.keys() == {"array", "part", "w"} and holder["array"] is array
+    assert array.tolist() == [0, 1, 2] and part == [1, 2] and holder["w"]["a"].tolist() == [1, 1]
