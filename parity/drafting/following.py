@@ -136,10 +136,8 @@ class Follower:
         world = self.finder.new()
         values: dict[str, Any] = {"x": way.data.x(), "y": way.data.y(), "learning_rate": 0.125}
         try:
-            one, two = (
-                [leaf.array.copy() for leaf in found({"r": world.run(way.known.lines, way.last, **values)})]
-                for _ in range(2)
-            )  # fmt: skip
+            results = (world.run(way.known.lines, way.last, **values) for _ in range(2))
+            one, two = ([leaf.array.copy() for leaf in found({"r": r})] for r in results)
         except BaseException:
             return False
         # What adds up is no matter of chance: it doubles.
@@ -382,12 +380,18 @@ class Follower:
 
     # Update.
 
-    def step(self) -> Way | None:
-        """Return a way to an update: the best, or else one that changes some weights only."""
+    def step(self, whole: bool) -> Way | None:
+        """Return a way to an update: the best, or else one that changes some weights only.
+
+        Args:
+            whole: Whether what trains for long, by its own plan, is tried too.
+        """
         partly: Way | None = None
         ranked = self.finder.ranked(roles.STEP, _STEP)
         for callee in sorted(ranked, key=lambda c: c.name not in self.finder.kept):
             if (callee.name == self.forward.uses and not callee.takes("y")) or _is_start(callee):
+                continue
+            if not whole and roles.named([callee.name], roles.WHOLE_TRAININGS):
                 continue
             for data in self.data_kinds(callee):
                 way, all_change = self._step(callee, data)

@@ -77,7 +77,12 @@ class _Reader:
     """Reads one call of an update."""
 
     def __init__(
-        self, survey: Survey, alias: str, made: list[str], call: ast.Call, given: dict[str, ast.expr]
+        self,
+        survey: Survey,
+        alias: str,
+        made: list[str],
+        call: ast.Call,
+        given: dict[str, ast.expr],
     ) -> None:
         self.survey, self.alias, self.made, self.name = survey, alias, made, called(call)
         # The function that calls the update; behind all functions the module itself.
@@ -125,7 +130,9 @@ class _Reader:
 
     def _counter(self, parameter: str, value: ast.expr) -> int | None:
         """Return the number before the first step, where a parameter counts the steps."""
-        if not re.fullmatch(r"t|i|k|n|it|iter\w*|step\w*|count\w*|num\w*|time\w*|epoch\w*", parameter):
+        if not re.fullmatch(
+            r"t|i|k|n|it|iter\w*|step\w*|count\w*|num\w*|time\w*|epoch\w*", parameter
+        ):
             return None
         more = 0
         if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Add):
@@ -171,11 +178,13 @@ class _Reader:
         for node in ast.walk(self.survey.tree):
             if isinstance(node, ast.Call) and called(node) == self.name:
                 lines["call"] = node.lineno
-            target = node.targets[0] if isinstance(node, ast.Assign) else None
-            target = node.target if isinstance(node, ast.AugAssign) else target
-            value = getattr(node, "value", None)
-            counting = isinstance(node, ast.AugAssign) or isinstance(value, ast.BinOp)
-            if counting and isinstance(target, ast.Name) and target.id == variable:
+            if isinstance(node, ast.AugAssign):
+                target: ast.expr = node.target
+            elif isinstance(node, ast.Assign) and isinstance(node.value, ast.BinOp):
+                target = node.targets[0]
+            else:
+                continue
+            if isinstance(target, ast.Name) and target.id == variable:
                 lines["count"] = node.lineno
         return lines["count"] > lines["call"]
 

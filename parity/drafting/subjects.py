@@ -145,7 +145,9 @@ def _text(function: Any) -> str:
 def _made_by(name: str, function: Any, maker: Maker, module: Any) -> Iterator[Setup]:
     """Yield the weights, or the functions around them, that a function makes and returns."""
     taken = callee(name, function)
-    if taken is None or taken.takes("grads", "rate", "cache", "y", "output"):
+    seen = maker.seen.making(name, function, maker.alias)
+    passing = seen is None and taken is not None and taken.takes("y", "output")
+    if taken is None or passing or taken.takes("grads", "rate", "cache"):
         return
     returned = taken.source.returned if taken.source else None
     if returned is None or returned.kind == "none":
@@ -217,7 +219,9 @@ def optimizers(module: Any, maker: Maker, setup: Setup, weights: str) -> Iterato
             continue
         taken = callee(name, made)
         passing = ("x", "y", "grads", "cache", "output", "upstream")
-        if taken is None or any(p.required and roles.role(p.name) in passing for p in taken.parameters):
+        if taken is None or any(
+            p.required and roles.role(p.name) in passing for p in taken.parameters
+        ):
             continue
         listed = any("parameters" in c.methods for c in maker.survey.classes.values())
         network = setup.lines[0].partition(" = ")[0] if setup.lines else ""
@@ -232,7 +236,10 @@ def optimizers(module: Any, maker: Maker, setup: Setup, weights: str) -> Iterato
                 if p.required:
                     text = network if whole and not methods else known
                     given.append(f"{p.name}={text}" * bool(text))
-                elif seen is not None and (text := seen.arguments.get(p.name)) not in (None, "None"):
+                elif seen is not None and (text := seen.arguments.get(p.name)) not in (
+                    None,
+                    "None",
+                ):
                     given.append(f"{p.name}={text}")
             if all(given):
                 yield f"optimizer = {maker.alias}.{name}({', '.join(given)})"
