@@ -566,7 +566,7 @@ class Follower:
                 none = self.finder.change(full, data, 0.0)[1]
             except BaseException:
                 continue
-            if any(np.abs(c).max(initial=0) > 0 for c in none):
+            if any(np.abs(c).max(initial=0) > 0 for c in none) and self._starts_anew(full, data):
                 anew = handed
                 self.finder.trouble["step"] = (
                     f"{callee.name} starts from new weights each time, not from those there are"
@@ -589,6 +589,23 @@ class Follower:
         scaled = known.copy()
         guessed = self.slope_remark([*scaled.lines, last])
         return Way(scaled, last, callee.name, whole, data, [*guessed, remark])
+
+    def _starts_anew(self, lines: list[str], data: Data) -> bool:
+        """Whether a step without a rate leads to the same weights from all others.
+
+        A decay that the rate does not scale changes them too, and each in its own way.
+        """
+        saved = self.finder.saved
+        ends: list[list[np.ndarray]] = []
+        try:
+            for factor in (1.0, 1.5):
+                self.finder.saved = [factor * array for array in saved]
+                change = self.finder.change(lines, data, 0.0)[1]
+                ends.append([a + c for a, c in zip(self.finder.saved, change, strict=True)])
+        finally:
+            self.finder.saved = saved
+        pairs = zip(*ends, strict=True)
+        return any(np.allclose(a, b) and np.abs(a).max(initial=0) > 0 for a, b in pairs)
 
     # Loss.
 
