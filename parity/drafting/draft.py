@@ -290,6 +290,9 @@ def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
     if single:
         parts["forward"].lines.insert(0, "x = np.reshape(x, (-1, 1))")
         _before(parts, "x, y = np.reshape(x, (-1, 1)), np.reshape(y, (-1, 1))")
+    for name, way in (("gradients", gradients), ("step", step)):
+        if way is not None and name in parts:
+            parts[name].checks += follower.class_doubt(way)
     classes = any(way is not None and way.data.classes for way in (gradients, step))
     looped = forward.data.layout not in ("rows", "columns", "crosswise")
     hot = "one-hot" if looped and forward.data.outputs > 1 else ""

@@ -96,6 +96,19 @@ class Follower:
         axes = self._label_axes(callee) if callee else None
         return self.data if axes is None else replace(self.data, flat=axes == 1)
 
+    def class_doubt(self, way: Way) -> list[str]:
+        """Return the remark that classes may count from 1, where only the text speaks of it."""
+        used = [c for c in self.finder.callees if c.name == way.uses and c.source is not None]
+        if not way.data.classes or not used:
+            return []
+        callee = used[0]
+        label = self._label(callee)
+        text = ast.unparse(callee.source.node) if callee.source else ""
+        less = re.search(rf"\b{label}\b[^=\n]{{0,12}} - 1\b|arange\(1, ", text)
+        if not less or self.finder.seen.first_class(label, self.data.outputs) is not None:
+            return []
+        return ["that classes count from 0; if they count from 1 here, hand over y + 1"]
+
     def _label_axes(self, callee: Callee) -> int | None:
         label = self._label(callee)
         return self.finder.seen.axes(label) if label else None
