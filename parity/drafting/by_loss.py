@@ -7,6 +7,7 @@ the inputs alone. The check compares the gradients with the loss's own derivativ
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from parity.drafting.finding import STARTS, Finder
 from parity.drafting.following import BACKWARD, LOSS, Follower
 from parity.drafting.own_loss import agreeing
 from parity.drafting.rehearsing import Span
-from parity.drafting.world import is_numbers
+from parity.drafting.world import Leaf, is_numbers
 
 _MOST_CALLS = 12
 _BATCH = 8
@@ -100,7 +101,8 @@ def _output(finder: Finder) -> list[str]:
 def _handed(finder: Finder, callee: Callee) -> dict[str, Span]:
     """Return the arrays of samples that the run handed over, by parameter."""
     known = finder.known()
-    spans = next((c.spans for c in finder.seen.of(callee.name) if c.spans), {})
+    nothing: dict[str, Span] = {}
+    spans = next((c.spans for c in finder.seen.of(callee.name) if c.spans), nothing)
     return {
         name: span
         for name, span in spans.items()
@@ -176,7 +178,8 @@ def _pairs(
                 if found is None:
                     continue
                 fits = agreeing(follower, way, found) > 0
-                if not fits and other in others:
+                alike = len(handed) > 2 and other.parameters == callee.parameters
+                if not fits and other in others and not alike:
                     continue
                 doubt = f"that {other.name} is the loss: no gradient is its slope"
                 yield ByLoss(way, found, data.draws, [] if fits else [doubt])
@@ -185,9 +188,9 @@ def _pairs(
 def _loss(finder: Finder, callee: Callee, known: Known, text: str, data: Samples) -> Way | None:
     """Return the way to one number, where a call gives it, alone or before other things."""
     try:
-        value = finder.fresh().run(known.lines, text, x=data.x(), y=data.y())
-        if isinstance(value, tuple) and value:
-            value, text = value[0], f"{text}[0]"  # pyright: ignore[reportUnknownVariableType]
+        value: Any = finder.fresh().run(known.lines, text, x=data.x(), y=data.y())
+        if value.__class__ is tuple and value:
+            value, text = value[0], f"{text}[0]"
         if is_numbers(value) or np.size(value) != 1 or not np.isfinite(float(value)):
             return None
     except BaseException:
@@ -195,10 +198,10 @@ def _loss(finder: Finder, callee: Callee, known: Known, text: str, data: Samples
     return Way(known, text, callee.name, False, data)
 
 
-def _weights(finder: Finder, known: Known, text: str, data: Samples):
+def _weights(finder: Finder, known: Known, text: str, data: Samples) -> list[Leaf]:
     """Return the numbers on which a loss depends."""
     try:
-        values = {"x": data.x(), "y": data.y()}
+        values: dict[str, Any] = {"x": data.x(), "y": data.y()}
         value = float(finder.fresh().run(known.lines, text, **values))
         outputs = {"output": np.array(value)}
         depend = finder.dependents(known, f"float({text})", values, outputs)

@@ -6,9 +6,10 @@ import itertools
 import re
 import sys
 import textwrap
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import GeneratorType
 from typing import Any
 
 from parity.drafting import roles
@@ -110,14 +111,14 @@ def callees(world: World) -> list[Callee]:
     for path, value in world.roots().items():
         if inspect.isfunction(value) and is_own(value, world):
             found[path] = callee(path, value)
-        elif inspect.isgenerator(value):
+        elif value.__class__ is GeneratorType:
             found[path] = _coroutine(path, value)
         elif is_own(value.__class__, world) and not path.startswith(f"{world.alias}."):
             found |= _methods(path, value)
     return [c for c in found.values() if c is not None]
 
 
-def _coroutine(path: str, value: Generator[Any, Any, Any]) -> Callee | None:
+def _coroutine(path: str, value: Any) -> Callee | None:
     """Return the sending of a tuple to a coroutine that waits for one."""
     code = value.gi_code
     if inspect.getgeneratorstate(value) != inspect.GEN_SUSPENDED:
@@ -147,9 +148,7 @@ def _methods(path: str, value: Any) -> dict[str, Callee | None]:
     for name, inner in variables(value).items():  # functions that were handed in: loss_prime
         if inspect.isfunction(inner):
             found[f"{path}.{name}"] = callee(f"{path}.{name}", inner)
-        elif roles.named([name], roles.LOSS) and inspect.isfunction(
-            getattr(type(inner), "__call__", 0)
-        ):
+        elif roles.named([name], roles.LOSS) and "__call__" in vars(inner.__class__):
             taken = callee(f"{path}.{name}", inner.__call__)  # a loss that is an object
             found[f"{path}.{name}"] = taken and replace(taken, name=name)
     return found

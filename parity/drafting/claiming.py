@@ -1,11 +1,11 @@
-"""What an update is by its name, where its numbers say otherwise: such as momentum without a state.
+"""What an update is by its name, where its numbers say otherwise: momentum without a velocity.
 
-The check finds out which optimizer a step is, and a velocity that is lost leaves plain descent, which
-is one too. The name of what runs tells what was meant.
+The check finds out which optimizer a step is, and a velocity that is lost leaves plain descent,
+which is one too. The name of what runs tells what was meant.
 """
 
 import sys
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from parity.drafting import roles
 from parity.drafting.attempts import Way
 from parity.drafting.finding import Finder, put
 from parity.drafting.nodes import Nodes
+from parity.drafting.world import variables
 
 
 def claimed(finder: Finder, step: Way) -> str:
@@ -32,7 +33,7 @@ def claimed(finder: Finder, step: Way) -> str:
 
     world = finder.new()
     file = getattr(world.names[world.alias], "__file__", "")
-    values = {"x": step.data.x(), "y": step.data.y(), "learning_rate": 0.125}
+    values: dict[str, Any] = {"x": step.data.x(), "y": step.data.y(), "learning_rate": 0.125}
     lines = [*step.known.lines, step.last]
     try:
         if not _keeps_all(finder, step):
@@ -58,7 +59,8 @@ def claimed(finder: Finder, step: Way) -> str:
     (momentum,) = momenta
 
     def are(factor: float) -> bool:
-        return all(np.allclose(b, factor * a, rtol=1e-7, atol=1e-12) for a, b in zip(one, two))
+        pairs = zip(one, two, strict=True)
+        return all(np.allclose(b, factor * a, rtol=1e-7, atol=1e-12) for a, b in pairs)
 
     nesterov = any("nesterov" in name for name in names)
     if are(1.0) or (nesterov and are(1.0 + momentum)):
@@ -72,19 +74,19 @@ def _keeps_all(finder: Finder, step: Way) -> bool:
     if " = " in step.last:
         return kept is not None and "_" not in kept.target.split(", ")
     world = finder.new()
-    values = {"x": step.data.x(), "y": step.data.y(), "learning_rate": 0.125}
+    values: dict[str, Any] = {"x": step.data.x(), "y": step.data.y(), "learning_rate": 0.125}
     world.run(step.known.lines, **values)
     return np.size(world.run([], step.last)) <= 1 if step.last else False
 
 
 def _momenta(frame: FrameType) -> set[float]:
     """Return the numbers that the variables of an update which are called momentum hold."""
-    there: dict[str, Any] = {
-        n: frame.f_globals[n] for n in frame.f_code.co_names if n in frame.f_globals
-    }
+    inner_codes = [c for c in frame.f_code.co_consts if isinstance(c, CodeType)]
+    names = {n for code in [frame.f_code, *inner_codes] for n in code.co_names}
+    there: dict[str, Any] = {n: frame.f_globals[n] for n in names if n in frame.f_globals}
     there |= frame.f_locals
     for value in list(there.values()):
-        inner = value if isinstance(value, dict) else getattr(value, "__dict__", {})
+        inner: Any = value if value.__class__ is dict else variables(value)
         there |= {str(n): v for n, v in inner.items() if str(n) not in there}
     return {
         float(value)

@@ -131,9 +131,9 @@ class Drafting:
         """Return the draft with an update that keeps a state, if there is one."""
         for more in with_states(setup, self.maker):
             draft = self._draft(more)
-            if draft is not None and "step" in draft.parts:
-                if draft.parts["step"].uses in more.kept:
-                    return draft
+            step = draft.parts.get("step") if draft is not None else None
+            if step is not None and step.uses in more.kept:
+                return draft
         return None
 
     def _by_loss(self) -> Draft | None:
@@ -226,7 +226,8 @@ def _doubts(draft: Draft) -> int:
 
 def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
     follower = Follower(finder, forward)
-    gradients, step = follower.gradients(), follower.step()
+    gradients = follower.gradients()
+    step = follower.step(whole=gradients is None)  # with gradients it would only raise doubts
     updates = step is not None
     if gradients is not None and step is not None and (step.remarks or step.whole):
         step = None  # with gradients at hand it would only raise doubts
@@ -241,9 +242,9 @@ def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
     last = step or gradients
     if last is None:
         return None
-    if len(finder.saved) == 1 and finder.saved[0].ndim == 1:
-        if finder.saved[0].size > 2 * forward.data.inputs + 2:
-            return None  # all weights in one vector, whose layers nobody knows
+    (first, *others) = finder.saved
+    if not others and first.ndim == 1 and first.size > 2 * forward.data.inputs + 2:
+        return None  # all weights in one vector, whose layers nobody knows
     weights = _weights(finder, forward, last)
     parts = {"forward": _forward(forward)}
     if gradients is None and (own := by_unit(weights, finder.new())) is not None:
@@ -289,6 +290,9 @@ def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
     if single:
         parts["forward"].lines.insert(0, "x = np.reshape(x, (-1, 1))")
         _before(parts, "x, y = np.reshape(x, (-1, 1)), np.reshape(y, (-1, 1))")
+    for name, way in (("gradients", gradients), ("step", step)):
+        if way is not None and name in parts:
+            parts[name].checks += follower.class_doubt(way)
     classes = any(way is not None and way.data.classes for way in (gradients, step))
     looped = forward.data.layout not in ("rows", "columns", "crosswise")
     hot = "one-hot" if looped and forward.data.outputs > 1 else ""

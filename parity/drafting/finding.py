@@ -249,7 +249,8 @@ class Finder:
         leaves: list[Leaf] = []
         for leaf in world.leaves():
             if len(leaves) < _MOST_LEAVES and is_weightlike(leaf.value):
-                leaves += [leaf] * (not _is_view(leaf, leaves))
+                fixed = leaf.path.startswith(f"{world.alias}.") and roles.is_constant(leaf.name)
+                leaves += [leaf] * (not fixed and not _is_view(leaf, leaves))
         before = {leaf.path: leaf.array.copy() for leaf in world.leaves()}
         base = self._outputs(world, known, text, before, values)
         rng = np.random.default_rng(1)
@@ -470,8 +471,10 @@ def _numbers_in(result: Any) -> dict[str, np.ndarray]:
 def _is_view(leaf: Leaf, others: list[Leaf]) -> bool:
     """Whether an array is another one seen otherwise, as ``W.T``: the same weights once more."""
     array: Any = leaf.value
+    arrays: list[Any] = [other.value for other in others]
     return isinstance(array, np.ndarray) and any(
-        isinstance(o.value, np.ndarray) and np.may_share_memory(array, o.value) for o in others
+        isinstance(o, np.ndarray) and np.may_share_memory(array, o)  # pyright: ignore
+        for o in arrays
     )
 
 

@@ -96,6 +96,19 @@ class Follower:
         axes = self._label_axes(callee) if callee else None
         return self.data if axes is None else replace(self.data, flat=axes == 1)
 
+    def class_doubt(self, way: Way) -> list[str]:
+        """Return the remark that classes may count from 1, where only the text speaks of it."""
+        used = [c for c in self.finder.callees if c.name == way.uses and c.source is not None]
+        if not way.data.classes or not used:
+            return []
+        callee = used[0]
+        label = self._label(callee)
+        text = ast.unparse(callee.source.node) if callee.source else ""
+        less = re.search(rf"\b{label}\b[^=\n]{{0,12}} - 1\b|arange\(1, ", text)
+        if not less or self.finder.seen.first_class(label, self.data.outputs) is not None:
+            return []
+        return ["that classes count from 0; if they count from 1 here, hand over y + 1"]
+
     def _label_axes(self, callee: Callee) -> int | None:
         label = self._label(callee)
         return self.finder.seen.axes(label) if label else None
@@ -136,10 +149,8 @@ class Follower:
         world = self.finder.new()
         values: dict[str, Any] = {"x": way.data.x(), "y": way.data.y(), "learning_rate": 0.125}
         try:
-            one, two = (
-                [leaf.array.copy() for leaf in found({"r": world.run(way.known.lines, way.last, **values)})]
-                for _ in range(2)
-            )  # fmt: skip
+            results = (world.run(way.known.lines, way.last, **values) for _ in range(2))
+            one, two = ([leaf.array.copy() for leaf in found({"r": r})] for r in results)
         except BaseException:
             return False
         # What adds up is no matter of chance: it doubles.
@@ -382,12 +393,18 @@ class Follower:
 
     # Update.
 
-    def step(self) -> Way | None:
-        """Return a way to an update: the best, or else one that changes some weights only."""
+    def step(self, whole: bool) -> Way | None:
+        """Return a way to an update: the best, or else one that changes some weights only.
+
+        Args:
+            whole: Whether what trains for long, by its own plan, is tried too.
+        """
         partly: Way | None = None
         ranked = self.finder.ranked(roles.STEP, _STEP)
         for callee in sorted(ranked, key=lambda c: c.name not in self.finder.kept):
             if (callee.name == self.forward.uses and not callee.takes("y")) or _is_start(callee):
+                continue
+            if not whole and roles.named([callee.name], roles.WHOLE_TRAININGS):
                 continue
             for data in self.data_kinds(callee):
                 way, all_change = self._step(callee, data)
@@ -562,7 +579,7 @@ class Follower:
                 none = self.finder.change(full, data, 0.0)[1]
             except BaseException:
                 continue
-            if any(np.abs(c).max(initial=0) > 0 for c in none):
+            if any(np.abs(c).max(initial=0) > 0 for c in none) and self._starts_anew(full, data):
                 anew = handed
                 self.finder.trouble["step"] = (
                     f"{callee.name} starts from new weights each time, not from those there are"
@@ -585,6 +602,23 @@ class Follower:
         scaled = known.copy()
         guessed = self.slope_remark([*scaled.lines, last])
         return Way(scaled, last, callee.name, whole, data, [*guessed, remark])
+
+    def _starts_anew(self, lines: list[str], data: Data) -> bool:
+        """Whether a step without a rate leads to the same weights from all others.
+
+        A decay that the rate does not scale changes them too, and each in its own way.
+        """
+        saved = self.finder.saved
+        ends: list[list[np.ndarray]] = []
+        try:
+            for factor in (1.0, 1.5):
+                self.finder.saved = [factor * array for array in saved]
+                change = self.finder.change(lines, data, 0.0)[1]
+                ends.append([a + c for a, c in zip(self.finder.saved, change, strict=True)])
+        finally:
+            self.finder.saved = saved
+        pairs = zip(*ends, strict=True)
+        return any(np.allclose(a, b) and np.abs(a).max(initial=0) > 0 for a, b in pairs)
 
     # Loss.
 

@@ -105,9 +105,9 @@ class _Reader:
                 before.append(f"{parameter} = {parameter} + 1")
                 states[variable] = parameter
                 continue
-            if roles.role(parameter) in _HANDED and variable not in names[1:]:
+            if _are_weights(parameter):
                 continue
-            if roles.role(parameter) == "parameters":
+            if roles.role(parameter) in _HANDED and variable not in names[1:]:
                 continue
             if variable in self.made:
                 states[variable] = variable
@@ -178,11 +178,13 @@ class _Reader:
         for node in ast.walk(self.survey.tree):
             if isinstance(node, ast.Call) and called(node) == self.name:
                 lines["call"] = node.lineno
-            target = node.targets[0] if isinstance(node, ast.Assign) else None
-            target = node.target if isinstance(node, ast.AugAssign) else target
-            value = getattr(node, "value", None)
-            counting = isinstance(node, ast.AugAssign) or isinstance(value, ast.BinOp)
-            if counting and isinstance(target, ast.Name) and target.id == variable:
+            if isinstance(node, ast.AugAssign):
+                target: ast.expr = node.target
+            elif isinstance(node, ast.Assign) and isinstance(node.value, ast.BinOp):
+                target = node.targets[0]
+            else:
+                continue
+            if isinstance(target, ast.Name) and target.id == variable:
                 lines["count"] = node.lineno
         return lines["count"] > lines["call"]
 
@@ -209,7 +211,7 @@ class _Reader:
         new: dict[str, ast.expr] = {}
         for name in used:
             parameter = self.parameters.get(name, name)
-            if roles.role(parameter) == "parameters" or roles.role(name) == "parameters":
+            if _are_weights(parameter) or _are_weights(name):
                 if len(self.made) != 1 and name not in self.made:
                     return None
                 weights = name if name in self.made else self.made[0]
@@ -221,6 +223,10 @@ class _Reader:
             else:
                 return None
         return ast.unparse(_Renamer(new).visit(ast.parse(ast.unparse(value), mode="eval").body))
+
+
+def _are_weights(name: str) -> bool:
+    return roles.role(name) == "parameters" or name in ("p", "w", "ws")
 
 
 _BUILTINS = {"len", "range", "dict", "list", "zip", "enumerate", "float", "int", "tuple"}

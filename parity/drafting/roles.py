@@ -156,6 +156,11 @@ def is_weight(name: str) -> bool:
     return re.fullmatch(r"[wb][a-z]{0,2}\d{0,2}|theta\d*|syn\d+", plain(name)) is not None
 
 
+def is_constant(name: str) -> bool:
+    """Whether a module's variable is a constant by its capitals, and no weight: TAUS."""
+    return re.fullmatch(r"[A-Z][A-Z_\d]{2,}", name) is not None and not is_weight(name)
+
+
 def gradient_of(weight: str, names: Iterable[str]) -> str | None:
     """Return which of some names is the gradient of a weight: dW1 of W1, nabla_b of biases."""
     for name in names:

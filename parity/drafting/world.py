@@ -3,6 +3,7 @@
 import contextlib
 import inspect
 import io
+import operator
 import random
 import re
 import signal
@@ -149,10 +150,11 @@ def _own_weights(name: str, function: Any) -> Any:
         return None
     try:
         with quiet():
-            one, two = function(), function()
+            one: Any = function()
+            two: Any = function()
     except BaseException:
         return None
-    kept = isinstance(one, (list, tuple)) and all(a is b for a, b in zip(one, two, strict=True))
+    kept = one.__class__ in (list, tuple) and all(map(operator.is_, one, two))
     return one if kept else None
 
 

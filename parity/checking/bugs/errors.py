@@ -87,7 +87,7 @@ TARGETS_SHIFTED = Bug(
     "targets-shifted",
     "the targets are shifted by one class ({way})",
     "delta2[range(m), labels - 1] -= 1  # labels count from 0",
-    "class 0 is the first output",
+    "class 0 is the first output; if your labels count from 1, hand over y + 1",
 )
 TARGETS_OF_EVERY_SAMPLE = Bug(
     "targets-of-every-sample",
