@@ -144,6 +144,11 @@ def _numpy_layers(given: Sequence[Any]) -> list[layers.Layer]:
 def _from_network(network: Sequential, name: str) -> Plan:
     """Read a chain of layers: Dense with Activation and Dropout, Rescaling and Flatten ahead."""
     reader = _Reader(network)
+    if network.regularized:
+        raise ValueError(
+            "reference: expected layers without regularizers; declare weight_decay for the penalty "
+            "of your own code. Received: a regularizer"
+        )
     for layer in network.layers:
         reader.read(layer)
     if not reader.activations:
