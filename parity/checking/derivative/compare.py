@@ -38,6 +38,7 @@ from parity.checking.derivative.samples import batch_of, samples, spread
 from parity.checking.derivative.slopes import Place
 
 REFERENCE = "the derivative of your own loss"
+LAYERS_UNKNOWN = "what the layers compute"
 # Weights and samples are drawn so often, and so many directions are tried in each tensor. Each
 # direction has a part along every entry, so that a wrong entry shows in all of them.
 _POINTS, _DIRECTIONS = 2, 3
@@ -284,7 +285,7 @@ class Derivative:
     def _scope(self, right: Sequence[Tensor]) -> None:
         what = "gradients" if self.candidate.gradients is not None else "steps"
         self.notes.tested = [f"{what} of {len(right)} arrays in {_POINTS} draws"]
-        untested = ["what the layers compute"]
+        untested = [LAYERS_UNKNOWN]
         if self.candidate.gradients is not None:
             asked = "is not asked" if self.candidate.step is not None else "none is given"
             untested.append(f"a step ({asked})")
