@@ -189,10 +189,14 @@ class Autodiff:
         )
 
     def cost(self, x: Sequence[Any], y: Sequence[Any], masks: Sequence[Any]) -> Any:
-        """Return the loss of a batch of tensors in training mode, as a tensor."""
+        """Return the loss of a batch in training mode with the weights' penalties, as a tensor."""
         tensors = all_outputs(self.graph, x, True, masks)
         outputs = [tensors[name] for name in self.graph.outputs]
-        return self.loss(y, outputs) if len(outputs) > 1 else self.loss(y[0], outputs[0])
+        cost = self.loss(y, outputs) if len(outputs) > 1 else self.loss(y[0], outputs[0])
+        for variable in self.trained:
+            if variable.regularizer is not None:
+                cost = cost + variable.regularizer(variable)
+        return cost
 
 
 class _TensorFlow:

@@ -234,7 +234,8 @@ class Functional(Network):
         """
         outputs = self.forward(x, True, masks)
         self.backward(outputs, y, loss)
-        return loss.value(self.loss_input(outputs, loss), y), self.weight_gradients
+        cost = loss.value(self.loss_input(outputs, loss), y) + self.penalty()
+        return cost, self.weight_gradients
 
     def loss_input(self, outputs: Arrays, loss: Loss) -> Arrays:
         """Return what ``loss`` is evaluated at: outputs, or for a fused loss the logits."""
@@ -272,6 +273,8 @@ class Functional(Network):
                     getattr(first, f"{weight}_gradient")[...] += getattr(
                         again, f"{weight}_gradient"
                     )
+        if self.regularized:
+            do(self.add_penalty_gradients)
 
 
 # What can be trained.

@@ -168,6 +168,28 @@ class Network:
             for name in layer.weight_names
         ]
 
+    @property
+    def regularized(self) -> bool:
+        """Whether a weight has a penalty."""
+        return any(layer.regularizers for layer in self.layers)
+
+    def penalty(self) -> float:
+        """Return what the regularizers add to the cost."""
+        return float(
+            sum(
+                regularizer.penalty(getattr(layer, name))
+                for layer in self.layers
+                for name, regularizer in layer.regularizers.items()
+            )
+        )
+
+    def add_penalty_gradients(self) -> None:
+        """Add the regularizers' gradients to those of the loss."""
+        for layer in self.layers:
+            for name, regularizer in layer.regularizers.items():
+                gradient = getattr(layer, f"{name}_gradient")
+                gradient += regularizer.gradient(getattr(layer, name))
+
     def get_weights(self) -> list[Array]:
         """Return copies of the weights in Keras's order."""
         return [weight.copy() for weight in self.weights]
@@ -326,12 +348,14 @@ class Sequential(Network):
         """Run forward and backward in training mode on one batch.
 
         Returns:
-            The cost, and the gradient of each trained weight in the order of ``trained_names``.
+            The cost with the penalties, and the gradient of each trained weight in the order of
+            ``trained_names``.
             These are views that the next call overwrites.
         """
         outputs = self.forward(x, training=True, masks=masks)
         self.backward(outputs, y, loss)
-        return loss.value(self.loss_input(outputs, loss), y), self.weight_gradients
+        cost = loss.value(self.loss_input(outputs, loss), y) + self.penalty()
+        return cost, self.weight_gradients
 
     def loss_input(self, outputs: Array, loss: Loss) -> Array:
         """Return what ``loss`` is evaluated at, after a forward pass with these ``outputs``.
@@ -341,11 +365,16 @@ class Sequential(Network):
         return fused_layer(self.layers[-1]).z if loss.fused else outputs
 
     def backward(self, outputs: Array, y: Array, loss: Loss) -> None:
-        """Backpropagate the cost of the last forward pass, whose ``outputs`` are given."""
+        """Backpropagate the cost of the last forward pass, whose ``outputs`` are given.
+
+        The gradients of the regularizers' penalties are added.
+        """
         delta = loss_gradient(self.layers[-1], outputs, y, loss)
         for i in reversed(range(self.first_trained, len(self.layers))):
             further = i > self.first_trained
             delta = self.layers[i].backward(delta, input_gradient=further)
+        if self.regularized:
+            self.add_penalty_gradients()
 
 
 def check_new(layer: Layer) -> None:

@@ -131,14 +131,19 @@ class _Record:
         # What the loss is evaluated at: the outputs, or a fused loss's logits.
         self.loss_inputs = np.empty_like(self.outputs) if loss.fused else self.outputs
         self.loss, self.y = loss, y
+        self.network = network
         self.batches: list[Array] = []
         self.samples = 0
+        # The sum of the steps' penalties, each times its samples.
+        self.penalties = 0.0
 
     def add(self, batch: Array, outputs: Array, loss_inputs: Array) -> None:
         end = self.samples + len(batch)
         self.outputs[self.samples : end] = outputs
         if self.loss.fused:
             self.loss_inputs[self.samples : end] = loss_inputs
+        if self.network.regularized:
+            self.penalties += len(batch) * self.network.penalty()
         self.batches.append(batch)
         self.samples = end
 
@@ -147,8 +152,9 @@ class _Record:
         if self.samples:
             outputs, loss_inputs = self.outputs[: self.samples], self.loss_inputs[: self.samples]
             targets = self.y[np.concatenate(self.batches)]
-            means.add(self.loss.value(loss_inputs, targets), outputs, targets)
-        self.batches, self.samples = [], 0
+            cost = self.loss.value(loss_inputs, targets) + self.penalties / self.samples
+            means.add(cost, outputs, targets)
+        self.batches, self.samples, self.penalties = [], 0, 0.0
 
 
 def train_epoch(
@@ -218,7 +224,7 @@ def evaluate(
     means = _Means(metrics)
     for batch in split(np.arange(len(x)), batch_size):
         outputs = network.forward(x[batch])
-        cost = loss.value(network.loss_input(outputs, loss), y[batch])
+        cost = loss.value(network.loss_input(outputs, loss), y[batch]) + network.penalty()
         means.add(cost, outputs, y[batch])
     return means.logs()
 

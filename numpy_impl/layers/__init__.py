@@ -5,7 +5,7 @@ file.
 """
 
 from numpy_impl.layers.activation import Activation
-from numpy_impl.layers.attention import Attention
+from numpy_impl.layers.attention import AdditiveAttention, Attention
 from numpy_impl.layers.base import Layer, allocate, allocate_states
 from numpy_impl.layers.batch_normalization import BatchNormalization
 from numpy_impl.layers.bidirectional import Bidirectional
@@ -54,6 +54,7 @@ __all__ = [
     "LSTM",
     "Activation",
     "Add",
+    "AdditiveAttention",
     "Attention",
     "Average",
     "AveragePooling1D",

@@ -10,6 +10,7 @@ from numpy_impl.layers.formula import FormulaLayer, Number, Weights, activate, t
 from numpy_impl.types import Shape
 
 SOFTMAX = activations.get("softmax")
+TANH = activations.get("tanh")
 # What a score is where a query must not look: exp of it is 0.
 NOWHERE = -1e9
 
@@ -102,3 +103,55 @@ class Attention(FormulaLayer):
 
     def config(self) -> dict[str, object]:
         return {"use_scale": self.use_scale, "use_causal_mask": self.use_causal_mask}
+
+
+class AdditiveAttention(Attention):
+    """``y = softmax(s) v`` with ``s_ts = sum_d scale_d tanh(q_td + k_sd)``; inputs as there.
+
+    Args:
+        use_scale: Whether ``scale``, shape (dim,), is trained; without it each is 1.
+        use_causal_mask: Whether query t sees the values 0 to t alone.
+
+    Reference: Bahdanau, Cho and Bengio (2015), "Neural machine translation by jointly learning to
+    align and translate", appendix A.1.2; what stands in its tanh beside a sum is for Dense layers.
+    """
+
+    fixed: ClassVar[Mapping[str, Any]] = {"dropout": 0.0}
+
+    def __init__(self, use_scale: bool = True, use_causal_mask: bool = False) -> None:
+        super().__init__(use_scale, use_causal_mask)
+
+    def weight_shapes(self) -> list[Shape]:
+        return [(self.input_shape[-1],)] * self.use_scale
+
+    def initialize(self, rng: np.random.Generator) -> None:
+        if self.use_scale:
+            # Keras counts a vector's length as both fans.
+            limit = np.sqrt(3 / self.input_shape[-1])
+            self.arrays["scale"][...] = rng.uniform(-limit, limit, self.input_shape[-1])
+
+    def compute(self, x: Number, w: Weights, training: bool) -> tuple[Number, Any]:
+        query, value, key = x if len(x) == 3 else (*x, x[1])
+        # (batch, T, S, dim)
+        z = query[:, :, None] + key[:, None]
+        t = activate(z, TANH)
+        scores = np.sum(t * w["scale"] if self.use_scale else t, axis=-1)
+        y, kept = attended(scores, value, self.use_causal_mask)
+        return y, (value, len(x), z, t, kept)
+
+    def differentiate(
+        self, delta: Number, kept: Any, w: Weights
+    ) -> tuple[Mapping[str, Number], Any]:
+        value, inputs, z, t, kept = kept
+        d, d_value = through_attended(delta, kept, value)
+        # Each number of t has its share in the score.
+        d_t = np.zeros_like(t) + d[..., None]
+        gradients: dict[str, Number] = {}
+        if self.use_scale:
+            gradients["scale"] = np.sum(d_t * t, axis=(0, 1, 2))
+            d_t = d_t * w["scale"]
+        d_z = through(d_t, TANH, z, t)
+        d_query, d_key = np.sum(d_z, axis=2), np.sum(d_z, axis=1)
+        if inputs == 2:
+            return gradients, [d_query, d_value + d_key]
+        return gradients, [d_query, d_value, d_key]

@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from numpy_impl.regularizers import L1L2, from_keras, regularized
 from numpy_impl.types import Array, DTypeLike, Shape
 
 
@@ -66,6 +67,8 @@ class Layer:
     call_options: ClassVar[tuple[str, ...]] = ()
     # Attributes that are constants which Keras on TensorFlow rounds to float32.
     cast_constants: ClassVar[tuple[str, ...]] = ()
+    # The penalty on each weight that has one, by its name; a wrapper has those of what it wraps.
+    regularizers: Mapping[str, L1L2] = {}
     workspace: Workspace
     # Sequential sets these. Whether it belongs to a network,
     built = False
@@ -163,8 +166,9 @@ class Layer:
     def from_keras(cls, config: Mapping[str, Any]) -> Self:
         """Return the layer, without weights, for the options of Keras's layer of this name.
 
-        What only training or starting uses (regularizers, constraints, initializers) is passed
-        over; activations are functions of ``activations`` already.
+        Regularizers that are known here become ``regularizers``. What else only training or
+        starting uses (constraints, initializers) is passed over; activations are functions of
+        ``activations`` already.
 
         Raises:
             ValueError: An option that would change the numbers has a value that is not known here.
@@ -178,7 +182,22 @@ class Layer:
                 options[option] = value
             elif value != cls.fixed.get(option):
                 raise ValueError(f"{option}={value!r}")
-        return cls(**options)
+        made = cls(**options)
+        found = {
+            name: penalty
+            for option, value in config.items()
+            if option.endswith("_regularizer") and (penalty := _known(value)) is not None
+            for name in regularized(option, made.weight_names)
+        }
+        made.regularizers = {**made.regularizers, **found}
+        return made
+
+
+def _known(regularizer: Any) -> L1L2 | None:
+    try:
+        return from_keras(regularizer)
+    except ValueError:
+        return None
 
 
 _PASSED_OVER = ("name", "trainable", "dtype", "seed", "build_config")

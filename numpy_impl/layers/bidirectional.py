@@ -62,6 +62,11 @@ class Bidirectional(FormulaLayer):
             for direction, one in zip(_DIRECTIONS, self.both, strict=True)
             for name in one.weight_names
         )
+        self.regularizers = {
+            f"{direction}_{name}": penalty
+            for direction, one in zip(_DIRECTIONS, self.both, strict=True)
+            for name, penalty in one.regularizers.items()
+        }
         self.groups = tuple(
             f"{direction}_layer/{group}"
             for direction, one in zip(_DIRECTIONS, self.both, strict=True)

@@ -91,9 +91,15 @@ def analyse(
         parts: Any = back if layer.merges else [back]
         for source, part in zip(sources, parts, strict=True):
             deltas[source].append(part)
-    gradients = [
-        formula.added(*calls) for own in found.values() for calls in zip(*own, strict=True)
-    ]
+    gradients: list[Approx] = []
+    for own, layer in zip(found.values(), network.layers, strict=True):
+        for name, calls in zip(layer.weight_names, zip(*own, strict=True), strict=True):
+            penalty = layer.regularizers.get(name)
+            weight = r.exact(getattr(layer, name))
+            # Where the weight is 0 the gradient of |w| is, too, on both sides.
+            further = [] if penalty is None else [penalty.gradient(weight)]
+            costs += [] if penalty is None else [penalty.penalty(weight)]
+            gradients.append(formula.added(*calls, *further))
     outputs = [tensors[name] for name in ends]
     return Analysis(outputs, formula.added(*costs), gradients, states)
 

@@ -96,6 +96,7 @@ UFUNCS.update(
         (np.exp, "__call__"): _exp,
         (np.log, "__call__"): _log,
         (np.absolute, "__call__"): _absolute,
+        (np.sign, "__call__"): lambda x: x.monotone(np.sign, 0.0),
         (np.add, "at"): _add_at,
     }
 )

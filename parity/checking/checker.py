@@ -9,6 +9,10 @@ import numpy as np
 
 from parity.candidate import Candidate, CandidateError
 from parity.checking.any_layers.compare import AnyLayers
+from parity.checking.any_layers.gradients import (
+    check_gradients_beside,
+    refuse_what_training_changes,
+)
 from parity.checking.any_layers.matching import WeightMatch, matched
 from parity.checking.any_layers.model_files import is_of_any_layers, keras_model
 from parity.checking.any_layers.opened import Opened
@@ -26,7 +30,7 @@ from parity.checking.derivative.steps import check_steps
 from parity.checking.forward import Forward
 from parity.checking.model.layout import Layout, readings
 from parity.checking.model.losses import Declared, declared
-from parity.checking.model.network import Plan, resolve
+from parity.checking.model.network import Plan, loss_name, resolve
 from parity.checking.verdict import conclude
 from parity.reports.report import CheckReport, Outcome
 
@@ -46,9 +50,11 @@ def check(
         candidate: The network's callables; or a function without arguments that makes them, which
             is better where a step keeps a state: it is then made anew for each way to call it.
         reference: What it is meant to be: the name of a documented architecture ("64-40-10"), a
-            ``keras.Model`` of supported layers (of any, or of a subclass, for ``forward`` alone) or
-            the path of its ``.keras`` file, a list of layers, or a ``numpy_impl.Sequential``. None:
-            sizes are read off the weights, and activations and loss are found out.
+            ``keras.Model`` or the path of its ``.keras`` file, a list of layers, or a
+            ``numpy_impl.Sequential``. None: sizes are read off the weights, and activations and
+            loss are found out. Beside a model of other than dense layers gradients need ``loss``,
+            by name or as a function, and what it computes in training has to be what ``forward``
+            does (no moving statistics).
         seed: Of the random weights and samples.
         keras: Whether to ask Keras's automatic differentiation as well, which takes the seconds of
             importing Keras. None: if there is a reference. Without it the gradients are compared
@@ -72,8 +78,8 @@ def check(
         )
     loss = declared(made.loss) if isinstance(made.loss, str) else None
     reference = keras_model(reference)
-    if made.forward_alone and is_of_any_layers(made, reference):
-        return _beside_keras(made, reference, seed)
+    if is_of_any_layers(made, reference):
+        return _beside_keras(made, reference, loss, seed)
     if made.get_weights is None:
         raise CandidateError(
             "expected get_weights, or for forward that holds its own weights a Keras model that "
@@ -99,8 +105,15 @@ def check(
     return report
 
 
-def _beside_keras(candidate: Candidate, reference: Any, seed: int) -> CheckReport:
-    """Compare forward alone with a Keras model of any layers."""
+def _beside_keras(
+    candidate: Candidate, reference: Any, loss: Declared | None, seed: int
+) -> CheckReport:
+    """Compare forward, and then what else is given, with a Keras model of any layers."""
+    backward = candidate.gradients is not None or candidate.step is not None
+    if backward:
+        refuse_what_training_changes(reference)
+        compiled = loss_name(getattr(reference, "loss", None))
+        loss = declared(compiled) if loss is None and compiled else loss
     notes, words = Notes(), ""
     with notes.until_blocked():
         subject = Subject(candidate)
@@ -108,6 +121,11 @@ def _beside_keras(candidate: Candidate, reference: Any, seed: int) -> CheckRepor
             beside = AnyLayers(subject, reference, seed)
             words = beside.reference
             notes.add(beside.run())
+            if backward and not notes.findings:
+                notes.untested = []
+                notes.add(check_gradients_beside(candidate, beside, loss, seed))
+            elif backward:
+                notes.untested = ["gradients and steps (forward comes first)"]
     return CheckReport(candidate.name, words, **vars(notes))
 
 

@@ -17,7 +17,7 @@ from keras_impl import keras
 from keras_impl.autodiff import to_numpy
 from keras_impl.graph import Graph, graph
 from keras_impl.losses import AnyLoss, WeightedSum
-from numpy_impl import activations, layers, losses, optimizers, schedules
+from numpy_impl import activations, layers, losses, optimizers, regularizers, schedules
 from numpy_impl.activations import ActivationFunction
 from numpy_impl.files.keras_config import (
     KNOWN,
@@ -137,7 +137,14 @@ def _keras_layer(layer: layers.Layer, **further: Any) -> keras.Layer:
             options[option] = keras_activation(getattr(layer, option))
         elif isinstance(value, layers.Layer):
             options[option] = _keras_layer(value)
-    return getattr(keras.layers, type(layer).__name__)(**options, **further)
+    kind = getattr(keras.layers, type(layer).__name__)
+    for option in signature(kind).parameters:
+        if option.endswith("_regularizer"):
+            names = regularizers.regularized(option, layer.weight_names)
+            penalties = {layer.regularizers[name] for name in names if name in layer.regularizers}
+            for penalty in penalties:
+                options[option] = keras.regularizers.L1L2(penalty.l1, penalty.l2)
+    return kind(**options, **further)
 
 
 def keras_activation(function: ActivationFunction) -> Any:
@@ -298,7 +305,10 @@ def _config_as_computed(title: str, config: dict[str, Any], dtype: str) -> dict[
     Layers that it has inside are treated likewise.
     """
     for option, value in config.items():
-        if value is not None and option.endswith(("_regularizer", "_constraint")):
+        if value is None or not option.endswith(("_regularizer", "_constraint")):
+            continue
+        config[option] = _penalty_as_computed(option, value, dtype)
+        if config[option] is None:
             raise ValueError(
                 f"Expected {title} without {option}, which the NumPy engine does "
                 f"not have. Received: {option}={value!r}"
@@ -316,6 +326,25 @@ def _config_as_computed(title: str, config: dict[str, Any], dtype: str) -> dict[
         return entry | {"config": _config_as_computed(title, entry["config"], dtype)}
 
     return config | inner_layers(config, inside)
+
+
+def _penalty_as_computed(option: str, entry: Any, dtype: str) -> dict[str, Any] | None:
+    """Return a regularizer's JSON with the factors that Keras computes with; None: it has no twin.
+
+    TensorFlow makes float32 tensors of them first, in float64 too.
+    """
+    if option == "activity_regularizer" or option.endswith("_constraint"):
+        return None
+    try:
+        known = regularizers.from_keras(entry)
+    except ValueError:
+        return None
+    if known is None:
+        return None
+    factors = {"l1": known.l1, "l2": known.l2}
+    if keras.backend.backend() == "tensorflow" or dtype == "float32":
+        factors = {name: float(_through_float32(factor)) for name, factor in factors.items()}
+    return {"class_name": "L1L2", "config": factors}
 
 
 def _convert(thing: Any, table: dict[str, Callable[[dict[str, Any]], Any]], config: Any) -> Any:

@@ -48,6 +48,9 @@ MODELS = {
     "attention": _on_two(L.Attention),
     "attention, scaled": _on_two(lambda: L.Attention(use_scale=True), keys=True),
     "attention, causal": _on_itself(L.Attention, use_causal_mask=True),
+    "attention, additive": _on_two(lambda: L.AdditiveAttention(use_scale=False)),
+    "attention, additive with a scale": _on_two(L.AdditiveAttention, keys=True),
+    "attention, additive and causal": _on_itself(L.AdditiveAttention, use_causal_mask=True),
     "heads": _on_two(lambda: L.MultiHeadAttention(2, 3)),
     "heads, keys": _on_two(
         lambda: L.MultiHeadAttention(2, 3, value_dim=2, output_shape=3), keys=True

@@ -122,7 +122,11 @@ def _model(*layers) -> keras.Sequential:
     ("layer", "message"),
     [
         (lambda: keras.layers.GaussianNoise(0.1), "Received: GaussianNoise"),
-        (lambda: keras.layers.Dense(2, kernel_regularizer="l2"), "without kernel_regularizer"),
+        (lambda: keras.layers.Dense(2, activity_regularizer="l2"), "without activity_regularizer"),
+        (
+            lambda: keras.layers.Dense(2, kernel_regularizer="orthogonal_regularizer"),
+            "without kernel_regularizer",
+        ),
         (lambda: keras.layers.Dense(2, bias_constraint="non_neg"), "without bias_constraint"),
         (lambda: keras.layers.Dense(2, activation=my_own), "activation my_own"),
         (lambda: keras.layers.Rescaling([1.0, 2.0, 3.0, 4.0]), "scale=.*not one number"),

@@ -10,12 +10,13 @@ from parity.checking.model.network import resolve
 def is_of_any_layers(candidate: Candidate, reference: Any) -> bool:
     """Return whether a candidate is compared with a reference as a model of any layers.
 
-    A chain of dense layers is not, unless ``forward`` holds its weights itself, or says which
-    layers it returns: its bounds follow from its formulas.
+    A chain of dense layers is not, unless ``forward`` is alone and holds its weights itself, or
+    says which layers it returns: its bounds follow from its formulas.
     """
-    if not hasattr(reference, "_flatten_layers"):
+    if not hasattr(reference, "_flatten_layers") or candidate.forward is None:
         return False
-    if candidate.get_weights is None or candidate.layer_map is not None:
+    told = candidate.get_weights is None or candidate.layer_map is not None
+    if candidate.forward_alone and told:
         return True
     try:
         resolve(reference)

@@ -54,6 +54,7 @@ class Probes:
         reading: How forward is called and read.
         all: The answers.
         given: Whether the inputs are the user's own.
+        takes: What the model takes.
 
     Raises:
         Unreadable: forward cannot be asked, or the reference does not run.
@@ -73,14 +74,14 @@ class Probes:
         self.match = match or WeightMatch(())
         data = subject.candidate.data
         self.given = data is not None
-        takes = inputs.inputs_of(opened, None if data is None else self._own(0), self._run)
+        self.takes = inputs.inputs_of(opened, None if data is None else self._own(0), self._run)
         self.all: list[Probe] = []
         for number, scale in enumerate(_SCALES):
             rng = np.random.default_rng([seed, number])
             if self.given:
                 drawn = inputs.as_list(opened, self._own(number))
             else:
-                drawn = [each.draw(rng, scale) for each in takes]
+                drawn = [each.draw(rng, scale) for each in self.takes]
             values = self._values(rng)
             run = self._run(drawn, values)
             if number == 0:

@@ -41,6 +41,7 @@ from parity.checking.derivative.steps import check_steps
 from parity.checking.repairing.search import mended
 
 REFERENCE = "the derivative of your own loss"
+LAYERS_UNKNOWN = "what the layers compute"
 # Weights and samples are drawn so often, and so many directions are tried in each tensor. Each
 # direction has a part along every entry, so that a wrong entry shows in all of them.
 _POINTS, _DIRECTIONS = 2, 3
@@ -320,7 +321,7 @@ class Derivative:
     def _scope(self, right: Sequence[Tensor]) -> None:
         what = "gradients" if self.candidate.gradients is not None else "steps"
         self.notes.tested = [f"{what} of {len(right)} arrays in {_POINTS} draws"]
-        self.notes.untested = ["what the layers compute"]
+        self.notes.untested = [LAYERS_UNKNOWN]
         if self.candidate.step is None:
             self.notes.untested.append("a step (none is given)")
 

@@ -105,7 +105,7 @@ def resolve(reference: Any, inputs: int | None = None) -> Plan:
             "reference: expected a documented name, a keras.Model, or a list of layers. "
             f"Received: {type(reference).__name__}"
         )
-    loss = _loss_name(getattr(reference, "loss", None))
+    loss = loss_name(getattr(reference, "loss", None))
     if not getattr(reference, "built", True):  # a keras.Sequential without Input: sizes not known
         return replace(resolve(reference.layers, inputs), name=reference.name, loss=loss)
     from parity.comparing.twins import numpy_twin
@@ -123,7 +123,8 @@ def _is_list(reference: Any) -> TypeGuard[Sequence[Any]]:
     return isinstance(reference, list | tuple)
 
 
-def _loss_name(loss: Any) -> str | None:
+def loss_name(loss: Any) -> str | None:
+    """Return the name of a loss that a model was compiled with; None for none."""
     if loss is None or isinstance(loss, str):
         return loss
     name = type(loss).__name__
@@ -144,6 +145,11 @@ def _numpy_layers(given: Sequence[Any]) -> list[layers.Layer]:
 def _from_network(network: Sequential, name: str) -> Plan:
     """Read a chain of layers: Dense with Activation and Dropout, Rescaling and Flatten ahead."""
     reader = _Reader(network)
+    if network.regularized:
+        raise ValueError(
+            "reference: expected layers without regularizers; declare weight_decay for the penalty "
+            "of your own code. Received: a regularizer"
+        )
     for layer in network.layers:
         reader.read(layer)
     if not reader.activations:
