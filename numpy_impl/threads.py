@@ -2,15 +2,17 @@
 
 A BLAS library with two threads lets each spin until the other is done. On a machine that does other
 work as well they wait most of the time: an epoch took 6 to 10 times as long. Here a product is cut
-into two parts by rows, and whoever is free takes the next: where the other thread gets no processor,
-this one computes both parts. The cut does not depend on that, and so neither do the bits.
+into two parts by rows, and whoever is free takes the next: where the other thread gets no
+processor, this one computes both parts. The cut does not depend on that, and so neither do the
+bits.
 
 This holds inside of :func:`own_threads`, which needs threadpoolctl and gives BLAS its threads back
 at the end. Who has set BLAS to one thread (``OPENBLAS_NUM_THREADS=1``) gets one here too.
 """
 
+import importlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
@@ -43,15 +45,15 @@ _state = _State()
 def _blas() -> Any:
     """Return what sets the number of BLAS threads, or None where there is no such library."""
     try:
-        from threadpoolctl import ThreadpoolController
+        threadpoolctl: Any = importlib.import_module("threadpoolctl")
     except ImportError:
         return None
-    controller = ThreadpoolController().select(user_api="blas")
+    controller = threadpoolctl.ThreadpoolController().select(user_api="blas")
     return controller if controller.info() else None
 
 
 @contextmanager
-def own_threads() -> Iterator[None]:
+def own_threads() -> Generator[None, None, None]:
     """Have large products computed by two threads of our own while this lasts."""
     if (blas := _blas()) is None:
         yield
