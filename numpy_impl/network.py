@@ -6,11 +6,12 @@ layers; ``functional`` has the one whose layers branch and meet again.
 
 import copy
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from numpy_impl import activations, validation
+from numpy_impl import activations, threads, validation
 from numpy_impl.layers import Activation, Dense, Dropout, Layer, allocate, allocate_states
 from numpy_impl.losses import Loss
 from numpy_impl.types import Array, DTypeLike, Precision, Shape
@@ -338,8 +339,10 @@ class Sequential(Network):
         if not len(x):
             return np.empty((0, *self.output_shape), self.dtype)
         outputs = np.empty((len(x), *self.output_shape), self.dtype)
-        for i in range(0, len(x), batch_size):
-            outputs[i : i + batch_size] = self.forward(x[i : i + batch_size])
+        # A few samples are not worth finding out about the threads.
+        with threads.own_threads() if len(x) > batch_size else nullcontext():
+            for i in range(0, len(x), batch_size):
+                outputs[i : i + batch_size] = self.forward(x[i : i + batch_size])
         return outputs
 
     def loss_and_gradients(
