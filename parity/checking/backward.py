@@ -297,8 +297,10 @@ class Backward:
         at = of_loss(assessment.kind, factor=base)
         draft = Identified(rule, assessment.kind, 1.0, "", history, at)
         words = f"{stated.words} (declared)"
-        if as_declared(draft, self.layout, stated, self.layout.keys, [(1.0, "")]) is not None:
-            return Notes(conventions={"optimizer": words})
+        found = as_declared(draft, self.layout, stated, self.layout.keys, [(1.0, "")])
+        if found is not None:
+            remarks = updates.at_one_rate(found)
+            return Notes(conventions={"optimizer": words}, remarks=remarks)
         notes = updates.of_plain(rule)
         parting = updates.parted(draft, rule.words)
         notes.findings = [parting] if parting is not None else notes.findings

@@ -520,10 +520,18 @@ def test_pytorchs_options_are_read() -> None:
     assert found.words.startswith("torch.Adam, beta_1 0.8, beta_2 0.99, epsilon 1e-08")
 
 
+@pytest.mark.parametrize("style", STYLES[:2])
 @pytest.mark.parametrize("nesterov", [False, True])
-def test_where_the_rate_stands_in_a_momentum_is_a_remark(nesterov: bool) -> None:
-    """With one rate the two are the same steps; only with gradients at hand can it be told."""
+@pytest.mark.parametrize("torch", [False, True])
+def test_where_the_rate_stands_in_a_momentum_is_a_remark(
+    torch: bool, nesterov: bool, style: str
+) -> None:
+    """With one rate the two are the same steps."""
     declared = f"torch.SGD(momentum=0.9, nesterov={nesterov})"
-    found = report(velocity(nesterov=nesterov), declared)
+    if torch:
+        declared = K.SGD(0.1, momentum=0.9, nesterov=nesterov)
+    update = torch_sgd(nesterov=nesterov) if torch else velocity(nesterov=nesterov)
+    found = report(update, declared, style)
     assert found.outcome is Outcome.RIGHT, str(found)
-    assert any("with one learning rate the step is torch.SGD" in r for r in found.remarks)
+    title = "SGD" if torch else "torch.SGD"
+    assert any(f"with one learning rate the step is {title}" in r for r in found.remarks)

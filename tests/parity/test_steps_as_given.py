@@ -88,6 +88,20 @@ def test_a_right_step_that_was_used_before_is_not_accused(name: str) -> None:
     assert "function that makes the candidate anew" in found.findings[0].evidence
 
 
+@pytest.mark.parametrize("gives", [True, False])
+def test_arrays_that_share_a_state_are_named_beside_others_of_their_shape(gives: bool) -> None:
+    """Two of three biases of one shape; the third, and the kernels, have states of their own."""
+
+    def update(state: State, g: Array, w: Array, rate: float) -> Array:
+        keeper = state.others[3] if state.place == 5 else state
+        keeper.m = 0.9 * keeper.m - rate * g
+        return -keeper.m
+
+    found = parity.check(lambda: made(update, None, gives=gives), keras=False)
+    assert [f.code for f in found.findings] == ["state-shared"], str(found)
+    assert found.findings[0].where == "step, weights[3] and weights[5]"
+
+
 @pytest.mark.parametrize("update", [sgd, velocity()])
 def test_a_wrong_gradient_is_borne_out_beside_a_step_that_keeps_a_state(update: Update) -> None:
     found = parity.check(made(update, None, wrong=2.0), keras=False)

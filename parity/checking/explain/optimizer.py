@@ -397,8 +397,9 @@ def as_declared(
                     multiples=tuple(multiples),
                 )  # fmt: skip
         # At a constant rate it is the same whether the velocity has the rate in it.
-        if declared.plain_momentum and whole.follows(declared.torch()):
-            return replace(draft, rule=declared.torch(), factor=factor, words=words, declared=True)
+        if declared.plain_momentum and whole.follows(declared.at_one_rate()):
+            rule = declared.at_one_rate()
+            return replace(draft, rule=rule, factor=factor, words=words, declared=True)
     return None
 
 

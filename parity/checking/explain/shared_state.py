@@ -66,10 +66,18 @@ def find(
         rule_of: Returns the rule of the arrays that share nothing.
         factors: Of the gradients, where all arrays share.
     """
-    for shared in _readings(whole, layout):
+    known: dict[tuple[Key, ...], Found | None] = {}
+
+    def rule_of_rest(rest: Sequence[Key]) -> Found | None:
+        keys = tuple(rest)
+        if keys not in known:
+            known[keys] = rule_of(whole.only(keys))
+        return known[keys]
+
+    for shared in _readings(whole, layout, rule_of_rest):
         among = {key for group in shared.groups for key in group}
         rest = [key for key in whole.parts if key not in among]
-        found = rule_of(whole.only(rest)) if rest else None
+        found = rule_of_rest(rest) if rest else None
         if rest and found is None:
             continue
         given = [found[1:]] if found is not None else factors
@@ -82,16 +90,29 @@ def find(
     return None
 
 
-def _readings(whole: Course, layout: Layout) -> Iterator[Shared]:
-    """Yield what may share: arrays of one shape, from either end; rows of each kernel."""
+def _readings(
+    whole: Course, layout: Layout, rule_of: Callable[[Sequence[Key]], Found | None]
+) -> Iterator[Shared]:
+    """Yield what may share: arrays of one shape, from either end; rows of each kernel.
+
+    All of each shape, or of one shape alone, or those that do not follow the rule of the arrays
+    whose shape no other has.
+    """
     shapes: dict[tuple[int, ...], list[Key]] = {}
     for key in whole.parts:
         shapes.setdefault(tuple(layout.shapes[layout.place(key)]), []).append(key)
     alike = [sorted(keys, key=layout.place) for keys in shapes.values() if len(keys) > 1]
     places = np.arange(len(whole.places))
-    for turn in (1, -1):
-        groups = tuple(tuple(keys[::turn]) for keys in alike)
-        if groups:
+    chosen = [alike, *([keys] for keys in alike if len(alike) > 1)]
+    single = [keys[0] for keys in shapes.values() if len(keys) == 1]
+    found = rule_of(single) if alike and single else None
+    if found is not None:
+        rule, factor, _ = found
+        off = [[k for k in keys if not whole.only([k]).follows(rule, factor)] for keys in alike]
+        chosen.insert(0, [keys for keys in off if len(keys) > 1])
+    for some in filter(None, chosen):
+        for turn in (1, -1):
+            groups = tuple(tuple(keys[::turn]) for keys in some)
             members = tuple(tuple(places[whole.parts[k]] for k in keys) for keys in groups)
             yield Shared(groups, False, members)
     first = whole.probes[0]

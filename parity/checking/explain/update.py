@@ -1,7 +1,7 @@
 """What is to be said of a step's update, once it is known which optimizer is inside."""
 
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 
@@ -144,7 +144,9 @@ class Updates:
                 notes.remarks.append(self._at_one_rate(words))
             else:
                 notes.findings.append(self._departing(found, found.departure))
-        elif not found.declared:
+        elif found.declared:
+            notes.remarks += self.at_one_rate(found)
+        else:
             notes.add(self._judged(found))
         if found.misled:
             notes.findings += self._misled(found, words)
@@ -311,6 +313,10 @@ class Updates:
         same = rule.form.endswith("nesterov") == bool(stated.options.get("nesterov"))
         return same and bool(momentum) and abs(momentum - rule.decay) <= 1e-6
 
+    def at_one_rate(self, found: Identified) -> list[str]:
+        """Say it where the declared momentum has its learning rate in another place."""
+        return [self._at_one_rate(found.rule.words)] if isinstance(found.rule, Rule) else []
+
     def _at_one_rate(self, words: str) -> str:
         assert self.stated is not None
         return (
@@ -446,7 +452,8 @@ def _on_schedule(whole: Course, stated: DeclaredOptimizer) -> bool:
 def _lingers(whole: Course, stated: DeclaredOptimizer) -> bool:
     """Return whether steps are the declared momentum's but for a velocity that dies away."""
     momentum, ones = stated.options["momentum"], [1.0] * len(whole.rates)
-    for update, rates in ((stated, ones), (stated.torch(), whole.rates)):
+    updates = product((stated, stated.at_one_rate()), (ones, whole.rates))
+    for update, rates in updates:
         run = zip(whole.run(update, ones), whole.changes, whole.noise, rates, strict=True)
         left = [((c - e.value) / r, (2 * e.bound + noise) / r) for e, c, noise, r in run]
         if all(

@@ -99,14 +99,21 @@ class DeclaredOptimizer:
     @property
     def plain_momentum(self) -> bool:
         """Whether it is momentum at a constant rate, and nothing besides."""
-        o = self.options
+        o, forms = self.options, ("keras", "torch", "torch-nesterov")
         more = self.schedule is not None or self.clips or o.get("weight_decay")
-        return self.kind == "sgd" and self.form == "keras" and bool(o.get("momentum")) and not more
+        more = more or o.get("dampening") or self.form not in forms
+        return self.kind == "sgd" and bool(o.get("momentum")) and not more
 
-    def torch(self) -> Rule:
-        """Return its momentum with the learning rate outside the velocity."""
-        form = "torch-nesterov" if self.options.get("nesterov") else "torch"
-        return Rule("sgd", form, self.options["momentum"])
+    def at_one_rate(self) -> Rule:
+        """Return its momentum with the learning rate outside the velocity, where it is inside.
+
+        And the reverse: at a constant rate it is the same.
+        """
+        inside, nesterov = self.form == "keras", bool(self.options.get("nesterov"))
+        forms: tuple[UpdateForm, UpdateForm] = ("keras", "nesterov")
+        if inside:
+            forms = "torch", "torch-nesterov"
+        return Rule("sgd", forms[nesterov], self.options["momentum"])
 
     def change(self, state: State, g: Approx, rate: float, w: Array) -> Approx:
         """Return what one step adds to the weights, of gradients that are clipped already."""
