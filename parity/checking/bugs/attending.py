@@ -84,6 +84,13 @@ def _heads(scene: Scene) -> Iterator[Change]:
         setting = (layer, "_compute_attention", attended)
         yield Change(ATTENTION_AXIS, layer, {"over": over}, settings=[setting])
 
+    def turned(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> Any:
+        scores = ops.einsum("btnh,bsnh->bnts", key, query) / math.sqrt(d)
+        return ops.einsum("bnts,bsnh->btnh", ops.softmax(scores, axis=-1), value), None
+
+    setting = (layer, "_compute_attention", turned)
+    yield Change(ARGUMENTS_SWAPPED, layer, {"what": "query and key"}, settings=[setting])
+
 
 def _scores(scene: Scene) -> Iterator[Change]:
     ops, layer = scene.keras.ops, scene.layer
