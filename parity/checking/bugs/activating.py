@@ -24,7 +24,7 @@ GELU_FORM = Bug(
 )
 LEAKY_SLOPE = Bug(
     "leaky-slope",
-    "the slope below zero is {theirs} instead of {meant}",
+    "the factor below zero (a slope, or alpha of ELU) is {theirs} instead of {meant}",
     "np.where(z > 0, z, 0.01 * z)  # Keras's leaky_relu has 0.2, LeakyReLU() 0.3",
     "multiply by {meant}",
 )

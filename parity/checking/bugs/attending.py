@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from parity.checking.bugs.change import Change, Scene
+from parity.checking.bugs.change import Change, Replacement, Scene
 from parity.checking.bugs.table import Bug
 
 ATTENTION_SCALE = Bug(
@@ -23,7 +23,7 @@ ATTENTION_AXIS = Bug(
 )
 CAUSAL_MASK = Bug(
     "causal-mask",
-    "the causal mask is {theirs}",
+    "a causal mask is {theirs}",
     "scores = np.where(np.tri(steps), scores, -np.inf)",
     "mask later positions only where the layer is called with use_causal_mask=True",
 )
@@ -52,7 +52,8 @@ def changes(scene: Scene) -> Iterator[Change]:
         yield from _scores(scene)
     else:
         return
-    yield Change(CAUSAL_MASK, layer, {"theirs": "applied or left out otherwise"}, call=_causal)
+    for applied, theirs in ((True, "applied where there is none"), (False, "left out")):
+        yield Change(CAUSAL_MASK, layer, {"theirs": theirs}, call=_causal(applied))
     if len(scene.inputs) > 1 and scene.inputs[0].shape == scene.inputs[1].shape:
         yield Change(ARGUMENTS_SWAPPED, layer, {"what": "query and value"}, call=_swapped)
 
@@ -83,6 +84,13 @@ def _heads(scene: Scene) -> Iterator[Change]:
         setting = (layer, "_compute_attention", attended)
         yield Change(ATTENTION_AXIS, layer, {"over": over}, settings=[setting])
 
+    def turned(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> Any:
+        scores = ops.einsum("btnh,bsnh->bnts", key, query) / math.sqrt(d)
+        return ops.einsum("bnts,bsnh->btnh", ops.softmax(scores, axis=-1), value), None
+
+    setting = (layer, "_compute_attention", turned)
+    yield Change(ARGUMENTS_SWAPPED, layer, {"what": "query and key"}, settings=[setting])
+
 
 def _scores(scene: Scene) -> Iterator[Change]:
     ops, layer = scene.keras.ops, scene.layer
@@ -104,8 +112,8 @@ def _scores(scene: Scene) -> Iterator[Change]:
         yield Change(ATTENTION_AXIS, layer, {"over": over}, settings=[setting])
 
 
-def _causal(own: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return own(*args, **kwargs | {"use_causal_mask": not kwargs.get("use_causal_mask")})
+def _causal(applied: bool) -> Replacement:
+    return lambda own, args, kwargs: own(*args, **kwargs | {"use_causal_mask": applied})
 
 
 def _without_mask(own: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

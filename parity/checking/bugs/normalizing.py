@@ -22,7 +22,7 @@ EPSILON_PLACE = Bug(
 )
 VARIANCE_OVER_N_MINUS_1 = Bug(
     "variance-over-n-minus-1",
-    "the variance is divided by n - 1",
+    "the variance is divided by n - 1{also}",
     "var = x.var(axis=-1, ddof=1)",
     "divide by n: x.var(axis=-1)",
 )
@@ -40,7 +40,7 @@ NORMALIZED_AXIS = Bug(
 )
 BATCH_STATISTICS = Bug(
     "batch-statistics",
-    "mean and variance are those of the batch, and not the moving ones",
+    "mean and variance are those of the batch, and not the moving ones{also}",
     "x_hat = (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + eps)  # in inference",
     "use moving_mean and moving_variance where nothing is trained",
 )
@@ -76,10 +76,9 @@ def _of_batch(scene: Scene, epsilon: float) -> Iterator[Change]:
     """Yield batch normalizations that use the statistics of their batch."""
     axis = scene.layer.axis % scene.output.ndim
     axes = [n for n in range(scene.output.ndim) if n != axis]
-    for less, bug in ((0, BATCH_STATISTICS), (1, BATCH_STATISTICS)):
-        yield Change(
-            bug, scene.layer, call=_normalizing(scene, axes, epsilon, True, less, axis=axis)
-        )
+    for less, also in ((0, ""), (1, "; the variance is divided by n - 1")):
+        call = _normalizing(scene, axes, epsilon, True, less, axis=axis)
+        yield Change(BATCH_STATISTICS, scene.layer, {"also": also}, call=call)
 
 
 def _of_sample(scene: Scene, epsilon: float, others: Sequence[float]) -> Iterator[Change]:
@@ -96,13 +95,12 @@ def _of_sample(scene: Scene, epsilon: float, others: Sequence[float]) -> Iterato
             {"theirs": f"{other:g}"},
             call=_normalizing(scene, own, other, False),
         )
-    yield Change(
-        VARIANCE_OVER_N_MINUS_1, layer, call=_normalizing(scene, own, epsilon, True, less=1)
-    )
+    call = _normalizing(scene, own, epsilon, True, less=1)
+    yield Change(VARIANCE_OVER_N_MINUS_1, layer, {"also": ""}, call=call)
     for other in (epsilon, *others):  # with ddof=1 the epsilon is often another one, and outside
-        yield Change(
-            VARIANCE_OVER_N_MINUS_1, layer, call=_normalizing(scene, own, other, False, less=1)
-        )
+        values = {"also": f"; epsilon ({other:g}) is added to the standard deviation"}
+        call = _normalizing(scene, own, other, False, less=1)
+        yield Change(VARIANCE_OVER_N_MINUS_1, layer, values, call=call)
     yield Change(
         VARIANCE_WITHOUT_ROOT, layer, call=_normalizing(scene, own, epsilon, True, power=1.0)
     )

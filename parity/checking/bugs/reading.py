@@ -14,7 +14,7 @@ from parity.checking.bugs.table import Bug
 
 WEIGHT_UNUSED = Bug(
     "weight-unused",
-    "{weight} is left out",
+    "{weight} is left out, as if it were {constant} throughout",
     "z = x @ W  # where the layer has a bias",
     "use it as the layer does",
 )
@@ -49,7 +49,12 @@ def changes(scene: Scene) -> Iterator[Change]:
         else:
             for constant in (0.0, 1.0):
                 weights = {id(variable): np.full_like(value, constant)}
-                yield Change(WEIGHT_UNUSED, scene.layer, {"weight": name}, weights=weights)
+                yield Change(
+                    WEIGHT_UNUSED,
+                    scene.layer,
+                    {"weight": name, "constant": f"{constant:g}"},
+                    weights=weights,
+                )
     if scene.attribute("input_dim") is not None and scene.attribute("output_dim") is not None:
         yield from _table(scene)
 

@@ -33,6 +33,12 @@ BEHIND_JOIN = Bug(
     "y = relu(x + block(x))  # where the model has x + relu(block(x))",
     "apply it to that input only",
 )
+MOVED_BEHIND = Bug(
+    "layers-order",
+    "{first} is applied behind {join}, and not at the beginning of what is joined",
+    "y = layer_norm(x + block(x))  # where the model has x + block(layer_norm(x))",
+    "apply it where the model does",
+)
 SKIP_FROM = Bug(
     "skip-from",
     "input number {which} of {join} is taken {source}",
@@ -144,6 +150,7 @@ def changes(graph: Graph, n: int) -> Iterator[list[Change]]:
         yield from _behind_join(graph, n)
         yield from _joined(graph, n)
         yield from _sources(graph, n)
+        yield from _moved(graph, n)
     yield from _weights(graph, n)
 
 
@@ -247,6 +254,21 @@ def _behind_join(graph: Graph, n: int) -> Iterator[list[Change]]:
             yield [
                 Change(BEHIND_JOIN, scene.layer, named, call=applied),
                 Change(BEHIND_JOIN, before.layer, named, call=_same),
+            ]
+
+
+def _moved(graph: Graph, n: int) -> Iterator[list[Change]]:
+    """Yield that what stands farther before a join is done behind it."""
+    join = graph.scenes[n]
+    for m in reversed(range(max(0, n - _MOST_SOURCES), n)):
+        before, user = graph.scenes[m], graph.user(m)
+        shapes = {a.shape for a in (*before.inputs, before.output, join.output)}
+        if graph.does(m) and user not in (None, n) and len(shapes) == 1:
+            values = {"first": _kind(before.layer), "join": _kind(join.layer)}
+            applied = _behind(lambda y, layer=before.layer: _applied(layer, y))
+            yield [
+                Change(MOVED_BEHIND, join.layer, values, call=applied),
+                Change(MOVED_BEHIND, before.layer, values, call=_same),
             ]
 
 

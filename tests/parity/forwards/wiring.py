@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 import parity
-from parity.checking.bugs import wiring
+from parity.checking.bugs import attending, wiring
 from parity.reports.report import CheckReport
 from tests.parity.forwards.steps import Planted
 
@@ -15,16 +15,19 @@ def relu(z: Any) -> Any:
     return np.maximum(z, 0)
 
 
-def _report(build: Callable[[Any, Any], Any], forward: Callable[..., Any]) -> CheckReport:
+def _report(
+    build: Callable[[Any, Any], Any], forward: Callable[..., Any], held: bool = False
+) -> CheckReport:
     from keras_impl import keras
 
     keras.utils.set_random_seed(1)
     i = keras.Input((5,))
     model = keras.Model(i, build(keras.layers, i))
     w = [np.array(v, np.float64) for v in model.get_weights()]
-    return parity.check(
-        parity.Candidate(get_weights=lambda: w, forward=lambda x: forward(w, x)), model
+    candidate = parity.Candidate(
+        get_weights=None if held else lambda: w, forward=lambda x: forward(w, x)
     )
+    return parity.check(candidate, model)
 
 
 def _block(layers: Any, i: Any) -> Any:
@@ -81,6 +84,31 @@ def _sigmoid_behind(w: list[Any], x: Any) -> Any:
     return 1 / (1 + np.exp(-(z * w[2] + w[3]))) @ w[4] + w[5]
 
 
+def _normed_first(layers: Any, i: Any) -> Any:
+    x = layers.Dense(5, name="a")(layers.LayerNormalization(name="ln")(i))
+    return layers.Dense(2, name="out")(layers.Add(name="add")([i, x]))
+
+
+def _normed_behind(w: list[Any], x: Any) -> Any:
+    z = x + x @ w[2] + w[3]
+    z = (z - z.mean(1, keepdims=True)) / np.sqrt(z.var(1, keepdims=True) + 1e-3)
+    return (z * w[0] + w[1]) @ w[4] + w[5]
+
+
+def _attention(layers: Any, i: Any) -> Any:
+    x = layers.Reshape((3, 2), name="r")(layers.Dense(6, name="d")(i))
+    x = layers.MultiHeadAttention(1, 3, use_bias=False, name="mha")(x, x)
+    return layers.Dense(2, name="out")(layers.Flatten(name="f")(x))
+
+
+def _keys_ask(w: list[Any], x: Any) -> Any:
+    x = (x @ w[0] + w[1]).reshape(len(x), 3, 2)
+    q, k, v = (x @ w[n][:, 0] for n in (2, 3, 4))
+    e = np.exp(k @ q.transpose(0, 2, 1) / np.sqrt(3))
+    seen = (e / e.sum(axis=-1, keepdims=True)) @ v @ w[5][0]
+    return seen.reshape(len(x), -1) @ w[6] + w[7]
+
+
 PLANTED: list[Planted] = [
     Planted(bug, words, lambda slip=slip: _report(_block, lambda w, x: _by_hand(slip, w, x)))
     for bug, words, slip in (
@@ -94,6 +122,14 @@ PLANTED: list[Planted] = [
     )
 ]
 PLANTED += [
+    Planted(
+        wiring.MOVED_BEHIND, "LayerNormalization is applied behind Add, and not at the beginning",
+        lambda: _report(_normed_first, _normed_behind),
+    ),
+    Planted(
+        attending.ARGUMENTS_SWAPPED, "query and key have changed places",
+        lambda: _report(_attention, _keys_ask, held=True),
+    ),
     Planted(
         wiring.BEHIND_JOIN, "the activation tanh is applied behind Average",
         lambda: _report(_activated, _tanh_behind),
