@@ -6,6 +6,7 @@ import linecache
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from copy import copy
@@ -186,7 +187,9 @@ class Editable:
         outer = ast.FunctionDef("around", taken, [inner], [])
         module = ast.Module([*self._imports, ast.copy_location(outer, function)], [])
         try:
-            made = compile(module, self.filename, "exec", dont_inherit=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of changes that make no sense
+                made = compile(module, self.filename, "exec", dont_inherit=True)
         except (SyntaxError, ValueError, TypeError, RecursionError):
             return None
         for _ in range(3 if self._owner else 2):

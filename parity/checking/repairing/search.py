@@ -92,7 +92,7 @@ class Search:
     """
 
     trial: Trial
-    seconds: float = SECONDS
+    seconds: float = field(default_factory=lambda: SECONDS)
     tried: int = 0
     ended: bool = False
     _limit: float = field(default=1.0, init=False)

@@ -1,4 +1,4 @@
-"""Lines of the programs written wrong: the program, what stands there, and what stands there then."""
+"""Lines of the programs written wrong: which program, what stands there, and what then does."""
 
 MISTAKES: list[tuple[str, str, str]] = [
     ("recurrent", "dh_next = dz @ self.Wh.T", "dh_next = dz @ self.Wh"),
@@ -22,7 +22,7 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("lstm", "dc = dc * f", "dc = dc * i"),
     ("lstm", "do = dh * tc", "do = dh * c"),
     ("lstm", "da = np.hstack([dai, daf, dao, dag])", "da = np.hstack([daf, dai, dao, dag])"),
-    ("lstm", "di, dg, df = dc * g, dc * i, dc * c_prev", "di, dg, df = dc * i, dc * g, dc * c_prev"),
+    ("lstm", "di, dg, df = dc * g, dc * i,", "di, dg, df = dc * i, dc * g,"),
     ("vae", "dlogvar = 0.5 * dz * noise * std", "dlogvar = 0.5 * dz * std"),
     ("vae", "0.5 * (np.exp(logvar) - 1) / n", "0.5 * (np.exp(logvar) + 1) / n"),
     ("vae", "0.5 * (np.exp(logvar) - 1) / n", "0.5 * (np.exp(logvar) - 1)"),
