@@ -90,7 +90,12 @@ def _instead(slot: Slot, scope: Scope) -> Iterator[tuple[float, ast.expr]]:
     elif isinstance(node, ast.Constant):
         yield from _of_constant(node, scope)
     elif isinstance(node, ast.Compare) and len(node.ops) == 1:
-        turned = {ast.Gt: ast.Lt, ast.Lt: ast.Gt, ast.GtE: ast.LtE, ast.LtE: ast.GtE}
+        turned: dict[type[ast.cmpop], type[ast.cmpop]] = {
+            ast.Gt: ast.Lt,
+            ast.Lt: ast.Gt,
+            ast.GtE: ast.LtE,
+            ast.LtE: ast.GtE,
+        }
         if type(node.ops[0]) in turned:
             yield 3, ast.Compare(node.left, [turned[type(node.ops[0])]()], node.comparators)
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):

@@ -123,17 +123,20 @@ def _kinds(frame: FrameType) -> dict[str, Kind]:
     for name, value in list(frame.f_locals.items()):
         found[name] = kind_of(value)
         if isinstance(getattr(value, "__dict__", None), dict) and not callable(value):
-            for attribute, held in list(vars(value).items()):
+            attributes: dict[str, Any] = vars(value)
+            for attribute, held in list(attributes.items()):
                 found[f"{name}.{attribute}"] = kind_of(held)
     return found
 
 
 def kind_of(value: Any) -> Kind:
     """Return what kind of value something is; equal for those that may stand for each other."""
-    if isinstance(value, np.ndarray):
-        return "array", value.shape, value.dtype.kind
-    if isinstance(value, np.generic):
-        return ("int",) if value.dtype.kind in "iu" else ("float",)
+    if isinstance(value, np.ndarray | np.generic):
+        shape: tuple[int, ...] = value.shape
+        kind: str = np.asarray(value).dtype.kind
+        if isinstance(value, np.ndarray):
+            return "array", shape, kind
+        return ("int",) if kind in "iu" else ("float",)
     return (type(value).__name__,)
 
 

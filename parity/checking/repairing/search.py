@@ -2,7 +2,7 @@
 
 import ast
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -157,7 +157,7 @@ class Search:
             return None
 
     @contextmanager
-    def _changed(self, candidate: _Candidate) -> Iterator[bool]:
+    def _changed(self, candidate: _Candidate) -> Generator[bool]:
         before = candidate.change.apply()
         try:
             code = candidate.function.compiled()
