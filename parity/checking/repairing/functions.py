@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
 from types import CodeType, FrameType, FunctionType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
+from numpy_impl.types import Array
 from parity.checking.asking.own_code import foreign
 
 Function = ast.FunctionDef | ast.Lambda
@@ -123,7 +124,7 @@ def _kinds(frame: FrameType) -> dict[str, Kind]:
     for name, value in list(frame.f_locals.items()):
         found[name] = kind_of(value)
         if isinstance(getattr(value, "__dict__", None), dict) and not callable(value):
-            attributes: dict[str, Any] = vars(value)
+            attributes = cast(dict[str, Any], vars(value))
             for attribute, held in list(attributes.items()):
                 found[f"{name}.{attribute}"] = kind_of(held)
     return found
@@ -132,10 +133,10 @@ def _kinds(frame: FrameType) -> dict[str, Kind]:
 def kind_of(value: Any) -> Kind:
     """Return what kind of value something is; equal for those that may stand for each other."""
     if isinstance(value, np.ndarray | np.generic):
-        shape: tuple[int, ...] = value.shape
-        kind: str = np.asarray(value).dtype.kind
+        array: Array = np.asarray(cast(Any, value))
+        kind = array.dtype.kind
         if isinstance(value, np.ndarray):
-            return "array", shape, kind
+            return "array", array.shape, kind
         return ("int",) if kind in "iu" else ("float",)
     return (type(value).__name__,)
 

@@ -191,7 +191,7 @@ class Search:
                     expressions.changes(statement, scope), whole.changes(statement, scope)
                 )
                 found += [
-                    _Candidate(function, statement, change, change.rank + away + 2 * forward)
+                    _Candidate(function, statement, change, change.rank + away + forward)
                     for change in every
                 ]
         found.sort(key=lambda one: one.likely)
