@@ -276,7 +276,7 @@ def _of_constant(node: ast.Constant, scope: Scope) -> Iterator[tuple[float, ast.
     if isinstance(value, int | float) and not isinstance(value, bool):
         for name in scope.kinds:
             if scope.kinds[name] in (("int",), ("float",)) or name in scope.arrays:
-                yield 4.2 if scope.kinds[name] == ("int",) else 7, expression(name)
+                yield 4.2 if scope.kinds[name] == ("int",) else 4.9, expression(name)
 
 
 def _of_index(node: ast.Subscript) -> Iterator[tuple[float, ast.expr]]:
