@@ -45,6 +45,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return Scheduling(config, log)
 
 
+@pytest.fixture(autouse=True)
+def searched(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the search for a wrong line, which takes seconds, where it is not what is tried.
+
+    Of what no bug explains these tests say that nothing explains it.
+    """
+    if request.node.get_closest_marker("search") is None:
+        monkeypatch.setattr("parity.checking.repairing.search.Search.run", lambda _: None)
+
+
 __all__ = [
     "pytest_addoption",
     "pytest_collection_modifyitems",

@@ -1,5 +1,6 @@
 """The line that is wrong in a chain of dense layers: one change with which gradients are right."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,7 @@ class OfChain:
         self._probe = self._asked(0)
         return [self._probe.gradients[key] for key in self.keys]
 
-    def fits(self, values: list[Array]) -> list[bool]:
+    def fits(self, values: Sequence[Array]) -> list[bool]:
         """Return which of them are right."""
         self._probe.gradients = dict(zip(self.keys, values, strict=True))
         return self._right(self._probe)

@@ -20,6 +20,9 @@ _OPERATORS: dict[type[ast.operator], tuple[type[ast.operator], ...]] = {
 }  # fmt: skip
 # A derivative by which something may have to be multiplied, of a value or by one.
 SLOPES = ("(1 - {0} ** 2)", "{0} * (1 - {0})", "({0} > 0)", "(1 - {0})")
+_TURNED: dict[type[ast.cmpop], type[ast.cmpop]] = {
+    ast.Gt: ast.Lt, ast.Lt: ast.Gt, ast.GtE: ast.LtE, ast.LtE: ast.GtE,
+}  # fmt: skip
 _SCALING = (ast.Mult, ast.Div)
 _LINKED = (ast.Mult, ast.Div, ast.MatMult)
 
@@ -78,7 +81,8 @@ def changes(statement: Statement, scope: Scope) -> Iterator[Change]:
 
 
 def _instead(slot: Slot, scope: Scope) -> Iterator[tuple[float, ast.expr]]:
-    node, around = slot.node, slot.nodes[-1] if slot.nodes else None
+    node: Any = slot.node
+    around = slot.nodes[-1] if slot.nodes else None
     indexing = any(isinstance(n, ast.Subscript | ast.Slice) for n in slot.nodes[-2:])
     indexing = indexing and not isinstance(around, ast.Call | ast.BinOp)
     if isinstance(node, ast.BinOp):
@@ -90,9 +94,9 @@ def _instead(slot: Slot, scope: Scope) -> Iterator[tuple[float, ast.expr]]:
     elif isinstance(node, ast.Constant):
         yield from _of_constant(node, scope)
     elif isinstance(node, ast.Compare) and len(node.ops) == 1:
-        turned = {ast.Gt: ast.Lt, ast.Lt: ast.Gt, ast.GtE: ast.LtE, ast.LtE: ast.GtE}
-        if type(node.ops[0]) in turned:
-            yield 3, ast.Compare(node.left, [turned[type(node.ops[0])]()], node.comparators)
+        turned = _TURNED.get(type(node.ops[0]))
+        if turned is not None:
+            yield 3, ast.Compare(node.left, [turned()], node.comparators)
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         yield 3, node.operand
     elif isinstance(node, ast.Subscript):
@@ -110,7 +114,7 @@ def _instead(slot: Slot, scope: Scope) -> Iterator[tuple[float, ast.expr]]:
             yield 2, ast.BinOp(node, ast.Sub() if by < 0 else ast.Add(), ast.Constant(1))
     value = not indexing and not isinstance(node, ast.Constant | ast.Tuple | ast.List | ast.keyword)
     if value and not isinstance(around, ast.keyword | ast.Slice | ast.Compare):
-        yield from _scaled(node, around, scope)
+        yield from _scaled(slot.node, around, scope)
 
 
 def _by_one(node: ast.AST) -> bool:
@@ -272,7 +276,7 @@ def _of_constant(node: ast.Constant, scope: Scope) -> Iterator[tuple[float, ast.
     if isinstance(value, int | float) and not isinstance(value, bool):
         for name in scope.kinds:
             if scope.kinds[name] in (("int",), ("float",)) or name in scope.arrays:
-                yield 7, expression(name)
+                yield 4.2 if scope.kinds[name] == ("int",) else 4.9, expression(name)
 
 
 def _of_index(node: ast.Subscript) -> Iterator[tuple[float, ast.expr]]:

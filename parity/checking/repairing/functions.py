@@ -6,15 +6,17 @@ import linecache
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
 from types import CodeType, FrameType, FunctionType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
+from numpy_impl.types import Array
 from parity.checking.asking.own_code import foreign
 
 Function = ast.FunctionDef | ast.Lambda
@@ -122,17 +124,20 @@ def _kinds(frame: FrameType) -> dict[str, Kind]:
     for name, value in list(frame.f_locals.items()):
         found[name] = kind_of(value)
         if isinstance(getattr(value, "__dict__", None), dict) and not callable(value):
-            for attribute, held in list(vars(value).items()):
+            attributes = cast(dict[str, Any], vars(value))
+            for attribute, held in list(attributes.items()):
                 found[f"{name}.{attribute}"] = kind_of(held)
     return found
 
 
 def kind_of(value: Any) -> Kind:
     """Return what kind of value something is; equal for those that may stand for each other."""
-    if isinstance(value, np.ndarray):
-        return "array", value.shape, value.dtype.kind
-    if isinstance(value, np.generic):
-        return ("int",) if value.dtype.kind in "iu" else ("float",)
+    if isinstance(value, np.ndarray | np.generic):
+        array: Array = np.asarray(cast(Any, value))
+        kind = array.dtype.kind
+        if isinstance(value, np.ndarray):
+            return "array", array.shape, kind
+        return ("int",) if kind in "iu" else ("float",)
     return (type(value).__name__,)
 
 
@@ -186,7 +191,9 @@ class Editable:
         outer = ast.FunctionDef("around", taken, [inner], [])
         module = ast.Module([*self._imports, ast.copy_location(outer, function)], [])
         try:
-            made = compile(module, self.filename, "exec", dont_inherit=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of changes that make no sense
+                made = compile(module, self.filename, "exec", dont_inherit=True)
         except (SyntaxError, ValueError, TypeError, RecursionError):
             return None
         for _ in range(3 if self._owner else 2):

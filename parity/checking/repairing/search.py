@@ -2,7 +2,7 @@
 
 import ast
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -92,7 +92,7 @@ class Search:
     """
 
     trial: Trial
-    seconds: float = SECONDS
+    seconds: float = field(default_factory=lambda: SECONDS)
     tried: int = 0
     ended: bool = False
     _limit: float = field(default=1.0, init=False)
@@ -157,7 +157,7 @@ class Search:
             return None
 
     @contextmanager
-    def _changed(self, candidate: _Candidate) -> Iterator[bool]:
+    def _changed(self, candidate: _Candidate) -> Generator[bool]:
         before = candidate.change.apply()
         try:
             code = candidate.function.compiled()
@@ -191,7 +191,7 @@ class Search:
                     expressions.changes(statement, scope), whole.changes(statement, scope)
                 )
                 found += [
-                    _Candidate(function, statement, change, change.rank + away + 2 * forward)
+                    _Candidate(function, statement, change, change.rank + away + forward)
                     for change in every
                 ]
         found.sort(key=lambda one: one.likely)

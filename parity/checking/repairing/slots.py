@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from parity.checking.repairing.functions import Function
 
@@ -141,7 +141,7 @@ def _below(slot: Slot, nodes: tuple[ast.AST, ...]) -> Iterator[Slot]:
             if isinstance(value, ast.Attribute):  # the array whose method it is
                 yield from _below(Slot(value, "value"), (*inner, value))
         elif isinstance(value, list):
-            for number, part in enumerate(value):
+            for number, part in enumerate(cast(list[Any], value)):
                 if isinstance(part, ast.AST):
                     yield from _below(Slot(value, number), inner)
         elif isinstance(value, ast.expr | ast.keyword | ast.comprehension):

@@ -5,6 +5,8 @@ from typing import Any, cast
 
 import numpy as np
 
+from numpy_impl.types import Array
+
 # Larger arrays are data sets, which no gradient changes; to copy them each time would take long.
 _MOST_ENTRIES = 50_000
 
@@ -18,17 +20,20 @@ class Held:
 
     def __init__(self, holders: Iterable[dict[str, Any]]) -> None:
         self._holders = [(holder, dict(holder)) for holder in {id(h): h for h in holders}.values()]
-        held = {id(v): v for _, values in self._holders for v in values.values()}
+        held: dict[int, Any] = {id(v): v for _, vs in self._holders for v in vs.values()}
         # A list's or a dict's own arrays, too: {"W1": ...}.
         for value in list(held.values()):
             if type(value) in (list, dict):
-                inner = value.values() if isinstance(value, dict) else value
-                held |= {id(v): v for v in cast(Iterable[Any], inner) if isinstance(v, np.ndarray)}
-        self._arrays = [(v, v.copy()) for v in held.values()
-                        if isinstance(v, np.ndarray) and v.flags.writeable
-                        and v.size <= _MOST_ENTRIES]  # fmt: skip
-        self._lists = [(v, list(v)) for v in held.values() if type(v) is list]
-        self._dicts = [(v, dict(v)) for v in held.values() if type(v) is dict]
+                parts = cast(dict[Any, Any] | list[Any], value)
+                inner = list(parts.values()) if isinstance(parts, dict) else parts
+                held |= {id(v): cast(Any, v) for v in inner if isinstance(v, np.ndarray)}
+        arrays: list[Array] = [v for v in held.values() if isinstance(v, np.ndarray)]
+        changeable = [v for v in arrays if v.flags.writeable and v.size <= _MOST_ENTRIES]
+        self._arrays = [(v, v.copy()) for v in changeable]
+        lists = [cast(list[Any], v) for v in held.values() if type(v) is list]
+        dicts = [cast(dict[Any, Any], v) for v in held.values() if type(v) is dict]
+        self._lists = [(v, list(v)) for v in lists]
+        self._dicts = [(v, dict(v)) for v in dicts]
 
     def put_back(self) -> None:
         """Make all as it was."""

@@ -1,11 +1,10 @@
-"""Lines of the programs written wrong: the program, what stands there, and what stands there then."""
+"""Lines of the programs written wrong: which program, what stands there, and what then does."""
 
 MISTAKES: list[tuple[str, str, str]] = [
     ("recurrent", "dh_next = dz @ self.Wh.T", "dh_next = dz @ self.Wh"),
     ("recurrent", "dh = d @ self.V.T + dh_next", "dh = d @ self.V.T - dh_next"),
     ("recurrent", "dz = dh * (1 - states[t + 1] ** 2)", "dz = dh * (1 - states[t + 1])"),
     ("recurrent", "dz = dh * (1 - states[t + 1] ** 2)", "dz = dh * (1 - states[t] ** 2)"),
-    ("recurrent", "dz = dh * (1 - states[t + 1] ** 2)", "dz = dh"),
     ("recurrent", "dWh += states[t].T @ dz", "dWh += states[t + 1].T @ dz"),
     ("recurrent", "dWx += x[:, t].T @ dz", "dWx += x[:, t].T @ dh"),
     ("recurrent", "dWx += x[:, t].T @ dz", "dWx = x[:, t].T @ dz"),
@@ -22,8 +21,7 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("lstm", "dc = dc * f", "dc = dc * i"),
     ("lstm", "do = dh * tc", "do = dh * c"),
     ("lstm", "da = np.hstack([dai, daf, dao, dag])", "da = np.hstack([daf, dai, dao, dag])"),
-    ("lstm", "di, dg, df = dc * g, dc * i, dc * c_prev", "di, dg, df = dc * i, dc * g, dc * c_prev"),
-    ("vae", "dlogvar = 0.5 * dz * noise * std", "dlogvar = 0.5 * dz * std"),
+    ("lstm", "di, dg, df = dc * g, dc * i,", "di, dg, df = dc * i, dc * g,"),
     ("vae", "0.5 * (np.exp(logvar) - 1) / n", "0.5 * (np.exp(logvar) + 1) / n"),
     ("vae", "0.5 * (np.exp(logvar) - 1) / n", "0.5 * (np.exp(logvar) - 1)"),
     ("vae", "dmean = dz + mean / n", "dmean = dz - mean / n"),
@@ -54,5 +52,4 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("policy", "dz = dh * (1 - h * h)", "dz = dh * h * (1 - h)"),
     ("siamese", "dd = 2 * same * d - 2 * (1 - same)", "dd = 2 * same * d + 2 * (1 - same)"),
     ("siamese", "dh = ds + dr @ P[\"W2\"].T", "dh = dr @ P[\"W2\"].T"),
-    ("siamese", "branch(x[:, 1], -de)", "branch(x[:, 0], -de)"),
 ]  # fmt: skip

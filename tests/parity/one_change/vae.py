@@ -18,12 +18,12 @@ def build(seed=0):
         return h, mean, logvar, z, out
 
     def loss(x, y):
-        h, mean, logvar, z, out = run(x)
+        _, mean, logvar, _, out = run(x)
         kl = 0.5 * (np.exp(logvar) + mean**2 - 1 - logvar)
         return (((out - x) ** 2).sum() + kl.sum()) / len(x)
 
     def gradients(x, y):
-        We, be, Wm, bm, Wl, bl, Wd, bd = weights
+        _, _, Wm, _, Wl, _, Wd, _ = weights
         h, mean, logvar, z, out = run(x)
         n = len(x)
         dout = 2 * (out - x) / n
