@@ -91,7 +91,7 @@ def test_one_sure_digit_is_no_number_by_a_pale_dash_beside_it():
 )
 def test_marks_are_told_as_such(layout: tuple[str, ...], digits: str, told: str):
     answers = [Answer("x", list(np.eye(10)[int(d)] * 99)) for d in digits]
-    number = Number("x", answers, [(0, 0, 1, 1)] * len(digits), layout=layout)
+    number = Number("x", answers, layout=layout)
     assert number.told == told
     assert number.verdict() == f"I am {told}."
     assert number.record()["rows"] == ([told.split(",")[0]] if len(layout) < 2 else ["123", "45"])
