@@ -213,7 +213,8 @@ def _options(callee: Callee, known: Known, parameter: Parameter) -> list[str]:
     text = ast.unparse(callee.source.node) if callee.source else ""
     if roles.role(parameter.name) == "x" and f"{parameter.name}[:-1]" in text:
         return ["[*x, 0]"]  # a row of a table, whose last column is the label
-    keyed = re.search(rf"\b{parameter.name}\[[fF]?['\"]", text)
+    name = parameter.name
+    keyed = re.search(rf"\b{name}\[[fF]?['\"]|\bin {name}:|\b{name}\.items\(", text)
     if keyed and parameter.name not in known.names and roles.role(parameter.name) in ("output", ""):
         return list(dict.fromkeys([*known.roles.get("parameters", []), *options]))
     return options
