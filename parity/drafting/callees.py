@@ -21,7 +21,7 @@ _MOST_CALLS = 60
 # A gradient by its name, for which nothing else will do.
 _GRADIENT = re.compile(r"(d|grads?_?|nabla_?|delta_?)[wb]\w*")
 # What an update keeps from step to step, which nothing else is either.
-_STATE = re.compile(r"v|vel\w*|velocit\w*|moment(um)?s?|opt\w*_?state|state_?s?|adam\w*|cache\w*")
+_STATE = re.compile(r"vel\w*|velocit\w*|moment(um)?s?|opt\w*_?state|state_?s?|adam\w*|cache\w*")
 # These are given to parameters that have defaults too.
 _GIVEN = ("x", "y", "rate", "once", "parameters", "cache", "grads", "output")
 
@@ -210,10 +210,13 @@ def arguments(callee: Callee, known: Known) -> Iterator[str]:
 
 def _options(callee: Callee, known: Known, parameter: Parameter) -> list[str]:
     options = known.options(parameter)
+    if parameter.name == "v" and callee.takes("grads", "rate"):  # a velocity, and no vector
+        options = [o for o in options if o not in known.roles.get("any", [])]
     text = ast.unparse(callee.source.node) if callee.source else ""
     if roles.role(parameter.name) == "x" and f"{parameter.name}[:-1]" in text:
         return ["[*x, 0]"]  # a row of a table, whose last column is the label
-    keyed = re.search(rf"\b{parameter.name}\[[fF]?['\"]", text)
+    name = parameter.name
+    keyed = re.search(rf"\b{name}\[[fF]?['\"]|\bin {name}:|\b{name}\.items\(", text)
     if keyed and parameter.name not in known.names and roles.role(parameter.name) in ("output", ""):
         return list(dict.fromkeys([*known.roles.get("parameters", []), *options]))
     return options

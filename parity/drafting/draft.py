@@ -1,9 +1,11 @@
 """Putting a Candidate together from what was found in a module."""
 
+import math
 import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -27,7 +29,7 @@ from parity.drafting.taping import written_in_order
 from parity.drafting.units import by_unit
 from parity.drafting.world import TookTooLong, World
 
-_SECONDS = 25.0
+_SECONDS = 20.0
 
 
 @dataclass
@@ -99,12 +101,14 @@ class Drafting:
         self.load = load
         self.why_not = ""
         self._progress = 0
+        self._end = math.inf
         self._stuck: set[str] = set()
 
     def best(self) -> Draft | None:
         """Return the draft with the fewest guesses; None if there is none."""
         found: list[Draft] = []
         end = time.monotonic() + _SECONDS
+        self._end = end + _SECONDS / 4
         for group in setups(self.load(), self.maker):
             for setup in group:
                 if time.monotonic() > end:
@@ -141,11 +145,8 @@ class Drafting:
         for group in setups(self.load(), self.maker):
             for setup in group[:2]:
                 try:
-                    lines = setup.lines
-                    finder = Finder(
-                        lambda lines=lines: World(self.load, self.maker.alias, lines),
-                        self._stuck, setup.given, self.maker.seen,
-                    )  # fmt: skip
+                    fresh = partial(World, self.load, self.maker.alias, setup.lines, end=self._end)
+                    finder = Finder(fresh, self._stuck, setup.given, self.maker.seen)
                     found = by_loss(finder)
                 except BaseException:  # whatever the user's code raises
                     continue
@@ -166,7 +167,7 @@ class Drafting:
 
     def _draft(self, setup: Setup) -> Draft | None:
         def fresh() -> World:
-            return World(self.load, self.maker.alias, setup.lines)
+            return World(self.load, self.maker.alias, setup.lines, end=self._end)
 
         try:
             finder = Finder(fresh, self._stuck, setup.given, self.maker.seen, setup.kept)

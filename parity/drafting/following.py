@@ -204,6 +204,8 @@ class Follower:
             if hasattr(result, "__next__"):
                 result, text = list(result), f"list({text})"
             tape = Tape(self.finder, self.shapes)
+            if result.__class__ is tuple and own_backward(result[0], [], world.alias):
+                result, text = result[0], f"{text}[0]"  # return loss, scores
             if backward := own_backward(result, self.finder.callees, world.alias):
                 return tape.differentiated(callee, known, text, backward, data)
             if any(

@@ -3,11 +3,13 @@
 import contextlib
 import inspect
 import io
+import math
 import operator
 import random
 import re
 import signal
 import sys
+import time
 import types
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
@@ -99,14 +101,18 @@ class World:
         alias: What the draft calls it.
         setup: The statements that make the network.
         names: Every variable, by name.
+        end: When nothing more is run, in the seconds of ``time.monotonic``.
     """
 
     load: Callable[[], types.ModuleType]
     alias: str
     setup: list[str]
     names: dict[str, Any] = field(default_factory=dict[str, Any])
+    end: float = math.inf
 
     def __post_init__(self) -> None:
+        if time.monotonic() > self.end:
+            raise TookTooLong
         random.seed(0)
         np.random.seed(0)  # noqa: NPY002 (the user's code draws from it)
         self.names = {"np": np, "SimpleNamespace": types.SimpleNamespace, self.alias: self.load()}
@@ -119,6 +125,8 @@ class World:
         Raises:
             BaseException: Whatever the user's code raises.
         """
+        if time.monotonic() > self.end:
+            raise TookTooLong
         self.names.update(values)
         with quiet():
             exec("\n".join(lines), self.names)
