@@ -52,6 +52,11 @@ def _blas() -> Any:
     return controller if controller.info() else None
 
 
+@cache
+def _helper() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, "product")
+
+
 @contextmanager
 def own_threads() -> Generator[None, None, None]:
     """Have large products computed by two threads of our own while this lasts."""
@@ -62,7 +67,7 @@ def own_threads() -> Generator[None, None, None]:
         _state.users += 1
         if _state.users == 1:
             if max(library["num_threads"] for library in blas.info()) > 1:
-                _state.helper = ThreadPoolExecutor(1, "product")
+                _state.helper = _helper()
             _state.limited = blas.limit(limits=1)
     try:
         yield
@@ -71,8 +76,6 @@ def own_threads() -> Generator[None, None, None]:
             _state.users -= 1
             if _state.users == 0:
                 _state.limited.restore_original_limits()
-                if _state.helper is not None:
-                    _state.helper.shutdown(wait=False)
                 _state.limited = _state.helper = None
 
 

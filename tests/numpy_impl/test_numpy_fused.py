@@ -34,6 +34,7 @@ def centre(z: Each, bias: Row, scale: Same) -> Any:
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(Rule, "seconds", 0.0)
+    monkeypatch.setattr(fused, "PATIENCE", 0.5)
     compiling._announce.cache_clear()  # pyright: ignore[reportPrivateUsage]
     for each in RULES:
         monkeypatch.setattr(each, "kernels", {})

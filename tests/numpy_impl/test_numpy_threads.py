@@ -27,9 +27,6 @@ class Helper:
             future.set_result(None)
         return future
 
-    def shutdown(self, wait: bool) -> None:
-        pass
-
 
 @pytest.mark.parametrize("n", [2, 10, 100, 333])
 @pytest.mark.parametrize("transposed", [False, True])

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from numpy_impl import Sequential, layers, losses, optimizers, training
+from numpy_impl import Sequential, compiling, fused, layers, losses, optimizers, training
 from tools.benchmark.works import RATES, Array, Work
 
 Turn = Callable[[], bool]
@@ -23,7 +23,8 @@ def _schedule(work: Work) -> Callable[[int], list[np.ndarray]]:
 
 
 def numpy_engine(work: Work, x: Array, y: Array, turn: Turn) -> None:
-    """This project's NumPy engine."""
+    """This project's NumPy engine; in a long training its formulas are compiled at the start."""
+    fused.PATIENCE = -1.0
     network = own_network(work)
     if work.predict:
         while True:
@@ -31,13 +32,18 @@ def numpy_engine(work: Work, x: Array, y: Array, turn: Turn) -> None:
                 network.predict(x)
             if not turn():
                 return
-    fused = {} if work.is_quadratic else {"fused": True}
-    loss = losses.get("quadratic" if work.is_quadratic else "categorical_crossentropy", **fused)
+    options = {} if work.is_quadratic else {"fused": True}
+    loss = losses.get("quadratic" if work.is_quadratic else "categorical_crossentropy", **options)
     optimizer = optimizers.get(work.optimizer, learning_rate=RATES[work.optimizer])
+
+    def on_epoch(epoch: int, logs: dict[str, float]) -> bool:
+        if epoch == 0:  # the warm-up
+            compiling.wait()
+        return not turn()
+
     training.fit(
-        network, loss, optimizer, x, y, epochs=ENDLESS, schedule=_schedule(work),
-        on_epoch=lambda epoch, logs: not turn(),
-    )  # fmt: skip
+        network, loss, optimizer, x, y, epochs=ENDLESS, schedule=_schedule(work), on_epoch=on_epoch
+    )
 
 
 def own_network(work: Work) -> Sequential:
