@@ -274,7 +274,7 @@ class Functional(Network):
                         again, f"{weight}_gradient"
                     )
         if self.regularized:
-            do(self.add_penalty_gradients)
+            self.add_penalty_gradients()
 
 
 # What can be trained.

@@ -68,6 +68,10 @@ def _absolute(x: Approx) -> Approx:
     return Approx(np.abs(x.value), x.error, x.rounding)
 
 
+def _sign(x: Approx) -> Approx:
+    return x.monotone(np.sign, 0.0)
+
+
 def _add_at(total: Approx, places: Any, new: Number) -> None:
     """Add with repeated places: ``np.add.at``, each sum rounded as often as it has terms."""
     new, r = _approx(new, total.rounding), total.rounding
@@ -96,7 +100,7 @@ UFUNCS.update(
         (np.exp, "__call__"): _exp,
         (np.log, "__call__"): _log,
         (np.absolute, "__call__"): _absolute,
-        (np.sign, "__call__"): lambda x: x.monotone(np.sign, 0.0),
+        (np.sign, "__call__"): _sign,
         (np.add, "at"): _add_at,
     }
 )

@@ -25,8 +25,9 @@ class Held:
         for value in list(held.values()):
             if type(value) in (list, dict):
                 parts = cast(dict[Any, Any] | list[Any], value)
-                inner = list(parts.values()) if isinstance(parts, dict) else parts
-                held |= {id(v): cast(Any, v) for v in inner if isinstance(v, np.ndarray)}
+                inner: list[Any] = list(parts.values()) if isinstance(parts, dict) else parts
+                arrays = [v for v in inner if isinstance(v, np.ndarray)]
+                held |= dict(zip(map(id, arrays), arrays, strict=True))
         arrays: list[Array] = [v for v in held.values() if isinstance(v, np.ndarray)]
         changeable = [v for v in arrays if v.flags.writeable and v.size <= _MOST_ENTRIES]
         self._arrays = [(v, v.copy()) for v in changeable]
