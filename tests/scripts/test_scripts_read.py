@@ -162,7 +162,6 @@ def test_another_model_is_loaded_once_and_again_when_it_was_written_again(
         (np.broadcast_to(np.uint8(0), (70_000, 2)), "65535"),
         (Image.new("1", (70_000, 2)), "65535"),
     ],
-    ids=str,
 )
 def test_what_is_no_picture_is_one_line(given: Any, said: str):
     with pytest.raises(scripts.ImageError, match=said) as caught:

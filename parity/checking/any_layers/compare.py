@@ -115,6 +115,15 @@ class AnyLayers:
                 pairs = ", ".join(f"{r.array} is {r.variable} transposed {r.axes}" for r in turned)
                 found["weights"] += f"; {pairs}"
         found["layers"] = f"{len({e.call for e in probes.reading.observed})} compared"
+        moved = [r for r, path in zip(rows, self.opened.paths, strict=True) if r.variable != path]
+        shapes = [tuple(v.shape) for v in self.opened.variables]
+        if moved and [r.shape for r in rows] == shapes:
+            pairs = ", ".join(f"{r.array} is {r.variable}" for r in moved)
+            self.notes.remarks.append(
+                f"Order: the arrays were tried in other orders too, and with forward {pairs}. That "
+                "is not the order of model.get_weights(): if they are read in that, they are "
+                "exchanged."
+            )
 
     # ---- Comparing ----
 
