@@ -18,7 +18,7 @@ import pytest
 
 T = TypeVar("T")
 # So many cases of a parametrized test run every day, unless it says how many.
-MOST = 12
+MOST = 4
 
 
 @dataclass

@@ -277,7 +277,7 @@ def foreign(tab: "Tab", address: str) -> list[str]:
     return [url for url in tab.requests if not url.startswith((address, "data:"))]
 
 
-@pytest.mark.census(keep=4)
+@pytest.mark.census(keep=2)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(
     "name",

@@ -119,7 +119,7 @@ def test_rendered_mnist_is_read_as_well_as_the_raw_arrays(way: str, predict) -> 
     chosen = np.random.default_rng(0).permutation(10_000)[:COUNT]
     raw, labels = data.x_test[chosen], data.y_test[chosen]
     expected = predict(list(raw / 255)) == labels
-    places = census.sample(range(COUNT), 80, f"rendered {way}")
+    places = census.sample(range(COUNT), 30, f"rendered {way}")
     found = [
         examine(WAYS[way](_large(raw[place]), np.random.default_rng(place))) for place in places
     ]
@@ -142,7 +142,7 @@ def _examined(data: bytes, segment: bool = False) -> Examined | None:
 def collection() -> list[tuple[str, int, Examined | None]]:
     """Every scene with each digit once, examined; in a sample all plain scenes and some others."""
     others = [scene.name for scene in scenes.SCENES if not scene.name.startswith(PLAIN)]
-    left_out = set(others) - set(census.sample(others, 8, "scenes"))
+    left_out = set(others) - set(census.sample(others, 4, "scenes"))
     samples = scenes.collection(seed=2026, per_scene=10, left_out=left_out)
     return [(s.name, s.digit, _examined(s.data)) for s in samples]
 

@@ -63,7 +63,7 @@ each = pytest.mark.parametrize("name", MODELS)
 
 @each
 @pytest.mark.parametrize("dtype", harness.DTYPES)
-@pytest.mark.census(keep=8)
+@pytest.mark.census(keep=3)
 def test_agrees_with_keras(name, dtype):
     harness.agrees_with_keras(MODELS[name], dtype=dtype)
 
@@ -74,7 +74,7 @@ def test_backward_is_the_derivative_of_forward(name):
 
 
 @each
-@pytest.mark.census(keep=5)
+@pytest.mark.census(keep=2)
 def test_survives_files(name, tmp_path):
     harness.survives_files(MODELS[name], (), tmp_path)
 

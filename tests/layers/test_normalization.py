@@ -68,7 +68,7 @@ MODELS = {
 each = pytest.mark.parametrize("name", MODELS)
 
 
-@pytest.mark.census(keep=12)
+@pytest.mark.census(keep=4)
 @each
 @pytest.mark.parametrize("dtype", harness.DTYPES)
 def test_agrees_with_keras(name, dtype):
@@ -82,7 +82,7 @@ def test_backward_is_the_derivative_of_forward(name):
     harness.backward_is_the_derivative_of_forward(layers, shape)
 
 
-@pytest.mark.census(keep=5)
+@pytest.mark.census(keep=2)
 @each
 def test_survives_files(name, tmp_path):
     shape, layers = MODELS[name]

@@ -83,7 +83,7 @@ OPTIONS = {f"{kind}{arguments} {options}": (kind, arguments, options)
            for kind, arguments, options in _CASES}  # fmt: skip
 
 
-@pytest.mark.census(keep=9)
+@pytest.mark.census(keep=3)
 @each
 @pytest.mark.parametrize("dtype", harness.DTYPES)
 def test_agrees_with_keras(name, dtype):
@@ -91,7 +91,7 @@ def test_agrees_with_keras(name, dtype):
     harness.agrees_with_keras(layers, shape, dtype)
 
 
-@pytest.mark.census(keep=20, by=lambda name: OPTIONS[name][0])
+@pytest.mark.census(keep=7, by=lambda name: OPTIONS[name][0])
 @pytest.mark.parametrize("name", OPTIONS)
 def test_options_agree_with_keras(name):
     kind, arguments, options = OPTIONS[name]
@@ -106,7 +106,7 @@ def test_backward_is_the_derivative_of_forward(name):
     harness.backward_is_the_derivative_of_forward(layers, shape)
 
 
-@pytest.mark.census(keep=4)
+@pytest.mark.census(keep=2)
 @each
 def test_survives_files(name, tmp_path):
     shape, layers = MODELS[name]

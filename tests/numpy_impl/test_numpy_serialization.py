@@ -267,7 +267,7 @@ def test_every_truncation_is_refused(contents: list[bytes], tmp_path: Path) -> N
 
 
 @settings(
-    max_examples=census.count(300, 75),
+    max_examples=census.count(300, 25),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -581,7 +581,7 @@ def planted(form: Bug) -> Iterator[CheckReport]:
             yield answer(cases([bug])[0]).report
 
 
-@pytest.mark.census(keep=60)
+@pytest.mark.census(keep=20)
 @pytest.mark.parametrize(
     "form",
     [form for form in FORMS if form is not derivative.ONE_CHANGE],

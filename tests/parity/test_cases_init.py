@@ -93,7 +93,7 @@ def _copied(name: str) -> str:
     return f"{Path(name).name}.py"
 
 
-@pytest.mark.census(keep=12)
+@pytest.mark.census(keep=4)
 @pytest.mark.parametrize("name", CASES)
 def test_the_draft_is_judged_as_it_was_written(name: str):
     parts, outcome, said = CASES[name]

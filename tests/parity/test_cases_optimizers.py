@@ -52,7 +52,7 @@ def _compared(optimizer: Any, dtype: Any = "float64", steps: int = 12, **options
         )  # fmt: skip
 
 
-@pytest.mark.census(keep=8)
+@pytest.mark.census(keep=3)
 @pytest.mark.parametrize("name", SCHEDULES)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_schedule_is_its_twin(name, dtype):
@@ -421,7 +421,7 @@ RIGHT = {
 }
 
 
-@pytest.mark.census(keep=30)
+@pytest.mark.census(keep=10)
 @pytest.mark.parametrize("both", [True, False])
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("name", RIGHT)

@@ -236,7 +236,7 @@ def falls(
     return parity.check(make, keras=False)
 
 
-@pytest.mark.census(keep=4)
+@pytest.mark.census(keep=2)
 @pytest.mark.parametrize("words", RATES)
 @pytest.mark.parametrize("program", [LogCosh, Cubes])
 def test_steps_of_an_unknown_loss_at_a_falling_rate_are_right(words, program):
@@ -245,7 +245,7 @@ def test_steps_of_an_unknown_loss_at_a_falling_rate_are_right(words, program):
     assert any(r.startswith("Learning rate: ") and words in r for r in report.remarks)
 
 
-@pytest.mark.census(keep=3)
+@pytest.mark.census(keep=2)
 @pytest.mark.parametrize("words", RATES)
 @pytest.mark.parametrize("program", [LogCosh, Cubes])
 def test_a_falling_rate_hides_no_wrong_gradient(words, program):
@@ -361,7 +361,7 @@ def by_shape(
     return begin
 
 
-@pytest.mark.census(keep=4)
+@pytest.mark.census(keep=2)
 @pytest.mark.parametrize("gives", ["both", "step"])
 @pytest.mark.parametrize("turned", [False, True])
 @pytest.mark.parametrize("rule", ["momentum", "torch", "adam"])

@@ -169,7 +169,7 @@ def test_the_networks_are_right_without_a_mistake(net: Net):
 GAPS = {("f'(delta)", "relu", "linear")}
 
 
-@pytest.mark.census(keep=12)
+@pytest.mark.census(keep=4)
 @pytest.mark.parametrize("net", NETWORKS, ids=lambda net: f"{net.hidden}-{net.output}")
 @pytest.mark.parametrize("sibling", SIBLINGS)
 def test_a_common_mistake_is_named_and_nothing_else_is(sibling: str, net: Net):

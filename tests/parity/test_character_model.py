@@ -32,7 +32,7 @@ def test_losses_follow_keras(kind: type[keras.Layer]) -> None:
     letters = sorted(set(text))
     numbers = np.array([letters.index(letter) for letter in text])
     windows = np.lib.stride_tricks.sliding_window_view(numbers, LENGTH + 1)
-    steps = census.count(100, 20)
+    steps = census.count(100, 10)
     with precision("float64"):
         model = keras.Sequential(
             [

@@ -54,7 +54,7 @@ OUTPUTS = [
 ]
 
 
-@pytest.mark.census(keep=10)
+@pytest.mark.census(keep=4)
 @pytest.mark.parametrize("sizes", [(6, 5, 4), (5, 7, 6, 3)])
 @pytest.mark.parametrize(("output", "pieces", "code"), OUTPUTS)
 def test_a_wrong_error_is_named_by_its_cause_alone(output: str, pieces, code: str, sizes):
@@ -202,7 +202,7 @@ def own(loss: Callable[[Array], Array], slope: Callable[[Array], Array], **net: 
     return checked(made, loss=value)
 
 
-@pytest.mark.census(keep=6)
+@pytest.mark.census(keep=2)
 @pytest.mark.parametrize("net", [{}, {"output": "tanh", "columns": True}, {"sizes": (4, 6, 5, 2)}])
 @pytest.mark.parametrize("name", SLOPES)
 def test_a_derivative_of_an_own_loss_is_named_by_its_values(name: str, net: dict[str, Any]):
@@ -339,7 +339,7 @@ FORMS: dict[str, Callable[[Array], Array]] = {
 }
 
 
-@pytest.mark.census(keep=6)
+@pytest.mark.census(keep=2)
 @pytest.mark.parametrize("loss", [True, False])
 @pytest.mark.parametrize("sizes", [(6, 5, 4), (5, 7, 6, 3)])
 @pytest.mark.parametrize("form", FORMS)

@@ -150,7 +150,7 @@ NETS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.census(keep=15)
+@pytest.mark.census(keep=5)
 @pytest.mark.parametrize("net", NETS, ids=lambda net: str(net.get("output", "sigmoid")))
 @pytest.mark.parametrize("name", UPDATES)
 def test_a_wrong_update_is_named(name: str, net: dict[str, Any]):
@@ -214,7 +214,7 @@ INSIDE: dict[str, tuple[dict[str, Piece], list[tuple[str, str]]]] = {
 }
 
 
-@pytest.mark.census(keep=4)
+@pytest.mark.census(keep=2)
 @pytest.mark.parametrize("update", [adam(), rmsprop()], ids=["adam", "rmsprop"])
 @pytest.mark.parametrize("name", INSIDE)
 def test_a_wrong_gradient_is_named_inside_of_a_step_that_keeps_a_state(name: str, update: Update):

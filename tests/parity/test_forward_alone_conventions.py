@@ -117,3 +117,19 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path, capsys: pytest.CaptureFi
     assert main(["check", str(tmp_path / "any.py"), "--reference", "none.keras"]) == 2
     said = capsys.readouterr().err
     assert said == "parity: --reference: expected a .keras file. Received: none.keras, not there\n"
+
+
+def test_exchanged_arrays_of_one_shape_are_told():
+    made = keras.Sequential(
+        [keras.Input((4,)), keras.layers.BatchNormalization(name="norm")], name="exchanged"
+    )
+    gamma, beta, mean, variance = (np.array(w, float) for w in made.get_weights())
+
+    def forward(x):  # reads what it calls gamma as beta, and the reverse
+        return beta * (x - mean) / np.sqrt(variance + 1e-3) + gamma
+
+    report = parity.check(
+        parity.Candidate(get_weights=lambda: [gamma, beta, mean, variance], forward=forward), made
+    )
+    (remark,) = [r for r in report.remarks if r.startswith("Order: ")]
+    assert "weights[0] is norm/beta, weights[1] is norm/gamma" in remark.replace("exchanged/", "")

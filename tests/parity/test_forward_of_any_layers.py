@@ -161,7 +161,7 @@ def test_no_right_forward_is_accused(case: Case):
     assert report.outcome is Outcome.RIGHT, str(report)
 
 
-@pytest.mark.census(keep=3)
+@pytest.mark.census(keep=2)
 @pytest.mark.parametrize("case", WRONG, ids=name)
 def test_a_wrong_forward_is_seen_and_named(case: Case):
     report = checked(case)

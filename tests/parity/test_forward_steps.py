@@ -8,7 +8,7 @@ from tests.parity.forwards.steps import Planted
 from tests.parity.forwards.wiring import PLANTED as WIRED
 
 
-@pytest.mark.census(keep=12)
+@pytest.mark.census(keep=4)
 @pytest.mark.parametrize("case", [*STEPS, *WIRED], ids=lambda case: case.words or "right")
 def test_a_forward_is_right_or_what_is_said_of_it_is_what_it_computes(case: Planted):
     report = case.report()

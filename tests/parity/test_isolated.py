@@ -207,7 +207,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Done]:
         return dict(zip(ATTACKS, pool.map(run, ATTACKS.values(), folders), strict=True))
 
 
-@pytest.mark.census(keep=15)
+@pytest.mark.census(keep=5)
 @pytest.mark.parametrize("name", ATTACKS)
 def test_nothing_false_is_said(name: str, done: dict[str, Done]):
     attack, (code, out, err) = ATTACKS[name], done[name]

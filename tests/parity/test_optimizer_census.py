@@ -456,7 +456,7 @@ def report(update: Update, optimizer: Any, style: str = "both") -> parity.CheckR
     return parity.check(make, keras=False)
 
 
-@pytest.mark.census(keep=14)
+@pytest.mark.census(keep=5)
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("name", RIGHT)
 def test_no_right_optimizer_is_accused(name: str, style: str) -> None:
@@ -465,7 +465,7 @@ def test_no_right_optimizer_is_accused(name: str, style: str) -> None:
     assert found.outcome is Outcome.RIGHT, str(found)
 
 
-@pytest.mark.census(keep=14)
+@pytest.mark.census(keep=5)
 @pytest.mark.parametrize("style", STYLES[:2])
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_optimizer_is_named(name: str, style: str) -> None:

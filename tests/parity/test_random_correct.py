@@ -35,7 +35,7 @@ def test_right_networks_that_were_accused_are_called_right(seed):
     assert outcome == "right", shown
 
 
-@pytest.mark.census(keep=5)
+@pytest.mark.census(keep=2)
 @pytest.mark.parametrize("seed", range(2000, 2020))
 def test_right_networks_are_called_right_with_keras(seed):
     outcome, shown = false_alarm(seed, keras=True)

@@ -21,7 +21,7 @@ def test_a_right_network_passes(case: Case):
     assert report.passed, str(report)
 
 
-@pytest.mark.census(keep=25)
+@pytest.mark.census(keep=9)
 @pytest.mark.parametrize("case", WRONG, ids=lambda case: case.name)
 def test_a_wrong_network_is_explained(case: Case):
     report = parity.check(case.make(), reference=case.reference)

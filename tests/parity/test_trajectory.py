@@ -37,7 +37,7 @@ def test_mnist_trajectory_of_300_rmsprop_steps():
             loss="categorical_crossentropy",
             optimizer=keras.optimizers.RMSprop(),
             batches=training.shuffled(60_000, 100, np.random.default_rng(1))(0)[
-                : census.count(300, 100)
+                : census.count(300, 50)
             ],
             check_every=10,
         )

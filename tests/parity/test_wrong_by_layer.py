@@ -196,7 +196,7 @@ class Dropping:
         )
 
 
-@pytest.mark.census(keep=4)
+@pytest.mark.census(keep=2)
 @pytest.mark.parametrize("rate", [0.2, 0.5])
 @pytest.mark.parametrize(
     ("scaled", "named"),

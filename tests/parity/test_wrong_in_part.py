@@ -18,7 +18,7 @@ PARTS = [
 ]
 
 
-@pytest.mark.census(keep=5)
+@pytest.mark.census(keep=2)
 @pytest.mark.parametrize("by", ["gradients", "step"])
 @pytest.mark.parametrize(("number", "axis", "said"), PARTS)
 @pytest.mark.parametrize("turned", [False, True])
@@ -80,7 +80,7 @@ def test_of_what_is_wrong_in_part_it_is_said_which_part() -> None:
     assert "belong to unit 2 (counted from 0), and the others are right" in finding.evidence
 
 
-@pytest.mark.census(keep=6)
+@pytest.mark.census(keep=2)
 @pytest.mark.parametrize("sizes", [(4, 6, 3), (5, 3, 8), (2, 7, 4)], ids=str)
 @pytest.mark.parametrize("turned", [False, True])
 @pytest.mark.parametrize(

@@ -179,7 +179,7 @@ def assert_told(report: CheckReport, written: dict[str, Written]) -> None:
             assert true == pytest.approx(float(right(place)[0]), abs=3e-3)
 
 
-@pytest.mark.census(keep=3)
+@pytest.mark.census(keep=2)
 @pytest.mark.parametrize("name", SLIPS)
 def test_every_slip_is_told_in_every_layer_that_has_it(name: str):
     slip = SLIPS[name]

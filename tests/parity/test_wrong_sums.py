@@ -146,7 +146,7 @@ SUMS = [
 ]
 
 
-@pytest.mark.census(keep=5)
+@pytest.mark.census(keep=2)
 @pytest.mark.parametrize("sizes", [(4, 6, 5, 3), (7, 3, 4, 9)], ids=str)
 @pytest.mark.parametrize(("propagate", "code", "said"), SUMS)
 def test_a_wrong_sum_is_named(sizes, propagate: Propagate, code: str, said: str) -> None:
@@ -156,7 +156,7 @@ def test_a_wrong_sum_is_named(sizes, propagate: Propagate, code: str, said: str)
     assert all(said in finding.title for finding in report.findings)
 
 
-@pytest.mark.census(keep=3)
+@pytest.mark.census(keep=2)
 @pytest.mark.parametrize(("propagate", "code", "said"), SUMS)
 def test_a_wrong_sum_in_one_layer_leaves_the_others_alone(propagate, code, said) -> None:
     report = checked(Net((5, 4, 6, 3), propagate, layers=(1,), turned=True).candidate("step"))

@@ -40,7 +40,7 @@ def _read(data: bytes) -> Number:
 
 @pytest.mark.parametrize("kind", LEAST)
 def test_numbers_are_read_whole(kind: str):
-    wanted = census.sample(range(COUNT), 12, f"numbers {kind}")
+    wanted = census.sample(range(COUNT), 6, f"numbers {kind}")
     found = [n for i, n in enumerate(writing.numbers(kind, 7, COUNT)) if i in set(wanted)]
     right = sum(_read(number.data).number == number.digits for number in found)
     # Of a sample so many may be missed as two in a hundred samples miss by chance.

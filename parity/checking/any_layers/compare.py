@@ -115,14 +115,21 @@ class AnyLayers:
                 pairs = ", ".join(f"{r.array} is {r.variable} transposed {r.axes}" for r in turned)
                 found["weights"] += f"; {pairs}"
         found["layers"] = f"{len({e.call for e in probes.reading.observed})} compared"
-        moved = [r for r, path in zip(rows, self.opened.paths, strict=True) if r.variable != path]
-        shapes = [tuple(v.shape) for v in self.opened.variables]
-        if moved and [r.shape for r in rows] == shapes:
-            pairs = ", ".join(f"{r.array} is {r.variable}" for r in moved)
+        if rows:
+            self._order()
+
+    def _order(self) -> None:
+        """Say so if the arrays are the model's in another order than its own, which fits too."""
+        rows, variables = self.probes.match.rows, self.opened.variables
+        if [row.shape for row in rows] != [tuple(v.shape) for v in variables]:
+            return
+        pairs = zip(rows, self.opened.paths, strict=True)
+        moved = [f"{row.array} is {row.variable}" for row, path in pairs if row.variable != path]
+        if moved:
             self.notes.remarks.append(
-                f"Order: the arrays were tried in other orders too, and with forward {pairs}. That "
-                "is not the order of model.get_weights(): if they are read in that, they are "
-                "exchanged."
+                f"Order: the arrays were tried in other orders too, and with forward "
+                f"{', '.join(moved)}. That is not the order of model.get_weights(): if they are "
+                "read in that, they are exchanged."
             )
 
     # ---- Comparing ----
