@@ -120,6 +120,8 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_exchanged_arrays_of_one_shape_are_told():
+    import keras
+
     made = keras.Sequential(
         [keras.Input((4,)), keras.layers.BatchNormalization(name="norm")], name="exchanged"
     )
