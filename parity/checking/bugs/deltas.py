@@ -1,6 +1,7 @@
 """Ways to get the deltas wrong: at the output from the loss, and on the way down from there."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -514,7 +515,9 @@ SAMPLE_TWICE = Bug(
 )  # fmt: skip
 
 
-def output_variants(kind: LossKind, function: ActivationFunction) -> list[OutputVariant]:
+# A check asks for these again for each of its hypotheses about samples.
+@lru_cache(maxsize=64)
+def output_variants(kind: LossKind, function: ActivationFunction) -> Sequence[OutputVariant]:
     """Return the ways to get ``dC/dz`` at the output layer, the right one first."""
     right = OutputVariant(lambda scene: kind.delta(scene.fwd, scene.y))
     own = kind.family == "own"

@@ -1,7 +1,8 @@
 """Ways to get a layer's kernel and bias gradient from its delta."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -131,7 +132,8 @@ class KernelVariant(Variant[[Scene, int]]):
         return left.value.shape[1] == shape[0] and not (self.turned and shape[0] != shape[1])
 
 
-def kernel_variants() -> list[KernelVariant]:
+@cache
+def kernel_variants() -> Sequence[KernelVariant]:
     """Return the ways to compute a kernel's gradient, the right one first."""
 
     def own(scene: Scene, layer: int) -> Approx:
@@ -190,7 +192,8 @@ def kernel_variants() -> list[KernelVariant]:
     ]
 
 
-def bias_variants(depth: int) -> list[LayerVariant]:
+@cache
+def bias_variants(depth: int) -> Sequence[LayerVariant]:
     """Return the ways to compute a bias's gradient, the right one first; arguments likewise.
 
     Args:

@@ -1,6 +1,6 @@
 """Does one way of computing a layer's tensors give the user's, up to one factor and rounding?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Literal
@@ -154,17 +154,22 @@ class Data:
         bug = KERNEL_MISSING if self.key.part == "kernel" else BIAS_MISSING
         return Match(Variant(lambda *_: None, bug), 0.0, 0.0)
 
-    def ways(self, make: Make) -> list[Way]:
-        """Return each usual way to compute the tensor from the delta that ``make`` gives."""
-        depth = self.quick[0].fwd.plan.depth
-        bias = self.key.part == "bias"
-        return self._with(make, bias_variants(depth) if bias else kernel_variants())
+    def right_way(self, make: Make) -> Way:
+        """Return the right way to compute the tensor from the delta that ``make`` gives."""
+        return next(self._with(make, self._variants[:1]))
 
-    def rare_ways(self, make: Make, deltas: tuple[Variant[...], ...]) -> list[Way]:
-        """Return more ways; those that take longer only where the delta is the right one."""
+    def wrong_ways(self, make: Make, deltas: tuple[Variant[...], ...]) -> Iterator[Way]:
+        """Yield the others, those that take longer only where the delta is the right one."""
+        yield from self._with(make, self._variants[1:])
+        yield from self._with(make, self._partial)
         if self.key.part == "kernel" and all(variant.bug is None for variant in deltas):
-            return self._with(make, [*self._partial, *reordered_kernels()])
-        return self._with(make, self._partial)
+            yield from self._with(make, reordered_kernels())
+
+    @cached_property
+    def _variants(self) -> Sequence[LayerVariant | KernelVariant]:
+        if self.key.part == "bias":
+            return bias_variants(self.quick[0].fwd.plan.depth)
+        return kernel_variants()
 
     @cached_property
     def _partial(self) -> list[LayerVariant | KernelVariant]:
@@ -173,7 +178,7 @@ class Data:
             return [*partial_biases(self.observed)]
         return [*partial_kernels(self.observed)]
 
-    def _with(self, make: Make, variants: Sequence[LayerVariant | KernelVariant]) -> list[Way]:
+    def _with(self, make: Make, variants: Sequence[LayerVariant | KernelVariant]) -> Iterator[Way]:
         def then(tensor: Callable[..., Approx | None], *more: Array) -> Make:
             def made(scene: Scene) -> Approx | None:
                 delta = make(scene)
@@ -182,12 +187,11 @@ class Data:
             return made
 
         p = _projection(self.weights[0].shape[-1])
-        return [
-            (v, then(v.gradient), then(v.glimpse, p))
-            if isinstance(v, KernelVariant)
-            else (v, then(v.compute), then(v.compute))
-            for v in variants
-        ]
+        for v in variants:
+            if isinstance(v, KernelVariant):
+                yield v, then(v.gradient), then(v.glimpse, p)
+            else:
+                yield v, then(v.compute), then(v.compute)
 
     def penalised(self, way: Way) -> Match | None:
         """Return the match of the right kernel gradient with a share of a function of W added."""
@@ -232,7 +236,7 @@ class Data:
             return None
         return replace(match, penalty="sign(W)", share=share, share_uncertainty=off)
 
-    def wrong(self, ways: Sequence[Way]) -> Match | None:
+    def wrong(self, ways: Iterable[Way]) -> Match | None:
         """Return the match of the first wrong way that holds."""
         for way in ways:
             match = self.test(*way, sharp=True) or self.vanishing(way[0], way[1])
@@ -295,12 +299,17 @@ class Data:
         if not ratio or not np.isfinite(ratio):
             return False
         # Over all probes: on one of them a tensor may be zero but for rounding.
-        size = max(float(np.max(np.abs(a))) for a in (*(ratio * v for v in values), *observed))
-        left = max(
-            float(np.max(np.abs(g - ratio * v - shift * w)))
+        sizes = [abs(ratio) * np.abs(v).max() for v in values]
+        allowed = wide(self.quick[0].fwd.rounding) * max(*sizes, *self._sizes[: len(values)])
+        return all(
+            np.abs(g - ratio * v - shift * w if decay else g - ratio * v).max() <= allowed
             for g, v, w in zip(observed, values, weights, strict=True)
         )
-        return left <= wide(self.quick[0].fwd.rounding) * size
+
+    @cached_property
+    def _sizes(self) -> list[float]:
+        """The largest number of each glance."""
+        return [float(np.abs(g).max()) for g in self._glances[0]]
 
     @cached_property
     def _glances(self) -> tuple[list[Array], list[Array]]:
@@ -382,16 +391,16 @@ class Observed:
         if all(data.zero for data in own):  # no delta ever reaches the layer
             fit.tensors = {data.key: data.missing for data in own}
         else:
-            ways = {data.key: data.ways(make) for data in own}
-            fit.tensors = {d.key: self._right(d, ways[d.key][0], deltas) for d in own}
+            ways = {data.key: data.right_way(make) for data in own}
+            fit.tensors = {d.key: self._right(d, ways[d.key], deltas) for d in own}
             if not wrong and not fit.matched:
                 return None
             for key, match in fit.tensors.items():
                 if match is None and key.part == "kernel" and not any(v.bug for v in deltas):
-                    match = fit.tensors[key] = self.data[key].penalised(ways[key][0])
+                    match = fit.tensors[key] = self.data[key].penalised(ways[key])
                 if match is None:
-                    rare = self.data[key].rare_ways(make, deltas)
-                    fit.tensors[key] = self.data[key].wrong([*ways[key][1:], *rare])
+                    data = self.data[key]
+                    fit.tensors[key] = data.wrong(data.wrong_ways(make, deltas))
             if all(m.variant.bug in WITHOUT_DELTA for m in fit.matched.values()):
                 return None
         fit.cost += sum(_UNEXPLAINED if m is None else m.cost for m in fit.tensors.values())
