@@ -57,7 +57,7 @@ class Rule:
     seconds: ClassVar[float] = 0.0
 
     def __init__(self, formula: Callable[..., Any], writes: tuple[str, ...]) -> None:
-        self.formula = formula
+        self.formula = self.__wrapped__ = formula
         self.kinds: dict[str, Any] = dict(formula.__annotations__)
         self.kinds.pop("return", None)
         self.names = list(dict.fromkeys([*self.kinds, *writes]))
