@@ -1,7 +1,6 @@
 """Ways to get the deltas wrong: at the output from the loss, and on the way down from there."""
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -515,8 +514,6 @@ SAMPLE_TWICE = Bug(
 )  # fmt: skip
 
 
-# A check asks for these again for each of its hypotheses about samples.
-@lru_cache(maxsize=64)
 def output_variants(kind: LossKind, function: ActivationFunction) -> Sequence[OutputVariant]:
     """Return the ways to get ``dC/dz`` at the output layer, the right one first."""
     right = OutputVariant(lambda scene: kind.delta(scene.fwd, scene.y))
