@@ -188,7 +188,8 @@ def train_epoch(
     if not optimizer.slices:
         optimizer.build_for(network)
     inputs, targets = _Rows(np.asarray(x, network.dtype)), _Rows(y)
-    with threads.own_threads():
+    # What overflows becomes an infinity, which is told once, with the step and the layer.
+    with threads.own_threads(), np.errstate(over="ignore"):
         for done, batch in enumerate(batches, 1):
             outputs = network.forward(inputs(batch), training=True)
             record.add(batch, outputs, network.loss_input(outputs, loss))

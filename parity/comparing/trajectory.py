@@ -124,8 +124,9 @@ class _Learner:
     def step(self, batch: Batch) -> None:
         """Take one step as ``numpy_impl.training`` does."""
         x, y, masks = batch
-        outputs = self.network.forward(one_or_list(x), True, masks)
-        self.network.backward(outputs, one_or_list(y), self.pair.loss)
+        with np.errstate(over="ignore"):
+            outputs = self.network.forward(one_or_list(x), True, masks)
+            self.network.backward(outputs, one_or_list(y), self.pair.loss)
         self.optimizer.apply(self.network.gradients, self.network.parameters)
 
 
