@@ -22,7 +22,7 @@ CASES = {
     "wrong/init/img_l": (("step",), "RIGHT", "12-8-5 (tanh, tanh, no biases)"),
     "wrong/init/in_methods": (("step",), "RIGHT", "64-40-10 (tanh, linear)"),
     "wrong/init/params_dict": (("gradients", "step"), "RIGHT", "64-40-10 (tanh, linear, no b"),
-    "init/architecture_dicts": (("gradients", "step", "loss"), "RIGHT", "2-25-50-1 (relu, relu, sigm"),
+    "init/architecture_dicts": (("gradients", "step", "loss"), "RIGHT", "2-25-50-1 (relu, relu"),
     "init/list_of_tuples": (("gradients",), "RIGHT", "64-40-10 (relu, linear)"),
     "init/layers_update": (("gradients", "step", "loss"), "RIGHT", "2-8-1 (sigmoid, linear)"),
     "init/python_lists": (("step",), "RIGHT", "2-1-2 (sigmoid, sigmoid)"),
