@@ -181,6 +181,8 @@ def _started(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
         [sys.executable, "-m", "parity", *arguments],
         cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # As from a terminal; a shell starts what is in the background with SIGINT ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
 
 
