@@ -196,7 +196,8 @@ def sigmoid(z: Array, out: Array | None = None) -> Array:
 
     Where ``exp(-z)`` overflows (z below -88 in float32, -709 in float64) the result is 0.
     """
-    out = np.negative(z, out=out)
+    out = np.empty_like(z) if out is None else out
+    np.negative(z, out=out)
     with np.errstate(over="ignore"):
         np.exp(out, out=out)
     logistic(out)

@@ -79,7 +79,7 @@ class Rule:
         if kernel is not None:
             kernel(first, *others)
             return
-        if Rule.seconds > PATIENCE and key not in self.kernels:
+        if Rule.seconds > PATIENCE and first.ndim and key not in self.kernels:
             from numpy_impl import compiling  # late, as a program may end without
 
             self.kernels[key] = None
@@ -98,7 +98,7 @@ class Rule:
                 given[i] = float(given[i])
             elif given[i].shape != (shape if kind is Each else shape[-1:]):
                 raise ValueError(misfit(name))
-        if len(shape) > 1 or shape[0] <= BLOCK:
+        if len(shape) != 1 or shape[0] <= BLOCK:
             self._evaluate(given)
             return
         for start in range(0, shape[0], BLOCK):

@@ -13,14 +13,16 @@ at the end. Who has set BLAS to one thread (``OPENBLAS_NUM_THREADS=1``) gets one
 import importlib
 import threading
 from collections.abc import Generator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from numpy_impl.types import Array
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 # Multiplications of a product that is worth the 20 microseconds of asking another thread.
 LARGE_PRODUCT = 4_000_000
@@ -53,7 +55,9 @@ def _blas() -> Any:
 
 
 @cache
-def _helper() -> ThreadPoolExecutor:
+def _helper() -> "ThreadPoolExecutor":
+    from concurrent.futures import ThreadPoolExecutor  # late, as most programs end without
+
     return ThreadPoolExecutor(1, "product")
 
 

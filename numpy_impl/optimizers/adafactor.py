@@ -70,8 +70,11 @@ class Adafactor(Optimizer):
             v[...] = r / r[..., :1].mean(axis=-2, keepdims=True) * c
         else:
             v[...] = v * beta + square * (1 - beta)
-        u = g / np.sqrt(v)
-        u /= max(real(1), _rms(u) / real(self.clip_threshold))
+        # In float32 epsilon_1 squared is 0: where a row and a column of the gradient are all zeros
+        # this is 0/0; that NaN spreads to all of the weight, as it does in Keras.
+        with np.errstate(invalid="ignore"):
+            u = g / np.sqrt(v)
+        u /= np.maximum(real(1), _rms(u) / real(self.clip_threshold))
         w -= u * alpha
 
 

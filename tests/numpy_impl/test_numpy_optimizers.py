@@ -517,3 +517,20 @@ def test_blocks_are_steps_on_their_own_parts(make, monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(fused, "BLOCK", 4)
         other.apply(g, blocks)
     np.testing.assert_array_equal(blocks, whole)
+
+
+def test_adafactor_in_float32_is_nan_where_keras_is() -> None:
+    import keras
+
+    g = np.array([[0, 0.01], [0, 0.009], [0, 0]], np.float32)
+    w = np.ones((3, 2), np.float32)
+    variable = keras.Variable(w)
+    keras.optimizers.Adafactor(learning_rate=0.01).apply(
+        [keras.ops.convert_to_tensor(g)], [variable]
+    )
+    ours, own = w.ravel().copy(), optimizers.get("adafactor", learning_rate=0.01)
+    own.shapes = [(3, 2)]
+    own.build(ours, [slice(0, 6)])
+    own.apply(g.ravel(), ours)
+    assert np.all(np.isnan(np.array(variable)))
+    assert np.all(np.isnan(ours))

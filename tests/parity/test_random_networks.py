@@ -52,6 +52,14 @@ def _for_keras(options: dict) -> dict:
     return options | {"activation": keras_activation(activations.get(name))} if name else options
 
 
+# Where a row and a column of a gradient are zeros, Adafactor is NaN in float32 in both engines:
+# see test_numpy_optimizers.py.
+OPTIMIZERS = {
+    "float64": [*optimizers.OPTIMIZERS],
+    "float32": [name for name in optimizers.OPTIMIZERS if name != "adafactor"],
+}
+
+
 def _case(data):
     """Draw a model with its inputs and targets, in the precision that is set."""
     dtype = keras.config.floatx()
@@ -84,7 +92,7 @@ def test_random_networks_are_identical(dtype, data):
             x,
             y,
             loss=data.draw(st.sampled_from(LOSSES)),
-            optimizer=optimizer(data.draw(st.sampled_from([*optimizers.OPTIMIZERS]))),
+            optimizer=optimizer(data.draw(st.sampled_from(OPTIMIZERS[dtype]))),
             steps=2,
         )
     different = [row for row in result.rows if row.verdict is parity.Verdict.DIFFERENT]
