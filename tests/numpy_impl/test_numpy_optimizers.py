@@ -524,7 +524,7 @@ def test_adafactor_in_float32_is_nan_where_keras_is() -> None:
 
     g = np.array([[0, 0.01], [0, 0.009], [0, 0]], np.float32)
     w = np.ones((3, 2), np.float32)
-    variable = keras.Variable(w)
+    variable = keras.Variable(w)  # pyright: ignore[reportCallIssue]
     keras.optimizers.Adafactor(learning_rate=0.01).apply(
         [keras.ops.convert_to_tensor(g)], [variable]
     )
