@@ -148,11 +148,12 @@ def _maps(tensors: list[TensorResult], title: str, top: int, all_right: bool) ->
 
 
 def _table(tensors: list[TensorResult], title: str) -> str:
-    columns = (words.TENSOR, *_COLUMNS)
+    columns = [column for column in _COLUMNS if words.says_something(column, tensors)]
     headings = "".join(
-        f'<th scope="col"{_numeric(column)}>{escape(column.heading)}</th>' for column in columns
+        f'<th scope="col"{_numeric(column)}>{escape(column.heading)}</th>'
+        for column in (words.TENSOR, *columns)
     )
-    rows = "\n".join(_row(tensor) for tensor in tensors)
+    rows = "\n".join(_row(tensor, columns) for tensor in tensors)
     return (
         f'<div class="scroll" role="region" aria-label="Table: {title}" tabindex="0">\n<table>\n'
         f'<caption class="hidden">{title}: each tensor at its worst element</caption>\n'
@@ -164,12 +165,12 @@ def _numeric(column: words.Column) -> str:
     return ' class="number"' if column.numeric else ""
 
 
-def _row(tensor: TensorResult) -> str:
+def _row(tensor: TensorResult, columns: list[words.Column]) -> str:
     cells = "".join(
         f"<td{_numeric(column)}>{_tensor_badge(tensor)}</td>"
         if column is words.VERDICT
         else f"<td{_numeric(column)}>{escape(column.cell(tensor))}</td>"
-        for column in _COLUMNS
+        for column in columns
     )
     return f'<tr><th scope="row">{escape(words.TENSOR.cell(tensor))}</th>{cells}</tr>'
 

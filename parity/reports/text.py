@@ -132,7 +132,11 @@ def _print_tensors(tensors: list[TensorResult], console: Console) -> None:
         for tensor in members:
             table.add_row(*(_cell(column, tensor) for column in columns))
     _print(console, table)
-    dropped = [column.heading for column in _COLUMNS if column not in columns]
+    dropped = [
+        column.heading
+        for column in _COLUMNS
+        if column not in columns and words.says_something(column, tensors)
+    ]
     if dropped:
         _print(console, Text(f"(left out at this width: {', '.join(dropped)})"))
 
@@ -150,6 +154,8 @@ def _fitting(tensors: list[TensorResult], width: int, gap: int) -> list[words.Co
     room = width + gap - sum(_width(column, tensors) + gap for column in _ALWAYS)
     chosen = set(_ALWAYS)
     for column in _IMPORTANT:
+        if not words.says_something(column, tensors):
+            continue
         needed = _width(column, tensors) + gap
         if needed <= room:
             chosen.add(column)

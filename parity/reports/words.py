@@ -43,16 +43,20 @@ def shorten(name: str, most: int = _NAME) -> str:
     return f"{name[:head]}…{name[len(name) - (most - 1 - head) :]}"
 
 
+# What stands in a cell for a value that there is not.
+NOTHING = "-"
+
+
 def number(value: float | None, digits: int = 6) -> str:
     """Return a number with so many significant digits; "-" for none, "nan" and "inf" as words."""
-    return "-" if value is None else f"{float(value):.{digits}g}"
+    return NOTHING if value is None else f"{float(value):.{digits}g}"
 
 
 def indices(values: tuple[int, ...], brackets: Literal["[]", "()"] = "[]") -> str:
     """Return an index or a shape as people write it; "-" for an index that there is not."""
     inside = ", ".join(str(int(v)) for v in values)
     if not inside and brackets == "[]":
-        return "-"
+        return NOTHING
     comma = "," if len(values) == 1 and brackets == "()" else ""
     return f"{brackets[0]}{inside}{comma}{brackets[1]}"
 
@@ -114,3 +118,8 @@ RATIO = Column("error/bound", lambda t: number(t.ratio, 3), numeric=True)
 SCALE = Column("scale", lambda t: number(t.scale, 4), numeric=True)
 COSINE = Column("cosine", lambda t: number(t.cosine, 4), numeric=True)
 VERDICT = Column("verdict", verdict)
+
+
+def says_something(column: Column, tensors: list[TensorResult]) -> bool:
+    """Return whether a column has a cell that is more than "-"."""
+    return any(column.cell(tensor) != NOTHING for tensor in tensors)

@@ -103,5 +103,5 @@ FACTOR = Bug(
     "factor",
     "the gradient is {factor} times what it should be{words}",
     "dW = x.T @ delta / len(x)  # and delta is divided already",
-    "take the factor {factor} out",
+    "divide it by {factor}",
 )

@@ -43,10 +43,11 @@ OVER_M_PLUS_1 = Bug(
 )  # fmt: skip
 TIMES_2 = Bug(
     "times-2", _TITLE + "×2{note}", "delta2 = 2 * (a2 - y)  # of 1/2 sum (a - y)^2",
-    "take the factor 2 out",
+    "divide it by 2, or take the 2 out",
 )  # fmt: skip
 TIMES_HALF = Bug(
-    "times-half", _TITLE + "×½", "db1 = 0.5 * delta1.sum(axis=0)", "take the factor ½ out",
+    "times-half", _TITLE + "×½", "db1 = 0.5 * delta1.sum(axis=0)",
+    "multiply it by 2, or take the ½ out",
 )  # fmt: skip
 TIMES_OUTPUTS = Bug(
     "times-outputs", _TITLE + "×{outputs}, the number of outputs",

@@ -45,6 +45,10 @@ def samples(subject: Subject, rng: np.random.Generator) -> Samples:
         if callable(data):
             return Samples(data, "as data(rng) gives them", True)
         return Samples(lambda _: data, "as data gives them", True)
+    if subject.candidate.forward is None:
+        raise Unreadable(
+            Finding(NO_SAMPLES, "loss", evidence="no forward is given, whose outputs would tell")
+        )
     reasons: dict[str, str] = {}
     for found in _guesses(subject, rng, reasons):
         x, y = found.draw(rng)
