@@ -4,8 +4,10 @@ Nothing here asserts a time: ``make benchmark-check`` does.
 """
 
 import json
+import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from tools.benchmark.sample_loop import SampleLoop
 from tools.benchmark.works import Work
 
 SMALL = Work("small", "64-40-10", 15, 45)
+DO = ("train", "predict", "check")
 THERE = [contender for contender in contenders.CONTENDERS if contender.is_there]
 # Keras has one backend a process: it is tried by test_a_work_is_measured.
 HERE = [contender for contender in THERE if contender.backend is None]
@@ -66,9 +69,7 @@ def test_every_contender_does_what_it_says(contender, optimizer: str, monkeypatc
     # What the floor does is the same with small matrices, and takes a thousandth of the time.
     monkeypatch.setattr(contenders, "FLOOR_SIZE", 200)
     kinds = [SMALL, *(replace(SMALL, network=name, batch=5) for name in ("64-200-10", "64-9-8-10"))]
-    for work in [
-        replace(kind, predict=p, optimizer=optimizer) for kind in kinds for p in (False, True)
-    ]:
+    for work in [replace(kind, do=do, optimizer=optimizer) for kind in kinds for do in DO]:
         turns = iter([True, True, False])
         if contender.can(work):
             contender.run(work, *works.samples(work), lambda turns=turns: next(turns))
@@ -86,6 +87,23 @@ def test_a_work_is_measured() -> None:
         assert min(measured.seconds) > 0
         assert measured.megabytes > 10
     assert result.ratio(contenders.OURS, contenders.OURS) == 1
+
+
+def test_one_core_is_kept_busy_while_a_work_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[list[str]] = []
+    popen = subprocess.Popen
+
+    def noted(command: list[str], **options: Any) -> subprocess.Popen[str]:
+        started.append(command)
+        return popen(command, **options)
+
+    monkeypatch.setattr(subprocess, "Popen", noted)
+    checked = contenders.BY_NAME[contenders.CHECK]
+    for busy in (False, True):
+        started.clear()
+        result = measure(replace(SMALL, do="check", busy=busy), [checked], rounds=1)
+        assert result.of(contenders.CHECK), result
+        assert any("while True" in command[-1] for command in started) is busy
 
 
 def test_a_contender_that_fails_is_named_with_its_reason() -> None:
@@ -108,7 +126,7 @@ def test_ratios_are_taken_round_by_round() -> None:
     assert result.ratio(contenders.OURS, contenders.FLOOR) is None
 
 
-@pytest.mark.parametrize(("ours", "reached"), [(0.7, True), (0.8, False)])
+@pytest.mark.parametrize(("ours", "reached"), [(0.8, True), (0.95, False)])
 def test_a_missed_target_is_said_and_is_the_exit_code(
     ours: float, reached: bool, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:

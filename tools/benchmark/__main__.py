@@ -22,7 +22,7 @@ PICTURES = ("benchmark.png", "growth.png")
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = Parser(prog="benchmark", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the samples, 3 rounds")
-    parser.add_argument("--rounds", type=int, help="how often each is measured (default: 7)")
+    parser.add_argument("--rounds", type=int, help="how often each is measured (default: 9)")
     parser.add_argument("--data", type=Path, metavar="PATH", help="MNIST (MNIST_PATH)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all that was measured")
     parser.add_argument("--plot", type=Path, metavar="DIR", help=f"write {', '.join(PICTURES)}")
@@ -33,7 +33,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     if options.rounds is not None and options.rounds < 1:
         parser.error(f"--rounds: expected 1 or more. Received: {options.rounds}")
     if options.rounds is None:
-        options.rounds = 3 if options.quick else 7
+        options.rounds = 3 if options.quick else 9
     return options
 
 

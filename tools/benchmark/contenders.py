@@ -5,14 +5,15 @@ then does it again as long as ``turn()`` says so; ``turn`` is called each time t
 All train in float32 and measure loss and accuracy on the way, as Keras's ``fit`` does.
 """
 
+import math
 import os
 from collections.abc import Callable
 from importlib.util import find_spec
 
 import numpy as np
 
-from numpy_impl import Sequential, compiling, fused, layers, losses, optimizers, training
-from tools.benchmark.works import RATES, Array, Work
+from numpy_impl import Sequential, compiling, fused, layers, losses, models, optimizers, training
+from tools.benchmark.works import LENET, RATES, Array, Work
 
 Turn = Callable[[], bool]
 ENDLESS = 10**9
@@ -22,18 +23,28 @@ def _schedule(work: Work) -> Callable[[int], list[np.ndarray]]:
     return training.shuffled(work.samples, work.batch, np.random.default_rng(0))
 
 
-def numpy_engine(work: Work, x: Array, y: Array, turn: Turn) -> None:
+def compiled_engine(work: Work, x: Array, y: Array, turn: Turn) -> None:
     """This project's NumPy engine; in a long training its formulas are compiled at the start."""
     fused.PATIENCE = -1.0
+    numpy_engine(work, x, y, turn)
+
+
+def uncompiled_engine(work: Work, x: Array, y: Array, turn: Turn) -> None:
+    """The same as where Numba is not installed."""
+    fused.PATIENCE = math.inf
+    numpy_engine(work, x, y, turn)
+
+
+def numpy_engine(work: Work, x: Array, y: Array, turn: Turn) -> None:
+    """This project's NumPy engine."""
     network = own_network(work)
-    if work.predict:
+    if work.do == "predict":
         while True:
             for _ in range(work.repeat):
                 network.predict(x)
             if not turn():
                 return
-    options = {} if work.is_quadratic else {"fused": True}
-    loss = losses.get("quadratic" if work.is_quadratic else "categorical_crossentropy", **options)
+    loss = _own_loss(work)
     optimizer = optimizers.get(work.optimizer, learning_rate=RATES[work.optimizer])
 
     def on_epoch(epoch: int, logs: dict[str, float]) -> bool:
@@ -46,8 +57,16 @@ def numpy_engine(work: Work, x: Array, y: Array, turn: Turn) -> None:
     )
 
 
+def _own_loss(work: Work) -> losses.Loss:
+    if work.is_quadratic:
+        return losses.get("quadratic")
+    return losses.get("categorical_crossentropy", fused=True)
+
+
 def own_network(work: Work) -> Sequential:
     """Return the work's network in NumPy, with weights drawn from seed 0."""
+    if work.network == LENET:
+        return models.build(work.network, np.random.default_rng(0))
     built: list[layers.Layer] = []
     for units, activation in zip(work.sizes[1:], work.activations, strict=True):
         if built and work.dropout:
@@ -64,7 +83,7 @@ def keras_script(work: Work, x: Array, y: Array, turn: Turn) -> None:
     from parity import keras_twin
 
     model = keras_twin(own_network(work))
-    if work.predict:
+    if work.do == "predict":
         while True:
             for _ in range(work.repeat):
                 model.predict_on_batch(x)
@@ -84,7 +103,90 @@ def keras_script(work: Work, x: Array, y: Array, turn: Turn) -> None:
     )  # fmt: skip
 
 
-def pytorch(work: Work, x: Array, y: Array, turn: Turn) -> None:
+def jax_alone(work: Work, x: Array, y: Array, turn: Turn) -> None:
+    """JAX without Keras: an epoch is one compiled function, a scan over its steps."""
+    import jax  # pyright: ignore[reportMissingImports]
+    import jax.numpy as jnp  # pyright: ignore[reportMissingImports]
+
+    kinds = {"sigmoid": jax.nn.sigmoid, "relu": jax.nn.relu, "tanh": jnp.tanh}
+    weights = [jnp.asarray(w) for w in own_network(work).weights]
+    per_layer = 2 if work.has_bias else 1
+    inputs, targets = jnp.asarray(x), jnp.asarray(y)
+    rate, beta_1, beta_2, rho, epsilon = RATES[work.optimizer], 0.9, 0.999, 0.9, 1e-7
+
+    def outputs(weights, a, key):
+        for i, activation in enumerate(work.activations):
+            if i and key is not None and work.dropout:
+                keep = jax.random.bernoulli(jax.random.fold_in(key, i), 1 - work.dropout, a.shape)
+                a = a * keep / (1 - work.dropout)
+            layer = weights[per_layer * i : per_layer * (i + 1)]
+            z = a @ layer[0] + (layer[1] if work.has_bias else 0)
+            a = z if activation == "softmax" else kinds[activation](z)  # its logits
+        return a
+
+    def cost(weights, a, target, key):
+        found = outputs(weights, a, key)
+        if work.is_quadratic:
+            return ((found - target) ** 2).sum() / (2 * len(a)), found
+        return -(target * jax.nn.log_softmax(found)).sum() / len(a), found
+
+    def stepped(weights, state, gradients):
+        if work.optimizer == "sgd":
+            return [w - rate * g for w, g in zip(weights, gradients, strict=True)], state
+        if work.optimizer == "rmsprop":
+            state = [rho * v + (1 - rho) * g * g for v, g in zip(state, gradients, strict=True)]
+            moved = zip(weights, gradients, state, strict=True)
+            return [w - rate * g / (jnp.sqrt(v) + epsilon) for w, g, v in moved], state
+        t, m, v = state
+        t = t + 1
+        m = [beta_1 * a + (1 - beta_1) * g for a, g in zip(m, gradients, strict=True)]
+        v = [beta_2 * a + (1 - beta_2) * g * g for a, g in zip(v, gradients, strict=True)]
+        alpha = rate * jnp.sqrt(1 - beta_2**t) / (1 - beta_1**t)
+        moved = zip(weights, m, v, strict=True)
+        return [w - alpha * a / (jnp.sqrt(b) + epsilon) for w, a, b in moved], (t, m, v)
+
+    @jax.jit
+    def epoch(weights, state, key):
+        order = jax.random.permutation(key, work.samples)
+        order = order[: work.samples // work.batch * work.batch].reshape(-1, work.batch)
+
+        def step(carried, batch):
+            weights, state, key = carried
+            key, masks = jax.random.split(key)
+            (value, found), gradients = jax.value_and_grad(cost, has_aux=True)(
+                weights, inputs[batch], targets[batch], masks
+            )
+            right = (found.argmax(1) == targets[batch].argmax(1)).sum()
+            weights, state = stepped(weights, state, gradients)
+            return (weights, state, key), (value, right)
+
+        (weights, state, _), (costs, right) = jax.lax.scan(step, (weights, state, key), order)
+        return weights, state, costs.mean(), right.sum()
+
+    if work.do == "predict":
+        ask = jax.jit(lambda weights, a: jax.nn.softmax(outputs(weights, a, None)))
+        while True:
+            for _ in range(work.repeat):
+                ask(weights, inputs).block_until_ready()
+            if not turn():
+                return
+    zeros = [jnp.zeros_like(w) for w in weights]
+    state = (jnp.zeros(()), zeros, zeros) if work.optimizer == "adam" else zeros
+    key = jax.random.PRNGKey(0)
+    while True:
+        key, order = jax.random.split(key)
+        weights, state, *told = epoch(weights, state, order)
+        jax.block_until_ready((weights, told))
+        if not turn():
+            return
+
+
+def compiled_pytorch(work: Work, x: Array, y: Array, turn: Turn) -> None:
+    """PyTorch with its model compiled, which needs a C++ compiler."""
+    pytorch(work, x, y, turn, compiles=True)
+
+
+def pytorch(work: Work, x: Array, y: Array, turn: Turn, compiles: bool = False) -> None:
     """PyTorch, by the loop of its tutorials, with the batches taken from memory."""
     import torch  # pyright: ignore[reportMissingImports]
     from torch import nn  # pyright: ignore[reportMissingImports]
@@ -98,8 +200,10 @@ def pytorch(work: Work, x: Array, y: Array, turn: Turn) -> None:
         if work.activations[i] != "softmax":  # cross-entropy takes the logits
             stack.append(kinds[work.activations[i]]())
     model = nn.Sequential(*stack)
+    if compiles:
+        model = torch.compile(model)
     inputs, targets = torch.from_numpy(x), torch.from_numpy(y)
-    if work.predict:
+    if work.do == "predict":
         model.eval()
         with torch.inference_mode():
             while True:
@@ -143,7 +247,7 @@ def scikit_learn(work: Work, x: Array, y: Array, turn: Turn) -> None:
     model.partial_fit(x, labels, classes=classes)
     while turn():
         for _ in range(work.repeat):
-            if work.predict:
+            if work.do == "predict":
                 model.predict_proba(x)
             else:
                 model.partial_fit(x, labels)
@@ -162,6 +266,23 @@ def document(work: Work, x: Array, y: Array, turn: Turn) -> None:
         order = rng.permutation(len(pairs)).tolist()
         for start in range(0, len(order), work.batch):
             network.step([pairs[i] for i in order[start : start + work.batch]], RATES["sgd"])
+        if not turn():
+            return
+
+
+def check(work: Work, x: Array, y: Array, turn: Turn) -> None:
+    """``parity.check`` of the work's network, as somebody's own, with a batch of the work's."""
+    import parity
+
+    network, loss = own_network(work).clone("float64"), _own_loss(work)
+    candidate = parity.Candidate(
+        get_weights=lambda: network.weights,
+        forward=network.predict,
+        gradients=lambda x, y: network.loss_and_gradients(x, y, loss)[1],
+        batch_size=work.batch,
+    )
+    while True:
+        assert parity.check(candidate).outcome is parity.Outcome.RIGHT
         if not turn():
             return
 
@@ -220,23 +341,43 @@ class Contender:
         return {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **chosen}
 
 
+def _is_network(work: Work) -> bool:
+    return work.do != "check"
+
+
+def _is_dense(work: Work) -> bool:
+    return _is_network(work) and work.network != LENET
+
+
+def _is_dense_training(work: Work) -> bool:
+    return _is_dense(work) and work.do == "train"
+
+
 def _sklearn_can(work: Work) -> bool:
     # It knows no dropout, no RMSprop and, for classes, no quadratic cost.
-    return not work.is_quadratic and not work.dropout and work.optimizer in ("sgd", "adam")
+    known = not work.is_quadratic and not work.dropout and work.optimizer in ("sgd", "adam")
+    return known and _is_dense(work)
 
 
 def _document_can(work: Work) -> bool:
-    return work.is_quadratic and not work.predict
+    return work.is_quadratic and _is_dense_training(work)
 
 
-OURS, FLOOR, DOCUMENT, JAX = "NumPy engine", "sgemm floor", "a sample at a time", "Keras on JAX"
+OURS, FLOOR, DOCUMENT = "NumPy engine", "sgemm floor", "a sample at a time"
+TENSORFLOW, JAX = "Keras on TensorFlow", "Keras on JAX"
+CHECK, UNCOMPILED = "parity.check", "without Numba"
 CONTENDERS = (
-    Contender(OURS, numpy_engine),
-    Contender("Keras on TensorFlow", keras_script, "tensorflow", "tensorflow"),
-    Contender(JAX, keras_script, "jax", "jax"),
-    Contender("PyTorch", pytorch, "torch"),
+    Contender(OURS, compiled_engine, can=_is_network),
+    Contender(UNCOMPILED, uncompiled_engine, can=_is_network),
+    Contender(TENSORFLOW, keras_script, "tensorflow", "tensorflow", can=_is_network),
+    Contender(JAX, keras_script, "jax", "jax", can=_is_network),
+    Contender("Keras on PyTorch", keras_script, "torch", "torch", can=_is_network),
+    Contender("JAX", jax_alone, "jax", can=_is_dense),
+    Contender("PyTorch", pytorch, "torch", can=_is_dense),
+    Contender("PyTorch, compiled", compiled_pytorch, "torch", can=_is_dense),
     Contender("scikit-learn", scikit_learn, "sklearn", can=_sklearn_can),
     Contender(DOCUMENT, document, can=_document_can),
-    Contender(FLOOR, sgemm),
+    Contender(CHECK, check, can=lambda work: work.do == "check" and not work.dropout),
+    Contender(FLOOR, sgemm, can=_is_dense),
 )
 BY_NAME = {contender.name: contender for contender in CONTENDERS}

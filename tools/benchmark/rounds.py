@@ -1,12 +1,13 @@
 """Measuring: all contenders of a work are started, then take turns, round after round."""
 
+import contextlib
 import json
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -118,6 +119,17 @@ class _Process:
         self.errors.close()
 
 
+@contextlib.contextmanager
+def _other_work() -> Iterator[None]:
+    """Keep one core busy with another process, at the same priority."""
+    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
 def measure(
     work: Work,
     contenders: Sequence[Contender],
@@ -133,7 +145,10 @@ def measure(
         on_step: Told what begins, in a few words.
     """
     able = [contender for contender in contenders if contender.can(work)]
-    with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
+    with contextlib.ExitStack() as stack:
+        name = stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmark-"))
+        if work.busy:
+            stack.enter_context(_other_work())
         folder = Path(name)
         for file, values in zip(("x.npy", "y.npy"), samples(work), strict=True):
             np.save(folder / file, values)

@@ -1,7 +1,8 @@
 """What is measured: networks of the documents, trained and asked, on data that all share."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +11,13 @@ from digit_data import datasets
 
 Array = NDArray[np.float32]
 
+D4, D1, LENET = "784-500-300-10", "784-30-10", "lenet"
 # The networks as their documents have them: activations of the layers, biases, dropout, loss.
 ACTIVATIONS = {
     "64-40-10": ("sigmoid", "sigmoid"),
-    "784-30-10": ("sigmoid", "sigmoid"),
+    D1: ("sigmoid", "sigmoid"),
     "64-200-10": ("tanh", "softmax"),
-    "784-500-300-10": ("relu", "relu", "softmax"),
+    D4: ("relu", "relu", "softmax"),
 }
 RATES = {"sgd": 0.1, "rmsprop": 0.001, "adam": 0.001}
 
@@ -30,9 +32,10 @@ class Work:
         batch: Samples a step, or samples asked for at once.
         samples: Samples an epoch, or in the data asked about.
         optimizer: "sgd", "rmsprop" or "adam".
-        predict: Whether outputs are asked for, instead of an epoch trained.
+        do: Whether an epoch is trained, outputs are asked for, or the network is checked.
         repeat: How often the samples are asked for in one measurement.
         of_a_step: Whether the name speaks of one step (or call), and not of all that is measured.
+        busy: Whether another process keeps one core busy meanwhile.
     """
 
     name: str
@@ -40,13 +43,16 @@ class Work:
     batch: int
     samples: int
     optimizer: str = "sgd"
-    predict: bool = False
+    do: Literal["train", "predict", "check"] = "train"
     repeat: int = 1
     of_a_step: bool = False
+    busy: bool = False
 
     @property
     def sizes(self) -> list[int]:
-        """The sizes of the layers, inputs first."""
+        """The sizes of the layers, inputs first; of LeNet those of inputs and outputs."""
+        if self.network == LENET:
+            return [784, 10]
         return [int(size) for size in self.network.split("-")]
 
     @property
@@ -83,22 +89,30 @@ class Work:
         the gradient of the input, which the first layer need not have.
         """
         products = [a * b for a, b in zip(self.sizes, self.sizes[1:], strict=False)]
-        total = sum(products) if self.predict else 3 * sum(products) - products[0]
+        total = sum(products) if self.do == "predict" else 3 * sum(products) - products[0]
         return 2.0 * total * self.samples * self.repeat
 
 
-D4, D1 = "784-500-300-10", "784-30-10"
-WORKS = (
+_TRAINED = (
     Work("784-500-300-10, SGD, one epoch", D4, 100, 60_000, "sgd"),
     Work("784-500-300-10, RMSprop, one epoch", D4, 100, 60_000, "rmsprop"),
     Work("784-500-300-10, Adam, one epoch", D4, 100, 60_000, "adam"),
+)
+BUSY = ", one core busy"
+_CHECKED = Work("784-500-300-10, parity.check", D4, 100, 100, do="check")
+WORKS = (
+    *_TRAINED,
+    *(replace(work, name=work.name + BUSY, busy=True) for work in _TRAINED),
     Work("784-30-10, batch 10, one epoch", D1, 10, 50_000),
     Work("64-40-10, batch 15, a step", "64-40-10", 15, 15_000, of_a_step=True),
     Work("64-200-10, batch 1, a step", "64-200-10", 1, 1_000, of_a_step=True),
     Work(
-        "784-500-300-10, outputs of one picture", D4, 1, 1, predict=True, repeat=200, of_a_step=True
+        "784-500-300-10, outputs of one picture", D4, 1, 1, do="predict", repeat=200, of_a_step=True
     ),
-    Work("784-500-300-10, outputs of 10,000", D4, 10_000, 10_000, predict=True),
+    Work("784-500-300-10, outputs of 10,000", D4, 10_000, 10_000, do="predict"),
+    Work("lenet, Adam, an epoch of 12,000", LENET, 100, 12_000, "adam"),
+    _CHECKED,
+    replace(_CHECKED, name=_CHECKED.name + BUSY, busy=True),
 )
 SMALLER = 10
 
@@ -106,7 +120,7 @@ SMALLER = 10
 def quick(work: Work) -> Work:
     """Return the same work with a tenth of the samples, except where they are few."""
     few = work.samples < 10_000
-    return work if few else Work(**{**work.__dict__, "samples": work.samples // SMALLER})
+    return work if few else replace(work, samples=work.samples // SMALLER)
 
 
 def samples(work: Work) -> tuple[Array, Array]:
