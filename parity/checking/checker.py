@@ -14,7 +14,6 @@ from parity.checking.any_layers.gradients import (
     refuse_what_training_changes,
 )
 from parity.checking.any_layers.matching import WeightMatch, matched
-from parity.checking.any_layers.model_files import is_of_any_layers, keras_model
 from parity.checking.any_layers.opened import Opened
 from parity.checking.any_layers.probes import Probes
 from parity.checking.asking.kept import global_state
@@ -30,7 +29,8 @@ from parity.checking.derivative.steps import check_steps
 from parity.checking.forward import Forward
 from parity.checking.model.layout import Layout, readings
 from parity.checking.model.losses import Declared, declared
-from parity.checking.model.network import Plan, loss_name, resolve
+from parity.checking.model.network import Plan
+from parity.checking.reference import is_of_any_layers, keras_model, loss_name, resolve
 from parity.checking.verdict import conclude
 from parity.reports.report import CheckReport, Outcome
 
