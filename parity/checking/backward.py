@@ -9,7 +9,15 @@ from parity.checking.asking.conventions import Sample, no_batches
 from parity.checking.asking.falling import FallingStep
 from parity.checking.asking.gradients import Direct, Taken
 from parity.checking.asking.subject import Subject, TheirError
-from parity.checking.bugs.findings import KERAS, OWN_LOSS, Finding, Notes, TensorKind, Witness
+from parity.checking.bugs.findings import (
+    KERAS,
+    OWN_LOSS,
+    Finding,
+    NotAsked,
+    Notes,
+    TensorKind,
+    Witness,
+)
 from parity.checking.bugs.table import (
     BATCH_EXCEPTION,
     STEP_EXCEPTION,
@@ -497,7 +505,7 @@ class Backward:
         kind = assessment.kind
         try:
             _, theirs = keras_gradients.ask(assessment.probes[0], kind)
-        except keras_gradients.NotAsked as reason:
+        except NotAsked as reason:
             return Witness(KERAS, None, str(reason)), None
         agree, weights = (
             rows.agreeing(assessment, theirs, shares),

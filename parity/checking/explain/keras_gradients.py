@@ -5,6 +5,7 @@ from typing import Any
 
 from numpy_impl.activations import ActivationFunction
 from numpy_impl.types import Array
+from parity.checking.bugs.findings import NotAsked
 from parity.checking.model.layout import Key
 from parity.checking.model.losses import (
     ABSOLUTE,
@@ -18,10 +19,6 @@ from parity.checking.model.losses import (
 )
 from parity.checking.model.network import INVERTED, Plan
 from parity.checking.model.probe import Probe
-
-
-class NotAsked(Exception):
-    """Keras has no such activation or precision; the message says which."""
 
 
 def ask(probe: Probe, kind: LossKind) -> tuple[Array, dict[Key, Array]]:
