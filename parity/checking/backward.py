@@ -28,7 +28,6 @@ from parity.checking.bugs.table import (
 from parity.checking.bugs.tensors import BIAS_MISSING, KERNEL_MISSING
 from parity.checking.explain import (
     keras_gradients,
-    mending,
     other_loss,
     own_loss,
     repeated,
@@ -41,6 +40,7 @@ from parity.checking.explain.assessment import Assessment
 from parity.checking.explain.course import course, of_loss, of_source
 from parity.checking.explain.forms import Answered, Asking
 from parity.checking.explain.judge import Judge, Judgement
+from parity.checking.explain.mending import OfChain
 from parity.checking.explain.optimizer import (
     Identified,
     as_declared,
@@ -56,6 +56,7 @@ from parity.checking.model.layout import Key
 from parity.checking.model.losses import SQUARED, Declared, LossKind, meant
 from parity.checking.model.network import Plan
 from parity.checking.model.rules import Rule
+from parity.checking.repairing.search import mended
 
 _OWN_LOSS_UNKNOWN = (
     "Loss: it is none that is known here, and your gradients are its derivative as measured along "
@@ -285,7 +286,8 @@ class Backward:
             factor = declared.factor(*assessment.probes[0].y.shape) or 0.0
         if not factor:
             return unknown
-        return mending.of_chain(answered.assessor, source, assessment, factor, unknown)
+        trial = OfChain(answered.assessor, source, assessment.form, assessment.kind, factor)
+        return mended(trial, self.subject, unknown)
 
     def _plain(self, stepping: Stepping, assessment: Assessment) -> Notes:
         """Return whether a plain or momentum step is the declared optimizer, all options in it."""
