@@ -23,9 +23,9 @@ LossSlope = Callable[[Approx, Array], Approx]
 Factor = Callable[[int, int], float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LossKind:
-    """A loss up to its reduction.
+    """A loss up to its reduction; it is equal to itself alone, whatever it is called.
 
     Attributes:
         name: In words, with its formula.
