@@ -19,6 +19,8 @@ from parity.checking.model.losses import (
 from parity.checking.model.network import INVERTED, Plan
 from parity.checking.model.probe import Probe
 
+NO_SUCH_LOSS = "Keras has no such loss"
+
 
 def ask(probe: Probe, kind: LossKind) -> tuple[Array, dict[Key, Array]]:
     """Return Keras's outputs and its gradients, the loss summed over the batch.
@@ -94,6 +96,6 @@ def _loss(keras: Any, kind: LossKind, plan: Plan) -> Callable[[Any, Any], Any]:
         return lambda y, a: loss(y, a) * factor
     cost = kind.cost
     if cost is None:
-        raise NotAsked("Keras has no such loss")
+        raise NotAsked(NO_SUCH_LOSS)
     # Keras renormalises outputs that are no softmax's, which -sum y ln a does not.
     return lambda y, a: cost(keras.ops, a, y)
