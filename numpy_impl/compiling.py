@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from numpy_impl.fused import SAFE, Each, Row, Rule, Same, misfit
+from numpy_impl.fused import SAFE, Each, Rule, Same, misfit
 
 LOOPS = "ijkl"
 BEGINNING = """\
@@ -81,20 +81,19 @@ def text(rule: Rule, ndim: int, dtype: np.dtype) -> str:
     formula = ast.unparse(ast.fix_missing_locations(_Rounding(numbers).visit(formula)))
     first, *others = rule.names
     lines: list[str] = []
-    at = {first: f"{first}[{', '.join(LOOPS[:ndim])}]"}
+    place = ", ".join(LOOPS[:ndim])
+    at = {first: f"{first}[{place}]"}
     for name in others:
-        kind = rule.kinds.get(name, Each)
-        if kind is Same:
+        if rule.kinds.get(name, Each) is Same:
             at[name] = name
             lines.append(f"{name} = np.float64({name})")
             continue
         # Nothing else would see where an array ends.
-        shape = f"{first}.shape[-1:]" if kind is Row else f"{first}.shape"
-        lines.append(f"if {name}.shape != {shape}: raise ValueError({misfit(name)!r})")
-        at[name] = f"{name}[{LOOPS[ndim - 1] if kind is Row else ', '.join(LOOPS[:ndim])}]"
+        lines.append(f"if {name}.shape != {first}.shape: raise ValueError({misfit(name)!r})")
+        at[name] = f"{name}[{place}]"
     for axis, i in enumerate(LOOPS[:ndim]):
         lines.append(f"{'    ' * axis}for {i} in range({first}.shape[{axis}]):")
-    written = ", ".join(at[rule.names[place]] for place in rule.places)
+    written = ", ".join(at[rule.names[number]] for number in rule.places)
     given = ", ".join(at[name] for name in rule.kinds)
     lines.append(f"{'    ' * ndim}{written} = formula({given})")
     beginning = BEGINNING.format(dtype=dtype, formula=formula, names=", ".join(rule.names))

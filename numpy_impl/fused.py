@@ -9,7 +9,7 @@ A *rule* is a function of a few lines in NumPy's own functions::
 
 The names in ``rule`` say where what it returns goes: into the arguments of these names, in place,
 or into arrays that are handed over behind the arguments. ``Each`` is an element of an array,
-``Row`` an element of a vector that is the same in every row (a bias), ``Same`` a number for all.
+``Same`` a number for all.
 
 NumPy evaluates a rule line by line, with an array for each operation. Once that has taken half a
 second in a program, the rules that are met from there on are compiled by Numba, if it is installed,
@@ -31,7 +31,6 @@ import numpy as np
 
 # What an argument of a rule is.
 Each = Annotated[Any, "each"]
-Row = Annotated[Any, "row"]
 Same = Annotated[Any, "same"]
 
 SAFE = ("sqrt", "abs", "sign", "maximum", "where")
@@ -47,7 +46,7 @@ class Rule:
 
     Attributes:
         formula: The function of numbers itself.
-        kinds: For each of its arguments, ``Each``, ``Row`` or ``Same``.
+        kinds: For each of its arguments, ``Each`` or ``Same``.
         names: The arguments of a call: those of the formula, and the arrays it writes to as well.
         places: Which of these arguments are written.
         kernels: What was compiled, by axes and dtype; None while it is not ready.
@@ -93,10 +92,9 @@ class Rule:
         given = list(arguments)
         shape = given[0].shape
         for i, name in enumerate(self.names):
-            kind = self.kinds.get(name, Each)
-            if kind is Same:
+            if self.kinds.get(name, Each) is Same:
                 given[i] = float(given[i])
-            elif given[i].shape != (shape if kind is Each else shape[-1:]):
+            elif given[i].shape != shape:
                 raise ValueError(misfit(name))
         if len(shape) != 1 or shape[0] <= BLOCK:
             self._evaluate(given)

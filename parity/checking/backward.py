@@ -4,12 +4,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 
-from numpy_impl.types import Array, Shape
+from numpy_impl.types import Shape
 from parity.checking.asking.conventions import Sample, no_batches
 from parity.checking.asking.falling import FallingStep
 from parity.checking.asking.gradients import Direct, Taken
 from parity.checking.asking.subject import Subject, TheirError
-from parity.checking.bugs.findings import KERAS, OWN_LOSS, Finding, Notes, TensorKind, Witness
+from parity.checking.bugs.findings import (
+    Finding,
+    Notes,
+    TensorKind,
+)
 from parity.checking.bugs.table import (
     BATCH_EXCEPTION,
     STEP_EXCEPTION,
@@ -19,20 +23,19 @@ from parity.checking.bugs.table import (
 )
 from parity.checking.bugs.tensors import BIAS_MISSING, KERNEL_MISSING
 from parity.checking.explain import (
-    keras_gradients,
-    mending,
-    other_loss,
     own_loss,
     repeated,
     rows,
     second_look,
     single,
+    witnesses,
 )
-from parity.checking.explain.agreement import Agreement, Shares
+from parity.checking.explain.agreement import Agreement
 from parity.checking.explain.assessment import Assessment
 from parity.checking.explain.course import course, of_loss, of_source
 from parity.checking.explain.forms import Answered, Asking
 from parity.checking.explain.judge import Judge, Judgement
+from parity.checking.explain.mending import OfChain
 from parity.checking.explain.optimizer import (
     Identified,
     as_declared,
@@ -44,10 +47,10 @@ from parity.checking.explain.stepping import Stepping, classify
 from parity.checking.explain.update import Updates, declared_optimizer_of, unchecked
 from parity.checking.explain.weight_decay import Decays, divided_by_batch
 from parity.checking.model.declared_optimizer import DeclaredOptimizer
-from parity.checking.model.layout import Key
 from parity.checking.model.losses import SQUARED, Declared, LossKind, meant
 from parity.checking.model.network import Plan
 from parity.checking.model.rules import Rule
+from parity.checking.repairing.search import mended
 
 _OWN_LOSS_UNKNOWN = (
     "Loss: it is none that is known here, and your gradients are its derivative as measured along "
@@ -154,12 +157,9 @@ class Backward:
         notes.batches.add(len(assessment.probes[0].x))
         if assessment.masked:
             notes.tested.append("dropout")
-        witness, theirs = self._ask_keras(assessment, judgement.shares)
+        witness, theirs = witnesses.ask_keras(assessment, judgement.shares, self.keras)
         notes.witnesses.append(witness)
-        own, remarks, others = self._own_witness(assessment, judgement)
-        notes.witnesses.append(own)
-        notes.remarks += remarks
-        notes.findings += others
+        notes.add(witnesses.own_loss_of(self.subject, assessment, judgement))
         if self._settled(assessment):
             return
         notes.tensors += rows.gradient_rows(
@@ -277,7 +277,8 @@ class Backward:
             factor = declared.factor(*assessment.probes[0].y.shape) or 0.0
         if not factor:
             return unknown
-        return mending.of_chain(answered.assessor, source, assessment, factor, unknown)
+        trial = OfChain(answered.assessor, source, assessment.form, assessment.kind, factor)
+        return mended(trial, self.subject, unknown)
 
     def _plain(self, stepping: Stepping, assessment: Assessment) -> Notes:
         """Return whether a plain or momentum step is the declared optimizer, all options in it."""
@@ -488,51 +489,6 @@ class Backward:
             found["loss"] = judgement.loss + stated
         found["batch"] = f"{len(assessment.probes[0].x)} samples a probe"
         return found
-
-    def _ask_keras(
-        self, assessment: Assessment, shares: Shares
-    ) -> tuple[Witness, dict[Key, Array] | None]:
-        if not self.keras:
-            return Witness(KERAS, None, "keras=True asks it (some seconds)"), None
-        kind = assessment.kind
-        try:
-            _, theirs = keras_gradients.ask(assessment.probes[0], kind)
-        except keras_gradients.NotAsked as reason:
-            return Witness(KERAS, None, str(reason)), None
-        agree, weights = (
-            rows.agreeing(assessment, theirs, shares),
-            len(assessment.probes[0].weights),
-        )
-        if not agree:
-            return Witness(KERAS, None, "none of your gradients can be compared"), theirs
-        compared = f"{len(agree)} of {weights} gradients compared ({kind.name})"
-        said = "equal up to rounding" if all(agree) else f"{agree.count(False)} differ"
-        return Witness(KERAS, all(agree), f"{compared}: {said}"), theirs
-
-    def _own_witness(
-        self, assessment: Assessment, judgement: Judgement
-    ) -> tuple[Witness, list[str], list[Finding]]:
-        own = assessment.own
-        if own is None:
-            stated = callable(self.candidate.loss)
-            comment = "the loss could not be called" if stated else "no loss function is given"
-            return Witness(OWN_LOSS, None, comment), [], []
-        agrees = own_loss.follows(own, assessment.probes) is not None
-        what = own.kind.name if own.kind is not None else "a function unknown here"
-        remarks: list[str] = []
-        if own.added_up:
-            remarks.append(
-                f"Loss: yours returns numbers of shape {self.subject.loss_shape} where one was "
-                "expected; their sum was taken, and what it is to be divided by is left open."
-            )
-        others: list[Finding] = []
-        if own.kind is None and not agrees and not judgement.findings:
-            others = other_loss.find(own, assessment.probes, judgement.loss)
-            remarks += [] if others else [
-                f"Loss: your gradients are those of {judgement.loss}, and not the derivative of "
-                "your own loss as measured. What is printed is not what is descended."
-            ]  # fmt: skip
-        return Witness(OWN_LOSS, agrees, f"{what}, measured by {own.method}"), remarks, others
 
 
 def _of_shapes(taken: Taken, shapes: Sequence[Shape]) -> bool:

@@ -14,7 +14,6 @@ from parity.checking.any_layers.gradients import (
     refuse_what_training_changes,
 )
 from parity.checking.any_layers.matching import WeightMatch, matched
-from parity.checking.any_layers.model_files import is_of_any_layers, keras_model
 from parity.checking.any_layers.opened import Opened
 from parity.checking.any_layers.probes import Probes
 from parity.checking.asking.kept import global_state
@@ -22,7 +21,6 @@ from parity.checking.asking.subject import Subject
 from parity.checking.backward import Backward
 from parity.checking.bugs.findings import Finding, Notes, Unreadable
 from parity.checking.bugs.table import OTHER_SIZES, UNREADABLE, Severity
-from parity.checking.confirming import OTHER_SEED, doubtful, surviving, without_step
 from parity.checking.derivative.compare import REFERENCE as DERIVATIVE
 from parity.checking.derivative.compare import Derivative, check_derivative
 from parity.checking.derivative.samples import samples
@@ -30,8 +28,9 @@ from parity.checking.derivative.steps import check_steps
 from parity.checking.forward import Forward
 from parity.checking.model.layout import Layout, readings
 from parity.checking.model.losses import Declared, declared
-from parity.checking.model.network import Plan, loss_name, resolve
-from parity.checking.verdict import conclude
+from parity.checking.model.network import Plan
+from parity.checking.reference import is_of_any_layers, keras_model, loss_name, resolve
+from parity.checking.verdict import OTHER_SEED, conclude, doubtful, surviving, without_step
 from parity.reports.report import CheckReport, Outcome
 
 Given = Candidate | Callable[[], Candidate]

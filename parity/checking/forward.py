@@ -10,7 +10,14 @@ from parity.checking.asking import conventions
 from parity.checking.asking.conventions import Sample
 from parity.checking.asking.gradients import alike, takes_batches
 from parity.checking.asking.subject import Subject
-from parity.checking.bugs.findings import FORWARD_PASS, Finding, Notes, Unreadable, Witness
+from parity.checking.bugs.findings import (
+    FORWARD_PASS,
+    Finding,
+    Notes,
+    TensorResult,
+    Unreadable,
+    Witness,
+)
 from parity.checking.bugs.forward import INPUTS_SCALED, Fault, faults
 from parity.checking.bugs.slips import predicting_with_dropout, slipped
 from parity.checking.bugs.table import (
@@ -20,7 +27,6 @@ from parity.checking.bugs.table import (
     UNKNOWN_FORWARD,
     UNKNOWN_LAYERS,
 )
-from parity.checking.explain.rows import forward_rows
 from parity.checking.model.functions import COMMON, LEAKY, OUTPUTS
 from parity.checking.model.layout import Layout
 from parity.checking.model.network import Plan
@@ -246,7 +252,7 @@ class Forward:
 
     def _agrees(self, plan: Plan) -> None:
         self.notes.witnesses.append(Witness(FORWARD_PASS, True, "equal up to rounding"))
-        self.notes.tensors += forward_rows(self.sample, plan)
+        self.notes.tensors += _rows(self.sample, plan)
 
     def _as_it_is(self, sample: Sample, fault: Fault) -> None:
         """Take the network that forward computes as it is, since no reference says otherwise."""
@@ -269,7 +275,7 @@ class Forward:
         self.plan = fault.plan
 
     def _differs(self, plan: Plan, comment: str) -> None:
-        self.notes.tensors += forward_rows(self.sample, plan)
+        self.notes.tensors += _rows(self.sample, plan)
         self.notes.witnesses.append(Witness(FORWARD_PASS, False, comment))
 
     def _inexplicable(self, sample: Sample) -> None:
@@ -304,17 +310,33 @@ def _fault(sample: Sample, plan: Plan) -> Fault | None:
 def _parting_layer(sample: Sample, plan: Plan) -> int | None:
     """Return the first layer whose activations differ though what it takes agrees.
 
-    Each layer is fed the user's own activations of the layer below. None where ``forward`` gives
-    the outputs alone, or where all layers agree.
+    None where ``forward`` gives the outputs alone, or where all layers agree.
     """
-    fwd = sample.expected(plan, tracked=True)
-    signal = fwd.inputs[0]
-    for layer, observed in enumerate(sample.first.layers):
-        a = fwd.activation(layer, fwd.weighted(layer, signal))
-        if not conventions.within(a, observed):
+    for layer, (observed, expected) in enumerate(sample.layer_by_layer(plan)):
+        if not conventions.within(expected, observed):
             return layer
-        signal = fwd.rounding.exact(observed)
     return None
+
+
+def _rows(sample: Sample, plan: Plan) -> list[TensorResult]:
+    """Return a row for the outputs, or for every layer's activations where ``forward`` gives them.
+
+    Each layer is computed from the user's own activations below it.
+    """
+    shown = [
+        (layer, f"forward(x)[{layer}]", *pair)
+        for layer, pair in enumerate(sample.layer_by_layer(plan))
+    ]
+    if not shown:
+        expected = sample.expected(plan, tracked=True).output
+        shown = [(plan.depth - 1, "forward(x)", sample.first.output, expected)]
+    return [
+        TensorResult.of_arrays(
+            "forward", f"layer {layer + 1} activation", name, observed, expected.value,
+            2 * expected.bound,
+        )
+        for layer, name, observed, expected in shown
+    ]  # fmt: skip
 
 
 def _usual_plans(sample: Sample, name: str) -> Iterator[Plan]:

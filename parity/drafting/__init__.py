@@ -3,9 +3,10 @@
 ``survey`` lists what stands in the module (``expressions``, ``functions``), ``making`` and
 ``subjects`` write what makes its networks, ``world`` makes them and looks for their numbers.
 ``rehearsing`` runs the program for a moment, with ``holding`` over it, and sees what it calls.
-``roles`` knows what names usually mean, ``callees`` writes calls by it, and ``finding``,
-``following`` and ``taping`` keep those that work, as ``attempts``; ``nodes`` are weights that are
-objects of one number each. ``draft`` puts them together, and ``page`` writes the file.
+``roles`` knows what names usually mean, ``callees`` writes calls by it, and ``finding`` keeps those
+that are a forward pass. From there (``following``) ``gradients``, ``steps`` and ``own_loss`` keep
+what else works, as ``attempts``; ``taping`` has gradients that a loss passes back itself, ``nodes``
+weights that are objects of one number each. ``draft`` puts them together, and ``page`` writes it.
 """
 
 from parity.drafting.draft import Draft, Drafting

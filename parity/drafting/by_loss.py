@@ -16,6 +16,7 @@ from parity.drafting.attempts import Data, Forward, Way
 from parity.drafting.callees import Callee, Known, arguments
 from parity.drafting.finding import STARTS, Finder
 from parity.drafting.following import BACKWARD, LOSS, Follower
+from parity.drafting.gradients import Gradients
 from parity.drafting.own_loss import agreeing
 from parity.drafting.rehearsing import Span
 from parity.drafting.world import Leaf, is_numbers
@@ -174,7 +175,7 @@ def _pairs(
                 forward = Forward(known.copy(), "x", other.name, data, weights)
                 forward.known.roles["slope"] = []
                 follower = Follower(finder, forward)
-                found = follower.tried_gradients(callee, known, text, data)
+                found = Gradients(follower).tried(callee, known, text, data)
                 if found is None:
                     continue
                 fits = agreeing(follower, way, found) > 0

@@ -18,11 +18,13 @@ from parity.drafting.callees import Known
 from parity.drafting.claiming import claimed
 from parity.drafting.finding import Finder
 from parity.drafting.following import Follower
+from parity.drafting.gradients import Gradients
 from parity.drafting.making import Maker
 from parity.drafting.nodes import Nodes, nodes_of
 from parity.drafting.own_loss import own_loss
 from parity.drafting.reasons import in_a_loop, makes_anew
 from parity.drafting.rehearsing import Rehearsal
+from parity.drafting.steps import Steps
 from parity.drafting.subjects import Setup, optimizers, setups, with_states
 from parity.drafting.survey import Survey
 from parity.drafting.taping import written_in_order
@@ -227,8 +229,9 @@ def _doubts(draft: Draft) -> int:
 
 def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
     follower = Follower(finder, forward)
-    gradients = follower.gradients()
-    step = follower.step(whole=gradients is None)  # with gradients it would only raise doubts
+    gradients = Gradients(follower).find()
+    # What trains for long would only raise doubts where there are gradients.
+    step = Steps(follower).find(whole=gradients is None)
     updates = step is not None
     if gradients is not None and step is not None and (step.remarks or step.whole):
         step = None  # with gradients at hand it would only raise doubts

@@ -1,5 +1,6 @@
-"""Finding a forward pass, gradients and an update by trying what is there on a few numbers."""
+"""Finding a forward pass, and its weights, by trying what is there on a few numbers."""
 
+import ast
 import copy
 import inspect
 import re
@@ -498,8 +499,6 @@ def _differ(one: np.ndarray, other: np.ndarray) -> bool:
 
 
 def _yields(callee: Callee) -> bool:
-    import ast
-
     assert callee.source is not None
     return any(isinstance(n, (ast.Yield, ast.YieldFrom)) for n in callee.source.body)
 

@@ -8,7 +8,7 @@ from keras_impl import keras
 from numpy_impl.layers import Dense
 from numpy_impl.network import Sequential
 from numpy_impl.types import Array
-from parity.checking.model.network import resolve
+from parity.checking.reference import resolve
 
 
 def network(scale: float = 1.0, missing: bool = False) -> parity.Candidate:

@@ -141,3 +141,26 @@ def test_refused(model: keras.Model) -> None:
     )
     with pytest.raises(ValueError, match="no moving statistics"):
         parity.check(Recurrence().candidate(), normalized)
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_a_loss_that_keras_does_not_have_is_not_asked_of_it(power: int):
+    rng = np.random.default_rng(0)
+    W, V = rng.normal(size=(6, 5)), rng.normal(size=(5, 3))
+
+    def gradients(x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
+        h = np.tanh(x @ W)
+        d = np.tanh(h @ V - y) / len(x)  # of ln cosh(a - y)
+        return [x.T @ (d @ V.T * (1 - h**power)), h.T @ d]
+
+    candidate = parity.Candidate(
+        get_weights=lambda: [W, V],
+        forward=lambda x: np.tanh(x @ W) @ V,
+        gradients=gradients,
+        loss=lambda x, y: np.log(np.cosh(np.tanh(x @ W) @ V - y)).sum() / len(x),
+    )
+    report = parity.check(candidate, keras=True)
+    codes = [finding.code for finding in report.findings]
+    assert codes == {1: ["derivative-slip"], 2: []}[power], str(report)
+    (keras_,) = [w for w in report.witnesses if w.name == "Keras's autodiff"]
+    assert (keras_.agrees, keras_.comment) == (None, "Keras has no such loss")

@@ -1,11 +1,13 @@
 """The derivative of the user's own loss, measured across and between the kinks of ReLU."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 import parity
 from numpy_impl.types import Array
-from parity.checking.explain import own_loss
+from parity.checking.explain import own_kind, own_loss
 from parity.checking.model.layout import Key
 
 SIZES = [(8, 16, 3), (20, 15, 4), (64, 40, 10)]
@@ -131,3 +133,10 @@ def test_a_loss_unknown_here_is_right_in_float32(seed):
     report = parity.check(candidate, seed=seed, keras=False)
     assert report.outcome is parity.Outcome.RIGHT, str(report)
     assert "the derivative of your own loss" in report.tested
+
+
+def test_two_measured_losses_are_not_the_same_loss():
+    nothing: Any = None
+    one, other = (own_kind.of(nothing, nothing, nothing) for _ in range(2))
+    assert one.name == other.name
+    assert len({one, other, one}) == 2

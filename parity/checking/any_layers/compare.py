@@ -30,7 +30,6 @@ from parity.checking.bugs.forward_alone import (
 )
 from parity.checking.bugs.reading import LOW
 from parity.checking.bugs.table import NONDETERMINISTIC_FORWARD, UNKNOWN_FORWARD, VACUOUS, Severity
-from parity.checking.explain.rows import row
 
 _FLOAT64, _FLOAT32 = 2.0**-53, 2.0**-24
 # So many things wrong are looked for, one after the other, where activations are given.
@@ -370,5 +369,5 @@ class AnyLayers:
             name = "output" if call.depth == 0 else call.name
             name += f" {each.output + 1}" if len(call.outputs) > 1 else ""
             if array.shape == meant.shape:
-                rows.append(row("forward", name, each.name, array, meant, bound))
+                rows.append(TensorResult.of_arrays("forward", name, each.name, array, meant, bound))
         return rows

@@ -6,7 +6,7 @@ which names what is wrong with each tensor, whatever the layers are. Keras's aut
 differentiation is asked beside it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,14 +22,14 @@ from parity.checking.bugs.findings import KERAS, Notes, Witness
 from parity.checking.derivative.compare import LAYERS_UNKNOWN, check_derivative
 from parity.checking.derivative.samples import samples
 from parity.checking.model.losses import (
-    ABSOLUTE,
     BINARY,
     BINARY_LOGITS,
     CATEGORICAL,
     LOG_LIKELIHOOD,
     LOGITS,
-    SQUARED,
+    Cost,
     Declared,
+    LossKind,
 )
 
 # To so many digits two gradients are the same at a glance, as a witness tells it.
@@ -115,7 +115,9 @@ class _Composed:
         run = self.probes.all[0].run
         self.output = next(o for o in self.probes.reading.observed if o.call == len(run.calls) - 1)
         self.shape = run.outputs[0].shape[1:]
-        self.kind = _meant(loss.kind.name, run.outputs[0])
+        cost = _meant(loss.kind, run.outputs[0]).cost
+        assert cost is not None  # every loss that has a name has one
+        self.cost: Cost = cost
         self.factor = loss.factor
         self.sparse = candidate.labels == "integer" or loss.name.startswith("sparse")
 
@@ -124,8 +126,7 @@ class _Composed:
         inputs = as_list(x)
         answer = self.probes.reading.way(self.asked, inputs)
         a = self.output.array(answer, (len(inputs[0]), *self.shape))
-        cost = _COSTS[self.kind](np, a, _vectors(y, a))
-        return float(cost) * self._reduced(a)
+        return float(self.cost(np, a, _vectors(y, a))) * self._reduced(a)
 
     def _reduced(self, a: Array) -> float:
         return self.factor(int(np.prod(a.shape[:-1])), a.shape[-1])
@@ -175,7 +176,7 @@ class _Composed:
             a: Any = run.whole[0, 0][1]
             shape = tuple(int(n) for n in a.shape)
             targets = tf.constant(_vectors(y, np.zeros(shape)), tf.float64)
-            cost = _COSTS[self.kind](keras.ops, a, targets) * self._reduced(np.zeros(shape))
+            cost = self.cost(keras.ops, a, targets) * self._reduced(np.zeros(shape))
         found = tape.gradient(cost, tensors)
         meant = {
             path: np.zeros(v.shape) if found[id(v)] is None
@@ -223,29 +224,11 @@ def _vectors(y: Any, a: Array) -> Array:
     return y.reshape(a.shape) * 1.0
 
 
-def _meant(name: str, a: Array) -> str:
-    """Return the loss that a name means of outputs that are no probabilities: of what is behind."""
-    if name == CATEGORICAL.name and not np.allclose(np.sum(a, axis=-1), 1):
+def _meant(kind: LossKind, a: Array) -> LossKind:
+    """Return the loss that is meant of outputs that are no probabilities: of what is behind."""
+    if kind is CATEGORICAL and not np.allclose(np.sum(a, axis=-1), 1):
         logarithms = np.allclose(np.sum(np.exp(a), axis=-1), 1)
-        return LOG_LIKELIHOOD.name if logarithms else LOGITS.name
-    if name == BINARY.name and (np.min(a) < 0 or np.max(a) > 1):
-        return BINARY_LOGITS.name
-    return name
-
-
-def _logits(ops: Any, a: Any, y: Any) -> Any:
-    shifted = a - ops.max(a, axis=-1, keepdims=True)
-    total = ops.log(ops.sum(ops.exp(shifted), axis=-1, keepdims=True))
-    return -ops.sum(y * (shifted - total))
-
-
-# Each loss summed over batch and outputs, in the operations of NumPy or Keras.
-_COSTS: dict[str, Callable[[Any, Any, Any], Any]] = {
-    SQUARED.name: lambda ops, a, y: 0.5 * ops.sum((a - y) ** 2),
-    ABSOLUTE.name: lambda ops, a, y: ops.sum(ops.abs(a - y)),
-    CATEGORICAL.name: lambda ops, a, y: -ops.sum(y * ops.log(a)),
-    BINARY.name: lambda ops, a, y: -ops.sum(y * ops.log(a) + (1 - y) * ops.log(1 - a)),
-    LOGITS.name: _logits,
-    BINARY_LOGITS.name: lambda ops, a, y: ops.sum(ops.log(1 + ops.exp(a)) - y * a),
-    LOG_LIKELIHOOD.name: lambda ops, a, y: -ops.sum(y * a),
-}
+        return LOG_LIKELIHOOD if logarithms else LOGITS
+    if kind is BINARY and (np.min(a) < 0 or np.max(a) > 1):
+        return BINARY_LOGITS
+    return kind

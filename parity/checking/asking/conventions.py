@@ -79,6 +79,17 @@ class Sample:
                     return False
         return True
 
+    def layer_by_layer(self, plan: Plan) -> Iterator[tuple[Array, Approx]]:
+        """Yield each layer's activation, and what it is to be by the user's own one below it.
+
+        Nothing where ``forward`` gives the outputs alone.
+        """
+        fwd = self.expected(plan, tracked=True)
+        signal = fwd.inputs[0]
+        for layer, observed in enumerate(self.first.layers):
+            yield observed, fwd.activation(layer, fwd.weighted(layer, signal))
+            signal = fwd.rounding.exact(observed)
+
 
 def _near(expected: Approx, output: Array) -> bool:
     return _close(expected.value, output)

@@ -3,7 +3,9 @@
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Self
+
+import numpy as np
 
 from numpy_impl.types import Array
 from parity.checking.bugs.table import Bug, Severity, Values
@@ -62,6 +64,46 @@ class TensorResult:
     bounds: Array | None = field(default=None, repr=False, compare=False)
     largest: float = 0.0
 
+    @classmethod
+    def of_arrays(
+        cls,
+        kind: TensorKind,
+        name: str,
+        own_name: str,
+        value: Array,
+        expected: Array,
+        bound: Array,
+        keras: Array | None = None,
+    ) -> Self:
+        """Compare element by element; all arrays have the shape of the user's tensor."""
+        with np.errstate(all="ignore"):
+            errors = np.abs(value - expected)
+            ratio = np.where(errors == 0, 0.0, errors / bound)
+        ratio = np.where(np.isfinite(value), ratio, np.inf)
+        worst = np.unravel_index(np.argmax(np.where(np.isnan(ratio), np.inf, ratio)), ratio.shape)
+        vv, gv, gg = (
+            float(np.vdot(a, b)) for a, b in ((expected,) * 2, (value, expected), (value,) * 2)
+        )
+        return cls(
+            kind=kind,
+            name=name,
+            own_name=own_name,
+            shape=value.shape,
+            index=tuple(int(i) for i in worst),
+            value=float(value[worst]),
+            expected=float(expected[worst]),
+            keras=None if keras is None else float(keras[worst]),
+            error=float(errors[worst]),
+            bound=float(bound[worst]),
+            ratio=float(ratio[worst]),
+            scale=gv / vv if vv else float("nan"),
+            cosine=gv / np.sqrt(vv * gg) if vv and gg else float("nan"),
+            right=bool(np.all(ratio <= 1)),
+            errors=errors,
+            bounds=bound,
+            largest=float(np.max(np.abs(expected))),
+        )
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -117,6 +159,10 @@ class Witness:
     name: str
     agrees: bool | None
     comment: str
+
+
+class NotAsked(Exception):
+    """A witness cannot be asked; the message says why."""
 
 
 class Unreadable(Exception):

@@ -291,8 +291,8 @@ class Derivative:
             tensors = [self._tensor(t.index, t.name, [more]) for t in known]
             return {t.index: t.factor is not None and same(t.factor, base) for t in tensors}
 
-        trial = OfLoss(self.subject, points, known, base, ask, again)
-        return mended(trial, self.subject, [t.name for t in known], [located])
+        trial = OfLoss(points, known, base, ask, again)
+        return mended(trial, self.subject, [located])
 
     def _unnamed(self, wrong: Sequence[Tensor], right: Sequence[Tensor]) -> Finding:
         worst = max(

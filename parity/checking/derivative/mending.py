@@ -1,4 +1,4 @@
-"""The line that is wrong: one change with which the gradients are the derivative of the loss."""
+"""The gradients of any loss, asked for while the line that is wrong is searched."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from numpy_impl.types import Array
-from parity.checking.asking.subject import Subject, TheirError
+from parity.checking.asking.subject import TheirError
 from parity.checking.derivative.pairs import Point, Tensor
 
 # Losses before and after a change of the code that is not to change them.
@@ -16,22 +16,27 @@ _SAME_LOSS = 1e-12
 class OfLoss:
     """The gradients beside the derivative of the loss, on directions measured before.
 
+    It is a trial of the search for a change.
+
     Args:
-        subject: The user's code.
         points: Where the derivative was measured.
         tensors: With what was measured.
         base: The factor that right gradients have.
         ask: Asks for the gradients at a point, and returns them by the places of the weights.
         again: Measures the tensors on another draw: returns which are right.
+
+    Attributes:
+        names: Of the user's arrays.
     """
 
     def __init__(
-        self, subject: Subject, points: Sequence[Point], tensors: Sequence[Tensor], base: float,
+        self, points: Sequence[Point], tensors: Sequence[Tensor], base: float,
         ask: Callable[[Point], dict[int, Array]], again: Callable[[], dict[int, bool]],
     ) -> None:  # fmt: skip
-        self._subject, self._points, self._base = subject, points, base
+        self._points, self._base = points, base
         self._tensors, self._ask, self._again = tensors, ask, again
         self._losses = self._losses_now()
+        self.names = [tensor.name for tensor in tensors]
 
     def _losses_now(self) -> list[float]:
         return [point.place.at(0, 0 * point.place.arrays[0]) for point in self._points]

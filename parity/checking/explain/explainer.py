@@ -98,7 +98,7 @@ class Explainer:
         self.batch = len(probes[0].x)
         self.observed = Observed(probes)
         self._measured: dict[int, LayerVariant] = {}
-        self._variants: dict[int, Sequence[OutputVariant]] = {}
+        self._variants: dict[LossKind, Sequence[OutputVariant]] = {}
 
     def explain(self) -> Explanation:
         """Return the explanation with the fewest things wrong."""
@@ -235,10 +235,9 @@ class Explainer:
         every += [self.own] if self.own is not None else []
         for row in rows:
             for kind in every:
-                # By identity: one's own loss is equal to another's that has its name.
-                if id(kind) not in self._variants:
-                    self._variants[id(kind)] = output_variants(kind, function)
-                variants = self._variants[id(kind)]
+                if kind not in self._variants:
+                    self._variants[kind] = output_variants(kind, function)
+                variants = self._variants[kind]
                 for variant in variants if all_ways else variants[:1]:
                     yield kind, (variant, row), _at_output(variant, row)
 

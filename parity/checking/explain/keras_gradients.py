@@ -5,13 +5,13 @@ from typing import Any
 
 from numpy_impl.activations import ActivationFunction
 from numpy_impl.types import Array
+from parity.checking.bugs.findings import NotAsked
 from parity.checking.model.layout import Key
 from parity.checking.model.losses import (
     ABSOLUTE,
     BINARY,
     BINARY_LOGITS,
     CATEGORICAL,
-    LOG_LIKELIHOOD,
     LOGITS,
     SQUARED,
     LossKind,
@@ -19,9 +19,7 @@ from parity.checking.model.losses import (
 from parity.checking.model.network import INVERTED, Plan
 from parity.checking.model.probe import Probe
 
-
-class NotAsked(Exception):
-    """Keras has no such activation or precision; the message says which."""
+NO_SUCH_LOSS = "Keras has no such loss"
 
 
 def ask(probe: Probe, kind: LossKind) -> tuple[Array, dict[Key, Array]]:
@@ -48,7 +46,7 @@ def ask(probe: Probe, kind: LossKind) -> tuple[Array, dict[Key, Array]]:
         with precision(dtype):
             model = _model(keras, plan)
             model.set_weights(list(probe.weights.values()))
-            autodiff = Autodiff(model, _loss(keras, kind, plan, len(probe.x)), eager=True)
+            autodiff = Autodiff(model, _loss(keras, kind, plan), eager=True)
             masks = [m for m in probe.masks or [] if m is not None]
             x, y = probe.x * plan.scale + plan.offset, probe.y
             outputs = autodiff.layer_outputs(x.astype(dtype))[-1]
@@ -78,30 +76,26 @@ def _activation(keras: Any, function: ActivationFunction) -> str | Callable[[Any
     return function.name
 
 
-def _loss(keras: Any, kind: LossKind, plan: Plan, batch: int) -> Callable[[Any, Any], Any]:
+def _loss(keras: Any, kind: LossKind, plan: Plan) -> Callable[[Any, Any], Any]:
     """Return Keras's own loss where it has this one, scaled to a sum over batch and outputs."""
-    ops, losses = keras.ops, keras.losses
-    outputs = plan.sizes[-1]
-    output = plan.activations[-1].name
-    built_in: dict[tuple[str, str], tuple[Any, float]] = {
-        (SQUARED.name, output): (losses.MeanSquaredError(reduction="sum"), outputs / 2),
-        (ABSOLUTE.name, output): (losses.MeanAbsoluteError(reduction="sum"), outputs),
-        (CATEGORICAL.name, "softmax"): (losses.CategoricalCrossentropy(reduction="sum"), 1),
-        (LOGITS.name, "linear"): (
+    losses, outputs, output = keras.losses, plan.sizes[-1], plan.activations[-1].name
+    built_in: dict[tuple[LossKind, str], tuple[Any, float]] = {
+        (SQUARED, output): (losses.MeanSquaredError(reduction="sum"), outputs / 2),
+        (ABSOLUTE, output): (losses.MeanAbsoluteError(reduction="sum"), outputs),
+        (CATEGORICAL, "softmax"): (losses.CategoricalCrossentropy(reduction="sum"), 1),
+        (LOGITS, "linear"): (
             losses.CategoricalCrossentropy(from_logits=True, reduction="sum"), 1,
         ),
-        (BINARY_LOGITS.name, "linear"): (
+        (BINARY_LOGITS, "linear"): (
             losses.BinaryCrossentropy(from_logits=True, reduction="sum"), outputs,
         ),
-        (BINARY.name, "sigmoid"): (losses.BinaryCrossentropy(reduction="sum"), outputs),
+        (BINARY, "sigmoid"): (losses.BinaryCrossentropy(reduction="sum"), outputs),
     }  # fmt: skip
-    formulas: dict[str, Callable[[Any, Any], Any]] = {
-        # Keras renormalises outputs that are no softmax's, which -sum y ln a does not.
-        CATEGORICAL.name: lambda y, a: -ops.sum(y * ops.log(a)),
-        BINARY.name: lambda y, a: -ops.sum(y * ops.log(a) + (1 - y) * ops.log(1 - a)),
-        LOG_LIKELIHOOD.name: lambda y, a: -ops.sum(y * a),
-    }
-    if (kind.name, output) in built_in:
-        loss, factor = built_in[kind.name, output]
+    if (kind, output) in built_in:
+        loss, factor = built_in[kind, output]
         return lambda y, a: loss(y, a) * factor
-    return formulas[kind.name]
+    cost = kind.cost
+    if cost is None:
+        raise NotAsked(NO_SUCH_LOSS)
+    # Keras renormalises outputs that are no softmax's, which -sum y ln a does not.
+    return lambda y, a: cost(keras.ops, a, y)

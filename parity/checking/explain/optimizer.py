@@ -5,7 +5,8 @@ Every step taken so far has to follow it.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import product
+from itertools import chain
+from typing import Any
 
 import numpy as np
 
@@ -25,13 +26,20 @@ from parity.checking.explain.course import (
     of_updated,
 )
 from parity.checking.explain.departures import Departure, departures
+from parity.checking.explain.followed_rule import (
+    Factors,
+    Found,
+    changing_sizes,
+    decayed,
+    descent,
+    piled_up,
+    rule_of,
+)
 from parity.checking.model.declared_optimizer import DeclaredOptimizer
 from parity.checking.model.layout import Key, Layout
 from parity.checking.model.losses import LossKind, kinds, reductions
 from parity.checking.model.probe import Probe, wide
-from parity.checking.model.rules import EPSILONS, Rule, adaptive, momenta
-
-Factors = Sequence[tuple[float, str]]
+from parity.checking.model.rules import Rule
 
 
 @dataclass(frozen=True)
@@ -85,6 +93,11 @@ class Identified:
         """Whether the rule is given wrong gradients."""
         return self.updated or bool(self.mistakes)
 
+    def following(self, found: Found, **more: Any) -> "Identified":
+        """Return this with the rule that is followed, and what else is known of it."""
+        rule, factor, words = found
+        return replace(self, rule=rule, factor=factor, words=words, **more)
+
 
 def identify(
     history: Sequence[Taken],
@@ -114,7 +127,7 @@ def identify(
             or _wrong_below(replace(draft, own=False), kind, layout)
         )
     plan, batch = history[0].probe.plan, len(history[0].probe.x)
-    later: list[tuple[Identified, Course, Course, Layout, Factors]] = []
+    later: list[_Attempt] = []
     every = kinds(plan.activations[-1].name)
     every = [*every, measured] if measured is not None else every
     stated = of_any_loss(history, layout, declared, every)
@@ -125,17 +138,20 @@ def identify(
         quick = course(history, layout, of_loss(kind, tracked=False))
         exact = course(history, layout, draft.gradients_at)
         usual = reductions(kind, batch, plan.sizes[-1])
-        found = _identified(draft, quick, exact, layout, declared, usual)
+        attempt = _Attempt(draft, layout, quick, exact, usual)
+        found = attempt.identified(declared)
         # Rates that change are read by their formula where the loss is none of the catalogue's.
         if found is not None and not (kind is measured and found.rule is None):
             return found
-        later.append((draft, quick, exact, layout, usual))
-    found = [_of_shared_state(*attempt) for attempt in later]
-    found += [_of_crossed_state(*attempt) for attempt in later]
-    for kind, (draft, *_, layout, usual) in zip(every, later, strict=True):
-        found.append(_looking_ahead(draft, kind, layout, usual))
-    found += [_wrong_below(one[0], kind, layout) for kind, one in zip(every, later, strict=True)]
-    return next((one for one in found if one is not None), None)
+        later.append(attempt)
+    pairs = list(zip(later, every, strict=True))
+    searches = chain(
+        (attempt.of_shared_state() for attempt in later),
+        (attempt.of_crossed_state() for attempt in later),
+        (_looking_ahead(one.draft, kind, layout, one.usual) for one, kind in pairs),
+        (_wrong_below(one.draft, kind, layout) for one, kind in pairs),
+    )
+    return next((found for found in searches if found is not None), None)
 
 
 def of_own(history: Sequence[Taken], at: GradientsAt, kind: LossKind | None = None) -> Identified:
@@ -150,15 +166,12 @@ def identify_own(
 
     Where no rule is known for some of the tensors, its ``others`` have None.
     """
-    whole, usual = course(draft.history, layout, draft.gradients_at), [(1.0, draft.words)]
-    found = _identified(draft, whole, whole, layout, declared, usual)
+    whole = course(draft.history, layout, draft.gradients_at)
+    attempt = _Attempt(draft, layout, whole, whole, [(1.0, draft.words)])
+    found = attempt.identified(declared)
     if found is not None and None not in found.others.values():
         return found
-    return (
-        _of_shared_state(draft, whole, whole, layout, usual)
-        or _of_crossed_state(draft, whole, whole, layout, usual)
-        or found
-    )
+    return attempt.of_shared_state() or attempt.of_crossed_state() or found
 
 
 def of_most(draft: Identified, layout: Layout) -> Identified | None:
@@ -199,14 +212,14 @@ def _wrong_below(draft: Identified, kind: LossKind, layout: Layout) -> Identifie
         whole = course(draft.history, layout, at)
         for some in [top, *([key] for key in top)] if len(top) > 1 else [top]:
             alone = whole.only(some)
-            found = _rule(alone, alone, usual, right=True)
+            found = rule_of(alone, alone, usual, right=True)
             if found is None:
                 continue
-            rule, factor, words = found
+            rule, factor, _ = found
             # Errors that are zero but for rounding have any steps for a multiple.
             if not any(abs(abs(factor) - number) <= 1e-6 * number for number, _ in usual):
                 continue
-            one = replace(draft, rule=rule, factor=factor, words=words)
+            one = draft.following(found)
             if output.bug is None and some is top and _of_updated(one, kind, layout):
                 return replace(one, updated=True)
             below = Below(draft.history, layout, kind, rule, factor, output)
@@ -237,41 +250,6 @@ def _downhill(taken: Taken, layout: Layout, at: GradientsAt) -> bool:
         if g.value.shape != changes[key].shape or np.any((changes[key] * g.value)[large] > 0):
             return False
     return bool(gradients)
-
-
-def _of_shared_state(
-    draft: Identified, quick: Course, exact: Course, layout: Layout, usual: Factors
-) -> Identified | None:
-    """Return the optimizer of steps in which arrays share a state, if they follow one."""
-
-    def rule_of(alone: Course) -> tuple[Rule, float, str] | None:
-        return _rule(quick.only(list(alone.parts)), alone, usual)
-
-    found = shared_state.find(exact, layout, rule_of, usual)
-    if found is None:
-        return None
-    (rule, factor, words), shared = found
-    if rule.kind == "sgd" and not rule.decay:  # which has no state to share
-        return None
-    return replace(draft, rule=rule, factor=factor, words=words, shared=shared)
-
-
-def _of_crossed_state(
-    draft: Identified, quick: Course, exact: Course, layout: Layout, usual: Factors
-) -> Identified | None:
-    """Return the optimizer of steps in which an array goes on from another's state."""
-
-    def rule_of(alone: Course) -> tuple[Rule, float, str] | None:
-        # Of a loss that is still open all rules would be tried too often.
-        if not draft.own:
-            return _descent(alone, usual)
-        return _rule(quick.only(list(alone.parts)), alone, usual, right=True)
-
-    found = crossed_state.find(exact, layout, rule_of)
-    if found is None:
-        return None
-    (rule, factor, words), crossed = found
-    return replace(draft, rule=rule, factor=factor, words=words, crossed=crossed)
 
 
 def of_any_loss(
@@ -313,59 +291,98 @@ def as_departed(
     return None
 
 
-def _identified(
-    draft: Identified,
-    quick: Course,
-    exact: Course,
-    layout: Layout,
-    declared: DeclaredOptimizer | None,
-    usual: Factors,
-) -> Identified | None:
-    idle = idle_tensors(exact)
-    moving = [key for key in exact.parts if key not in idle]
-    if not moving:
-        return None
-    if idle:
-        draft, quick, exact = replace(draft, idle=idle), quick.only(moving), exact.only(moving)
-    if declared is not None and not declared.named and not declared.unchecked:
-        fitting = as_declared(draft, layout, declared, moving, usual)
-        if fitting is not None:
-            return fitting
-        # Of gradients that are known; of a loss that is still open other readings come first.
-        departed = as_departed(draft, layout, declared, moving, usual) if draft.own else None
-        if departed is not None:
-            return departed
-    found = _rule(quick, exact, usual)
-    if found is not None:
-        rule, factor, words = found
-        return replace(draft, rule=rule, factor=factor, words=words)
-    clipping = _clipping(draft, layout, moving) if draft.own else None
-    if clipping is not None:
-        return replace(draft, rule=clipping)
-    decayed = _decayed(exact, usual)
-    if decayed is not None:
-        (rule, factor, words), plain = decayed
-        others: dict[Key, Rule | None] = {key: replace(rule, weight_decay=0.0) for key in plain}
-        return replace(draft, rule=rule, factor=factor, words=words, others=others)
-    piled = _piled_up(exact, usual)
-    if piled is not None:
-        keys, factor, words = piled
-        return replace(draft, rule=Rule("sgd"), factor=factor, words=words, piled=keys)
-    sizes = exact.sizes()
-    if sizes is not None and all(size > 0 for size in sizes) and _changing(sizes, exact.rates):
-        factor = 1.0 if draft.own else sizes[0] / exact.rates[0]
-        words = draft.words or (draft.kind.name if draft.kind is not None else "")
-        return replace(draft, sizes=tuple(sizes), factor=factor, words=words)
-    by_tensor = _by_tensor(draft, exact, usual) if draft.own else None
-    # What plain descent leaves open may be a share of the weights, which is looked for elsewhere.
-    open_ = by_tensor is not None and None in by_tensor.others.values()
-    plain = by_tensor is not None and by_tensor.rule is not None and by_tensor.rule.kind == "sgd"
-    return None if open_ and plain else by_tensor
+@dataclass(frozen=True)
+class _Attempt:
+    """The steps beside gradients of one kind.
 
+    Attributes:
+        draft: What is said of them so far.
+        layout: How the weights are read.
+        quick: The course of the steps with gradients without bounds, and
+        exact: with bounds.
+        usual: What the gradients are likely multiplied by.
+    """
 
-def _changing(sizes: Sequence[float], rates: Sequence[float]) -> bool:
-    own = np.array(sizes) / np.array(rates)
-    return bool(np.ptp(own) > 1e-9 * np.max(own))
+    draft: Identified
+    layout: Layout
+    quick: Course
+    exact: Course
+    usual: Factors
+
+    def identified(self, declared: DeclaredOptimizer | None) -> Identified | None:
+        """Return the optimizer that the steps follow, each array with a state of its own."""
+        idle = idle_tensors(self.exact)
+        moving = [key for key in self.exact.parts if key not in idle]
+        if not moving:
+            return None
+        if not idle:
+            return self._moving(declared)
+        draft = replace(self.draft, idle=idle)
+        quick, exact = self.quick.only(moving), self.exact.only(moving)
+        return replace(self, draft=draft, quick=quick, exact=exact)._moving(declared)
+
+    def _moving(self, declared: DeclaredOptimizer | None) -> Identified | None:
+        draft, layout, exact, usual = self.draft, self.layout, self.exact, self.usual
+        moving = list(exact.parts)
+        if declared is not None and not declared.named and not declared.unchecked:
+            fitting = as_declared(draft, layout, declared, moving, usual)
+            if fitting is not None:
+                return fitting
+            # Of gradients that are known; of a loss that is still open other readings come first.
+            departed = as_departed(draft, layout, declared, moving, usual) if draft.own else None
+            if departed is not None:
+                return departed
+        found = rule_of(self.quick, exact, usual)
+        if found is not None:
+            return draft.following(found)
+        clipping = _clipping(draft, layout, moving) if draft.own else None
+        if clipping is not None:
+            return replace(draft, rule=clipping)
+        with_decay = decayed(exact, usual)
+        if with_decay is not None:
+            found, plain = with_decay
+            others: dict[Key, Rule | None] = {k: replace(found[0], weight_decay=0.0) for k in plain}
+            return draft.following(found, others=others)
+        piled = piled_up(exact, usual)
+        if piled is not None:
+            keys, factor, words = piled
+            return draft.following((Rule("sgd"), factor, words), piled=keys)
+        sizes = changing_sizes(exact)
+        if sizes is not None:
+            factor = 1.0 if draft.own else sizes[0] / exact.rates[0]
+            words = draft.words or (draft.kind.name if draft.kind is not None else "")
+            return replace(draft, sizes=sizes, factor=factor, words=words)
+        by_tensor = _by_tensor(draft, exact, usual) if draft.own else None
+        # What plain descent leaves open may be a share of the weights, looked for elsewhere.
+        open_ = by_tensor is not None and None in by_tensor.others.values()
+        rule = None if by_tensor is None else by_tensor.rule
+        return None if open_ and rule is not None and rule.kind == "sgd" else by_tensor
+
+    def of_shared_state(self) -> Identified | None:
+        """Return the optimizer of steps in which arrays share a state, if they follow one."""
+
+        def followed(alone: Course) -> Found | None:
+            return rule_of(self.quick.only(list(alone.parts)), alone, self.usual)
+
+        found = shared_state.find(self.exact, self.layout, followed, self.usual)
+        if found is None:
+            return None
+        rule, shared = found[0][0], found[1]
+        if rule.kind == "sgd" and not rule.decay:  # which has no state to share
+            return None
+        return self.draft.following(found[0], shared=shared)
+
+    def of_crossed_state(self) -> Identified | None:
+        """Return the optimizer of steps in which an array goes on from another's state."""
+
+        def followed(alone: Course) -> Found | None:
+            # Of a loss that is still open all rules would be tried too often.
+            if not self.draft.own:
+                return descent(alone, self.usual)
+            return rule_of(self.quick.only(list(alone.parts)), alone, self.usual, right=True)
+
+        found = crossed_state.find(self.exact, self.layout, followed)
+        return None if found is None else self.draft.following(found[0], crossed=found[1])
 
 
 def idle_tensors(whole: Course) -> tuple[Key, ...]:
@@ -417,140 +434,10 @@ def declared_course(
     return course(draft.history, layout, at)
 
 
-def _rule(
-    quick: Course, exact: Course, usual: Factors, right: bool = False
-) -> tuple[Rule, float, str] | None:
-    """Return the first rule that the steps follow, with the factor of the gradients.
-
-    Of what divides by a root only the right forms are tried where that is asked for.
-    """
-    descent = _descent(exact, usual)
-    if descent is not None:
-        return descent
-    flat = quick.flat
-    rules = (r for r in adaptive(right) if flat or r.known.feels_scale or r.form != "keras")
-    for rule in (rule for rule in rules if _likely(quick, rule, usual)):
-        for place in rule.known.places:
-            for epsilon in EPSILONS:
-                whole = replace(rule, place=place, epsilon=epsilon)
-                for factor, words in usual:
-                    for sign in (1, -1):
-                        if exact.follows(whole, sign * factor):
-                            return whole, sign * factor, words
-    return None
-
-
-def _descent(exact: Course, usual: Factors) -> tuple[Rule, float, str] | None:
-    """Return the plain descent or momentum that the steps follow, with the gradients' factor."""
-    for rule, factors in _linear(exact, usual):
-        for factor, words in factors:
-            for sign in (1, -1):
-                if exact.follows(rule, sign * factor):
-                    return rule, sign * factor, words
-    return None
-
-
-def _piled_up(exact: Course, usual: Factors) -> tuple[tuple[Key, ...], float, str] | None:
-    """Return the tensors whose gradients pile up in plain descent, with the gradients' factor.
-
-    None if there are none, or another tensor is not plain descent.
-    """
-    plain, piling = Rule("sgd"), Rule("sgd", "torch", 1.0)
-    tensors = {key: exact.only([key]) for key in exact.parts}
-    for factor, words in usual:
-        keys = tuple(key for key, alone in tensors.items() if alone.follows(piling, factor))
-        others = (alone for key, alone in tensors.items() if key not in keys)
-        if keys and all(alone.follows(plain, factor) for alone in others):
-            return keys, factor, words
-    return None
-
-
-def _decayed(exact: Course, usual: Factors) -> tuple[tuple[Rule, float, str], list[Key]] | None:
-    """Return an adaptive rule that takes shares of the weights off besides, if the steps follow it.
-
-    With it the tensors that it takes none off: the biases, or none.
-    """
-    biases = [key for key in exact.parts if key.part == "bias"]
-    kernels = [key for key in exact.parts if key.part == "kernel"]
-    for plain in ([], biases) if biases and kernels else ([],):
-        some = exact.only(kernels) if plain else exact
-        for rule in adaptive(right=True):
-            amount = _amount(some, replace(rule, epsilon=1e-8), usual[0][0])
-            if amount is None:
-                continue
-            for place, epsilon in product(rule.known.places, EPSILONS):
-                whole = replace(rule, place=place, epsilon=epsilon)
-                for factor, words in usual:
-                    found = _with_decay(some, whole, factor)
-                    left = exact.only(plain) if plain else None
-                    if found and (left is None or left.follows(whole, factor)):
-                        return (found, factor, words), plain
-    return None
-
-
-def _amount(course: Course, rule: Rule, factor: float) -> tuple[float, float] | None:
-    """Return what a rule leaves of the first and the last step, in multiples of the weights.
-
-    None where that is no multiple of them, at a glance.
-    """
-    expected = list(course.run(rule, [factor] * len(course.changes)))
-    found: list[float] = []
-    for k in (0, len(course.changes) - 1):
-        w, rest = course.weights[k], expected[k].value - course.changes[k]
-        large = np.abs(w) >= 0.3 * np.max(np.abs(w))
-        amounts = rest[large] / w[large]
-        amount = float(np.median(amounts))
-        # Where a gradient is small, epsilon matters, which is still open.
-        if not amount or np.mean(np.abs(amounts - amount) <= 0.1 * abs(amount)) < 0.8:
-            return None
-        found.append(amount)
-    return found[0], found[1]
-
-
-def _with_decay(course: Course, rule: Rule, factor: float) -> Rule | None:
-    """Return the rule with the weight decay that all steps have, if they follow that."""
-    amounts = _amount(course, rule, factor)
-    if amounts is None:
-        return None
-    rates = course.rates[0], course.rates[-1]
-    for at_rate in (True, False):
-        sizes = [a / (r if at_rate else 1.0) for a, r in zip(amounts, rates, strict=True)]
-        amount = float(f"{sizes[0]:.4g}")
-        whole = replace(rule, weight_decay=amount, decay_at_rate=at_rate)
-        if course.follows(whole, factor):
-            return whole
-    return None
-
-
-def _linear(exact: Course, usual: Factors) -> Iterator[tuple[Rule, Factors]]:
-    """Yield plain descent and momenta that the first steps may be, with likely factors."""
-    start = exact.until(3)
-    sizes = start.sizes()
-    if sizes is None or len(sizes) < 3 or len({id(probe) for probe in start.probes}) > 1:
-        return
-    measured = sizes[0] / start.rates[0]
-    factors = [*usual]
-    if len(usual) > 1 or usual[0][1] == "":  # of a loss the factor is open
-        factors.append((abs(measured), f"times {abs(measured):.7g}"))
-    for rule in momenta(sizes, start.rates[0]):
-        yield rule, factors
-
-
-def _likely(quick: Course, rule: Rule, usual: Factors) -> bool:
-    """Return whether steps look like a rule's with epsilon left open, and mostly the factor too."""
-    epsilons = EPSILONS if rule.known.epsilon_sets_size else (1e-8,)
-    roughs = [replace(rule, epsilon=epsilon) for epsilon in epsilons]
-    # What divides by a root does not feel the factor, but for its sign.
-    feels = rule.known.feels_scale or rule.form in ("no-root", "rootless")
-    factors = [f for f, _ in usual] if feels else []
-    factors += [usual[0][0], -usual[0][0]]
-    return any(quick.roughly(rough, factor) for rough in roughs for factor in factors)
-
-
 def _by_tensor(draft: Identified, exact: Course, usual: Factors) -> Identified | None:
     """Return the rule that most of the tensors follow, and what the others do."""
     found = {
-        key: _rule(alone, alone, usual) for key in exact.parts for alone in [exact.only([key])]
+        key: rule_of(alone, alone, usual) for key in exact.parts for alone in [exact.only([key])]
     }
     rules = [rule for rule in found.values() if rule is not None]
     if not rules:
@@ -559,7 +446,7 @@ def _by_tensor(draft: Identified, exact: Course, usual: Factors) -> Identified |
     others = {k: r[0] if r else None for k, r in found.items() if r != most}
     if not others or rules.count(most) == 1 < len(found) - 1:
         return None
-    return replace(draft, rule=most[0], factor=most[1], words=most[2], others=others)
+    return draft.following(most, others=others)
 
 
 def clipped_descent(history: Sequence[Taken], layout: Layout) -> Identified | None:

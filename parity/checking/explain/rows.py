@@ -5,8 +5,6 @@ from collections.abc import Mapping
 import numpy as np
 
 from numpy_impl.types import Array
-from parity.bounds.rounding import Approx
-from parity.checking.asking.conventions import Sample
 from parity.checking.asking.subject import lowest
 from parity.checking.bugs.findings import TensorKind, TensorResult
 from parity.checking.explain.agreement import Added, Shares, compared
@@ -15,71 +13,7 @@ from parity.checking.explain.fit import MEANT
 from parity.checking.explain.optimizer import Identified
 from parity.checking.model.declared_optimizer import DeclaredOptimizer
 from parity.checking.model.layout import Key, Layout
-from parity.checking.model.network import Plan
 from parity.checking.model.rules import State
-
-
-def row(
-    kind: TensorKind,
-    name: str,
-    own_name: str,
-    value: Array,
-    expected: Array,
-    bound: Array,
-    keras: Array | None = None,
-) -> TensorResult:
-    """Return one row; all arrays have the shape of the user's tensor."""
-    with np.errstate(all="ignore"):
-        errors = np.abs(value - expected)
-        ratio = np.where(errors == 0, 0.0, errors / bound)
-    ratio = np.where(np.isfinite(value), ratio, np.inf)
-    worst = np.unravel_index(np.argmax(np.where(np.isnan(ratio), np.inf, ratio)), ratio.shape)
-    vv, gv, gg = (
-        float(np.vdot(a, b)) for a, b in ((expected,) * 2, (value, expected), (value,) * 2)
-    )
-    return TensorResult(
-        kind=kind,
-        name=name,
-        own_name=own_name,
-        shape=value.shape,
-        index=tuple(int(i) for i in worst),
-        value=float(value[worst]),
-        expected=float(expected[worst]),
-        keras=None if keras is None else float(keras[worst]),
-        error=float(errors[worst]),
-        bound=float(bound[worst]),
-        ratio=float(ratio[worst]),
-        scale=gv / vv if vv else float("nan"),
-        cosine=gv / np.sqrt(vv * gg) if vv and gg else float("nan"),
-        right=bool(np.all(ratio <= 1)),
-        errors=errors,
-        bounds=bound,
-        largest=float(np.max(np.abs(expected))),
-    )
-
-
-def forward_rows(sample: Sample, plan: Plan) -> list[TensorResult]:
-    """Return a row for the outputs, or for every layer's activations where ``forward`` gives them.
-
-    Each layer is computed from the user's own activations below it.
-    """
-    fwd = sample.expected(plan, tracked=True)
-    draw = sample.first
-    if not draw.layers:
-        out = fwd.output
-        return [_forward_row(plan.depth - 1, "forward(x)", draw.output, out)]
-    rows: list[TensorResult] = []
-    signal = fwd.inputs[0]
-    for layer, observed in enumerate(draw.layers):
-        a = fwd.activation(layer, fwd.weighted(layer, signal))
-        rows.append(_forward_row(layer, f"forward(x)[{layer}]", observed, a))
-        signal = fwd.rounding.exact(observed)
-    return rows
-
-
-def _forward_row(layer: int, own_name: str, observed: Array, expected: Approx) -> TensorResult:
-    name = f"layer {layer + 1} activation"
-    return row("forward", name, own_name, observed, expected.value, 2 * expected.bound)
 
 
 def gradient_rows(
@@ -104,7 +38,8 @@ def gradient_rows(
         name = names[layout.place(key)]
         if layout.fold:
             name += f" ({key.part})"
-        rows.append(row(kind, f"layer {key.layer + 1} {key.part}", name, *turned))
+        title = f"layer {key.layer + 1} {key.part}"
+        rows.append(TensorResult.of_arrays(kind, title, name, *turned))
     return rows
 
 
@@ -157,5 +92,6 @@ def step_rows(layout: Layout, found: Identified, names: list[str]) -> list[Tenso
             arrays = [change, expected.value, bound]
             turned = [layout.as_given(array, key) for array in arrays]
             name = f"layer {key.layer + 1} {key.part}"
-            rows.append(row("step", name, names[layout.place(key)], *turned))
+            own_name = names[layout.place(key)]
+            rows.append(TensorResult.of_arrays("step", name, own_name, *turned))
     return rows

@@ -12,10 +12,9 @@ from numpy_impl.types import Array
 from parity.bounds.rounding import Approx
 from parity.bounds.updates.rule import State
 from parity.checking.explain.course import Course
+from parity.checking.explain.followed_rule import Found
 from parity.checking.model.layout import Key, Layout
 from parity.checking.model.rules import Rule
-
-Found = tuple[Rule, float, str]
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from parity.checking.bugs.findings import (
     FORWARD_PASS,
     KERAS,
     Finding,
+    NotAsked,
     Notes,
     TensorResult,
     Witness,
@@ -32,8 +33,6 @@ from parity.checking.bugs.table import (
     VACUOUS,
     Severity,
 )
-from parity.checking.explain.keras_gradients import NotAsked
-from parity.checking.explain.rows import row
 from parity.checking.layer import moving, special
 from parity.checking.layer.explaining import Explaining, Right
 from parity.checking.layer.fit import Draw, Fit, fitted
@@ -300,7 +299,8 @@ class _Check:
         values, bounds = right
         theirs = f"d{self.names[k]}"
         expected = None if keras is None else keras[k]
-        return row("gradient", theirs, "backward", own, values[k], bounds[k], expected)
+        arrays = own, values[k], bounds[k], expected
+        return TensorResult.of_arrays("gradient", theirs, "backward", *arrays)
 
     def _keras(self, fit: Fit, draw: Draw) -> list[Array] | None:
         """Return Keras's gradients of the user's arrays; None where it is not asked.

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from numpy_impl.types import Array
-from parity.checking.explain.keras_gradients import NotAsked
+from parity.checking.bugs.findings import NotAsked
 from parity.checking.layer.reference import Reference
 
 # The formula's own way, whatever the reference says of layouts.

@@ -5,7 +5,7 @@ Each is taken in its plainest form, summed over batch and outputs; averages are 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,13 +19,15 @@ from parity.checking.model.layout import Key
 from parity.checking.model.network import Pass
 
 LossSlope = Callable[[Approx, Array], Approx]
+# (operations, outputs, targets) -> a number; the operations are NumPy's or Keras's.
+Cost = Callable[[Any, Any, Any], Any]
 # (batch, outputs) -> the factor of a reduction on the summed form.
 Factor = Callable[[int, int], float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LossKind:
-    """A loss up to its reduction.
+    """A loss up to its reduction; it is equal to itself alone, whatever it is called.
 
     Attributes:
         name: In words, with its formula.
@@ -33,6 +35,7 @@ class LossKind:
         slope: ``dC/da`` from the outputs and the targets.
         usual: Output activations with which it is commonly used, tried first there.
         formula: The slope in words.
+        cost: The loss itself; None where it is known by its values alone.
     """
 
     name: str
@@ -40,6 +43,7 @@ class LossKind:
     slope: LossSlope
     usual: tuple[str, ...]
     formula: str
+    cost: Cost | None = None
 
     def cancels(self, function: ActivationFunction) -> bool:
         """Return whether the output activation's derivative cancels: ``dC/dz`` is ``a - y``."""
@@ -68,29 +72,42 @@ def _signed(a: Approx, y: Array) -> Approx:
     return a.rounding.exact(np.sign(a.value - y))
 
 
+def _cost_of_logits(ops: Any, a: Any, y: Any) -> Any:
+    shifted = a - ops.max(a, axis=-1, keepdims=True)
+    total = ops.log(ops.sum(ops.exp(shifted), axis=-1, keepdims=True))
+    return -ops.sum(y * (shifted - total))
+
+
 SQUARED = LossKind(
     "squared error", "squared", lambda a, y: a - y, ("linear", "sigmoid", "tanh", "relu"), "a - y",
+    lambda ops, a, y: 0.5 * ops.sum((a - y) ** 2),
 )  # fmt: skip
 CATEGORICAL = LossKind(
     "categorical cross-entropy -sum y ln a", "cross-entropy",
     lambda a, y: a.rounding.exact(-y) / a, ("softmax",), "-y / a",
+    lambda ops, a, y: -ops.sum(y * ops.log(a)),
 )  # fmt: skip
 BINARY = LossKind(
     "binary cross-entropy", "cross-entropy",
     lambda a, y: (a - y) / (a * (1.0 - a)), ("sigmoid",), "(a - y) / (a (1 - a))",
+    lambda ops, a, y: -ops.sum(y * ops.log(a) + (1 - y) * ops.log(1 - a)),
 )  # fmt: skip
-ABSOLUTE = LossKind("absolute error", "absolute", _signed, (), "sign(a - y)")
+ABSOLUTE = LossKind(
+    "absolute error", "absolute", _signed, (), "sign(a - y)",
+    lambda ops, a, y: ops.sum(ops.abs(a - y)),
+)  # fmt: skip
 LOGITS = LossKind(
     "categorical cross-entropy of the softmax of your outputs", "cross-entropy",
-    lambda a, y: softmax(a) - y, (), "softmax(a) - y",
+    lambda a, y: softmax(a) - y, (), "softmax(a) - y", _cost_of_logits,
 )  # fmt: skip
 BINARY_LOGITS = LossKind(
     "binary cross-entropy of the sigmoid of your outputs", "cross-entropy",
     lambda a, y: a.monotone(lambda v: 1 / (1 + np.exp(-v)), 8.0) - y, (), "sigmoid(a) - y",
+    lambda ops, a, y: ops.sum(ops.log(1 + ops.exp(a)) - y * a),
 )  # fmt: skip
 LOG_LIKELIHOOD = LossKind(
     "negative log-likelihood -sum y a of log-probabilities", "cross-entropy",
-    lambda a, y: a.rounding.exact(-y), ("log_softmax",), "-y",
+    lambda a, y: a.rounding.exact(-y), ("log_softmax",), "-y", lambda ops, a, y: -ops.sum(y * a),
 )  # fmt: skip
 
 # Where the derivative of the activation cancels against the loss's: dC/dz is a - y.

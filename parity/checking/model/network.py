@@ -1,16 +1,12 @@
 """The network that is meant: what it computes, and its forward pass with bounds."""
 
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any, TypeGuard
 
 import numpy as np
 
-from numpy_impl import layers, models
 from numpy_impl.activations import ActivationFunction
-from numpy_impl.network import Sequential
 from numpy_impl.types import Array
 from parity.bounds.activations import activate
 from parity.bounds.layers import masked, weighted
@@ -76,137 +72,6 @@ class Plan:
         """Return whether weights of these sizes can be this network's."""
         start = 0 if self.sizes[0] else 1
         return tuple(sizes)[start:] == self.sizes[start:] and tuple(has_bias) == self.has_bias
-
-
-def resolve(reference: Any, inputs: int | None = None) -> Plan:
-    """Return the plan of a reference.
-
-    Args:
-        reference: The name of a documented architecture; a ``keras.Model``; a
-            ``numpy_impl.Sequential``; or a list of layers of either engine.
-        inputs: Number of inputs of a list of layers, where it is known.
-
-    Raises:
-        ValueError: An unknown name, or a layer that the NumPy engine does not have.
-    """
-    if isinstance(reference, str):
-        return _from_network(models.build(reference), reference)
-    if isinstance(reference, Plan):
-        return reference
-    if isinstance(reference, Sequential):
-        return _from_network(reference, reference.name)
-    if _is_list(reference):
-        # Copies, since a network keeps its layers, and the list may be given again.
-        layers = deepcopy(_numpy_layers(reference))
-        plan = _from_network(Sequential(layers, inputs or 1), "your layers")
-        return plan if inputs else replace(plan, sizes=(0, *plan.sizes[1:]))
-    if not hasattr(reference, "layers"):
-        raise ValueError(
-            "reference: expected a documented name, a keras.Model, or a list of layers. "
-            f"Received: {type(reference).__name__}"
-        )
-    loss = loss_name(getattr(reference, "loss", None))
-    if not getattr(reference, "built", True):  # a keras.Sequential without Input: sizes not known
-        return replace(resolve(reference.layers, inputs), name=reference.name, loss=loss)
-    from parity.comparing.twins import numpy_twin
-
-    network = numpy_twin(reference)
-    if not isinstance(network, Sequential):
-        raise ValueError(
-            "reference: expected layers that follow one another. "
-            f"Received: {reference.name!r}, whose layers branch"
-        )
-    return replace(_from_network(network, reference.name), loss=loss)
-
-
-def _is_list(reference: Any) -> TypeGuard[Sequence[Any]]:
-    return isinstance(reference, list | tuple)
-
-
-def loss_name(loss: Any) -> str | None:
-    """Return the name of a loss that a model was compiled with; None for none."""
-    if loss is None or isinstance(loss, str):
-        return loss
-    name = type(loss).__name__
-    snake = "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
-    return snake + ("/logits" if getattr(loss, "from_logits", False) else "")
-
-
-def _numpy_layers(given: Sequence[Any]) -> list[layers.Layer]:
-    if all(isinstance(layer, layers.Layer) for layer in given):
-        return list(given)
-    from keras_impl import keras
-    from parity.comparing.twins import numpy_layer
-
-    kept = [layer for layer in given if not isinstance(layer, keras.layers.InputLayer)]
-    return [numpy_layer(layer, keras.config.floatx()) for layer in kept]
-
-
-def _from_network(network: Sequential, name: str) -> Plan:
-    """Read a chain of layers: Dense with Activation and Dropout, Rescaling and Flatten ahead."""
-    reader = _Reader(network)
-    if network.regularized:
-        raise ValueError(
-            "reference: expected layers without regularizers; declare weight_decay for the penalty "
-            "of your own code. Received: a regularizer"
-        )
-    for layer in network.layers:
-        reader.read(layer)
-    if not reader.activations:
-        raise ValueError("reference: expected at least one Dense layer. Received: none")
-    inputs = 1
-    for n in network.input_shape:
-        inputs *= n
-    return Plan(
-        name,
-        (inputs, *reader.units),
-        tuple(reader.activations),
-        tuple(reader.has_bias),
-        tuple(reader.dropout),
-        reader.scale,
-        reader.offset,
-    )
-
-
-class _Reader:
-    def __init__(self, network: Sequential) -> None:
-        self.units: list[int] = []
-        self.activations: list[ActivationFunction] = []
-        self.has_bias: list[bool] = []
-        self.dropout: list[float] = []
-        self.scale, self.offset = 1.0, 0.0
-
-    def read(self, layer: layers.Layer) -> None:
-        if isinstance(layer, layers.Dense):
-            if len(layer.input_shape) != 1:
-                raise ValueError(
-                    "reference: expected Dense layers that take vectors; put Flatten before them. "
-                    f"Received: Dense on inputs of shape {layer.input_shape}"
-                )
-            self.units.append(layer.units)
-            self.activations.append(layer.activation)
-            self.has_bias.append(layer.use_bias)
-            self.dropout.append(0.0)
-        elif isinstance(layer, layers.Flatten):
-            return
-        elif isinstance(layer, layers.Rescaling) and not self.units:
-            self.offset = self.offset * layer.scale + layer.offset
-            self.scale *= layer.scale
-        elif isinstance(layer, layers.Dropout) and self.units and not self.dropout[-1]:
-            self.dropout[-1] = layer.rate
-        elif (
-            isinstance(layer, layers.Activation)
-            and self.units
-            and not self.dropout[-1]
-            and self.activations[-1].name == "linear"
-        ):
-            self.activations[-1] = layer.activation
-        else:
-            raise ValueError(
-                "reference: expected Dense layers, each with at most one activation and then one "
-                f"dropout, Rescaling and Flatten before them. Received: {type(layer).__name__} "
-                f"after {len(self.units)} Dense layers"
-            )
 
 
 class Pass:

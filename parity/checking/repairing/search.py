@@ -32,7 +32,13 @@ _SAME = 1e-9
 
 
 class Trial(Protocol):
-    """The user's gradients, asked for with whatever code they have at the moment."""
+    """The user's gradients, asked for with whatever code they have at the moment.
+
+    Attributes:
+        names: Of the gradients.
+    """
+
+    names: list[str]
 
     def values(self) -> list[Array]:
         """Return some numbers of each gradient, on a first draw."""
@@ -244,15 +250,12 @@ def _said(candidate: _Candidate, found: Sequence[bool], right: Sequence[bool]) -
     return Repair(place(filename, statement.node.lineno), old, new, mended, rest)
 
 
-def mended(
-    trial: Trial, subject: Subject, names: Sequence[str], located: list[Finding]
-) -> list[Finding]:
+def mended(trial: Trial, subject: Subject, located: list[Finding]) -> list[Finding]:
     """Return the one change that mends gradients; what was found before, if there is none.
 
     Args:
         trial: Asks for them.
         subject: The user's code; what is noted of its calls stays as it was.
-        names: Of the gradients.
         located: What is known of them without.
     """
     modified, shared = list(subject.modified), subject.shared
@@ -261,7 +264,7 @@ def mended(
         repair = search.run()
     finally:
         subject.modified[:], subject.shared = modified, shared
-    first, *others = located
+    names, (first, *others) = trial.names, located
     if repair is None:
         tried = "in the time for it" if search.ended else f"among {search.tried}"
         words = f"no single change of your code that mends it was found {tried}"
