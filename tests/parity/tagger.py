@@ -103,6 +103,9 @@ MUTATIONS: list[tuple[str, str, str, Mutation]] = [
     ("anothers-gradient", "inward", "", lambda net, g, x, y: g | {"inward": g["recurrent"].copy()}),
     ("weight-decay-not-in-loss", "outward", "", lambda net, g, x, y: g | {
         "outward": g["outward"] + 0.3 * net.w["outward"]}),
+    ("weight-decay-of-too-many", "outward", "", lambda net, g, x, y: g | {
+        "outward": g["outward"] + 0.3 * net.w["outward"] * (np.arange(Tagger.TAGS) == 1)}),
+    ("factor", "outward", "", of("outward", lambda g: g / np.sqrt(3))),
     ("not-the-derivative", "recurrent", "right are those of", of("recurrent", np.sin)),
     ("not-the-derivative", "recurrent", "", lambda net, g, x, y: g | {
         "recurrent": g["recurrent"] + (np.indices(g["recurrent"].shape).sum(axis=0) == 2) * 1e-3}),

@@ -81,6 +81,13 @@ DECAY_NOT_IN_LOSS = Bug(
     "loss = mse; dW = x.T @ delta + lam * W",
     "add the penalty to the loss, or leave it out here",
 )
+DECAY_OF_TOO_MANY = Bug(
+    "weight-decay-of-too-many",
+    "the gradient contains the weight itself ({number} times it) at {places}, where your own loss "
+    "does not",
+    "grad += lam / m * Theta  # and its first column holds the biases, which the loss leaves out",
+    "leave the penalty out there, or add it to the loss",
+)
 OF_SOME_SAMPLES = Bug(
     "samples-left-out",
     "the gradients are those of {which} alone",

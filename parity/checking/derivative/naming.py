@@ -14,6 +14,7 @@ from parity.checking.bugs.derivative import (
     ANOTHERS,
     DECAY_MISSING,
     DECAY_NOT_IN_LOSS,
+    DECAY_OF_TOO_MANY,
     FACTOR,
     FLIPPED,
     OF_SOME_SAMPLES,
@@ -34,6 +35,8 @@ from parity.checking.derivative.slopes import Place
 _MOST_ENTRIES = 400
 # Names are given by what is alike to so many digits; that something is wrong is known before.
 _ALIKE = 1e-5
+# Factors such as attention's 1/√d are told as roots of numbers up to this one.
+_MOST_UNDER_A_ROOT = 4096
 # So many directions in each tensor tell another loss from chance.
 _DIRECTIONS = 5
 
@@ -85,6 +88,15 @@ def factor_words(factor: float, samples: Samples) -> str:
                 return f" ({note}1 divided by {words}, {number})"
         if half != 1.0 and same(abs(factor), half):
             return " (the square without its ½, or with it)"
+    return ""
+
+
+def _root_words(factor: float) -> str:
+    """Return that a factor is the root of a whole number, or 1 by it; "" if it is not."""
+    for value, words in ((factor**2, "√{}"), (factor**-2, "1/√{}")):
+        number = round(value)
+        if 2 <= number <= _MOST_UNDER_A_ROOT and same(value, number):
+            return f" ({words.format(number)})"
     return ""
 
 
@@ -214,29 +226,34 @@ def _cause(
     if share and _alike(rest, share * weight):
         bug = DECAY_NOT_IN_LOSS if share > 0 else DECAY_MISSING
         return bug, {"number": f"{abs(share):.6g}"}, "the difference is the weight, times a number"
-    return _missing_places(own, true)
-
-
-def _missing_places(own: Array, true: Array) -> tuple[Bug | None, Values, str]:
-    """Tell entries that are 0 where the rest is right: whole rows or columns, or single ones."""
-    size = float(np.max(np.abs(true)))
-    right = np.abs(own - true) <= _ALIKE * size
-    zero = (own == 0) & ~right
-    if not np.any(zero) or not np.all(right | zero):
+    wrong = np.abs(rest) > _ALIKE * float(np.max(np.abs(true)))
+    if not np.any(wrong):
         return None, {}, ""
-    shown = [str([int(i) for i in place]) for place in np.argwhere(zero)[:4]]
-    places = ", ".join(shown) + (", ..." if np.count_nonzero(zero) > len(shown) else "")
-    for axis, words in enumerate(("rows", "columns") if own.ndim == 2 else ()):
-        gone = ~np.any(own, axis=1 - axis)
-        if np.all(np.expand_dims(gone, 1 - axis) | right):
-            places = f"{words} {np.flatnonzero(gone).tolist()}"
-    return PLACES_MISSING, {"places": places}, "the other entries agree"
+    if np.all(own[wrong] == 0):
+        return PLACES_MISSING, {"places": _places(wrong)}, "the other entries agree"
+    times = rest[wrong] / weight[wrong] if np.all(weight[wrong]) else np.zeros(1)
+    one = times[0] > 0 and bool(np.all(np.isclose(times, times[0], 1e-4, 0)))
+    if one and len(times) > 1:
+        values = {"number": f"{np.median(times):.4g}", "places": _places(wrong)}
+        return DECAY_OF_TOO_MANY, values, "the other entries agree"
+    return None, {}, ""
+
+
+def _places(wrong: Array) -> str:
+    """Say where some of a tensor's entries are: whole rows or columns, or single ones."""
+    shown = [str([int(i) for i in place]) for place in np.argwhere(wrong)[:4]]
+    places = ", ".join(shown) + (", ..." if np.count_nonzero(wrong) > len(shown) else "")
+    for axis, words in enumerate(("rows", "columns") if wrong.ndim == 2 else ()):
+        whole = np.all(wrong, axis=1 - axis)
+        if np.count_nonzero(whole) * wrong.shape[1 - axis] == np.count_nonzero(wrong):
+            places = f"{words} {np.flatnonzero(whole).tolist()}"
+    return places
 
 
 def _factor_hint(factor: float, samples: Samples) -> str:
     bug, values = factors.name(factor, 1e-6 * abs(factor), samples.batch, samples.outputs)
     if bug in (factors.FACTOR, factors.SIGN):
-        return ""
+        return _root_words(factor)
     return f" ({bug.title.partition(': ')[2].format_map(values)})"
 
 

@@ -1,8 +1,9 @@
 """Changes of an expression, each with how likely it is; the less, the likelier."""
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from types import FunctionType
 from typing import Any
 
 from parity.checking.repairing.functions import Editable, Kind, kind_of
@@ -34,9 +35,15 @@ def expression(text: str) -> Any:
 
 
 class Scope:
-    """What names may stand for each other in a function."""
+    """What names may stand for each other in a function.
 
-    def __init__(self, function: Editable) -> None:
+    Args:
+        function: The function.
+        calls: What the loss makes of a name, by that name: {"y": ["smooth(y, 0.1)"]}.
+    """
+
+    def __init__(self, function: Editable, calls: Mapping[str, Sequence[str]]) -> None:
+        self.calls = calls
         self.numpy = next(
             (n for n, v in function.module.items() if getattr(v, "__name__", "") == "numpy"), "np"
         )
@@ -73,8 +80,37 @@ class Scope:
         return [n for n, other in self.kinds.items() if other == kind and n != name]
 
 
+def made_of_names(functions: Iterable[Editable]) -> dict[str, list[str]]:
+    """Return the calls of the user's functions that the loss takes in the place of a name.
+
+    What else they are given has to be a number, or a default of the function that they stand in:
+    ``smooth(y, eps)`` is "smooth(y, 0.1)" where a loss has ``eps=0.1``.
+    """
+    found: dict[str, list[str]] = {}
+    for function in functions:
+        for node in ast.walk(function.node):
+            if not isinstance(node, ast.Call) or node.keywords:
+                continue
+            names = [part.id for part in node.args if isinstance(part, ast.Name)]
+            given = [name for name in names if name not in function.defaults]
+            own = isinstance(node.func, ast.Name) and isinstance(
+                function.module.get(node.func.id), FunctionType
+            )
+            plain = all(isinstance(part, ast.Name | ast.Constant) for part in node.args)
+            if own and plain and len(given) == 1:
+                defaults = {name: repr(value) for name, value in function.defaults.items()}
+                arguments = [defaults.get(text, text) for text in map(ast.unparse, node.args)]
+                text = f"{ast.unparse(node.func)}({', '.join(arguments)})"
+                found.setdefault(given[0], []).append(text)
+    return found
+
+
 def changes(statement: Statement, scope: Scope) -> Iterator[Change]:
     """Yield the changes of a statement's expressions."""
+    node, value = statement.node, statement.heads[0]
+    if isinstance(node, ast.AugAssign) and isinstance(node.op, _SCALING):  # delta /= n
+        for number in (*scope.integers, *scope.lengths, *scope.sizes):
+            yield Change(4.2, ((value, expression(number)),))
     for slot in places(statement.heads):
         for rank, new in _instead(slot, scope):
             yield Change(rank, ((slot, new),))
@@ -250,7 +286,13 @@ def _of_name(node: ast.Name | ast.Attribute, scope: Scope) -> Iterator[tuple[flo
         return
     for other in scope.alike(name):
         yield 2, expression(other)
+    for call in scope.calls.get(name, ()):
+        yield 3.2, expression(call)
     shape = scope.arrays.get(name, ())
+    for other, theirs in scope.arrays.items() if shape else ():
+        if theirs == shape and other != name:
+            yield 5.8, ast.BinOp(node, ast.Sub(), expression(other))
+            yield 6.3, ast.BinOp(node, ast.Add(), expression(other))
     if len(shape) > 1:
         yield 5, _turned(node)
         yield 5, expression(f"{name}[::-1]")

@@ -3,7 +3,6 @@
 import ast
 import gc
 import linecache
-import os
 import sys
 import time
 import warnings
@@ -202,6 +201,15 @@ class Editable:
                 return None
         return made if pure or made.co_freevars == self.code.co_freevars else None
 
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """What its arguments are where nothing is given for them."""
+        one = self._functions[0]
+        names = self.code.co_varnames[: self.code.co_argcount]
+        behind = one.__defaults__ or ()
+        last = dict(zip(names[len(names) - len(behind) :], behind, strict=True))
+        return last | (one.__kwdefaults__ or {})
+
     @contextmanager
     def running(self, code: CodeType) -> Generator[None]:
         """Let the function run other code in the block."""
@@ -270,8 +278,3 @@ def _node(tree: ast.Module, code: CodeType) -> Function | None:
         if first == code.co_firstlineno:
             found.append(node)
     return found[0] if len(found) == 1 else None
-
-
-def place(filename: str, line: int) -> str:
-    """Return a place in words."""
-    return f"line {line} of {os.path.basename(filename)}"

@@ -15,11 +15,11 @@ from parity.checking.asking.subject import Subject
 from parity.checking.bugs.derivative import ONE_CHANGE
 from parity.checking.bugs.findings import Finding, Unreadable, listed
 from parity.checking.repairing import expressions, whole
-from parity.checking.repairing.expressions import Scope
-from parity.checking.repairing.functions import Editable, OutOfTime, editable, place, seen, within
+from parity.checking.repairing.expressions import Scope, made_of_names
+from parity.checking.repairing.functions import Editable, OutOfTime, editable, seen, within
 from parity.checking.repairing.slots import Change, Statement, statements
 from parity.checking.repairing.state import Held
-from parity.checking.repairing.wording import texts
+from parity.checking.repairing.wording import place, texts
 
 # What the search may cost.
 SECONDS, CHANGES = 8.0, 6000
@@ -112,14 +112,15 @@ class Search:
         latest = time.monotonic() + _SHARED * self.seconds
         own: list[Array] = []
         what = seen(lambda: own.extend(self.trial.values()))
-        of_loss = seen(self.trial.loss).codes
+        of_loss = seen(self.trial.loss)
+        self._calls = made_of_names(editable(of_loss))
         functions = editable(what)
         right = self.trial.fits(own)
         self._limit = max(_LEAST_SECONDS, _SLOWER * what.seconds)
         holders = [f.module for f in functions] + [vars(o) for o in what.objects.values()]
         self._held = Held(holders)
         partly: tuple[_Candidate, list[bool]] | None = None
-        for candidate in self._candidates(functions, what.lines, set(of_loss), own, right):
+        for candidate in self._candidates(functions, what.lines, set(of_loss.codes), own, right):
             late = time.thread_time() > until or time.monotonic() > latest
             if late or self.tried >= CHANGES:
                 self.ended = True
@@ -186,7 +187,8 @@ class Search:
         """Return the changes to be tried, the likeliest first."""
         found: list[_Candidate] = []
         for function in functions:
-            scope, forward = Scope(function), function.code in of_loss
+            scope, forward = Scope(function, self._calls), function.code in of_loss
+            reached: list[tuple[Statement, float]] = []
             for statement in statements(function.node):
                 if not any((function.filename, n) in lines for n in statement.lines):
                     continue
@@ -200,6 +202,12 @@ class Search:
                     _Candidate(function, statement, change, change.rank + away + forward)
                     for change in every
                 ]
+                reached.append((statement, away))
+            least = min((away for _, away in reached), default=0.0)
+            found += [
+                _Candidate(function, statement, change, change.rank + least + forward)
+                for statement, change in whole.everywhere([one for one, _ in reached], scope)
+            ]
         found.sort(key=lambda one: one.likely)
         return found
 
@@ -247,7 +255,8 @@ def _said(candidate: _Candidate, found: Sequence[bool], right: Sequence[bool]) -
     old, new = texts(filename, statement, candidate.change)
     mended = [k for k, yes in enumerate(found) if yes and not right[k]]
     rest = [k for k, yes in enumerate(found) if not yes]
-    return Repair(place(filename, statement.node.lineno), old, new, mended, rest)
+    where = place(filename, statement, candidate.change)
+    return Repair(where, old, new, mended, rest)
 
 
 def mended(trial: Trial, subject: Subject, located: list[Finding]) -> list[Finding]:

@@ -39,15 +39,17 @@ class Slot:
 
 @dataclass(frozen=True)
 class Change:
-    """A change of one statement.
+    """A change of one statement, or one and the same of several.
 
     Attributes:
         rank: The less, the likelier.
         puts: What is put where.
+        also: The further statements in which something is put.
     """
 
     rank: float
     puts: tuple[tuple[Slot, Any], ...]
+    also: "tuple[Statement, ...]" = ()
 
     def apply(self) -> list[tuple[Slot, Any]]:
         """Make it; return what takes it back."""

@@ -1,12 +1,12 @@
 """Changes of whole statements: how it assigns, its order, what it adds, names exchanged in it."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from itertools import combinations, combinations_with_replacement, permutations
 
 from parity.checking.repairing.expressions import SLOPES, Scope, expression
-from parity.checking.repairing.slots import Change, Statement
+from parity.checking.repairing.slots import Change, Slot, Statement, places
 
 # Of more names than these not all pairs are tried.
 _MOST_NAMES = 14
@@ -49,6 +49,54 @@ def changes(statement: Statement, scope: Scope) -> Iterator[Change]:
     for one, other in combinations_with_replacement(alike, 2):
         term = expression(f"{one} * {other}")
         yield Change(4.2 if adds else 7, ((head, ast.BinOp(head.node, ast.Add(), term)),))
+
+
+def everywhere(every: Sequence[Statement], scope: Scope) -> Iterator[tuple[Statement, Change]]:
+    """Yield the changes that a function may need in several statements at once.
+
+    One name for another of its kind wherever it stands, and one axis for another in two reductions.
+    """
+    named: dict[str, list[_Spot]] = {}
+    reduced: dict[str, list[_Spot]] = {}
+    for statement in every:
+        for slot in places(statement.heads):
+            if isinstance(slot.node, ast.Name) and slot.node.id in scope.arrays:
+                named.setdefault(slot.node.id, []).append((statement, slot))
+            elif isinstance(slot.node, ast.Call):
+                axis = next((k.value for k in slot.node.keywords if k.arg == "axis"), None)
+                if axis is not None:
+                    reduced.setdefault(ast.unparse(axis), []).append((statement, slot))
+    for old, spots in named.items():
+        for new in scope.alike(old):
+            yield from _at_once(5.5, spots, [expression(new) for _ in spots])
+    for spots in reduced.values():
+        for pair in combinations(spots, 2):
+            for axis in (0, 1, -1):
+                for kept in (False, True):
+                    new = [_reduced(slot.node, axis, kept) for _, slot in pair]
+                    yield from _at_once(4.6, pair, new)
+
+
+# A place, and the statement that it is a part of.
+_Spot = tuple[Statement, Slot]
+
+
+def _at_once(
+    rank: float, spots: Sequence[_Spot], new: Sequence[ast.expr]
+) -> Iterator[tuple[Statement, Change]]:
+    """Yield the change of several places, if they are in several statements."""
+    first, *others = {id(statement): statement for statement, _ in spots}.values()
+    if others:
+        puts = tuple((slot, node) for (_, slot), node in zip(spots, new, strict=True))
+        yield first, Change(rank, puts, tuple(others))
+
+
+def _reduced(call: ast.Call, axis: int, kept: bool) -> ast.Call:
+    """Return a sum or mean along another axis, which is kept if asked for."""
+    rest = [k for k in call.keywords if k.arg != "axis" and not (kept and k.arg == "keepdims")]
+    along = ast.keyword("axis", expression(repr(axis)))
+    more = [ast.keyword("keepdims", ast.Constant(True))] if kept else []
+    return ast.Call(call.func, call.args, [along, *rest, *more])
 
 
 def _assigned(node: ast.AST, scope: Scope) -> Iterator[tuple[float, ast.stmt]]:

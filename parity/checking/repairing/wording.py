@@ -2,16 +2,31 @@
 
 import ast
 import linecache
+import os
 
 from parity.checking.repairing.slots import Change, Statement
 
 
+def place(filename: str, statement: Statement, change: Change) -> str:
+    """Return where a change is made, in words."""
+    lines = sorted({each.node.lineno for each in (statement, *change.also)})
+    *first, last = map(str, lines)
+    words = f"lines {', '.join(first)} and {last}" if first else f"line {last}"
+    return f"{words} of {os.path.basename(filename)}"
+
+
 def texts(filename: str, statement: Statement, change: Change) -> tuple[str, str]:
-    """Return a statement as it stands in the file, and as it would with a change; "" for nothing.
+    """Return statements as they stand in the file, and as they would with a change; "" for nothing.
 
     Of a statement that holds others it is the first line; of one that changes places with the next
     one it is both.
     """
+    pairs = [_of_one(filename, each, change) for each in (statement, *change.also)]
+    olds, news = zip(*pairs, strict=True)
+    return "; ".join(olds), "; ".join(filter(None, news))
+
+
+def _of_one(filename: str, statement: Statement, change: Change) -> tuple[str, str]:
     blocks = [slot for slot in (statement.slot, statement.behind) if slot is not None]
     moved = sum(slot in blocks for slot, _ in change.puts) > 1
     shown = blocks if moved else blocks[:1]

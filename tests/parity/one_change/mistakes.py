@@ -52,4 +52,10 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("policy", "dz = dh * (1 - h * h)", "dz = dh * h * (1 - h)"),
     ("siamese", "dd = 2 * same * d - 2 * (1 - same)", "dd = 2 * same * d + 2 * (1 - same)"),
     ("siamese", "dh = ds + dr @ P[\"W2\"].T", "dh = dr @ P[\"W2\"].T"),
+    ("objects", "mean = dxhat.mean(axis=-1, keepdims=True)\n"
+     "        along = (dxhat * self.xhat).mean(axis=-1, keepdims=True)",
+     "mean = dxhat.mean(axis=0)\n        along = (dxhat * self.xhat).mean(axis=0)"),
+    ("highway", "- smooth(y, 0.1)", "- y"),
+    ("highway", "delta /= len(x)", "delta /= max(y[:, 0].sum(), 1)"),
+    ("highway", "dt = da * (h - x) * t * (1 - t)", "dt = da * h * t * (1 - t)"),
 ]  # fmt: skip
