@@ -55,6 +55,7 @@ WRONG = [
     Case("pictures", "gelu tanh", "gelu-form", "conv", "float32"),
     Case("pictures", "relu", "other-activation", "conv", "named"),
     Case("pictures", "batch statistics", "batch-statistics", "bn"),
+    Case("pictures", "batch statistics;bn eps", "batch-statistics", "bn", "named"),
     Case("pictures", "bn eps", "epsilon", "bn"),
     Case("pictures", "bn eps", "epsilon", "bn", "held"),
     Case("pictures", "bn eps", "epsilon", "bn", "float32"),

@@ -67,17 +67,21 @@ def changes(scene: Scene) -> Iterator[Change]:
             )
         own = (variance + epsilon) ** 2 - epsilon
         yield Change(VARIANCE_WITHOUT_ROOT, layer, weights={id(variable): own})
-        yield from _of_batch(scene, epsilon)
+        yield from _of_batch(scene, epsilon, others)
     elif scene.attribute("gamma") is not None or scene.attribute("beta") is not None:
         yield from _of_sample(scene, epsilon, others)
 
 
-def _of_batch(scene: Scene, epsilon: float) -> Iterator[Change]:
+def _of_batch(scene: Scene, epsilon: float, others: Sequence[float]) -> Iterator[Change]:
     """Yield batch normalizations that use the statistics of their batch."""
     axis = scene.layer.axis % scene.output.ndim
     axes = [n for n in range(scene.output.ndim) if n != axis]
     for less, also in ((0, ""), (1, "; the variance is divided by n - 1")):
         call = _normalizing(scene, axes, epsilon, True, less, axis=axis)
+        yield Change(BATCH_STATISTICS, scene.layer, {"also": also}, call=call)
+    for other in others:
+        also = f"; epsilon is {other:g}, where the layer has {epsilon:g}"
+        call = _normalizing(scene, axes, other, True, axis=axis)
         yield Change(BATCH_STATISTICS, scene.layer, {"also": also}, call=call)
 
 
