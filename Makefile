@@ -18,7 +18,7 @@ test: .venv/ready ## Run the tests, with a sample of the long census (15 minutes
 	$(PYTEST)
 
 test-all: .venv/ready ## Run the tests with all of the census (long).
-	$(PYTEST) --census all
+	$(PYTEST) --census all --census-times
 
 CASES ?= 100000
 fuzz: .venv/ready ## Try damaged files on every reader of files from others (10 minutes; CASES=2000).

@@ -2,15 +2,21 @@
 
 ``@pytest.mark.census(keep=40)`` on a parametrized test keeps 40 of its cases; with ``by``, which is
 called with the parameters by their names, at least one of each kind. A test that says nothing keeps
-at most ``MOST`` of its cases. One that loops calls ``sample`` or ``count``. What is chosen follows
-from the seed and from the test's name alone, so that every process chooses the same and anybody can
-repeat a day.
+at most ``MOST`` of its cases. No test keeps more than what takes it ``SECONDS``, but for one case:
+``seconds.json`` holds how long the slow ones take, and ``make test-all`` measures it anew. A test
+that loops calls ``sample`` or ``count``. What is chosen follows from the seed, the test's name and
+that file alone, so that every process chooses the same and anybody can repeat a day.
 """
 
+import json
+import os
 import random
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+import statistics
+import time
+from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 from typing import Any, TypeVar
 
 import hypothesis
@@ -19,6 +25,11 @@ import pytest
 T = TypeVar("T")
 # So many cases of a parametrized test run every day, unless it says how many.
 MOST = 4
+# So many seconds of a processor the cases of one test may take every day.
+SECONDS = 0.9
+# A test is slow if the cases that it may keep take longer than that together.
+_SLOW = SECONDS / MOST
+FILE = Path(__file__).with_name("seconds.json")
 
 
 @dataclass
@@ -29,11 +40,15 @@ class Settings:
         all: Whether everything runs.
         seed: Chooses the sample.
         left_out: How many cases were left out.
+        measures: Whether it measures how long tests take, and writes that down.
+        taken: The seconds of the cases of each test, where that is measured.
     """
 
     all: bool = True
     seed: int = 0
     left_out: int = 0
+    measures: bool = False
+    taken: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
 
 
 settings = Settings()
@@ -45,6 +60,7 @@ def chosen(
     seed: int,
     key: str,
     by: Callable[[T], Hashable] | None = None,
+    most: int | None = None,
 ) -> list[T]:
     """Return a sample, in the order of the population.
 
@@ -54,6 +70,7 @@ def chosen(
         seed: Of the day.
         key: Whose sample it is, so that two tests do not always take the same places.
         by: What kind each is, of which at least one is taken.
+        most: How many may be taken, even where there are more kinds.
     """
     # A text as the seed is hashed by SHA-512, which is the same in every process.
     order = list(range(len(population)))
@@ -65,7 +82,7 @@ def chosen(
         kind = None if by is None else by(population[place])
         (others if by is None or kind in kinds else first).append(place)
         kinds.add(kind)
-    taken = first + others[: max(0, keep - len(first))]
+    taken = (first + others[: max(0, keep - len(first))])[:most]
     return [population[place] for place in sorted(taken)]
 
 
@@ -108,6 +125,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="of what is random or a census run a sample (the default) or everything",
     )  # fmt: skip
     group.addoption(
+        "--census-times", action="store_true",
+        help=f"measure how long tests take, and write the slow ones' seconds into {FILE.name}",
+    )  # fmt: skip
+    group.addoption(
         "--census-seed", type=int, metavar="N", help="the sample's seed (default: today's date)"
     )
 
@@ -124,6 +145,7 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.all = config.option.census == "all"
     settings.seed = config.option.census_seed
     settings.left_out = 0
+    settings.measures, settings.taken = config.option.census_times, {}
     # Hypothesis draws from the same seed, in CI too, and never judges by the clock.
     hypothesis.settings.register_profile(
         "suite",
@@ -153,7 +175,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("census") or hasattr(item, "callspec"):
             tests.setdefault(item.nodeid.partition("[")[0], []).append(item)
-    kept = {item for name, cases in tests.items() for item in _kept(name, cases)}
+    slow: dict[str, float] = json.loads(FILE.read_text(encoding="utf-8"))
+    kept = {item for name, cases in tests.items() for item in _kept(name, cases, slow)}
     left_out = [item for cases in tests.values() for item in cases if item not in kept]
     if left_out:
         gone = set(left_out)
@@ -162,29 +185,67 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left_out)
 
 
-def _kept(name: str, cases: list[pytest.Item]) -> list[pytest.Item]:
+def _kept(name: str, cases: list[pytest.Item], slow: Mapping[str, float]) -> list[pytest.Item]:
     marker = cases[0].get_closest_marker("census")
+    most = max(1, int(SECONDS / slow[name])) if name in slow else None
     if marker is None:
-        return chosen(cases, MOST, settings.seed, name)
+        return chosen(cases, MOST, settings.seed, name, most=most)
 
     def options(keep: int, by: Callable[..., Hashable] | None = None) -> tuple[int, Any]:
         return keep, by
 
     keep, by = options(*marker.args, **marker.kwargs)
     kind = None if by is None else lambda item: by(**item.callspec.params)
-    return chosen(cases, keep, settings.seed, name, kind)
+    return chosen(cases, keep, settings.seed, name, kind, most)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool, bool]:
+    if not settings.measures:
+        return (yield)
+    before = _processor()
+    done = yield
+    seconds = settings.taken.setdefault(item.nodeid.partition("[")[0], [])
+    seconds.append(_processor() - before)
+    return done
+
+
+def _processor() -> float:
+    """Return what this process has taken, and those that it started and that have ended."""
+    times = os.times()
+    return time.process_time() + times.children_user + times.children_system
+
+
+def _write_seconds() -> None:
+    # A middle value: what cases share is made for the first one.
+    middle = {name: statistics.median(cases) for name, cases in sorted(settings.taken.items())}
+    slow = {
+        name: round(seconds, 2)
+        for name, seconds in middle.items()
+        if len(settings.taken[name]) > 1 and seconds > _SLOW
+    }
+    before: dict[str, float] = json.loads(FILE.read_text(encoding="utf-8"))
+    others = {name: seconds for name, seconds in before.items() if name not in middle}
+    text = json.dumps(dict(sorted((others | slow).items())), indent=1)
+    FILE.write_text(text + "\n", encoding="utf-8")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
         output["census_left_out"] = settings.left_out
+        output["census_taken"] = settings.taken
+    elif settings.measures:
+        _write_seconds()
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     # Each process of pytest-xdist collects, and leaves out, the same.
-    settings.left_out = getattr(node, "workeroutput", {}).get("census_left_out", 0)
+    output = getattr(node, "workeroutput", {})
+    settings.left_out = output.get("census_left_out", 0)
+    for name, seconds in output.get("census_taken", {}).items():
+        settings.taken.setdefault(name, []).extend(seconds)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -1,5 +1,6 @@
 """The sample of the census: the same from the same seed, of each kind one, and all if asked."""
 
+import json
 import random
 import re
 from pathlib import Path
@@ -139,6 +140,51 @@ def test_a_sample_keeps_the_order_and_the_kinds():
     assert taken == set(population)  # every place has its day
     assert census.chosen(population, 100, 0, "key") == population
     assert len(census.chosen(population, 1, 0, "key", by=lambda name: name[0])) == 3
+
+
+def test_of_many_kinds_there_are_no_more_than_time_allows():
+    population = [f"{kind}{number}" for kind in "abc" for number in range(5)]
+    found = [
+        census.chosen(population, 2, seed, "key", by=lambda name: name[0], most=2)
+        for seed in range(20)
+    ]
+    assert {len(one) for one in found} == {2}
+    assert all(len({name[0] for name in one}) == 2 for one in found)
+    assert {name[0] for one in found for name in one} == set("abc")
+
+
+SLOW = """
+import pytest, time
+
+@pytest.mark.parametrize("case", range(6))
+def test_slow(case):
+    until = time.process_time() + 0.4
+    while time.process_time() < until:
+        pass
+
+@pytest.mark.parametrize("case", range(6))
+def test_quick(case):
+    pass
+"""
+
+
+def test_what_takes_long_is_measured_and_then_runs_seldom(pytester: pytest.Pytester):
+    file = pytester.path / "seconds.json"
+    file.write_text('{"test_another.py::test_slow": 7.5}')
+    pytester.makeconftest(
+        f"{CONFTEST}\nfrom pathlib import Path\nfrom tests import census\n"
+        f"census.FILE = Path({str(file)!r})\n"
+    )
+    pytester.makepyfile(test_cases=SLOW)
+    options = ("-q", "-p", "no:cacheprovider", "--census-seed=5")
+    done = pytester.runpytest_subprocess(*options, "--census", "all", "--census-times", "-n2")
+    done.assert_outcomes(passed=12)
+    seconds = json.loads(file.read_text())
+    assert set(seconds) == {"test_another.py::test_slow", "test_cases.py::test_slow"}
+    assert 0.4 <= seconds["test_cases.py::test_slow"] < 0.9
+    kept = census.MOST + int(census.SECONDS / seconds["test_cases.py::test_slow"])
+    done = pytester.runpytest_subprocess(*options)
+    done.assert_outcomes(passed=kept, deselected=12 - kept)
 
 
 def test_drawing_leaves_python_s_own_generator_alone():

@@ -93,6 +93,7 @@ def lost_repeats(net: Tagger, g: Arrays, x: Any, y: Any) -> Arrays:
 
 MUTATIONS: list[tuple[str, str, str, Mutation]] = [
     ("gradient-missing", "bias", "exactly 0", of("bias", lambda g: 0 * g)),
+    ("gradient-missing", "inward", "up to rounding", of("inward", lambda g: 1e-12 * g)),
     ("sign", "inward", "", of("inward", lambda g: -g)),
     ("factor", "outward", "", of("outward", lambda g: 5 * g)),
     ("transposed", "recurrent", "", of("recurrent", lambda g: g.T)),

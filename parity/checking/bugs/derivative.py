@@ -22,7 +22,7 @@ NOT_THE_DERIVATIVE = Bug(
     "not-the-derivative",
     "the gradient is not the derivative of your own loss",
     "dW = x.T @ np.sin(delta)",
-    "look at how the error reaches these; the others need no change",
+    "look at how the error reaches these",
     summary="{title}: {where}.",
 )
 ONE_CHANGE = Bug(

@@ -14,6 +14,7 @@ from parity.checking.bugs.derivative import (
     NOT_MEASURED,
     NOT_THE_DERIVATIVE,
     SIGN,
+    ZERO,
 )
 from parity.checking.bugs.findings import (
     OWN_LOSS,
@@ -263,8 +264,9 @@ class Derivative:
             # What fits nowhere may be asked with samples that the code is not made for.
             sure = samples.given or bool(right)
             found = naming.named(self.subject, points, wrong, right, base, samples)
-            if not found:
-                located = self._unnamed(wrong, right)
+            # That a gradient is not there is seen; where it gets lost may be found.
+            if all(finding.bug is ZERO for finding in found):
+                located = found or [self._unnamed(wrong, right)]
                 found = self._mended(known, points, base, located)
             severity = None if sure else Severity.UNCERTAIN
             notes.findings[:0] = [
@@ -276,11 +278,11 @@ class Derivative:
             self._scope(right)
 
     def _mended(
-        self, known: Sequence[Tensor], points: Sequence[Point], base: float, located: Finding
+        self, known: Sequence[Tensor], points: Sequence[Point], base: float, located: list[Finding]
     ) -> list[Finding]:
         """Return the one change with which the gradients are the derivative, or what is known."""
         if not self.search or self.falling is not None:
-            return [located]
+            return located
 
         def ask(point: Point) -> dict[int, Array]:
             found = _of_shape(self._asked(point.place), point.place.arrays)
@@ -292,7 +294,7 @@ class Derivative:
             return {t.index: t.factor is not None and same(t.factor, base) for t in tensors}
 
         trial = OfLoss(points, known, base, ask, again)
-        return mended(trial, self.subject, [located])
+        return mended(trial, self.subject, located)
 
     def _unnamed(self, wrong: Sequence[Tensor], right: Sequence[Tensor]) -> Finding:
         worst = max(

@@ -195,8 +195,8 @@ def _cause(
 ) -> tuple[Bug | None, Values, str]:
     """Return the bug in one tensor's gradient, what fills its texts, and what shows it."""
     own = point.gradients[tensor.index]
-    if not np.any(own):
-        return ZERO, {}, "all entries are exactly 0"
+    if not np.any(own) or tensor.is_nothing:
+        return ZERO, {}, f"all entries are {'0, up to rounding' if np.any(own) else 'exactly 0'}"
     if tensor.factor is not None:
         factor = tensor.factor / base
         words = _factor_hint(factor, samples)

@@ -8,6 +8,10 @@ from numpy_impl.types import Array
 from parity.checking.derivative.slopes import Place, Slope
 
 
+# A gradient that is less than so many times the derivative is none.
+_NOTHING = 1e-9
+
+
 @dataclass
 class Point:
     """One set of weights and one batch, with the user's gradients there.
@@ -75,6 +79,13 @@ class Tensor:
         """The pairs whose derivative could be measured."""
         return [pair for pair in self.pairs if np.isfinite(pair.slope.error)]
 
+    @property
+    def is_nothing(self) -> bool:
+        """Whether the user's gradient is 0, up to rounding, where the derivative is not."""
+        pairs = self.measured
+        largest = max((abs(pair.slope.value) for pair in pairs), default=0.0)
+        return bool(pairs) and all(abs(pair.own) <= _NOTHING * largest for pair in pairs)
+
     def judge(self) -> None:
         """Find the factor between gradient and derivative: 1 where that fits."""
         pairs = self.measured
@@ -85,6 +96,7 @@ class Tensor:
         fitted = float(own @ true / (true @ true)) if np.any(true) else 1.0
         for factor in (1.0, fitted):
             known = max(abs(p.slope.value) - 1e3 * p.slope.error for p in pairs) > 0
+            known = known and abs(factor) > _NOTHING
             if (factor == 1.0 or known) and all(pair.fits(factor) for pair in pairs):
                 self.factor = factor
                 return

@@ -6,6 +6,8 @@ from functools import cache
 from types import FunctionType
 from typing import Any
 
+import numpy as np
+
 from parity.checking.repairing.functions import Editable, Kind, kind_of
 from parity.checking.repairing.slots import Change, Slot, Statement, places
 
@@ -52,6 +54,9 @@ class Scope:
         for name in function.code.co_names:
             if name in function.module and name not in self.kinds:
                 self.kinds[name] = kind_of(function.module[name])
+        self.functions = [
+            name for name, value in function.module.items() if isinstance(value, FunctionType)
+        ]
         self.integers = [name for name, kind in self.kinds.items() if kind == ("int",)]
         self.floats = [name for name, kind in self.kinds.items() if kind == ("float",)]
         # What a list or a dict holds, as the function names it: states[t + 1].
@@ -71,6 +76,14 @@ class Scope:
                 self.sizes += [f"{name}.shape[{k}]" for k in range(len(self.arrays[name]))]
         self.lengths = [f"len({n})" for n in function.code.co_varnames[: function.code.co_argcount]
                         if local.get(n, ("",))[0] in ("array", "list", "tuple")]  # fmt: skip
+
+    def is_own(self, called: ast.expr) -> bool:
+        """Whether what is called is a function of the user's, or a method of no array."""
+        if isinstance(called, ast.Attribute):
+            return _plain(called) != f"{self.numpy}.{called.attr}" and not hasattr(
+                np.ndarray, called.attr
+            )
+        return _plain(called) in self.functions
 
     def alike(self, name: str) -> list[str]:
         """Return the other names of the same kind of value."""
@@ -200,8 +213,9 @@ def _of_operation(node: ast.BinOp) -> Iterator[tuple[float, ast.expr]]:
     if isinstance(op, ast.Mult):  # softmax, through its whole Jacobian
         for p, d in ((left, right), (right, left)):
             if isinstance(p, ast.Name):
-                text = f"{p.id} * (d - (d * {p.id}).sum(axis=-1, keepdims=True))"
-                yield 4.5, _filled(text, d)
+                for axis in (-1, 0):
+                    text = f"{p.id} * (d - (d * {p.id}).sum(axis={axis}, keepdims=True))"
+                    yield 4.5, _filled(text, d)
     # A factor inside of a function's argument, and outside.
     if isinstance(op, _SCALING) and isinstance(left, ast.Call) and left.args:
         first = ast.BinOp(left.args[0], op, right)
@@ -335,6 +349,9 @@ def _scaled(
     if isinstance(around, ast.Subscript):
         return
     linked = isinstance(around, ast.BinOp) and isinstance(around.op, _LINKED)
+    if isinstance(around, ast.Call) and scope.is_own(around.func):
+        for name in scope.arrays:  # the error of the step behind this one: da[t] + da_next
+            yield 5.2, ast.BinOp(node, ast.Add(), expression(name))
     if (
         linked
         and isinstance(around, ast.BinOp)

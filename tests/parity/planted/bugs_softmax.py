@@ -38,6 +38,12 @@ BUGS = [
         also=(D2_WHOLE,),
     ),
     Bug(
+        name="softmax Jacobian without its sum", net=PLAIN, codes="softmax-sum-missing",
+        where="output", loss="quadratic",
+        A=A_BACK + "delta = (a - y) * a", B=B_BACK + "(s * g)", C=C_BACK + "return grad * self.a",
+        also=(D2_WHOLE,),
+    ),
+    Bug(
         name="softmax Jacobian missing behind -y / a", net=SOFTMAX, codes="softmax-missing",
         where="output", C=C_BACK + "return grad",
     ),
