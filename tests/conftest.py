@@ -15,16 +15,19 @@ from tests.census import (
     pytest_testnodedown,
 )
 
-# Files whose tests share what is slow to make: a site, a wheel, a browser, pictures, answers.
+# Files whose tests share what is slow to make: a site, a wheel, pictures, answers.
 IN_ONE_PROCESS = {
     "tests/digit_data/test_digits_pictures.py",
     "tests/parity/test_planted_bugs.py",
-    "tests/scripts/test_scripts_draw_access.py",
-    "tests/scripts/test_scripts_draw_found.py",
-    "tests/scripts/test_scripts_draw_page.py",
     "tests/test_census.py",
     "tests/test_site.py",
     "tests/test_wheel.py",
+}
+# These share a browser and the page's server.
+WITH_A_BROWSER = {
+    "tests/scripts/test_scripts_draw_access.py",
+    "tests/scripts/test_scripts_draw_found.py",
+    "tests/scripts/test_scripts_draw_page.py",
 }
 
 
@@ -41,6 +44,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
+            if file in WITH_A_BROWSER:
+                return "draw"
             return file if file in IN_ONE_PROCESS else nodeid
 
     return Scheduling(config, log)

@@ -17,7 +17,7 @@ from tests.parity.planted.bug import SAMPLES, Case, answer, build
 from tests.parity.planted.nets import D2, D4, NETS, PLAIN, SIGMOID, SMALL, SOFTMAX, Net
 
 # Of all of them each bug in each style and network; in a sample some.
-ASKED = census.sample(CASES, 30, "planted")
+ASKED = census.sample(CASES, 20, "planted")
 WRITTEN = [(net, style) for net in NETS for style in net.styles]
 
 

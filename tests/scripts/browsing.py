@@ -1,6 +1,6 @@
 """A browser for the tests of the page of ``scripts.draw``, and a hand that draws in it.
 
-A test file that names ``browser = browsing.browser`` and so on has these fixtures.
+The tests of the commands have these fixtures; another file names ``browser = browsing.browser``.
 """
 
 import base64
@@ -101,13 +101,13 @@ def stroke(page: "Page", points: Points, release: bool = True) -> None:
         page.mouse.up()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> "Iterator[Browser]":
     with chromium(give_up) as browser:
         yield browser
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def address(browser: "Browser") -> Iterator[str]:
     """Where the command itself serves the page."""
     with command() as (_, url):

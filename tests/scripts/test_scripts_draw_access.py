@@ -7,13 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.scripts import browsing
 from tests.scripts.browsing import EMPTY, ONE, THREE, Tab, open_tab, stroke, three
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
-
-browser, address, tab = browsing.browser, browsing.address, browsing.tab
 
 
 def test_the_keyboard_reaches_everything(tab: Tab):

@@ -24,7 +24,6 @@ from tests.scripts.serving import ROOT, Client, Reply, command, png, serving, se
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-browser = browsing.browser
 
 IMAGES = ROOT / "docs" / "images"
 PHOTO, YEAR = (IMAGES / name for name in ("photo.jpg", "year.png"))

@@ -13,14 +13,11 @@ from PIL import Image
 
 from digit_data.pictures.examine import open_image, prepare
 from scripts.model_files import SHIPPED_MODEL
-from tests.scripts import browsing
 from tests.scripts.browsing import EMPTY, ONE, THREE, Tab, deliver, open_tab, stroke, three
 from tests.scripts.serving import ROOT, command
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Route
-
-browser, address, tab = browsing.browser, browsing.address, browsing.tab
 
 
 def by_command(picture: bytes, path: Path, engine: str = "numpy") -> dict[str, Any]:
