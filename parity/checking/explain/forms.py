@@ -14,9 +14,9 @@ from parity.checking.asking.conventions import Sample
 from parity.checking.asking.falling import FallingStep
 from parity.checking.asking.gradients import Direct, Source, Taken, alike, observe, repeat
 from parity.checking.asking.subject import Subject, TheirError
-from parity.checking.bugs.deltas import ONE_SAMPLE
 from parity.checking.bugs.factors import same
 from parity.checking.bugs.findings import Finding
+from parity.checking.bugs.outputs import ONE_SAMPLE
 from parity.checking.bugs.table import NONDETERMINISTIC, WRONG_SHAPE
 from parity.checking.bugs.tensors import BIAS_NOT_SUMMED
 from parity.checking.explain import dropout, of_weights, own_error, own_loss, slopes

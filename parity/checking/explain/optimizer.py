@@ -12,7 +12,7 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.checking.asking.gradients import Direct, Taken
-from parity.checking.bugs.deltas import output_variants
+from parity.checking.bugs.outputs import output_variants
 from parity.checking.explain import crossed_state, look_ahead, shared_state
 from parity.checking.explain.below import Below, Mistake
 from parity.checking.explain.course import (
