@@ -42,11 +42,6 @@ def kernel({names}):
 """
 
 
-def is_possible() -> bool:
-    """Return whether Numba is installed."""
-    return importlib.util.find_spec("numba") is not None
-
-
 @cache
 def _thread() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, "compiling")

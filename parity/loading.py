@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, ModuleType
 
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 # What a module may do on import without anybody minding.
 _HARMLESS = re.compile(
     r"seed|filterwarnings|simplefilter|insert|append|use|set_\w+|basicConfig|seterr|setdefault"

@@ -24,7 +24,6 @@ from parity.checking.bugs.table import (
 from parity.checking.bugs.tensors import BIAS_MISSING, KERNEL_MISSING
 from parity.checking.explain import (
     own_loss,
-    repeated,
     rows,
     second_look,
     single,
@@ -32,19 +31,20 @@ from parity.checking.explain import (
 )
 from parity.checking.explain.agreement import Agreement
 from parity.checking.explain.assessment import Assessment
-from parity.checking.explain.course import course, of_loss, of_source
 from parity.checking.explain.forms import Answered, Asking
 from parity.checking.explain.judge import Judge, Judgement
 from parity.checking.explain.mending import OfChain
-from parity.checking.explain.optimizer import (
+from parity.checking.explain.second_look import Followed
+from parity.checking.explain.steps import repeated
+from parity.checking.explain.steps.course import course, of_loss, of_source
+from parity.checking.explain.steps.optimizer import (
     Identified,
     as_declared,
     identify,
     idle_tensors,
 )
-from parity.checking.explain.second_look import Followed
-from parity.checking.explain.stepping import Stepping, classify
-from parity.checking.explain.update import Updates, declared_optimizer_of, unchecked
+from parity.checking.explain.steps.stepping import Stepping, classify
+from parity.checking.explain.steps.update import Updates, declared_optimizer_of, unchecked
 from parity.checking.explain.weight_decay import Decays, divided_by_batch
 from parity.checking.model.declared_optimizer import DeclaredOptimizer
 from parity.checking.model.losses import SQUARED, Declared, LossKind, meant

@@ -108,10 +108,10 @@ def _make(draft: Draft, source: UserModule) -> list[str]:
     lines += [*_checks(setup.remarks, 4), *(f"    {line}" for line in setup.lines)]
     lines += ["", "    def get_weights():"]
     lines.append("        # The arrays themselves, no copies: parity tries other values in them.")
-    lines += _indented(f"return {draft.weights}", 8)
+    lines += _indented(f"return {draft.weights}")
     for name, part in draft.parts.items():
         lines += ["", f"    def {_SIGNATURES[name]}:", *_checks(part.checks, 8)]
-        lines += [line for text in part.lines for line in _indented(text, 8)]
+        lines += [line for text in part.lines for line in _indented(text)]
     title = _quotable(source.shown)
     if setup.title != "functions":
         title = f"{setup.title.removeprefix('class ')} of {title}"
@@ -126,8 +126,8 @@ def _make(draft: Draft, source: UserModule) -> list[str]:
     return [*lines, *_CONVENTIONS, "    )"]
 
 
-def _indented(text: str, indent: int) -> list[str]:
-    return [f"{' ' * indent}{line}" for line in text.split("\n")]
+def _indented(text: str) -> list[str]:
+    return [f"        {line}" for line in text.split("\n")]
 
 
 def _checks(checks: list[str], indent: int) -> list[str]:

@@ -82,9 +82,9 @@ def draw(tensor: TensorResult, top: int) -> HeatMap | None:
     return HeatMap(_png(levels), (rows, columns), (height, width), size, mark)
 
 
-def scale_stops(top: int, count: int = 16) -> list[tuple[str, float]]:
+def scale_stops(top: int) -> list[tuple[str, float]]:
     """Return the colour scale as CSS colours and their places in percent, for a legend."""
-    levels = [*np.linspace(0, _GREYS - 1, 4), *np.linspace(_GREYS, _LAST, count)]
+    levels = [*np.linspace(0, _GREYS - 1, 4), *np.linspace(_GREYS, _LAST, 16)]
     decade = [_LOWEST * (1 - v / (_GREYS - 1)) if v < _GREYS else _decade(v, top) for v in levels]
     return [
         ("#" + bytes(_palette()[int(v)]).hex(), position(d, top))

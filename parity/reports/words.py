@@ -35,12 +35,12 @@ def one_line(text: object) -> str:
     return " ".join(clean(text).split())
 
 
-def shorten(name: str, most: int = _NAME) -> str:
-    """Return a name with its middle left out where it is longer than ``most``."""
-    if len(name) <= most:
+def shorten(name: str) -> str:
+    """Return a name with its middle left out where it is too long for a table."""
+    if len(name) <= _NAME:
         return name
-    head = (most - 1) // 2
-    return f"{name[:head]}…{name[len(name) - (most - 1 - head) :]}"
+    head = (_NAME - 1) // 2
+    return f"{name[:head]}…{name[len(name) - (_NAME - 1 - head) :]}"
 
 
 # What stands in a cell for a value that there is not.

@@ -1,6 +1,7 @@
 """Schedules, one epoch, many epochs, evaluation; tiny problems are learned."""
 
 import tracemalloc
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -145,7 +146,7 @@ def test_means_do_not_depend_on_how_many_samples_are_measured_together(
 
 
 # Those that are no rules, as their formulas have powers or look at whole matrices, are left out.
-@pytest.mark.skipif(not compiling.is_possible(), reason="Numba is not installed")
+@pytest.mark.skipif(find_spec("numba") is None, reason="Numba is not installed")
 @pytest.mark.parametrize("name", sorted({*optimizers.OPTIMIZERS} - {"adafactor", "ftrl"}))
 def test_a_step_allocates_no_arrays(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)

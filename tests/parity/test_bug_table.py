@@ -24,6 +24,7 @@ from parity.checking.bugs import (
     layers,
     measured,
     optimizers,
+    outputs,
     parts,
     slips,
     sums,
@@ -444,7 +445,7 @@ PLANTED: list[tuple[Bug, Callable[[], CheckReport]]] = [
     (table.UNKNOWN_OPTIMIZER, lambda: of({"step": step_with_state}, gradients=None)),
     (table.UNKNOWN_UPDATE, lambda: of({"step": step_with_state})),
     (table.TRAJECTORY, lambda: of({"step": step_that_stumbles})),
-    (deltas.ONE_SAMPLE, lambda: of({"gradients": of_first_sample})),
+    (outputs.ONE_SAMPLE, lambda: of({"gradients": of_first_sample})),
     (errors.ERROR_AVERAGED, lambda: checked(network(sigmoid, averaged))),
     (
         errors.OUTPUTS_DIVIDED,

@@ -15,6 +15,8 @@ _FUNCTION = 8
 # Runs from which the spread of an output is estimated, and the chance of one false alarm in all
 # the numbers that are compared, as in parity.bounds.rounding.
 _RUNS, _FALSE_ALARM = 12, 1e-6
+# Of the disturbances.
+_SEED = 0
 
 
 class Noise:
@@ -82,7 +84,6 @@ def bounds(
     right: Run,
     unit: float,
     changes: Sequence[Change] = (),
-    seed: int = 0,
 ) -> list[list[Array]]:
     """Return how far rounding may take each output of each call, in their order.
 
@@ -93,14 +94,13 @@ def bounds(
         right: The run without disturbance.
         unit: Unit roundoff.
         changes: What is done otherwise, also in ``right``.
-        seed: Of the disturbances.
     """
     special: Any = import_module("scipy.special")
 
     squares = [[np.zeros(a.shape) for a in call.outputs] for call in right.calls]
     longest = terms(right)
     for number in range(_RUNS):
-        noise = Noise(unit, longest, np.random.default_rng([seed, number]))
+        noise = Noise(unit, longest, np.random.default_rng([_SEED, number]))
         run = in_place(opened.run(inputs, values, changes, noise), right)
         assert run is not None  # the same calls as without disturbance, at the most
         for call, other, sums in zip(right.calls, run.calls, squares, strict=True):

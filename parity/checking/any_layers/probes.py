@@ -18,8 +18,8 @@ from parity.checking.bugs.forward_alone import NOT_IN_FLOAT64
 
 # Inputs of these sizes: in small ones an epsilon shows, and in large ones a nonlinearity.
 _SCALES = (1.0, 1 / 32)
-# Discards at a glance what is no rounding of either precision: see docs/tolerances.md.
-GLANCE = {"float64": 1e-6, "float32": 1e-3}
+# Discards at a glance what is no rounding even in float32: see docs/tolerances.md.
+_GLANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -145,18 +145,18 @@ class Probes:
         if agreeing:
             self.match = matching.settled(agreeing) if wanted > 1 else agreeing[0]
 
-    def agree(self, answer: Answer, run: Run, glance: float = GLANCE["float32"]) -> bool:
+    def agree(self, answer: Answer, run: Run) -> bool:
         """Return whether all that is observed is about what a run says."""
         return all(
-            close(each.array(answer, meant.shape), meant, glance)
+            _close(each.array(answer, meant.shape), meant)
             for each in self.reading.observed
             for meant in [run.calls[each.call].outputs[each.output]]
         )
 
 
-def close(observed: Array, meant: Array, glance: float) -> bool:
+def _close(observed: Array, meant: Array) -> bool:
     """Return whether two arrays are the same at a glance."""
     if observed.shape != meant.shape:
         return False
     size = np.max(np.abs(meant), initial=0.0)
-    return bool(np.all(np.abs(observed - meant) <= glance * max(size, np.finfo(float).tiny)))
+    return bool(np.all(np.abs(observed - meant) <= _GLANCE * max(size, np.finfo(float).tiny)))

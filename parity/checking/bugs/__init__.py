@@ -19,6 +19,7 @@ from parity.checking.bugs import (
     measured,
     normalizing,
     optimizers,
+    outputs,
     parts,
     reading,
     recurring,
@@ -33,7 +34,7 @@ from parity.checking.bugs.table import Bug
 TABLE: dict[str, list[Bug]] = {}
 for _module in (
     table, forward, slips, forward_alone, normalizing, recurring, cells, attending, convolving,
-    activating, reading, wiring, deltas, measured, sums, errors, tensors, parts, factors,
+    activating, reading, wiring, deltas, outputs, measured, sums, errors, tensors, parts, factors,
     derivative, optimizers, layers,
 ):  # fmt: skip
     for _bug in vars(_module).values():

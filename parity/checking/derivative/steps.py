@@ -14,16 +14,16 @@ from parity.checking.asking.subject import Subject, TheirError, lowest
 from parity.checking.bugs.findings import Finding, Notes
 from parity.checking.bugs.table import STEP_EXCEPTION, Severity
 from parity.checking.derivative.samples import Samples, spread
-from parity.checking.explain.course import Course, Gradients, GradientsAt, course
-from parity.checking.explain.optimizer import (
+from parity.checking.explain.steps.course import Course, Gradients, GradientsAt, course
+from parity.checking.explain.steps.optimizer import (
     Identified,
     identify_own,
     idle_tensors,
     of_most,
     of_own,
 )
-from parity.checking.explain.stepping import Stepping, classify
-from parity.checking.explain.update import Updates, declared_optimizer_of, unchecked
+from parity.checking.explain.steps.stepping import Stepping, classify
+from parity.checking.explain.steps.update import Updates, declared_optimizer_of, unchecked
 from parity.checking.model.layout import Key, Layout
 from parity.checking.model.network import Plan
 from parity.checking.model.probe import Form, Probe

@@ -21,15 +21,13 @@ from parity.checking.bugs.deltas import (
     MISSING_DERIVATIVE,
     SLOPE_NOT_PROPAGATED,
     SLOPE_PROPAGATED_TWICE,
-    SOFTMAX_MISSING,
     dropout_variants,
-    output_variants,
     propagation_variants,
-    row_variants,
     slope_variants,
 )
 from parity.checking.bugs.factors import same
 from parity.checking.bugs.measured import MeasuredSlope
+from parity.checking.bugs.outputs import SOFTMAX_MISSING, output_variants, row_variants
 from parity.checking.bugs.sums import (
     ONE_SHARE,
     ONE_SHARE_EACH,

@@ -14,21 +14,21 @@ from parity.checking.asking.conventions import Sample
 from parity.checking.asking.falling import FallingStep
 from parity.checking.asking.gradients import Direct, Source, Taken, alike, observe, repeat
 from parity.checking.asking.subject import Subject, TheirError
-from parity.checking.bugs.deltas import ONE_SAMPLE
 from parity.checking.bugs.factors import same
 from parity.checking.bugs.findings import Finding
+from parity.checking.bugs.outputs import ONE_SAMPLE
 from parity.checking.bugs.table import NONDETERMINISTIC, WRONG_SHAPE
 from parity.checking.bugs.tensors import BIAS_NOT_SUMMED
 from parity.checking.explain import dropout, of_weights, own_error, own_loss, slopes
 from parity.checking.explain.assessment import Assessment, Assessor
-from parity.checking.explain.optimizer import (
+from parity.checking.explain.own_loss import OwnLoss
+from parity.checking.explain.steps.optimizer import (
     Identified,
     clipped_descent,
     identify,
     of_any_loss,
 )
-from parity.checking.explain.own_loss import OwnLoss
-from parity.checking.explain.stepping import Stepping, classify
+from parity.checking.explain.steps.stepping import Stepping, classify
 from parity.checking.model import declared_optimizer
 from parity.checking.model.losses import LossKind, reductions
 from parity.checking.model.network import INVERTED, Plan

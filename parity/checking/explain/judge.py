@@ -6,13 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from numpy_impl.types import Array
-from parity.checking.bugs.deltas import (
-    DELTA_LEFT_OUT,
-    DROPOUT_MASK_MISSING,
-    DROPOUT_MASK_REDRAWN,
-    SAMPLE_LEFT_OUT,
-    SAMPLE_TWICE,
-)
+from parity.checking.bugs.deltas import DELTA_LEFT_OUT, DROPOUT_MASK_MISSING, DROPOUT_MASK_REDRAWN
 from parity.checking.bugs.factors import (
     DROPOUT_SCALE_MISSING,
     DROPOUT_SCALE_TWICE,
@@ -26,6 +20,7 @@ from parity.checking.bugs.factors import (
     same,
 )
 from parity.checking.bugs.findings import Finding
+from parity.checking.bugs.outputs import SAMPLE_LEFT_OUT, SAMPLE_TWICE
 from parity.checking.bugs.parts import among
 from parity.checking.bugs.table import (
     OTHER_LOSS,

@@ -12,7 +12,7 @@ from parity.checking.bugs.table import BATCH_SIZE, TRAJECTORY, Severity
 from parity.checking.explain import own_loss
 from parity.checking.explain.agreement import Added, compared
 from parity.checking.explain.assessment import Assessment, Assessor
-from parity.checking.explain.course import Gradients, GradientsAt, course, of_loss
+from parity.checking.explain.steps.course import Gradients, GradientsAt, course, of_loss
 from parity.checking.model.declared_optimizer import DeclaredOptimizer
 from parity.checking.model.layout import Key, Layout
 from parity.checking.model.losses import LossKind, correct_gradients, reductions

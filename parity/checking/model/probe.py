@@ -140,11 +140,11 @@ def batch_size(
 # Redraws before a probe with a unit too near its kink is taken as it is; its bound then has the
 # kink's whole jump in it.
 MOST_REDRAWS = 20
+# Pre-activations stay of order one where a squashing function takes something off in each layer.
+_GAIN = 1.4
 
 
-def draw_weights(
-    shapes: Sequence[Shape], rng: np.random.Generator, gain: float = 1.4
-) -> list[Array]:
+def draw_weights(shapes: Sequence[Shape], rng: np.random.Generator) -> list[Array]:
     """Return weights that keep pre-activations of order one, and no bias near zero.
 
     All are representable in float32 (and in float64), so that a cast changes nothing.
@@ -152,7 +152,7 @@ def draw_weights(
     drawn: list[Array] = []
     for shape in shapes:
         if len(shape) == 2 and min(shape) > 1:
-            values = rng.standard_normal(shape) * gain / np.sqrt(max(shape))
+            values = rng.standard_normal(shape) * _GAIN / np.sqrt(max(shape))
         else:
             values = rng.choice([-1.0, 1.0], shape) * rng.uniform(0.2, 1.0, shape)
         drawn.append(np.asarray(values, np.float32).astype(np.float64))

@@ -15,9 +15,9 @@ from parity.bounds.rounding import Approx
 from parity.checking.asking.gradients import Taken
 from parity.checking.bugs.tensors import KernelVariant, bias_variants, kernel_variants
 from parity.checking.bugs.variant import OutputVariant, Scene, Variant
-from parity.checking.explain.course import Course, Gradients, course
 from parity.checking.explain.explainer import Explainer, delta_of
 from parity.checking.explain.fit import LayerFit, Make, Match
+from parity.checking.explain.steps.course import Course, Gradients, course
 from parity.checking.model.layout import PARTS, Key, Layout
 from parity.checking.model.losses import LossKind, correct_gradients
 from parity.checking.model.probe import Probe

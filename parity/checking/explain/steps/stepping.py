@@ -23,7 +23,7 @@ from parity.checking.bugs.table import (
     VELOCITY_WITHOUT_RATE,
     Bug,
 )
-from parity.checking.explain.by_rate import ByRate, by_rate
+from parity.checking.explain.steps.by_rate import ByRate, by_rate
 from parity.checking.model import declared_optimizer
 from parity.checking.model.probe import Probe
 

@@ -12,10 +12,10 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.checking.asking.gradients import Direct, Taken
-from parity.checking.bugs.deltas import output_variants
-from parity.checking.explain import crossed_state, look_ahead, shared_state
-from parity.checking.explain.below import Below, Mistake
-from parity.checking.explain.course import (
+from parity.checking.bugs.outputs import output_variants
+from parity.checking.explain.steps import crossed_state, look_ahead, shared_state
+from parity.checking.explain.steps.below import Below, Mistake
+from parity.checking.explain.steps.course import (
     Course,
     Gradients,
     GradientsAt,
@@ -25,8 +25,8 @@ from parity.checking.explain.course import (
     of_source,
     of_updated,
 )
-from parity.checking.explain.departures import Departure, departures
-from parity.checking.explain.followed_rule import (
+from parity.checking.explain.steps.departures import Departure, departures
+from parity.checking.explain.steps.followed_rule import (
     Factors,
     Found,
     changing_sizes,

@@ -9,7 +9,7 @@ from itertools import product
 
 import numpy as np
 
-from parity.checking.explain.course import Course
+from parity.checking.explain.steps.course import Course
 from parity.checking.model.layout import Key
 from parity.checking.model.rules import EPSILONS, Rule, adaptive, momenta
 

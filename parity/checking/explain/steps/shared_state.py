@@ -11,8 +11,8 @@ import numpy as np
 from numpy_impl.types import Array
 from parity.bounds.rounding import Approx
 from parity.bounds.updates.rule import State
-from parity.checking.explain.course import Course
-from parity.checking.explain.followed_rule import Found
+from parity.checking.explain.steps.course import Course
+from parity.checking.explain.steps.followed_rule import Found
 from parity.checking.model.layout import Key, Layout
 from parity.checking.model.rules import Rule
 

@@ -28,10 +28,10 @@ from parity.checking.bugs.table import (
     UPDATE_SIGN,
     Severity,
 )
-from parity.checking.explain.course import Course, course
-from parity.checking.explain.departures import Departure
-from parity.checking.explain.optimizer import Identified, as_departed, declared_course
-from parity.checking.explain.shared_state import Shared
+from parity.checking.explain.steps.course import Course, course
+from parity.checking.explain.steps.departures import Departure
+from parity.checking.explain.steps.optimizer import Identified, as_departed, declared_course
+from parity.checking.explain.steps.shared_state import Shared
 from parity.checking.model import declared_optimizer
 from parity.checking.model.declared_optimizer import DeclaredOptimizer
 from parity.checking.model.layout import Key, Layout
