@@ -66,6 +66,29 @@ def test_inputs_that_forward_scales_are_no_bug_where_nothing_says_otherwise() ->
     assert [f.code for f in named.findings] == ["inputs-scaled"]
 
 
+@pytest.mark.parametrize(("rates", "where"), [((0.4, 0.0), "layer 1"), ((0.4, 0.4), "layers with")])
+def test_a_forward_that_scales_where_the_reference_drops_is_named(
+    rates: tuple[float, float], where: str
+) -> None:
+    rng = np.random.default_rng(1)
+    weights = [rng.normal(size=(6, 5)), rng.normal(size=(5, 4)), rng.normal(size=(4, 3))]
+    layers: list[keras.layers.Layer] = []
+    for units, rate in zip((5, 4), rates, strict=True):
+        layers += [keras.layers.Dense(units, "tanh", use_bias=False), keras.layers.Dropout(rate)]
+    layers.append(keras.layers.Dense(3, use_bias=False))
+
+    def forward(x: Array, keep: tuple[float, ...] = (0.6, 1 - rates[1])) -> Array:
+        for w, kept in zip(weights, keep, strict=False):
+            x = np.tanh(x @ w) * kept
+        return x @ weights[-1]
+
+    candidate = parity.Candidate(get_weights=lambda: weights, forward=forward)
+    report = parity.check(candidate, layers)
+    assert [f.code for f in report.findings] == ["dropout-scaled"], str(report)
+    assert "multiplies by 0.6 " in report.findings[0].title
+    assert report.findings[0].where.startswith(where)
+
+
 def test_references_that_are_no_chains_of_matrices_are_refused():
     x = keras.Input((4,))
     branches = keras.layers.Add()([keras.layers.Dense(2)(x), keras.layers.Dense(2)(x)])

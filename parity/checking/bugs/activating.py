@@ -10,6 +10,7 @@ import numpy as np
 from parity.checking.bugs.change import Change, Scene
 from parity.checking.bugs.forward import (
     ACTIVATION_MISSING,
+    DROPOUT_SCALED,
     INPUTS_SCALED,
     OTHER_ACTIVATION,
     SOFTMAX_AXIS,
@@ -39,12 +40,6 @@ RESCALING = Bug(
     "the inputs are not rescaled as the layer does it: {theirs} instead of {meant}",
     "z1 = x @ W1 + b1  # and x / 255 is forgotten",
     "compute {meant} first",
-)
-DROPOUT_SCALED = Bug(
-    "dropout-scaled",
-    "forward multiplies by {factor} where the reference has dropout",
-    "a1 = a1 * (1 - rate)  # in inference",
-    "leave it out: Keras scales in training, by 1 / (1 - rate)",
 )
 DROPOUT_ON = Bug(
     "dropout-on",

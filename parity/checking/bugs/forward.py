@@ -41,6 +41,12 @@ SOFTMAX_AXIS = Bug(
     "e = np.exp(z2 - z2.max()); a2 = e / e.sum(axis=0)",
     "normalise each sample over its own outputs, the maximum too",
 )
+DROPOUT_SCALED = Bug(
+    "dropout-scaled",
+    "forward multiplies by {factor} where the reference has dropout",
+    "a1 = a1 * (1 - rate)  # in inference",
+    "leave it out: Keras scales in training, by 1 / (1 - rate)",
+)
 INPUTS_SCALED = Bug(
     "inputs-scaled",
     "inputs multiplied by {factor:.4g} inside forward",
@@ -85,6 +91,11 @@ def faults(plan: Plan, batch: int) -> Iterator[Fault]:
             for by_sample in (False, True):
                 passing = _softmax_over(axis, by_sample)
                 yield Fault(SOFTMAX_AXIS, "the output, forward", {"over": over}, passing=passing)
+    for keep in {1 - rate for rate in plan.dropout if rate}:
+        for factor in (keep, 1 / keep):
+            dropped = [layer for layer, rate in enumerate(plan.dropout) if rate]
+            for which in (*dropped, *([None] if len(dropped) > 1 else [])):
+                yield _scaled_by_dropout(factor, which)
     for factor in (1 / 255, 1 / 16, 255.0, 16.0):
         scaled = replace(plan, scale=plan.scale * factor, offset=plan.offset * factor)
         yield Fault(INPUTS_SCALED, "the inputs", {"factor": factor}, scaled)
@@ -123,6 +134,18 @@ def _everywhere(plan: Plan) -> Iterator[Fault]:
         values = {"bias": "biases", "the": "each layer's", "its": "its"}
         where = f"layer 1 to {plan.depth}, forward"
         yield Fault(BIAS_MISSING, where, values, passing=_without_bias(None))
+
+
+def _scaled_by_dropout(factor: float, which: int | None) -> Fault:
+    class Scaled(Pass):
+        def activation(self, layer: int, z: Approx) -> Approx:
+            a = super().activation(layer, z)
+            here = self.plan.dropout[layer] and which in (None, layer)
+            return a * factor if here else a
+
+    where = "layers with dropout" if which is None else f"layer {which + 1}"
+    values = {"factor": f"{factor:.4g}"}
+    return Fault(DROPOUT_SCALED, f"{where}, forward", values, passing=Scaled)
 
 
 def _without_bias(missing: int | None) -> type[Pass]:

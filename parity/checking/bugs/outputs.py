@@ -29,6 +29,10 @@ SOFTMAX_PLUS = Bug(
     "delta2 = a2 * (g + (g * a2).sum(axis=1, keepdims=True))",
     "take the sum off: delta = a * (g - sum(g * a)) with g = dC/da",
 )
+SOFTMAX_SUM_MISSING = Bug(
+    "softmax-sum-missing", "softmax Jacobian without its sum: only a * g is left of it",
+    "delta2 = a2 * (a2 - y)  # squared error", _JACOBIAN,
+)  # fmt: skip
 SOFTMAX_TWICE = Bug(
     "softmax-twice", "softmax Jacobian taken twice (the fused p - y passed through it again)",
     "g = a2 - y; delta2 = a2 * (g - (g * a2).sum(axis=1, keepdims=True))", _FUSED,
@@ -121,6 +125,7 @@ def _softmax_variants(kind: LossKind) -> list[OutputVariant]:
         Variant(of(lambda z, a, g: g), SOFTMAX_MISSING),
         Variant(of(lambda z, a, g: g * (a * (1.0 - a))), SOFTMAX_DIAGONAL),
         Variant(of(lambda z, a, g: a * (g + (g * a).sum(axis=-1, keepdims=True))), SOFTMAX_PLUS),
+        Variant(of(lambda z, a, g: a * g), SOFTMAX_SUM_MISSING),
         Variant(again, SOFTMAX_TWICE),
         Variant(fused_diagonal, SOFTMAX_FUSED_DIAGONAL),
         Variant(of(lambda z, a, g: g * (softmax(a) * (1.0 - softmax(a)))), DIAGONAL_OF_ACTIVATION),

@@ -7,7 +7,6 @@ import numpy as np
 from numpy_impl.types import Array
 from parity.checking.derivative.slopes import Place, Slope
 
-
 # A gradient that is less than so many times the derivative is none.
 _NOTHING = 1e-9
 
