@@ -536,7 +536,7 @@ def is_weightlike(value: Any) -> bool:
     """Whether a value may be a weight: an array of floats, or a list of Python's numbers."""
     array: Any = value
     if isinstance(value, np.ndarray):
-        return array.dtype.kind == "f" and 0 < array.ndim <= 2 and bool(array.flags.writeable)
+        return array.dtype.kind == "f" and array.ndim > 0 and bool(array.flags.writeable)
     return isinstance(value, (list, Nodes))
 
 

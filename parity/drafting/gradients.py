@@ -287,7 +287,27 @@ class Gradients:
             unsure |= not (best or near or alike) and len(fitting) > 1 and not ordered
             paths.append(pick[0])
             left = [c for c in left if c[0] != pick[0]]
-        return paths, ["that the gradients are in the order of the weights"] * unsure
+        remarks = ["that the gradients are in the order of the weights"] * unsure
+        if callee is not None and (unknown := _beside(left, paths)):
+            remarks.append(
+                f"that {', '.join(unknown)} are no gradients: no weights are known for them, and "
+                "they are not compared"
+            )
+        return paths, remarks
+
+
+def _beside(left: list[tuple[str, str, np.ndarray]], chosen: list[str]) -> list[str]:
+    """Return what a result has beside the gradients that are called as gradients are, too."""
+    held = {path.rpartition("[")[0] for path in chosen}
+    return [
+        name or path
+        for path, name, array in left
+        if array.ndim and path.rpartition("[")[0] in held and re.match(_GRADIENT, name)
+    ]
+
+
+# dW1, grad_b, gW: what a gradient that is returned beside others is called.
+_GRADIENT = r"(d|g|grad|grads|delta_?)_?[A-Z]\w*$|d?(grad|nabla)_\w+$|d[wb]\w?\d*$"
 
 
 def _guesses(way: Way) -> bool:

@@ -73,6 +73,8 @@ LOSS = (
     "loss", "compute_loss", "loss_function", "cost", "compute_cost", "cost_function", "calc_loss",
     "get_loss", "cross_entropy", "cross_entropy_loss", "categorical_crossentropy", "mse",
     "mse_loss", "mean_squared_error", "objective", "calculate_loss", "binary_cross_entropy",
+    "total_loss", "total_cost", "criterion", "nll", "nll_loss", "negative_log_likelihood",
+    "ce_loss", "bce_loss", "hinge_loss", "huber_loss", "softmax_loss",
 )  # fmt: skip
 _LOSS_SLOPE = re.compile(
     r"d_?(loss|cost|mse|cross_?entropy|ce|bce)|(\w*(loss|cost|mse|squared_error|entropy|ce))_?"
@@ -128,7 +130,8 @@ def named(functions: Iterable[str], vocabulary: tuple[str, ...]) -> list[str]:
 
     def place(name: str) -> int:
         lower = name.lower() if name.startswith("__") else name.lower().strip("_")
-        return rank.get(lower, len(rank))
+        bare = re.sub(r"_?(fn|func|function|value)$", "", lower)
+        return min(rank.get(lower, len(rank)), rank.get(bare, len(rank)))
 
     return sorted((f for f in functions if place(f) < len(rank)), key=place)
 

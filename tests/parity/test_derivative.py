@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import parity
+from parity.checking.asking.subject import Subject
+from parity.checking.derivative.slopes import Place, Slope
 from parity.reports.report import CheckReport, Outcome
 from tests.cases import load
 from tests.parity.tagger import MUTATIONS, Arrays, Mutation, Tagger, checked, data
@@ -197,3 +199,26 @@ def test_a_plain_step_is_as_good_as_gradients():
         "Equal to the derivative of your own loss up to rounding: steps"
     )
     assert parity.check(stepping(0.5)).outcome is Outcome.UNKNOWN
+
+
+def test_a_difference_below_the_fifth_digit_is_measured_at_all_steps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    net = Tagger()
+    candidate = parity.Candidate(get_weights=lambda: net.w, gradients=net.gradients, loss=net.loss)
+    x, y = data(np.random.default_rng(0))
+    subject = Subject(candidate)
+    place = Place(subject, subject.weights(), x, y)
+
+    def along(*estimates: Slope) -> Slope:
+        left = iter(estimates)
+        monkeypatch.setattr(place, "_central", lambda *_, **__: next(left))
+        return place.along(0, np.zeros(subject.weights()[0].shape), 1.0, 0.0)
+
+    off, more = Slope(1 + 3e-8, 1e-10), Slope(1 + 3e-8, 2e-10)
+    right = Slope(1 + 3e-8, 2e-8)
+    assert along(off, more, right, right) is right
+    # What no step explains is a difference, and so is what is far off at once.
+    assert along(off, more, off, off) is off
+    far = Slope(1.001, 1e-10)
+    assert along(far, far) is far
