@@ -121,7 +121,7 @@ def _samples(finder: Finder, handed: dict[str, Span], few: bool) -> tuple[Sample
         return tuple(n if n in sizes or not few else min(n, _BATCH) for n in span.shape)
 
     texts = {first: "x"}
-    x = _drawn(handed[first], shape(handed[first]), True)
+    x = _drawn(finder.seen.span(first), shape(handed[first]), True)
     if not rest:
         return Samples("rows", 1, 1, draws=(x, "x")), texts
     drawn = [_drawn(finder.seen.span(n), shape(handed[n]), False) for n in rest]
@@ -141,7 +141,7 @@ def _drawn(span: Span, shape: tuple[int, ...], inputs: bool) -> str:
         return f"np.eye({shape[1]})[rng.integers(0, {shape[1]}, {shape[0]})]"
     if not inputs and span.whole and (span.low, span.high) == (-1, 1):
         return f"rng.choice([-1.0, 1.0], {shape})"
-    if not inputs and span.whole:
+    if span.whole and (span.integer or not inputs):
         return f"rng.integers({int(span.low)}, {int(span.high) + 1}, {shape})"
     if span.low >= 0 and span.high <= 1 and (inputs or len(shape) > 1):
         return f"rng.uniform(0.05, 0.95, {shape})"

@@ -56,12 +56,14 @@ class Span:
 
     Attributes:
         whole: Whether all its numbers are whole ones.
+        integer: Whether they are integers, as indices are.
     """
 
     shape: tuple[int, ...]
     low: float
     high: float
     whole: bool
+    integer: bool = False
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,8 @@ class Rehearsal:
         """Return a parameter's array of the first call, with the range of all calls."""
         spans = self._spans(parameter)
         low, high = min(s.low for s in spans), max(s.high for s in spans)
-        return Span(spans[0].shape, low, high, all(s.whole for s in spans))
+        kinds = all(s.whole for s in spans), all(s.integer for s in spans)
+        return Span(spans[0].shape, low, high, *kinds)
 
     def _spans(self, parameter: str) -> list[Span]:
         every = (call for calls in self.calls.values() for call in calls)
@@ -281,7 +284,8 @@ def _span(value: Any) -> Span | None:
     if array.dtype.kind not in "fiub" or not array.size:
         return None
     low, high = float(array.min()), float(array.max())
-    return Span(array.shape, low, high, bool(np.all(array == np.round(array))))
+    whole = bool(np.all(array == np.round(array)))
+    return Span(array.shape, low, high, whole, array.dtype.kind in "iu")
 
 
 def _short(value: Any, module: ModuleType, alias: str) -> str | None:

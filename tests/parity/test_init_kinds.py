@@ -226,6 +226,74 @@ class Net:
         return cost, {"W1": X.T @ d, "W2": h.T @ p}
 """
 
+# Word numbers in, and a function called loss_fn.
+WORDS = """
+import numpy as np
+
+class Words:
+    def __init__(self, words, dim):
+        r = np.random.default_rng(13)
+        self.E, self.U = r.normal(size=(words, dim)), r.normal(size=(dim, words))
+
+    def run(self, around):
+        h = self.E[around].mean(axis=1)
+        e = np.exp(h @ self.U)
+        return h, e / e.sum(axis=1, keepdims=True)
+
+def loss_fn(net, around, word):
+    return -np.log(net.run(around)[1][np.arange(len(word)), word]).mean()
+
+def gradients(net, around, word):
+    h, p = net.run(around)
+    d = (p - np.eye(len(net.E))[word]) / len(word)
+    dE = np.zeros_like(net.E)
+    np.add.at(dE, around, ((d @ net.U.T) / around.shape[1])[:, None])
+    return dE, h.T @ d
+
+if __name__ == "__main__":
+    text = np.random.default_rng(0).integers(0, 9, 40)
+    around = np.stack([text[i : i + 4] for i in range(30)])
+    net = Words(9, 5)
+    for _ in range(100):
+        dE, dU = gradients(net, around, text[4:34])
+        net.E -= dE
+        net.U -= dU
+    print(loss_fn(net, around, text[4:34]))
+"""
+# Kernels of three axes, of which nothing may be left out.
+KERNELS = """
+import numpy as np
+
+class Sequence:
+    def __init__(self):
+        r = np.random.default_rng(14)
+        self.K, self.c = r.normal(size=(3, 2, 4)), r.normal(size=(1, 4))
+        self.W, self.b = r.normal(size=(4, 1)), np.zeros(1)
+
+    def forward(self, x):
+        self.seen = np.stack([x[:, t : t + 3] for t in range(x.shape[1] - 2)], axis=1)
+        self.h = np.tanh(np.tensordot(self.seen, self.K, 2) + self.c)
+        return self.h.mean(axis=1) @ self.W + self.b
+
+    def loss(self, x, y):
+        return 0.5 * ((self.forward(x) - y) ** 2).mean()
+
+    def gradients(self, x, y):
+        d = (self.forward(x) - y) / len(x)
+        dz = (d @ self.W.T)[:, None] / self.h.shape[1] * (1 - self.h ** 2)
+        dK, dc = np.tensordot(self.seen, dz, ([0, 1], [0, 1])), dz.sum(axis=(0, 1))[None]
+        return dK, dc, self.h.mean(axis=1).T @ d, d.sum(axis=0)
+
+if __name__ == "__main__":
+    r = np.random.default_rng(0)
+    x = r.normal(size=(20, 7, 2))
+    net = Sequence()
+    for _ in range(30):
+        for w, g in zip((net.K, net.c, net.W, net.b), net.gradients(x, x[:, :1, 0])):
+            w -= 0.1 * g
+    print(net.loss(x, x[:, :1, 0]))
+"""
+
 # The program, what is drafted, and what the check's first sentences say.
 RIGHT = {
     "from one": (FROM_ONE, ("step",), "5-7-4 (sigmoid, sigmoid)"),
@@ -235,6 +303,8 @@ RIGHT = {
     "coroutine": (COROUTINE, ("step",), "4-6-2 (tanh, linear)"),
     "closure": (CLOSURE, ("gradients", "loss"), "gradients of 2 arrays"),
     "vector": (VECTOR, ("gradients", "loss"), "gradients of 1 arrays"),
+    "words": (WORDS, ("gradients", "loss"), "gradients of 2 arrays"),
+    "kernels": (KERNELS, ("gradients", "loss"), "gradients of 4 arrays"),
     "dropout": (DROPOUT, ("gradients", "loss"), "5-8-3 (relu, linear, no biases)"),
 }
 WRONG = {
@@ -243,6 +313,8 @@ WRONG = {
     "actions": ("np.clip(e[rows, taken] - aims, -1, 1)", "(e[rows, taken] - aims)", "own loss"),
     "closure": ("d @ B.T / (1 + z * z)", "d @ B.T / (1 + z)", "the derivative of your own loss"),
     "vector": ("D @ B * (1 - H * H)", "D @ B * (1 - H)", "derivative"),
+    "words": (" / around.shape[1])[:, None]", ")[:, None]", "4 times what it should be"),
+    "kernels": ("* (1 - self.h ** 2)", "* (1 - self.h)", "own loss"),
 }
 
 
@@ -283,3 +355,14 @@ def test_a_bug_is_found_through_it(name: str):
     report = parity.check(_drafted(RIGHT[name][0].replace(right, wrong)))
     assert report.outcome.name == "WRONG", str(report)
     assert said in " ".join(str(report).split("\n\n")[0].split())
+
+
+def test_gradients_for_which_no_weights_are_known_are_named(capsys: pytest.CaptureFixture[str]):
+    """A kernel that is made anew by each forward pass is no weight that could be set."""
+    text = KERNELS.replace("self.K, self.c = r.normal(size=(3, 2, 4)), r", "self.c = r")
+    text = text.replace(
+        "        self.seen =", "        self.K = np.ones((3, 2, 4)) / 6\n        self.seen =", 1
+    )
+    text = text.replace("(net.K, net.c,", "(net.c,")
+    _drafted(text.replace("net.gradients(x, x[:, :1, 0])):", "net.gradients(x, x[:, :1, 0])[1:]):"))
+    assert "check: that dK are no gradients" in " ".join(capsys.readouterr().out.split())
