@@ -9,11 +9,7 @@ from parity.checking.asking.conventions import Sample, no_batches
 from parity.checking.asking.falling import FallingStep
 from parity.checking.asking.gradients import Direct, Taken
 from parity.checking.asking.subject import Subject, TheirError
-from parity.checking.bugs.findings import (
-    Finding,
-    Notes,
-    TensorKind,
-)
+from parity.checking.bugs.findings import Finding, Notes, TensorKind
 from parity.checking.bugs.table import (
     BATCH_EXCEPTION,
     STEP_EXCEPTION,
@@ -22,13 +18,7 @@ from parity.checking.bugs.table import (
     Severity,
 )
 from parity.checking.bugs.tensors import BIAS_MISSING, KERNEL_MISSING
-from parity.checking.explain import (
-    own_loss,
-    rows,
-    second_look,
-    single,
-    witnesses,
-)
+from parity.checking.explain import own_loss, rows, second_look, single, witnesses
 from parity.checking.explain.agreement import Agreement
 from parity.checking.explain.assessment import Assessment
 from parity.checking.explain.forms import Answered, Asking
@@ -37,12 +27,7 @@ from parity.checking.explain.mending import OfChain
 from parity.checking.explain.second_look import Followed
 from parity.checking.explain.steps import repeated
 from parity.checking.explain.steps.course import course, of_loss, of_source
-from parity.checking.explain.steps.optimizer import (
-    Identified,
-    as_declared,
-    identify,
-    idle_tensors,
-)
+from parity.checking.explain.steps.optimizer import Identified, as_declared, identify, idle_tensors
 from parity.checking.explain.steps.stepping import Stepping, classify
 from parity.checking.explain.steps.update import Updates, declared_optimizer_of, unchecked
 from parity.checking.explain.weight_decay import Decays, divided_by_batch

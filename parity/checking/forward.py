@@ -8,7 +8,8 @@ import numpy as np
 from numpy_impl.types import DTypeLike
 from parity.checking.asking import conventions
 from parity.checking.asking.conventions import Sample
-from parity.checking.asking.gradients import alike, takes_batches
+from parity.checking.asking.repeating import alike
+from parity.checking.asking.shapes import takes_batches
 from parity.checking.asking.subject import Subject
 from parity.checking.bugs.findings import (
     FORWARD_PASS,

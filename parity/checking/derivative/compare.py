@@ -7,7 +7,7 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.checking.asking.falling import Falling, falling
-from parity.checking.asking.gradients import alike
+from parity.checking.asking.repeating import alike
 from parity.checking.asking.subject import Subject, TheirError
 from parity.checking.bugs.derivative import (
     FACTOR,

@@ -8,7 +8,8 @@ from itertools import pairwise
 import numpy as np
 
 from parity.bounds.rounding import Approx
-from parity.checking.asking.gradients import Source, observe, reversed_observation
+from parity.checking.asking.gradients import Source
+from parity.checking.asking.shapes import observe, reversed_observation
 from parity.checking.asking.subject import Subject, lowest
 from parity.checking.bugs.findings import Finding
 from parity.checking.bugs.table import LAYER_ORDER

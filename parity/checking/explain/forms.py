@@ -12,7 +12,9 @@ import numpy as np
 from parity.candidate import Candidate
 from parity.checking.asking.conventions import Sample
 from parity.checking.asking.falling import FallingStep
-from parity.checking.asking.gradients import Direct, Source, Taken, alike, observe, repeat
+from parity.checking.asking.gradients import Direct, Source, Taken
+from parity.checking.asking.repeating import alike, repeat
+from parity.checking.asking.shapes import observe
 from parity.checking.asking.subject import Subject, TheirError
 from parity.checking.bugs.factors import same
 from parity.checking.bugs.findings import Finding

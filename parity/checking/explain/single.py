@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from parity.checking.asking.gradients import Step, alike
+from parity.checking.asking.gradients import Step
+from parity.checking.asking.repeating import alike
 from parity.checking.asking.subject import Subject, TheirError
 from parity.checking.explain.forms import Answered, Asking
 from parity.checking.model.probe import Form, Probe, label_forms

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from numpy_impl.types import Array
-from parity.checking.asking.gradients import alike
 from parity.checking.asking.kept import global_state
+from parity.checking.asking.repeating import alike
 from parity.checking.asking.subject import TheirError
 from parity.checking.bugs.derivative import ONE_CHANGE
 from parity.checking.bugs.findings import (
