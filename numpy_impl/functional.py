@@ -218,7 +218,12 @@ class Functional(Network):
         return checked
 
     def loss_and_gradients(
-        self, x: Arrays, y: Arrays, loss: Loss, masks: Sequence[Array] | None = None
+        self,
+        x: Arrays,
+        y: Arrays,
+        loss: Loss,
+        masks: Sequence[Array] | None = None,
+        sample_weight: Arrays | None = None,
     ) -> tuple[float, list[Array]]:
         """Run forward and backward in training mode on one batch.
 
@@ -227,14 +232,16 @@ class Functional(Network):
             y: The targets; likewise.
             loss: Of several outputs a :class:`numpy_impl.losses.WeightedSum`.
             masks: As in :meth:`forward`.
+            sample_weight: As in ``Sequential.loss_and_gradients``; a list where there are several
+                outputs.
 
         Returns:
             The cost, and the gradient of each trained weight in the order of ``trained_names``.
             These are views that the next call overwrites.
         """
         outputs = self.forward(x, True, masks)
-        self.backward(outputs, y, loss)
-        cost = loss.value(self.loss_input(outputs, loss), y) + self.penalty()
+        self.backward(outputs, y, loss, sample_weight)
+        cost = loss.value(self.loss_input(outputs, loss), y, sample_weight) + self.penalty()
         return cost, self.weight_gradients
 
     def loss_input(self, outputs: Arrays, loss: Loss) -> Arrays:
@@ -245,19 +252,23 @@ class Functional(Network):
             [fused_layer(by_name[n]).z if term.fused else output for n, output, (term, _) in rows]
         )
 
-    def backward(self, outputs: Arrays, y: Arrays, loss: Loss) -> None:
+    def backward(
+        self, outputs: Arrays, y: Arrays, loss: Loss, sample_weight: Arrays | None = None
+    ) -> None:
         """Backpropagate the cost of the last forward pass, whose ``outputs`` are given."""
         by_name = {call.name: call.layer for call in self.calls}
         taken = {source for call in self.calls for source in call.sources}
         deltas: dict[str, Array] = {}
-        ends = zip(self.output_names, as_list(outputs), as_list(y), loss.terms(), strict=True)
-        for name, output, targets, (term, weight) in ends:
+        given = [None] * len(self.output_names)
+        given = given if sample_weight is None else as_list(sample_weight)
+        ends = zip(self.output_names, as_list(outputs), as_list(y), given, strict=True)
+        for (name, output, targets, own), (term, weight) in zip(ends, loss.terms(), strict=True):
             if term.fused and name in taken:
                 raise ValueError(
                     "A fused loss expects an output that no other layer takes. "
                     f"Received: {name}, which one does"
                 )
-            deltas[name] = weight * loss_gradient(by_name[name], output, targets, term)
+            deltas[name] = weight * loss_gradient(by_name[name], output, targets, term, own)
         for name, layer, sources in reversed(self.calls):
             if name not in self.trained:
                 continue

@@ -346,9 +346,22 @@ class Sequential(Network):
         return outputs
 
     def loss_and_gradients(
-        self, x: Array, y: Array, loss: Loss, masks: Sequence[Array] | None = None
+        self,
+        x: Array,
+        y: Array,
+        loss: Loss,
+        masks: Sequence[Array] | None = None,
+        sample_weight: Array | None = None,
     ) -> tuple[float, list[Array]]:
         """Run forward and backward in training mode on one batch.
+
+        Args:
+            x: The batch.
+            y: Its targets.
+            loss: The cost.
+            masks: As in :meth:`forward`.
+            sample_weight: How much each place of the outputs counts, of shape (N,), or of
+                sequences (N, time); None: 1.
 
         Returns:
             The cost with the penalties, and the gradient of each trained weight in the order of
@@ -356,8 +369,8 @@ class Sequential(Network):
             These are views that the next call overwrites.
         """
         outputs = self.forward(x, training=True, masks=masks)
-        self.backward(outputs, y, loss)
-        cost = loss.value(self.loss_input(outputs, loss), y) + self.penalty()
+        self.backward(outputs, y, loss, sample_weight)
+        cost = loss.value(self.loss_input(outputs, loss), y, sample_weight) + self.penalty()
         return cost, self.weight_gradients
 
     def loss_input(self, outputs: Array, loss: Loss) -> Array:
@@ -367,12 +380,14 @@ class Sequential(Network):
         """
         return fused_layer(self.layers[-1]).z if loss.fused else outputs
 
-    def backward(self, outputs: Array, y: Array, loss: Loss) -> None:
+    def backward(
+        self, outputs: Array, y: Array, loss: Loss, sample_weight: Array | None = None
+    ) -> None:
         """Backpropagate the cost of the last forward pass, whose ``outputs`` are given.
 
         The gradients of the regularizers' penalties are added.
         """
-        delta = loss_gradient(self.layers[-1], outputs, y, loss)
+        delta = loss_gradient(self.layers[-1], outputs, y, loss, sample_weight)
         for i in reversed(range(self.first_trained, len(self.layers))):
             further = i > self.first_trained
             delta = self.layers[i].backward(delta, input_gradient=further)
@@ -389,10 +404,13 @@ def check_new(layer: Layer) -> None:
         )
 
 
-def loss_gradient(last: Layer, outputs: Array, y: Array, loss: Loss) -> Array:
+def loss_gradient(
+    last: Layer, outputs: Array, y: Array, loss: Loss, sample_weight: Array | None = None
+) -> Array:
     """Return what the layer ``last``, which gave ``outputs``, is handed by the loss.
 
-    That is ``dC/d(outputs)`` or, for a fused loss, ``dC/dz``, and ``last`` is told which.
+    That is ``dC/d(outputs)`` or, for a fused loss, ``dC/dz``, and ``last`` is told which. Either is
+    ``w_n`` times what it is without sample weights.
     """
     delta = last.workspace("loss_gradient", outputs.shape, outputs.dtype)
     last.given_logits_gradient = loss.fused
@@ -402,8 +420,12 @@ def loss_gradient(last: Layer, outputs: Array, y: Array, loss: Loss) -> Array:
         if last.activation.name != loss.link:
             p = last.workspace("linked", outputs.shape, outputs.dtype)
             activations.get(loss.link)(last.z, p)
-        return loss.logits_gradient(p, y, delta)
-    return loss.gradient(outputs, y, delta)
+        delta = loss.logits_gradient(p, y, delta)
+    else:
+        delta = loss.gradient(outputs, y, delta)
+    if sample_weight is not None:
+        delta *= sample_weight[..., np.newaxis]
+    return delta
 
 
 def fused_layer(last: Layer) -> Dense | Activation:

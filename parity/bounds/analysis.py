@@ -35,7 +35,12 @@ class Analysis:
 
 @np.errstate(invalid="ignore", over="ignore")  # infinite bounds
 def analyse(
-    network: Network, x: Any, y: Any, loss: losses.Loss, masks: Sequence[Array] | None = None
+    network: Network,
+    x: Any,
+    y: Any,
+    loss: losses.Loss,
+    masks: Sequence[Array] | None = None,
+    sample_weight: Any = None,
 ) -> Analysis:
     """Bound the rounding errors of a forward and backward pass.
 
@@ -46,6 +51,7 @@ def analyse(
         loss: The NumPy loss.
         masks: One boolean mask for each call of a dropout layer; None: the network is not in
             training.
+        sample_weight: How much each place of the outputs counts; a list where there are several.
     """
     training = masks is not None
     inputs, targets = as_list(x), as_list(y)
@@ -73,11 +79,12 @@ def analyse(
     ends = [call.name for call in network.calls]
     costs: list[Approx] = []
     deltas: dict[str, list[Approx]] = {name: [] for name in tensors}
-    rows = zip(network.output_names, targets, loss.terms(), strict=True)
+    counts = [None] * len(targets) if sample_weight is None else as_list(sample_weight)
+    rows = zip(network.output_names, targets, counts, loss.terms(), strict=True)
     fused: set[str] = set()
-    for name, target, (term, weight) in rows:
+    for name, target, count, (term, weight) in rows:
         entry = caches[ends.index(name)][1] if term.fused else tensors[name]
-        value, delta = cost(term, entry, target)
+        value, delta = cost(term, entry, target, count)
         costs.append(value if weight == 1 else value * weight)
         deltas[name].append(delta if weight == 1 else delta * weight)
         fused |= {name} if term.fused else set()
