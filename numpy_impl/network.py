@@ -191,6 +191,18 @@ class Network:
                 gradient = getattr(layer, f"{name}_gradient")
                 gradient += regularizer.gradient(getattr(layer, name))
 
+    @property
+    def constrained(self) -> bool:
+        """Whether a weight has a constraint."""
+        return any(layer.constraints for layer in self.layers)
+
+    def constrain(self) -> None:
+        """Put the weights that have a constraint back into it, as after each step."""
+        for layer in self.layers:
+            for name, constraint in layer.constraints.items():
+                weight = getattr(layer, name)
+                weight[...] = constraint(weight)
+
     def get_weights(self) -> list[Array]:
         """Return copies of the weights in Keras's order."""
         return [weight.copy() for weight in self.weights]

@@ -240,6 +240,7 @@ def train_epoch(
             record.add(batch, outputs, network.loss_input(outputs, loss))
             network.backward(outputs, targets(batch), loss, _of(batch, sample_weight))
             optimizer.apply(network.gradients, network.parameters)
+            network.constrain()
             if record.samples >= MEASURED_TOGETHER or done == len(batches):
                 record.measure(means)
                 if on_batch is not None:

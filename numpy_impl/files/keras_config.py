@@ -1,11 +1,11 @@
 """The layers in a ``.keras`` file: Keras's JSON read into NumPy layers, without Keras.
 
-What only training uses (optimizer, loss, constraints, initializers, frozen layers, regularizers but
-for L1 and L2 of weights) is passed over. Everything else that would change an output is either
-represented or refused by name. The constants are those of the file: where Keras on TensorFlow
-rounds some of them to float32 in float64 networks (``leaky_relu``, ``gelu``, ``Rescaling``; 1e-8
-relative, see ``docs/keras-semantics.md``), the network here does not. ``keras_graph`` reads which
-calls which, and ``keras_files`` adds the weights.
+What only training uses (optimizer, loss, initializers, frozen layers, regularizers but for L1 and
+L2 of weights, constraints of others) is passed over. Everything else that would change an output is
+either represented or refused by name. The constants are those of the file: where Keras on
+TensorFlow rounds some of them to float32 in float64 networks (``leaky_relu``, ``gelu``,
+``Rescaling``; 1e-8 relative, see ``docs/keras-semantics.md``), the network here does not.
+``keras_graph`` reads which calls which, and ``keras_files`` adds the weights.
 """
 
 import re

@@ -62,16 +62,21 @@ class Bidirectional(FormulaLayer):
             for direction, one in zip(_DIRECTIONS, self.both, strict=True)
             for name in one.weight_names
         )
-        self.regularizers = {
-            f"{direction}_{name}": penalty
-            for direction, one in zip(_DIRECTIONS, self.both, strict=True)
-            for name, penalty in one.regularizers.items()
-        }
+        self.regularizers = self._of_both("regularizers")
+        self.constraints = self._of_both("constraints")
         self.groups = tuple(
             f"{direction}_layer/{group}"
             for direction, one in zip(_DIRECTIONS, self.both, strict=True)
             for group in one.groups
         )
+
+    def _of_both(self, which: str) -> dict[str, Any]:
+        """Return what both layers have for their weights, by the names that these have here."""
+        return {
+            f"{direction}_{name}": own
+            for direction, one in zip(_DIRECTIONS, self.both, strict=True)
+            for name, own in getattr(one, which).items()
+        }
 
     @property
     def both(self) -> list[Recurrent]:

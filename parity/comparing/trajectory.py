@@ -10,6 +10,7 @@ import numpy as np
 from numpy_impl.functional import AnyNetwork, one_or_list
 from numpy_impl.types import Array
 from parity.bounds import analyse, analyse_step
+from parity.bounds.optimizers import constrained
 from parity.bounds.rounding import Approx
 from parity.comparing.pair import Pair
 from parity.comparing.result import Distance
@@ -129,6 +130,7 @@ class _Learner:
             outputs = self.network.forward(one_or_list(x), True, masks)
             self.network.backward(outputs, one_or_list(y), self.pair.loss, weights)
         self.optimizer.apply(self.network.gradients, self.network.parameters)
+        self.network.constrain()
 
 
 def _moved(network: AnyNetwork) -> AnyNetwork:
@@ -169,6 +171,7 @@ class _Shadow(_Learner):
         self.states = bounded.states
         joined = _joined(bounded.gradients)
         self.bounded = analyse_step(self.reference, joined, network.parameters)
+        self.bounded["weights"] = constrained(network, self.bounded["weights"])
         super().step(batch)
 
     def compare(self, step: int) -> None:
