@@ -66,7 +66,7 @@ def all_outputs(
             dropped = keras.ops.where(next(given), scaled, keras.ops.zeros_like(scaled))
             tensors[call.name] = dropped
         else:
-            tensors[call.name] = call.run(tensors, training)
+            tensors |= call.run(tensors, training)
     return tensors
 
 
@@ -122,10 +122,10 @@ class Autodiff:
         self._engine = _ENGINES[backend](self)
 
     def layer_outputs(self, x: Any, training: bool = False, masks: Masks = ()) -> list[np.ndarray]:
-        """Return the output of every call of a layer for a batch, each of shape (N, ...)."""
+        """Return the outputs of every call of a layer for a batch, each of shape (N, ...)."""
         inputs = [keras.ops.convert_to_tensor(array, dtype=self.dtype) for array in as_list(x)]
         tensors = all_outputs(self.graph, inputs, training, [np.asarray(m) for m in masks])
-        return [to_numpy(tensors[call.name]) for call in self.graph.calls]
+        return [to_numpy(tensors[name]) for name in self.graph.tensor_names]
 
     def loss_and_gradients(
         self, x: Any, y: Any, masks: Masks = (), sample_weight: Any = None

@@ -33,6 +33,16 @@ class Call(NamedTuple):
     layer: Layer
     sources: tuple[str, ...]
 
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of all that the layer returns: "lstm", and "lstm:1", "lstm:2" for states."""
+        return output_names(self.name, 1 + len(self.layer.further_shapes()))
+
+
+def output_names(call: str, count: int) -> tuple[str, ...]:
+    """Return the names of what a call returns."""
+    return (call, *(f"{call}:{i}" for i in range(1, count)))
+
 
 def mask_of(layer: Layer, taken: Sequence[Any], masks: Sequence[Array | None]) -> Array | None:
     """Return which steps of a call's output count, shape (batch, time); None: all of them.
@@ -65,7 +75,7 @@ class Network:
         input_names: The names of the inputs, as ``calls`` has them.
         output_names: The names of the outputs.
         shapes: The shape of every tensor by name, without the batch axis.
-        trained: The calls that a weight acts on, that of their layer or of one before.
+        trained: The outputs that a weight acts on, that of their layer or of one before.
     """
 
     layers: list[Layer]
@@ -87,14 +97,17 @@ class Network:
         self.trained: set[str] = set()
         for call in self.calls:
             if call.layer.weight_names or self.trained & set(call.sources):
-                self.trained.add(call.name)
+                self.trained.update(call.outputs)
 
     def _check_masks(self) -> None:
         """Check, with a sample of zeros, that no mask of steps reaches what cannot take it."""
         steps: dict[str, Array | None] = dict.fromkeys(self.input_names)
-        for name, layer, sources in self.calls:
+        for call in self.calls:
+            name, layer, sources = call
             zero = np.zeros((), self.dtype)
             taken = [np.broadcast_to(zero, (1, *self.shapes[source])) for source in sources]
+            # No mask is about a state.
+            steps |= dict.fromkeys(call.outputs)
             steps[name] = mask_of(layer, taken, [steps[source] for source in sources])
         for name in self.output_names:
             if steps[name] is not None:
@@ -120,6 +133,11 @@ class Network:
     def dropouts(self) -> list[Dropout]:
         """The dropout layers, from the input on; one for each call of a layer."""
         return [call.layer for call in self.calls if isinstance(call.layer, Dropout)]
+
+    @property
+    def tensor_names(self) -> list[str]:
+        """The names of all that is computed, in this order."""
+        return [name for call in self.calls for name in call.outputs]
 
     @property
     def weight_names(self) -> list[str]:
@@ -282,6 +300,11 @@ class Sequential(Network):
             self.layer_names, ["input", *self.layer_names], self.layers, strict=False
         ):
             check_new(layer)
+            if layer.further_shapes():
+                raise ValueError(
+                    "Sequential expects layers with one output; Functional takes others. "
+                    f"Received: {type(layer).__name__} with return_state=True"
+                )
             shape = self.shapes[own] = layer.build(shape)
             layer.built = True
             self.calls.append(Call(own, layer, (source,)))

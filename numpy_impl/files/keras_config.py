@@ -91,14 +91,14 @@ def check_input_dtype(entry: Config, dtype: Precision, first: bool) -> None:
 
 
 def check_parameters(layer: Layer, name: str, parameters: Sequence[str]) -> None:
-    """Check by which arguments of Keras's method ``call`` a layer takes its inputs.
+    """Check by which arguments of Keras's method ``call`` a layer takes its inputs; "": the first.
 
     Raises:
         ValueError: One is not known here, such as a mask or the state to begin with.
     """
     known = layer.call_inputs or tuple(parameters[:1])
     for parameter in parameters:
-        if parameter not in known:
+        if parameter and parameter not in known:
             raise ValueError(f"{name!r} called with a tensor as {parameter}")
 
 

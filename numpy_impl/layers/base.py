@@ -60,7 +60,7 @@ class Layer:
     uses_mask = False
     passes_mask = False
     # Whether it takes a list of arrays, and hands back a list of gradients (``Functional`` alone).
-    merges: ClassVar[bool] = False
+    merges: bool = False
     # Weights whose gradients are 0 in exact arithmetic, so that all that is left is rounding.
     vanishing: ClassVar[tuple[str, ...]] = ()
     # Of Keras's method ``call``: the arguments that are inputs, if they are no list, and those that
@@ -96,6 +96,14 @@ class Layer:
                 f"{type(self).__name__} expects one input. Received: {len(input_shapes)}"
             )
         return self.build(input_shapes[0])
+
+    def further_shapes(self) -> list[Shape]:
+        """Return the shapes of what it returns beside its output, without the batch axis.
+
+        If there is any, ``forward`` returns a list and ``backward`` takes one, with None for what
+        nobody uses (``Functional`` alone).
+        """
+        return []
 
     def weight_shapes(self) -> list[Shape]:
         """Return the shape of each weight in ``weight_names``."""

@@ -50,6 +50,10 @@ class Bidirectional(FormulaLayer):
         self.merge_mode: Merge = merge_mode
         options = ("go_backwards", "return_sequences", "units")
         found = [{name: getattr(one, name) for name in options} for one in self.both]
+        if any(one.return_state for one in self.both):
+            raise ValueError(
+                "Bidirectional expects layers that return no state. Received: return_state=True"
+            )
         if [{**found[0], "go_backwards": way} for way in (False, True)] != found:
             raise ValueError(
                 "Bidirectional expects a layer that reads forward and one with go_backwards=True, "

@@ -62,7 +62,7 @@ class Pair:
             [own[name] for name in names] if sorted(own) == sorted(names) else list(own.values())
         )
         self.layers = [found.layers[name] for name in order]
-        self.calls = found.calls
+        self.tensors = found.tensor_names
         self.keras = Autodiff(model, keras_loss, fresh, layers=order)
         self.names = network.trained_names
 
@@ -155,8 +155,8 @@ class Pair:
         ours = self.network.layer_outputs(one_or_list(x))
         theirs = self.keras.layer_outputs(x)
         bounded = analyse(self.network, x, y, self.reference_loss).outputs
-        names = [_plain(call.name) for call in self.calls]
-        own = [_plain(call.name) for call in self.network.calls]
+        names = [_plain(name) for name in self.tensors]
+        own = [_plain(name) for name in self.network.tensor_names]
         if sorted(own) == sorted(names):  # perhaps in another order
             theirs = [theirs[names.index(name)] for name in own]
         elif isinstance(self.network, Sequential):

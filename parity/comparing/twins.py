@@ -34,9 +34,10 @@ from numpy_impl.files.keras_config import (
     layer_of,
     registered_name,
 )
-from numpy_impl.functional import AnyNetwork, Functional
+from numpy_impl.functional import AnyNetwork, Functional, as_list
 from numpy_impl.layers import LAYERS
 from numpy_impl.layers.base import weights_of
+from numpy_impl.layers.recurrent import Recurrent
 from numpy_impl.network import FUSABLE, Call, Sequential
 from numpy_impl.optimizers import Optimizer
 from parity.bounds.optimizers import name_of
@@ -120,11 +121,14 @@ def keras_twin(network: AnyNetwork) -> Any:
     tensors: dict[str, Any] = {
         own: keras.Input(network.shapes[own], name=own) for own in network.input_names
     }
-    for (own, layer, sources), owner in zip(network.calls, network.owners, strict=True):
-        taken = [tensors[source] for source in sources]
+    for call, owner in zip(network.calls, network.owners, strict=True):
+        layer, taken = call.layer, [tensors[source] for source in call.sources]
         given = [taken] if layer.merges and not layer.call_inputs else taken
+        if isinstance(layer, Recurrent) and layer.merges:
+            given = [taken[0], taken[1:]]
         options = {k: v for k, v in layer.config().items() if k in layer.call_options and v}
-        tensors[own] = built[owner](*given, **options)
+        returned: Any = built[owner](*given, **options)
+        tensors |= zip(call.outputs, as_list(returned), strict=True)
     inputs, outputs = (
         [tensors[n] for n in names] for names in (network.input_names, network.output_names)
     )
