@@ -198,7 +198,3 @@ _ACTIVATIONS: dict[str, Callable[[Config], ActivationFunction]] = {
 }
 # Keras's classes that are understood.
 KNOWN = tuple(dict.fromkeys((*LAYERS, *_ACTIVATIONS)))
-# The groups of layers that have no weights, as a file without architecture shows them.
-WEIGHTLESS = {
-    snake_case(name) for name in ("InputLayer", "Dropout", "Flatten", "Rescaling", *_ACTIVATIONS)
-}
