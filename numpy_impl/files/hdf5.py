@@ -34,7 +34,7 @@ class WeightsFile(AbstractContextManager["WeightsFile"]):
     def __init__(self, file: IO[bytes]) -> None:
         import h5py
 
-        self._left = file.seek(0, io.SEEK_END)
+        self._length = self._left = file.seek(0, io.SEEK_END)
         self._file = h5py.File(file, "r")
 
     def __exit__(self, *exception: object) -> None:
@@ -97,7 +97,7 @@ class WeightsFile(AbstractContextManager["WeightsFile"]):
         import h5py
 
         seen: set[int] = set()
-        groups, left = [start], self._left
+        groups, left = [start], self._length
         while groups:
             group = groups.pop()
             for name in _names(group):
