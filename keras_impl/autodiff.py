@@ -7,6 +7,7 @@ are arguments, because each backend draws its own from a seed.
 
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from itertools import pairwise
 from typing import Any, cast
 
 import keras
@@ -65,7 +66,7 @@ def all_outputs(
             dropped = keras.ops.where(next(given), scaled, keras.ops.zeros_like(scaled))
             tensors[call.name] = dropped
         else:
-            tensors[call.name] = call.run(tensors, training)
+            tensors |= call.run(tensors, training)
     return tensors
 
 
@@ -79,22 +80,23 @@ class Autodiff:
 
     Args:
         model: A Sequential or Functional model.
-        loss: A Keras loss, or any function ``(y_true, y_pred) -> loss`` of its operations. Of a
-            model with several outputs it is given lists.
+        loss: A Keras loss, or any function ``(y_true, y_pred) -> loss`` of its operations; with
+            sample weights they are its third argument. Of a model with several outputs it is given
+            lists.
         optimizer: A Keras optimizer; needed by :meth:`step` only. It is built here.
         eager: On TensorFlow, compute operation by operation: slower, but nothing is traced first,
             so it is quicker for a single batch.
         layers: The names of the model's layers (:class:`keras_impl.graph.Graph`) in the order in
             which the weights are to be listed; None: in Keras's.
 
-    Where the model has several inputs, ``x`` is a list of arrays, and so is ``y`` of several
-    outputs.
+    Where the model has several inputs, ``x`` is a list of arrays, and so are ``y`` and
+    ``sample_weight`` of several outputs.
     """
 
     def __init__(
         self,
         model: keras.Model,
-        loss: Callable[[Any, Any], Any],
+        loss: Callable[..., Any],
         optimizer: keras.optimizers.Optimizer | None = None,
         eager: bool = False,
         layers: Sequence[str] | None = None,
@@ -120,27 +122,27 @@ class Autodiff:
         self._engine = _ENGINES[backend](self)
 
     def layer_outputs(self, x: Any, training: bool = False, masks: Masks = ()) -> list[np.ndarray]:
-        """Return the output of every call of a layer for a batch, each of shape (N, ...)."""
+        """Return the outputs of every call of a layer for a batch, each of shape (N, ...)."""
         inputs = [keras.ops.convert_to_tensor(array, dtype=self.dtype) for array in as_list(x)]
         tensors = all_outputs(self.graph, inputs, training, [np.asarray(m) for m in masks])
-        return [to_numpy(tensors[call.name]) for call in self.graph.calls]
+        return [to_numpy(tensors[name]) for name in self.graph.tensor_names]
 
     def loss_and_gradients(
-        self, x: Any, y: Any, masks: Masks = ()
+        self, x: Any, y: Any, masks: Masks = (), sample_weight: Any = None
     ) -> tuple[float, list[np.ndarray]]:
         """Return the loss in training mode and its gradient for each trainable variable.
 
         Moving statistics are left as they were.
         """
         before = self.states()
-        loss, gradients = self._engine.gradients(*self._tensors(x, y, masks))
+        loss, gradients = self._engine.gradients(*self._tensors(x, y, masks, sample_weight))
         for variable, value in zip(self.kept, before, strict=True):
             variable.assign(value)
         return float(to_numpy(loss)), [to_numpy(gradient) for gradient in gradients]
 
-    def step(self, x: Any, y: Any, masks: Masks = ()) -> float:
+    def step(self, x: Any, y: Any, masks: Masks = (), sample_weight: Any = None) -> float:
         """Take one optimizer step on a batch; return the loss before it."""
-        return float(to_numpy(self._engine.step(*self._tensors(x, y, masks))))
+        return float(to_numpy(self._engine.step(*self._tensors(x, y, masks, sample_weight))))
 
     def weights(self) -> list[np.ndarray]:
         """Return copies of the trainable variables."""
@@ -179,20 +181,30 @@ class Autodiff:
             found["column"].append(empty + column[..., None, :] if matrix else empty)
         return found
 
-    def _tensors(self, x: Any, y: Any, masks: Masks) -> tuple[list[Any], list[Any], list[Any]]:
+    def _tensors(self, x: Any, y: Any, masks: Masks, sample_weight: Any) -> tuple[list[Any], ...]:
         convert = keras.ops.convert_to_tensor
         targets = [np.asarray(array) for array in as_list(y)]
+        counts = [] if sample_weight is None else as_list(sample_weight)
         return (
             [convert(array, dtype=self.dtype) for array in as_list(x)],
             [convert(t, dtype="int32" if t.dtype.kind in "iu" else self.dtype) for t in targets],
             [convert(m, dtype="bool") for m in masks],
+            [convert(array, dtype=self.dtype) for array in counts],
         )
 
-    def cost(self, x: Sequence[Any], y: Sequence[Any], masks: Sequence[Any]) -> Any:
+    def cost(
+        self,
+        x: Sequence[Any],
+        y: Sequence[Any],
+        masks: Sequence[Any],
+        sample_weight: Sequence[Any],
+    ) -> Any:
         """Return the loss of a batch in training mode with the weights' penalties, as a tensor."""
         tensors = all_outputs(self.graph, x, True, masks)
-        outputs = [tensors[name] for name in self.graph.outputs]
-        cost = self.loss(y, outputs) if len(outputs) > 1 else self.loss(y[0], outputs[0])
+        ends = [y, [tensors[name] for name in self.graph.outputs]]
+        ends += [sample_weight] if sample_weight else []
+        single = len(self.graph.outputs) == 1
+        cost = self.loss(*(arrays[0] if single else arrays for arrays in ends))
         for variable in self.trained:
             if variable.regularizer is not None:
                 cost = cost + variable.regularizer(variable)
@@ -205,48 +217,46 @@ class _TensorFlow:
         self.variables = owner.trained
         self._compiled: dict[Any, Any] = {}
 
-    def gradients(self, x: Any, y: Any, masks: Any) -> Any:
-        return self._graph(self._gradients, x, y, masks)
+    def gradients(self, *batch: Any) -> Any:
+        return self._graph(self._gradients, *batch)
 
-    def step(self, x: Any, y: Any, masks: Any) -> Any:
-        return self._graph(self._step, x, y, masks)
+    def step(self, *batch: Any) -> Any:
+        return self._graph(self._step, *batch)
 
-    def _gradients(self, *tensors: Any) -> Any:
+    def _gradients(self, *batch: Any) -> Any:
         import tensorflow as tf
 
         with tf.GradientTape() as tape:
-            cost = self.owner.cost(*self._parted(tensors))
+            cost = self.owner.cost(*batch)
         grads = tape.gradient(cost, [variable.value for variable in self.variables])
         # That of an Embedding comes as rows, which may stand for the same row of the table. Keras's
         # optimizers take them one by one, and Adam then squares each instead of their sum
         # (docs/keras-semantics.md). Added up first they are the gradient, as on other backends.
         return cost, [g if g is None else tf.convert_to_tensor(g) for g in grads]
 
-    def _parted(self, tensors: Any) -> tuple[Any, Any, Any]:
-        """Return inputs, targets and masks, which a graph takes one after the other."""
-        inputs = len(self.owner.graph.inputs)
-        given = inputs + len(self.owner.graph.outputs)
-        return tensors[:inputs], tensors[inputs:given], tensors[given:]
-
-    def _step(self, *tensors: Any) -> Any:
-        cost, grads = self._gradients(*tensors)
+    def _step(self, *batch: Any) -> Any:
+        cost, grads = self._gradients(*batch)
         assert self.owner.optimizer is not None
         self.owner.optimizer.apply(grads, self.variables)
         return cost
 
-    def _graph(self, function: Any, x: Any, y: Any, masks: Any) -> Any:
+    def _graph(self, function: Any, *batch: Any) -> Any:
         """Run ``function`` as a graph, traced once for all batch sizes."""
         import tensorflow as tf
 
-        tensors = [*x, *y, *masks]
         if self.owner.eager:
-            return function(*tensors)
+            return function(*batch)
+        # A graph takes the tensors of all parts one after the other.
+        ends = np.cumsum([0, *(len(part) for part in batch)])
+        tensors = [tensor for part in batch for tensor in part]
         specs = tuple(tf.TensorSpec([None, *t.shape[1:]], t.dtype) for t in tensors)
-        key = function.__name__, specs
+        key = function.__name__, tuple(ends), specs
         if key not in self._compiled:
-            self._compiled[key] = tf.function(function, autograph=False).get_concrete_function(
-                *specs
-            )
+
+            def of_all(*given: Any) -> Any:
+                return function(*(given[i:j] for i, j in pairwise(ends)))
+
+            self._compiled[key] = tf.function(of_all, autograph=False).get_concrete_function(*specs)
         return self._compiled[key](*tensors)
 
 
@@ -257,29 +267,29 @@ class _Jax:
         self.owner = owner
         self.variables, self.states = owner.trained, owner.kept
 
-        def cost(values: Any, states: Any, x: Any, y: Any, masks: Any) -> Any:
+        def cost(values: Any, states: Any, *batch: Any) -> Any:
             mapping = list(zip([*self.variables, *self.states], [*values, *states], strict=True))
             with stateless(state_mapping=mapping) as scope:
-                value = owner.cost(x, y, masks)
+                value = owner.cost(*batch)
                 return value, [scope.get_current_value(state) for state in self.states]
 
         self._value_and_grad = jax.jit(jax.value_and_grad(cost, has_aux=True))
 
-    def gradients(self, x: Any, y: Any, masks: Any) -> Any:
-        (cost, _), grads = self._differentiated(x, y, masks)
+    def gradients(self, *batch: Any) -> Any:
+        (cost, _), grads = self._differentiated(*batch)
         return cost, grads
 
-    def step(self, x: Any, y: Any, masks: Any) -> Any:
-        (cost, states), grads = self._differentiated(x, y, masks)
+    def step(self, *batch: Any) -> Any:
+        (cost, states), grads = self._differentiated(*batch)
         assert self.owner.optimizer is not None
         self.owner.optimizer.apply(grads, self.variables)
         for variable, value in zip(self.states, states, strict=True):
             variable.assign(value)
         return cost
 
-    def _differentiated(self, x: Any, y: Any, masks: Any) -> Any:
+    def _differentiated(self, *batch: Any) -> Any:
         values = [[v.value for v in group] for group in (self.variables, self.states)]
-        return self._value_and_grad(*values, x, y, masks)
+        return self._value_and_grad(*values, *batch)
 
 
 class _Torch:
@@ -287,14 +297,14 @@ class _Torch:
         self.owner = owner
         self.variables = owner.trained
 
-    def gradients(self, x: Any, y: Any, masks: Any) -> Any:
+    def gradients(self, *batch: Any) -> Any:
         torch: Any = import_module("torch")
-        cost = self.owner.cost(x, y, masks)
+        cost = self.owner.cost(*batch)
         return cost.detach(), torch.autograd.grad(cost, [v.value for v in self.variables])
 
-    def step(self, x: Any, y: Any, masks: Any) -> Any:
+    def step(self, *batch: Any) -> Any:
         torch: Any = import_module("torch")
-        cost, grads = self.gradients(x, y, masks)
+        cost, grads = self.gradients(*batch)
         assert self.owner.optimizer is not None
         with torch.no_grad():
             self.owner.optimizer.apply(list(grads), self.variables)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import keras
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,14 @@ class LayerCall:
 
     Attributes:
         name: What its output is called.
+        outputs: The names of all that it returns: "lstm", and "lstm:1", "lstm:2" for states.
         layer: The Keras layer.
         owner: The layer's own name, the same in all its calls.
         arguments: What it was called with, by parameter; a :class:`Tensor` stands for each tensor.
     """
 
     name: str
+    outputs: tuple[str, ...]
     layer: keras.Layer
     owner: str
     arguments: dict[str, Any]
@@ -46,8 +49,8 @@ class LayerCall:
         """The arguments that are no tensors."""
         return {k: value for k, value in self.arguments.items() if not _in(value)}
 
-    def run(self, tensors: dict[str, Any], training: bool) -> Any:
-        """Return the layer's output for tensors by name."""
+    def run(self, tensors: dict[str, Any], training: bool) -> dict[str, Any]:
+        """Return the layer's outputs by name, for tensors by name."""
 
         def filled(leaf: Any) -> Any:
             return tensors[leaf.name] if isinstance(leaf, Tensor) else leaf
@@ -55,7 +58,8 @@ class LayerCall:
         tree: Any = keras.tree
         first, *others = [tree.map_structure(filled, value) for value in self.arguments.values()]
         named = dict(zip(list(self.arguments)[1:], others, strict=True))
-        return self.layer(first, **({"training": training} | named))
+        returned = self.layer(first, **({"training": training} | named))
+        return dict(zip(self.outputs, tree.flatten(returned), strict=True))
 
 
 @dataclass
@@ -78,6 +82,11 @@ class Graph:
         return {call.owner: call.layer for call in self.calls}
 
     @property
+    def tensor_names(self) -> list[str]:
+        """The names of all that is computed, in this order."""
+        return [name for call in self.calls for name in call.outputs]
+
+    @property
     def is_chain(self) -> bool:
         """Whether each layer is called once, on what the one before gives and nothing else."""
         names = [*self.inputs, *(call.name for call in self.calls)]
@@ -87,7 +96,7 @@ class Graph:
 
     def last_call(self, name: str) -> LayerCall:
         """Return the call whose output has that name."""
-        return next(call for call in self.calls if call.name == name)
+        return next(call for call in self.calls if name in call.outputs)
 
 
 def graph(model: keras.Model) -> Graph:
@@ -135,7 +144,7 @@ class _Making:
         if isinstance(model, keras.Sequential):
             for layer in model.layers:
                 first = next(iter(inspect.signature(layer.call).parameters))
-                sources = self._call(layer, {first: Tensor(sources[0])}, prefix)
+                sources = self._call(layer, {first: Tensor(sources[0])}, prefix, 1)
             return sources
         if not _is_functional(model):
             raise _refused(model)
@@ -144,22 +153,25 @@ class _Making:
             operation: Any = node.operation
             if not isinstance(operation, keras.Layer):
                 raise _refused(model, f", which computes {operation.name!r} besides")
-            outputs = self._call(operation, _by_parameter(node, known), prefix)
+            count = len(node.output_tensors)
+            outputs = self._call(operation, _by_parameter(node, known), prefix, count)
             known |= dict(zip(map(id, node.output_tensors), outputs, strict=True))
         return [known[id(tensor)] for tensor in model.outputs]
 
-    def _call(self, layer: Any, arguments: dict[str, Any], prefix: str) -> list[str]:
+    def _call(self, layer: Any, arguments: dict[str, Any], prefix: str, count: int) -> list[str]:
+        """Add a call that returns ``count`` tensors; return their names."""
         owner = prefix + str(layer.name)
         if isinstance(layer, keras.Model):
             taken = [tensor.name for value in arguments.values() for tensor in _in(value)]
             return self.apply(layer, taken, f"{owner}/")
         self.called[id(layer)] += 1
-        count = self.called[id(layer)]
-        if count > 1:  # perhaps inside another model, where the prefix is another
+        number = self.called[id(layer)]
+        if number > 1:  # perhaps inside another model, where the prefix is another
             owner = next(call.owner for call in self.graph.calls if call.layer is layer)
-        name = owner if count == 1 else f"{owner} ({count})"
-        self.graph.calls.append(LayerCall(name, layer, owner, arguments))
-        return [name]
+        name = owner if number == 1 else f"{owner} ({number})"
+        names = name, *(f"{name}:{i}" for i in range(1, count))
+        self.graph.calls.append(LayerCall(name, names, layer, owner, arguments))
+        return list(names)
 
 
 def _nodes(model: Any) -> list[Any]:
@@ -171,20 +183,60 @@ def _nodes(model: Any) -> list[Any]:
         for node in nodes
         if not node.is_input
     ]
-    return [node for *_, node in sorted(ordered, key=lambda entry: entry[:3])]
+    nodes = [node for *_, node in sorted(ordered, key=lambda entry: entry[:3])]
+    # What leads to an output, but for the operations of which Keras makes masks by itself.
+    needed: list[Any] = []
+    leading = set(map(id, model.outputs))
+    for node in reversed(nodes):
+        if not leading.isdisjoint(map(id, node.output_tensors)):
+            needed.append(node)
+            leading |= set(map(id, _tensors(list(_given(node).values()))))
+    return needed[::-1]
+
+
+def _tensors(value: Any) -> list[Any]:
+    tree: Any = keras.tree
+    return [leaf for leaf in tree.flatten(value) if isinstance(leaf, keras.KerasTensor)]
+
+
+def _given(node: Any) -> dict[str, Any]:
+    """Return the arguments of a call by parameter, but for what Keras adds where nothing is said.
+
+    That is ``training=False``, and to a layer of one argument the mask that its tensor comes with.
+    """
+    signature = inspect.signature(node.operation.call)
+    given = signature.bind(*node.arguments.args, **node.arguments.kwargs).arguments
+    found = {k: v for k, v in given.items() if not (k == "training" and v is False)}
+    taken = [tensors for k, v in found.items() if k != "mask" and (tensors := _tensors(v))]
+    mask = getattr(taken[0][0], "_keras_mask", None) if len(taken) == 1 else None
+    if mask is not None and _computed_alike(found.get("mask"), mask):
+        del found["mask"]
+    return {k: v for k, v in found.items() if v is not None}
+
+
+def _computed_alike(one: Any, other: Any) -> bool:
+    """Return whether two tensors are one, or come by the same operations from the same ones."""
+    if one is other or not all(isinstance(t, keras.KerasTensor) for t in (one, other)):
+        return one is other or bool(np.all(one == other))
+    ways: list[Any] = [t._keras_history for t in (one, other)]
+    if isinstance(ways[0].operation, keras.Layer):
+        return False
+    options = [{**way.operation.get_config(), "name": ""} for way in ways]
+    nodes = [way.operation._inbound_nodes[way.node_index] for way in ways]
+    taken = [[*node.arguments.args, *node.arguments.kwargs.values()] for node in nodes]
+    return (
+        type(ways[0].operation) is type(ways[1].operation)
+        and options[0] == options[1]
+        and len(taken[0]) == len(taken[1])
+        and all(_computed_alike(a, b) for a, b in zip(*taken, strict=True))
+    )
 
 
 def _by_parameter(node: Any, known: dict[int, str]) -> dict[str, Any]:
-    """Return the arguments of a call by parameter, but for what Keras notes if nothing was said."""
+    """Return the arguments of a call by parameter, with our names of tensors."""
 
     def named(leaf: Any) -> Any:
         return Tensor(known[id(leaf)]) if isinstance(leaf, keras.KerasTensor) else leaf
 
     tree: Any = keras.tree
-    signature = inspect.signature(node.operation.call)
-    given = signature.bind(*node.arguments.args, **node.arguments.kwargs).arguments
-    return {
-        parameter: tree.map_structure(named, value)
-        for parameter, value in given.items()
-        if not (value is None or (parameter == "training" and value is False))
-    }
+    return {k: tree.map_structure(named, value) for k, value in _given(node).items()}

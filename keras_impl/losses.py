@@ -47,10 +47,16 @@ class WeightedSum:
                 f"Expected a weight for each of {len(losses)} losses. Received: {weights}"
             )
 
-    def __call__(self, y_true: Sequence[Any], y_pred: Sequence[Any]) -> Any:
-        """Return the cost."""
-        rows = zip(self.losses, self.weights, y_true, y_pred, strict=True)
-        costs: list[Any] = [loss(y, p) * weight for loss, weight, y, p in rows]
+    def __call__(
+        self,
+        y_true: Sequence[Any],
+        y_pred: Sequence[Any],
+        sample_weight: Sequence[Any] | None = None,
+    ) -> Any:
+        """Return the cost, given the targets, outputs and sample weights of each output."""
+        counts = [None] * len(self.losses) if sample_weight is None else sample_weight
+        rows = zip(self.losses, self.weights, y_true, y_pred, counts, strict=True)
+        costs: list[Any] = [loss(y, p, count) * weight for loss, weight, y, p, count in rows]
         return sum(costs[1:], costs[0])
 
 

@@ -94,7 +94,8 @@ class Functional(Network):
             for c in calls
         ]
         for call in self.calls:
-            self.shapes[call.name] = _built(call, [self.shapes[s] for s in call.sources])
+            built = _built(call, [self.shapes[s] for s in call.sources])
+            self.shapes |= zip(call.outputs, [built, *call.layer.further_shapes()], strict=True)
         self._allocate(dtype, name)
         names = {id(layer): n for n, layer in zip(self.layer_names, self.layers, strict=True)}
         self.owners = [names[id(call.layer)] for call in calls]
@@ -161,9 +162,9 @@ class Functional(Network):
         training: bool = False,
         masks: Sequence[Array] | None = None,
     ) -> list[Array]:
-        """Return the output of every call; arguments as in :meth:`forward`."""
+        """Return what all ``tensor_names`` are; arguments as in :meth:`forward`."""
         tensors = self._tensors(x, training, masks)
-        return [tensors[call.name] for call in self.calls]
+        return [tensors[name] for name in self.tensor_names]
 
     def _tensors(
         self, x: Arrays, training: bool, masks: Sequence[Array] | None
@@ -174,15 +175,18 @@ class Functional(Network):
         tensors = dict(zip(self.input_names, arrays, strict=True))
         given = iter(masks) if masks is not None else None
         steps: dict[str, Array | None] = dict.fromkeys(self.input_names)
-        for name, layer, sources in self.calls:
+        for call in self.calls:
+            name, layer, sources = call
             named: dict[str, Any] = {}
             if given is not None and isinstance(layer, Dropout):
                 named["mask"] = next(given)
             if layer.uses_mask:
                 named["mask"] = steps[sources[0]]
             taken: Any = [tensors[source] for source in sources]
+            steps |= dict.fromkeys(call.outputs)
             steps[name] = mask_of(layer, taken, [steps[source] for source in sources])
-            tensors[name] = layer.forward(taken if layer.merges else taken[0], training, **named)
+            returned = layer.forward(taken if layer.merges else taken[0], training, **named)
+            tensors |= zip(call.outputs, as_list(returned), strict=True)
         return tensors
 
     def predict(self, x: Arrays, batch_size: int = 1000) -> Arrays:
@@ -218,7 +222,12 @@ class Functional(Network):
         return checked
 
     def loss_and_gradients(
-        self, x: Arrays, y: Arrays, loss: Loss, masks: Sequence[Array] | None = None
+        self,
+        x: Arrays,
+        y: Arrays,
+        loss: Loss,
+        masks: Sequence[Array] | None = None,
+        sample_weight: Arrays | None = None,
     ) -> tuple[float, list[Array]]:
         """Run forward and backward in training mode on one batch.
 
@@ -227,42 +236,49 @@ class Functional(Network):
             y: The targets; likewise.
             loss: Of several outputs a :class:`numpy_impl.losses.WeightedSum`.
             masks: As in :meth:`forward`.
+            sample_weight: As in ``Sequential.loss_and_gradients``; a list where there are several
+                outputs.
 
         Returns:
             The cost, and the gradient of each trained weight in the order of ``trained_names``.
             These are views that the next call overwrites.
         """
         outputs = self.forward(x, True, masks)
-        self.backward(outputs, y, loss)
-        cost = loss.value(self.loss_input(outputs, loss), y) + self.penalty()
+        self.backward(outputs, y, loss, sample_weight)
+        cost = loss.value(self.loss_input(outputs, loss), y, sample_weight) + self.penalty()
         return cost, self.weight_gradients
 
     def loss_input(self, outputs: Arrays, loss: Loss) -> Arrays:
         """Return what ``loss`` is evaluated at: outputs, or for a fused loss the logits."""
-        by_name = {call.name: call.layer for call in self.calls}
+        by_name = {name: call.layer for call in self.calls for name in call.outputs}
         rows = zip(self.output_names, as_list(outputs), loss.terms(), strict=True)
         return one_or_list(
             [fused_layer(by_name[n]).z if term.fused else output for n, output, (term, _) in rows]
         )
 
-    def backward(self, outputs: Arrays, y: Arrays, loss: Loss) -> None:
+    def backward(
+        self, outputs: Arrays, y: Arrays, loss: Loss, sample_weight: Arrays | None = None
+    ) -> None:
         """Backpropagate the cost of the last forward pass, whose ``outputs`` are given."""
-        by_name = {call.name: call.layer for call in self.calls}
+        by_name = {name: call.layer for call in self.calls for name in call.outputs}
         taken = {source for call in self.calls for source in call.sources}
         deltas: dict[str, Array] = {}
-        ends = zip(self.output_names, as_list(outputs), as_list(y), loss.terms(), strict=True)
-        for name, output, targets, (term, weight) in ends:
+        given = [None] * len(self.output_names)
+        given = given if sample_weight is None else as_list(sample_weight)
+        ends = zip(self.output_names, as_list(outputs), as_list(y), given, strict=True)
+        for (name, output, targets, own), (term, weight) in zip(ends, loss.terms(), strict=True):
             if term.fused and name in taken:
                 raise ValueError(
                     "A fused loss expects an output that no other layer takes. "
                     f"Received: {name}, which one does"
                 )
-            deltas[name] = weight * loss_gradient(by_name[name], output, targets, term)
-        for name, layer, sources in reversed(self.calls):
+            deltas[name] = weight * loss_gradient(by_name[name], output, targets, term, own)
+        for call in reversed(self.calls):
+            name, layer, sources = call
             if name not in self.trained:
                 continue
             further = bool(self.trained & set(sources))
-            back: Any = layer.backward(deltas.pop(name), input_gradient=further)
+            back: Any = layer.backward(gradients_of(call, deltas), input_gradient=further)
             for source, delta in zip(sources, back if layer.merges else [back], strict=True):
                 if source in self.trained:
                     # A new array: what a layer returned may be its workspace.
@@ -281,6 +297,15 @@ class Functional(Network):
 AnyNetwork = Sequential | Functional
 
 
+def gradients_of(call: Call, deltas: dict[str, Array]) -> Any:
+    """Take from ``deltas`` the gradient of what a call returns: a list if it is several arrays.
+
+    What nobody uses has None.
+    """
+    found: list[Any] = [deltas.pop(name, None) for name in call.outputs]
+    return one_or_list(found)
+
+
 def as_list(arrays: Arrays) -> list[Any]:
     """Return the arrays of several inputs or outputs, or the only one, as a list."""
     several = isinstance(arrays, list | tuple)
@@ -293,7 +318,7 @@ def one_or_list(arrays: list[Array]) -> Arrays:
 
 
 def _check_names(inputs: list[str], calls: Sequence[Call], outputs: list[str]) -> None:
-    names = [*inputs, *(call.name for call in calls)]
+    names = [*inputs, *(name for call in calls for name in call.outputs)]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice or not inputs or not outputs or len(set(outputs)) != len(outputs):
         raise ValueError(
@@ -307,10 +332,10 @@ def _check_names(inputs: list[str], calls: Sequence[Call], outputs: list[str]) -
                 f"Expected {call.name} to take inputs or outputs of earlier calls. "
                 f"Received: {', '.join(call.sources) or 'nothing'}"
             )
-        known.add(call.name)
+        known.update(call.outputs)
     leading = set(outputs)
     for call in reversed(calls):
-        if call.name not in leading:
+        if leading.isdisjoint(call.outputs):
             raise ValueError(f"Expected calls that lead to an output. Received: {call.name}")
         leading |= set(call.sources)
     if not known.difference(inputs).issuperset(outputs):

@@ -4,9 +4,11 @@ Backpropagation as in training, but outside it (dropout inactive, moving statist
 batch's), begun with a direction of the outputs instead of a loss, and followed to the inputs.
 """
 
+from typing import Any
+
 import numpy as np
 
-from numpy_impl.functional import AnyNetwork
+from numpy_impl.functional import AnyNetwork, gradients_of
 from numpy_impl.types import Array
 
 
@@ -45,7 +47,7 @@ def input_gradient(network: AnyNetwork, x: Array, dout: Array) -> Array:
     own.forward(np.asarray(x, own.dtype))
     deltas = {output: np.array(dout, own.dtype)}
     for call in reversed(own.calls):
-        back = call.layer.backward(deltas.pop(call.name))
+        back: Any = call.layer.backward(gradients_of(call, deltas))
         for name, delta in zip(call.sources, back if call.layer.merges else [back], strict=True):
             # Copied: what a layer returned may be its workspace.
             deltas[name] = deltas[name] + delta if name in deltas else np.array(delta)

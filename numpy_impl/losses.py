@@ -1,12 +1,16 @@
 """Cost functions: value and gradient, each computed by itself, as training needs the gradient in
 every step and the value only for its reports.
 
-Every loss is the *mean over the batch* of a per-sample loss; how a sample's outputs are reduced is
-said for each. With N samples and C outputs, ``y_pred`` has shape (N, C), and so has ``y_true``,
-except for sparse categorical cross-entropy, whose ``y_true`` are the N integer labels. A sequence
-gives C outputs at each of its T steps, shape (N, T, C): the mean is then over N T places, and so on
-for more axes; below, N is the number of places. Formulas and
-the clipping constant are Keras's (``keras/src/losses/losses.py``, ``keras/src/backend/*/nn.py``).
+Every loss is the *mean over the batch* of a per-sample loss (``Loss.values``); how a sample's
+outputs are reduced is said for each. With N samples and C outputs, ``y_pred`` has shape (N, C), and
+so has ``y_true``, except for sparse categorical cross-entropy, whose ``y_true`` are the N integer
+labels. A sequence gives C outputs at each of its T steps, shape (N, T, C): the mean is then over
+N T places, and so on for more axes; below, N is the number of places. Formulas and the clipping
+constant are Keras's (``keras/src/losses/losses.py``, ``keras/src/backend/*/nn.py``).
+
+A *sample weight* w_n for each place makes the cost ``1/N sum_n w_n l_n``, and the gradient at a
+place is w_n times what it is without. The divisor stays N and is not ``sum_n w_n``, so weights that
+are all 2 double the cost: Keras's "sum_over_batch_size" (``keras/src/losses/loss.py``).
 """
 
 import math
@@ -65,9 +69,15 @@ class Loss:
     sparse = False
     link: Literal["linear", "softmax", "sigmoid"] = "linear"
 
-    def value(self, y_pred: Array, y_true: Array) -> float:
-        """Return the cost."""
-        raise TypeError(f"{type(self).__name__} defines no value")
+    def value(self, y_pred: Array, y_true: Array, sample_weight: Array | None = None) -> float:
+        """Return the cost, ``1/N sum_n w_n l_n``; without weights ``w_n`` is 1."""
+        values = self.values(y_pred, y_true)
+        weighted = values if sample_weight is None else values * sample_weight
+        return float(np.sum(weighted)) / values.size
+
+    def values(self, y_pred: Array, y_true: Array) -> Array:
+        """Return ``l_n``, the loss at each place: ``y_pred``'s shape without its last axis."""
+        raise TypeError(f"{type(self).__name__} defines no values")
 
     def gradient(self, y_pred: Array, y_true: Array, out: Array | None = None) -> Array:
         """Return ``dC/dy_pred``, of the shape of ``y_pred``, written into ``out`` if given."""
@@ -88,9 +98,9 @@ class Quadratic(Loss):
     Reference: Nielsen (2015), "Neural networks and deep learning", eq. 6; documents D0 and D1.
     """
 
-    def value(self, y_pred: Array, y_true: Array) -> float:
+    def values(self, y_pred: Array, y_true: Array) -> Array:
         error = y_pred - y_true
-        return 0.5 * float(np.sum(error * error)) / places(error)
+        return 0.5 * np.sum(error * error, axis=-1)
 
     def gradient(self, y_pred: Array, y_true: Array, out: Array | None = None) -> Array:
         return _shared(y_pred, y_true, places(y_pred), out)
@@ -99,9 +109,9 @@ class Quadratic(Loss):
 class MeanSquaredError(Loss):
     """Keras's ``mean_c (y_pred - y_true)^2``; gradient ``2 (y_pred - y_true) / (C N)``."""
 
-    def value(self, y_pred: Array, y_true: Array) -> float:
+    def values(self, y_pred: Array, y_true: Array) -> Array:
         error = y_pred - y_true
-        return float(np.sum(error * error)) / error.size
+        return np.mean(error * error, axis=-1)
 
     def gradient(self, y_pred: Array, y_true: Array, out: Array | None = None) -> Array:
         out = np.empty_like(y_pred) if out is None else out
@@ -112,9 +122,8 @@ class MeanSquaredError(Loss):
 class MeanAbsoluteError(Loss):
     """Keras's ``mean_c |y_pred - y_true|``; gradient ``sign(y_pred - y_true) / (C N)``."""
 
-    def value(self, y_pred: Array, y_true: Array) -> float:
-        error = y_pred - y_true
-        return float(np.sum(np.abs(error))) / error.size
+    def values(self, y_pred: Array, y_true: Array) -> Array:
+        return np.mean(np.abs(y_pred - y_true), axis=-1)
 
     def gradient(self, y_pred: Array, y_true: Array, out: Array | None = None) -> Array:
         out = np.empty_like(y_pred) if out is None else out
@@ -142,14 +151,14 @@ class CategoricalCrossentropy(Loss):
         self.on_logits = from_logits or fused
         self.fused = fused
 
-    def value(self, y_pred: Array, y_true: Array) -> float:
+    def values(self, y_pred: Array, y_true: Array) -> Array:
         y = self._targets(y_pred, y_true)
         if self.on_logits:
             logarithm = log_softmax(y_pred)
         else:
             q = y_pred / np.sum(y_pred, axis=-1, keepdims=True)
             logarithm = np.log(np.clip(q, EPSILON, 1 - EPSILON))
-        return -float(np.sum(y * logarithm)) / places(y_pred)
+        return -np.sum(y * logarithm, axis=-1)
 
     def gradient(self, y_pred: Array, y_true: Array, out: Array | None = None) -> Array:
         if self.on_logits:
@@ -196,12 +205,12 @@ class BinaryCrossentropy(Loss):
         self.on_logits = from_logits or fused
         self.fused = fused
 
-    def value(self, y_pred: Array, y_true: Array) -> float:
-        y, size = y_true, y_pred.size
+    def values(self, y_pred: Array, y_true: Array) -> Array:
+        y = y_true
         if self.on_logits:
-            return float(np.sum(softplus(y_pred) - y * y_pred)) / size
+            return np.mean(softplus(y_pred) - y * y_pred, axis=-1)
         p = np.clip(y_pred, EPSILON, 1 - EPSILON)
-        return -float(np.sum(y * np.log(p) + (1 - y) * np.log(1 - p))) / size
+        return -np.mean(y * np.log(p) + (1 - y) * np.log(1 - p), axis=-1)
 
     def gradient(self, y_pred: Array, y_true: Array, out: Array | None = None) -> Array:
         if self.on_logits:
@@ -218,7 +227,7 @@ class BinaryCrossentropy(Loss):
 class WeightedSum(Loss):
     """The losses of several outputs, ``C = sum_i weight_i C_i``, as Keras adds them.
 
-    ``y_pred`` and ``y_true`` are lists with an array for each output.
+    ``y_pred``, ``y_true`` and ``sample_weight`` are lists with an array for each output.
 
     Args:
         losses: The loss of each output.
@@ -236,9 +245,10 @@ class WeightedSum(Loss):
     def terms(self) -> list[tuple[Loss, float]]:
         return list(zip(self.losses, self.weights, strict=True))
 
-    def value(self, y_pred: Any, y_true: Any) -> float:
-        pairs = zip(self.terms(), y_pred, y_true, strict=True)
-        return sum(weight * loss.value(p, y) for (loss, weight), p, y in pairs)
+    def value(self, y_pred: Any, y_true: Any, sample_weight: Any = None) -> float:
+        given = sample_weight or [None] * len(self.losses)
+        rows = zip(self.terms(), y_pred, y_true, given, strict=True)
+        return sum(weight * loss.value(p, y, w) for (loss, weight), p, y, w in rows)
 
 
 LOSSES: dict[str, type[Loss]] = {

@@ -33,6 +33,16 @@ class Call(NamedTuple):
     layer: Layer
     sources: tuple[str, ...]
 
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of all that the layer returns: "lstm", and "lstm:1", "lstm:2" for states."""
+        return output_names(self.name, 1 + len(self.layer.further_shapes()))
+
+
+def output_names(call: str, count: int) -> tuple[str, ...]:
+    """Return the names of what a call returns."""
+    return (call, *(f"{call}:{i}" for i in range(1, count)))
+
 
 def mask_of(layer: Layer, taken: Sequence[Any], masks: Sequence[Array | None]) -> Array | None:
     """Return which steps of a call's output count, shape (batch, time); None: all of them.
@@ -65,7 +75,7 @@ class Network:
         input_names: The names of the inputs, as ``calls`` has them.
         output_names: The names of the outputs.
         shapes: The shape of every tensor by name, without the batch axis.
-        trained: The calls that a weight acts on, that of their layer or of one before.
+        trained: The outputs that a weight acts on, that of their layer or of one before.
     """
 
     layers: list[Layer]
@@ -87,14 +97,17 @@ class Network:
         self.trained: set[str] = set()
         for call in self.calls:
             if call.layer.weight_names or self.trained & set(call.sources):
-                self.trained.add(call.name)
+                self.trained.update(call.outputs)
 
     def _check_masks(self) -> None:
         """Check, with a sample of zeros, that no mask of steps reaches what cannot take it."""
         steps: dict[str, Array | None] = dict.fromkeys(self.input_names)
-        for name, layer, sources in self.calls:
+        for call in self.calls:
+            name, layer, sources = call
             zero = np.zeros((), self.dtype)
             taken = [np.broadcast_to(zero, (1, *self.shapes[source])) for source in sources]
+            # No mask is about a state.
+            steps |= dict.fromkeys(call.outputs)
             steps[name] = mask_of(layer, taken, [steps[source] for source in sources])
         for name in self.output_names:
             if steps[name] is not None:
@@ -120,6 +133,11 @@ class Network:
     def dropouts(self) -> list[Dropout]:
         """The dropout layers, from the input on; one for each call of a layer."""
         return [call.layer for call in self.calls if isinstance(call.layer, Dropout)]
+
+    @property
+    def tensor_names(self) -> list[str]:
+        """The names of all that is computed, in this order."""
+        return [name for call in self.calls for name in call.outputs]
 
     @property
     def weight_names(self) -> list[str]:
@@ -190,6 +208,18 @@ class Network:
             for name, regularizer in layer.regularizers.items():
                 gradient = getattr(layer, f"{name}_gradient")
                 gradient += regularizer.gradient(getattr(layer, name))
+
+    @property
+    def constrained(self) -> bool:
+        """Whether a weight has a constraint."""
+        return any(layer.constraints for layer in self.layers)
+
+    def constrain(self) -> None:
+        """Put the weights that have a constraint back into it, as after each step."""
+        for layer in self.layers:
+            for name, constraint in layer.constraints.items():
+                weight = getattr(layer, name)
+                weight[...] = constraint(weight)
 
     def get_weights(self) -> list[Array]:
         """Return copies of the weights in Keras's order."""
@@ -270,6 +300,11 @@ class Sequential(Network):
             self.layer_names, ["input", *self.layer_names], self.layers, strict=False
         ):
             check_new(layer)
+            if layer.further_shapes():
+                raise ValueError(
+                    "Sequential expects layers with one output; Functional takes others. "
+                    f"Received: {type(layer).__name__} with return_state=True"
+                )
             shape = self.shapes[own] = layer.build(shape)
             layer.built = True
             self.calls.append(Call(own, layer, (source,)))
@@ -346,9 +381,22 @@ class Sequential(Network):
         return outputs
 
     def loss_and_gradients(
-        self, x: Array, y: Array, loss: Loss, masks: Sequence[Array] | None = None
+        self,
+        x: Array,
+        y: Array,
+        loss: Loss,
+        masks: Sequence[Array] | None = None,
+        sample_weight: Array | None = None,
     ) -> tuple[float, list[Array]]:
         """Run forward and backward in training mode on one batch.
+
+        Args:
+            x: The batch.
+            y: Its targets.
+            loss: The cost.
+            masks: As in :meth:`forward`.
+            sample_weight: How much each place of the outputs counts, of shape (N,), or of
+                sequences (N, time); None: 1.
 
         Returns:
             The cost with the penalties, and the gradient of each trained weight in the order of
@@ -356,8 +404,8 @@ class Sequential(Network):
             These are views that the next call overwrites.
         """
         outputs = self.forward(x, training=True, masks=masks)
-        self.backward(outputs, y, loss)
-        cost = loss.value(self.loss_input(outputs, loss), y) + self.penalty()
+        self.backward(outputs, y, loss, sample_weight)
+        cost = loss.value(self.loss_input(outputs, loss), y, sample_weight) + self.penalty()
         return cost, self.weight_gradients
 
     def loss_input(self, outputs: Array, loss: Loss) -> Array:
@@ -367,12 +415,14 @@ class Sequential(Network):
         """
         return fused_layer(self.layers[-1]).z if loss.fused else outputs
 
-    def backward(self, outputs: Array, y: Array, loss: Loss) -> None:
+    def backward(
+        self, outputs: Array, y: Array, loss: Loss, sample_weight: Array | None = None
+    ) -> None:
         """Backpropagate the cost of the last forward pass, whose ``outputs`` are given.
 
         The gradients of the regularizers' penalties are added.
         """
-        delta = loss_gradient(self.layers[-1], outputs, y, loss)
+        delta = loss_gradient(self.layers[-1], outputs, y, loss, sample_weight)
         for i in reversed(range(self.first_trained, len(self.layers))):
             further = i > self.first_trained
             delta = self.layers[i].backward(delta, input_gradient=further)
@@ -389,10 +439,13 @@ def check_new(layer: Layer) -> None:
         )
 
 
-def loss_gradient(last: Layer, outputs: Array, y: Array, loss: Loss) -> Array:
+def loss_gradient(
+    last: Layer, outputs: Array, y: Array, loss: Loss, sample_weight: Array | None = None
+) -> Array:
     """Return what the layer ``last``, which gave ``outputs``, is handed by the loss.
 
-    That is ``dC/d(outputs)`` or, for a fused loss, ``dC/dz``, and ``last`` is told which.
+    That is ``dC/d(outputs)`` or, for a fused loss, ``dC/dz``, and ``last`` is told which. Either is
+    ``w_n`` times what it is without sample weights.
     """
     delta = last.workspace("loss_gradient", outputs.shape, outputs.dtype)
     last.given_logits_gradient = loss.fused
@@ -402,8 +455,12 @@ def loss_gradient(last: Layer, outputs: Array, y: Array, loss: Loss) -> Array:
         if last.activation.name != loss.link:
             p = last.workspace("linked", outputs.shape, outputs.dtype)
             activations.get(loss.link)(last.z, p)
-        return loss.logits_gradient(p, y, delta)
-    return loss.gradient(outputs, y, delta)
+        delta = loss.logits_gradient(p, y, delta)
+    else:
+        delta = loss.gradient(outputs, y, delta)
+    if sample_weight is not None:
+        delta *= sample_weight[..., np.newaxis]
+    return delta
 
 
 def fused_layer(last: Layer) -> Dense | Activation:

@@ -8,7 +8,7 @@ step and in every evaluation, as Keras does (``keras/src/regularizers/regularize
 ``Trainer.compute_loss``).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -77,15 +77,3 @@ def from_keras(entry: Any) -> L1L2 | None:
         raise ValueError(f"Expected one of {', '.join(REGULARIZERS)}. Received: {entry!r}")
     config: Mapping[str, Any] = written["config"]
     return L1L2(config.get("l1", 0.0), config.get("l2", 0.0))
-
-
-def regularized(option: str, weight_names: Sequence[str]) -> list[str]:
-    """Return the weights that Keras's option, such as "recurrent_regularizer", is about.
-
-    That of "kernel" is the weight of this name; of a layer that has none, each whose name ends so.
-    """
-    stem = option.removesuffix("_regularizer")
-    own = [name for name in weight_names if name in (stem, f"{stem}_kernel")]
-    if stem == "depthwise" and not own:  # DepthwiseConv2D has no other kernel
-        own = [name for name in weight_names if name == "kernel"]
-    return own or [name for name in weight_names if name.endswith(f"_{stem}")]

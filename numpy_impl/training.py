@@ -6,7 +6,7 @@ the same samples in the same order.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -59,6 +59,36 @@ def split(order: Array, batch_size: int) -> list[Array]:
     if batch_size < 1:
         raise ValueError(f"Expected batch_size >= 1. Received: {batch_size}")
     return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+
+
+def weights_of_classes(y: Array, class_weight: Mapping[int, float], outputs: int) -> Array:
+    """Return each sample's weight, which is that of its class; a class that is not named has 1.
+
+    Args:
+        y: One-hot targets (N, classes), labels (N,), or (N, 1) with a class of 0 or 1.
+        class_weight: The weight of each class by its number.
+        outputs: How many outputs there are: as many classes, or two with one output.
+
+    Raises:
+        ValueError: The targets are sequences, or there is no class of a number.
+
+    Reference: ``keras/src/trainers/data_adapters/data_adapter_utils.py``.
+    """
+    y = np.asarray(y)
+    if y.ndim > 2:
+        raise ValueError(
+            f"Expected one class for each sample. Received: targets of shape {y.shape}"
+        )
+    if y.ndim == 2:
+        y = np.argmax(y, axis=1) if y.shape[1] > 1 else np.round(y[:, 0])
+    weights = np.ones(len(y))
+    for number, weight in class_weight.items():
+        if number not in range(max(outputs, 2)):
+            raise ValueError(
+                f"Expected class_weight by numbers 0..{max(outputs, 2) - 1}. Received: {number!r}"
+            )
+        weights[y == number] = weight
+    return weights
 
 
 def correct(outputs: Array, y: Array) -> int:
@@ -125,12 +155,19 @@ class _Rows:
 class _Record:
     """The outputs of several steps, kept until they are measured together."""
 
-    def __init__(self, network: AnyNetwork, loss: Loss, y: Array, longest_batch: int) -> None:
+    def __init__(
+        self,
+        network: AnyNetwork,
+        loss: Loss,
+        y: Array,
+        sample_weight: Array | None,
+        longest_batch: int,
+    ) -> None:
         shape = (MEASURED_TOGETHER + longest_batch, *network.output_shape)
         self.outputs = np.empty(shape, network.dtype)
         # What the loss is evaluated at: the outputs, or a fused loss's logits.
         self.loss_inputs = np.empty_like(self.outputs) if loss.fused else self.outputs
-        self.loss, self.y = loss, y
+        self.loss, self.y, self.sample_weight = loss, y, sample_weight
         self.network = network
         self.batches: list[Array] = []
         self.samples = 0
@@ -151,10 +188,15 @@ class _Record:
         """Add what was kept to ``means`` and forget it."""
         if self.samples:
             outputs, loss_inputs = self.outputs[: self.samples], self.loss_inputs[: self.samples]
-            targets = self.y[np.concatenate(self.batches)]
-            cost = self.loss.value(loss_inputs, targets) + self.penalties / self.samples
+            order = np.concatenate(self.batches)
+            targets, weights = self.y[order], _of(order, self.sample_weight)
+            cost = self.loss.value(loss_inputs, targets, weights) + self.penalties / self.samples
             means.add(cost, outputs, targets)
         self.batches, self.samples, self.penalties = [], 0, 0.0
+
+
+def _of(batch: Array, sample_weight: Array | None) -> Array | None:
+    return None if sample_weight is None else sample_weight[batch]
 
 
 def train_epoch(
@@ -166,6 +208,7 @@ def train_epoch(
     batches: Iterable[Array],
     metrics: Sequence[str] = ("accuracy",),
     on_batch: Callable[[int, dict[str, float]], None] | None = None,
+    sample_weight: Array | None = None,
 ) -> dict[str, float]:
     """Take one optimizer step for each batch of indices into ``x`` and ``y``.
 
@@ -173,6 +216,8 @@ def train_epoch(
         metrics: Names of ``METRICS`` to measure beside the loss.
         on_batch: Called with the number of steps done and the running means, after the steps in
             which ``MEASURED_TOGETHER`` samples or more went by and after the last step.
+        sample_weight: How much each sample counts in the loss, as :func:`fit` makes them; metrics
+            count all alike.
 
     Returns:
         Means of "loss" and the metrics over the epoch's samples, each measured before its own step
@@ -184,7 +229,7 @@ def train_epoch(
     means = _Means(metrics)
     batches = list(batches)
     _check_indices(batches, len(x))
-    record = _Record(network, loss, y, max(map(len, batches), default=0))
+    record = _Record(network, loss, y, sample_weight, max(map(len, batches), default=0))
     if not optimizer.slices:
         optimizer.build_for(network)
     inputs, targets = _Rows(np.asarray(x, network.dtype)), _Rows(y)
@@ -193,8 +238,9 @@ def train_epoch(
         for done, batch in enumerate(batches, 1):
             outputs = network.forward(inputs(batch), training=True)
             record.add(batch, outputs, network.loss_input(outputs, loss))
-            network.backward(outputs, targets(batch), loss)
+            network.backward(outputs, targets(batch), loss, _of(batch, sample_weight))
             optimizer.apply(network.gradients, network.parameters)
+            network.constrain()
             if record.samples >= MEASURED_TOGETHER or done == len(batches):
                 record.measure(means)
                 if on_batch is not None:
@@ -218,16 +264,33 @@ def evaluate(
     y: Array,
     metrics: Sequence[str] = ("accuracy",),
     batch_size: int = 1000,
+    sample_weight: Array | None = None,
 ) -> dict[str, float]:
     """Return means of "loss" and metrics over all samples, dropout inactive; checks its input."""
     x = validation.inputs(x, network.input_shape, network.dtype)
     y = validation.targets(y, len(x), network.output_shape, loss.sparse, network.dtype)
+    weights = _sample_weights(network, y, sample_weight, None)
     means = _Means(metrics)
     for batch in split(np.arange(len(x)), batch_size):
         outputs = network.forward(x[batch])
-        cost = loss.value(network.loss_input(outputs, loss), y[batch]) + network.penalty()
-        means.add(cost, outputs, y[batch])
+        cost = loss.value(network.loss_input(outputs, loss), y[batch], _of(batch, weights))
+        means.add(cost + network.penalty(), outputs, y[batch])
     return means.logs()
+
+
+def _sample_weights(
+    network: AnyNetwork,
+    y: Array,
+    sample_weight: Array | None,
+    class_weight: Mapping[int, float] | None,
+) -> Array | None:
+    if sample_weight is not None and class_weight is not None:
+        raise ValueError("Expected sample_weight or class_weight. Received: both")
+    if class_weight is not None:
+        sample_weight = weights_of_classes(y, class_weight, network.output_shape[-1])
+    if sample_weight is None:
+        return None
+    return validation.sample_weights(sample_weight, len(y), network.output_shape, network.dtype)
 
 
 def fit(
@@ -241,7 +304,9 @@ def fit(
     initial_epoch: int = 0,
     schedule: Schedule,
     metrics: Sequence[str] = ("accuracy",),
-    validation_data: tuple[Array, Array] | None = None,
+    sample_weight: Array | None = None,
+    class_weight: Mapping[int, float] | None = None,
+    validation_data: tuple[Array, Array] | tuple[Array, Array, Array] | None = None,
     learning_rate: Callable[[int], float] | None = None,
     augment: Callable[[int, Array], Array] | None = None,
     on_batch: Callable[[int, dict[str, float]], None] | None = None,
@@ -256,7 +321,12 @@ def fit(
         y: One-hot targets (N, outputs), or integer labels (N,) for a sparse loss; checked.
         schedule: Which samples make up each epoch's batches.
         metrics: Names of ``METRICS`` to measure beside the loss.
-        validation_data: Inputs and targets evaluated after each epoch, as "val_loss" and so on.
+        sample_weight: How much each sample counts in the loss, shape (N,); of sequences perhaps
+            (N, time). The loss is still divided by N, and metrics count all alike.
+        class_weight: How much samples of each class count, by its number, in place of
+            ``sample_weight``; see :func:`weights_of_classes`.
+        validation_data: Inputs and targets, and perhaps sample weights, evaluated after each epoch,
+            as "val_loss" and so on.
         learning_rate: Gives the learning rate of each epoch, counted from 0; None leaves the
             optimizer's own.
         augment: Gives what an epoch is trained on in place of ``x``, for example distorted copies:
@@ -269,6 +339,7 @@ def fit(
     """
     x = validation.inputs(x, network.input_shape, network.dtype)
     y = validation.targets(y, len(x), network.output_shape, loss.sparse, network.dtype)
+    weights = _sample_weights(network, y, sample_weight, class_weight)
     if initial_epoch == 0:
         optimizer.build_for(network)
     history = History()
@@ -276,9 +347,12 @@ def fit(
         if learning_rate is not None:
             optimizer.learning_rate = learning_rate(epoch)
         seen = x if augment is None else augment(epoch, x)
-        logs = train_epoch(network, loss, optimizer, seen, y, schedule(epoch), metrics, on_batch)
+        batches = schedule(epoch)
+        logs = train_epoch(network, loss, optimizer, seen, y, batches, metrics, on_batch, weights)
         if validation_data is not None:
-            measured = evaluate(network, loss, *validation_data, metrics)
+            x_val, y_val, *given = validation_data
+            w_val = given[0] if given else None
+            measured = evaluate(network, loss, x_val, y_val, metrics, sample_weight=w_val)
             logs |= {f"val_{name}": value for name, value in measured.items()}
         history.append(logs)
         if on_epoch is not None and on_epoch(epoch, logs):

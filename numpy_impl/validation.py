@@ -82,6 +82,33 @@ def targets(
     return y
 
 
+def sample_weights(
+    weights: Array, samples: int, output_shape: tuple[int, ...], dtype: DTypeLike
+) -> Array:
+    """Return a weight for each vector of outputs: (samples,), or of sequences (samples, time).
+
+    Args:
+        weights: As many; or one for each sample, which is then that of all its steps.
+        samples: How many there are.
+        output_shape: Shape of one sample's outputs.
+        dtype: The network's dtype.
+
+    Raises:
+        ValueError: Another shape, or a NaN or infinity.
+    """
+    places = samples, *output_shape[:-1]
+    weights = np.asarray(weights)
+    if weights.shape not in (places, (samples,)):
+        either = f" or {(samples,)}" if len(places) > 1 else ""
+        raise ValueError(
+            f"Expected sample weights of shape {places}{either}. Received: shape {weights.shape}"
+        )
+    weights = inputs(weights, weights.shape[1:], dtype, "sample weights")
+    return np.broadcast_to(
+        weights.reshape(weights.shape + (1,) * (len(places) - weights.ndim)), places
+    )
+
+
 def labels(y: Array, classes: int) -> None:
     """Check that every integer label is in 0..classes-1.
 

@@ -4,12 +4,12 @@ h5py is imported when a file is opened, as nothing else in ``numpy_impl`` needs 
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import IO, TYPE_CHECKING, Any
 
 from numpy_impl.files.bounded import Refusal
-from numpy_impl.types import Array
+from numpy_impl.types import Array, Shape
 
 if TYPE_CHECKING:
     import h5py
@@ -34,7 +34,7 @@ class WeightsFile(AbstractContextManager["WeightsFile"]):
     def __init__(self, file: IO[bytes]) -> None:
         import h5py
 
-        self._left = file.seek(0, io.SEEK_END)
+        self._length = self._left = file.seek(0, io.SEEK_END)
         self._file = h5py.File(file, "r")
 
     def __exit__(self, *exception: object) -> None:
@@ -73,26 +73,47 @@ class WeightsFile(AbstractContextManager["WeightsFile"]):
         Raises:
             Refusal: A link, an object that is in two groups, or another kind of object or array.
         """
+        return sum(array.size for _, array in self._arrays(self._file["/"], _NUMBERS))
+
+    def shapes(self, path: str) -> dict[str, Shape]:
+        """Return the shapes of all arrays of floating-point numbers below ``path``, by their place.
+
+        Raises:
+            Refusal: As :meth:`check`.
+        """
+        return {
+            place: array.shape
+            for place, array in self._arrays(self._group(path), _NUMBERS)
+            if array.dtype.name in _FLOATS
+        }
+
+    def label(self, path: str) -> str:
+        """Return what the layer at ``path`` was called; "" if that is not said."""
+        return str(self._group(f"{path}/vars").attrs.get("name", ""))
+
+    def _arrays(
+        self, start: "h5py.Group", dtypes: Sequence[str]
+    ) -> Iterator[tuple[str, "h5py.Dataset"]]:
         import h5py
 
         seen: set[int] = set()
-        groups, numbers, left = [self._file["/"]], 0, self._left
+        groups, left = [start], self._length
         while groups:
             group = groups.pop()
             for name in _names(group):
                 found = _follow(group, name)
-                place: int = h5py.h5o.get_info(found.id).addr
-                if place in seen:
+                address: int = h5py.h5o.get_info(found.id).addr
+                if address in seen:
                     raise Refusal(f"{name} in one group", "the same in two")
-                seen.add(place)
+                seen.add(address)
                 if len(seen) > _MOST_OBJECTS:
                     raise Refusal(f"at most {_MOST_OBJECTS} groups and arrays", "more")
                 if isinstance(found, h5py.Group):
                     groups.append(found)
                 else:
-                    left -= _checked(found, f"{group.name}/{name}", _NUMBERS, left).nbytes
-                    numbers += found.size
-        return numbers
+                    place = f"{group.name}/{name}".lstrip("/")
+                    left -= _checked(found, place, dtypes, left).nbytes
+                    yield place, found
 
     def _group(self, path: str) -> "h5py.Group":
         import h5py

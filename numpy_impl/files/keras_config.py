@@ -1,11 +1,11 @@
 """The layers in a ``.keras`` file: Keras's JSON read into NumPy layers, without Keras.
 
-What only training uses (optimizer, loss, constraints, initializers, frozen layers, regularizers but
-for L1 and L2 of weights) is passed over. Everything else that would change an output is either
-represented or refused by name. The constants are those of the file: where Keras on TensorFlow
-rounds some of them to float32 in float64 networks (``leaky_relu``, ``gelu``, ``Rescaling``; 1e-8
-relative, see ``docs/keras-semantics.md``), the network here does not. ``keras_graph`` reads which
-calls which, and ``keras_files`` adds the weights.
+What only training uses (optimizer, loss, initializers, frozen layers, regularizers but for L1 and
+L2 of weights, constraints of others) is passed over. Everything else that would change an output is
+either represented or refused by name. The constants are those of the file: where Keras on
+TensorFlow rounds some of them to float32 in float64 networks (``leaky_relu``, ``gelu``,
+``Rescaling``; 1e-8 relative, see ``docs/keras-semantics.md``), the network here does not.
+``keras_graph`` reads which calls which, and ``keras_files`` adds the weights.
 """
 
 import re
@@ -91,14 +91,14 @@ def check_input_dtype(entry: Config, dtype: Precision, first: bool) -> None:
 
 
 def check_parameters(layer: Layer, name: str, parameters: Sequence[str]) -> None:
-    """Check by which arguments of Keras's method ``call`` a layer takes its inputs.
+    """Check by which arguments of Keras's method ``call`` a layer takes its inputs; "": the first.
 
     Raises:
         ValueError: One is not known here, such as a mask or the state to begin with.
     """
     known = layer.call_inputs or tuple(parameters[:1])
     for parameter in parameters:
-        if parameter not in known:
+        if parameter and parameter not in known:
             raise ValueError(f"{name!r} called with a tensor as {parameter}")
 
 
@@ -198,7 +198,3 @@ _ACTIVATIONS: dict[str, Callable[[Config], ActivationFunction]] = {
 }
 # Keras's classes that are understood.
 KNOWN = tuple(dict.fromkeys((*LAYERS, *_ACTIVATIONS)))
-# The groups of layers that have no weights, as a file without architecture shows them.
-WEIGHTLESS = {
-    snake_case(name) for name in ("InputLayer", "Dropout", "Flatten", "Rescaling", *_ACTIVATIONS)
-}

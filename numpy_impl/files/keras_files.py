@@ -12,7 +12,9 @@ and the memory taken stays in proportion to their length.
 import io
 import json
 import zipfile
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 from typing import IO, Any, TypeVar
@@ -23,18 +25,18 @@ from numpy_impl import models
 from numpy_impl.files import keras_graph
 from numpy_impl.files.bounded import Archive, Refusal, StrPath, opened
 from numpy_impl.files.hdf5 import WeightsFile
-from numpy_impl.files.keras_config import WEIGHTLESS, OtherModel
+from numpy_impl.files.keras_config import OtherModel, snake_case
 from numpy_impl.files.keras_graph import Architecture
-from numpy_impl.functional import AnyNetwork
-from numpy_impl.layers import Dense, Rescaling
-from numpy_impl.network import Sequential
+from numpy_impl.functional import AnyNetwork, Functional
+from numpy_impl.layers import Rescaling
 from numpy_impl.types import Array, Shape
 
 T = TypeVar("T")
 
 _KERAS = "a .keras file of Keras 3 with layers that numpy_impl has"
+_ANY_WEIGHTS = "a .weights.h5 file of Keras 3"
 _ANY_KERAS = "a .keras file of Keras 3"
-_WEIGHTS = "a .weights.h5 file of Keras 3 with the weights of Dense layers"
+_WEIGHTS = "a .weights.h5 file of Keras 3 with the weights of the network's layers"
 _LEGACY = "a legacy HDF5 file of Keras 2 (.h5), which is not supported"
 
 _MEMBERS = ("metadata.json", "config.json", "model.weights.h5")
@@ -77,15 +79,17 @@ def stored_numbers(path: StrPath) -> int:
     return _reading(path, _ANY_KERAS, _read_numbers)
 
 
-def load_keras_weights(path: StrPath, network: Sequential) -> None:
+def load_keras_weights(path: StrPath, network: AnyNetwork) -> None:
     """Read weights that Keras wrote with ``model.save_weights("name.weights.h5")``.
 
-    Such a file has no activations: that ``network`` has the model's is for the caller to know.
+    Such a file has neither options nor connections: that ``network`` has the model's is for the
+    caller to know. A layer's weights are found by its class and its number among those of this
+    class; or by its name, if a network that branches has the names of the model's layers.
 
     Args:
         path: File of a model without models inside it.
-        network: Takes over the weights, rounded to its dtype. Its Dense layers are the model's, in
-            order; dropout, Flatten and activation layers may differ.
+        network: Takes over the weights, rounded to its dtype. Its layers with weights are the
+            model's, in order; dropout, Flatten and activation layers may differ.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -95,37 +99,20 @@ def load_keras_weights(path: StrPath, network: Sequential) -> None:
     network.set_weights(_reading(path, _WEIGHTS, partial(_read_weights, network=network)))
 
 
-def weight_shapes(path: StrPath) -> list[Shape]:
-    """Return the shapes of the weights in a ``.weights.h5`` file, in Keras's order.
-
-    Raises:
-        FileNotFoundError, ValueError, ImportError: As :func:`load_keras_weights`.
-    """
-    return [array.shape for array in _reading(path, _WEIGHTS, _read_weights)]
-
-
 def documented_architecture(path: StrPath) -> str:
-    """Return the one of ``models.ARCHITECTURES`` whose shapes a ``.weights.h5`` file has.
-
-    It is one of those of Dense layers, as no other weights are read from such files.
+    """Return the one of ``models.ARCHITECTURES`` whose weights a ``.weights.h5`` file has.
 
     Raises:
         FileNotFoundError, ImportError: As :func:`load_keras_weights`.
-        ValueError: Likewise; or none, or several, have these shapes.
+        ValueError: Likewise; or none, or several, have weights of these shapes.
     """
-    found = weight_shapes(path)
-    known = [
-        name
-        for name, (_, make) in models.ARCHITECTURES.items()
-        if all(isinstance(layer, Dense) for layer in make())
-    ]
-    fitting = [
-        name for name in known if [weight.shape for weight in models.build(name).weights] == found
-    ]
+    found = _reading(path, _ANY_WEIGHTS, _stored_shapes)
+    fitting = [name for name in models.ARCHITECTURES if _fits(models.build(name), found)]
     if len(fitting) != 1:
         raise ValueError(
-            f"Expected the weights of one of {', '.join(known)} in {path}. "
-            f"Received: shapes {_listed(found)}, which fit {', '.join(fitting) or 'none'}"
+            f"Expected the weights of one of {', '.join(models.ARCHITECTURES)} in {path}. "
+            f"Received: shapes {_listed(list(found.values()))}, which fit "
+            f"{', '.join(fitting) or 'none'}"
         )
     return fitting[0]
 
@@ -213,44 +200,89 @@ def _weights_of(model: Architecture, stored: WeightsFile) -> list[Array]:
     return weights
 
 
-def _read_weights(file: IO[bytes], network: Sequential | None = None) -> list[Array]:
-    """Return the weights of the Dense layers, checked against those of ``network`` if given."""
-    if zipfile.is_zipfile(file):
-        raise Refusal(_WEIGHTS, "a zip archive; load_keras reads .keras files")
-    with WeightsFile(file) as stored:
-        if {"keras_version", "layer_names"} & set(stored.attributes()):
-            raise Refusal(_WEIGHTS, _LEGACY)
-        groups = _dense_groups(stored, network)
-        weights = [array for group in groups for array in stored.variables(group)]
-    if network is not None:
+def _read_weights(file: IO[bytes], network: AnyNetwork) -> list[Array]:
+    """Return the weights of a network's layers, and check that there are no others."""
+    with _weights_file(file) as stored:
+        names = stored.names("layers")
+        groups = _groups(network)
+        if isinstance(network, Functional):
+            groups = _groups_by_name(network, groups, stored)
+        for group in groups.values():
+            if group.removeprefix("layers/") not in names:
+                raise Refusal(_WEIGHTS, f"no group {group}")
+        if "rescaling" in names:
+            _check_rescaling(network, "layers/rescaling")
+        inner = _inner(network, groups)
+        weights = [array for group in inner for array in stored.variables(group)]
         own, found = [[w.shape for w in side] for side in (network.weights, weights)]
         if own != found:
             raise Refusal(f"weights of shapes {_listed(own)}", _listed(found))
+        for place in stored.shapes("layers"):
+            if place.rpartition("/vars/")[0] not in inner:
+                group = "/".join(place.split("/")[:2])
+                raise Refusal(_WEIGHTS, f"weights, or layers, of another kind in {group}")
         with np.errstate(over="raise"):  # a float64 weight may be too large for float32
-            weights = [weight.astype(network.dtype) for weight in weights]
-    return weights
+            return [weight.astype(network.dtype) for weight in weights]
 
 
-def _dense_groups(stored: WeightsFile, network: Sequential | None) -> list[str]:
-    """Return the groups of the Dense layers in the model's order; refuse other layers' weights."""
-    dense: dict[int, str] = {}
-    for name in stored.names("layers"):
-        stem, _, number = name.rpartition("_")
-        kind = stem if number.isdecimal() else name
-        group = f"layers/{name}"
-        inner = "activation/vars" if kind == "dense" else "vars"
-        if kind not in ("dense", *WEIGHTLESS) or stored.names(f"{group}/{inner}"):
-            raise Refusal(_WEIGHTS, f"weights, or layers, of another kind in {group}")
-        if kind == "dense":
-            dense[int(number) if kind == stem else 0] = group
-        elif kind == "rescaling" and network is not None:
-            _check_rescaling(network, group)
-    if not dense:
-        raise Refusal(_WEIGHTS, "no group layers/dense")
-    return [dense[number] for number in sorted(dense)]
+def _stored_shapes(file: IO[bytes]) -> dict[str, Shape]:
+    with _weights_file(file) as stored:
+        return stored.shapes("layers")
 
 
-def _check_rescaling(network: Sequential, group: str) -> None:
+@contextmanager
+def _weights_file(file: IO[bytes]) -> Generator[WeightsFile]:
+    """Open a file of weights alone."""
+    if zipfile.is_zipfile(file):
+        raise Refusal(_ANY_WEIGHTS, "a zip archive; load_keras reads .keras files")
+    with WeightsFile(file) as stored:
+        if {"keras_version", "layer_names"} & set(stored.attributes()):
+            raise Refusal(_ANY_WEIGHTS, _LEGACY)
+        yield stored
+
+
+def _groups(network: AnyNetwork) -> dict[str, str]:
+    """Return the group of each layer with weights, by its name: Keras numbers them by class."""
+    numbers: Counter[str] = Counter()
+    groups: dict[str, str] = {}
+    for own, layer in zip(network.layer_names, network.layers, strict=True):
+        kind = snake_case(type(layer).__name__)
+        if layer.weight_shapes() or layer.state_shapes():
+            number = numbers[kind]
+            groups[own] = f"layers/{kind}_{number}" if number else f"layers/{kind}"
+        numbers[kind] += 1
+    return groups
+
+
+def _groups_by_name(
+    network: Functional, groups: dict[str, str], stored: WeightsFile
+) -> dict[str, str]:
+    """Return the groups of layers that have the names of the network's, if there are all."""
+    found = {stored.label(f"layers/{n}"): f"layers/{n}" for n in stored.names("layers")}
+    return {own: found[own] for own in groups} if found.keys() >= groups.keys() else groups
+
+
+def _inner(network: AnyNetwork, groups: dict[str, str]) -> list[str]:
+    """Return the groups that hold the weights, in the order of ``Network.weights``.
+
+    Layers inside a layer have groups of their own.
+    """
+    layers = dict(zip(network.layer_names, network.layers, strict=True))
+    return [
+        f"{group}/{inner}".rstrip("/")
+        for own, group in groups.items()
+        for inner in layers[own].groups
+    ]
+
+
+def _fits(network: AnyNetwork, found: dict[str, Shape]) -> bool:
+    """Return whether the arrays of a file, by their place, are the weights of a network."""
+    places = (f"{g}/vars/{i}" for g in _inner(network, _groups(network)) for i in range(len(found)))
+    fitting = [found[place] for place in places if place in found]
+    return len(fitting) == len(found) and fitting == [w.shape for w in network.weights]
+
+
+def _check_rescaling(network: AnyNetwork, group: str) -> None:
     if not any(isinstance(layer, Rescaling) for layer in network.layers):
         raise Refusal("weights of a model without Rescaling, as the network is", group)
 

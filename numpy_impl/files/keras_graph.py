@@ -2,7 +2,7 @@
 
 ``keras_config`` reads the single layers. Every tensor gets a name: an input that of its layer, an
 output that of its call, which is the layer's name (inside another model "model/layer") and from the
-second call on has a number.
+second call on has a number. What a call returns besides is "lstm:1", "lstm:2".
 """
 
 import copy
@@ -24,7 +24,7 @@ from numpy_impl.files.keras_config import (
 )
 from numpy_impl.functional import AnyNetwork, Functional
 from numpy_impl.layers import LAYERS, Layer
-from numpy_impl.network import Call, Sequential
+from numpy_impl.network import Call, Sequential, output_names
 from numpy_impl.types import Precision, Shape
 
 MODELS = ("Sequential", "Functional")
@@ -128,6 +128,7 @@ def _build(called: list["_Called"], calls: list[Call], inputs: dict[str, Shape])
     shapes, built = dict(inputs), set[str]()
     for call, (name, layer, sources) in zip(called, calls, strict=True):
         own = copy.copy(layer) if call.owner in built else layer
+        shapes |= zip(Call(name, own, sources).outputs[1:], own.further_shapes(), strict=True)
         built.add(call.owner)
         try:
             shapes[name] = own.build_many([shapes[source] for source in sources])
@@ -169,11 +170,12 @@ class _Reading:
             return sources
         known: dict[tuple[str, int], list[str]] = {}
         config = model["config"]
+        written = _without_masks(list(zip(entries, groups, strict=True)), config["output_layers"])
         for (name, *_), source in zip(_leaves(config["input_layers"]), sources, strict=True):
             known[name, 0] = [source]
         waiting = [
             (entry, own, number, node)
-            for entry, own in zip(entries, groups, strict=True)
+            for entry, own in written
             if entry["class_name"] != "InputLayer"
             for number, node in enumerate(entry["inbound_nodes"])
         ]
@@ -205,7 +207,9 @@ class _Reading:
         count = self.called[own]
         name = own if count == 1 else f"{own} ({count})"
         self.calls.append(_Called(name, own, group, entry, sources, options))
-        return [name]
+        # Recurrent layers alone return more than their output.
+        states = getattr(LAYERS.get(entry["class_name"]), "parts", 0)
+        return list(output_names(name, 1 + states * bool(entry["config"].get("return_state"))))
 
 
 def _numbered(entries: list[Config]) -> Iterator[str]:
@@ -220,7 +224,11 @@ def _numbered(entries: list[Config]) -> Iterator[str]:
         seen[name] += 1
 
 
-def _leaves(ends: Any) -> list[tuple[str, int, int]]:
+# The layer, the number of its call, and the number of what that returned.
+_Leaf = tuple[str, int, int]
+
+
+def _leaves(ends: Any) -> list[_Leaf]:
     """Return the layer, call and output of each of ``["input", 0, 0]``, a list or dict of such."""
     if isinstance(ends, dict):
         ends = list(cast(Config, ends).values())
@@ -229,7 +237,7 @@ def _leaves(ends: Any) -> list[tuple[str, int, int]]:
     return [(str(name), int(node), int(place)) for name, node, place in ends]
 
 
-def _tensors(value: Any) -> list[tuple[str, int, int]]:
+def _tensors(value: Any) -> list[_Leaf]:
     """Return the layer, call and output of each tensor in an argument."""
     if isinstance(value, list):
         return [leaf for part in cast(list[Any], value) for leaf in _tensors(part)]
@@ -240,6 +248,67 @@ def _tensors(value: Any) -> list[tuple[str, int, int]]:
             return [(str(name), int(node), int(place))]
         return [leaf for part in entry.values() for leaf in _tensors(part)]
     return []
+
+
+def _without_masks(entries: list[tuple[Config, str]], outputs: Any) -> list[tuple[Config, str]]:
+    """Return a model's entries without the masks that Keras hands to layers by itself.
+
+    The operations that compute these are left out as well; the network makes its masks anew.
+    """
+    own: dict[str, Config] = {entry["name"]: entry for entry, _ in entries}
+    left = [
+        ({**entry, "inbound_nodes": [_without_mask(n, own) for n in entry["inbound_nodes"]]}, group)
+        for entry, group in entries
+    ]
+    while True:
+        nodes = [node for entry, _ in left for node in entry["inbound_nodes"]]
+        used = {name for node in nodes for name, *_ in _tensors([node["args"], node["kwargs"]])}
+        used |= {name for name, *_ in _leaves(outputs)}
+        kept = [
+            (entry, group)
+            for entry, group in left
+            if entry["name"] in used or entry["class_name"] not in ("NotEqual", "Any")
+        ]
+        if len(kept) == len(left):
+            return kept
+        left = kept
+
+
+def _without_mask(node: Config, own: dict[str, Config]) -> Config:
+    kwargs: Config = {k: v for k, v in node["kwargs"].items() if k != "mask"}
+    mask, taken = _tensors(node["kwargs"].get("mask")), _tensors([node["args"], kwargs])
+    automatic = len(mask) == len(taken) == 1 and _is_mask_of(taken[0], mask[0], own)
+    return {**node, "kwargs": kwargs} if automatic else node
+
+
+def _is_mask_of(tensor: _Leaf, mask: _Leaf, own: dict[str, Config]) -> bool:
+    """Return whether an operation's result is the mask that a tensor comes with."""
+    name, number, place = tensor
+    entry = own[name]
+    if place or entry["class_name"] == "InputLayer":
+        return False
+    config, kind = entry["config"], LAYERS.get(entry["class_name"])
+    before = _tensors(entry["inbound_nodes"][number]["args"])[0]
+    if entry["class_name"] == "Masking":
+        (node,) = own[mask[0]]["inbound_nodes"]
+        (compared,) = _tensors(node["args"])
+        options = {k: own[mask[0]]["config"].get(k) for k in ("axis", "keepdims")}
+        over_features = own[mask[0]]["class_name"] == "Any" and options == {
+            "axis": -1, "keepdims": False,
+        }  # fmt: skip
+        return over_features and _compares(own[compared[0]], before, config["mask_value"])
+    if entry["class_name"] == "Embedding" and config["mask_zero"]:
+        return _compares(own[mask[0]], before, 0)
+    inner: Config = config.get("layer", {}).get("config", config)
+    passes = kind is not None and (kind.passes_mask or inner.get("return_sequences"))
+    return bool(passes) and _is_mask_of(before, mask, own)
+
+
+def _compares(entry: Config, tensor: _Leaf, number: float) -> bool:
+    """Return whether an operation says where a tensor is another number."""
+    (node,) = entry["inbound_nodes"]
+    args = node["args"]
+    return entry["class_name"] == "NotEqual" and _tensors(args[0]) == [tensor] and args[1] == number
 
 
 def _ready(node: Config, known: dict[tuple[str, int], list[str]]) -> bool:

@@ -52,7 +52,7 @@ class Attention(FormulaLayer):
     machine translation", eq. 7 and 8 (dot).
     """
 
-    merges: ClassVar[bool] = True
+    merges = True
     call_options: ClassVar[tuple[str, ...]] = ("use_causal_mask",)
     fixed: ClassVar[Mapping[str, Any]] = {"score_mode": "dot", "dropout": 0.0}
 

@@ -15,12 +15,14 @@ functions, without a workspace.
 
 import inspect
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from numpy_impl.regularizers import L1L2, from_keras, regularized
+from numpy_impl import constraints, regularizers
+from numpy_impl.constraints import Constraint
+from numpy_impl.regularizers import L1L2
 from numpy_impl.types import Array, DTypeLike, Shape
 
 
@@ -58,7 +60,7 @@ class Layer:
     uses_mask = False
     passes_mask = False
     # Whether it takes a list of arrays, and hands back a list of gradients (``Functional`` alone).
-    merges: ClassVar[bool] = False
+    merges: bool = False
     # Weights whose gradients are 0 in exact arithmetic, so that all that is left is rounding.
     vanishing: ClassVar[tuple[str, ...]] = ()
     # Of Keras's method ``call``: the arguments that are inputs, if they are no list, and those that
@@ -67,8 +69,10 @@ class Layer:
     call_options: ClassVar[tuple[str, ...]] = ()
     # Attributes that are constants which Keras on TensorFlow rounds to float32.
     cast_constants: ClassVar[tuple[str, ...]] = ()
-    # The penalty on each weight that has one, by its name; a wrapper has those of what it wraps.
+    # The penalty on each weight that has one, by its name, and the constraint likewise; a wrapper
+    # has those of what it wraps.
     regularizers: Mapping[str, L1L2] = {}
+    constraints: Mapping[str, Constraint] = {}
     workspace: Workspace
     # Sequential sets these. Whether it belongs to a network,
     built = False
@@ -92,6 +96,14 @@ class Layer:
                 f"{type(self).__name__} expects one input. Received: {len(input_shapes)}"
             )
         return self.build(input_shapes[0])
+
+    def further_shapes(self) -> list[Shape]:
+        """Return the shapes of what it returns beside its output, without the batch axis.
+
+        If there is any, ``forward`` returns a list and ``backward`` takes one, with None for what
+        nobody uses (``Functional`` alone).
+        """
+        return []
 
     def weight_shapes(self) -> list[Shape]:
         """Return the shape of each weight in ``weight_names``."""
@@ -166,9 +178,9 @@ class Layer:
     def from_keras(cls, config: Mapping[str, Any]) -> Self:
         """Return the layer, without weights, for the options of Keras's layer of this name.
 
-        Regularizers that are known here become ``regularizers``. What else only training or
-        starting uses (constraints, initializers) is passed over; activations are functions of
-        ``activations`` already.
+        Regularizers and constraints that are known here become ``regularizers`` and
+        ``constraints``; others, and what starts the weights, are passed over. Activations are
+        functions of ``activations`` already.
 
         Raises:
             ValueError: An option that would change the numbers has a value that is not known here.
@@ -183,21 +195,38 @@ class Layer:
             elif value != cls.fixed.get(option):
                 raise ValueError(f"{option}={value!r}")
         made = cls(**options)
-        found = {
-            name: penalty
-            for option, value in config.items()
-            if option.endswith("_regularizer") and (penalty := _known(value)) is not None
-            for name in regularized(option, made.weight_names)
-        }
-        made.regularizers = {**made.regularizers, **found}
+        names = made.weight_names
+        penalties = _of_weights(config, "_regularizer", regularizers.from_keras, names)
+        limits = _of_weights(config, "_constraint", constraints.from_keras, names)
+        made.regularizers = {**made.regularizers, **penalties}
+        made.constraints = {**made.constraints, **limits}
         return made
 
 
-def _known(regularizer: Any) -> L1L2 | None:
-    try:
-        return from_keras(regularizer)
-    except ValueError:
-        return None
+def _of_weights(
+    config: Mapping[str, Any], end: str, read: Callable[[Any], Any], names: Sequence[str]
+) -> dict[str, Any]:
+    """Return, by the weight, what Keras's options with such an end are; what is unknown is not."""
+    found: dict[str, Any] = {}
+    for option, value in config.items():
+        if value is not None and option.endswith(end):
+            try:
+                found |= dict.fromkeys(weights_of(option, names), read(value))
+            except ValueError:
+                continue
+    return found
+
+
+def weights_of(option: str, weight_names: Sequence[str]) -> list[str]:
+    """Return the weights that an option such as Keras's "recurrent_regularizer" is about.
+
+    That of "kernel" is the weight of this name; of a layer that has none, each whose name ends so.
+    """
+    stem = option.rpartition("_")[0]
+    own = [name for name in weight_names if name in (stem, f"{stem}_kernel")]
+    if stem == "depthwise" and not own:  # DepthwiseConv2D has no other kernel
+        own = [name for name in weight_names if name == "kernel"]
+    return own or [name for name in weight_names if name.endswith(f"_{stem}")]
 
 
 _PASSED_OVER = ("name", "trainable", "dtype", "seed", "build_config")

@@ -50,6 +50,10 @@ class Bidirectional(FormulaLayer):
         self.merge_mode: Merge = merge_mode
         options = ("go_backwards", "return_sequences", "units")
         found = [{name: getattr(one, name) for name in options} for one in self.both]
+        if any(one.return_state for one in self.both):
+            raise ValueError(
+                "Bidirectional expects layers that return no state. Received: return_state=True"
+            )
         if [{**found[0], "go_backwards": way} for way in (False, True)] != found:
             raise ValueError(
                 "Bidirectional expects a layer that reads forward and one with go_backwards=True, "
@@ -62,16 +66,21 @@ class Bidirectional(FormulaLayer):
             for direction, one in zip(_DIRECTIONS, self.both, strict=True)
             for name in one.weight_names
         )
-        self.regularizers = {
-            f"{direction}_{name}": penalty
-            for direction, one in zip(_DIRECTIONS, self.both, strict=True)
-            for name, penalty in one.regularizers.items()
-        }
+        self.regularizers = self._of_both("regularizers")
+        self.constraints = self._of_both("constraints")
         self.groups = tuple(
             f"{direction}_layer/{group}"
             for direction, one in zip(_DIRECTIONS, self.both, strict=True)
             for group in one.groups
         )
+
+    def _of_both(self, which: str) -> dict[str, Any]:
+        """Return what both layers have for their weights, by the names that these have here."""
+        return {
+            f"{direction}_{name}": own
+            for direction, one in zip(_DIRECTIONS, self.both, strict=True)
+            for name, own in getattr(one, which).items()
+        }
 
     @property
     def both(self) -> list[Recurrent]:

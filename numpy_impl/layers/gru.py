@@ -55,12 +55,12 @@ class GRU(Recurrent):
         use_bias: bool = True,
         reset_after: bool = True,
         return_sequences: bool = False,
+        return_state: bool = False,
         go_backwards: bool = False,
         zero_output_for_mask: bool = False,
     ) -> None:
-        super().__init__(
-            units, activation, use_bias, return_sequences, go_backwards, zero_output_for_mask
-        )
+        options = return_sequences, return_state, go_backwards, zero_output_for_mask
+        super().__init__(units, activation, use_bias, *options)
         self.recurrent_activation = activations.get(recurrent_activation)
         self.reset_after = reset_after
 

@@ -47,12 +47,12 @@ class LSTM(Recurrent):
         use_bias: bool = True,
         unit_forget_bias: bool = True,
         return_sequences: bool = False,
+        return_state: bool = False,
         go_backwards: bool = False,
         zero_output_for_mask: bool = False,
     ) -> None:
-        super().__init__(
-            units, activation, use_bias, return_sequences, go_backwards, zero_output_for_mask
-        )
+        options = return_sequences, return_state, go_backwards, zero_output_for_mask
+        super().__init__(units, activation, use_bias, *options)
         self.recurrent_activation = activations.get(recurrent_activation)
         self.unit_forget_bias = unit_forget_bias
 

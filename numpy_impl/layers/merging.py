@@ -5,7 +5,7 @@ places that it was stretched to are added.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from numpy_impl.types import Shape
 class Merging(FormulaLayer):
     """What these layers have in common: ``x`` is a list of arrays (batch, *shape)."""
 
-    merges: ClassVar[bool] = True
+    merges = True
 
     def build(self, input_shape: Shape) -> Shape:
         name = type(self).__name__

@@ -37,7 +37,7 @@ class MultiHeadAttention(FormulaLayer):
     Reference: Vaswani et al. (2017), "Attention is all you need", sections 3.2.1 and 3.2.2.
     """
 
-    merges: ClassVar[bool] = True
+    merges = True
     call_inputs: ClassVar[tuple[str, ...]] = ("query", "value", "key")
     call_options: ClassVar[tuple[str, ...]] = ("use_causal_mask",)
     cast_constants: ClassVar[tuple[str, ...]] = ("scale",)

@@ -32,9 +32,14 @@ class Recurrent(FormulaLayer):
         use_bias: Whether there is a bias.
         return_sequences: Whether to return every step's ``h``, shape (batch, time, units), in the
             order in which they are computed, or the last one's, shape (batch, units).
+        return_state: Whether to return, behind that, the parts of the last state, ``h`` first,
+            each of shape (batch, units).
         go_backwards: Whether to read the sequence from its end.
         zero_output_for_mask: Whether a step that a mask leaves out gives zeros; otherwise it gives
             what the step before it gave.
+
+    Called on several inputs, it takes the parts of the state to begin with behind the sequence. No
+    step is left out then, whatever the mask: Keras does not hand it over (3.15.1).
     """
 
     weight_names = ("kernel", "recurrent_kernel", "bias")
@@ -42,10 +47,10 @@ class Recurrent(FormulaLayer):
     fixed: ClassVar[Mapping[str, Any]] = {
         "dropout": 0,
         "recurrent_dropout": 0,
-        "return_state": False,
         "stateful": False,
     }
     uses_mask = True
+    call_inputs = ("sequences", "initial_state")
     # How many times ``units`` the kernels are wide, and of how many parts the state consists.
     gates: ClassVar[int] = 1
     parts: ClassVar[int] = 1
@@ -56,6 +61,7 @@ class Recurrent(FormulaLayer):
         activation: str | activations.ActivationFunction | None,
         use_bias: bool,
         return_sequences: bool,
+        return_state: bool,
         go_backwards: bool,
         zero_output_for_mask: bool,
     ) -> None:
@@ -66,6 +72,7 @@ class Recurrent(FormulaLayer):
         self.activation = activations.get(activation)
         self.use_bias = use_bias
         self.return_sequences = return_sequences
+        self.return_state = return_state
         self.go_backwards = go_backwards
         self.zero_output_for_mask = zero_output_for_mask
         self.weight_names = type(self).weight_names[: 2 + use_bias]
@@ -83,6 +90,19 @@ class Recurrent(FormulaLayer):
             )
         super().build(input_shape)
         return (*input_shape[: self.return_sequences], self.units)
+
+    def build_many(self, input_shapes: Sequence[Shape]) -> Shape:
+        self.merges = len(input_shapes) > 1
+        expected = [(self.units,)] * self.parts
+        if self.merges and list(input_shapes[1:]) != expected:
+            raise ValueError(
+                f"{type(self).__name__} expects, as the state to begin with, shapes {expected}. "
+                f"Received: {list(input_shapes[1:])}"
+            )
+        return self.build(input_shapes[0])
+
+    def further_shapes(self) -> list[Shape]:
+        return [(self.units,)] * self.parts if self.return_state else []
 
     def weight_shapes(self) -> list[Shape]:
         wide = self.gates * self.units
@@ -130,15 +150,18 @@ class Recurrent(FormulaLayer):
         return h.T @ delta
 
     def compute(
-        self, x: Number, w: Weights, training: bool, mask: Array | None = None
-    ) -> tuple[Number, Any]:
+        self, x: Any, w: Weights, training: bool, mask: Array | None = None
+    ) -> tuple[Any, Any]:
+        x, *start = x if self.merges else [x]
+        mask = None if self.merges else mask
         steps = self._in_order(np.swapaxes(x, 0, 1))
         times, batch, features = steps.shape
         steps = np.reshape(steps, (times * batch, features))
         z = np.reshape(steps @ w["kernel"], (times, batch, self.gates * self.units))
         # Which samples take part in a step, shape (time, batch, 1).
         taken = None if mask is None else self._in_order(mask.T[:, :, None])
-        state: State = (np.zeros_like(z[0][:, : self.units]),) * self.parts
+        state: State = tuple(followed(part) for part in start)
+        state = state or (np.zeros_like(z[0][:, : self.units]),) * self.parts
         befores: list[Number] = []
         caches: list[Any] = []
         outputs: list[Number] = []
@@ -152,19 +175,19 @@ class Recurrent(FormulaLayer):
             if self.return_sequences or t == times - 1:
                 outputs.append(self._shown(state[0], taken, t))
         output = np.stack(outputs, axis=1) if self.return_sequences else outputs[0]
-        return output, (steps, befores, caches, taken)
+        return [output, *state] if self.return_state else output, (steps, befores, caches, taken)
 
-    def differentiate(
-        self, delta: Number, kept: Any, w: Weights
-    ) -> tuple[dict[str, Number], Number]:
+    def differentiate(self, delta: Any, kept: Any, w: Weights) -> tuple[dict[str, Number], Any]:
         steps, befores, caches, taken = kept
-        times, batch = len(befores), len(delta)
+        times, batch = len(befores), len(befores[0])
+        delta, *of_state = delta if self.return_state else [delta]
         wide = self.gates * self.units
         dz = np.zeros_like(steps, shape=(times, batch, wide))
         du = np.zeros_like(steps, shape=(times, batch, wide))
-        summands: Summands = ((),) * self.parts
+        summands: Summands = tuple(() if d is None else (d,) for d in of_state)
+        summands = summands or ((),) * self.parts
         for t in reversed(range(times)):
-            if self.return_sequences or t == times - 1:
+            if delta is not None and (self.return_sequences or t == times - 1):
                 given = self._shown(delta[:, t] if self.return_sequences else delta, taken, t)
                 summands = ((given, *summands[0]), *summands[1:])
             deltas = tuple(followed(_sum(terms, befores[t])) for terms in summands)
@@ -186,7 +209,9 @@ class Recurrent(FormulaLayer):
         if self.use_bias:
             gradients["bias"] = self.gradient_of_bias(flat, recurrent)
         dx = np.reshape(flat @ w["kernel"].T, (times, batch, -1))
-        return gradients, np.swapaxes(self._in_order(dx), 0, 1)
+        dx = np.swapaxes(self._in_order(dx), 0, 1)
+        of_start = [_sum(terms, befores[0]) for terms in summands]
+        return gradients, [dx, *of_start] if self.merges else dx
 
     def gradient_of_bias(self, dz: Number, du: Number) -> Number:
         """Return ``dC/dbias`` from the gradients at ``z`` and at the recurrent product."""
@@ -208,6 +233,7 @@ class Recurrent(FormulaLayer):
             "activation": self.activation.name,
             "use_bias": self.use_bias,
             "return_sequences": self.return_sequences,
+            "return_state": self.return_state,
             "go_backwards": self.go_backwards,
             "zero_output_for_mask": self.zero_output_for_mask,
         }

@@ -24,12 +24,12 @@ class SimpleRNN(Recurrent):
         activation: str | ActivationFunction | None = "tanh",
         use_bias: bool = True,
         return_sequences: bool = False,
+        return_state: bool = False,
         go_backwards: bool = False,
         zero_output_for_mask: bool = False,
     ) -> None:
-        super().__init__(
-            units, activation, use_bias, return_sequences, go_backwards, zero_output_for_mask
-        )
+        options = return_sequences, return_state, go_backwards, zero_output_for_mask
+        super().__init__(units, activation, use_bias, *options)
 
     def step(self, z: Number, state: State, w: Weights) -> tuple[State, Any]:
         (h,) = state

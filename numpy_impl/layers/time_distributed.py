@@ -31,7 +31,7 @@ class TimeDistributed(Layer):
             )
         self.layer = layer
         self.weight_names = layer.weight_names
-        self.regularizers = layer.regularizers
+        self.regularizers, self.constraints = layer.regularizers, layer.constraints
         self.groups = tuple(f"layer/{group}".rstrip("/") for group in layer.groups)
 
     def build(self, input_shape: Shape) -> Shape:

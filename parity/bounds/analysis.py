@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from numpy_impl import layers, losses
-from numpy_impl.functional import as_list
+from numpy_impl.functional import as_list, one_or_list
 from numpy_impl.layers import formula
 from numpy_impl.network import Network, mask_of
 from numpy_impl.types import Array
@@ -35,7 +35,12 @@ class Analysis:
 
 @np.errstate(invalid="ignore", over="ignore")  # infinite bounds
 def analyse(
-    network: Network, x: Any, y: Any, loss: losses.Loss, masks: Sequence[Array] | None = None
+    network: Network,
+    x: Any,
+    y: Any,
+    loss: losses.Loss,
+    masks: Sequence[Array] | None = None,
+    sample_weight: Any = None,
 ) -> Analysis:
     """Bound the rounding errors of a forward and backward pass.
 
@@ -46,50 +51,56 @@ def analyse(
         loss: The NumPy loss.
         masks: One boolean mask for each call of a dropout layer; None: the network is not in
             training.
+        sample_weight: How much each place of the outputs counts; a list where there are several.
     """
     training = masks is not None
     inputs, targets = as_list(x), as_list(y)
     r = Rounding(network.dtype, _count(network, len(inputs[0])))
     given = None if masks is None else iter(masks)
     tensors = {n: r.exact(v) for n, v in zip(network.input_names, inputs, strict=True)}
-    caches: list[Any] = []
+    caches: dict[str, Any] = {}
     states: dict[str, Approx] = {}
     steps: dict[str, Array | None] = dict.fromkeys(network.input_names)
-    for (name, layer, sources), owner in zip(network.calls, network.owners, strict=True):
+    for call, owner in zip(network.calls, network.owners, strict=True):
+        name, layer, sources = call
         mask = next(given) if given and isinstance(layer, layers.Dropout) else None
         mask = steps[sources[0]] if layer.uses_mask else mask
         taken: Any = [tensors[source] for source in sources]
         values = [tensor.value for tensor in taken]
+        steps |= dict.fromkeys(call.outputs)
         steps[name] = mask_of(layer, values, [steps[source] for source in sources])
         signal, cache = forward(layer, taken if layer.merges else taken[0], mask, training)
-        tensors[name] = signal
-        caches.append(cache)
+        tensors |= zip(call.outputs, as_list(signal), strict=True)
+        caches[name] = cache
         if training and isinstance(layer, layers.FormulaLayer):
             # Of a layer that is called again, what the call before left.
             arrays = exact_arrays(layer, r)
             arrays |= {k: states[f"{owner}/{k}"] for k in arrays if f"{owner}/{k}" in states}
             updated = layer.updated_states(cache, arrays)
             states |= {f"{owner}/{name}": state for name, state in updated.items()}
-    ends = [call.name for call in network.calls]
     costs: list[Approx] = []
     deltas: dict[str, list[Approx]] = {name: [] for name in tensors}
-    rows = zip(network.output_names, targets, loss.terms(), strict=True)
+    counts = [None] * len(targets) if sample_weight is None else as_list(sample_weight)
+    rows = zip(network.output_names, targets, counts, loss.terms(), strict=True)
     fused: set[str] = set()
-    for name, target, (term, weight) in rows:
-        entry = caches[ends.index(name)][1] if term.fused else tensors[name]
-        value, delta = cost(term, entry, target)
+    for name, target, count, (term, weight) in rows:
+        entry = caches[name][1] if term.fused else tensors[name]
+        value, delta = cost(term, entry, target, count)
         costs.append(value if weight == 1 else value * weight)
         deltas[name].append(delta if weight == 1 else delta * weight)
         fused |= {name} if term.fused else set()
     found: dict[str, list[list[Approx]]] = {name: [] for name in network.layer_names}
-    for k in reversed(range(len(network.calls))):
-        name, layer, sources = network.calls[k]
+    for call, owner in reversed(list(zip(network.calls, network.owners, strict=True))):
+        name, layer, sources = call
         if name not in network.trained:
             continue
-        own, back = backward(layer, caches[k], formula.added(*deltas[name]), name in fused)
-        found[network.owners[k]].append(own)
-        parts: Any = back if layer.merges else [back]
-        for source, part in zip(sources, parts, strict=True):
+        given_back: Any = [
+            formula.added(*d) if (d := deltas[own]) else None for own in call.outputs
+        ]
+        own, back = backward(layer, caches[name], one_or_list(given_back), name in fused)
+        found[owner].append(own)
+        backs: Any = back if layer.merges else [back]
+        for source, part in zip(sources, backs, strict=True):
             deltas[source].append(part)
     gradients: list[Approx] = []
     for own, layer in zip(found.values(), network.layers, strict=True):
@@ -100,7 +111,7 @@ def analyse(
             further = [] if penalty is None else [penalty.gradient(weight)]
             costs += [] if penalty is None else [penalty.penalty(weight)]
             gradients.append(formula.added(*calls, *further))
-    outputs = [tensors[name] for name in ends]
+    outputs = [tensors[name] for name in network.tensor_names]
     return Analysis(outputs, formula.added(*costs), gradients, states)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from numpy_impl import layers
 from numpy_impl.activations import ActivationFunction
+from numpy_impl.functional import as_list
 from numpy_impl.layers import formula
 from numpy_impl.types import Array
 from parity.bounds.activations import activate, through
@@ -220,9 +221,10 @@ def backward(
 
 @backward.register
 def _(
-    layer: layers.FormulaLayer, cache: Any, delta: Approx, skip_activation: bool
+    layer: layers.FormulaLayer, cache: Any, delta: Any, skip_activation: bool
 ) -> tuple[list[Approx], Approx]:
-    arrays = exact_arrays(layer, delta.rounding)
+    known = next(d for d in as_list(delta) if d is not None)
+    arrays = exact_arrays(layer, known.rounding)
     gradients, delta = layer.differentiate(delta, cache, arrays)
     return [gradients[name] for name in layer.weight_names], delta
 

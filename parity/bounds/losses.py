@@ -10,30 +10,41 @@ from parity.bounds.activations import shifted_exponentials, softmax
 from parity.bounds.rounding import Approx
 
 
+def cost(
+    loss: losses.Loss, pred: Approx, y: Array, sample_weight: Array | None = None
+) -> tuple[Approx, Approx]:
+    """Return the cost and its gradient at what the loss is evaluated at."""
+    values, delta = by_place(loss, pred, y)
+    if sample_weight is not None:
+        values, delta = values * sample_weight, delta * sample_weight[..., np.newaxis]
+    return values.sum() / values.size, delta
+
+
 @singledispatch
-def cost(loss: losses.Loss, pred: Approx, y: Array) -> tuple[Approx, Approx]:
+def by_place(loss: losses.Loss, pred: Approx, y: Array) -> tuple[Approx, Approx]:
+    """Return the loss at each place, and the gradient of their mean."""
     raise TypeError(f"No error analysis for loss {type(loss).__name__}")
 
 
-@cost.register
+@by_place.register
 def _(loss: losses.Quadratic, pred: Approx, y: Array) -> tuple[Approx, Approx]:
     error, n = pred - y, losses.places(pred.value)
-    return (error * error).sum() * 0.5 / n, error / n
+    return (error * error).sum(axis=-1) * 0.5, error / n
 
 
-@cost.register
+@by_place.register
 def _(loss: losses.MeanSquaredError, pred: Approx, y: Array) -> tuple[Approx, Approx]:
-    error, size = pred - y, y.size
-    return (error * error).sum() / size, error * 2.0 / size
+    error = pred - y
+    return (error * error).mean(axis=-1), error * 2.0 / y.size
 
 
-@cost.register
+@by_place.register
 def _(loss: losses.MeanAbsoluteError, pred: Approx, y: Array) -> tuple[Approx, Approx]:
-    error, size = pred - y, y.size
-    return error.monotone(np.abs, 0.0).sum() / size, error.monotone(np.sign, 0.0) / size
+    error = pred - y
+    return error.monotone(np.abs, 0.0).mean(axis=-1), error.monotone(np.sign, 0.0) / y.size
 
 
-@cost.register
+@by_place.register
 def _(loss: losses.CategoricalCrossentropy, pred: Approx, y: Array) -> tuple[Approx, Approx]:
     n = losses.places(pred.value)
     if loss.sparse:
@@ -41,29 +52,29 @@ def _(loss: losses.CategoricalCrossentropy, pred: Approx, y: Array) -> tuple[App
     if loss.on_logits:
         shifted, _, total = shifted_exponentials(pred)
         log_p = shifted - _log(total)
-        return -(log_p * y).sum() / n, (softmax(pred) - y) / n
+        return -(log_p * y).sum(axis=-1), (softmax(pred) - y) / n
     total = pred.sum(axis=-1, keepdims=True)
     q = pred / total
     clipped, inside = _clip(q)
     slope = pred.rounding.exact(y) / clipped * inside
     gradient = ((slope * q).sum(axis=-1, keepdims=True) - slope) / total / n
-    return -(_log(clipped) * y).sum() / n, gradient
+    return -(_log(clipped) * y).sum(axis=-1), gradient
 
 
-@cost.register
+@by_place.register
 def _(loss: losses.BinaryCrossentropy, pred: Approx, y: Array) -> tuple[Approx, Approx]:
     size = y.size
     if loss.on_logits:
         positive = pred.monotone(lambda z: np.maximum(z, 0), 0.0)
         tail = pred.monotone(lambda z: np.log1p(np.exp(-np.abs(z))), 8.0)
-        value = (positive - pred * y + tail).sum() / size
+        values = (positive - pred * y + tail).mean(axis=-1)
         p = pred.monotone(_sigmoid, 8.0, np.abs(pred.value) * _sigmoid(-np.abs(pred.value)))
-        return value, (p - y) / size
+        return values, (p - y) / size
     p, inside = _clip(pred)
     rest = 1.0 - p
-    value = -(_log(p) * y + _log(rest) * (1 - y)).sum() / size
+    values = -(_log(p) * y + _log(rest) * (1 - y)).mean(axis=-1)
     exact = pred.rounding.exact
-    return value, (exact(1 - y) / rest - exact(y) / p) * inside / size
+    return values, (exact(1 - y) / rest - exact(y) / p) * inside / size
 
 
 def _sigmoid(z: Array) -> Array:

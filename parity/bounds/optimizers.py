@@ -1,14 +1,17 @@
 """How far rounding can lead in one step of an optimizer of the engines."""
 
 from collections.abc import Sequence
+from copy import copy
 from functools import partial
 
 import numpy as np
 
 from numpy_impl import optimizers
+from numpy_impl.constraints import Constraint
+from numpy_impl.network import Network
 from numpy_impl.schedules import LearningRateSchedule
 from numpy_impl.types import Array
-from parity.bounds.rounding import Approx
+from parity.bounds.rounding import Approx, Rounding
 from parity.bounds.schedules import bounded_rate
 from parity.bounds.updates import RULES
 from parity.bounds.updates.rule import ByEngines, Options, State, UpdateRule
@@ -61,6 +64,30 @@ def analyse_step(
         state["average"] = by.mean(state["average"], weights, stays)
         weights = state["average"] if optimizer.averages_overwrite else weights
     return {"weights": weights, **{name: state[name] for name in optimizer.state}}
+
+
+@np.errstate(invalid="ignore", over="ignore")  # infinite bounds
+def constrained(network: Network, weights: Approx) -> Approx:
+    """Return the weights after a step, a vector, as the network's constraints leave them."""
+    parts: list[Approx] = []
+    layers = (layer for layer in network.layers for _ in layer.weight_names)
+    names = (name for layer in network.layers for name in layer.weight_names)
+    for layer, name, s in zip(layers, names, network.slices, strict=True):
+        part, constraint = weights[s], layer.constraints.get(name)
+        if constraint is not None:
+            shape = getattr(layer, name).shape
+            part = _with_constants(constraint, weights.rounding)(part.reshape(*shape)).reshape(-1)
+        parts.append(part)
+    return _joined(parts)
+
+
+def _with_constants(constraint: Constraint, rounding: Rounding) -> Constraint:
+    """Return a constraint whose settings are rounded to the weights' precision."""
+    bounded = copy(constraint)
+    for name, value in vars(constraint).items():
+        if name != "axis":
+            object.__setattr__(bounded, name, ByEngines(rounding).constant(value))
+    return bounded
 
 
 def _step_of_whole_weights(

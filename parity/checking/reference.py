@@ -119,6 +119,8 @@ def _from_network(network: Sequential, name: str) -> Plan:
             "reference: expected layers without regularizers; declare weight_decay for the penalty "
             "of your own code. Received: a regularizer"
         )
+    if network.constrained:
+        raise ValueError("reference: expected layers without constraints. Received: a constraint")
     for layer in network.layers:
         reader.read(layer)
     if not reader.activations:

@@ -8,7 +8,7 @@ between the two trainings left to themselves, which is reported too, is how much
 amplifies rounding. See ``docs/tolerances.md``.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from numpy_impl.functional import AnyNetwork
 from numpy_impl.types import Array
 from parity.comparing.pair import Losses, Pair
 from parity.comparing.result import Comparison
-from parity.comparing.trajectory import train
+from parity.comparing.trajectory import Batch, train
 
 
 def compare(
@@ -35,6 +35,8 @@ def compare(
     numpy_optimizer: optimizers.Optimizer | None = None,
     steps: int = 1,
     batch_size: int | None = None,
+    sample_weight: Any = None,
+    class_weight: Mapping[int, float] | None = None,
     masks: Sequence[Array] | None = None,
     seed: int = 0,
 ) -> Comparison:
@@ -57,6 +59,9 @@ def compare(
         numpy_optimizer: The NumPy side's; None: the twin of ``optimizer``.
         steps: How many steps to take, on consecutive batches of ``x``, over and over.
         batch_size: Samples a batch of the steps; None: all of ``x``.
+        sample_weight: How much each sample counts in the loss, as in Keras's ``fit``: shape (N,),
+            or of sequences (N, time); of several outputs a list.
+        class_weight: How much samples of each class count, by its number, in place of that.
         masks: One boolean mask for each dropout layer, of N rows; None: drawn from ``seed``.
         seed: For the dropout masks that are not given.
 
@@ -70,19 +75,20 @@ def compare(
         keras_model, numpy_network, loss, numpy_loss, optimizer, numpy_optimizer, loss_weights
     )
     x, y = pair.check(x, y)
+    weights = pair.sample_weights(y, sample_weight, class_weight)
     n, rng = len(x[0]), np.random.default_rng(seed)
     masks = masks if masks is not None else numpy_network.draw_masks(n, rng)
     result = Comparison(f"{keras_model.name}, {pair.network.dtype}, {n} samples")
     result.rows += pair.compare_weights()
     result.rows += pair.compare_outputs(x, y)
-    result.rows += pair.compare_gradients(x, y, masks)
+    result.rows += pair.compare_gradients(x, y, masks, weights)
     if optimizer is not None:
         before = numpy_network.get_weights(), keras_model.get_weights()
         size = batch_size or n
         order = (np.arange(steps * size) % n).reshape(steps, size)
         drawn = [masks if size == n and k == 0 else None for k in range(steps)]
         batches = (
-            (_rows(x, b), _rows(y, b), numpy_network.draw_masks(size, rng) if m is None else m)
+            _batch(x, y, b, numpy_network.draw_masks(size, rng) if m is None else m, weights)
             for b, m in zip(order, drawn, strict=True)
         )
         trained = train(pair, batches)
@@ -105,6 +111,8 @@ def compare_training(
     batches: Iterable[Array],
     check_every: int = 1,
     measure_every: int | None = None,
+    sample_weight: Any = None,
+    class_weight: Mapping[int, float] | None = None,
     seed: int = 0,
     on_step: Callable[[int], None] | None = None,
 ) -> Comparison:
@@ -117,6 +125,8 @@ def compare_training(
         check_every: Check each step whose number is a multiple of this; the others run unchecked.
         measure_every: Measure the distance of the two trainings after each multiple of so many
             steps, into ``Comparison.distances``.
+        sample_weight: As in :func:`compare`.
+        class_weight: Likewise.
         seed: For the dropout masks, which are the same on both sides.
         on_step: Called with the number of steps done.
 
@@ -126,11 +136,12 @@ def compare_training(
     """
     pair = Pair(keras_model, numpy_network, loss, None, optimizer, None, loss_weights)
     x, y = pair.check(x, y)
+    weights = pair.sample_weights(y, sample_weight, class_weight)
     rng = np.random.default_rng(seed)
     result = Comparison(
         f"{keras_model.name}, {pair.network.dtype}, training", pair.compare_weights()
     )
-    drawn = ((_rows(x, b), _rows(y, b), numpy_network.draw_masks(len(b), rng)) for b in batches)
+    drawn = (_batch(x, y, b, numpy_network.draw_masks(len(b), rng), weights) for b in batches)
     trained = train(pair, drawn, check_every, measure_every, on_step)
     result.rows += trained.rows
     result.remarks += trained.remarks
@@ -138,6 +149,13 @@ def compare_training(
     return result
 
 
-def _rows(arrays: list[Array], batch: Array) -> list[Array]:
-    """Return the samples of a batch, of each input or output."""
-    return [array[batch] for array in arrays]
+def _batch(
+    x: list[Array],
+    y: list[Array],
+    batch: Array,
+    masks: Sequence[Array],
+    sample_weight: list[Array] | None,
+) -> Batch:
+    """Return the samples of a batch: inputs, targets, dropout masks and weights."""
+    counts = None if sample_weight is None else [array[batch] for array in sample_weight]
+    return [array[batch] for array in x], [array[batch] for array in y], masks, counts

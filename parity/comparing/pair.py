@@ -1,6 +1,6 @@
 """The two sides of a comparison, and the comparisons that need no training."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from keras_impl.graph import graph
 from numpy_impl import losses, optimizers, validation
 from numpy_impl.functional import AnyNetwork, as_list, one_or_list
 from numpy_impl.network import Network, Sequential
+from numpy_impl.training import weights_of_classes
 from numpy_impl.types import Array
 from parity.bounds import analyse
 from parity.comparing import twins
@@ -61,7 +62,7 @@ class Pair:
             [own[name] for name in names] if sorted(own) == sorted(names) else list(own.values())
         )
         self.layers = [found.layers[name] for name in order]
-        self.calls = found.calls
+        self.tensors = found.tensor_names
         self.keras = Autodiff(model, keras_loss, fresh, layers=order)
         self.names = network.trained_names
 
@@ -88,6 +89,34 @@ class Pair:
             validation.targets(y, n, network.shapes[name], term.sparse, network.dtype)
             for name, y, (term, _) in rows
         ]
+
+    def sample_weights(
+        self, y: list[Array], sample_weight: Any, class_weight: Mapping[int, float] | None
+    ) -> list[Array] | None:
+        """Return a weight for each place of each output, or None; raise ValueError if unfit.
+
+        Weights of samples are repeated along the steps of a sequence. Keras does not do that: it
+        would take them for those of the steps, if there are as many.
+        """
+        network, ends = self.network, self.network.output_names
+        if class_weight is not None:
+            if sample_weight is not None or len(ends) > 1:
+                raise ValueError(
+                    "Expected class_weight alone, of one output. "
+                    f"Received: {len(ends)} outputs, sample_weight={sample_weight!r}"
+                )
+            outputs = network.shapes[ends[0]][-1]
+            sample_weight = weights_of_classes(y[0], class_weight, outputs)
+        if sample_weight is None:
+            return None
+        given = as_list(sample_weight)
+        if len(given) != len(ends):
+            raise ValueError(
+                f"Expected sample weights of {len(ends)} outputs. Received: {len(given)} arrays"
+            )
+        n, dtype = len(y[0]), network.dtype
+        rows = zip(given, ends, strict=True)
+        return [validation.sample_weights(w, n, network.shapes[name], dtype) for w, name in rows]
 
     def get_weights(self) -> list[Array]:
         """Return Keras's weights in the order of the network's."""
@@ -126,8 +155,8 @@ class Pair:
         ours = self.network.layer_outputs(one_or_list(x))
         theirs = self.keras.layer_outputs(x)
         bounded = analyse(self.network, x, y, self.reference_loss).outputs
-        names = [_plain(call.name) for call in self.calls]
-        own = [_plain(call.name) for call in self.network.calls]
+        names = [_plain(name) for name in self.tensors]
+        own = [_plain(name) for name in self.network.tensor_names]
         if sorted(own) == sorted(names):  # perhaps in another order
             theirs = [theirs[names.index(name)] for name in own]
         elif isinstance(self.network, Sequential):
@@ -136,15 +165,20 @@ class Pair:
         return [compare_tensors("forward", *row) for row in rows]
 
     def compare_gradients(
-        self, x: list[Array], y: list[Array], masks: Sequence[Array]
+        self,
+        x: list[Array],
+        y: list[Array],
+        masks: Sequence[Array],
+        sample_weight: list[Array] | None = None,
     ) -> list[Row]:
         """Compare the loss and the gradient of every weight, in training mode."""
-        bounded = analyse(self.network, x, y, self.reference_loss, masks)
+        bounded = analyse(self.network, x, y, self.reference_loss, masks, sample_weight)
         before = self.network.get_weights()
         batch = one_or_list(x), one_or_list(y)
-        cost, grads = self.network.loss_and_gradients(*batch, self.loss, masks)
+        counts = None if sample_weight is None else one_or_list(sample_weight)
+        cost, grads = self.network.loss_and_gradients(*batch, self.loss, masks, counts)
         self.network.set_weights(before)  # a pass in training moves the moving statistics
-        keras_cost, keras_grads = self.keras.loss_and_gradients(x, y, masks)
+        keras_cost, keras_grads = self.keras.loss_and_gradients(x, y, masks, sample_weight)
         theirs, own = (np.asarray([value], self.network.dtype) for value in (keras_cost, cost))
         rows = [compare_tensors("loss", "loss", theirs, own, bounded.loss.reshape(1))]
         scales = self.least_scales(keras_grads)

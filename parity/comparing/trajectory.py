@@ -10,14 +10,15 @@ import numpy as np
 from numpy_impl.functional import AnyNetwork, one_or_list
 from numpy_impl.types import Array
 from parity.bounds import analyse, analyse_step
+from parity.bounds.optimizers import constrained
 from parity.bounds.rounding import Approx
 from parity.comparing.pair import Pair
 from parity.comparing.result import Distance
 from parity.comparing.rows import Row, Verdict, compare_tensors
 from parity.comparing.weights import distance
 
-# Inputs, targets (a list of each, as there may be several), and dropout masks.
-Batch = tuple[list[Array], list[Array], Sequence[Array]]
+# Inputs, targets, dropout masks and perhaps sample weights; a list, as there may be several.
+Batch = tuple[list[Array], list[Array], Sequence[Array], list[Array] | None]
 
 
 class Trajectory(NamedTuple):
@@ -123,11 +124,13 @@ class _Learner:
 
     def step(self, batch: Batch) -> None:
         """Take one step as ``numpy_impl.training`` does."""
-        x, y, masks = batch
+        x, y, masks, counts = batch
+        weights = None if counts is None else one_or_list(counts)
         with np.errstate(over="ignore"):
             outputs = self.network.forward(one_or_list(x), True, masks)
-            self.network.backward(outputs, one_or_list(y), self.pair.loss)
+            self.network.backward(outputs, one_or_list(y), self.pair.loss, weights)
         self.optimizer.apply(self.network.gradients, self.network.parameters)
+        self.network.constrain()
 
 
 def _moved(network: AnyNetwork) -> AnyNetwork:
@@ -157,16 +160,18 @@ class _Shadow(_Learner):
 
     def step(self, batch: Batch, done: int = 0) -> None:
         """Take over Keras's state after ``done`` steps, bound the next step, and take it."""
-        (x, y, masks), pair, network = batch, self.pair, self.network
+        pair, network = self.pair, self.network
         network.set_weights(pair.get_weights())
         for name, values in pair.keras.slots().items():
             slot = np.concatenate([value.ravel() for value in values])
             self.optimizer.state[name][...] = self.reference.state[name][...] = slot
         self.optimizer.iterations = self.reference.iterations = done
-        bounded = analyse(network, x, y, pair.reference_loss, masks)
+        x, y, *rest = batch
+        bounded = analyse(network, x, y, pair.reference_loss, *rest)
         self.states = bounded.states
         joined = _joined(bounded.gradients)
         self.bounded = analyse_step(self.reference, joined, network.parameters)
+        self.bounded["weights"] = constrained(network, self.bounded["weights"])
         super().step(batch)
 
     def compare(self, step: int) -> None:

@@ -17,7 +17,15 @@ from keras_impl import keras
 from keras_impl.autodiff import to_numpy
 from keras_impl.graph import Graph, graph
 from keras_impl.losses import AnyLoss, WeightedSum
-from numpy_impl import activations, layers, losses, optimizers, regularizers, schedules
+from numpy_impl import (
+    activations,
+    constraints,
+    layers,
+    losses,
+    optimizers,
+    regularizers,
+    schedules,
+)
 from numpy_impl.activations import ActivationFunction
 from numpy_impl.files.keras_config import (
     KNOWN,
@@ -26,8 +34,10 @@ from numpy_impl.files.keras_config import (
     layer_of,
     registered_name,
 )
-from numpy_impl.functional import AnyNetwork, Functional
+from numpy_impl.functional import AnyNetwork, Functional, as_list
 from numpy_impl.layers import LAYERS
+from numpy_impl.layers.base import weights_of
+from numpy_impl.layers.recurrent import Recurrent
 from numpy_impl.network import FUSABLE, Call, Sequential
 from numpy_impl.optimizers import Optimizer
 from parity.bounds.optimizers import name_of
@@ -111,11 +121,14 @@ def keras_twin(network: AnyNetwork) -> Any:
     tensors: dict[str, Any] = {
         own: keras.Input(network.shapes[own], name=own) for own in network.input_names
     }
-    for (own, layer, sources), owner in zip(network.calls, network.owners, strict=True):
-        taken = [tensors[source] for source in sources]
+    for call, owner in zip(network.calls, network.owners, strict=True):
+        layer, taken = call.layer, [tensors[source] for source in call.sources]
         given = [taken] if layer.merges and not layer.call_inputs else taken
+        if isinstance(layer, Recurrent) and layer.merges:
+            given = [taken[0], taken[1:]]
         options = {k: v for k, v in layer.config().items() if k in layer.call_options and v}
-        tensors[own] = built[owner](*given, **options)
+        returned: Any = built[owner](*given, **options)
+        tensors |= zip(call.outputs, as_list(returned), strict=True)
     inputs, outputs = (
         [tensors[n] for n in names] for names in (network.input_names, network.output_names)
     )
@@ -139,11 +152,15 @@ def _keras_layer(layer: layers.Layer, **further: Any) -> keras.Layer:
             options[option] = _keras_layer(value)
     kind = getattr(keras.layers, type(layer).__name__)
     for option in signature(kind).parameters:
-        if option.endswith("_regularizer"):
-            names = regularizers.regularized(option, layer.weight_names)
-            penalties = {layer.regularizers[name] for name in names if name in layer.regularizers}
-            for penalty in penalties:
+        if not option.endswith(("_regularizer", "_constraint")):
+            continue
+        for name in weights_of(option, layer.weight_names):
+            penalty, constraint = layer.regularizers.get(name), layer.constraints.get(name)
+            if option.endswith("_regularizer") and penalty is not None:
                 options[option] = keras.regularizers.L1L2(penalty.l1, penalty.l2)
+            if option.endswith("_constraint") and constraint is not None:
+                own = getattr(keras.constraints, type(constraint).__name__)
+                options[option] = own(**vars(constraint))
     return kind(**options, **further)
 
 
@@ -307,7 +324,7 @@ def _config_as_computed(title: str, config: dict[str, Any], dtype: str) -> dict[
     for option, value in config.items():
         if value is None or not option.endswith(("_regularizer", "_constraint")):
             continue
-        config[option] = _penalty_as_computed(option, value, dtype)
+        config[option] = _limit_as_computed(option, value, dtype)
         if config[option] is None:
             raise ValueError(
                 f"Expected {title} without {option}, which the NumPy engine does "
@@ -328,14 +345,16 @@ def _config_as_computed(title: str, config: dict[str, Any], dtype: str) -> dict[
     return config | inner_layers(config, inside)
 
 
-def _penalty_as_computed(option: str, entry: Any, dtype: str) -> dict[str, Any] | None:
-    """Return a regularizer's JSON with the factors that Keras computes with; None: it has no twin.
+def _limit_as_computed(option: str, entry: Any, dtype: str) -> dict[str, Any] | None:
+    """Return the JSON of a regularizer or constraint as Keras computes it; None: it has no twin.
 
-    TensorFlow makes float32 tensors of them first, in float64 too.
+    TensorFlow makes float32 tensors of a regularizer's factors first, in float64 too.
     """
-    if option == "activity_regularizer" or option.endswith("_constraint"):
+    if option == "activity_regularizer":
         return None
     try:
+        if option.endswith("_constraint"):
+            return None if constraints.from_keras(entry) is None else entry
         known = regularizers.from_keras(entry)
     except ValueError:
         return None

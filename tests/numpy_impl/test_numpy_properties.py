@@ -26,8 +26,8 @@ class Scaled(Loss):
     def __init__(self, loss: Loss, factor: float) -> None:
         self.loss, self.factor = loss, factor
 
-    def value(self, y_pred: Array, y_true: Array) -> float:
-        return self.factor * self.loss.value(y_pred, y_true)
+    def values(self, y_pred: Array, y_true: Array) -> Array:
+        return self.factor * self.loss.values(y_pred, y_true)
 
     def gradient(self, y_pred: Array, y_true: Array, out: Array | None = None) -> Array:
         gradient = self.loss.gradient(y_pred, y_true, out)
@@ -41,8 +41,8 @@ class Sum(Loss):
     def __init__(self, one: Loss, other: Loss) -> None:
         self.one, self.other = one, other
 
-    def value(self, y_pred: Array, y_true: Array) -> float:
-        return self.one.value(y_pred, y_true) + self.other.value(y_pred, y_true)
+    def values(self, y_pred: Array, y_true: Array) -> Array:
+        return self.one.values(y_pred, y_true) + self.other.values(y_pred, y_true)
 
     def gradient(self, y_pred: Array, y_true: Array, out: Array | None = None) -> Array:
         other = self.other.gradient(y_pred, y_true).copy()

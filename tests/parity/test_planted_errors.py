@@ -86,8 +86,8 @@ def test_a_wrong_bias_gradient_in_the_first_layer_is_seen(dtype):
 
 
 class WrongLoss(numpy_losses.CategoricalCrossentropy):
-    def value(self, y_pred, y_true):
-        return super().value(y_pred, y_true) * (1 + 1e-12)
+    def values(self, y_pred, y_true):
+        return super().values(y_pred, y_true) * (1 + 1e-12)
 
 
 def test_a_wrong_loss_value_is_seen():

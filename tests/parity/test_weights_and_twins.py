@@ -127,7 +127,10 @@ def _model(*layers) -> keras.Sequential:
             lambda: keras.layers.Dense(2, kernel_regularizer="orthogonal_regularizer"),
             "without kernel_regularizer",
         ),
-        (lambda: keras.layers.Dense(2, bias_constraint="non_neg"), "without bias_constraint"),
+        (
+            lambda: keras.layers.Dense(2, bias_constraint=keras.constraints.Constraint()),
+            "without bias_constraint",
+        ),
         (lambda: keras.layers.Dense(2, activation=my_own), "activation my_own"),
         (lambda: keras.layers.Rescaling([1.0, 2.0, 3.0, 4.0]), "scale=.*not one number"),
     ],
