@@ -25,7 +25,7 @@ from terminal_io import CliError, os_reason, printable, run
 from .. import model_files, run_files, starting
 from .proof import Check, KerasOutputs, keras_outputs, prove, random_inputs
 from .source import Exported, export
-from .specializing import NotSpecializable
+from .values import NotSpecializable
 
 RUNS = Path("runs")
 EPILOG = """\

@@ -19,13 +19,13 @@ import numpy as np
 
 from numpy_impl.functional import AnyNetwork, as_list, one_or_list
 from numpy_impl.layers import Embedding, Layer, Masking, Rescaling
-from numpy_impl.types import Array
+from numpy_impl.types import Array, Precision
 from parity.bounds import analyse_outputs
 from parity.bounds.rounding import Approx
 from parity.comparing.rows import Row, Verdict, compare_tensors
 from terminal_io import FAILURE, CliError
 
-DOUBLE = "float64"
+DOUBLE: Precision = "float64"
 # Run with the program, a file of inputs and one for outputs.
 _DRIVER = """
 import importlib.util, sys
@@ -93,8 +93,8 @@ def prove(
     """
     results = _run(program, inputs)
     checks: list[Check] = []
-    for dtype in dict.fromkeys([network.dtype.name, DOUBLE]):
-        own = network if dtype == network.dtype.name else network.clone(dtype)
+    for dtype in dict.fromkeys([network.precision, DOUBLE]):
+        own = network if dtype == network.precision else network.clone(dtype)
         batch = [array.astype(dtype) for array in inputs]
         expected, bounds = own.layer_outputs(one_or_list(batch)), analyse_outputs(own, batch)
         calls = [call.name for call in own.calls]
@@ -106,7 +106,7 @@ def prove(
         compared = [(names[i], expected[i], array, bounds[i])
                     for i, array in zip(places, found, strict=True)]  # fmt: skip
         checks.append(_worst(program, "the NumPy network", dtype, compared))
-        if keras is not None and dtype == network.dtype.name:
+        if keras is not None and dtype == network.precision:
             theirs = keras(batch)
             compared = [(names[i], k, array, bounds[i])
                         for i, k, array in zip(ends, theirs, outputs, strict=True)]  # fmt: skip
@@ -213,6 +213,7 @@ def keras_outputs(model: Any) -> KerasOutputs:
 
     def ask(batch: list[Array]) -> list[Array]:
         with keras_impl.precision(model.compute_dtype):
-            return [np.asarray(array) for array in as_list(model.predict_on_batch(one_or_list(batch)))]
+            outputs = as_list(model.predict_on_batch(one_or_list(batch)))
+        return [np.asarray(array) for array in outputs]
 
     return ask

@@ -18,8 +18,9 @@ from numpy_impl.network import Sequential
 from numpy_impl.types import Array, Shape
 from parity.bounds.layers import weighted
 
-from .specializing import Code, Known, Named, Several, Specializer, Value, lift
+from .specializing import Specializer
 from .tidying import WIDTH, text_of, tidy, wrapped
+from .values import Code, Known, Named, Several, Value, lift
 
 _IMPORTS = {"np": "import numpy as np", "Path": "from pathlib import Path"}
 # Names that mean something else in the file, or in the formulas.
@@ -34,7 +35,7 @@ _FURTHER = re.compile(r"Backward|Args:|Reference|The arguments|The window's|All 
 # The same within a paragraph.
 _ASIDES = [
     re.compile(r"\s+Backward\b.*", re.DOTALL),
-    re.compile(r"[;:] (?:each |the gradient |backward, |``dC/d).*", re.DOTALL),
+    re.compile(r"[;:] (?:each ``dC|the gradient |backward, |``dC/d).*", re.DOTALL),
     re.compile(r", and get both gradients(?=\.)"),
 ]
 
@@ -168,9 +169,7 @@ def _layer(
     return writer.add(writer.layers, own, function, arguments, result, [title, *_formula(layer)])
 
 
-def _output(
-    own: Specializer, layer: Layer, x: Value, w: Mapping[str, Value], mask: Value
-) -> Value:
+def _output(own: Specializer, layer: Layer, x: Value, w: Mapping[str, Value], mask: Value) -> Value:
     """Return what a layer gives for ``x``, not in training."""
     if isinstance(layer, FormulaLayer):
         further = {"mask": mask} if layer.uses_mask else {}
@@ -255,8 +254,11 @@ def _formula(layer: Layer) -> list[str]:
     """Return what a layer's documentation says of its way forward."""
     methods = {"compute", "step", "forward"}
     kind = next(k for k in type(layer).__mro__ if methods & set(vars(k)))
+    documented = inspect.getdoc(kind) or ""
+    if documented.startswith("What all"):
+        documented = inspect.getdoc(type(layer)) or ""
     said: list[str] = []
-    for paragraph in _paragraphs(inspect.getdoc(kind) or ""):
+    for paragraph in _paragraphs(documented):
         if _FURTHER.match(paragraph):
             break
         for aside in _ASIDES:

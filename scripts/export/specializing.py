@@ -17,11 +17,9 @@ import ast
 import builtins
 import inspect
 import itertools
-import math
 import operator
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from types import FunctionType, MethodType, ModuleType
 from typing import Any, Protocol
@@ -32,73 +30,30 @@ from numpy_impl.activations import ActivationFunction
 from numpy_impl.fused import Rule
 from numpy_impl.layers import Layer
 
-# The axes of an array; None is a length that is not known before.
-Axes = tuple[int | None, ...]
+from .values import (
+    Code,
+    Frame,
+    Known,
+    Method,
+    Named,
+    Nested,
+    NotSpecializable,
+    Several,
+    Value,
+    combined,
+    index_of,
+    is_known,
+    items_of,
+    known,
+    lift,
+    literal,
+    reshaped,
+    result_shape,
+    truth,
+)
+
 # Between a variable's name and its number.
 MARK = "·"
-
-
-class NotSpecializable(ValueError):
-    """A formula has something in it that this module does not know."""
-
-
-@dataclass
-class Known:
-    """A value that is known; ``code`` says how it is written, if that is not its literal."""
-
-    value: Any
-    code: ast.expr | None = None
-
-
-@dataclass
-class Code:
-    """What is computed when the written code is run, and its axes if they are known."""
-
-    node: ast.expr
-    shape: Axes | None = None
-
-
-@dataclass
-class Several:
-    """A tuple or list of values."""
-
-    items: "list[Value]"
-    kind: type = tuple
-
-
-@dataclass
-class Named:
-    """Values by name: the weights of a layer."""
-
-    items: "dict[str, Value]"
-
-
-@dataclass
-class Nested:
-    """A function that is defined in another, with the variables of that."""
-
-    node: ast.FunctionDef | ast.Lambda
-    frame: "Frame"
-
-
-@dataclass
-class Method:
-    """A method of values that are together."""
-
-    owner: Several | Named
-    name: str
-
-
-Value = Known | Code | Several | Named | Nested | Method
-
-
-@dataclass
-class Frame:
-    """The variables of a function that is being run, and what it finds outside."""
-
-    outside: Mapping[str, Any]
-    variables: dict[str, Value] = field(default_factory=dict)
-    above: "Frame | None" = None
 
 
 class Functions(Protocol):
@@ -159,8 +114,6 @@ _SIGNS: dict[str, type[ast.operator]] = {
     "np.add": ast.Add, "np.subtract": ast.Sub, "np.multiply": ast.Mult, "np.divide": ast.Div,
 }  # fmt: skip
 _SHORTER = {"np.add.reduce": "np.sum", "np.maximum.reduce": "np.max"}
-# Functions of arrays whose result has the shape of their first argument.
-_SAME_SHAPE = ("np.exp", "np.tanh", "np.square", "np.sqrt", "np.abs", "np.zeros_like", "np.flip")
 
 
 class Specializer:
@@ -209,8 +162,8 @@ class Specializer:
         for name, value in given.arguments.items():
             if isinstance(value, tuple):
                 value = Several([v if isinstance(v, Value) else Known(v) for v in value])
-            known = value if isinstance(value, Value) else Known(value)
-            frame.variables[name] = self._named(known, name, temporary=True)
+            given_value = value if isinstance(value, Value) else Known(value)
+            frame.variables[name] = self._named(given_value, name, temporary=True)
         result = self._run(source_of(function), frame)
         # Whoever called it may have a better name for what it returns; what is behind an output is
         # for the way back.
@@ -262,13 +215,11 @@ class Specializer:
                 value.items[i] = done[id(item)]
         return value
 
-    def _bind(
-        self, target: ast.expr, value: Value, frame: Frame, temporary: bool = False
-    ) -> None:
+    def _bind(self, target: ast.expr, value: Value, frame: Frame, temporary: bool = False) -> None:
         if isinstance(target, ast.Name):
             frame.variables[target.id] = self._named(value, target.id, temporary)
         elif isinstance(target, ast.Tuple):
-            items = _items(value)
+            items = items_of(value)
             if items is None:
                 names = [self._pattern(part, frame) for part in target.elts]
                 self._block.append(ast.Assign([ast.Tuple(names)], lift(value)))
@@ -330,9 +281,8 @@ class Specializer:
                 value = self._value(node, frame)
                 if isinstance(value, Code):
                     # Of calls, only what adds to a list has an effect.
-                    call = value.node
-                    if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
-                        if call.func.attr == "append":
+                    match value.node:
+                        case ast.Call(func=ast.Attribute(attr="append")) as call:
                             self._block.append(ast.Expr(call))
             case _:
                 raise NotSpecializable(f"Expected a known statement. Received: {ast.unparse(s)}")
@@ -352,7 +302,7 @@ class Specializer:
     def _branch(self, s: ast.If, frame: Frame) -> Value | None:
         test = self._value(s.test, frame)
         if not isinstance(test, Code):
-            return self._execute(s.body if _truth(test) else s.orelse, frame)
+            return self._execute(s.body if truth(test) else s.orelse, frame)
         if s.orelse:
             raise NotSpecializable(f"Expected no else. Received: {ast.unparse(s)}")
         inner, before = ast.If(test.node, [], []), dict(frame.variables)
@@ -365,7 +315,7 @@ class Specializer:
 
     def _loop(self, s: ast.For, frame: Frame) -> None:
         over = self._value(s.iter, frame)
-        items = _items(over)
+        items = items_of(over)
         if items is not None and not (isinstance(over, Known) and isinstance(over.value, range)):
             for item in items:
                 self._bind(s.target, item, frame, temporary=True)
@@ -443,7 +393,7 @@ class Specializer:
                 if isinstance(found, Code):
                     both = (lift(self._value(node, frame)) for node in (body, orelse))
                     return Code(ast.IfExp(found.node, *both))
-                return self._value(body if _truth(found) else orelse, frame)
+                return self._value(body if truth(found) else orelse, frame)
             case ast.BoolOp(op=op, values=values):
                 return self._either(op, values, frame)
             case ast.BinOp(left=left, op=op, right=right):
@@ -453,8 +403,8 @@ class Specializer:
                 if isinstance(value, Code):
                     return Code(ast.UnaryOp(op, value.node), value.shape)
                 if isinstance(op, ast.Not):
-                    return Known(not _truth(value))
-                return Known(_OPERATORS[type(op)](_known(value)))
+                    return Known(not truth(value))
+                return Known(_OPERATORS[type(op)](known(value)))
             case ast.Compare(left=left, ops=[op], comparators=[right]):
                 return self._comparison(op, self._value(left, frame), self._value(right, frame))
             case ast.GeneratorExp() | ast.ListComp():
@@ -462,7 +412,7 @@ class Specializer:
             case ast.DictComp(key=key, value=value, generators=[generator]):
                 items: dict[str, Value] = {}
                 for inner in self._rounds(generator, frame) or ():
-                    items[_known(self._value(key, inner))] = self._value(value, inner)
+                    items[known(self._value(key, inner))] = self._value(value, inner)
                 return Named(items)
             case ast.JoinedStr(values=values):
                 return self._text(values, frame)
@@ -518,14 +468,14 @@ class Specializer:
 
     def _part(self, owner: Value, index: Value) -> Value:
         if isinstance(owner, Named):
-            return owner.items[_known(index)]
+            return owner.items[known(index)]
         if isinstance(owner, Several) and isinstance(index, Known):
             part = owner.items[index.value]
             return Several(part, owner.kind) if isinstance(part, list) else part
         if isinstance(owner, Known) and isinstance(index, Known):
             return Known(owner.value[index.value])
         assert isinstance(owner, Code)
-        place = _index(index)
+        place = index_of(index)
         return owner if place is None else Code(ast.Subscript(owner.node, place))
 
     def _several(self, elements: Sequence[ast.expr], kind: type, frame: Frame) -> Value:
@@ -534,7 +484,7 @@ class Specializer:
         for element in elements:
             starred = isinstance(element, ast.Starred)
             value = self._value(element.value if starred else element, frame)
-            found = _items(value) if starred else [value]
+            found = items_of(value) if starred else [value]
             if found is None and nodes is None:  # so many that only the written code knows
                 nodes = [lift(item) for item in items]
             if nodes is None:
@@ -555,7 +505,7 @@ class Specializer:
                 assert isinstance(value, Named)
                 items |= value.items
             else:
-                items[_known(self._value(key, frame))] = value
+                items[known(self._value(key, frame))] = value
         return Named(items)
 
     def _either(self, op: ast.boolop, values: Sequence[ast.expr], frame: Frame) -> Value:
@@ -566,7 +516,7 @@ class Specializer:
             last = self._value(node, frame)
             if isinstance(last, Code):
                 nodes.append(last.node)
-            elif _truth(last) == ends:
+            elif truth(last) == ends:
                 if nodes:
                     nodes.append(lift(last))
                 break
@@ -577,25 +527,25 @@ class Specializer:
     def _binary(self, op: ast.operator, left: Value, right: Value) -> Value:
         if isinstance(left, Several) and not isinstance(right, Code):
             if isinstance(op, ast.Add):
-                return Several([*left.items, *(_items(right) or [])], left.kind)
+                return Several([*left.items, *(items_of(right) or [])], left.kind)
             if isinstance(op, ast.Mult):
-                return Several(left.items * _known(right), left.kind)
+                return Several(left.items * known(right), left.kind)
         if isinstance(left, Known) and isinstance(right, Known):
             return Known(_OPERATORS[type(op)](left.value, right.value))
         axes = [side.shape if isinstance(side, Code) else () for side in (left, right)]
-        return Code(ast.BinOp(lift(left), op, lift(right)), _combined(op, *axes))
+        return Code(ast.BinOp(lift(left), op, lift(right)), combined(op, *axes))
 
     def _comparison(self, op: ast.cmpop, left: Value, right: Value) -> Value:
         if isinstance(op, ast.Is | ast.IsNot) and isinstance(right, Known):
             same = isinstance(left, Known) and left.value is right.value
             return Known(same == isinstance(op, ast.Is))
         if isinstance(right, Named):
-            return Known(_OPERATORS[type(op)](_known(left), right.items))
+            return Known(_OPERATORS[type(op)](known(left), right.items))
         if isinstance(left, Code) or isinstance(right, Code):
             axes = [side.shape if isinstance(side, Code) else () for side in (left, right)]
             node = ast.Compare(lift(left), [op], [lift(right)])
-            return Code(node, _combined(ast.Add(), *axes))
-        return Known(_OPERATORS[type(op)](_known(left), _known(right)))
+            return Code(node, combined(ast.Add(), *axes))
+        return Known(_OPERATORS[type(op)](known(left), known(right)))
 
     def _text(self, values: Sequence[ast.expr], frame: Frame) -> Value:
         parts: list[ast.expr] = []
@@ -607,7 +557,7 @@ class Specializer:
             if isinstance(value, Code):
                 parts.append(ast.FormattedValue(value.node, node.conversion, node.format_spec))
             else:
-                shown = repr(_known(value)) if node.conversion == ord("r") else str(_known(value))
+                shown = repr(known(value)) if node.conversion == ord("r") else str(known(value))
                 parts.append(ast.Constant(shown))
         if all(isinstance(part, ast.Constant) for part in parts):
             return Known("".join(part.value for part in parts))  # pyright: ignore
@@ -632,14 +582,14 @@ class Specializer:
 
     def _rounds(self, generator: ast.comprehension, frame: Frame) -> list[Frame] | None:
         """Return the variables of each round; None if their number is not known."""
-        items = _items(self._value(generator.iter, frame))
+        items = items_of(self._value(generator.iter, frame))
         if items is None:
             return None
         rounds: list[Frame] = []
         for item in items:
             inner = Frame(frame.outside, above=frame)
             self._bind(generator.target, item, inner, temporary=True)
-            if all(_truth(self._value(test, inner)) for test in generator.ifs):
+            if all(truth(self._value(test, inner)) for test in generator.ifs):
                 rounds.append(inner)
         return rounds
 
@@ -647,7 +597,7 @@ class Specializer:
 
     def _call(self, e: ast.Call, frame: Frame) -> Value:
         if isinstance(e.func, ast.Attribute) and _is_super(e.func.value):
-            owner = _known(self._variable("self", frame))
+            owner = known(self._variable("self", frame))
             above = super(frame.outside["__class__"], owner)
             function: Value = Known(getattr(above, e.func.attr))
         else:
@@ -683,14 +633,12 @@ class Specializer:
     ) -> Value:
         """Run a rule; what it writes are the new values of these variables."""
         result = self.call(rule.formula, *arguments[: len(rule.kinds)])
-        results = [result] if len(rule.places) == 1 else _items(result) or []
+        results = [result] if len(rule.places) == 1 else items_of(result) or []
         for place, new in zip(rule.places, results, strict=True):
             self._bind(nodes[place], new, frame)
         return Known(None)
 
-    def _result(
-        self, function: Value, arguments: list[Value], named: dict[str, Value]
-    ) -> Value:
+    def _result(self, function: Value, arguments: list[Value], named: dict[str, Value]) -> Value:
         if isinstance(function, Nested):
             return self._call_nested(function, arguments)
         if isinstance(function, Method):
@@ -699,14 +647,12 @@ class Specializer:
             if isinstance(function.node, ast.Attribute) and function.node.attr == "reshape":
                 own = Code(function.node.value)
                 shape = arguments[0] if len(arguments) == 1 else Several(list(arguments))
-                return Code(_written(function.node, arguments, named), _reshaped(own, shape))
+                return Code(_written(function.node, arguments, named), reshaped(own, shape))
             return Code(_written(function.node, arguments, named))
         assert isinstance(function, Known)
         return self._result_of(function, arguments, named)
 
-    def _result_of(
-        self, function: Known, arguments: list[Value], named: dict[str, Value]
-    ) -> Value:
+    def _result_of(self, function: Known, arguments: list[Value], named: dict[str, Value]) -> Value:
         f = function.value
         if isinstance(f, ActivationFunction):
             return self._activation(f, arguments[0])
@@ -720,21 +666,23 @@ class Specializer:
             return self._length(arguments[0], 0)
         if f in (tuple, list) and arguments and isinstance(arguments[0], Several):
             return Several(list(arguments[0].items), f)
-        if f in (zip, reversed) and all(_items(one) is not None for one in arguments):
-            columns = [_items(one) or [] for one in arguments]
+        if f in (zip, reversed) and all(items_of(one) is not None for one in arguments):
+            columns = [items_of(one) or [] for one in arguments]
             if f is reversed:
                 return Several(columns[0][::-1], list)
             return Several([Several(list(row)) for row in zip(*columns, strict=True)], list)
-        if all(_is_known(value) for value in everything):
-            values = [_known(value) for value in arguments]
+        if all(is_known(value) for value in everything):
+            values = [known(value) for value in arguments]
             if f is itertools.product:
                 code = ast.Call(ast.Name("product"), [literal(value) for value in values], [])
                 return Known(list(f(*values)), code)
             methods = str | dict | tuple | list
-            if _is_in(f, _PURE) or isinstance(getattr(f, "__self__", None), methods) or (
-                getattr(f, "__module__", None) == "math"
+            if (
+                _is_in(f, _PURE)
+                or isinstance(getattr(f, "__self__", None), methods)
+                or (getattr(f, "__module__", None) == "math")
             ):
-                result = f(*values, **{k: _known(v) for k, v in named.items() if k != "strict"})
+                result = f(*values, **{k: known(v) for k, v in named.items() if k != "strict"})
                 return Known(list(result) if isinstance(result, map | zip | reversed) else result)
         inner = inspect.unwrap(f) if callable(f) else f
         if isinstance(inner, FunctionType | MethodType) and _is_ours(inner.__module__):
@@ -743,9 +691,7 @@ class Specializer:
             raise NotSpecializable(f"Expected a function with a name. Received: {f}")
         return self._numpy(function.code, arguments, named)
 
-    def _ours(
-        self, function: Any, arguments: list[Value], named: dict[str, Value]
-    ) -> Value:
+    def _ours(self, function: Any, arguments: list[Value], named: dict[str, Value]) -> Value:
         simple = isinstance(function, FunctionType) and "<" not in function.__qualname__
         if not simple or function.__module__ != ActivationFunction.__module__:
             return self.call(function, *arguments, **named)
@@ -777,91 +723,20 @@ class Specializer:
         if path == "np.negative" and isinstance(arguments[0], Code):
             return Code(ast.UnaryOp(ast.USub(), arguments[0].node), arguments[0].shape)
         if path == "np.moveaxis" and isinstance(arguments[0], Code):
-            array, start, end = arguments
-            n = None if array.shape is None else len(array.shape)
-            if n and isinstance(start, Known) and isinstance(start.value, int):
-                if start.value % n == _known(end) % n:
-                    return array
+            array, *ends = arguments
+            n = len(array.shape or ()) if isinstance(array, Code) else 0
+            places = [end.value for end in ends if isinstance(end, Known)]
+            if n and all(isinstance(place, int) for place in places) and (
+                len({place % n for place in places}) == 1
+            ):  # fmt: skip
+                return array
         if path in _SHORTER:
             code = ast.parse(_SHORTER[path], mode="eval").body
         kept = {k: v for k, v in named.items() if (k, v) != ("keepdims", Known(False))}
-        return Code(_written(code, arguments, kept), _shape(path, arguments))
+        return Code(_written(code, arguments, kept), result_shape(path, arguments))
 
 
-# Values as code
-
-
-def lift(value: Value) -> ast.expr:
-    """Return the code of a value."""
-    if isinstance(value, Code):
-        return value.node
-    if isinstance(value, Several):
-        nodes = [lift(item) for item in value.items]
-        return ast.Tuple(nodes) if value.kind is tuple else ast.List(nodes)
-    if isinstance(value, Known):
-        return literal(value.value) if value.code is None else value.code
-    raise NotSpecializable(f"Expected a value that can be written. Received: {value}")
-
-
-def literal(value: Any) -> ast.expr:
-    """Return the code of a known value."""
-    if isinstance(value, float) and not isinstance(value, np.generic) and math.isinf(value):
-        infinity = ast.Attribute(ast.Name("np"), "inf")
-        return infinity if value > 0 else ast.UnaryOp(ast.USub(), infinity)
-    if value is None or type(value) in (bool, int, float, str):
-        return ast.Constant(value)
-    if isinstance(value, np.integer):
-        return ast.Constant(int(value))
-    if isinstance(value, tuple | list):
-        nodes = [literal(item) for item in value]
-        return ast.Tuple(nodes) if isinstance(value, tuple) else ast.List(nodes)
-    if isinstance(value, range | slice):
-        ends = (value.start, value.stop, value.step)
-        if isinstance(value, range) and ends[::2] == (0, 1):
-            ends = (value.stop,)
-        return ast.Call(ast.Name(type(value).__name__), [literal(end) for end in ends], [])
-    raise NotSpecializable(f"Expected a value that can be written. Received: {value!r}")
-
-
-def _index(index: Value) -> ast.expr | None:
-    """Return the code of an index; None if it takes everything."""
-    if isinstance(index, Code) and isinstance(index.node, ast.Tuple):
-        return ast.Tuple([_as_slice(node) for node in index.node.elts])
-    if isinstance(index, Code):
-        return index.node
-    parts = _items(index) if isinstance(index, Several) else None
-    if parts is None and isinstance(index, Known) and isinstance(index.value, tuple):
-        parts = [Known(part) for part in index.value]
-    if parts is None:
-        return _index_part(index)
-    while parts and isinstance(parts[-1], Known) and _is_everything(parts[-1].value):
-        parts = parts[:-1]
-    if not parts:
-        return None
-    nodes = [_index_part(part) for part in parts]
-    return nodes[0] if len(nodes) == 1 and isinstance(nodes[0], ast.Slice) else ast.Tuple(nodes)
-
-
-def _as_slice(node: ast.expr) -> ast.expr:
-    is_slice = isinstance(node, ast.Call) and ast.unparse(node.func) == "slice"
-    if not is_slice:
-        return node
-    ends = [None if ast.unparse(end) == "None" else end for end in node.args]  # pyright: ignore
-    return ast.Slice(*ends)
-
-
-def _index_part(part: Value) -> ast.expr:
-    if isinstance(part, Known) and isinstance(part.value, slice):
-        s = part.value
-        step = None if s.step == 1 else s.step
-        return ast.Slice(*(None if end is None else literal(end) for end in (s.start, s.stop, step)))
-    return lift(part)
-
-
-def _is_everything(part: Any) -> bool:
-    return isinstance(part, slice) and (part.start, part.stop) == (None, None) and (
-        part.step in (None, 1)
-    )
+# Small questions and answers
 
 
 def _written(code: ast.expr, arguments: list[Value], named: dict[str, Value]) -> ast.expr:
@@ -873,38 +748,6 @@ def _assign(name: str, node: ast.expr) -> ast.stmt:
     return ast.Assign([ast.Name(name)], node)
 
 
-# Known values
-
-
-def _items(value: Value) -> list[Value] | None:
-    """Return what a value consists of; None if that is not known."""
-    if isinstance(value, Several):
-        return list(value.items)
-    if isinstance(value, Known) and isinstance(value.value, tuple | list | range):
-        return [Known(item) for item in value.value]
-    return None
-
-
-def _is_known(value: Value) -> bool:
-    if isinstance(value, Several):
-        return all(_is_known(item) for item in value.items)
-    return isinstance(value, Known)
-
-
-def _known(value: Value) -> Any:
-    if isinstance(value, Several):
-        return value.kind(_known(item) for item in value.items)
-    if isinstance(value, Known):
-        return value.value
-    raise NotSpecializable(f"Expected what is known before. Received: {ast.unparse(lift(value))}")
-
-
-def _truth(value: Value) -> bool:
-    if isinstance(value, Several | Named):
-        return bool(value.items)
-    return bool(_known(value))
-
-
 def _is_in(function: Any, functions: Sequence[Any]) -> bool:
     return any(function is one for one in functions)
 
@@ -914,8 +757,8 @@ def _is_ours(module: str) -> bool:
 
 
 def _is_super(node: ast.expr) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and (
-        node.func.id == "super"
+    return (
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and (node.func.id == "super")
     )
 
 
@@ -925,13 +768,10 @@ def _call_method(method: Method, arguments: Sequence[Value]) -> Value:
         owner.items.append(arguments[0])
         return Known(None)
     if isinstance(owner, Named) and method.name == "get":
-        return owner.items.get(_known(arguments[0]), Known(None))
+        return owner.items.get(known(arguments[0]), Known(None))
     if isinstance(owner, Named) and method.name == "items":
         return Several([Several([Known(name), value]) for name, value in owner.items.items()])
     raise NotSpecializable(f"Expected get, items or append. Received: {method.name}")
-
-
-# Loops
 
 
 def _changed(body: Sequence[ast.stmt]) -> tuple[set[str], set[str]]:
@@ -964,52 +804,3 @@ def _again(value: Value, names: Any) -> Value:
     if isinstance(value, Several):
         return Several([_again(item, names) for item in value.items], value.kind)
     return Code(ast.Name(next(names)), value.shape if isinstance(value, Code) else None)
-
-
-# Shapes
-
-
-def _combined(op: ast.operator, a: Axes | None, b: Axes | None) -> Axes | None:
-    if a is None or b is None:
-        return None
-    if isinstance(op, ast.MatMult):
-        return (*a[:-1], b[-1]) if len(a) >= 2 and len(b) == 2 else None
-    if len(a) < len(b):
-        a, b = b, a
-    ends = zip(a[len(a) - len(b) :], b, strict=True)
-    return (*a[: len(a) - len(b)], *(n if m in (1, n) else m if n == 1 else None for n, m in ends))
-
-
-def _reshaped(array: Code, shape: Value) -> Axes | None:
-    items = _items(shape)
-    if items is None:
-        return None
-    known = [item.value if isinstance(item, Known) else None for item in items]
-    return tuple(None if n == -1 else n for n in known)
-
-
-def _shape(path: str, arguments: list[Value]) -> Axes | None:
-    first = arguments[0] if arguments else None
-    if not isinstance(first, Code):
-        return None
-    if path == "np.reshape":
-        return _reshaped(first, arguments[1])
-    shape, rest = first.shape, arguments[1:]
-    if shape is None or not all(_is_known(value) for value in rest):
-        return None
-    if path in _SAME_SHAPE:
-        return shape
-    axes = [_known(value) for value in rest]
-    if path == "np.swapaxes":
-        order = list(range(len(shape)))
-        order[axes[0]], order[axes[1]] = order[axes[1]], order[axes[0]]
-        return tuple(shape[k] for k in order)
-    if path == "np.transpose":
-        return tuple(shape[k] for k in axes[0]) if axes else shape[::-1]
-    if path == "np.moveaxis" and isinstance(axes[0], int):
-        left = list(shape)
-        moved = left.pop(axes[0])
-        left.insert(axes[1] % len(shape), moved)
-        return tuple(left)
-    return None
-

@@ -10,6 +10,7 @@ import io
 import tokenize
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
+from itertools import pairwise
 
 WIDTH = 100
 _INDENT = 4
@@ -211,9 +212,7 @@ def _write_state_in_place(loop: ast.For, body: list[ast.stmt]) -> None:
 # What has no name of its own
 
 
-def _put_back(
-    body: list[ast.stmt], temporary: Collection[str], bases: Mapping[str, str]
-) -> bool:
+def _put_back(body: list[ast.stmt], temporary: Collection[str], bases: Mapping[str, str]) -> bool:
     """Write one variable's code where it is used; return whether there was one."""
     definitions = Counter(name for s in _every(body) for name in _targets(s))
     uses = sum((_uses(*_read(s)) for s in _every(body)), Counter[str]())
@@ -249,8 +248,7 @@ def _put_back_in(
         if user is None:
             continue
         between = body[i + 1 : body.index(user)]
-        returned = isinstance(user, ast.Return) and _uses(*_read(user)) == {name: 1} and not between
-        direct = returned and isinstance(user.value, ast.Name)
+        direct = isinstance(user, ast.Return) and isinstance(user.value, ast.Name) and not between
         if name not in temporary and not direct and not _goes_on(name, user, bases):
             continue
         if _fits(value, user, between, name, bases, indent):
@@ -415,9 +413,7 @@ def wrapped(line: str) -> list[str]:
     else:
         bounds = [opening, *ends, closing]
         comma = "," if line[ends[0]] == "," else ""
-        parts = [
-            line[a + 1 : b].strip() + comma for a, b in zip(bounds, bounds[1:], strict=False)
-        ]
+        parts = [line[a + 1 : b].strip() + comma for a, b in pairwise(bounds)]
     pieces = [piece for part in parts for piece in wrapped(" " * (margin + _INDENT) + part)]
     return [first, *pieces, *wrapped(last)]
 
