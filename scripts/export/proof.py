@@ -96,7 +96,8 @@ def prove(
     for dtype in dict.fromkeys([network.precision, DOUBLE]):
         own = network if dtype == network.precision else network.clone(dtype)
         batch = [array.astype(dtype) for array in inputs]
-        expected, bounds = own.layer_outputs(one_or_list(batch)), analyse_outputs(own, batch)
+        with np.errstate(all="ignore"):  # what overflows is seen in the outputs
+            expected, bounds = own.layer_outputs(one_or_list(batch)), analyse_outputs(own, batch)
         calls = [call.name for call in own.calls]
         ends = [calls.index(name) for name in own.output_names]
         layers = [results.get(f"{dtype}/layer/{i}") for i in range(len(calls))]
@@ -147,6 +148,10 @@ def _worst(
         row = compare_tensors("forward", name, expected, found, bounded)
         if row.index == () and row.verdict is Verdict.DIFFERENT:
             raise _refusal(program, f"{name} of shape {found.shape} instead of {expected.shape}")
+        if not np.isfinite(row.keras):
+            raise _refusal(
+                program, f"{name}{list(row.index)} is {row.keras} in {reference} for these samples"
+            )
         bound = 2 * float(bounded.bound.reshape(row.shape)[row.index])
         if row.verdict is Verdict.DIFFERENT:
             raise _refusal(

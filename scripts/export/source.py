@@ -17,10 +17,11 @@ from numpy_impl.layers.formula import activate
 from numpy_impl.network import Sequential
 from numpy_impl.types import Array, Shape
 from parity.bounds.layers import weighted
+from terminal_io import printable
 
 from .specializing import Specializer
 from .tidying import WIDTH, text_of, tidy, wrapped
-from .values import Code, Known, Named, Several, Value, lift
+from .values import Code, Known, Named, NotSpecializable, Several, Value, lift
 
 _IMPORTS = {"np": "import numpy as np", "Path": "from pathlib import Path"}
 # Names that mean something else in the file, or in the formulas.
@@ -130,18 +131,25 @@ def export(network: AnyNetwork, stem: str) -> Exported:
     for (call, layer, sources), owner in zip(network.calls, network.owners, strict=True):
         name, arrays = names[owner], [*layer.weight_names, *layer.state_names]
         keys[call] = name if isinstance(network, Sequential) else call
-        tensors[call] = f"y[{json.dumps(keys[call])}]"
+        tensors[call] = f"y[{_quoted(keys[call])}]"
         weights |= {f"{name}/{array}": getattr(layer, array) for array in arrays}
         # As numpy_impl.network.mask_of has it.
         mask = next((masks[source] for source in sources if masks.get(source)), None)
         own_mask = masks.get(sources[0]) if layer.uses_mask else None
         shapes = [network.shapes[source] for source in sources]
         function = _layer(writer, layer, name, shapes, network.shapes[call], bool(own_mask))
-        given = [*(tensors[s] for s in sources), *(f'w["{name}/{array}"]' for array in arrays)]
+        given = [
+            *(tensors[s] for s in sources),
+            *(f"w[{_quoted(f'{name}/{array}')}]" for array in arrays),
+        ]
         given += [own_mask] if own_mask else []
         lines.append(f"{tensors[call]} = {function}({', '.join(given)})")
         masks[call] = _mask(writer, layer, name, shapes[0], mask, given[0], lines)
     source = _file(network, stem, writer, lines, tensors)
+    try:
+        source.encode()
+    except UnicodeEncodeError as error:  # half a character in a name
+        raise NotSpecializable(f"Expected names of characters. Received: {error}") from error
     return Exported(source, weights, [keys[call.name] for call in network.calls])
 
 
@@ -227,10 +235,15 @@ def _layer_names(network: AnyNetwork) -> dict[str, str]:
 
 def _snake_case(name: str) -> str:
     """Return a name that a function may have, made as Keras makes that of a layer of its class."""
-    name = re.sub(r"\W+", "_", name)
+    name = re.sub(r"\W+", "_", name, flags=re.ASCII)
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
     name = re.sub("([a-z])([A-Z])", r"\1_\2", name).lower().strip("_")
     return f"layer_{name}" if not name.isidentifier() or keyword.iskeyword(name) else name
+
+
+def _quoted(name: str) -> str:
+    """Return a name, which may come from anybody's file, as a string of the program."""
+    return json.dumps(name, ensure_ascii=False)
 
 
 def _free(name: str, taken: set[str]) -> str:
@@ -269,7 +282,8 @@ def _formula(layer: Layer) -> list[str]:
 
 def _docstring(paragraphs: Sequence[str], indent: int = 4) -> str:
     margin = " " * indent
-    first, *others = [part.replace("\\", "\\\\") for part in paragraphs]
+    # What comes from a file must not end the text.
+    first, *others = [p.replace("\\", "\\\\").replace('"""', "'''") for p in paragraphs]
     lines = textwrap.wrap(f'"""{first}', WIDTH - indent, break_long_words=False)
     if not others and len(lines) == 1 and len(lines[0]) + indent + 3 <= WIDTH:
         return f'{margin}{lines[0]}"""'
@@ -306,7 +320,7 @@ def _file(
     shapes = " and ".join(_shape(network.shapes[n]) for n in network.output_names)
     arguments = ", ".join(tensors[n] for n in network.input_names)
     results = ", ".join(tensors[n] for n in network.output_names)
-    title = f"The network {network.name} in plain NumPy, {network.dtype.name}."
+    title = f"The network {printable(network.name)} in plain NumPy, {network.dtype.name}."
     says = (
         f"``predict`` takes {', '.join(given)} and returns {shapes}; ``forward`` returns the "
         f"output of every layer. N is the number of samples, which lie in rows. The weights are "

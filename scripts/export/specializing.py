@@ -200,9 +200,8 @@ class Specializer:
         if isinstance(value, Code):
             if isinstance(value.node, ast.Name):
                 own = value.node.id
-                if not temporary and (own in self.temporary or own in self._returned):
-                    self.names[own] = base
-                    self._returned.discard(own)
+                if not temporary and own in self.temporary | self._returned:
+                    self.names.setdefault(own, base)
                 return value
             name = self.fresh(base, temporary)
             self._block.append(_assign(name, value.node))
