@@ -93,7 +93,8 @@ def prove(
     """
     results = _run(program, inputs)
     checks: list[Check] = []
-    for dtype in dict.fromkeys([network.precision, DOUBLE]):
+    precisions: list[Precision] = [network.precision, DOUBLE]
+    for dtype in dict.fromkeys(precisions):
         own = network if dtype == network.precision else network.clone(dtype)
         batch = [array.astype(dtype) for array in inputs]
         with np.errstate(all="ignore"):  # what overflows is seen in the outputs

@@ -1,6 +1,7 @@
 """Small networks that have every layer of ``numpy_impl`` between them, in all their forms."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,8 @@ def _graph(
 
 
 def _pictures() -> dict[str, AnyNetwork]:
+    padding: Any
+    order: Any
     found: dict[str, AnyNetwork] = {}
     for padding in ("valid", "same"):
         for order, shape in (("channels_last", (7, 6, 4)), ("channels_first", (4, 7, 6))):
@@ -49,7 +52,7 @@ def _sequences() -> dict[str, AnyNetwork]:
     for masked in (False, True):
         for backwards in (False, True):
             for bias in (False, True):
-                several = {"return_sequences": True, "use_bias": bias}
+                several: dict[str, Any] = {"return_sequences": True, "use_bias": bias}
                 found[f"recurrent, masked {masked}, backwards {backwards}, bias {bias}"] = _chain(
                     (6, 3),
                     *([layers.Masking(0.5)] if masked else []),
@@ -72,7 +75,7 @@ def _attention() -> dict[str, AnyNetwork]:
     found: dict[str, AnyNetwork] = {}
     for causal in (False, True):
         for scale in (False, True):
-            heads = {"use_bias": scale, "use_causal_mask": causal}
+            heads: dict[str, Any] = {"use_bias": scale, "use_causal_mask": causal}
             found[f"attention, causal {causal}, scale {scale}"] = _graph(
                 {"query": (3, 4), "value": (5, 4), "key": (5, 4)},
                 ["sum"],
@@ -143,6 +146,7 @@ def networks() -> dict[str, AnyNetwork]:
         layers.Reshape((-1, 3, 2)), layers.PReLU((1,)), layers.PReLU(),
         layers.Cropping2D((0, (1, 1))),
     )  # fmt: skip
+    both: dict[str, Any]
     for both in ({"center": True, "scale": True}, {"center": False}, {"scale": False}):
         found[f"normalizations, {both}"] = _chain(
             (3, 5, 4), layers.BatchNormalization(1, **both), layers.BatchNormalization(**both),

@@ -240,7 +240,9 @@ def test_keras_that_disagrees_is_believed(tmp_path: Path) -> None:
 def cancelling() -> Sequential:
     """Return a network whose outputs are what is left of numbers 10^18 times as large."""
     network = Sequential([Dense(2), Dense(1)], 3, dtype="float64")
-    network.set_weights([np.full((3, 2), 1e15), np.zeros(2), [[1.0], [-1.0]], np.array([1e-3])])
+    network.set_weights(
+        [np.full((3, 2), 1e15), np.zeros(2), np.array([[1.0], [-1.0]]), np.array([1e-3])]
+    )
     return network
 
 
