@@ -6,6 +6,9 @@ layer, whose formulas are those that this project trains with, and NAME.npz with
 need NumPy and nothing of this project. Before they are put in their place the program is run on
 random samples and compared, in single and in double precision, with the NumPy network and, if MODEL
 is a .keras file, with Keras; if a difference is larger than rounding explains, nothing is written.
+
+"onnx" and "litert" are written by Keras's own exporters, and proven likewise by running the file in
+onnxruntime and in TensorFlow's interpreter; the former needs tf2onnx, onnx and onnxruntime.
 """
 
 import os
@@ -23,6 +26,7 @@ from numpy_impl.functional import AnyNetwork
 from terminal_io import CliError, os_reason, printable, run
 
 from .. import model_files, run_files, starting
+from . import formats
 from .proof import Check, KerasOutputs, keras_outputs, prove, random_inputs
 from .source import Exported, export
 from .values import NotSpecializable
@@ -39,9 +43,11 @@ def _options(argv: Sequence[str] | None) -> Namespace:
     parser = starting.parser("export", __doc__, EPILOG)
     add = parser.add_argument
     add("model", type=Path, metavar="MODEL", help="a model file, or a training's folder or name")
-    add("--to", choices=("numpy",), required=True, help="what to write")
-    out = "the program; its weights go beside it (default: MODEL_numpy.py beside MODEL)"
-    add("--out", type=Path, metavar="FILE.py", help=out)
+    add("--to", choices=("numpy", *formats.FORMATS), required=True, help="what to write")
+    out = (
+        "the file; a program's weights go beside it (default: beside MODEL, such as MODEL_numpy.py)"
+    )
+    add("--out", type=Path, metavar="FILE", help=out)
     add("--force", action="store_true", help="replace files that are there")
     add("--samples", type=int, default=8, metavar="N", help="to compare on (default: 8)")
     add("--seed", type=int, default=0, metavar="N", help="draws the samples (default: 0)")
@@ -62,7 +68,7 @@ def _model_path(given: Path) -> Path:
     return given
 
 
-def _read(path: Path) -> tuple[AnyNetwork, KerasOutputs | None]:
+def _read(path: Path) -> tuple[AnyNetwork, Any]:
     """Return a model as a NumPy network and, if it is one of Keras's and Keras is there, as it."""
     if path.suffix != ".keras":
         return model_files.read(path), None
@@ -72,24 +78,35 @@ def _read(path: Path) -> tuple[AnyNetwork, KerasOutputs | None]:
         return model_files.read(path), None
     model = model_files.load_keras(path)
     try:
-        return numpy_twin(model), keras_outputs(model)
+        return numpy_twin(model), model
     except ValueError as error:
         raise CliError(f"{path}: expected layers that numpy_impl has. {error}") from error
 
 
-def _places(out: Path | None, model: Path, force: bool) -> tuple[Path, Path]:
-    """Return where the program and its weights go."""
-    program = out or model.with_name(f"{model.name.partition('.')[0]}_numpy.py")
-    if program.suffix != ".py":
-        raise CliError(f"--out: expected a file NAME.py. Received: {program}")
-    weights = program.with_suffix(".npz")
-    for place in (program, weights):
+def _keras_twin(network: AnyNetwork) -> Any:
+    import keras_impl  # late: it takes four seconds
+    from parity import keras_twin
+
+    with keras_impl.precision(network.precision):
+        return keras_twin(network)
+
+
+def _places(options: Namespace, model: Path) -> list[Path]:
+    """Return where the file goes, and its weights if they have one of their own."""
+    program = options.to == "numpy"
+    suffix = ".py" if program else formats.FORMATS[options.to].suffix
+    stem = model.name.partition(".")[0]
+    out = options.out or model.with_name(f"{stem}{'_numpy' * program}{suffix}")
+    if out.suffix != suffix:
+        raise CliError(f"--out: expected a file NAME{suffix}. Received: {out}")
+    places = [out, out.with_suffix(".npz")] if program else [out]
+    for place in places:
         if place.exists() and model.exists() and place.samefile(model):
-            raise CliError(f"--out: expected other files than the model. Received: {program}")
-        if place.is_dir() or (place.exists() and not force):
+            raise CliError(f"--out: expected other files than the model. Received: {out}")
+        if place.is_dir() or (place.exists() and not options.force):
             raise CliError(f"{place} is there already: --out names another place"
                            + ("" if place.is_dir() else ", --force replaces it"))  # fmt: skip
-    return program, weights
+    return places
 
 
 def write(
@@ -149,20 +166,31 @@ def _table(checks: Sequence[Check]) -> str:
 def _run(argv: Sequence[str] | None) -> int:
     options = _options(argv)
     path = _model_path(options.model)
-    program, weights = _places(options.out, path, options.force)
-    network, keras = _read(path)
+    places = _places(options, path)
+    if options.to != "numpy":
+        formats.check_installed(options.to)
+    network, model = _read(path)
     inputs = random_inputs(network, options.samples, np.random.default_rng(options.seed))
+    out = places[0]
     try:
-        program.parent.mkdir(parents=True, exist_ok=True)
-        exported, checks = write(network, program, inputs, keras)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if options.to == "numpy":
+            keras = None if model is None else keras_outputs(model)
+            exported, checks = write(network, out, inputs, keras)
+            sizes = [exported.source.count("\n"), sum(a.size for a in exported.weights.values())]
+            notes = [
+                f" ({n:,} {what})" for n, what in zip(sizes, ("lines", "numbers"), strict=True)
+            ]
+        else:
+            model = _keras_twin(network) if model is None else model
+            checks = formats.write(options.to, model, network, out, inputs)
+            notes = [f" ({out.stat().st_size:,} bytes)"]
     except OSError as error:
         reason = os_reason(error)
         raise CliError(f"--out: expected a file to write. Received: {reason}") from error
     print(_table(checks))
-    numbers = sum(array.size for array in exported.weights.values())
-    lines = exported.source.count("\n")
-    print(f"wrote {printable(program)} ({lines} lines) and {printable(weights)} "
-          f"({numbers:,} weights)")  # fmt: skip
+    written = (printable(place) + note for place, note in zip(places, notes, strict=True))
+    print(f"wrote {' and '.join(written)}")
     return 0
 
 

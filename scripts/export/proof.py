@@ -107,12 +107,47 @@ def prove(
         places = [*range(len(calls)), *ends]
         compared = [(names[i], expected[i], array, bounds[i])
                     for i, array in zip(places, found, strict=True)]  # fmt: skip
-        checks.append(_worst(program, "the NumPy network", dtype, compared))
+        decides = dtype == DOUBLE
+        checks.append(_worst(program, "the NumPy network", dtype, compared, decides))
         if keras is not None and dtype == network.precision:
             theirs = keras(batch)
             compared = [(names[i], k, array, bounds[i])
                         for i, k, array in zip(ends, theirs, outputs, strict=True)]  # fmt: skip
-            checks.append(_worst(program, "Keras", dtype, compared))
+            checks.append(_worst(program, "Keras", dtype, compared, decides=False))
+    return checks
+
+
+def prove_outputs(
+    file: Path,
+    network: AnyNetwork,
+    names: Sequence[str],
+    inputs: list[Array],
+    found: Sequence[Array],
+    keras: KerasOutputs,
+) -> list[Check]:
+    """Compare what another runtime made of a written file with the network and with Keras.
+
+    Args:
+        file: The file, for errors.
+        network: The network.
+        names: What each of its outputs is called.
+        inputs: A batch for each input.
+        found: What the file gave for it.
+        keras: The same model in Keras.
+
+    Raises:
+        CliError: A difference is larger than rounding explains, or rounding explains everything.
+    """
+    with np.errstate(all="ignore"):  # what overflows is seen in the outputs
+        bounds = dict(zip(network.calls, analyse_outputs(network, inputs), strict=True))
+        outputs = as_list(network.forward(one_or_list(inputs)))
+    bounded = [b for end in network.output_names for c, b in bounds.items() if c.name == end]
+    if len(found) != len(bounded):
+        raise _refusal(file, f"{len(found)} outputs instead of {len(bounded)}")
+    checks: list[Check] = []
+    for reference, expected in (("the NumPy network", outputs), ("Keras", keras(inputs))):
+        compared = list(zip(names, expected, found, bounded, strict=True))
+        checks.append(_worst(file, reference, network.precision, compared, decides=True))
     return checks
 
 
@@ -141,7 +176,12 @@ def _worst(
     reference: str,
     dtype: str,
     compared: Sequence[tuple[str, Array, Array | None, Approx]],
+    decides: bool,
 ) -> Check:
+    """Return the worst of several comparisons; refuse one that is beyond rounding.
+
+    Of one that ``decides``, a bound as large as the outputs is refused too: it proves nothing.
+    """
     checks: list[Check] = []
     for name, expected, found, bounded in compared:
         if found is None:
@@ -162,8 +202,7 @@ def _worst(
             )
         checks.append(Check(reference, dtype, row, bound))
     worst = max(reversed(checks), key=lambda check: check.row.rank)  # of equal ones the last
-    # A bound as large as the outputs would prove nothing.
-    if dtype == DOUBLE and any(check.row.verdict is Verdict.UNDECIDED for check in checks):
+    if decides and any(check.row.verdict is Verdict.UNDECIDED for check in checks):
         raise _refusal(program, "a network whose rounding errors are as large as its outputs")
     return worst
 

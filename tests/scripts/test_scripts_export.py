@@ -1,6 +1,7 @@
 """``scripts.export``: the command, and that a program which computes something else is refused."""
 
 import dataclasses
+import importlib.util
 import os
 import subprocess
 import sys
@@ -12,10 +13,11 @@ import pytest
 
 from numpy_impl import models, serialization
 from numpy_impl.functional import AnyNetwork, Functional
-from numpy_impl.layers import GRU, Activation, Dense, Embedding, Layer
+from numpy_impl.layers import GRU, Activation, Conv2D, Dense, Embedding, Flatten, Layer
 from numpy_impl.network import Call, Sequential
 from scripts import run_files
 from scripts.export import __main__ as command
+from scripts.export import formats
 from scripts.export.proof import random_inputs
 from scripts.export.source import Exported, export
 from terminal_io import CliError
@@ -57,7 +59,7 @@ def test_a_program_runs_where_this_project_is_not(
         "compared with", "the NumPy network", "the NumPy network",
     ]  # fmt: skip
     assert [line.split()[3] for line in printed[1:3]] == ["float32", "float64"]
-    assert printed[-1].endswith(" (138 weights)")
+    assert printed[-1].endswith(" (138 numbers)")
     assert files(tmp_path / "a") == ["b.npz", "b.py"]
     network = serialization.load(model)
     (x,) = batch(network)
@@ -166,6 +168,59 @@ def test_what_cannot_be_is_said_in_one_line(
     assert expected in error
     assert error.count("\n") == 1
     assert (files(model.parent), model.read_bytes()) == ([model.name], before)
+
+
+# Other formats
+
+
+def _convolutional(folder: Path) -> Path:
+    layers: list[Layer] = [Conv2D(2, 3, activation="relu"), Flatten(), Dense(3, "softmax")]
+    network = Sequential(layers, (5, 5, 1), np.random.default_rng(0))
+    serialization.save(network, folder / "model.npz")
+    return folder / "model.npz"
+
+
+@pytest.mark.filterwarnings("ignore")  # what the exporters say about themselves
+@pytest.mark.parametrize("name", formats.FORMATS)
+def test_another_format_is_proven_by_its_runtime(
+    tmp_path: Path,
+    name: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for package in formats.FORMATS[name].packages:
+        pytest.importorskip(package, reason=f"{package} is not installed: no {name} to check")
+    model = _convolutional(tmp_path)
+    arguments = [str(model), "--to", name]
+    right = formats.FORMATS[name]
+    wrong = dataclasses.replace(
+        right, run=lambda path, inputs: [y * np.float32(1.001) for y in right.run(path, inputs)]
+    )
+    with monkeypatch.context() as change:
+        change.setitem(formats.FORMATS, name, wrong)
+        assert command.main(arguments) == 1
+    printed = capsys.readouterr()
+    assert (printed.out, files(tmp_path)) == ("", ["model.npz"])
+    assert "which differ by" in printed.err
+    assert command.main(arguments) == 0
+    compared = capsys.readouterr().out.splitlines()[1:3]
+    assert [line.split("  ")[0] for line in compared] == ["the NumPy network", "Keras"]
+    assert files(tmp_path) == sorted(["model.npz", f"model{right.suffix}"])
+
+
+def test_a_package_that_is_missing_is_named(
+    model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = importlib.util.find_spec
+    absent = ("tf2onnx", "onnx")
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name in absent else known(name) or 1
+    )
+    assert command.main([str(model), "--to", "onnx"]) == 2
+    assert capsys.readouterr().err == (
+        "export: --to onnx: expected tensorflow, keras, tf2onnx, onnx, onnxruntime. "
+        "Received: no tf2onnx, onnx; pip install tf2onnx onnx\n"
+    )
 
 
 # A program that computes something else
