@@ -154,10 +154,9 @@ def write(
 def _table(checks: Sequence[Check]) -> str:
     rows = [("compared with", "precision", "largest difference", "rounding explains", "at")]
     for check in checks:
-        row = check.row
-        at = f"{row.tensor}{list(row.index)}"
-        error = f"{row.error:.2g}" if row.error else "0 (the same bits)"
-        rows.append((check.reference, check.dtype, error, f"{check.bound:.2g}", at))
+        at = f"{check.tensor}{list(check.index)}"
+        largest = f"{check.difference:.2g}" if check.difference else "0 (the same bits)"
+        rows.append((check.reference, check.dtype, largest, f"{check.bound:.2g}", at))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
     return "\n".join(lines)

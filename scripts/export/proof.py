@@ -22,7 +22,7 @@ from numpy_impl.layers import Embedding, Layer, Masking, Rescaling
 from numpy_impl.types import Array, Precision
 from parity.bounds import analyse_outputs
 from parity.bounds.rounding import Approx
-from parity.comparing.rows import Row, Verdict, compare_tensors
+from parity.comparing.rows import Verdict, compare_tensors
 from terminal_io import FAILURE, CliError
 
 DOUBLE: Precision = "float64"
@@ -53,18 +53,22 @@ KerasOutputs = Callable[[list[Array]], list[Array]]
 
 @dataclass(frozen=True)
 class Check:
-    """The worst tensor of one comparison.
+    """One comparison, all of whose numbers are within their bounds.
 
     Attributes:
         reference: What the program was compared with.
         dtype: In which precision.
-        row: The tensor in which the difference is largest for its bound.
-        bound: What rounding can explain where it is largest.
+        tensor: The output with the largest difference; of equal ones the last.
+        index: Where in it.
+        difference: How large it is.
+        bound: What rounding can explain there.
     """
 
     reference: str
     dtype: str
-    row: Row
+    tensor: str
+    index: tuple[int, ...]
+    difference: float
     bound: float
 
 
@@ -85,8 +89,8 @@ def prove(
         keras: The same model in Keras; None if there is none.
 
     Returns:
-        The worst tensor beside the NumPy network in its own precision, in double precision, and
-        beside Keras.
+        The comparisons with the NumPy network in its own precision and in double precision, and
+        with Keras.
 
     Raises:
         CliError: The program does not run, or a difference is larger than rounding explains.
@@ -108,12 +112,12 @@ def prove(
         compared = [(names[i], expected[i], array, bounds[i])
                     for i, array in zip(places, found, strict=True)]  # fmt: skip
         decides = dtype == DOUBLE
-        checks.append(_worst(program, "the NumPy network", dtype, compared, decides))
+        checks.append(_compared(program, "the NumPy network", dtype, compared, decides))
         if keras is not None and dtype == network.precision:
             theirs = keras(batch)
             compared = [(names[i], k, array, bounds[i])
                         for i, k, array in zip(ends, theirs, outputs, strict=True)]  # fmt: skip
-            checks.append(_worst(program, "Keras", dtype, compared, decides=False))
+            checks.append(_compared(program, "Keras", dtype, compared, decides=False))
     return checks
 
 
@@ -147,7 +151,7 @@ def prove_outputs(
     checks: list[Check] = []
     for reference, expected in (("the NumPy network", outputs), ("Keras", keras(inputs))):
         compared = list(zip(names, expected, found, bounded, strict=True))
-        checks.append(_worst(file, reference, network.precision, compared, decides=True))
+        checks.append(_compared(file, reference, network.precision, compared, decides=True))
     return checks
 
 
@@ -171,40 +175,42 @@ def _run(program: Path, inputs: list[Array]) -> dict[str, Array]:
             return {name: file[name] for name in file.files}
 
 
-def _worst(
+def _compared(
     program: Path,
     reference: str,
     dtype: str,
-    compared: Sequence[tuple[str, Array, Array | None, Approx]],
+    tensors: Sequence[tuple[str, Array, Array | None, Approx]],
     decides: bool,
 ) -> Check:
-    """Return the worst of several comparisons; refuse one that is beyond rounding.
+    """Compare tensors; refuse a difference beyond rounding.
 
-    Of one that ``decides``, a bound as large as the outputs is refused too: it proves nothing.
+    Where the comparison ``decides``, bounds as large as the outputs are refused too: they would
+    prove nothing.
     """
     checks: list[Check] = []
-    for name, expected, found, bounded in compared:
+    for name, expected, found, bounded in tensors:
         if found is None:
             raise _refusal(program, f"no output of {name}")
         row = compare_tensors("forward", name, expected, found, bounded)
         if row.index == () and row.verdict is Verdict.DIFFERENT:
             raise _refusal(program, f"{name} of shape {found.shape} instead of {expected.shape}")
+        at, bounds = f"{name}{list(row.index)}", 2 * bounded.bound.reshape(row.shape)
         if not np.isfinite(row.keras):
-            raise _refusal(
-                program, f"{name}{list(row.index)} is {row.keras} in {reference} for these samples"
-            )
-        bound = 2 * float(bounded.bound.reshape(row.shape)[row.index])
+            raise _refusal(program, f"{at} is {row.keras} in {reference} for these samples")
         if row.verdict is Verdict.DIFFERENT:
             raise _refusal(
                 program,
-                f"{name}{list(row.index)} is {row.numpy:.6g} and in {reference} {row.keras:.6g} "
-                f"({dtype}), which differ by {row.error:.2g} where rounding explains {bound:.2g}",
+                f"{at} is {row.numpy:.6g} and in {reference} {row.keras:.6g} ({dtype}), which "
+                f"differ by {row.error:.2g} where rounding explains {bounds[row.index]:.2g}",
             )
-        checks.append(Check(reference, dtype, row, bound))
-    worst = max(reversed(checks), key=lambda check: check.row.rank)  # of equal ones the last
-    if decides and any(check.row.verdict is Verdict.UNDECIDED for check in checks):
-        raise _refusal(program, "a network whose rounding errors are as large as its outputs")
-    return worst
+        if decides and row.verdict is Verdict.UNDECIDED:
+            raise _refusal(program, "a network whose rounding errors are as large as its outputs")
+        difference = np.abs(np.asarray(expected, np.float64) - found)
+        place = np.argmax(difference if row.error else bounds)
+        index = tuple(int(i) for i in np.unravel_index(place, row.shape))
+        most = float(difference[index])
+        checks.append(Check(reference, dtype, name, index, most, float(bounds[index])))
+    return max(reversed(checks), key=lambda check: check.difference)
 
 
 def _refusal(program: Path, received: str) -> CliError:

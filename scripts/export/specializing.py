@@ -75,10 +75,13 @@ def source_of(function: FunctionType) -> ast.FunctionDef | ast.Lambda:
     """Return what defines a function.
 
     Raises:
-        OSError: Its file is not there.
+        NotSpecializable: Its file is not there.
     """
     if function.__name__ != "<lambda>":
-        text = textwrap.dedent(inspect.getsource(function))
+        try:
+            text = textwrap.dedent(inspect.getsource(function))
+        except OSError as error:
+            raise NotSpecializable(f"Expected this project's source. Received: {error}") from error
         found = ast.parse(text).body[0]
         assert isinstance(found, ast.FunctionDef)
         return found
