@@ -16,6 +16,7 @@ _NOISE = re.compile(
     r"^WARNING: All log messages before absl::InitializeLog"
     r"|^[IW]\d{4} "  # absl's prefix of information and warnings
     r"|^\d{4}-\d{2}-\d{2} [\d:.]+: [IW] "  # TensorFlow's own prefix of the same
+    r"|^INFO: Created TensorFlow Lite"
     r"|^To enable the following instructions"
     r"|^E\d{4} .*(cuda|cuFFT|cuDNN|cuBLAS|computation_placer)",
     re.IGNORECASE,

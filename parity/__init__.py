@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from parity.checking.checker import assert_parity, check, check_gradients, match_weights
     from parity.checking.layer.checker import check_layer
     from parity.comparing.compare import compare, compare_training
+    from parity.comparing.foreign import load_state_dict
     from parity.comparing.result import Comparison, Distance
     from parity.comparing.rows import Row, Verdict
     from parity.comparing.twins import keras_twin, numpy_loss, numpy_optimizer, numpy_twin
@@ -57,6 +58,7 @@ _HOME = {
     "copy_weights": "comparing.weights",
     "definitions": "loading",
     "distance": "comparing.weights",
+    "load_state_dict": "comparing.foreign",
     "match_weights": "checking.checker",
     "MatchedWeight": "checking.any_layers.matching",
     "WeightMatch": "checking.any_layers.matching",
@@ -86,6 +88,7 @@ __all__ = [
     "definitions",
     "distance",
     "keras_twin",
+    "load_state_dict",
     "match_weights",
     "numpy_loss",
     "numpy_optimizer",

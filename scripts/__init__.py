@@ -1,7 +1,7 @@
 """The commands: they parse options, call the packages below, and show what comes back.
 
-``train``, ``whatami``, ``draw``, ``browse``, ``demo`` and ``reproduce`` are commands, each run as
-``python -m scripts.NAME``; one that has modules of its own is a folder with them.
+``train``, ``whatami``, ``draw``, ``browse``, ``demo``, ``export`` and ``reproduce`` are commands,
+each run as ``python -m scripts.NAME``; one that has modules of its own is a folder with them.
 
 What several of them share: ``recipes`` holds how each document trains its network and ``samples``
 on what, ``engines`` the two engines behind one door, ``run_files`` what a training leaves behind,

@@ -185,6 +185,20 @@ def load(path: Path, engine: str = "numpy") -> Classifier:
     return model
 
 
+def read(path: Path) -> AnyNetwork:
+    """Read any network, in the precision of its file, without Keras.
+
+    Args:
+        path: As for :func:`load`.
+
+    Raises:
+        CliError: As there; and weights that are no numbers.
+    """
+    network = READERS[_kind(path)](path)
+    _check_finite(path, network.weights)
+    return network
+
+
 def rejecter(model: AnyNetwork, rest: AnyNetwork) -> Sequential:
     """Return the network that says whether a picture shows a digit at all.
 
@@ -355,11 +369,17 @@ def _twin_of_npz(path: Path) -> "keras.Model":
     return keras_twin(_read_npz(path))
 
 
-def _keras_file_in_keras(path: Path) -> "keras.Model":
+def load_keras(path: Path) -> "keras.Model":
+    """Read a ``.keras`` file with Keras, in the file's own precision.
+
+    Raises:
+        CliError: No such file, damaged, no model, or one whose weights are not numbers.
+    """
     from keras_impl import keras
     from keras_impl.sizes import count_weights
     from numpy_impl.files import keras_files
 
+    _kind(path)
     try:
         stored = keras_files.stored_numbers(path)
     except ValueError as error:
@@ -376,7 +396,8 @@ def _keras_file_in_keras(path: Path) -> "keras.Model":
         raise CliError(f"{path}: expected a Keras model. Received: {error}") from error
     if not isinstance(model, keras.Model):
         raise CliError(f"{path}: expected a Keras model. Received: {type(model).__name__}")
-    return _double(model)
+    _check_finite(path, model.get_weights())
+    return model
 
 
 def _weights_in_keras(path: Path) -> "keras.Model":
@@ -405,6 +426,6 @@ def _double(model: "keras.Model") -> "keras.Model":
 
 KERAS_READERS: "dict[str, Callable[[Path], keras.Model]]" = {
     ".npz": _twin_of_npz,
-    ".keras": _keras_file_in_keras,
+    ".keras": lambda path: _double(load_keras(path)),
     ".weights.h5": _weights_in_keras,
 }

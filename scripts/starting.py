@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 PACKAGE = __name__.partition(".")[0]
 REPOSITORY = "scripts"
 # The commands that have a name of their own where the project is installed.
-CONSOLE_SCRIPTS = {"train": "digits-train", "draw": "digits-draw", "whatami": "whatami"}
+CONSOLE_SCRIPTS = {
+    "train": "digits-train",
+    "draw": "digits-draw",
+    "export": "digits-export",
+    "whatami": "whatami",
+}
 NAMED = re.compile(rf"python -m {REPOSITORY}\.(\w+)")
 
 

@@ -172,9 +172,10 @@ class Recurrent(FormulaLayer):
                 new = tuple(_chosen(taken[t], n, o) for n, o in zip(new, state, strict=True))
             state = tuple(followed(part) for part in new)
             caches.append(kept)
-            if self.return_sequences or t == times - 1:
+            if self.return_sequences:
                 outputs.append(self._shown(state[0], taken, t))
-        output = np.stack(outputs, axis=1) if self.return_sequences else outputs[0]
+        last = self._shown(state[0], taken, times - 1)
+        output = np.stack(outputs, axis=1) if self.return_sequences else last
         return [output, *state] if self.return_state else output, (steps, befores, caches, taken)
 
     def differentiate(self, delta: Any, kept: Any, w: Weights) -> tuple[dict[str, Number], Any]:

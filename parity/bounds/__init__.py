@@ -8,7 +8,7 @@ bound.
 """
 
 from parity.bounds import array_functions as array_functions
-from parity.bounds.analysis import Analysis, analyse
+from parity.bounds.analysis import Analysis, analyse, analyse_outputs
 from parity.bounds.optimizers import analyse_step
 
-__all__ = ["Analysis", "analyse", "analyse_step"]
+__all__ = ["Analysis", "analyse", "analyse_outputs", "analyse_step"]

@@ -53,31 +53,8 @@ def analyse(
             training.
         sample_weight: How much each place of the outputs counts; a list where there are several.
     """
-    training = masks is not None
-    inputs, targets = as_list(x), as_list(y)
-    r = Rounding(network.dtype, _count(network, len(inputs[0])))
-    given = None if masks is None else iter(masks)
-    tensors = {n: r.exact(v) for n, v in zip(network.input_names, inputs, strict=True)}
-    caches: dict[str, Any] = {}
-    states: dict[str, Approx] = {}
-    steps: dict[str, Array | None] = dict.fromkeys(network.input_names)
-    for call, owner in zip(network.calls, network.owners, strict=True):
-        name, layer, sources = call
-        mask = next(given) if given and isinstance(layer, layers.Dropout) else None
-        mask = steps[sources[0]] if layer.uses_mask else mask
-        taken: Any = [tensors[source] for source in sources]
-        values = [tensor.value for tensor in taken]
-        steps |= dict.fromkeys(call.outputs)
-        steps[name] = mask_of(layer, values, [steps[source] for source in sources])
-        signal, cache = forward(layer, taken if layer.merges else taken[0], mask, training)
-        tensors |= zip(call.outputs, as_list(signal), strict=True)
-        caches[name] = cache
-        if training and isinstance(layer, layers.FormulaLayer):
-            # Of a layer that is called again, what the call before left.
-            arrays = exact_arrays(layer, r)
-            arrays |= {k: states[f"{owner}/{k}"] for k in arrays if f"{owner}/{k}" in states}
-            updated = layer.updated_states(cache, arrays)
-            states |= {f"{owner}/{name}": state for name, state in updated.items()}
+    targets = as_list(y)
+    tensors, caches, states, r = _forward(network, x, masks)
     costs: list[Approx] = []
     deltas: dict[str, list[Approx]] = {name: [] for name in tensors}
     counts = [None] * len(targets) if sample_weight is None else as_list(sample_weight)
@@ -113,6 +90,49 @@ def analyse(
             gradients.append(formula.added(*calls, *further))
     outputs = [tensors[name] for name in network.tensor_names]
     return Analysis(outputs, formula.added(*costs), gradients, states)
+
+
+@np.errstate(invalid="ignore", over="ignore")  # infinite bounds
+def analyse_outputs(network: Network, x: Any) -> list[Approx]:
+    """Return the bounded tensors of a forward pass, in the order of ``network.tensor_names``.
+
+    Args:
+        network: As in :func:`analyse`; it is not in training.
+        x: Likewise.
+    """
+    tensors = _forward(network, x, None)[0]
+    return [tensors[name] for name in network.tensor_names]
+
+
+def _forward(
+    network: Network, x: Any, masks: Sequence[Array] | None
+) -> tuple[dict[str, Approx], dict[str, Any], dict[str, Approx], Rounding]:
+    """Return every tensor, what each call keeps for the way back, and the states."""
+    training, inputs = masks is not None, as_list(x)
+    r = Rounding(network.dtype, _count(network, len(inputs[0])))
+    given = None if masks is None else iter(masks)
+    tensors = {n: r.exact(v) for n, v in zip(network.input_names, inputs, strict=True)}
+    caches: dict[str, Any] = {}
+    states: dict[str, Approx] = {}
+    steps: dict[str, Array | None] = dict.fromkeys(network.input_names)
+    for call, owner in zip(network.calls, network.owners, strict=True):
+        name, layer, sources = call
+        mask = next(given) if given and isinstance(layer, layers.Dropout) else None
+        mask = steps[sources[0]] if layer.uses_mask else mask
+        taken: Any = [tensors[source] for source in sources]
+        values = [tensor.value for tensor in taken]
+        steps |= dict.fromkeys(call.outputs)
+        steps[name] = mask_of(layer, values, [steps[source] for source in sources])
+        signal, cache = forward(layer, taken if layer.merges else taken[0], mask, training)
+        tensors |= zip(call.outputs, as_list(signal), strict=True)
+        caches[name] = cache
+        if training and isinstance(layer, layers.FormulaLayer):
+            # Of a layer that is called again, what the call before left.
+            arrays = exact_arrays(layer, r)
+            arrays |= {k: states[f"{owner}/{k}"] for k in arrays if f"{owner}/{k}" in states}
+            updated = layer.updated_states(cache, arrays)
+            states |= {f"{owner}/{name}": state for name, state in updated.items()}
+    return tensors, caches, states, r
 
 
 def _count(network: Network, batch: int) -> int:

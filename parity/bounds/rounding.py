@@ -18,6 +18,7 @@ Sci. Comput. 41(5), theorem 2.4.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -139,6 +140,11 @@ class Approx:
         """Return the same, its errors also bounded by their length, shape (..., 1)."""
         length = np.where(np.isnan(length), np.inf, length)
         return Approx(self.value, np.minimum(self.bound, length), self.rounding, length)
+
+    @cached_property
+    def stretch(self) -> float:
+        """How many times longer a matrix makes a row at most: its largest singular value."""
+        return float(np.linalg.norm(self.value, 2))
 
     def _is_followed_with(self, other: "Approx", shape: tuple[int, ...]) -> bool:
         """Return whether lengths are carried on to a result of ``shape``: no error is repeated."""
@@ -269,7 +275,7 @@ class Approx:
         own = gamma * a.magnitude @ np.abs(b.value) + underflow
         columns = np.linalg.norm(b.value, axis=0)
         product = self._with(product.value, np.minimum(product.bound, a.lengths * columns + own))
-        return product.of_length(a.lengths * np.linalg.norm(b.value, 2) + _length(own))
+        return product.of_length(a.lengths * b.stretch + _length(own))
 
     def sum(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> "Approx":
         """Return the sum over one axis or several (None: over all), added up in any order."""

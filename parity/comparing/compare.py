@@ -80,7 +80,7 @@ def compare(
     masks = masks if masks is not None else numpy_network.draw_masks(n, rng)
     result = Comparison(f"{keras_model.name}, {pair.network.dtype}, {n} samples")
     result.rows += pair.compare_weights()
-    result.rows += pair.compare_outputs(x, y)
+    result.rows += pair.compare_outputs(x)
     result.rows += pair.compare_gradients(x, y, masks, weights)
     if optimizer is not None:
         before = numpy_network.get_weights(), keras_model.get_weights()

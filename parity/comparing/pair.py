@@ -15,7 +15,7 @@ from numpy_impl.functional import AnyNetwork, as_list, one_or_list
 from numpy_impl.network import Network, Sequential
 from numpy_impl.training import weights_of_classes
 from numpy_impl.types import Array
-from parity.bounds import analyse
+from parity.bounds import analyse, analyse_outputs
 from parity.comparing import twins
 from parity.comparing.rows import Row, Verdict, compare_tensors
 
@@ -150,11 +150,11 @@ class Pair:
         note = "copy them first: parity.copy_weights"
         return [replace(r, note=note) if r.verdict is Verdict.DIFFERENT else r for r in rows]
 
-    def compare_outputs(self, x: list[Array], y: list[Array]) -> list[Row]:
+    def compare_outputs(self, x: list[Array]) -> list[Row]:
         """Compare every layer's output with dropout inactive."""
         ours = self.network.layer_outputs(one_or_list(x))
         theirs = self.keras.layer_outputs(x)
-        bounded = analyse(self.network, x, y, self.reference_loss).outputs
+        bounded = analyse_outputs(self.network, x)
         names = [_plain(name) for name in self.tensors]
         own = [_plain(name) for name in self.network.tensor_names]
         if sorted(own) == sorted(names):  # perhaps in another order

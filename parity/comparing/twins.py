@@ -42,14 +42,17 @@ from numpy_impl.network import FUSABLE, Call, Sequential
 from numpy_impl.optimizers import Optimizer
 from parity.bounds.optimizers import name_of
 from parity.bounds.updates import RULES
+from parity.comparing import foreign
 from parity.comparing.weights import copy_weights
 
 
-def numpy_twin(model: keras.Model) -> Any:
+def numpy_twin(model: Any) -> Any:
     """Return the NumPy network with the layers, weights and dtype of a Keras model.
 
     Args:
-        model: A Sequential or Functional model; models inside it are laid flat.
+        model: A Sequential or Functional model; models inside it are laid flat. Or a fitted
+            ``MLPClassifier`` or ``MLPRegressor`` of scikit-learn, see
+            :func:`parity.comparing.foreign.of_scikit_learn`.
 
     Returns:
         A ``numpy_impl.Sequential`` if the layers follow one another, else a
@@ -59,6 +62,8 @@ def numpy_twin(model: keras.Model) -> Any:
         ValueError: A layer, an activation or a way of calling a layer has no counterpart; it is
             named.
     """
+    if foreign.is_multilayer_perceptron(model):
+        return foreign.of_scikit_learn(model)
     found = graph(model)
     built = _numpy_layers(found, model.compute_dtype)
     dtype: Any = model.compute_dtype
