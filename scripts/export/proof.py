@@ -143,9 +143,9 @@ def prove_outputs(
         CliError: A difference is larger than rounding explains, or rounding explains everything.
     """
     with np.errstate(all="ignore"):  # what overflows is seen in the outputs
-        bounds = dict(zip(network.calls, analyse_outputs(network, inputs), strict=True))
+        bounds = dict(zip(network.tensor_names, analyse_outputs(network, inputs), strict=True))
         outputs = as_list(network.forward(one_or_list(inputs)))
-    bounded = [b for end in network.output_names for c, b in bounds.items() if c.name == end]
+    bounded = [bounds[end] for end in network.output_names]
     if len(found) != len(bounded):
         raise _refusal(file, f"{len(found)} outputs instead of {len(bounded)}")
     checks: list[Check] = []

@@ -14,6 +14,7 @@ from types import FunctionType
 from numpy_impl.functional import AnyNetwork
 from numpy_impl.layers import Dense, FormulaLayer, Layer, TimeDistributed
 from numpy_impl.layers.formula import activate
+from numpy_impl.layers.recurrent import Recurrent
 from numpy_impl.network import Sequential
 from numpy_impl.types import Array, Shape
 from parity.bounds.layers import weighted
@@ -128,6 +129,7 @@ def export(network: AnyNetwork, stem: str) -> Exported:
     names, keys = _layer_names(network), dict(tensors)
     weights: dict[str, Array] = {}
     lines, masks = _checked_inputs(network, tensors), dict[str, str | None]()
+    _refuse_states(network)
     for (call, layer, sources), owner in zip(network.calls, network.owners, strict=True):
         name, arrays = names[owner], [*layer.weight_names, *layer.state_names]
         keys[call] = name if isinstance(network, Sequential) else call
@@ -154,6 +156,16 @@ def export(network: AnyNetwork, stem: str) -> Exported:
 
 
 # Layers
+
+
+def _refuse_states(network: AnyNetwork) -> None:
+    """Raise NotSpecializable for layers that hand their states on, or are handed one."""
+    for call in network.calls:
+        if len(call.outputs) > 1 or (len(call.sources) > 1 and isinstance(call.layer, Recurrent)):
+            raise NotSpecializable(
+                "Expected layers without return_state and initial_state. "
+                f"Received: {call.name} with one of them"
+            )
 
 
 def _layer(

@@ -97,3 +97,14 @@ def test_a_network_of_a_file_gives_the_same_program(tmp_path: Path) -> None:
     npz.save(network, tmp_path / "model.npz")
     again = export(npz.load(tmp_path / "model.npz"), "program")
     assert again.source == export(network, "program").source
+
+
+def test_states_that_are_handed_on_are_refused_in_a_line() -> None:
+    from keras_impl import keras
+
+    x = keras.Input((3, 2))
+    output, h, c = keras.layers.LSTM(2, return_state=True, name="reads")(x)
+    after = keras.layers.LSTM(2)(x, initial_state=[h, c])
+    network = parity.numpy_twin(keras.Model(x, [output, after]))
+    with pytest.raises(NotSpecializable, match="Received: reads with one of them"):
+        export(network, "states")
