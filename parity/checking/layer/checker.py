@@ -32,7 +32,6 @@ from parity.checking.bugs.table import (
     VACUOUS,
     Severity,
 )
-from parity.checking.explain.keras_gradients import NotAsked
 from parity.checking.explain.rows import row
 from parity.checking.layer import moving, special
 from parity.checking.layer.explaining import Explaining, Right
@@ -322,7 +321,7 @@ class _Check:
             outputs, found = ask_keras(
                 fit.reference, fit.canonical(draw), fit.canonical_douts(draw, shapes)
             )
-        except (NotAsked, ImportError, ValueError) as reason:  # the last is a refusal of Keras's
+        except (ImportError, ValueError) as reason:  # the last is a refusal of Keras's
             words = str(reason).partition("\n")[0]
             self.notes.witnesses.append(Witness(KERAS, None, words))
             return None
