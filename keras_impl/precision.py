@@ -75,3 +75,13 @@ def precision(dtype: Precision) -> Generator[None, None, None]:
         keras.config.set_floatx(floatx)
         keras.config.set_dtype_policy(policy)
         _RESULTS["float64"] = results
+
+
+@contextmanager
+def as_keras_has_it() -> Generator[None, None, None]:
+    """Within a ``with`` block in :func:`precision`, let Keras fall back as it does by itself."""
+    before, _RESULTS["float64"] = _RESULTS["float64"], _KERAS_FLOAT64
+    try:
+        yield
+    finally:
+        _RESULTS["float64"] = before
