@@ -295,6 +295,11 @@ def numpy_layer(
         raise ValueError(
             f"Expected {name} {layer.name!r} as the NumPy engine has it. Received: {error}"
         ) from error
+    if keras.backend.backend() == "jax" and dtype == "float64" and name == "MultiHeadAttention":
+        raise ValueError(
+            f"Expected {name} {layer.name!r} in float32 on JAX, which takes its softmax in float32 "
+            "(jax.nn.dot_product_attention); compare it on TensorFlow or PyTorch. Received: float64"
+        )
     if keras.backend.backend() == "tensorflow" and dtype == "float64":
         for constant in made.cast_constants:
             setattr(made, constant, float(_through_float32(getattr(made, constant))))

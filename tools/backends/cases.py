@@ -111,7 +111,9 @@ def cases() -> Iterator[Case]:
         last = "sigmoid" if name in ("binary_crossentropy", "quadratic") else "softmax"
         yield Case("losses", name, partial(_dense, last), name)
         if name.endswith("crossentropy"):
-            yield Case("losses", f"{name}, confident", partial(_dense, last), name, confident=20)
+            if last == "softmax":  # in float32 nothing is left of 1 - p near 1
+                confident = partial(Case, "losses", f"{name}, confident", partial(_dense, last))
+                yield confident(name, confident=20)
             yield Case("losses", f"{name}, from logits", _dense, name, from_logits=True)
     for kind in OPTIMIZERS.values():
         rule = getattr(keras.optimizers, kind.__name__)
@@ -223,13 +225,11 @@ _LAYERS: dict[str, tuple[Callable[[], Any], Any]] = {
     ),
 }  # fmt: skip
 _sgd = partial(keras.optimizers.SGD, 0.1, momentum=0.9)
-_adam = keras.optimizers.Adam
-# The named networks, by the loss that each is trained with, and a rule.
+# The documents' networks, by the loss that each is trained with, and a rule.
 _NETWORKS: dict[str, tuple[str, Callable[[], Any]]] = {
     "64-40-10": ("quadratic", _sgd),
     "784-30-10": ("quadratic", _sgd),
     "64-200-10": ("categorical_crossentropy", _sgd),
     "784-64-10": ("categorical_crossentropy", _sgd),
     "784-500-300-10": ("categorical_crossentropy", keras.optimizers.RMSprop),
-    "lenet": ("categorical_crossentropy", _adam),
 }
