@@ -46,6 +46,7 @@ def without_noise() -> Generator[None, None, None]:
 
 # Those whose automatic differentiation is used here.
 BACKENDS = ("tensorflow", "jax", "torch")
+_SETTING = "KERAS_BACKEND"
 
 
 def _keras() -> Any:
@@ -54,19 +55,19 @@ def _keras() -> Any:
     Raises:
         ModuleNotFoundError: It is not installed, or none of ``BACKENDS``.
     """
-    expected = f"expected KERAS_BACKEND to be one of {', '.join(BACKENDS)}, and installed"
-    wanted = os.environ.get("KERAS_BACKEND", "")
+    expected = f"expected {_SETTING} to be one of {', '.join(BACKENDS)}, and installed"
+    wanted = os.environ.get(_SETTING, "")
     try:
         import keras
     except (ModuleNotFoundError, ValueError) as error:
         if isinstance(error, ModuleNotFoundError) and (error.name or "").startswith("keras"):
             raise  # it is Keras that is missing
         reason = f"{wanted}: {error}" if wanted else str(error)
-        raise ModuleNotFoundError(f"{expected}. Received: {reason}", name=wanted) from error
+        raise ModuleNotFoundError(f"{expected}. Received: {reason}", name=_SETTING) from error
     backend = keras.backend.backend()
     if backend not in BACKENDS:
         raise ModuleNotFoundError(
-            f"{expected}. Received: {backend}, which differentiates nothing", name=backend
+            f"{expected}. Received: {backend}, which differentiates nothing", name=_SETTING
         )
     return keras
 

@@ -16,10 +16,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from scripts.engines import BACKENDS
 from terminal_io import FAILURE, CliError, Parser, run, write_text
 from tools.backends import page
-
-BACKENDS = ("tensorflow", "jax", "torch")
 
 
 def _options(argv: Sequence[str] | None) -> Namespace:

@@ -54,7 +54,11 @@ class Case:
     confident: float = 1.0
 
     def compare(self, dtype: Precision, seed: int = 0) -> parity.Comparison:
-        """Return the comparison of the model with its twin, on random weights and samples."""
+        """Return the comparison of the model with its twin, on random weights and samples.
+
+        Raises:
+            ValueError: It is refused on this backend.
+        """
         rng = np.random.default_rng(seed)
         with precision(dtype):
             model = self.make()

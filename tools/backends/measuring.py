@@ -17,13 +17,14 @@ import parity
 from digit_data import datasets
 from keras_impl import keras, precision
 from numpy_impl import models
+from numpy_impl.types import Precision
 from scripts import recipes
-from tools.backends.cases import DTYPES, cases, worst
+from tools.backends.cases import DTYPES, Case, cases, worst
 from tools.backends.differences import differences
+from tools.backends.page import REFUSED
 
 # Of 784-500-300-10 on MNIST by document D4's recipe.
 STEPS, NETWORK = 300, "784-500-300-10"
-PACKAGES = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
 
 
 def measure(on_case: Callable[[str], None] = lambda name: None) -> dict[str, Any]:
@@ -32,18 +33,26 @@ def measure(on_case: Callable[[str], None] = lambda name: None) -> dict[str, Any
     agreement: list[dict[str, Any]] = []
     for case in cases():
         on_case(case.name)
-        ratios = {dtype: _ratio(case.compare(dtype)) for dtype in DTYPES}
+        ratios = {dtype: compared(case, dtype) for dtype in DTYPES}
         agreement.append({"group": case.group, "name": case.name, **ratios})
     on_case("what differs")
     found = differences()
     on_case(f"{STEPS} steps")
     return {
         "backend": backend,
-        "versions": {"keras": keras.__version__, backend: version(PACKAGES[backend])},
+        "versions": {"keras": keras.__version__, backend: version(backend)},
         "agreement": agreement,
         "differences": found,
         "training": training(),
     }
+
+
+def compared(case: Case, dtype: Precision) -> dict[str, Any]:
+    """Return the worst of a case's comparison; or, where it is refused, the reason."""
+    try:
+        return _ratio(case.compare(dtype))
+    except ValueError as error:
+        return {"ratio": None, "verdict": REFUSED, "of": str(error)}
 
 
 def _ratio(comparison: parity.Comparison) -> dict[str, Any]:
