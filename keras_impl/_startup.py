@@ -1,5 +1,7 @@
 """Import Keras without TensorFlow's messages about missing GPUs and CPU instructions.
 
+On whichever backend: Keras asks TensorFlow, if it is installed, as soon as it writes down a layer.
+
 TensorFlow writes some of them from C++ to file descriptor 2 before its own log level is read, so
 neither ``TF_CPP_MIN_LOG_LEVEL`` nor Python's logging can silence them. They are caught there, the
 known noise is dropped, and everything else is passed on.
@@ -10,7 +12,8 @@ import re
 import sys
 import tempfile
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Any
 
 _NOISE = re.compile(
     r"^WARNING: All log messages before absl::InitializeLog"
@@ -42,13 +45,40 @@ def without_noise() -> Generator[None, None, None]:
                     print(line, file=sys.stderr)
 
 
+# Those whose automatic differentiation is used here.
+BACKENDS = ("tensorflow", "jax", "torch")
+_SETTING = "KERAS_BACKEND"
+
+
+def _keras() -> Any:
+    """Return Keras on the backend that ``KERAS_BACKEND`` or Keras's own file of settings names.
+
+    Raises:
+        ModuleNotFoundError: It is not installed, or none of ``BACKENDS``.
+    """
+    expected = f"expected {_SETTING} to be one of {', '.join(BACKENDS)}, and installed"
+    wanted = os.environ.get(_SETTING, "")
+    try:
+        import keras
+    except (ModuleNotFoundError, ValueError) as error:
+        if isinstance(error, ModuleNotFoundError) and (error.name or "").startswith("keras"):
+            raise  # it is Keras that is missing
+        reason = f"{wanted}: {error}" if wanted else str(error)
+        raise ModuleNotFoundError(f"{expected}. Received: {reason}", name=_SETTING) from error
+    backend = keras.backend.backend()
+    if backend not in BACKENDS:
+        raise ModuleNotFoundError(
+            f"{expected}. Received: {backend}, which differentiates nothing", name=_SETTING
+        )
+    return keras
+
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 with without_noise():
-    import keras
-
-    if keras.backend.backend() == "tensorflow":
+    keras = _keras()
+    with suppress(ModuleNotFoundError):
         import tensorflow as tf
 
         tf.config.list_physical_devices()  # looks for a GPU, and complains if there is none
 
-__all__ = ["keras"]
+__all__ = ["BACKENDS", "keras"]

@@ -60,13 +60,16 @@ def compile_model(
     loss: keras.losses.Loss,
     optimizer: keras.optimizers.Optimizer,
     metrics: Sequence[str] = ("accuracy",),
-    steps_per_execution: int = 32,
+    steps_per_execution: int | None = None,
 ) -> None:
     """Compile with the metrics "accuracy" (by argmax) and "squared_error", or one of them.
 
     ``steps_per_execution`` steps run in one call of the backend, which for these small networks
-    is several times faster than a call a step and computes the same.
+    is several times faster than a call a step and computes the same. None: 32, or on PyTorch 1,
+    as Keras allows no other there.
     """
+    if steps_per_execution is None:
+        steps_per_execution = 1 if keras.backend.backend() == "torch" else 32
     sparse = isinstance(loss, keras.losses.SparseCategoricalCrossentropy)
     model.compile(
         optimizer=optimizer,

@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = parser().parse_args(argv)
         try:
             return args.run(args)
-        except (terminal.CliError, OSError, MemoryError):
+        except (terminal.CliError, OSError, MemoryError, ModuleNotFoundError):
             raise
         except Exception:
             # Python's own exit code for this is 1, which would say that the network is wrong.

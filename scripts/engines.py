@@ -1,9 +1,11 @@
 """Both engines behind one door: the same recipe, initial weights and batches go into either."""
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -11,6 +13,7 @@ import numpy as np
 from numpy_impl import Sequential, losses, models, optimizers, training
 from numpy_impl.training import Schedule
 from numpy_impl.types import Array, Precision
+from terminal_io import CliError
 
 from .recipes import Recipe
 
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 
 Logs = dict[str, float]
 ENGINES = ("keras", "numpy")
+# Keras's, of ``keras_impl``; what is not installed is an extra of the project's.
+BACKENDS = ("tensorflow", "jax", "torch")
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,24 @@ class Trainer(Protocol):
             ValueError: They are of another network, optimizer or engine.
         """
         ...
+
+
+def check_backend() -> None:
+    """Refuse a backend of Keras's that is not there, without importing Keras.
+
+    Else a training in NumPy would find that out when all is over and ``model.keras`` is written.
+
+    Raises:
+        CliError: ``KERAS_BACKEND`` names another, or one that is not installed.
+    """
+    named = os.environ.get("KERAS_BACKEND")
+    if not named:
+        return
+    if named not in BACKENDS or find_spec(named) is None:
+        missing = ", which is not installed" if named in BACKENDS else ""
+        raise CliError(
+            f"KERAS_BACKEND: expected one of {', '.join(BACKENDS)}. Received: {named}{missing}"
+        )
 
 
 def generator_state(rng: np.random.Generator) -> Array:

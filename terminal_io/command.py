@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from importlib.util import find_spec
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -106,7 +107,8 @@ class Parser(argparse.ArgumentParser):
 def run(program: str, body: Callable[[], int], failure: int = FAILURE) -> int:
     """Run a command and turn whatever ends it into a line on stderr and an exit code.
 
-    Only what a user can cause is caught; a bug in the project keeps its traceback.
+    Only what a user can cause is caught, such as a package that is not installed; a bug in the
+    project keeps its traceback.
 
     Args:
         program: The command's name, to begin the line with.
@@ -137,6 +139,11 @@ def run(program: str, body: Callable[[], int], failure: int = FAILURE) -> int:
         return _say(program, f"not enough memory: {error}", failure)
     except OSError as error:
         return _say(program, os_reason(error), failure)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if not package or find_spec(package) is not None:
+            raise  # a module of a package that is there: a bug
+        return _say(program, str(error), USAGE_ERROR)
 
 
 def _say(program: str, message: str, code: int, detail: str = "") -> int:

@@ -175,7 +175,9 @@ class Nadam(Optimizer):
     ``v_hat = v / (1 - beta_2^t)``; ``w <- w - lr m_hat / (sqrt(v_hat) + epsilon)``.
 
     ``product_terms`` are the beta_1 and the 0.96 in U_t, ``decay`` the 0.96 in u_t: arguments
-    because Keras on TensorFlow rounds all to float32 but those of the product.
+    because Keras on TensorFlow rounds all to float32 but those of the product. ``rounds_betas``
+    says whether the 1 - beta of m and v are taken of betas in the weights' precision: Keras on
+    PyTorch takes them before it rounds, and 1 - 0.999 in float32 is off by 5e-5.
 
     Reference: Dozat (2016), "Incorporating Nesterov momentum into Adam", algorithm 2, and section
     4 for u_t; ``keras/src/optimizers/nadam.py``.
@@ -191,6 +193,7 @@ class Nadam(Optimizer):
         epsilon: float = 1e-7,
         decay: float = 0.96,
         product_terms: tuple[float, float] | None = None,
+        rounds_betas: bool = True,
         **common: Unpack[Common],
     ) -> None:
         super().__init__(learning_rate, **common)
@@ -200,6 +203,7 @@ class Nadam(Optimizer):
         self.epsilon = epsilon
         self.decay = decay
         self.product_terms = product_terms or (beta_1, decay)
+        self.rounds_betas = rounds_betas
         self._counted, self._product = 0, np.float64(1)
 
     def product(self, t: int, real: Real) -> Real:
@@ -223,9 +227,11 @@ class Nadam(Optimizer):
         beta_1, beta_2, decay = (real(n) for n in (self.beta_1, self.beta_2, self.decay))
         now, ahead = (beta_1 * (real(1) - real(0.5) * decay ** real(k)) for k in (t, t + 1))
         product = self.product(t, real)
+        betas = (beta_1, beta_2) if self.rounds_betas else (self.beta_1, self.beta_2)
+        comes_m, comes_v = (real(1 - beta) for beta in betas)
         nadam(
             w, g, state["momentum"], state["velocity"], self.rate, self.epsilon,
-            1 - beta_1, 1 - beta_2, ahead, 1 - product * ahead, 1 - now, 1 - product,
+            comes_m, comes_v, ahead, 1 - product * ahead, 1 - now, 1 - product,
             1 - beta_2 ** real(t),
         )  # fmt: skip
 

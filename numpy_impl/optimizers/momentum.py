@@ -72,7 +72,7 @@ class Lion(Optimizer):
     """Lion: every weight moves by the learning rate, in the direction of an averaged gradient.
 
     ``c = beta_1 m + (1 - beta_1) g``; ``w <- w - lr sign(c)``; then
-    ``m <- beta_2 m + (1 - beta_2) g``. sign(0) is 0.
+    ``m <- beta_2 m + (1 - beta_2) g``. sign(0) is 0. ``rounds_betas``: as in ``Nadam``.
 
     Reference: Chen et al. (2023), "Symbolic discovery of optimization algorithms",
     arXiv:2302.06675, program 1; ``keras/src/optimizers/lion.py``.
@@ -85,6 +85,7 @@ class Lion(Optimizer):
         learning_rate: float | LearningRateSchedule = 0.001,
         beta_1: float = 0.9,
         beta_2: float = 0.99,
+        rounds_betas: bool = True,
         **common: Unpack[Common],
     ) -> None:
         super().__init__(learning_rate, **common)
@@ -95,7 +96,11 @@ class Lion(Optimizer):
             )
         self.beta_1 = beta_1
         self.beta_2 = beta_2
+        self.rounds_betas = rounds_betas
 
     def _update(self, w: Array, g: Array, state: dict[str, Array]) -> None:
-        beta_1, beta_2 = w.dtype.type(self.beta_1), w.dtype.type(self.beta_2)
-        lion(w, g, state["momentum"], self.rate, beta_1, 1 - beta_1, beta_2, 1 - beta_2)
+        real = w.dtype.type
+        rounded = real(self.beta_1), real(self.beta_2)
+        rests = (1 - b for b in (rounded if self.rounds_betas else (self.beta_1, self.beta_2)))
+        (beta_1, beta_2), (rest_1, rest_2) = rounded, map(real, rests)
+        lion(w, g, state["momentum"], self.rate, beta_1, rest_1, beta_2, rest_2)

@@ -210,6 +210,8 @@ def numpy_optimizer(optimizer: keras.optimizers.Optimizer) -> optimizers.Optimiz
                 f"does not have. Received: {option}={config[option]!r}"
             )
     config["learning_rate"] = _learning_rate(optimizer, config["learning_rate"])
+    # There 1 - beta is of Python's numbers; elsewhere Keras has made tensors of them before.
+    config["rounds_betas"] = keras.backend.backend() != "torch"
     if keras.backend.backend() == "tensorflow" and keras.config.floatx() == "float64":
         config |= _rounded_options(_convert(optimizer, _OPTIMIZERS, config), config)
     return _convert(optimizer, _OPTIMIZERS, config)
@@ -315,6 +317,11 @@ def numpy_layer(
         raise ValueError(
             f"Expected {name} {layer.name!r} as the NumPy engine has it. Received: {error}"
         ) from error
+    if keras.backend.backend() == "jax" and dtype == "float64" and name == "MultiHeadAttention":
+        raise ValueError(
+            f"Expected {name} {layer.name!r} in float32 on JAX, which takes its softmax in float32 "
+            "(jax.nn.dot_product_attention); compare it on TensorFlow or PyTorch. Received: float64"
+        )
     if keras.backend.backend() == "tensorflow" and dtype == "float64":
         for constant in made.cast_constants:
             setattr(made, constant, float(_through_float32(getattr(made, constant))))
@@ -335,11 +342,12 @@ def _config_as_computed(title: str, config: dict[str, Any], dtype: str) -> dict[
                 f"Expected {title} without {option}, which the NumPy engine does "
                 f"not have. Received: {option}={value!r}"
             )
-    if keras.backend.backend() == "tensorflow" and dtype == "float64":
+    if dtype == "float64":
         for option in config:
             if option.endswith("activation"):
                 function = registered_name(config[option])
-                config[option] = _TENSORFLOW_FLOAT64.get(str(function), function)
+                config[option] = _own_float64().get(str(function), function)
+    if keras.backend.backend() == "tensorflow" and dtype == "float64":
         # In Rescaling; elsewhere ``scale`` is a yes or no.
         rounded = [k for k in ("scale", "offset") if not isinstance(config.get(k, True), bool)]
         config |= {k: _through_float32(config[k]) for k in rounded}
@@ -385,17 +393,30 @@ def _pick(make: Callable[..., Any], *names: str) -> Callable[[dict[str, Any]], A
     return lambda config: make(**{name: config[name] for name in names if name in config})
 
 
-# Constants that TensorFlow keeps in float32 when it computes in float64 too (``tf.nn.leaky_relu``'s
-# attribute alpha; ``tf.nn.gelu``'s cast of a Python float), which is visible at 1e-8.
-_rounded_leaky_relu = activations.leaky_relu(_through_float32(0.2))
-_TENSORFLOW_FLOAT64 = {
-    "leaky_relu": replace(
-        activations.get("leaky_relu"),
-        value=_rounded_leaky_relu.value,
-        derivative=_rounded_leaky_relu.derivative,
-    ),
-    "gelu": activations.gelu(_through_float32(math.sqrt(0.5))),
-}
+@cache
+def _own_float64() -> dict[str, ActivationFunction]:
+    """Return activations with the constants that the backend keeps in float32 in float64 too.
+
+    On TensorFlow ``tf.nn.leaky_relu``'s attribute alpha, and ``tf.nn.gelu``'s cast of a Python
+    float; on PyTorch the 1/6 of the derivative of ``hardsigmoid``, ``1.0f / 6.0f`` in its source.
+    They are visible at 1e-8.
+    """
+    if keras.backend.backend() == "tensorflow":
+        rounded = activations.leaky_relu(_through_float32(0.2))
+        leaky_relu = replace(
+            activations.get("leaky_relu"), value=rounded.value, derivative=rounded.derivative
+        )
+        return {
+            "leaky_relu": leaky_relu,
+            "gelu": activations.gelu(_through_float32(math.sqrt(0.5))),
+        }
+    if keras.backend.backend() == "torch":
+        own, sixth = activations.get("hard_sigmoid"), float(_through_float32(1 / 6))
+        steeper = replace(own, derivative=lambda z, a: own.derivative(z, a) * 6 * sixth)
+        return {"hard_sigmoid": steeper}
+    return {}
+
+
 # Keras's classes and options have the names of the NumPy engine's.
 _OPTIMIZERS: dict[str, Callable[[dict[str, Any]], optimizers.Optimizer]] = {
     kind.__name__: _pick(kind, *signature(kind).parameters, *signature(Optimizer).parameters)

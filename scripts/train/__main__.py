@@ -232,6 +232,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     def body() -> int:
         args = parser().parse_args(argv)
         choice, found = settings(args), None
+        engines.check_backend()
         with Signals() as signals, ExitStack() as stack:
             if args.resume:
                 place, found, choice = _go_on(args, argv, stack)

@@ -140,8 +140,9 @@ def _nadam(
     if form == "slow":
         decay = decay**TORCH_MOMENTUM_DECAY
     beta_1, beta_2 = by.cast(o["beta_1"]), by.cast(o["beta_2"])
-    m = state["momentum"] = by.moved(state.get("momentum"), g, beta_1)
-    v = state["velocity"] = by.moved(state.get("velocity"), g * g, beta_2)
+    own = (beta_1, beta_2) if o.get("rounds_betas", True) else (o["beta_1"], o["beta_2"])
+    m = state["momentum"] = by.moved(state.get("momentum"), g, own[0])
+    v = state["velocity"] = by.moved(state.get("velocity"), g * g, own[1])
     beta, other = o.get("product_terms") or (beta_1, decay)
     product = _multiplied(_momenta(beta, other, np.arange(1, t + 1), by))
     now, ahead = (_momenta(beta_1, decay, k, by) for k in (t, t + 1))

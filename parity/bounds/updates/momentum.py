@@ -50,8 +50,11 @@ def _sgd(
 def _lion(
     o: Options, form: UpdateForm, state: State, g: Approx, lr: Number, by: Computation
 ) -> Approx:
-    m = by.mean(state.get("momentum"), g, by.cast(o["beta_1"]))
-    state["momentum"] = by.mean(state.get("momentum"), g, by.cast(o["beta_2"]))
+    betas = o["beta_1"], o["beta_2"]
+    if o.get("rounds_betas", True):
+        betas = by.cast(betas[0]), by.cast(betas[1])
+    m = by.mean(state.get("momentum"), g, betas[0])
+    state["momentum"] = by.mean(state.get("momentum"), g, betas[1])
     return -(m.monotone(np.sign, 0.0) * lr)
 
 

@@ -6,7 +6,7 @@ which names what is wrong with each tensor, whatever the layers are. Keras's aut
 differentiation is asked beside it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -158,31 +158,25 @@ class _Composed:
 
     def keras(self, subject: Subject, seed: int) -> Witness:
         """Return whether Keras's automatic differentiation gives the user's gradients."""
-        from keras_impl import keras
-
-        if keras.backend.backend() != "tensorflow":
-            return Witness(KERAS, None, "asked on TensorFlow alone")
-        import tensorflow as tf
+        from keras_impl import keras, precision
+        from keras_impl.pullback import pullback
 
         probe = self.probes.all[0]
         rng = np.random.default_rng([seed, 1])
         x, y = samples(subject, rng).draw(rng)
         inputs = as_list(x)
-        tensors = {key: tf.constant(value, tf.float64) for key, value in probe.values.items()}
-        with tf.GradientTape() as tape:
-            tape.watch(list(tensors.values()))
-            values: Any = tensors
-            run = self.opened.run(inputs, values)
-            a: Any = run.whole[0, 0][1]
+
+        def cost(tensors: Mapping[str, Any]) -> Any:
+            values: Any = {id(v): tensors[path] for path, v in by_path.items()}
+            a: Any = self.opened.run(inputs, values, written=False).whole[0, 0][1]
             shape = tuple(int(n) for n in a.shape)
-            targets = tf.constant(_vectors(y, np.zeros(shape)), tf.float64)
-            cost = self.cost(keras.ops, a, targets) * self._reduced(np.zeros(shape))
-        found = tape.gradient(cost, tensors)
-        meant = {
-            path: np.zeros(v.shape) if found[id(v)] is None
-            else np.asarray(tf.convert_to_tensor(found[id(v)]))
-            for path, v in zip(self.opened.paths, self.opened.variables, strict=True)
-        }  # fmt: skip
+            targets = keras.ops.convert_to_tensor(_vectors(y, np.zeros(shape)), dtype="float64")
+            return self.cost(keras.ops, a, targets) * self._reduced(np.zeros(shape))
+
+        by_path = dict(zip(self.opened.paths, self.opened.variables, strict=True))
+        arrays = {path: probe.values[id(v)] for path, v in by_path.items()}
+        with precision("float64"):
+            _, meant = pullback(cost, arrays, [np.ones(())])
         weights = dict(zip(self.opened.paths, probe.values.values(), strict=True))
         rows, before = self.probes.match.rows, subject.weights()
         try:

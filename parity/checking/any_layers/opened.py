@@ -111,6 +111,7 @@ class Opened:
         disturbed: Disturbance | None = None,
         base: Run | None = None,
         upto: int | None = None,
+        written: bool = True,
     ) -> Run:
         """Return what the model computes.
 
@@ -121,6 +122,8 @@ class Opened:
             disturbed: What stands for rounding; None for none.
             base: The run without changes, from which is taken what comes before them.
             upto: The place of the last call that is of interest; None for all.
+            written: Whether to write down the arrays that calls take and give; not while JAX
+                differentiates, when there are none.
         """
         from keras_impl import precision
 
@@ -136,7 +139,7 @@ class Opened:
             weights = {key: disturbed.weight(array) for key, array in weights.items()}
         run = Run()
         changed = {id(change.layer) for change in changes}
-        watch = _Watch(self.keras, run, calls, disturbed, base, changed, upto)
+        watch = _Watch(self.keras, run, calls, disturbed, base, changed, upto, written)
         with ExitStack() as stack:
             stack.enter_context(precision(_DTYPE))
             policy = self.keras.DTypePolicy(_DTYPE)
@@ -187,8 +190,10 @@ class _Watch:
         base: Run | None,
         changed: set[int],
         upto: int | None,
+        writes: bool,
     ) -> None:
         self.upto = upto
+        self.writes = writes
         self.keras = keras
         self.written = run
         self.replaced = replaced
@@ -263,6 +268,8 @@ class _Watch:
         )
 
     def _arrays(self, nest: Any) -> list[Array]:
+        if not self.writes:
+            return []
         flat = self.keras.tree.flatten(nest)
         return [t for t in map(self._numpy, flat) if t is not None]
 

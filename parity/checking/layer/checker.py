@@ -16,7 +16,6 @@ from parity.checking.bugs.findings import (
     FORWARD_PASS,
     KERAS,
     Finding,
-    NotAsked,
     Notes,
     TensorResult,
     Witness,
@@ -322,7 +321,7 @@ class _Check:
             outputs, found = ask_keras(
                 fit.reference, fit.canonical(draw), fit.canonical_douts(draw, shapes)
             )
-        except (NotAsked, ImportError, ValueError) as reason:  # the last is a refusal of Keras's
+        except (ImportError, ValueError) as reason:  # the last is a refusal of Keras's
             words = str(reason).partition("\n")[0]
             self.notes.witnesses.append(Witness(KERAS, None, words))
             return None

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from numpy_impl.types import Array
-from parity.checking.bugs.findings import NotAsked
 from parity.checking.layer.reference import Reference
 
 # The formula's own way, whatever the reference says of layouts.
@@ -25,15 +24,10 @@ def ask_keras(
         reference: What to ask.
         arrays: By role, as the formula takes them.
         douts: The derivative by each output; None for those that do not count.
-
-    Raises:
-        NotAsked: Keras's backend is one whose gradients are not taken here.
     """
     from keras_impl import keras, precision
     from keras_impl.pullback import pullback
 
-    if keras.backend.backend() != "tensorflow":
-        raise NotAsked(f"not on the backend {keras.backend.backend()}")
     kind, inputs = reference.kind, [role.name for role in reference.kind.inputs]
     with precision("float64"):
         call = _callable(keras, reference, arrays)
