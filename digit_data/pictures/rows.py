@@ -15,8 +15,9 @@ __all__ = ["Mark", "Row", "Sign", "find_rows"]
 
 Sign = Literal["-", ".", ",", ":", "/"]
 
-# What is left of a ruled line is this much paler than digits.
-PALER = 0.8
+# What is left of a ruled line is this much paler than digits; a dash or a dot out of focus, thinner
+# than they, has three quarters of their strength.
+PALER = 0.65
 # A page has more pieces, and is no number.
 MOST_PIECES = 150
 # Digits are higher and lower than is usual by less than this factor: a comma is lower. What has
@@ -27,15 +28,23 @@ LEAST_INK = 0.08
 SAME_ROW = 0.5
 # Sizes and places of marks, as shares of a row's height: a dash lies and is thin, a dot is small.
 DASH_WIDTH = (0.12, 1.0)
-DASH_HEIGHT = 0.2
+DASH_HEIGHT = 0.26
 DASH_ASPECT = 1.5
 DASH_PLACE = (0.25, 0.75)
-DOT = 0.3
+DOT = 0.36
 DOT_ASPECT = 2.0
 DOT_PLACE = 0.72
+# A point may stand under the upstroke of a one, on the line.
+DOT_ON_LINE = 0.85
 COMMA = 0.45
-# A dot is about as wide as the pen; what is smaller than this share of it is dust.
+# A dot is about as wide as the pen; what is smaller than this share of it is dust. But a pen wider
+# than this share of a digit's height was pressed down, or is a brush, and dots are smaller.
 DUST = 0.6
+WIDE_PEN = 0.2
+# A comma is so many times as high as wide (half a pixel off, as boxes are of whole ones), and so
+# much of it is below the line: a long one, or a short one.
+HALF = 0.5
+COMMAS = ((1.3, 0.25), (1.15, 0.4))
 # A mark stands between digits: so much of its width, at most, is above or below one.
 COVERED = 0.34
 # A slash is straight, as long as so many widths, leans by at least so much (the tangent), and is a
@@ -43,6 +52,11 @@ COVERED = 0.34
 SLASH_ASPECT = 5.0
 SLASH_LEAN = 0.3
 SLASH_TALL = 1.05
+# If it is so much taller, and goes beyond the digits by so much of their height at both ends, it
+# may lean less.
+STEEP_LEAN = 0.12
+STEEP_TALL = 1.2
+BEYOND = 0.03
 
 
 @dataclass(frozen=True)
@@ -87,7 +101,7 @@ def find_rows(pieces: Sequence[Group], labels: Array) -> list[Row]:
     pieces = sorted(pieces, key=lambda piece: -piece.ink)[:MOST_PIECES]
     usual = _usual(pieces)
     height = usual.box.height
-    dust = DUST * stroke_width(labels == usual.labels[0])
+    dust = DUST * min(stroke_width(labels == usual.labels[0]), WIDE_PEN * height)
     large = [p for p in pieces if height / UNEQUAL <= p.box.height <= height * UNEQUAL]
     large = [p for p in large if not _is_dash(p.box, height)] or [usual]
     small = [p for p in pieces if p not in large and max(p.box.width, p.box.height) >= dust]
@@ -166,11 +180,10 @@ def _marks(row: list[Group], pieces: list[Group], tall: float) -> tuple[list[Mar
         if not -0.3 <= place <= 1.3 or not left - tall <= box.left <= right + tall:
             continue
         alone = all(_covered(box, p.box) <= COVERED for p in row)
-        low = place >= DOT_PLACE
+        low = place >= DOT_ON_LINE
         if alone and _is_dash(box, tall) and DASH_PLACE[0] <= place <= DASH_PLACE[1]:
             marks.append(Mark("-", box))
         elif _is_dot(box, tall) and left < box.left and box.right < right and (low or alone):
-            # A point may stand under the upstroke of a one.
             marks += [Mark(sign, box) for sign in _dot(box, place, bottom)]
         elif max(box.width, box.height) > DOT * tall / 2:
             strokes.append(piece)
@@ -181,8 +194,11 @@ def _dot(box: Box, place: float, bottom: float) -> list[Sign]:
     """Return what a dot is by its place: on the line, half below it, or above."""
     if place < DOT_PLACE:
         return [":"] if place > 0.15 else []
-    long = box.height > 1.3 * box.width and box.bottom > bottom + box.height / 4
-    return [","] if long else ["."]
+    comma = any(
+        box.height - HALF > aspect * box.width and box.bottom > bottom + below * box.height
+        for aspect, below in COMMAS
+    )
+    return [","] if comma else ["."]
 
 
 def _is_dot(box: Box, tall: float) -> bool:
@@ -228,4 +244,7 @@ def _is_slash(piece: Group, row: list[Group], labels: Array, tall: float) -> boo
     across = float(np.std(columns - lean * rows))
     # A bar of a width w has the standard deviation w / sqrt(12).
     straight = box.height >= SLASH_ASPECT * across * np.sqrt(12)
-    return bool(straight and -lean >= SLASH_LEAN)
+    top, bottom = (float(np.median([getattr(p.box, end) for p in row])) for end in ("top", "bottom"))
+    beyond = box.top <= top - BEYOND * tall and box.bottom >= bottom + BEYOND * tall
+    steep = beyond and box.height >= STEEP_TALL * tall
+    return bool(straight and -lean >= (STEEP_LEAN if steep else SLASH_LEAN))
