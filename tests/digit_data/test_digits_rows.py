@@ -70,6 +70,34 @@ def test_a_slash_leans_and_a_one_does_not(lean: int, layout: str):
     assert _layout(image) == [layout]
 
 
+@pytest.mark.parametrize(("beyond", "layout"), [(8, "#/#"), (0, "###")])
+def test_a_slash_that_hardly_leans_goes_beyond_the_digits(beyond: int, layout: str):
+    image = _sheet(_one(100, 100), _one(220, 100))
+    ends = [(152, 158 + beyond), (166, 101 - beyond)]
+    ImageDraw.Draw(image).line(ends, fill=0, width=7)
+    assert _layout(image) == [layout]
+
+
+@pytest.mark.parametrize(("side", "layout"), [(10, "#.#"), (4, "##")])
+def test_the_points_of_a_fat_pen_are_smaller_than_it_is_wide(side: int, layout: str):
+    fat = [(left, 100, left + 27, 159) for left in (100, 200)]
+    point = (160, 160 - side, 159 + side, 159)
+    assert _layout(_sheet(fat[0], point, fat[1])) == [layout]
+
+
+@pytest.mark.parametrize(("bottom", "layout"), [(169, "#,#"), (161, "#.#")])
+def test_a_short_comma_hangs_below_the_line(bottom: int, layout: str):
+    mark = (150, bottom - 15, 162, bottom)
+    assert _layout(_sheet(_one(100, 100), mark, _one(200, 100))) == [layout]
+
+
+@pytest.mark.parametrize(("grey", "layout"), [(80, "#-#"), (150, "##")])
+def test_a_dash_may_be_a_little_paler_than_the_digits(grey: int, layout: str):
+    image = _sheet(_one(100, 100), _one(200, 100))
+    ImageDraw.Draw(image).rectangle((140, 126, 165, 135), fill=grey)
+    assert _layout(image) == [layout]
+
+
 def test_dust_is_no_point(recwarn: pytest.WarningsRecorder):
     rng = np.random.default_rng(0)
     pixels = np.array(_sheet(_one(100, 100), _one(200, 100)))
