@@ -1,5 +1,6 @@
 """Numbers: rows of digits in reading order, and the marks between digits that are none."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -13,7 +14,7 @@ from digit_data.types import Array
 
 __all__ = ["Mark", "Row", "Sign", "find_rows"]
 
-Sign = Literal["-", ".", ",", ":", "/"]
+Sign = Literal["-", ".", ",", ":", "/", "%"]
 
 # What is left of a ruled line is this much paler than digits; a dash or a dot out of focus, thinner
 # than they, has three quarters of their strength.
@@ -57,6 +58,16 @@ SLASH_TALL = 1.05
 STEEP_LEAN = 0.12
 STEEP_TALL = 1.2
 BEYOND = 0.03
+# The rings of a percent sign are so high and wide, as shares of a digit's height, and near its
+# slash; they reach over its middle by so much at most.
+RING = (0.15, 0.72)
+PERCENT_LEAN = 0.15
+GIVE = 0.12
+# In print: how much the two slashes of a date lean at least, by how much of a digit's height they
+# may differ, and how many digits stand before, between and behind them.
+DATE_LEAN = 0.15
+ALIKE = 0.08
+DATES = {(a, b, c) for a in (1, 2) for b in (1, 2) for c in (2, 4)} | {(4, 1, 1), (4, 2, 2)}
 
 
 @dataclass(frozen=True)
@@ -111,8 +122,12 @@ def find_rows(pieces: Sequence[Group], labels: Array) -> list[Row]:
         rest = [p for p in small if p.box.height <= tall]
         dark = float(np.median([_darkness(piece, labels) for piece in row]))
         rest = [p for p in rest if _darkness(p, labels) >= PALER * dark]
-        marks, strokes = _marks(row, rest, tall)
-        slashes = [p for p in row if len(row) > 1 and _is_slash(p, row, labels, tall)]
+        percents = _percents([*row, *rest], labels, tall)
+        parts = [piece for pieces in percents for piece in pieces]
+        row = [p for p in row if p not in parts] or row
+        marks, strokes = _marks(row, [p for p in rest if p not in parts], tall)
+        marks += [Mark("%", functools.reduce(Box.joined, (p.box for p in ps))) for ps in percents]
+        slashes = _slashes(row, labels, tall)
         digits = joined([p for p in row if p not in slashes] + strokes)
         most = max((group.ink for group in digits), default=0.0)
         parts: list[Group | Mark] = [g for g in digits if g.ink >= LEAST_INK * most]
@@ -228,23 +243,71 @@ def _covered(box: Box, other: Box) -> float:
     return max(common, 0) / box.width
 
 
-def _is_slash(piece: Group, row: list[Group], labels: Array, tall: float) -> bool:
-    """Tell a slash from a one: it leans more, stands between digits and is taller."""
+def _slashes(row: list[Group], labels: Array, tall: float) -> list[Group]:
+    """Return those pieces of a row that are slashes and not ones.
+
+    A slash stands between digits, leans more than a one and is taller. In print it may lean and
+    rise as a one does: two that are alike, where those of a date stand, are slashes.
+    """
+    in_order = sorted(row, key=lambda p: p.box.left)
+    top = float(np.median([p.box.top for p in row]))
+    bottom = float(np.median([p.box.bottom for p in row]))
+
+    def is_slash(piece: Group, lean: float) -> bool:
+        box = piece.box
+        beyond = box.top <= top - BEYOND * tall and box.bottom >= bottom + BEYOND * tall
+        steep = beyond and box.height >= STEEP_TALL * tall
+        least = STEEP_LEAN if steep else SLASH_LEAN
+        return box.height >= SLASH_TALL * tall and lean >= least
+
+    leans = [(place, _lean(piece, labels)) for place, piece in enumerate(in_order[1:-1], 1)]
+    slashes = [in_order[place] for place, lean in leans if is_slash(in_order[place], lean)]
+    bars = [place for place, lean in leans if lean >= DATE_LEAN]
+    if not slashes and len(bars) == 2:
+        first, second = bars
+        between = (first, second - first - 1, len(row) - second - 1)
+        one, other = (in_order[place].box.height for place in bars)
+        if between in DATES and abs(one - other) <= ALIKE * tall:
+            return [in_order[place] for place in bars]
+    return slashes
+
+
+def _percents(pieces: list[Group], labels: Array, tall: float) -> list[tuple[Group, Group, Group]]:
+    """Return percent signs: a slash, a ring at the left of its top, and one at its foot."""
+    found: list[tuple[Group, Group, Group]] = []
+    for bar in pieces:
+        if bar.box.height < RING[1] * tall or _lean(bar, labels) < PERCENT_LEAN:
+            continue
+        middle = (bar.box.top + bar.box.bottom) / 2
+        rings = [
+            p
+            for p in pieces
+            if RING[0] * tall <= min(p.box.height, p.box.width)
+            and max(p.box.height, p.box.width) <= RING[1] * tall
+            and bar.box.distance(p.box) <= RING[0] * tall
+        ]
+        left = [
+            p for p in rings if p.box.left < bar.box.left and p.box.bottom <= middle + GIVE * tall
+        ]
+        right = [
+            p for p in rings if p.box.right > bar.box.right and p.box.top >= middle - GIVE * tall
+        ]
+        if len(left) == len(right) == 1 and left[0] is not right[0]:
+            found.append((bar, left[0], right[0]))
+    return found
+
+
+def _lean(piece: Group, labels: Array) -> float:
+    """Return how far a straight bar leans to the right (the tangent), and 0 of all else."""
     box = piece.box
-    first, last = min(p.box.left for p in row), max(p.box.right for p in row)
-    if box.left == first or box.right == last or box.height < SLASH_TALL * tall:
-        return False
     rows, columns = np.nonzero(
         labels[box.top : box.bottom, box.left : box.right] == piece.labels[0]
     )
     if np.ptp(rows) == 0:
-        return False
+        return 0.0
     down = rows - rows.mean()
     lean = float(down @ columns / (down @ down))
     across = float(np.std(columns - lean * rows))
     # A bar of a width w has the standard deviation w / sqrt(12).
     straight = box.height >= SLASH_ASPECT * across * np.sqrt(12)
-    top, bottom = (float(np.median([getattr(p.box, end) for p in row])) for end in ("top", "bottom"))
-    beyond = box.top <= top - BEYOND * tall and box.bottom >= bottom + BEYOND * tall
-    steep = beyond and box.height >= STEEP_TALL * tall
-    return bool(straight and -lean >= (STEEP_LEAN if steep else SLASH_LEAN))
+    return -lean if straight else 0.0

@@ -1,8 +1,11 @@
 """Rows of digits, and the marks between them: what stands where, on plain sheets."""
 
+from pathlib import Path
+
+import matplotlib
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from digit_data.pictures.examine import examine
 
@@ -75,6 +78,39 @@ def test_a_slash_that_hardly_leans_goes_beyond_the_digits(beyond: int, layout: s
     image = _sheet(_one(100, 100), _one(220, 100))
     ends = [(152, 158 + beyond), (166, 101 - beyond)]
     ImageDraw.Draw(image).line(ends, fill=0, width=7)
+    assert _layout(image) == [layout]
+
+
+@pytest.mark.parametrize(
+    ("text", "font", "layout"),
+    [
+        ("12/05/2024", "STIXGeneral", "##/##/####"),
+        ("7/4/25", "STIXGeneral", "#/#/##"),
+        ("2024/11/30", "STIXGeneral", "####/##/##"),
+        ("50%", "DejaVuSans", "##%"),
+        ("7.5%", "DejaVuSans", "#.#%"),
+    ],
+)
+def test_printed_dates_and_percentages_have_signs_as_tall_as_digits(
+    text: str, font: str, layout: str
+):
+    image = Image.new("L", (460, 160), 255)
+    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    own = ImageFont.truetype(folder / f"{font}.ttf", 64)
+    ImageDraw.Draw(image).text((40, 40), text, font=own, fill=0)
+    assert _layout(image) == [layout]
+
+
+@pytest.mark.parametrize(("places", "layout"), [((2, 5), "##/##/####"), ((3, 5), "##########")])
+def test_two_leaning_ones_are_slashes_only_where_those_of_a_date_stand(
+    places: tuple[int, ...], layout: str
+):
+    image = Image.new("L", (560, 160), 255)
+    draw = ImageDraw.Draw(image)
+    for place in range(10):
+        left = 40 + 45 * place
+        ends = [(left, 110), (left + (12 if place in places else 0), 51)]
+        draw.line(ends, fill=0, width=7)
     assert _layout(image) == [layout]
 
 

@@ -1,4 +1,4 @@
-"""Digits that touch, cut apart as ``scripts.whatami.reading`` tries it: whole digits and fragments."""
+"""Digits that touch, cut apart as ``scripts.whatami.reading`` does: whole ones and fragments."""
 
 from collections.abc import Iterator
 
@@ -17,14 +17,14 @@ INK = 96
 # is none if it has a good part of both, or too little of either.
 WHOLE = 0.9
 STUB = 0.12
-BOTH = 0.35
+BOTH = 0.5
 FRAGMENT = 0.7
 # At most so many of each of a pair.
 MOST = 4
 
 
 def touching(left: Array, right: Array, rng: Generator) -> tuple[Array, Array]:
-    """Return two digits, (28, 28) uint8, pushed together: the ink of each, (2 of (H, W) float32)."""
+    """Return the ink of two digits, (28, 28) uint8, that are pushed together: (H, W) float32."""
     one, other = (_large(digit, rng) for digit in (left, right))
     rows = max(len(one), len(other)) + 12
     drop = [int(rng.integers(0, rows - len(ink) + 1)) for ink in (one, other)]
@@ -54,7 +54,7 @@ def _large(digit: Array, rng: Generator) -> Array:
 
 def parts(
     digits: Array, labels: Array, count: int, rng: Generator
-) -> tuple[list[tuple[Array, int]], list[Array]]:
+) -> tuple[list[tuple[Array, int]], list[Array], list[Array]]:
     """Push so many pairs of digits together, and cut them.
 
     Args:
@@ -64,25 +64,27 @@ def parts(
         rng: Chooses them.
 
     Returns:
-        Whole digits as a network sees them, with some of the neighbour or without an end, and their
-        labels; and what is more or less than one digit.
+        As a network sees them: whole digits, with some of the neighbour or without an end, and
+        their labels; what is more than one digit; and what is less.
     """
     whole: list[tuple[Array, int]] = []
-    fragments: list[Array] = []
+    more: list[Array] = []
+    less: list[Array] = []
     for left, right in rng.integers(len(digits), size=(count, 2)).tolist():
-        found = [one for one in _shares(*touching(digits[left], digits[right], rng)) if one[0].any()]
+        inks = touching(digits[left], digits[right], rng)
+        found = [(ink, shares) for ink, shares in _shares(*inks) if ink.any()]
         good = [
             (ink, labels[(left, right)[int(np.argmax(shares))]])
             for ink, shares in found
             if max(shares) >= WHOLE and min(shares) <= STUB
         ]
-        bad = [
-            ink for ink, shares in found if min(shares) >= BOTH or max(shares) < FRAGMENT
-        ]  # fmt: skip
+        both = [ink for ink, shares in found if min(shares) >= BOTH]
+        rest = [ink for ink, shares in found if max(shares) < FRAGMENT]
         for place in rng.permutation(len(good))[:MOST].tolist():
             whole.append((seen(_box(good[place][0])), int(good[place][1])))
-        fragments += [seen(_box(bad[place])) for place in rng.permutation(len(bad))[:MOST].tolist()]
-    return whole, fragments
+        more += [seen(_box(both[place])) for place in rng.permutation(len(both))[:MOST].tolist()]
+        less += [seen(_box(rest[place])) for place in rng.permutation(len(rest))[:MOST].tolist()]
+    return whole, more, less
 
 
 def _shares(one: Array, other: Array) -> Iterator[tuple[Array, tuple[float, float]]]:

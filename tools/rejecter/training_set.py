@@ -8,7 +8,6 @@ import numpy as np
 from digit_data.datasets import load_mnist
 from digit_data.drawn import drawn_digits
 from digit_data.types import Array
-
 from scripts import model_files
 
 from . import drawings, glyphs, scenery, touching
@@ -30,10 +29,11 @@ def cut_apart(data: Path | None, rng: Generator) -> tuple[Array, Array, Array]:
     """
     mnist = load_mnist(data)
     x, y = mnist.x_train[:MNIST_USED], mnist.y_train[:MNIST_USED]
-    whole, fragments = touching.parts(x, y, 1_600, rng)
-    parted = np.array(scenery.without_bars(fragments))
-    best = model_files.load(model_files.SHIPPED_MODEL).scores(parted).max(axis=1)
-    return np.array([p for p, _ in whole]), np.array([d for _, d in whole]), parted[best < KNOWN]
+    whole, more, less = touching.parts(x, y, 1_600, rng)
+    fragments = np.array(scenery.without_bars(less))
+    best = model_files.load(model_files.SHIPPED_MODEL).scores(fragments).max(axis=1)
+    none = np.concatenate([np.array(more), fragments[best < KNOWN]])
+    return np.array([p for p, _ in whole]), np.array([d for _, d in whole]), none
 
 
 def boundary(data: Path | None, rng: Generator) -> dict[str, Array]:
