@@ -116,10 +116,28 @@ class Classifier:
         Returns:
             Scores in 0..1, (N,) float64; None if there is no rejecter.
         """
+        outputs = self._rejected(pictures)
+        return None if outputs is None else 1 - outputs[:, CLASSES]
+
+    def known(self, pictures: Array) -> Array:
+        """Return how well each picture is known: as the same digit by both networks.
+
+        Args:
+            pictures: As for :meth:`scores`.
+
+        Returns:
+            The highest product of a digit's score and the rejecter's for it, (N,) float64, in 0..1;
+            without a rejecter the highest score.
+        """
+        scores, outputs = np.nan_to_num(self.scores(pictures)), self._rejected(pictures)
+        return (scores if outputs is None else scores * outputs[:, :CLASSES]).max(axis=1)
+
+    def _rejected(self, pictures: Array) -> Array | None:
+        """Return the rejecter's outputs, (N, 11)."""
         if self.rejecter is None:
             return None
         outputs = self.rejecter(np.asarray(pictures, DTYPE).reshape(len(pictures), -1))
-        return 1 - np.asarray(outputs, DTYPE)[:, CLASSES]
+        return np.asarray(outputs, DTYPE)
 
     def gradient(self, pictures: Array, digit: int | None) -> Array:
         """Return the gradient of a score by the pixels.

@@ -45,6 +45,10 @@ WORK_SIDE = 560
 # large and brought back: the mean error is least from 0.25 to 0.5.
 EDGE = 0.25
 SIXTEENTHS = 16
+# What differs from paper is smoothed by this share of the longest side, and counts if it is further
+# than this many pixels from ink.
+CLUTTER = 0.005
+BESIDE = 4
 
 
 Shares = tuple[float, float, float, float]
@@ -81,6 +85,8 @@ class Examined:
         notes: What the user should know, a line each.
         rows: All that is written, row by row, each from left to right; none if the picture was
             passed through.
+        clutter: How far all that is no ink differs from plain paper, as a share of the ink's
+            contrast: on a sheet with writing little, in a photograph of a face or a street much.
     """
 
     pictures: list[Array]
@@ -88,6 +94,7 @@ class Examined:
     digits: int
     notes: list[str]
     rows: tuple[tuple[Part, ...], ...] = ()
+    clutter: float = 0.0
 
 
 def prepare(image: Image.Image, size: Size = 28, invert: Invert = "auto") -> Array:
@@ -153,12 +160,14 @@ def _ready(grey: Array, size: Size, invert: Invert) -> Array | None:
 
 
 def _found(grey: Array, size: Size, invert: Invert, segment: bool, notes: list[str]) -> Examined:
-    ink = find_ink(bright_on_dark(grey, invert))
+    bright = bright_on_dark(grey, invert)
+    ink = find_ink(bright)
     pieces, labels = find_pieces(ink.strength, ink.mask)
     groups = joined(without_specks(pieces))
     main = main_digit(groups, grey.shape)
     digits = separate_digits(groups, main)
     soft = max(1, round(stroke_width(ink.mask) / 6))
+    clutter = _clutter(bright - ink.paper, ink.mask, np.isin(labels, main.labels))
 
     def part(found: Group | Mark) -> Part:
         box = _shares(found.box, grey.shape)
@@ -170,14 +179,30 @@ def _found(grey: Array, size: Size, invert: Invert, segment: bool, notes: list[s
     if segment:
         parts = [part for row in rows for part in row if part.ink is not None]
         pictures = [fitted(part.ink, size) for part in parts if part.ink is not None]
-        return Examined(pictures, [part.box for part in parts], len(parts), notes, rows)
+        boxes = [part.box for part in parts]
+        return Examined(pictures, boxes, len(parts), notes, rows, clutter)
     whole = digits[0]
     for group in digits[1:]:
         whole = whole.joined(group)
     if len(digits) > 1:
         notes = [*notes, f"there seem to be {len(digits)} separate digits"]
     picture = fitted(_cut(ink.strength, labels, whole, soft), size)
-    return Examined([picture], [_shares(whole.box, grey.shape)], len(digits), notes, rows)
+    box = _shares(whole.box, grey.shape)
+    return Examined([picture], [box], len(digits), notes, rows, clutter)
+
+
+def _clutter(contrast: Array, ink: Array, main: Array) -> float:
+    """Return how far what is no ink differs from paper, as a share of the main digit's contrast.
+
+    Args:
+        contrast: Brightness less the paper's, (H, W).
+        ink: Where ink is, and is not counted.
+        main: Where the main digit is.
+    """
+    soft = cv2.GaussianBlur(contrast, (0, 0), max(CLUTTER * max(contrast.shape), 0.5))  # no noise
+    near = cv2.dilate(ink.astype(np.uint8), np.ones((2 * BESIDE + 1, 2 * BESIDE + 1), np.uint8))
+    rest = np.abs(soft[near == 0])
+    return float(rest.mean() / max(float(contrast[main].mean()), 1e-6)) if rest.size else 0.0
 
 
 def fitted(ink: Array, size: Size) -> Array:

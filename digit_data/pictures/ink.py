@@ -140,8 +140,8 @@ def _threshold(picture: Array, width: float) -> Ink:
         mask[:] = False
     if not mask.any():
         raise NoInkError(
-            f"no ink found: expected a stroke with a contrast of at least {least:.2f}, "
-            f"received at most {float(strength.max()):.3f} or only specks"
+            f"no ink found: expected strokes that stand out from the paper, "
+            f"received a contrast of at most {float(strength.max()):.3f} or only specks"
         )
     return Ink(strength, mask, paper)
 

@@ -1,5 +1,6 @@
 """Numbers: rows of digits in reading order, and the marks between digits that are none."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -13,10 +14,11 @@ from digit_data.types import Array
 
 __all__ = ["Mark", "Row", "Sign", "find_rows"]
 
-Sign = Literal["-", ".", ",", ":", "/"]
+Sign = Literal["-", ".", ",", ":", "/", "%"]
 
-# What is left of a ruled line is this much paler than digits.
-PALER = 0.8
+# What is left of a ruled line is this much paler than digits; a dash or a dot out of focus, thinner
+# than they, has three quarters of their strength.
+PALER = 0.65
 # A page has more pieces, and is no number.
 MOST_PIECES = 150
 # Digits are higher and lower than is usual by less than this factor: a comma is lower. What has
@@ -27,15 +29,23 @@ LEAST_INK = 0.08
 SAME_ROW = 0.5
 # Sizes and places of marks, as shares of a row's height: a dash lies and is thin, a dot is small.
 DASH_WIDTH = (0.12, 1.0)
-DASH_HEIGHT = 0.2
+DASH_HEIGHT = 0.26
 DASH_ASPECT = 1.5
 DASH_PLACE = (0.25, 0.75)
-DOT = 0.3
+DOT = 0.36
 DOT_ASPECT = 2.0
 DOT_PLACE = 0.72
+# A point may stand under the upstroke of a one, on the line.
+DOT_ON_LINE = 0.85
 COMMA = 0.45
-# A dot is about as wide as the pen; what is smaller than this share of it is dust.
+# A dot is about as wide as the pen; what is smaller than this share of it is dust. But a pen wider
+# than this share of a digit's height was pressed down, or is a brush, and dots are smaller.
 DUST = 0.6
+WIDE_PEN = 0.2
+# A comma is so many times as high as wide (half a pixel off, as boxes are of whole ones), and so
+# much of it is below the line: a long one, or a short one.
+HALF = 0.5
+COMMAS = ((1.3, 0.25), (1.15, 0.4))
 # A mark stands between digits: so much of its width, at most, is above or below one.
 COVERED = 0.34
 # A slash is straight, as long as so many widths, leans by at least so much (the tangent), and is a
@@ -43,6 +53,21 @@ COVERED = 0.34
 SLASH_ASPECT = 5.0
 SLASH_LEAN = 0.3
 SLASH_TALL = 1.05
+# If it is so much taller, and goes beyond the digits by so much of their height at both ends, it
+# may lean less.
+STEEP_LEAN = 0.12
+STEEP_TALL = 1.2
+BEYOND = 0.03
+# The rings of a percent sign are so high and wide, as shares of a digit's height, and near its
+# slash; they reach over its middle by so much at most.
+RING = (0.15, 0.72)
+PERCENT_LEAN = 0.15
+GIVE = 0.12
+# In print: how much the two slashes of a date lean at least, by how much of a digit's height they
+# may differ, and how many digits stand before, between and behind them.
+DATE_LEAN = 0.15
+ALIKE = 0.08
+DATES = {(a, b, c) for a in (1, 2) for b in (1, 2) for c in (2, 4)} | {(4, 1, 1), (4, 2, 2)}
 
 
 @dataclass(frozen=True)
@@ -87,7 +112,7 @@ def find_rows(pieces: Sequence[Group], labels: Array) -> list[Row]:
     pieces = sorted(pieces, key=lambda piece: -piece.ink)[:MOST_PIECES]
     usual = _usual(pieces)
     height = usual.box.height
-    dust = DUST * stroke_width(labels == usual.labels[0])
+    dust = DUST * min(stroke_width(labels == usual.labels[0]), WIDE_PEN * height)
     large = [p for p in pieces if height / UNEQUAL <= p.box.height <= height * UNEQUAL]
     large = [p for p in large if not _is_dash(p.box, height)] or [usual]
     small = [p for p in pieces if p not in large and max(p.box.width, p.box.height) >= dust]
@@ -97,8 +122,12 @@ def find_rows(pieces: Sequence[Group], labels: Array) -> list[Row]:
         rest = [p for p in small if p.box.height <= tall]
         dark = float(np.median([_darkness(piece, labels) for piece in row]))
         rest = [p for p in rest if _darkness(p, labels) >= PALER * dark]
-        marks, strokes = _marks(row, rest, tall)
-        slashes = [p for p in row if len(row) > 1 and _is_slash(p, row, labels, tall)]
+        percents = _percents([*row, *rest], labels, tall)
+        parts = [piece for pieces in percents for piece in pieces]
+        row = [p for p in row if p not in parts] or row
+        marks, strokes = _marks(row, [p for p in rest if p not in parts], tall)
+        marks += [Mark("%", functools.reduce(Box.joined, (p.box for p in ps))) for ps in percents]
+        slashes = _slashes(row, labels, tall)
         digits = joined([p for p in row if p not in slashes] + strokes)
         most = max((group.ink for group in digits), default=0.0)
         parts: list[Group | Mark] = [g for g in digits if g.ink >= LEAST_INK * most]
@@ -166,11 +195,10 @@ def _marks(row: list[Group], pieces: list[Group], tall: float) -> tuple[list[Mar
         if not -0.3 <= place <= 1.3 or not left - tall <= box.left <= right + tall:
             continue
         alone = all(_covered(box, p.box) <= COVERED for p in row)
-        low = place >= DOT_PLACE
+        low = place >= DOT_ON_LINE
         if alone and _is_dash(box, tall) and DASH_PLACE[0] <= place <= DASH_PLACE[1]:
             marks.append(Mark("-", box))
         elif _is_dot(box, tall) and left < box.left and box.right < right and (low or alone):
-            # A point may stand under the upstroke of a one.
             marks += [Mark(sign, box) for sign in _dot(box, place, bottom)]
         elif max(box.width, box.height) > DOT * tall / 2:
             strokes.append(piece)
@@ -181,8 +209,11 @@ def _dot(box: Box, place: float, bottom: float) -> list[Sign]:
     """Return what a dot is by its place: on the line, half below it, or above."""
     if place < DOT_PLACE:
         return [":"] if place > 0.15 else []
-    long = box.height > 1.3 * box.width and box.bottom > bottom + box.height / 4
-    return [","] if long else ["."]
+    comma = any(
+        box.height - HALF > aspect * box.width and box.bottom > bottom + below * box.height
+        for aspect, below in COMMAS
+    )
+    return [","] if comma else ["."]
 
 
 def _is_dot(box: Box, tall: float) -> bool:
@@ -212,20 +243,71 @@ def _covered(box: Box, other: Box) -> float:
     return max(common, 0) / box.width
 
 
-def _is_slash(piece: Group, row: list[Group], labels: Array, tall: float) -> bool:
-    """Tell a slash from a one: it leans more, stands between digits and is taller."""
+def _slashes(row: list[Group], labels: Array, tall: float) -> list[Group]:
+    """Return those pieces of a row that are slashes and not ones.
+
+    A slash stands between digits, leans more than a one and is taller. In print it may lean and
+    rise as a one does: two that are alike, where those of a date stand, are slashes.
+    """
+    in_order = sorted(row, key=lambda p: p.box.left)
+    top = float(np.median([p.box.top for p in row]))
+    bottom = float(np.median([p.box.bottom for p in row]))
+
+    def is_slash(piece: Group, lean: float) -> bool:
+        box = piece.box
+        beyond = box.top <= top - BEYOND * tall and box.bottom >= bottom + BEYOND * tall
+        steep = beyond and box.height >= STEEP_TALL * tall
+        least = STEEP_LEAN if steep else SLASH_LEAN
+        return box.height >= SLASH_TALL * tall and lean >= least
+
+    leans = [(place, _lean(piece, labels)) for place, piece in enumerate(in_order[1:-1], 1)]
+    slashes = [in_order[place] for place, lean in leans if is_slash(in_order[place], lean)]
+    bars = [place for place, lean in leans if lean >= DATE_LEAN]
+    if not slashes and len(bars) == 2:
+        first, second = bars
+        between = (first, second - first - 1, len(row) - second - 1)
+        one, other = (in_order[place].box.height for place in bars)
+        if between in DATES and abs(one - other) <= ALIKE * tall:
+            return [in_order[place] for place in bars]
+    return slashes
+
+
+def _percents(pieces: list[Group], labels: Array, tall: float) -> list[tuple[Group, Group, Group]]:
+    """Return percent signs: a slash, a ring at the left of its top, and one at its foot."""
+    found: list[tuple[Group, Group, Group]] = []
+    for bar in pieces:
+        if bar.box.height < RING[1] * tall or _lean(bar, labels) < PERCENT_LEAN:
+            continue
+        middle = (bar.box.top + bar.box.bottom) / 2
+        rings = [
+            p
+            for p in pieces
+            if RING[0] * tall <= min(p.box.height, p.box.width)
+            and max(p.box.height, p.box.width) <= RING[1] * tall
+            and bar.box.distance(p.box) <= RING[0] * tall
+        ]
+        left = [
+            p for p in rings if p.box.left < bar.box.left and p.box.bottom <= middle + GIVE * tall
+        ]
+        right = [
+            p for p in rings if p.box.right > bar.box.right and p.box.top >= middle - GIVE * tall
+        ]
+        if len(left) == len(right) == 1 and left[0] is not right[0]:
+            found.append((bar, left[0], right[0]))
+    return found
+
+
+def _lean(piece: Group, labels: Array) -> float:
+    """Return how far a straight bar leans to the right (the tangent), and 0 of all else."""
     box = piece.box
-    first, last = min(p.box.left for p in row), max(p.box.right for p in row)
-    if box.left == first or box.right == last or box.height < SLASH_TALL * tall:
-        return False
     rows, columns = np.nonzero(
         labels[box.top : box.bottom, box.left : box.right] == piece.labels[0]
     )
     if np.ptp(rows) == 0:
-        return False
+        return 0.0
     down = rows - rows.mean()
     lean = float(down @ columns / (down @ down))
     across = float(np.std(columns - lean * rows))
     # A bar of a width w has the standard deviation w / sqrt(12).
     straight = box.height >= SLASH_ASPECT * across * np.sqrt(12)
-    return bool(straight and -lean >= SLASH_LEAN)
+    return -lean if straight else 0.0

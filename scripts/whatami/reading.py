@@ -99,7 +99,8 @@ def cut_apart(model: Classifier, seen: Seen) -> Seen:
     # Without a rejecter half a digit is one too.
     is_cut = model.rejecter is not None and len(groups) <= MOST_GROUPS
     offered = [candidates(part, side, is_cut) for part in groups]
-    known = iter(_known(model, [one for group in offered for one in group]))
+    pictures = np.stack([one.picture for group in offered for one in group])
+    known = iter(model.known(pictures).tolist())
     chosen: list[list[Candidate]] = []
     for group in offered:
         scores = [next(known) for _ in group]
@@ -125,11 +126,3 @@ def cut_apart(model: Classifier, seen: Seen) -> Seen:
         rows=rows,
     )
     return replace(seen, found=found)
-
-
-def _known(model: Classifier, offered: Sequence[Candidate]) -> list[float]:
-    """Return how well the network knows each candidate: as some digit, and as a digit at all."""
-    pictures = np.stack([one.picture for one in offered])
-    best = np.nan_to_num(model.scores(pictures)).max(axis=1)
-    any_digit = model.digit_scores(pictures)
-    return list(best if any_digit is None else best * any_digit)

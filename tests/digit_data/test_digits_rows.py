@@ -1,8 +1,11 @@
 """Rows of digits, and the marks between them: what stands where, on plain sheets."""
 
+from pathlib import Path
+
+import matplotlib
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from digit_data.pictures.examine import examine
 
@@ -67,6 +70,67 @@ def test_a_dash_before_the_digits_is_a_minus_and_two_dots_are_a_colon():
 def test_a_slash_leans_and_a_one_does_not(lean: int, layout: str):
     image = _sheet(_one(100, 100), _one(220, 100))
     ImageDraw.Draw(image).line([(145, 162), (145 + lean, 97)], fill=0, width=9)
+    assert _layout(image) == [layout]
+
+
+@pytest.mark.parametrize(("beyond", "layout"), [(8, "#/#"), (0, "###")])
+def test_a_slash_that_hardly_leans_goes_beyond_the_digits(beyond: int, layout: str):
+    image = _sheet(_one(100, 100), _one(220, 100))
+    ends = [(152, 158 + beyond), (166, 101 - beyond)]
+    ImageDraw.Draw(image).line(ends, fill=0, width=7)
+    assert _layout(image) == [layout]
+
+
+@pytest.mark.parametrize(
+    ("text", "font", "layout"),
+    [
+        ("12/05/2024", "STIXGeneral", "##/##/####"),
+        ("7/4/25", "STIXGeneral", "#/#/##"),
+        ("2024/11/30", "STIXGeneral", "####/##/##"),
+        ("50%", "DejaVuSans", "##%"),
+        ("7.5%", "DejaVuSans", "#.#%"),
+    ],
+)
+def test_printed_dates_and_percentages_have_signs_as_tall_as_digits(
+    text: str, font: str, layout: str
+):
+    image = Image.new("L", (460, 160), 255)
+    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    own = ImageFont.truetype(folder / f"{font}.ttf", 64)
+    ImageDraw.Draw(image).text((40, 40), text, font=own, fill=0)
+    assert _layout(image) == [layout]
+
+
+@pytest.mark.parametrize(("places", "layout"), [((2, 5), "##/##/####"), ((3, 5), "##########")])
+def test_two_leaning_ones_are_slashes_only_where_those_of_a_date_stand(
+    places: tuple[int, ...], layout: str
+):
+    image = Image.new("L", (560, 160), 255)
+    draw = ImageDraw.Draw(image)
+    for place in range(10):
+        left = 40 + 45 * place
+        ends = [(left, 110), (left + (12 if place in places else 0), 51)]
+        draw.line(ends, fill=0, width=7)
+    assert _layout(image) == [layout]
+
+
+@pytest.mark.parametrize(("side", "layout"), [(10, "#.#"), (4, "##")])
+def test_the_points_of_a_fat_pen_are_smaller_than_it_is_wide(side: int, layout: str):
+    fat = [(left, 100, left + 27, 159) for left in (100, 200)]
+    point = (160, 160 - side, 159 + side, 159)
+    assert _layout(_sheet(fat[0], point, fat[1])) == [layout]
+
+
+@pytest.mark.parametrize(("bottom", "layout"), [(169, "#,#"), (161, "#.#")])
+def test_a_short_comma_hangs_below_the_line(bottom: int, layout: str):
+    mark = (150, bottom - 15, 162, bottom)
+    assert _layout(_sheet(_one(100, 100), mark, _one(200, 100))) == [layout]
+
+
+@pytest.mark.parametrize(("grey", "layout"), [(80, "#-#"), (150, "##")])
+def test_a_dash_may_be_a_little_paler_than_the_digits(grey: int, layout: str):
+    image = _sheet(_one(100, 100), _one(200, 100))
+    ImageDraw.Draw(image).rectangle((140, 126, 165, 135), fill=grey)
     assert _layout(image) == [layout]
 
 

@@ -67,7 +67,7 @@ def test_a_number_with_an_unsure_digit_is_not_said():
     assert told.number is not None
     assert told.number.number == number.digits
     told.number.digits[0].digit_score = 70.0
-    assert not told.number.is_plain
+    assert not told.number.is_sure()
 
 
 def test_one_sure_digit_is_no_number_by_a_pale_dash_beside_it():

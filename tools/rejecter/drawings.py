@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
+import cv2
 import numpy as np
 
 from digit_data.types import Array
 
-from .inks import Generator, drawn, grey, parsed, seen, shaken, smooth
+from .inks import CANVAS, Generator, cut, drawn, grey, parsed, penned, seen, shaken, smooth
 
 # Points in hundredths, as ``inks.parsed`` reads them.
 LETTERS = {
@@ -122,7 +123,7 @@ def by_hand(texts: list[str], count: int, rng: Generator) -> tuple[Array, Array]
     strokes = [parsed(text) for text in texts]
     places = rng.integers(len(texts), size=count)
     pictures = [
-        seen(drawn(shaken(strokes[place], rng), rng.uniform(0.04, 0.2))) for place in places
+        seen(penned(shaken(strokes[place], rng), rng.uniform(0.04, 0.2), rng)) for place in places
     ]
     return np.array(pictures), places
 
@@ -201,6 +202,33 @@ def lying(rng: Generator) -> list[Array]:
         ends = np.array([[0, y], [0.5, y], [1, y]]) + rng.normal(0, 0.06, (3, 2))
         strokes.append(ends)
     return strokes
+
+
+def solid(rng: Generator) -> Array:
+    """Return a thing filled with ink, some with holes: a silhouette, clothes; (H, W) uint8."""
+    outline, *_ = silhouette(rng)
+    low, size = outline.min(axis=0), np.ptp(outline, axis=0)
+    canvas = np.zeros((CANVAS + 8, CANVAS + 8), np.uint8)
+    corners = 4 + (outline - low) / size.max() * CANVAS
+    cv2.fillPoly(canvas, [np.round(corners).astype(np.int32)], 255)
+    for _ in range(int(rng.integers(0, 4))):
+        middle = rng.integers(20, CANVAS - 20, 2).tolist()
+        cv2.circle(canvas, middle, int(rng.integers(3, 18)), 0, -1)
+    return cut(canvas)
+
+
+def blob(rng: Generator) -> Array:
+    """Return what light and shadow leave of a photograph: blots of any form; (H, W) uint8."""
+    cells = rng.integers(2, 9, 2).tolist()
+    field = cv2.resize(rng.normal(size=cells), (CANVAS, CANVAS), interpolation=cv2.INTER_CUBIC)
+    level = np.quantile(field, rng.uniform(0.45, 0.9))
+    soft = np.clip((field - level) / (rng.uniform(0.05, 0.6) * field.std()), 0, 1)
+    return cut(grey(255 * soft))
+
+
+def masks(make: Callable[[Generator], Array], count: int, rng: Generator) -> Array:
+    """Return so many chance masks as a network sees them, (count, 28, 28)."""
+    return np.array([seen(make(rng)) for _ in range(count)])
 
 
 def chance(make: Callable[[Generator], list[Array]], count: int, rng: Generator) -> Array:

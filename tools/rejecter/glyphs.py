@@ -25,6 +25,24 @@ TEXT = {
     "dkg-handwriting": "fifthhorseman", "rufscript": "rufscript", "sil-andika": "andika",
     "tuffy": "tuffy", "lobster": "lobster", "klaudia-berenika": "klaudia-berenika", "jura": "jura",
     "oldstandard": "fonts-oldstandard", "dejavu": "dejavu", "kristi": "kristi",
+    "allerta": "allerta", "anonymous-pro": "anonymous-pro", "averia-serif-gwf": "averia-gwf",
+    "cantarell": "cantarell", "beteckna": "beteckna", "clear-sans": "clear-sans", "hack": "hack",
+    "lindenhill": "lindenhill", "prociono": "fonts-prociono", "osifont": "osifont",
+    "opendyslexic": "opendyslexic", "georgewilliams": "fonts-georgewilliams",
+    "national-park": "national-park", "yanone-kaffeesatz": "yanone-kaffeesatz",
+    "ecolier-court": "ecolier-court", "arapey": "arapey", "b612": "b612",
+    "bebas-neue": "bebas-neue", "ocr-a": "ocr-a", "paratype": "paratype", "bajaderka": "bajaderka",
+    "lobstertwo": "lobstertwo", "stick": "stick", "engadget": "engadget", "gfs-didot": "didot",
+    "routed-gothic": "routed-gothic", "goudybookletter": "sortsmill",
+}  # fmt: skip
+# Those that have letters of other scripts.
+SCRIPTED = ("freefont-ttf", "dejavu", "sil-andika", "oldstandard")
+# Digits of seven bars, as clocks and meters show them; their letters nobody can tell from digits.
+DISPLAYS = {"dseg": "dseg"}
+# Not trained on: the boundary lies where their digits are kept.
+BOUNDARY = {
+    "tiresias": "tiresias", "okolaks": "okolaks", "century-catalogue": "fonts-century-catalogue",
+    "havana": "havana", "karla": "karla", "opendin": "opendin", "gfs-neohellenic": "neohellenic",
 }  # fmt: skip
 # Several hundred fonts with fanciful letters, of which a few score do.
 FANCIFUL = {"aenigma": "aenigma"}

@@ -83,6 +83,34 @@ def drawn(strokes: Strokes, width: float) -> Array:
     return cut(canvas)
 
 
+def penned(strokes: Strokes, width: float, rng: Generator) -> Array:
+    """Return the ink of some pen: a round one, a broad nib, one drawn twice, a grainy pencil."""
+    kind = rng.choice(["round", "nib", "twice", "grain"], p=[0.5, 0.25, 0.1, 0.15])
+    if kind == "nib":
+        canvas = np.pad(drawn(strokes, 0.2 * width), CANVAS // 4)
+        return cut(cv2.dilate(canvas, _nib(width, rng)))
+    if kind == "twice":
+        again = [stroke + rng.normal(0, width / 3, 2) for stroke in strokes]
+        return drawn([*strokes, *again], width / 2)
+    ink = drawn(strokes, width)
+    if kind == "grain":
+        grain = cv2.GaussianBlur(rng.random(ink.shape), (0, 0), rng.uniform(0.5, 2))
+        share = (grain - grain.min()) / max(float(np.ptp(grain)), 1e-6)
+        ink = grey(ink * np.clip(rng.uniform(0.2, 0.8) + share, 0, 1))
+    return cut(ink)
+
+
+def _nib(width: float, rng: Generator) -> Array:
+    """Return a broad nib, held obliquely, as a mask."""
+    side = 2 * max(round(width * CANVAS / 2), 1) + 1
+    nib = np.zeros((side, side), np.uint8)
+    middle, turn = side // 2, rng.uniform(0.3, 1.3)
+    across = (round(middle * np.cos(turn)), -round(middle * np.sin(turn)))
+    ends = [(middle - across[0], middle - across[1]), (middle + across[0], middle + across[1])]
+    cv2.line(nib, *ends, 1, max(side // 6, 1))
+    return nib
+
+
 def cut(canvas: Array) -> Array:
     """Return the smallest box around all ink."""
     left, top, width, height = cv2.boundingRect(canvas)

@@ -8,14 +8,44 @@ import numpy as np
 from digit_data.datasets import load_mnist
 from digit_data.drawn import drawn_digits
 from digit_data.types import Array
+from scripts import model_files
 
-from . import drawings, glyphs, scenery
+from . import drawings, glyphs, scenery, touching
 from .inks import Generator, cut, grey, seen, varied
 
 NO_DIGIT = 10
 # As for the network that answers: the last 5,000 of MNIST's training pictures are held out.
 MNIST_USED = 55_000
+# A fragment of which the best score is higher is taken for a digit.
+KNOWN = 0.97
 LETTERS = "".join(character for character in glyphs.LATIN if character.isalpha())
+
+
+def cut_apart(data: Path | None, rng: Generator) -> tuple[Array, Array, Array]:
+    """Return digits that were cut from their neighbours, labels, and what is no whole digit.
+
+    Of fragments those are left out that the network that answers surely knows: half an eight may be
+    a three, and then it shall be one.
+    """
+    mnist = load_mnist(data)
+    x, y = mnist.x_train[:MNIST_USED], mnist.y_train[:MNIST_USED]
+    whole, more, less = touching.parts(x, y, 1_600, rng)
+    fragments = np.array(scenery.without_bars(less))
+    best = model_files.load(model_files.SHIPPED_MODEL).scores(fragments).max(axis=1)
+    none = np.concatenate([np.array(more), fragments[best < KNOWN]])
+    return np.array([p for p, _ in whole]), np.array([d for _, d in whole]), none
+
+
+def boundary(data: Path | None, rng: Generator) -> dict[str, Array]:
+    """Return digits that are not trained on, by kind, (N, 28, 28): few of each shall be lost."""
+    held_out = load_mnist(data).x_train[MNIST_USED:]
+    fonts = glyphs.glyphs(glyphs.files(glyphs.BOUNDARY), "0123456789")
+    shots = (scenery.photographed(picture, rng) for picture in held_out[:1_000])
+    return {
+        "MNIST": held_out.astype(np.float32) / 255,
+        "printed": np.array([p for _, p in glyphs.pictures(fonts, 3_000, rng)]),
+        "photographed": np.array(scenery.found(shots)),
+    }
 
 
 def digits(data: Path | None, rng: Generator) -> tuple[Array, Array]:
@@ -23,8 +53,10 @@ def digits(data: Path | None, rng: Generator) -> tuple[Array, Array]:
     mnist = load_mnist(data)
     x, y = mnist.x_train[:MNIST_USED], mnist.y_train[:MNIST_USED]
     fonts = glyphs.glyphs(glyphs.files(glyphs.TEXT), "0123456789")
-    rendered = list(glyphs.pictures(fonts, 9_000, rng))
-    own, own_labels = drawings.digits(8_000, rng)
+    displays = glyphs.glyphs(glyphs.files(glyphs.DISPLAYS), "0123456789")
+    rendered = list(glyphs.pictures(fonts, 18_000, rng))
+    rendered += glyphs.pictures(displays, 2_000, rng)
+    own, own_labels = drawings.digits(12_000, rng)
     flagged, flagged_labels = drawn_digits(3_000, rng)
     small = rng.permutation(len(x))[:6_000]
     shot = rng.permutation(len(x))[:1_000]
@@ -54,8 +86,9 @@ def negatives(digits: Array, rng: Generator) -> Array:
     """Return what is no digit, (N, 28, 28) float32 in 0..1; ``digits`` are put side by side."""
     text = glyphs.files(glyphs.TEXT)
     latin = glyphs.glyphs(text, glyphs.LATIN)
-    foreign = glyphs.glyphs(text, glyphs.GREEK + glyphs.CYRILLIC + glyphs.HEBREW)
-    scripts = glyphs.glyphs(text, glyphs.SCRIPTS)
+    scripted = glyphs.files({name: glyphs.TEXT[name] for name in glyphs.SCRIPTED})
+    foreign = glyphs.glyphs(scripted, glyphs.GREEK + glyphs.CYRILLIC + glyphs.HEBREW)
+    scripts = glyphs.glyphs(scripted, glyphs.SCRIPTS)
     fanciful = glyphs.glyphs(glyphs.files(glyphs.FANCIFUL)[::8], LETTERS)
     signs = glyphs.glyphs(glyphs.files(glyphs.SYMBOLS), glyphs.SIGNS)
     photographs = scenery.photographs()
@@ -64,7 +97,7 @@ def negatives(digits: Array, rng: Generator) -> Array:
         for i in rng.integers(len(latin), size=800)
     ]
     scenes: list[tuple[int, scenery.Scene]] = [
-        (700, lambda rng: scenery.crop(photographs, rng)),
+        (1_500, lambda rng: scenery.crop(photographs, rng)),
         (300, scenery.texture),
         (700, scenery.paper),
         (150, lambda rng: scenery.page(text, rng)),
@@ -85,6 +118,8 @@ def negatives(digits: Array, rng: Generator) -> Array:
         drawings.chance(drawings.doodle, 5_000, rng),
         drawings.chance(drawings.silhouette, 7_000, rng),
         drawings.chance(drawings.lying, 1_000, rng),
+        drawings.masks(drawings.solid, 4_000, rng),
+        scenery.without_bars(list(drawings.masks(drawings.blob, 4_000, rng))),
         drawings.pairs(digits, 7_000, rng),
         *(
             scenery.without_bars(scenery.found(scene(rng) for _ in range(count)))
