@@ -19,7 +19,7 @@ import inspect
 import itertools
 import operator
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from types import FunctionType, MethodType, ModuleType
 from typing import Any, Protocol
@@ -226,7 +226,7 @@ class Specializer:
                 names = [self._pattern(part, frame) for part in target.elts]
                 self._block.append(ast.Assign([ast.Tuple(names)], lift(value)))
                 return
-            for part, item in zip(target.elts, items, strict=True):
+            for part, item in _apart(target.elts, items):
                 self._bind(part, item, frame, temporary)
         elif isinstance(target, ast.Subscript):
             place = lift(self._value(target, frame))
@@ -806,3 +806,16 @@ def _again(value: Value, names: Any) -> Value:
     if isinstance(value, Several):
         return Several([_again(item, names) for item in value.items], value.kind)
     return Code(ast.Name(next(names)), value.shape if isinstance(value, Code) else None)
+
+
+def _apart(targets: Sequence[ast.expr], items: Sequence[Value]) -> Iterator[tuple[ast.expr, Value]]:
+    """Yield what each target of ``a, *b = items`` is given."""
+    starred = [i for i, target in enumerate(targets) if isinstance(target, ast.Starred)]
+    if starred:
+        first, more = starred[0], len(items) - len(targets) + 1
+        rest = Several(list(items[first : first + more]), list)
+        items = [*items[:first], rest, *items[first + more :]]
+        plain = [t.value if isinstance(t, ast.Starred) else t for t in targets]
+    else:
+        plain = list(targets)
+    yield from zip(plain, items, strict=True)

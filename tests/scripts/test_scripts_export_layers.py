@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import parity
 from numpy_impl.files import npz
 from numpy_impl.functional import one_or_list
 from numpy_impl.layers import LAYERS
@@ -14,6 +15,7 @@ from parity.bounds import analyse_outputs
 from parity.comparing.rows import Verdict, compare_tensors
 from scripts.export.proof import random_inputs
 from scripts.export.source import export
+from scripts.export.values import NotSpecializable
 from tests.scripts.exported_networks import networks
 
 NETWORKS = networks()
