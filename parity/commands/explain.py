@@ -77,10 +77,10 @@ def entry(
     """Return one bug in Markdown, each of its forms with an example; ``shown`` is for the prose."""
     lines = [heading.format(code), ""]
     for form in forms:
-        lines += [shown(f"{_sentence(form.title)} {_sentence(form.severity.value)}"), ""]
+        lines += [shown(f"{sentence(form.title)} {sentence(form.severity.value)}"), ""]
         lines += [f"    {line.strip()}" for line in form.example.splitlines()] + [""]
         if form.fix:
-            lines += [shown(f"Fix: {_sentence(form.fix)}"), ""]
+            lines += [shown(f"Fix: {sentence(form.fix)}"), ""]
     return "\n".join(lines)
 
 
@@ -89,7 +89,7 @@ def _as_it_is(text: str) -> str:
     return text.replace("*", "&#42;").replace("[", "&#91;")
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
     """Return a text as a sentence, with the places that it holds open in brackets of their own."""
     # What is joined to a word is an addition that may be empty.
     shown = re.sub(r"(?<=[\w}])\{\w+\}", "", text)

@@ -74,3 +74,15 @@ def code(where: str) -> None:
         source = source[:start].rstrip(" ") + source[end:].lstrip("\n")
     path = Path(inspect.getfile(found)).relative_to(ROOT)
     print(f"\n```python\n# {path}\n{source.rstrip()}\n```\n")
+
+
+def bugs(*codes: str) -> None:
+    """Print what a report says of some bugs, with their codes, as a table."""
+    from parity.checking.bugs import TABLE
+    from parity.commands.explain import sentence
+
+    print("\n| in the report | what it says |\n| --- | --- |")
+    for code in codes:
+        title = sentence(TABLE[code][0].title).replace("|", r"\|")
+        print(f"| [`{code}`](../bugs.md#{code}) | {title} |")
+    print()

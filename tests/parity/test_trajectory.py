@@ -156,10 +156,10 @@ def test_unchecked_steps_are_said_to_be():
 class LosesASample(Sequential):
     """Leaves out the last sample of a short batch, as document D3 does."""
 
-    def backward(self, outputs, y, loss):
+    def backward(self, outputs, y, loss, sample_weight=None):
         if len(y) < 16:
             y = np.vstack([y[:-1], outputs[-1:]])  # which then has no gradient
-        super().backward(outputs, y, loss)
+        super().backward(outputs, y, loss, sample_weight)
 
 
 def test_only_the_wrong_step_is_blamed():

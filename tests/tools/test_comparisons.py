@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 import terminal_io
+from keras_impl import keras
 from numpy_impl import layers as numpy_layers
 from numpy_impl import optimizers
 from scripts import recipes
-from tools import accuracy, parity_mnist, parity_sequences
+from tools import accuracy, parity_mnist, parity_sequences, pretrained
 
 
 def test_the_mnist_comparison_on_a_few_pictures(tiny_mnist: Path, capsys):
@@ -59,6 +60,32 @@ def test_the_comparison_of_sequences(tiny_mnist: Path, monkeypatch, capsys):
     assert "NOT shown to be identical: steps 1/recurrent_kernel" in capsys.readouterr().out
 
 
+def _network_for_pictures(path: Path, *layers) -> Path:
+    last = [keras.layers.Flatten(), keras.layers.Dense(3, "softmax")]
+    keras.Sequential([keras.Input((200, 200, 3)), *layers, *last]).save(path)
+    return path
+
+
+def test_somebodys_trained_network(tmp_path: Path, monkeypatch, capsys):
+    kinds = keras.layers
+    convolved = kinds.Conv2D(2, 5, strides=20), kinds.BatchNormalization(), kinds.MaxPooling2D()
+    path = _network_for_pictures(tmp_path / "m.keras", *convolved)
+    assert pretrained.main([str(path), "--compared", "2"]) == 0
+    shown = capsys.readouterr().out
+    # Of two photographs of 427 x 640 there are six pieces each.
+    assert "12 pieces of photographs: the largest output is at the same place in 12," in shown
+    assert re.search(r"forward in float64: .*5 rounding|forward .*identical", shown)
+    right = numpy_layers.MaxPooling2D.compute
+
+    def wrong(self, x, w, training):
+        y, kept = right(self, x, w, training)
+        return y + 1e-9, kept
+
+    monkeypatch.setattr(numpy_layers.MaxPooling2D, "compute", wrong)
+    assert pretrained.main([str(path), "--compared", "2"]) == 1
+    assert "DIFFERENT" in capsys.readouterr().out
+
+
 def test_accuracies_of_both_engines(tmp_path: Path, monkeypatch, capsys):
     short = replace(recipes.get("64-200-10"), epochs=2)
     monkeypatch.setitem(recipes.RECIPES, "64-200-10", short)
@@ -83,6 +110,8 @@ def test_accuracies_of_both_engines(tmp_path: Path, monkeypatch, capsys):
         (parity_mnist, ["--data", "/no/such/file"], "a path that does not exist"),
         (parity_sequences, ["text", "--steps", "-1"], "at least 1. Received: 32, -1 and 20"),
         (parity_sequences, ["rows", "--data", "/no/such/file"], "a path that does not exist"),
+        (pretrained, ["/no/such/file.keras"], "expected a model that Keras reads. Received: "),
+        (pretrained, ["x.keras", "--compared", "0"], "at least 1. Received: 0"),
     ],
 )
 def test_wrong_options_give_one_line(command, arguments, message, tmp_path, capsys):
