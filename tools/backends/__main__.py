@@ -41,7 +41,7 @@ def _measured(backend: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "measured.json"
         # Threads that wait for one another take longer than these small products.
-        threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+        threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         environment = os.environ | threads | {"KERAS_BACKEND": backend}
         command = [sys.executable, "-m", "tools.backends.measuring", str(file)]
         done = subprocess.run(command, env=environment, check=False)

@@ -37,8 +37,7 @@ def failures(found: Found) -> list[str]:
     return [
         name
         for name, entry in compared
-        if entry["verdict"] not in PASSED
-        and not (entry["verdict"] == REFUSED and name in EXPECTED)
+        if entry["verdict"] not in PASSED and not (entry["verdict"] == REFUSED and name in EXPECTED)
     ]
 
 
