@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test test-all fuzz mnist draw weights parity accuracy pages notebooks docs benchmark benchmark-check lint types format lock clean
+.PHONY: help demo test test-all fuzz mnist draw weights parity accuracy pages notebooks docs benchmark benchmark-check backends lint types format lock clean
 
 help: ## Show what can be made.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -57,6 +57,10 @@ docs: .venv/dev ## Build the documentation's site in runs/site; broken links fai
 BENCHMARK ?= runs/benchmark
 benchmark: .venv/benchmark ## Time the NumPy engine beside Keras, PyTorch and others (15 minutes).
 	$(BIN)/python -m tools.benchmark --json $(BENCHMARK)/benchmark.json --plot $(BENCHMARK)
+
+backends: .venv/benchmark .venv/dev ## Compare both engines on each of Keras's backends (MNIST_PATH; 15 minutes).
+	$(BIN)/python -m tools.backends --out docs/backends/measured.json
+	PYTHONPATH=. $(BIN)/python -m cogapp -P -r docs/backends.md
 
 benchmark-check: .venv/benchmark ## Compare the engine's times with the targets; 1 if one is missed.
 	$(BIN)/python -m tools.benchmark --no-growth --check

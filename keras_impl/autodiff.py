@@ -114,12 +114,12 @@ class Autodiff:
         if optimizer is not None:
             optimizer.build(self.trained)
         backend = keras.backend.backend()
-        if backend not in _ENGINES:
+        if backend not in ENGINES:
             raise ValueError(
-                f"Expected one of the Keras backends {', '.join(_ENGINES)}, which differentiate. "
+                f"Expected one of the Keras backends {', '.join(ENGINES)}, which differentiate. "
                 f"Received: {backend}"
             )
-        self._engine = _ENGINES[backend](self)
+        self._engine = ENGINES[backend](self)
 
     def layer_outputs(self, x: Any, training: bool = False, masks: Masks = ()) -> list[np.ndarray]:
         """Return the outputs of every call of a layer for a batch, each of shape (N, ...)."""
@@ -292,15 +292,30 @@ class _Jax:
         return self._value_and_grad(*values, *batch)
 
 
+def torch_gradients(cost: Any, tensors: Sequence[Any]) -> Sequence[Any]:
+    """Return PyTorch's gradients of a number, which are 0 where it does not depend on a tensor.
+
+    Raises:
+        ValueError: PyTorch has none, as of a float64 convolution of one filter.
+    """
+    torch: Any = import_module("torch")
+    try:
+        return torch.autograd.grad(cost, list(tensors), allow_unused=True, materialize_grads=True)
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"Expected a model that PyTorch differentiates. Received: {reason}"
+        ) from error
+
+
 class _Torch:
     def __init__(self, owner: Autodiff) -> None:
         self.owner = owner
         self.variables = owner.trained
 
     def gradients(self, *batch: Any) -> Any:
-        torch: Any = import_module("torch")
         cost = self.owner.cost(*batch)
-        return cost.detach(), torch.autograd.grad(cost, [v.value for v in self.variables])
+        return cost.detach(), torch_gradients(cost, [v.value for v in self.variables])
 
     def step(self, *batch: Any) -> Any:
         torch: Any = import_module("torch")
@@ -311,4 +326,4 @@ class _Torch:
         return cost
 
 
-_ENGINES = {"tensorflow": _TensorFlow, "jax": _Jax, "torch": _Torch}
+ENGINES = {"tensorflow": _TensorFlow, "jax": _Jax, "torch": _Torch}

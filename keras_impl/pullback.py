@@ -7,7 +7,7 @@ from typing import Any, cast
 import keras
 import numpy as np
 
-from keras_impl.autodiff import to_numpy
+from keras_impl.autodiff import to_numpy, torch_gradients
 
 Tensors = Mapping[str, Any]
 
@@ -25,7 +25,7 @@ def pullback(
         douts: For each output an array of its shape; None for one that does not count.
 
     Raises:
-        ValueError: Keras's backend differentiates nothing.
+        ValueError: Keras's backend differentiates nothing, or not this.
     """
 
     def counted(tensors: Tensors) -> tuple[Any, list[Any]]:
@@ -77,13 +77,12 @@ def _jax(counted: _Counted, arrays: Mapping[str, np.ndarray]) -> tuple[list[Any]
 
 
 def _torch(counted: _Counted, arrays: Mapping[str, np.ndarray]) -> tuple[list[Any], list[Any]]:
-    torch: Any = import_module("torch")
     tensors: dict[str, Any] = {
         name: keras.ops.convert_to_tensor(np.array(array)).requires_grad_()
         for name, array in arrays.items()
     }
     total, outputs = counted(tensors)
-    return outputs, torch.autograd.grad(total, list(tensors.values()), allow_unused=True)
+    return outputs, list(torch_gradients(total, list(tensors.values())))
 
 
 _WAYS = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}

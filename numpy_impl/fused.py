@@ -24,7 +24,7 @@ which are therefore calls of NumPy's own, outside of rules.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -76,7 +76,11 @@ class Rule:
         key = first.ndim, first.dtype.char
         kernel = self.kernels.get(key)
         if kernel is not None:
-            kernel(first, *others)
+            try:
+                kernel(first, *others)
+            except Exception:  # Numba has errors of its own for arrays of other axes
+                self._checked([first, *others])
+                raise
             return
         if Rule.seconds > PATIENCE and first.ndim and key not in self.kernels:
             from numpy_impl import compiling  # late, as a program may end without
@@ -89,19 +93,24 @@ class Rule:
 
     def evaluate(self, *arguments: Any) -> None:
         """Run the rule by NumPy alone; arguments as in a call."""
-        given = list(arguments)
+        given = self._checked(arguments)
         shape = given[0].shape
-        for i, name in enumerate(self.names):
-            if self.kinds.get(name, Each) is Same:
-                given[i] = float(given[i])
-            elif given[i].shape != shape:
-                raise ValueError(misfit(name))
         if len(shape) != 1 or shape[0] <= BLOCK:
             self._evaluate(given)
             return
         for start in range(0, shape[0], BLOCK):
             part = slice(start, start + BLOCK)
             self._evaluate([v[part] if isinstance(v, np.ndarray) else v for v in given])
+
+    def _checked(self, arguments: Sequence[Any]) -> list[Any]:
+        """Return the arguments with numbers as floats; refuse arrays of different shapes."""
+        given = list(arguments)
+        for i, name in enumerate(self.names):
+            if self.kinds.get(name, Each) is Same:
+                given[i] = float(given[i])
+            elif given[i].shape != given[0].shape:
+                raise ValueError(misfit(name))
+        return given
 
     def _evaluate(self, given: list[Any]) -> None:
         results = self.formula(*given[: len(self.kinds)])

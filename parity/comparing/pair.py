@@ -10,6 +10,7 @@ from keras_impl import keras
 from keras_impl import losses as keras_losses
 from keras_impl.autodiff import Autodiff
 from keras_impl.graph import graph
+from keras_impl.precision import computes_in
 from numpy_impl import losses, optimizers, validation
 from numpy_impl.functional import AnyNetwork, as_list, one_or_list
 from numpy_impl.network import Network, Sequential
@@ -213,6 +214,11 @@ def _check_precision(model: keras.Model, network: Network) -> None:
         raise ValueError(
             "Expected one precision on both sides (build the Keras model, and compare, within "
             f"keras_impl.precision). Received: {found}"
+        )
+    if not computes_in(network.dtype.name):
+        raise ValueError(
+            f"Expected {network.dtype.name} as keras_impl.precision sets it; by itself Keras takes "
+            f"some of it in float32 on this backend. Received: {keras.backend.backend()}"
         )
 
 

@@ -1,51 +1,130 @@
-"""The comparison on Keras's other backends, where they are installed."""
+"""Everything that uses Keras, on each of its backends that is installed, a process each."""
 
+import functools
 import importlib.util
+import json
 import os
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-PROGRAM = """
-import numpy as np
-import parity
-from keras_impl import keras, models, precision
+from keras_impl import _startup
+from scripts.engines import BACKENDS
 
-LOSSES = {"64-40-10": "quadratic", "784-64-10": "categorical_crossentropy"}
-with precision("DTYPE"):
-    for name, loss in LOSSES.items():
-        rng = np.random.default_rng(0)
-        model = models.build(name, rng)
-        x = rng.random((15, model.input_shape[1]))
-        y = np.eye(10)[rng.integers(0, 10, 15)]
-        for optimizer in (keras.optimizers.SGD(0.1, momentum=0.9), keras.optimizers.Adam()):
-            parity.compare(
-                model, parity.numpy_twin(model), x, y, loss=loss, optimizer=optimizer, steps=3
-            ).raise_for_failure()
-print("identical on", keras.backend.backend())
-"""
+ROOT = Path(__file__).parents[2]
+each_backend = pytest.mark.parametrize("backend", BACKENDS)
 
 
-def run(backend: str, program: str) -> subprocess.CompletedProcess[str]:
-    if importlib.util.find_spec(backend) is None:
-        pytest.skip(f"{backend} is not installed; Keras's default backend is TensorFlow")
-    environment = os.environ | {"KERAS_BACKEND": backend}
+def run(backend: str, *arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    # One thread: they wait for one another longer than these products take.
+    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    environment = os.environ | threads | {"KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)}
     return subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True
+        [sys.executable, *arguments], env=environment, capture_output=True, text=True, cwd=cwd
     )
 
 
-@pytest.mark.parametrize(
-    ("backend", "dtype"), [("jax", "float32"), ("jax", "float64"), ("torch", "float32")]
-)
-def test_networks_are_identical_on_the_other_backends(backend, dtype):
-    done = run(backend, PROGRAM.replace("DTYPE", dtype))
-    assert f"identical on {backend}" in done.stdout, done.stdout + done.stderr
+@functools.cache
+def found(backend: str) -> dict[str, Any]:
+    done = run(backend, "-m", "tests.keras_impl.on_backend")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Could not find cuda" not in done.stderr  # TensorFlow's messages
+    return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_a_backend_without_float64_is_refused():
-    done = run("torch", "import keras_impl; keras_impl.set_precision('float64')")
-    assert "multiplies float64 matrices in float64. Received: torch, which does so in float32" in (
-        done.stderr
+def on(backend: str) -> dict[str, Any]:
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed: pip install -r requirements-benchmark.txt")
+    return found(backend)
+
+
+@each_backend
+def test_networks_are_identical(backend: str) -> None:
+    assert set(on(backend)["networks"].values()) == {True}, on(backend)["networks"]
+
+
+@each_backend
+def test_a_gradient_that_is_off_by_a_billionth_is_seen(backend: str) -> None:
+    assert on(backend)["planted"] == ["gradients 0/kernel"]
+
+
+@each_backend
+def test_float64_as_keras_sets_it_is_refused_where_it_is_float32(backend: str) -> None:
+    said = on(backend)["by_itself"]
+    if backend == "tensorflow":
+        assert said == "identical"
+    else:
+        assert said.startswith("Expected float64 as keras_impl.precision sets it")
+
+
+@each_backend
+def test_what_a_backend_computes_in_its_own_way_is_matched(backend: str) -> None:
+    assert set(on(backend)["own_ways"].values()) == {True}, on(backend)["own_ways"]
+
+
+@each_backend
+def test_300_steps_of_rmsprop_stay_together_in_float64(backend: str) -> None:
+    assert 0 < on(backend)["apart"] < 1e-12
+
+
+@each_backend
+def test_keras_own_fit_trains_as_numpy_does(backend: str) -> None:
+    assert on(backend)["fitted"] < 1e-13
+
+
+@each_backend
+def test_checks_ask_keras(backend: str) -> None:
+    checks = on(backend)["checks"]
+    assert checks["outcomes"] == ["RIGHT", "WRONG", "RIGHT", "WRONG"]
+    assert checks["witnesses"] == [True, False, True, False]
+    assert checks["matched"] == ["shape", "forward", "shape", "shape", "shape"]
+
+
+@each_backend
+def test_the_gradient_by_the_inputs_is_numpy_s(backend: str) -> None:
+    assert on(backend)["by_inputs"] < 1e-13
+
+
+@each_backend
+def test_commands_train_go_on_and_answer(backend: str) -> None:
+    commands = on(backend)["commands"]
+    assert commands["codes"] == [0, 0, 0]
+    assert {"model.keras", "model.npz", "summary.json"} <= set(commands["files"])
+    assert commands["left"] == 2  # the training and the picture
+
+
+@each_backend
+def test_a_convolution_that_pytorch_cannot_differentiate_is_one_line(backend: str) -> None:
+    said = on(backend)["one_filter"]
+    if backend == "torch":
+        assert said.startswith("Expected a model that PyTorch differentiates")
+        assert "\n" not in said
+    else:
+        assert said == "identical"
+
+
+@pytest.mark.parametrize("backend", ["nonesuch", "numpy"])
+@pytest.mark.parametrize("engine", ["keras", "numpy"])
+def test_a_backend_that_is_not_there_is_one_line_and_no_folder(
+    backend: str, engine: str, tmp_path: Path
+) -> None:
+    arguments = ["-m", "scripts.train", "64-40-10", "--engine", engine, "--out", "run"]
+    done = run(backend, *arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"train: KERAS_BACKEND: expected one of {', '.join(BACKENDS)}. Received: {backend}\n"
     )
+    assert not list(tmp_path.iterdir())
+
+
+def test_whatami_says_in_one_line_that_a_backend_is_not_there() -> None:
+    done = run("nonesuch", "-m", "scripts.whatami", "docs/images/photo.jpg", "--engine", "keras")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "expected KERAS_BACKEND to be one of tensorflow, jax, torch" in done.stderr
+
+
+def test_both_lists_of_backends_are_one() -> None:
+    assert _startup.BACKENDS == BACKENDS

@@ -12,7 +12,7 @@ from numpy_impl import Sequential, losses, optimizers, training
 from numpy_impl.constraints import MaxNorm, MinMaxNorm, NonNeg, UnitNorm
 from numpy_impl.files.keras_files import load_keras
 from numpy_impl.layers import Dense
-from parity.checking.model.network import resolve
+from parity.checking.reference import resolve
 from tests.numpy_impl.textbook import unit
 
 K, C = keras.layers, keras.constraints

@@ -166,7 +166,9 @@ def _constants() -> dict[str, Callable[[], float]]:
         "`Dropout`'s 1 / (1 - 0.3)": lambda: _off(_dropped(0.3), 1 / 0.7),
         "`LeakyReLU(0.3)`": layer(lambda: L.LeakyReLU(0.3), -ones, -0.3 * ones),
         "`leaky_relu`'s slope": activated("leaky_relu", -1.0, -0.2),
-        "`hard_sigmoid`'s slope": lambda: abs(6 * _slope(keras.activations.hard_sigmoid, [1.0]) - 1),
+        "`hard_sigmoid`'s slope": lambda: _off(
+            _slope(keras.activations.hard_sigmoid, [1.0]), 1 / 6
+        ),
         "`Nadam`'s 1 - 0.999, in float32": _nadam_rest,
         "`gelu`": activated("gelu", 1.0, 0.5 * (1 + erf(math.sqrt(0.5)))),
         "`MultiHeadAttention`'s 1/√3, with dropout": partial(attended, 3, dropout=0.1),
@@ -217,7 +219,7 @@ def _ways() -> dict[str, Callable[[], float]]:
     """What has several right values, or is computed in several ways."""
 
     def padded() -> float:
-        pool = L.AveragePooling2D((3, 1), padding="same")
+        pool = L.AveragePooling2D((3, 2), padding="same")
         return float(_computed(pool, np.arange(1.0, 5.0).reshape(1, 4, 1, 1))[0, 1, 0, 0])
 
     ties, first = np.ones((1, 2, 2, 1)), (0, 0, 0, 0)
@@ -231,5 +233,5 @@ def _ways() -> dict[str, Callable[[], float]]:
         "`GlobalMaxPooling2D` of four equal numbers: the first's gradient": lambda: _slope(
             L.GlobalMaxPooling2D(), ties, first
         ),
-        "`AveragePooling2D((3, 1), padding='same')` of 1 to 4: the last, which has 4 alone": padded,
+        "`AveragePooling2D((3, 2), padding='same')` of a column of 1 to 4: of 3 and 4": padded,
     }

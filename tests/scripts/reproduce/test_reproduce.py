@@ -51,7 +51,7 @@ def test_a_page_shows_code_without_its_docstring(capsys):
     pages.code("numpy_impl.losses:Quadratic.value")
     shown = capsys.readouterr().out
     assert "# numpy_impl/losses.py\ndef value(self" in shown
-    assert "return 0.5 * float(np.sum(error * error)) / places(error)" in shown
+    assert "error * error" in shown
     pages.code("scripts.reproduce.results:spread")
     assert '"""' not in capsys.readouterr().out
 
