@@ -208,6 +208,7 @@ def test_the_commands_import_each_other_relatively():
         (["whatami"], "whatami"),
         (["digits-train"], "digits-train"),
         (["digits-draw"], "digits-draw"),
+        (["digits-export"], "digits-export"),
         (["parity"], "python -m parity"),
         (["python", "-m", "digits_parity.train"], "digits-train"),
         (["python", "-m", "digits_parity.browse"], "python -m digits_parity.browse"),

@@ -17,6 +17,7 @@ import sys
 import tempfile
 from argparse import Namespace
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,7 @@ def _run(argv: Sequence[str] | None) -> int:
     network, model = _read(path)
     inputs = random_inputs(network, options.samples, np.random.default_rng(options.seed))
     out = places[0]
+    made = [folder for folder in out.parents if not folder.exists()]
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         if options.to == "numpy":
@@ -187,6 +189,10 @@ def _run(argv: Sequence[str] | None) -> int:
     except OSError as error:
         reason = os_reason(error)
         raise CliError(f"--out: expected a file to write. Received: {reason}") from error
+    finally:
+        for folder in made:  # nothing is left of an export that was refused
+            with suppress(OSError):  # something is in it, or it was not made
+                folder.rmdir()
     print(_table(checks))
     written = (printable(place) + note for place, note in zip(places, notes, strict=True))
     print(f"wrote {' and '.join(written)}")

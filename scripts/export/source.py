@@ -27,7 +27,8 @@ from .values import Code, Known, Named, NotSpecializable, Several, Value, lift
 _IMPORTS = {"np": "import numpy as np", "Path": "from pathlib import Path"}
 # Names that mean something else in the file, or in the formulas.
 _TAKEN = {
-    *dir(builtins), *_IMPORTS, "WEIGHTS", "DTYPE", "forward", "predict", "arrays", "w", "y",
+    *dir(builtins), *_IMPORTS, "WEIGHTS", "DTYPE", "forward", "predict", "arrays", "w", "y", "i",
+    "starts", "batches", "batch_size",
     "math", "prod", "product", "sliding_window_view",
 }  # fmt: skip
 # A reference to another class in the documentation.
@@ -331,7 +332,9 @@ def _file(
     given = [f"{tensors[n]} {_shape(network.shapes[n])}" for n in network.input_names]
     shapes = " and ".join(_shape(network.shapes[n]) for n in network.output_names)
     arguments = ", ".join(tensors[n] for n in network.input_names)
-    results = ", ".join(tensors[n] for n in network.output_names)
+    results = [f"np.concatenate([{tensors[n]} for y in batches])" for n in network.output_names]
+    part = ", ".join(f"{tensors[n]}[i : i + batch_size]" for n in network.input_names)
+    first = tensors[network.input_names[0]]
     title = f"The network {printable(network.name)} in plain NumPy, {network.dtype.name}."
     says = (
         f"``predict`` takes {', '.join(given)} and returns {shapes}; ``forward`` returns the "
@@ -357,10 +360,11 @@ def _file(
         "    return y",
     ]
     predict = [
-        f"def predict({arguments}):",
-        _docstring([f"Return {shapes} for {', '.join(given)}."]),
-        f"    y = forward({arguments})",
-        f"    return {results}",
+        f"def predict({arguments}, batch_size=1000):",
+        _docstring([f"Return {shapes} for {', '.join(given)}, computed in batches."]),
+        f"    starts = range(0, max(len({first}), 1), batch_size)",
+        *wrapped(f"    batches = [forward({part}) for i in starts]"),
+        *wrapped(f"    return {', '.join(results)}"),
     ]
     blocks = [*(definition.text for definition in definitions), *map("\n".join, (forward, predict))]
     return "\n\n".join(parts) + "".join(f"\n\n\n{block}" for block in blocks) + "\n"

@@ -421,9 +421,13 @@ def wrapped(line: str) -> list[str]:
 def _tokens(line: str) -> list[tokenize.TokenInfo]:
     """Return the tokens of a line, which may have brackets that close in another."""
     found: list[tokenize.TokenInfo] = []
+    inside = 0  # f-strings, whose parts are tokens since Python 3.12
     try:
         for token in tokenize.generate_tokens(io.StringIO(line.strip()).readline):
-            found.append(token)
+            kind = tokenize.tok_name[token.type]
+            inside += (kind == "FSTRING_START") - (kind == "FSTRING_END")
+            if not inside and kind != "FSTRING_END":
+                found.append(token)
     except (tokenize.TokenError, IndentationError):
         pass
     return found

@@ -249,7 +249,7 @@ WRONG = {
     "a gate's part": _in_source("z_2[:, 4:8]", "z_2[:, 0:4]"),
     "one step too few": _in_source("range(6)", "range(5)"),
     "an error just beyond rounding": _in_source("= np.tanh(v_g)", "= np.tanh(v_g * (1 + 1e-12))"),
-    "another output": _in_source('return y["dense"]', 'return y["gru"]'),
+    "another output": _in_source('[y["dense"] for', '[y["gru"] for'),
     "a layer that is not shown": _in_source('y["gru"] = gru(', 'g = gru('),
     "no program": _in_source("def gru(", "def gru"),
     "another precision": _in_source('DTYPE = "float32"', 'DTYPE = "float16"'),
@@ -278,6 +278,9 @@ def test_a_wrong_program_is_refused_and_leaves_nothing(
     assert printed.err.count("\n") == 1
     assert "own.py: expected " in printed.err
     assert (files(out), (out / "own.py").read_text()) == (["own.py"], "an earlier export")
+    arguments[-2] = str(out / "new" / "folder" / "own.py")
+    assert command.main(arguments) == 1
+    assert files(out) == ["own.py"]
 
 
 def test_keras_that_disagrees_is_believed(tmp_path: Path) -> None:

@@ -94,6 +94,19 @@ def test_a_recurrent_layer_reads_as_in_the_book() -> None:
     ]
 
 
+def test_samples_are_taken_in_batches(tmp_path: Path) -> None:
+    exported = export(NETWORKS["a shared layer"], "program")
+    program = run(exported.source, exported.weights, tmp_path)
+    a, b = random_inputs(NETWORKS["a shared layer"], 7, np.random.default_rng(0))
+    for own, whole in zip(program["predict"](a, b, 3), program["predict"](a, b), strict=True):
+        np.testing.assert_allclose(own, whole, rtol=1e-12)
+    assert [len(part) for part in program["predict"](a[:0], b[:0])] == [0, 0]
+    with pytest.raises(
+        ValueError, match=r"Expected b of shape \(N, 3, 4\). Received: shape \(7, 4"
+    ):
+        program["predict"](a, a)
+
+
 def test_a_network_of_a_file_gives_the_same_program(tmp_path: Path) -> None:
     network = NETWORKS["a shared layer"]
     npz.save(network, tmp_path / "model.npz")
