@@ -13,7 +13,6 @@ import sys
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from typing import Any
 
 _NOISE = re.compile(
     r"^WARNING: All log messages before absl::InitializeLog"
@@ -50,32 +49,26 @@ BACKENDS = ("tensorflow", "jax", "torch")
 _SETTING = "KERAS_BACKEND"
 
 
-def _keras() -> Any:
-    """Return Keras on the backend that ``KERAS_BACKEND`` or Keras's own file of settings names.
-
-    Raises:
-        ModuleNotFoundError: It is not installed, or none of ``BACKENDS``.
-    """
-    expected = f"expected {_SETTING} to be one of {', '.join(BACKENDS)}, and installed"
+def _unusable(error: Exception | None = None, backend: str = "") -> ModuleNotFoundError:
+    """Return the error for a backend that ``KERAS_BACKEND``, or Keras's own settings, names."""
     wanted = os.environ.get(_SETTING, "")
+    reason = f"{backend}, which differentiates nothing"
+    if error is not None:
+        reason = f"{wanted}: {error}" if wanted else str(error)
+    expected = f"expected {_SETTING} to be one of {', '.join(BACKENDS)}, and installed"
+    return ModuleNotFoundError(f"{expected}. Received: {reason}", name=_SETTING)
+
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+with without_noise():
     try:
         import keras
     except (ModuleNotFoundError, ValueError) as error:
         if isinstance(error, ModuleNotFoundError) and (error.name or "").startswith("keras"):
             raise  # it is Keras that is missing
-        reason = f"{wanted}: {error}" if wanted else str(error)
-        raise ModuleNotFoundError(f"{expected}. Received: {reason}", name=_SETTING) from error
-    backend = keras.backend.backend()
-    if backend not in BACKENDS:
-        raise ModuleNotFoundError(
-            f"{expected}. Received: {backend}, which differentiates nothing", name=_SETTING
-        )
-    return keras
-
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-with without_noise():
-    keras = _keras()
+        raise _unusable(error) from error
+    if keras.backend.backend() not in BACKENDS:
+        raise _unusable(backend=keras.backend.backend())
     with suppress(ModuleNotFoundError):
         import tensorflow as tf
 
