@@ -140,3 +140,24 @@ def test_two_measured_losses_are_not_the_same_loss():
     one, other = (own_kind.of(nothing, nothing, nothing) for _ in range(2))
     assert one.name == other.name
     assert len({one, other, one}) == 2
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_hubers_loss_is_known_by_its_name(wrong: bool) -> None:
+    rng = np.random.default_rng(0)
+    w1, w2 = rng.normal(size=(4, 6)), 3 * rng.normal(size=(6, 2))
+
+    def gradients(x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
+        h = np.tanh(x @ w1)
+        e = h @ w2 - y
+        d = (np.sign(e) if wrong else np.clip(e, -1, 1)) / y.size
+        return [x.T @ (d @ w2.T * (1 - h**2)), h.T @ d]
+
+    candidate = parity.Candidate(
+        get_weights=lambda: [w1, w2], forward=lambda x: np.tanh(x @ w1) @ w2, gradients=gradients,
+        loss="huber",
+    )  # fmt: skip
+    report = parity.check(candidate, keras=True)
+    assert report.passed is not wrong, str(report)
+    asked = [w for w in report.witnesses if w.name.startswith("Keras")]
+    assert [w.agrees for w in asked] == [not wrong], str(report)

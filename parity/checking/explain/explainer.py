@@ -162,7 +162,8 @@ class Explainer:
         name, kind = self.plan.activations[-1].name, explanation.kind
         other = self.preferred is not None and kind is not self.preferred
         at_output = explanation.layers[0].cost if name == "softmax" else 0
-        place = -1 if kind is self.own else kinds(name).index(kind)
+        known = [self.own, *kinds(name)]
+        place = known.index(kind) - 1 if kind in known else len(known)
         return explanation.cost, other, at_output, place
 
     def output_is_right(self) -> bool:

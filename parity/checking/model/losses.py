@@ -39,7 +39,7 @@ class LossKind:
     """
 
     name: str
-    family: Literal["squared", "cross-entropy", "absolute", "own"]
+    family: Literal["squared", "cross-entropy", "absolute", "huber", "own"]
     slope: LossSlope
     usual: tuple[str, ...]
     formula: str
@@ -72,6 +72,17 @@ def _signed(a: Approx, y: Array) -> Approx:
     return a.rounding.exact(np.sign(a.value - y))
 
 
+def _cut_off(a: Approx, y: Array) -> Approx:
+    e = a - y
+    return Approx(np.clip(e.value, -1.0, 1.0), e.bound, e.rounding)
+
+
+def _cost_of_huber(ops: Any, a: Any, y: Any) -> Any:
+    error = ops.abs(a - y)
+    near = ops.minimum(error, 1.0)
+    return ops.sum(0.5 * near**2 + (error - near))
+
+
 def _cost_of_logits(ops: Any, a: Any, y: Any) -> Any:
     shifted = a - ops.max(a, axis=-1, keepdims=True)
     total = ops.log(ops.sum(ops.exp(shifted), axis=-1, keepdims=True))
@@ -96,6 +107,9 @@ ABSOLUTE = LossKind(
     "absolute error", "absolute", _signed, (), "sign(a - y)",
     lambda ops, a, y: ops.sum(ops.abs(a - y)),
 )  # fmt: skip
+HUBER = LossKind(
+    "Huber's loss (delta 1)", "huber", _cut_off, (), "a - y, cut off at -1 and 1", _cost_of_huber
+)
 LOGITS = LossKind(
     "categorical cross-entropy of the softmax of your outputs", "cross-entropy",
     lambda a, y: softmax(a) - y, (), "softmax(a) - y", _cost_of_logits,
@@ -118,6 +132,7 @@ _BY_NAME: dict[str, tuple[LossKind, Factor]] = {
     "mse": (SQUARED, lambda n, c: 2 / (n * c)),
     "mean_absolute_error": (ABSOLUTE, lambda n, c: 1 / (n * c)),
     "mae": (ABSOLUTE, lambda n, c: 1 / (n * c)),
+    "huber": (HUBER, lambda n, c: 1 / (n * c)),
     "categorical_crossentropy": (CATEGORICAL, lambda n, c: 1 / n),
     "sparse_categorical_crossentropy": (CATEGORICAL, lambda n, c: 1 / n),
     "binary_crossentropy": (BINARY, lambda n, c: 1 / (n * c)),
@@ -178,7 +193,8 @@ def declared(name: str) -> Declared:
     plain = name.removesuffix("/sum")
     if plain not in _BY_NAME:
         raise ValueError(
-            f"loss: expected one of {', '.join(numpy_losses.LOSSES)}, or with /sum behind it. "
+            f"loss: expected one of {', '.join([*numpy_losses.LOSSES, 'huber'])}, or with /sum "
+            "behind it. "
             f"Received: {name!r}"
         )
     kind, factor = _BY_NAME[plain]
