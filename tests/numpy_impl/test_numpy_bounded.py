@@ -14,10 +14,10 @@ import pytest
 
 from numpy_impl import models, serialization
 from numpy_impl.files import bounded
-from numpy_impl.files.keras_files import load_keras, weight_shapes
+from numpy_impl.files.keras_files import documented_architecture, load_keras
 
 MIB = 2**20
-LOADERS = (serialization.load, load_keras, weight_shapes)
+LOADERS = (serialization.load, documented_architecture, load_keras)
 
 
 def refused(load: Callable[[Path], object], path: Path, *words: str, most: int = 8 * MIB) -> None:
@@ -132,7 +132,7 @@ def test_very_many_groups(tmp_path: Path):
     with h5py.File(path, "w") as file:
         for i in range(1001):
             file.create_group(f"layers/dropout_{i}")
-    refused(weight_shapes, path, "at most 1000 names in /layers")
+    refused(documented_architecture, path, "at most 1000 names in /layers")
 
 
 def device(path: Path) -> None:
