@@ -256,59 +256,79 @@ def _without_masks(entries: list[tuple[Config, str]], outputs: Any) -> list[tupl
     The operations that compute these are left out as well; the network makes its masks anew.
     """
     own: dict[str, Config] = {entry["name"]: entry for entry, _ in entries}
-    left = [
-        ({**entry, "inbound_nodes": [_without_mask(n, own) for n in entry["inbound_nodes"]]}, group)
-        for entry, group in entries
-    ]
-    while True:
-        nodes = [node for entry, _ in left for node in entry["inbound_nodes"]]
-        used = {name for node in nodes for name, *_ in _tensors([node["args"], node["kwargs"]])}
-        used |= {name for name, *_ in _leaves(outputs)}
-        kept = [
-            (entry, group)
-            for entry, group in left
-            if entry["name"] in used or entry["class_name"] not in ("NotEqual", "Any")
-        ]
-        if len(kept) == len(left):
-            return kept
-        left = kept
+    known: dict[_Leaf, _Leaf | None] = {}
+    left: list[tuple[Config, str]] = []
+    for entry, group in entries:
+        nodes = [_without_mask(node, own, known) for node in entry["inbound_nodes"]]
+        left.append(({**entry, "inbound_nodes": nodes}, group))
+    operations = {e["name"]: e for e, _ in left if e["class_name"] in ("NotEqual", "Any")}
+    waiting = [name for name, *_ in _leaves(outputs)]
+    waiting += [n for e, _ in left if e["name"] not in operations for n in _taken(e)]
+    while waiting:
+        # What something else takes is none of them, nor is what that takes.
+        waiting += _taken(operations.pop(waiting.pop(), {}))
+    return [(entry, group) for entry, group in left if entry["name"] not in operations]
 
 
-def _without_mask(node: Config, own: dict[str, Config]) -> Config:
+def _taken(entry: Config) -> list[str]:
+    nodes = entry.get("inbound_nodes", [])
+    return [name for node in nodes for name, *_ in _tensors([node["args"], node["kwargs"]])]
+
+
+def _without_mask(node: Config, own: dict[str, Config], known: dict[_Leaf, _Leaf | None]) -> Config:
     kwargs: Config = {k: v for k, v in node["kwargs"].items() if k != "mask"}
     mask, taken = _tensors(node["kwargs"].get("mask")), _tensors([node["args"], kwargs])
-    automatic = len(mask) == len(taken) == 1 and _is_mask_of(taken[0], mask[0], own)
+    if not len(mask) == len(taken) == 1:
+        return node
+    masker = _masker(taken[0], own, known)
+    automatic = masker is not None and _makes(masker, own[mask[0][0]], own)
     return {**node, "kwargs": kwargs} if automatic else node
 
 
-def _is_mask_of(tensor: _Leaf, mask: _Leaf, own: dict[str, Config]) -> bool:
-    """Return whether an operation's result is the mask that a tensor comes with."""
-    name, number, place = tensor
-    entry = own[name]
-    if place or entry["class_name"] == "InputLayer":
-        return False
-    config, kind = entry["config"], LAYERS.get(entry["class_name"])
-    before = _tensors(entry["inbound_nodes"][number]["args"])[0]
-    if entry["class_name"] == "Masking":
-        (node,) = own[mask[0]]["inbound_nodes"]
-        (compared,) = _tensors(node["args"])
-        options = {k: own[mask[0]]["config"].get(k) for k in ("axis", "keepdims")}
-        over_features = own[mask[0]]["class_name"] == "Any" and options == {
-            "axis": -1, "keepdims": False,
-        }  # fmt: skip
-        return over_features and _compares(own[compared[0]], before, config["mask_value"])
-    if entry["class_name"] == "Embedding" and config["mask_zero"]:
-        return _compares(own[mask[0]], before, 0)
-    inner: Config = config.get("layer", {}).get("config", config)
-    passes = kind is not None and (kind.passes_mask or inner.get("return_sequences"))
-    return bool(passes) and _is_mask_of(before, mask, own)
+def _masker(
+    tensor: _Leaf, own: dict[str, Config], known: dict[_Leaf, _Leaf | None]
+) -> _Leaf | None:
+    """Return the output of Masking or Embedding whose mask a tensor comes with; None: no mask."""
+    passed: dict[_Leaf, None] = {}
+    found: _Leaf | None = tensor
+    while tensor not in known:
+        name, number, place = tensor
+        entry = own[name]
+        config, kind = entry["config"], LAYERS.get(entry["class_name"])
+        if entry["class_name"] == "Masking" or config.get("mask_zero"):
+            found = tensor
+            break
+        inner: Config = config.get("layer", {}).get("config", config)
+        passes = kind is not None and (kind.passes_mask or inner.get("return_sequences"))
+        passed[tensor] = None
+        if place or not passes:  # no mask is about a state
+            found = None
+            break
+        tensor = _tensors(entry["inbound_nodes"][number]["args"])[0]
+        if tensor in passed:
+            found = None
+            break
+    else:
+        found = known[tensor]
+    known.update(dict.fromkeys(passed, found))
+    return found
 
 
-def _compares(entry: Config, tensor: _Leaf, number: float) -> bool:
-    """Return whether an operation says where a tensor is another number."""
-    (node,) = entry["inbound_nodes"]
+def _makes(masker: _Leaf, operation: Config, own: dict[str, Config]) -> bool:
+    """Return whether an operation's result is the mask of Masking or Embedding."""
+    name, number, _ = masker
+    before = _tensors(own[name]["inbound_nodes"][number]["args"])[0]
+    compared, value = operation, own[name]["config"].get("mask_value", 0)
+    if own[name]["class_name"] == "Masking":
+        options = {k: operation["config"].get(k) for k in ("axis", "keepdims")}
+        if operation["class_name"] != "Any" or options != {"axis": -1, "keepdims": False}:
+            return False
+        (source,) = _taken(operation)
+        compared = own[source]
+    (node,) = compared["inbound_nodes"]
     args = node["args"]
-    return entry["class_name"] == "NotEqual" and _tensors(args[0]) == [tensor] and args[1] == number
+    same = _tensors(args[0]) == [before] and args[1] == value
+    return compared["class_name"] == "NotEqual" and same
 
 
 def _ready(node: Config, known: dict[tuple[str, int], list[str]]) -> bool:

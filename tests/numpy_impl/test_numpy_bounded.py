@@ -17,7 +17,7 @@ from numpy_impl.files import bounded
 from numpy_impl.files.keras_files import documented_architecture, load_keras
 
 MIB = 2**20
-LOADERS = (serialization.load, load_keras, documented_architecture)
+LOADERS = (serialization.load, documented_architecture, load_keras)
 
 
 def refused(load: Callable[[Path], object], path: Path, *words: str, most: int = 8 * MIB) -> None:
