@@ -48,9 +48,9 @@ def test_a_page_shows_what_was_saved(tmp_path, monkeypatch, capsys):
 
 
 def test_a_page_shows_code_without_its_docstring(capsys):
-    pages.code("numpy_impl.losses:Quadratic.value")
+    pages.code("numpy_impl.losses:Quadratic.values")
     shown = capsys.readouterr().out
-    assert "# numpy_impl/losses.py\ndef value(self" in shown
+    assert "# numpy_impl/losses.py\ndef values(self" in shown
     assert "error * error" in shown
     pages.code("scripts.reproduce.results:spread")
     assert '"""' not in capsys.readouterr().out
