@@ -13,7 +13,6 @@ import sys
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from typing import Any
 
 _NOISE = re.compile(
     r"^WARNING: All log messages before absl::InitializeLog"
@@ -49,32 +48,29 @@ BACKENDS = ("tensorflow", "jax", "torch")
 _SETTING = "KERAS_BACKEND"
 
 
-def _keras() -> Any:
-    """Return Keras on the backend that ``KERAS_BACKEND`` or Keras's own file of settings names.
+_EXPECTED = f"expected {_SETTING} to be one of {', '.join(BACKENDS)}, and installed"
 
-    Raises:
-        ModuleNotFoundError: It is not installed, or none of ``BACKENDS``.
-    """
-    expected = f"expected {_SETTING} to be one of {', '.join(BACKENDS)}, and installed"
-    wanted = os.environ.get(_SETTING, "")
-    try:
-        import keras
-    except (ModuleNotFoundError, ValueError) as error:
-        if isinstance(error, ModuleNotFoundError) and (error.name or "").startswith("keras"):
-            raise  # it is Keras that is missing
-        reason = f"{wanted}: {error}" if wanted else str(error)
-        raise ModuleNotFoundError(f"{expected}. Received: {reason}", name=_SETTING) from error
-    backend = keras.backend.backend()
-    if backend not in BACKENDS:
-        raise ModuleNotFoundError(
-            f"{expected}. Received: {backend}, which differentiates nothing", name=_SETTING
-        )
-    return keras
+
+def _missing(error: Exception) -> Exception:
+    """Return what to raise where Keras cannot be imported."""
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").startswith("keras"):
+        return error  # it is Keras that is missing
+    wanted = os.environ.get(_SETTING)
+    reason = f"{wanted}: {error}" if wanted else str(error)
+    return ModuleNotFoundError(f"{_EXPECTED}. Received: {reason}", name=_SETTING)
 
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 with without_noise():
-    keras = _keras()
+    try:
+        import keras
+    except (ModuleNotFoundError, ValueError) as error:
+        raise _missing(error) from error
+    if keras.backend.backend() not in BACKENDS:
+        raise ModuleNotFoundError(
+            f"{_EXPECTED}. Received: {keras.backend.backend()}, which differentiates nothing",
+            name=_SETTING,
+        )
     with suppress(ModuleNotFoundError):
         import tensorflow as tf
 

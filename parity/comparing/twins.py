@@ -30,6 +30,7 @@ from numpy_impl.functional import AnyNetwork, Functional
 from numpy_impl.layers import LAYERS
 from numpy_impl.network import FUSABLE, Call, Sequential
 from numpy_impl.optimizers import Optimizer
+from numpy_impl.types import Array
 from parity.bounds.optimizers import name_of
 from parity.bounds.updates import RULES
 from parity.comparing.weights import copy_weights
@@ -387,9 +388,12 @@ def _own_float64() -> dict[str, ActivationFunction]:
             "gelu": activations.gelu(_through_float32(math.sqrt(0.5))),
         }
     if keras.backend.backend() == "torch":
-        own, sixth = activations.get("hard_sigmoid"), float(_through_float32(1 / 6))
-        steeper = replace(own, derivative=lambda z, a: own.derivative(z, a) * 6 * sixth)
-        return {"hard_sigmoid": steeper}
+        own, off = activations.get("hard_sigmoid"), 6 * float(_through_float32(1 / 6))
+
+        def steeper(z: Array, a: Array) -> Array:
+            return own.derivative(z, a) * off
+
+        return {"hard_sigmoid": replace(own, derivative=steeper)}
     return {}
 
 
