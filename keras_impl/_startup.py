@@ -18,7 +18,6 @@ _NOISE = re.compile(
     r"^WARNING: All log messages before absl::InitializeLog"
     r"|^[IW]\d{4} "  # absl's prefix of information and warnings
     r"|^\d{4}-\d{2}-\d{2} [\d:.]+: [IW] "  # TensorFlow's own prefix of the same
-    r"|^INFO: Created TensorFlow Lite"
     r"|^To enable the following instructions"
     r"|^E\d{4} .*(cuda|cuFFT|cuDNN|cuBLAS|computation_placer)",
     re.IGNORECASE,
@@ -49,14 +48,16 @@ BACKENDS = ("tensorflow", "jax", "torch")
 _SETTING = "KERAS_BACKEND"
 
 
-def _unusable(error: Exception | None = None, backend: str = "") -> ModuleNotFoundError:
-    """Return the error for a backend that ``KERAS_BACKEND``, or Keras's own settings, names."""
-    wanted = os.environ.get(_SETTING, "")
-    reason = f"{backend}, which differentiates nothing"
-    if error is not None:
-        reason = f"{wanted}: {error}" if wanted else str(error)
-    expected = f"expected {_SETTING} to be one of {', '.join(BACKENDS)}, and installed"
-    return ModuleNotFoundError(f"{expected}. Received: {reason}", name=_SETTING)
+_EXPECTED = f"expected {_SETTING} to be one of {', '.join(BACKENDS)}, and installed"
+
+
+def _missing(error: Exception) -> Exception:
+    """Return what to raise where Keras cannot be imported."""
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").startswith("keras"):
+        return error  # it is Keras that is missing
+    wanted = os.environ.get(_SETTING)
+    reason = f"{wanted}: {error}" if wanted else str(error)
+    return ModuleNotFoundError(f"{_EXPECTED}. Received: {reason}", name=_SETTING)
 
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -64,11 +65,12 @@ with without_noise():
     try:
         import keras
     except (ModuleNotFoundError, ValueError) as error:
-        if isinstance(error, ModuleNotFoundError) and (error.name or "").startswith("keras"):
-            raise  # it is Keras that is missing
-        raise _unusable(error) from error
+        raise _missing(error) from error
     if keras.backend.backend() not in BACKENDS:
-        raise _unusable(backend=keras.backend.backend())
+        raise ModuleNotFoundError(
+            f"{_EXPECTED}. Received: {keras.backend.backend()}, which differentiates nothing",
+            name=_SETTING,
+        )
     with suppress(ModuleNotFoundError):
         import tensorflow as tf
 

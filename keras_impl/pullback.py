@@ -71,9 +71,14 @@ def _tensorflow(counted: _Counted, arrays: Mapping[str, np.ndarray]) -> tuple[li
 
 def _jax(counted: _Counted, arrays: Mapping[str, np.ndarray]) -> tuple[list[Any], list[Any]]:
     jax: Any = import_module("jax")
-    tensors = {name: keras.ops.convert_to_tensor(array) for name, array in arrays.items()}
-    (_, outputs), found = jax.value_and_grad(counted, has_aux=True)(tensors)
-    return outputs, [found[name] for name in arrays]
+
+    def of_values(values: Sequence[Any]) -> tuple[Any, list[Any]]:
+        # A dict would come back in the order of its names.
+        return counted(dict(zip(arrays, values, strict=True)))
+
+    tensors = [keras.ops.convert_to_tensor(array) for array in arrays.values()]
+    (_, outputs), found = jax.value_and_grad(of_values, has_aux=True)(tensors)
+    return outputs, found
 
 
 def _torch(counted: _Counted, arrays: Mapping[str, np.ndarray]) -> tuple[list[Any], list[Any]]:

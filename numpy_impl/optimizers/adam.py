@@ -177,7 +177,7 @@ class Nadam(Optimizer):
     ``product_terms`` are the beta_1 and the 0.96 in U_t, ``decay`` the 0.96 in u_t: arguments
     because Keras on TensorFlow rounds all to float32 but those of the product. ``rounds_betas``
     says whether the 1 - beta of m and v are taken of betas in the weights' precision: Keras on
-    PyTorch takes them before it rounds, and 1 - 0.999 in float32 is off by 5e-5.
+    PyTorch takes them before it rounds, and 1 - 0.999 in float32 is off by 1e-5.
 
     Reference: Dozat (2016), "Incorporating Nesterov momentum into Adam", algorithm 2, and section
     4 for u_t; ``keras/src/optimizers/nadam.py``.

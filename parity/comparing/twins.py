@@ -40,6 +40,7 @@ from numpy_impl.layers.base import weights_of
 from numpy_impl.layers.recurrent import Recurrent
 from numpy_impl.network import FUSABLE, Call, Sequential
 from numpy_impl.optimizers import Optimizer
+from numpy_impl.types import Array
 from parity.bounds.optimizers import name_of
 from parity.bounds.updates import RULES
 from parity.comparing import foreign
@@ -411,9 +412,12 @@ def _own_float64() -> dict[str, ActivationFunction]:
             "gelu": activations.gelu(_through_float32(math.sqrt(0.5))),
         }
     if keras.backend.backend() == "torch":
-        own, sixth = activations.get("hard_sigmoid"), float(_through_float32(1 / 6))
-        steeper = replace(own, derivative=lambda z, a: own.derivative(z, a) * 6 * sixth)
-        return {"hard_sigmoid": steeper}
+        own, off = activations.get("hard_sigmoid"), 6 * float(_through_float32(1 / 6))
+
+        def steeper(z: Array, a: Array) -> Array:
+            return own.derivative(z, a) * off
+
+        return {"hard_sigmoid": replace(own, derivative=steeper)}
     return {}
 
 

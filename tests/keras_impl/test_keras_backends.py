@@ -94,6 +94,7 @@ def test_commands_train_go_on_and_answer(backend: str) -> None:
     assert commands["codes"] == [0, 0, 0]
     assert {"model.keras", "model.npz", "summary.json"} <= set(commands["files"])
     assert commands["left"] == 2  # the training and the picture
+    assert commands["page"] == "ready"
 
 
 @each_backend

@@ -75,7 +75,8 @@ class Case:
     def _loss(self) -> Any:
         if not self.from_logits:
             return self.loss
-        return type(losses.get(self.loss))(from_logits=True)
+        kind: Any = type(losses.get(self.loss))
+        return kind(from_logits=True)
 
     def _inputs(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
         shape = (_SAMPLES, *shape)

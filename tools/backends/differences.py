@@ -125,7 +125,7 @@ def _constants() -> dict[str, Callable[[], float]]:
         """Return what is measured of a weight that is 1 and gets gradients of 1."""
 
         def measured() -> float:
-            weight: Any = keras.Variable(np.ones(1), dtype="float64")
+            weight = _variable()
             optimizer = make()
             optimizer.build([weight])
             for _ in range(count):
@@ -182,11 +182,17 @@ def _lion_momentum() -> float:
 
 def _first_mean(optimizer: Any, slot: str) -> np.ndarray:
     """Return a running mean after one gradient of 1."""
-    weight: Any = keras.Variable(np.ones(1), dtype=keras.config.floatx())
+    weight = _variable()
     optimizer.build([weight])
     with _no_gradients():
         optimizer.apply([keras.ops.ones(1, dtype=keras.config.floatx())], [weight])
     return next(to_numpy(v) for v in optimizer.variables if slot in v.path)
+
+
+def _variable() -> Any:
+    """Return a weight that is 1, in the precision that Keras is set to."""
+    kind: Any = keras.Variable
+    return kind(np.ones(1), dtype=keras.config.floatx())
 
 
 def _dropped(rate: float) -> float:
