@@ -52,7 +52,8 @@ def beside_the_fastest() -> None:
 
 def times() -> None:
     """Print a row for each work: what everybody took, for an epoch, a step or a call."""
-    others = [c.name for c in CONTENDERS if c.name not in (OURS, FLOOR)]
+    there = {m["contender"] for work in saved()["works"] for m in work["measured"] if m["seconds"]}
+    others = [c.name for c in CONTENDERS if c.name in there - {OURS, FLOOR}]
     columns = ["", OURS, *others, FLOOR]
     rows = []
     for work in saved()["works"]:
