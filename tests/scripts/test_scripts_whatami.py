@@ -122,7 +122,8 @@ def _answer(*scores: float, separate: int = 1, digit_score: float | None = None)
         (_answer(0, 80, 80), None, "I am undecided: 1 and 2 have the same score, 80.000."),
         (_answer(), None, "I am undecided: 0 and 1 and 2"),
         (
-            _answer(99, separate=3), None,
+            _answer(99, separate=3),
+            None,
             "I see 3 separate signs, and am not sure that all are digits; --segment reads them.",
         ),
         (

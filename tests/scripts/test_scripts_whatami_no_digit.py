@@ -5,9 +5,12 @@ The least shares are below what the card of the rejecter has, by the chance of a
 
 import hashlib
 import os
+from dataclasses import replace
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -18,7 +21,7 @@ from digit_data.datasets import load_mnist
 from digit_data.pictures.examine import examine, open_image
 from numpy_impl import models, serialization
 from scripts import model_files
-from scripts.whatami.answers import LEAST_SCORE, answer
+from scripts.whatami.answers import CLUTTER, LEAST_SCORE, STEEPNESS, answer
 from scripts.whatami.looking import Seen
 from tests.pictures import scenes
 from tests.pictures.negatives import doodles
@@ -69,6 +72,42 @@ def test_letters_are_turned_down_and_digits_are_not():
 
 def test_doodles_in_scenes_are_turned_down():
     assert _silent([open_image(BytesIO(each.data)) for each in doodles(5)]) >= 0.9
+
+
+def _seven(light: np.ndarray) -> Seen:
+    """A seven in a light that makes no shadow or blots, as uint8."""
+    image = Image.new("L", light.shape[::-1], 255)
+    ImageDraw.Draw(image).line([(80, 60), (150, 60), (105, 160)], fill=40, width=11)
+    dark = np.minimum(np.asarray(image), light).astype(np.uint8)
+    return Seen("x", examine(Image.fromarray(dark)))
+
+
+def test_a_digit_on_a_sheet_in_uneven_light_has_no_clutter_around_it_and_blots_are_some():
+    rows, columns = np.mgrid[:220, :220]
+    slope = 250 - 0.4 * columns
+    blots = 170 + 80 * np.sin(rows / 14) * np.sin(columns / 18)
+    even, many = (_seven(light).found for light in (slope, blots))
+    assert even is not None
+    assert many is not None
+    assert even.clutter < 0.02
+    assert many.clutter > CLUTTER
+
+
+def test_clutter_divides_the_odds_of_a_digit():
+    seen = _seven(np.full((220, 220), 250.0))
+    assert seen.found is not None
+    sure: Any = SimpleNamespace(
+        side=28, rejecter=None,
+        scores=lambda pictures: np.tile(0.99 * np.eye(10)[7], (len(pictures), 1)),
+        digit_scores=lambda pictures: np.full(len(pictures), 0.9),
+        known=lambda pictures: np.full(len(pictures), 0.9),
+    )  # fmt: skip
+    shares = (0.0, CLUTTER, CLUTTER + 0.03, CLUTTER + 0.2)
+    said = answer(sure, [replace(seen, found=replace(seen.found, clutter=c)) for c in shares])
+    odds = [9 * np.exp(-STEEPNESS * further) for further in (0, 0, 0.03, 0.2)]
+    expected = [100 * each / (1 + each) for each in odds]
+    assert [one.digit_score for one in said] == pytest.approx(expected, abs=1e-3)
+    assert [one.digit for one in said] == [7, 7, 7, None]
 
 
 @needs_mnist
