@@ -15,9 +15,9 @@ from ..model_files import Classifier
 from .looking import Seen
 
 # What a cut costs that goes through as much ink as the digits are high, in units of -log(score).
-CUT = 6.0
+CUT = 2.0
 # Every digit costs something, so that one whole digit is not taken for two halves.
-DIGIT = 0.5
+DIGIT = 0.1
 LEAST = 1e-4
 # Ink is cut in a picture of at most so many rows, and only strokes are: what is wider than this
 # share of the height is a solid thing. Less than half covered is their soft edge.

@@ -74,6 +74,12 @@ def test_doodles_in_scenes_are_turned_down():
     assert _silent([open_image(BytesIO(each.data)) for each in doodles(5)]) >= 0.9
 
 
+def _drawn_digits() -> list[tuple[np.ndarray, int]]:
+    """Plain digits of a font, as a network sees them, with their labels."""
+    images = _printed("0123456789")[:10]
+    return [(examine(image).pictures[0], digit) for digit, image in enumerate(images)]
+
+
 def _seven(light: np.ndarray) -> Seen:
     """A seven in a light that makes no shadow or blots, as uint8."""
     image = Image.new("L", light.shape[::-1], 255)
@@ -134,6 +140,25 @@ def test_both_engines_have_the_same_rejecter():
     assert one is not None
     assert other is not None
     np.testing.assert_allclose(one, other, rtol=0, atol=1e-9)
+
+
+def test_what_both_networks_take_for_the_same_digit_is_known():
+    loaded = model_files.load(model_files.SHIPPED_MODEL)
+    assert loaded.rejecter is not None
+    pictures = np.random.default_rng(1).random((20, 28, 28))
+    scores, others = loaded.scores(pictures), loaded.rejecter(pictures.reshape(20, -1))
+    both = [
+        max(a * b for a, b in zip(*row, strict=False)) for row in zip(scores, others, strict=True)
+    ]
+    np.testing.assert_allclose(loaded.known(pictures), both, rtol=1e-12)
+    # One that takes every digit for the next one agrees with nothing that is sure.
+    digits = np.stack([p for p, _ in _drawn_digits()])
+    assert np.mean(loaded.known(digits)) > 0.8
+    right = loaded.rejecter
+    loaded.rejecter = lambda x: np.roll(right(x), 1, axis=1)
+    assert np.mean(loaded.known(digits)) < 0.2
+    loaded.rejecter = None
+    np.testing.assert_array_equal(loaded.known(digits), loaded.scores(digits).max(axis=1))
 
 
 def test_the_rejecter_belongs_to_the_shipped_network_and_is_small():

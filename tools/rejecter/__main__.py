@@ -24,7 +24,7 @@ from terminal_io import Parser, run, writable_directory
 
 from . import training_set
 
-HIDDEN = 320
+HIDDEN = 256
 BATCH = 256
 LEARNING_RATE = 0.002
 # Less than for the network that answers: a letter shall not be bent into a digit.
@@ -42,7 +42,7 @@ def parser() -> Parser:
     """Return the command's options."""
     p = Parser(prog="python -m tools.rejecter", description=__doc__, epilog=EPILOG)
     p.add_argument("--data", type=Path, metavar="PATH", help="where MNIST is")
-    p.add_argument("--epochs", type=int, default=20, metavar="N", help="default: 20")
+    p.add_argument("--epochs", type=int, default=12, metavar="N", help="default: 12")
     p.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
     p.add_argument(
         "--out", type=Path, metavar="DIR", default=SHIPPED_REJECTER.parent,

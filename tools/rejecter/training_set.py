@@ -17,7 +17,7 @@ NO_DIGIT = 10
 # As for the network that answers: the last 5,000 of MNIST's training pictures are held out.
 MNIST_USED = 55_000
 # A fragment of which the best score is higher is taken for a digit.
-KNOWN = 0.8
+KNOWN = 0.97
 LETTERS = "".join(character for character in glyphs.LATIN if character.isalpha())
 
 
@@ -83,7 +83,7 @@ def coarse(picture: Array, rng: Generator) -> Array:
 def negatives(digits: Array, rng: Generator) -> Array:
     """Return what is no digit, (N, 28, 28) float32 in 0..1; ``digits`` are put side by side."""
     text = glyphs.files(glyphs.TEXT)
-    latin = glyphs.glyphs(text[::2], glyphs.LATIN)
+    latin = glyphs.glyphs(text, glyphs.LATIN)
     scripted = glyphs.files({name: glyphs.TEXT[name] for name in glyphs.SCRIPTED})
     foreign = glyphs.glyphs(scripted, glyphs.GREEK + glyphs.CYRILLIC + glyphs.HEBREW)
     scripts = glyphs.glyphs(scripted, glyphs.SCRIPTS)
@@ -95,7 +95,7 @@ def negatives(digits: Array, rng: Generator) -> Array:
         for i in rng.integers(len(latin), size=800)
     ]
     scenes: list[tuple[int, scenery.Scene]] = [
-        (1_000, lambda rng: scenery.crop(photographs, rng)),
+        (1_500, lambda rng: scenery.crop(photographs, rng)),
         (300, scenery.texture),
         (700, scenery.paper),
         (150, lambda rng: scenery.page(text, rng)),
