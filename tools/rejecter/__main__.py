@@ -111,7 +111,8 @@ def _run(args: Namespace) -> int:
     digits, labels = np.concatenate([digits, whole]), np.concatenate([labels, own])
     none = np.concatenate([none, fragments]).astype(np.float32)
     print(f"{len(digits):,} digits, {len(none):,} that are none", flush=True)
-    x = np.concatenate([digits, none]).reshape(-1, 784)
+    # In whole 255ths, as MNIST's own are.
+    x = np.rint(255 * np.concatenate([digits, none]).reshape(-1, 784)) / np.float32(255)
     labels = np.concatenate([labels, np.full(len(none), training_set.NO_DIGIT)])
     network = trained(x, labels, args.epochs, train_rng)
     asked = set_boundary(network, training_set.boundary(args.data, set_rng))
