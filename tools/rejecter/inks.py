@@ -107,7 +107,7 @@ def _nib(width: float, rng: Generator) -> Array:
     middle, turn = side // 2, rng.uniform(0.3, 1.3)
     across = (round(middle * np.cos(turn)), -round(middle * np.sin(turn)))
     ends = [(middle - across[0], middle - across[1]), (middle + across[0], middle + across[1])]
-    cv2.line(nib, *ends, 1, max(side // 6, 1))
+    cv2.line(nib, ends[0], ends[1], 1, max(side // 6, 1))
     return nib
 
 
