@@ -20,7 +20,7 @@ LEAST_SCORE = 50
 # A number that nobody asked for is told only if each of its digits is at least so sure.
 LEAST_OF_NUMBER = 80
 # If the digits touch, so sure.
-LEAST_OF_TOUCHING = 95
+LEAST_OF_TOUCHING = 99
 # Where more than the first share of clutter is around it, each further one divides the odds that
 # something is a digit by e to the power of the second: drawn and photographed digits have 0.11 at
 # most, faces 0.2 on average.

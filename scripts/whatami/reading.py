@@ -8,16 +8,22 @@ import numpy as np
 
 from digit_data.pictures.cuts import Segment, segments
 from digit_data.pictures.examine import Part, Shares, fitted
+from digit_data.pictures.ink import shrunk, stroke_width
 from numpy_impl.types import Array
 
 from ..model_files import Classifier
 from .looking import Seen
 
 # What a cut costs that goes through as much ink as the digits are high, in units of -log(score).
-CUT = 6.0
+CUT = 2.0
 # Every digit costs something, so that one whole digit is not taken for two halves.
-DIGIT = 0.5
+DIGIT = 0.1
 LEAST = 1e-4
+# Ink is cut in a picture of at most so many rows, and only strokes are: what is wider than this
+# share of the height is a solid thing. Less than half covered is their soft edge.
+FINE = 100
+THICKEST = 0.3
+SOFT = 0.5
 # In what has more groups of ink, a page of writing, nothing is cut.
 MOST_GROUPS = 24
 
@@ -40,7 +46,11 @@ class Candidate:
 def candidates(part: Part, side: Literal[8, 28], is_cut: bool) -> list[Candidate]:
     """Return what may be a digit in a group of ink: its parts if it is cut, or the whole."""
     assert part.ink is not None
-    found = segments(part.ink) if is_cut else [Segment(0, 1, part.ink, 0.0)]
+    # No more pixels than a network can tell; of a large picture there are a hundred parts.
+    high = max(part.ink.shape[0], FINE)
+    whole = shrunk(part.ink, max(FINE, FINE * part.ink.shape[1] // high)) if is_cut else part.ink
+    strokes = is_cut and stroke_width(whole > SOFT * whole.max()) <= THICKEST * len(whole)
+    found = segments(whole) if strokes else [Segment(0, 1, whole, 0.0)]
     left, top, right, bottom = part.box
     kept: list[Candidate] = []
     for segment in found:
@@ -48,7 +58,7 @@ def candidates(part: Part, side: Literal[8, 28], is_cut: bool) -> list[Candidate
         if not rows.size:
             continue
         ink = segment.ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        down, across = (bottom - top) / len(part.ink), (right - left) / len(part.ink[0])
+        down, across = (bottom - top) / len(whole), (right - left) / len(whole[0])
         box = (
             left + across * float(columns[0]), top + down * float(rows[0]),
             left + across * float(columns[-1] + 1), top + down * float(rows[-1] + 1),

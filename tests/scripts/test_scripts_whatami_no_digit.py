@@ -5,9 +5,12 @@ The least shares are below what the card of the rejecter has, by the chance of a
 
 import hashlib
 import os
+from dataclasses import replace
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -18,7 +21,7 @@ from digit_data.datasets import load_mnist
 from digit_data.pictures.examine import examine, open_image
 from numpy_impl import models, serialization
 from scripts import model_files
-from scripts.whatami.answers import LEAST_SCORE, answer
+from scripts.whatami.answers import CLUTTER, LEAST_SCORE, STEEPNESS, answer
 from scripts.whatami.looking import Seen
 from tests.pictures import scenes
 from tests.pictures.negatives import doodles
@@ -71,6 +74,48 @@ def test_doodles_in_scenes_are_turned_down():
     assert _silent([open_image(BytesIO(each.data)) for each in doodles(5)]) >= 0.9
 
 
+def _drawn_digits() -> list[tuple[np.ndarray, int]]:
+    """Plain digits of a font, as a network sees them, with their labels."""
+    images = _printed("0123456789")[:10]
+    return [(examine(image).pictures[0], digit) for digit, image in enumerate(images)]
+
+
+def _seven(light: np.ndarray) -> Seen:
+    """A seven in a light that makes no shadow or blots, as uint8."""
+    image = Image.new("L", light.shape[::-1], 255)
+    ImageDraw.Draw(image).line([(80, 60), (150, 60), (105, 160)], fill=40, width=11)
+    dark = np.minimum(np.asarray(image), light).astype(np.uint8)
+    return Seen("x", examine(Image.fromarray(dark)))
+
+
+def test_a_digit_on_a_sheet_in_uneven_light_has_no_clutter_around_it_and_blots_are_some():
+    rows, columns = np.mgrid[:220, :220]
+    slope = 250 - 0.4 * columns
+    blots = 170 + 80 * np.sin(rows / 14) * np.sin(columns / 18)
+    even, many = (_seven(light).found for light in (slope, blots))
+    assert even is not None
+    assert many is not None
+    assert even.clutter < 0.02
+    assert many.clutter > CLUTTER
+
+
+def test_clutter_divides_the_odds_of_a_digit():
+    seen = _seven(np.full((220, 220), 250.0))
+    assert seen.found is not None
+    sure: Any = SimpleNamespace(
+        side=28, rejecter=None,
+        scores=lambda pictures: np.tile(0.99 * np.eye(10)[7], (len(pictures), 1)),
+        digit_scores=lambda pictures: np.full(len(pictures), 0.9),
+        known=lambda pictures: np.full(len(pictures), 0.9),
+    )  # fmt: skip
+    shares = (0.0, CLUTTER, CLUTTER + 0.03, CLUTTER + 0.2)
+    said = answer(sure, [replace(seen, found=replace(seen.found, clutter=c)) for c in shares])
+    odds = [9 * np.exp(-STEEPNESS * further) for further in (0, 0, 0.03, 0.2)]
+    expected = [100 * each / (1 + each) for each in odds]
+    assert [one.digit_score for one in said] == pytest.approx(expected, abs=1e-3)
+    assert [one.digit for one in said] == [7, 7, 7, None]
+
+
 @needs_mnist
 def test_at_most_one_in_a_hundred_of_mnists_digits_is_lost():
     test = load_mnist()
@@ -95,6 +140,25 @@ def test_both_engines_have_the_same_rejecter():
     assert one is not None
     assert other is not None
     np.testing.assert_allclose(one, other, rtol=0, atol=1e-9)
+
+
+def test_what_both_networks_take_for_the_same_digit_is_known():
+    loaded = model_files.load(model_files.SHIPPED_MODEL)
+    assert loaded.rejecter is not None
+    pictures = np.random.default_rng(1).random((20, 28, 28))
+    scores, others = loaded.scores(pictures), loaded.rejecter(pictures.reshape(20, -1))
+    both = [
+        max(a * b for a, b in zip(*row, strict=False)) for row in zip(scores, others, strict=True)
+    ]
+    np.testing.assert_allclose(loaded.known(pictures), both, rtol=1e-12)
+    # One that takes every digit for the next one agrees with nothing that is sure.
+    digits = np.stack([p for p, _ in _drawn_digits()])
+    assert np.mean(loaded.known(digits)) > 0.8
+    right = loaded.rejecter
+    loaded.rejecter = lambda x: np.roll(right(x), 1, axis=1)
+    assert np.mean(loaded.known(digits)) < 0.2
+    loaded.rejecter = None
+    np.testing.assert_array_equal(loaded.known(digits), loaded.scores(digits).max(axis=1))
 
 
 def test_the_rejecter_belongs_to_the_shipped_network_and_is_small():

@@ -7,9 +7,13 @@ import itertools
 import json
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from digit_data.pictures.cuts import Segment
 from digit_data.pictures.examine import examine
@@ -68,6 +72,31 @@ def test_a_number_with_an_unsure_digit_is_not_said():
     assert told.number.number == number.digits
     told.number.digits[0].digit_score = 70.0
     assert not told.number.is_sure()
+
+
+@pytest.mark.parametrize(("sure", "told"), [(0.995, "00"), (0.98, "")])
+def test_digits_that_touch_are_told_unasked_only_if_they_are_sure(sure: float, told: str):
+    """A network that knows what is as high as wide, or higher: one ring of two that touch."""
+    sheet = np.full((200, 320), 255, np.uint8)
+    for x in (105, 215):
+        cv2.ellipse(sheet, (x, 100), (54, 70), 0, 0, 360, 0, 11)
+
+    def digit_scores(pictures: np.ndarray) -> np.ndarray:
+        spans = [
+            [np.ptp(np.flatnonzero((p > 0.3).any(axis=axis))) for axis in (0, 1)] for p in pictures
+        ]
+        return np.array([sure if high - 7 <= wide <= high else 0.01 for wide, high in spans])
+
+    def scores(pictures: np.ndarray) -> np.ndarray:
+        return np.tile(0.999 * np.eye(10)[0], (len(pictures), 1))
+
+    network: Any = SimpleNamespace(
+        side=28, rejecter=digit_scores, scores=scores, digit_scores=digit_scores,
+        known=digit_scores,
+    )  # fmt: skip
+    (said,) = answer(network, [Seen("x", examine(Image.fromarray(sheet)))])
+    assert said.text == told
+    assert said.is_foreign == (told == "")
 
 
 def test_one_sure_digit_is_no_number_by_a_pale_dash_beside_it():

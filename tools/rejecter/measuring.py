@@ -42,11 +42,12 @@ CARD = """\
 The network that `python -m scripts.whatami` asks whether a picture shows a digit at all: {sizes}, ReLU,
 softmax. Its first layer is that of the network that answers; the file holds the {parameters:,} parameters of the
 others, in float32. A score for each digit, and the last for what is none; the score for any digit is 1 less the
-last. Trained by `python -m tools.rejecter`; this card was written by `python -m tools.rejecter.measuring`.
+last. Trained by `python -m tools.rejecter`; this card was written by
+`python -m tools.rejecter.measuring --share {share:g}`.
 SHA-256 of {name}.npz: `{sha256}`
 
 It was trained on MNIST's first 55,000 digits, on digits drawn and printed, and on letters, signs, scribbles,
-outlines, pairs of digits, textures, papers, pages and photographs, drawn anew or in the fonts of Debian's
+outlines, solid things, blots, pairs and fragments of digits, textures, papers, pages and photographs, drawn anew or in the fonts of Debian's
 packages. All that is measured here it has not seen: other digits, other fonts, other scripts, other things.
 
 ## Digits that are lost
@@ -232,6 +233,7 @@ def _run(args: Namespace) -> int:
         parameters=network.parameters.size,
         sha256=hashlib.sha256(SHIPPED_REJECTER.read_bytes()).hexdigest(),
         least=LEAST_SCORE,
+        share=args.share,
         digits=_digits_table(known),
         none=_none_table(none),
         curve=_curve(known, none),

@@ -40,11 +40,9 @@ def boundary(data: Path | None, rng: Generator) -> dict[str, Array]:
     """Return digits that are not trained on, by kind, (N, 28, 28): few of each shall be lost."""
     held_out = load_mnist(data).x_train[MNIST_USED:]
     fonts = glyphs.glyphs(glyphs.files(glyphs.BOUNDARY), "0123456789")
-    shots = (scenery.photographed(picture, rng) for picture in held_out[:1_000])
     return {
         "MNIST": held_out.astype(np.float32) / 255,
         "printed": np.array([p for _, p in glyphs.pictures(fonts, 3_000, rng)]),
-        "photographed": np.array(scenery.found(shots)),
     }
 
 
