@@ -203,7 +203,7 @@ def _dropped(rate: float) -> float:
 def _no_gradients() -> Any:
     """Return the context in which PyTorch lets weights be changed."""
     if keras.backend.backend() == "torch":
-        import torch
+        import torch  # pyright: ignore[reportMissingImports]
 
         return torch.no_grad()
     return nullcontext()

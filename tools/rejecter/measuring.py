@@ -42,7 +42,7 @@ CARD = """\
 The network that `python -m scripts.whatami` asks whether a picture shows a digit at all: {sizes}, ReLU,
 softmax. Its first layer is that of the network that answers; the file holds the {parameters:,} parameters of the
 others, in float32. A score for each digit, and the last for what is none; the score for any digit is 1 less the
-last. Trained by `python -m tools.rejecter`; this card was written by
+last. Trained by the functions of `tools.rejecter`; this card was written by
 `python -m tools.rejecter.measuring --share {share:g}`.
 SHA-256 of {name}.npz: `{sha256}`
 
