@@ -56,6 +56,7 @@ def test_steps(make, dtype: Precision, tmp_path: Path) -> None:
     with precision(dtype):
         if make is _attending and dtype == "float64":
             pytest.skip("Keras takes the scores in float32: docs/keras-semantics.md")
+        keras.utils.set_random_seed(0)  # in float32 some weights leave a sum undecided
         model = make()
         x, y = _data(model)
         network = parity.numpy_twin(model)

@@ -65,7 +65,10 @@ def test_a_wrong_line_is_found(
     report = parity.check(module.make)
     assert report.outcome is Outcome.WRONG
     assert asked(report) == ["one-change"], str(report)
-    lines = [f"line {line} of", *(f"lines {n} and {n + 1} of" for n in [line] if "\n" in old)]
+    lines = [
+        f"line {line} of",
+        *(f"lines {n} and {n + 1} of" for n in [line] if "\n" in old.strip()),
+    ]
     assert f"{lines[-1]} {name}.py" in report.findings[0].title, report.findings[0]
     assert "all gradients agree" in report.findings[0].evidence
     assert codes_of(module) == before
