@@ -14,7 +14,7 @@ demo: .venv/ready ## Train two networks in both engines, show that they are the 
 # One BLAS thread each: idle ones spin, and would take the processor from the other process.
 PYTEST = OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadscope
 
-test: .venv/ready ## Run the tests, with a sample of the long census (15 minutes).
+test: .venv/ready ## Run the tests, with a sample of the long census (12 minutes).
 	$(PYTEST)
 
 test-all: .venv/ready ## Run the tests with all of the census (long).

@@ -275,7 +275,7 @@ def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         (
             "while True: import time; time.sleep(1)",
             ["--timeout", "3"],
-            "Received: no end within 6 s, net.py line ",
+            "Received: no end within 3 s, net.py line ",
         ),
     ],
 )
