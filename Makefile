@@ -55,7 +55,7 @@ docs: .venv/dev ## Build the documentation's site in runs/site; broken links fai
 	@echo "Open runs/site/index.html; with search: $(BIN)/python -m http.server -b 127.0.0.1 -d runs/site"
 
 BENCHMARK ?= runs/benchmark
-benchmark: .venv/benchmark ## Time the NumPy engine beside Keras, PyTorch and others (15 minutes).
+benchmark: .venv/benchmark ## Time the NumPy engine beside Keras, PyTorch and others (long).
 	$(BIN)/python -m tools.benchmark --json $(BENCHMARK)/benchmark.json --plot $(BENCHMARK)
 
 backends: .venv/benchmark .venv/dev ## Compare both engines on each of Keras's backends (MNIST_PATH; 15 minutes).

@@ -77,6 +77,17 @@ def test_values_decide():
     ]
 
 
+def test_arrays_that_are_not_filled_yet_are_not_taken_for_biases_of_zeros():
+    from keras_impl import keras
+
+    gru = keras.Sequential([keras.Input((5, 2)), keras.layers.GRU(3)])  # two rows of biases
+    given = [np.zeros(w.shape) for w in gru.get_weights()]
+    match = parity.match_weights(gru, given)
+    assert [row.variable.rpartition("/")[2] for row in match.rows] == [
+        "kernel", "recurrent_kernel", "bias",
+    ]  # fmt: skip
+
+
 def test_what_has_no_variable_is_said():
     match = parity.match_weights(model(), [np.ones((3, 3)), *arrays()])
     assert match.arrays == ("weights[0]",)

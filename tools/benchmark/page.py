@@ -1,7 +1,6 @@
 """The numbers in docs/speed.md, from the JSON that the benchmark wrote; for cog."""
 
 import json
-import statistics
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,6 @@ from scripts.reproduce.pages import markdown
 from scripts.reproduce.results import Table
 from tools.benchmark.contenders import CONTENDERS, FLOOR, OURS
 from tools.benchmark.report import seconds
-from tools.benchmark.targets import PEERS
 
 JSON = Path(__file__).parents[2] / "docs" / "benchmark" / "benchmark.json"
 
@@ -26,28 +24,6 @@ def machine() -> None:
         f"\nMedians of {rounds} rounds, on {about['cores']} cores of {about['processor']}, "
         f"Python {about['python']}, NumPy {about['numpy']} with {about['blas'].split()[0]}:\n"
     )
-
-
-def beside_the_fastest() -> None:
-    """Print a row for each work: the engine, the fastest of the others, and the ratio."""
-    rows = []
-    for work in saved()["works"]:
-        part = work["steps"] if work["of_a_step"] else 1
-        found = {m["contender"]: m for m in work["measured"] if m["seconds"]}
-        if OURS not in found:
-            continue
-        ours = found[OURS]
-        peers = [measured for name, measured in found.items() if name in PEERS]
-        fastest = min(peers, key=lambda measured: measured["median"])
-        turns = zip(ours["seconds"], fastest["seconds"], strict=True)
-        rows.append([
-            work["name"],
-            seconds(ours["median"] / part),
-            f"{fastest['contender']}, {seconds(fastest['median'] / part)}",
-            f"{statistics.median(a / b for a, b in turns):.2f}",
-        ])  # fmt: skip
-    columns = ["", OURS, "the fastest of the others", "times as long"]
-    print(f"\n{markdown(Table('', columns, rows))}\n")
 
 
 def times() -> None:

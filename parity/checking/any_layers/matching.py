@@ -101,7 +101,7 @@ def matched(opened: Any, names: Sequence[str], arrays: Sequence[Array]) -> Weigh
     taken: dict[int, Placed] = {}
     for k, each in enumerate(equal):
         # Zeros say nothing: an array that is not filled yet is like any bias.
-        told = len({n for n, _ in each}) == 1 and np.ptp(arrays[k]) > 0
+        told = len({n for n, _ in each}) == 1 and arrays[k].size > 0 and np.ptp(arrays[k]) > 0
         if told and each[0][0] not in {n for n, _ in taken.values()}:
             taken[k] = each[0]
     by_values = set(taken)
