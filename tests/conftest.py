@@ -14,6 +14,7 @@ from tests.census import (
     pytest_terminal_summary,
     pytest_testnodedown,
 )
+from tests.scripts.browsing import address, browser, tab
 
 # Files whose tests share what is slow to make: a site, a wheel, pictures, answers.
 IN_ONE_PROCESS = {
@@ -62,6 +63,8 @@ def searched(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 
 __all__ = [
+    "address",
+    "browser",
     "pytest_addoption",
     "pytest_collection_modifyitems",
     "pytest_configure",
@@ -70,4 +73,5 @@ __all__ = [
     "pytest_sessionfinish",
     "pytest_terminal_summary",
     "pytest_testnodedown",
+    "tab",
 ]

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.scripts import browsing
 from tests.scripts.browsing import give_up, open_tab
 from tests.site_reading import Reader, elsewhere, leftover, read
 
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
     from tests.scripts.browsing import Tab
-
-browser = browsing.browser
 
 ROOT = Path(__file__).parents[1]
 PHONE = 360

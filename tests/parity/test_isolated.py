@@ -72,7 +72,7 @@ class Done(NamedTuple):
 
 RIGHT = "RIGHT. Equal to the one layer 5-3"
 FORWARD = "cannot tell: expected forward to return. Received: "
-ENDLESS = FORWARD + "no end within 6 s, it.py line 7; --timeout sets another limit\n"
+ENDLESS = FORWARD + "no end within 2 s, it.py line 7; --timeout sets another limit\n"
 RAISES = "CANNOT TELL. It cannot be checked: forward raises an exception"
 REPLACED = (
     "cannot tell: expected a module that leaves alone what the check computes with. Received: your "
@@ -102,14 +102,14 @@ ATTACKS = {
         before="import os, threading; threading.Timer(0.01, os._exit, [0]).start()",
     ),
     # It does not end.
-    "loop": Attack(ENDLESS, "while True: pass", options="--timeout 6"),
-    "loop in C": Attack(ENDLESS, "sum(range(10**14))", options="--timeout 6"),
+    "loop": Attack(ENDLESS, "while True: pass", options="--timeout 2"),
+    "loop in C": Attack(ENDLESS, "sum(range(10**14))", options="--timeout 2"),
     "stopped": Attack(
-        FORWARD + "no end within 6 s", "os.kill(os.getpid(), 19)", options="--timeout 6"
+        FORWARD + "no end within 2 s", "os.kill(os.getpid(), 19)", options="--timeout 2"
     ),
-    "a second a call": Attack(ENDLESS, "import time; time.sleep(1)", options="--timeout 6"),
+    "a second a call": Attack(ENDLESS, "import time; time.sleep(1)", options="--timeout 2"),
     "loop in an attribute": Attack(
-        "no end within 6 s, it.py line 20", options="--timeout 6",
+        "no end within 2 s, it.py line 20", options="--timeout 2",
         behind="import time\nclass Odd:\n def __getattr__(self, name):\n"
         "  while True: time.sleep(1)\nb = Odd()",
     ),
@@ -274,8 +274,8 @@ def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         ("os._exit(0)", [], "Received: the end of Python, with exit code 0\n"),
         (
             "while True: import time; time.sleep(1)",
-            ["--timeout", "3"],
-            "Received: no end within 3 s, net.py line ",
+            ["--timeout", "2"],
+            "Received: no end within 2 s, net.py line ",
         ),
     ],
 )

@@ -1,6 +1,6 @@
 """A browser for the tests of the page of ``scripts.draw``, and a hand that draws in it.
 
-The tests of the commands have these fixtures; another file names ``browser = browsing.browser``.
+All tests have these fixtures, since a process can have one Playwright at a time.
 """
 
 import base64

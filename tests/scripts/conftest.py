@@ -7,9 +7,6 @@ import numpy as np
 import pytest
 
 from numpy_impl import models, serialization
-from tests.scripts.browsing import address, browser, tab
-
-__all__ = ["address", "browser", "tab"]
 
 
 @pytest.fixture

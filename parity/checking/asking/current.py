@@ -10,7 +10,9 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-_SIZE = 512
+_TEXT = 512
+# Behind the text: a byte that is set for good when the user's code runs for the first time.
+_SIZE = _TEXT + 1
 _memory: bytearray | mmap.mmap = bytearray(_SIZE)
 
 
@@ -28,7 +30,12 @@ def share(path: Path) -> None:
 
 def read(path: Path) -> str:
     """Return what the process that shares the file is waiting for; "" if nothing of the user's."""
-    return path.read_bytes().rstrip(b"\0").decode(errors="replace")
+    return path.read_bytes()[:_TEXT].rstrip(b"\0").decode(errors="replace")
+
+
+def begun(path: Path) -> bool:
+    """Return whether the process that shares the file has run any of the user's code."""
+    return path.read_bytes()[_TEXT] != 0
 
 
 @contextmanager
@@ -38,11 +45,11 @@ def awaiting(expected: str) -> Generator[None]:
     A copy of the process that the user's code makes (os.fork) ends where it would leave the block:
     it would go on with the check a second time.
     """
-    before, pid = bytes(_memory), os.getpid()
-    _memory[:] = expected.encode(errors="replace")[:_SIZE].ljust(_SIZE, b"\0")
+    before, pid = _memory[:_TEXT], os.getpid()
+    _memory[:] = expected.encode(errors="replace")[:_TEXT].ljust(_TEXT, b"\0") + b"\1"
     try:
         yield
     finally:
         if os.getpid() != pid:
             os._exit(0)
-        _memory[:] = before
+        _memory[:_TEXT] = before
