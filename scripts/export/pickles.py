@@ -176,7 +176,7 @@ def array(value: Any) -> Array:
     """
     path = value.path if isinstance(value, Made) else ""
     try:
-        if path == _JOBLIB:
+        if path == _JOBLIB and value.array is not None:
             return value.array
         if path in _RECONSTRUCT:
             _, shape, dtype, fortran, raw = value.state

@@ -41,7 +41,7 @@ def test_a_perceptron_of_torch_computes_what_torch_did(
     out = tmp_path / "mlp.npz"
     given = [str(FOREIGN / "mlp.pt"), "--from", "torch", "--to", "npz", "--out", str(out)]
     assert command.main([*given, "--activation", "tanh"]) == 0
-    assert "PyTorch's layout  float32" in capsys.readouterr().out
+    assert "PyTorch's layout   float32" in capsys.readouterr().out
     x = (np.arange(12, dtype=np.float32) / 7 - 1).reshape(3, 4)
     np.testing.assert_allclose(network_of(out).predict(x), OUTPUTS["mlp"], rtol=0, atol=1e-6)
     assert command.main([*given, "--force"]) == 2
@@ -78,14 +78,14 @@ def test_an_estimator_is_read_without_its_pickle_being_run(
     y = np.argmax(x[:, :3], axis=1) if kind is MLPClassifier else x[:, :2]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        estimator = kind((6, 4), max_iter=3, random_state=0).fit(x, y)
+        estimator = kind(hidden_layer_sizes=(6, 4), max_iter=3, random_state=0).fit(x, y)
     dump(estimator, tmp_path / "mlp.joblib")
     given = [str(tmp_path / "mlp.joblib"), "--from", "sklearn", "--to", "numpy"]
     assert command.main(given) == 0
     assert "scikit-learn       float64" in capsys.readouterr().out
     arguments: Any = [str(tmp_path / "mlp.joblib"), "--from", "sklearn", "--to", "numpy"]
     network, _, opinion = incoming.read(command._options(arguments))
-    own = estimator.predict_proba(x) if kind is MLPClassifier else estimator.predict(x)
+    own: Any = estimator.predict_proba(x) if kind is MLPClassifier else estimator.predict(x)
     np.testing.assert_allclose(network.predict(x), own, rtol=0, atol=1e-12)
     np.testing.assert_array_equal(opinion(x), own)
 
