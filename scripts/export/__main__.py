@@ -12,8 +12,9 @@ onnxruntime and in TensorFlow's interpreter; the former needs tf2onnx, onnx and 
 and "npz" are this project's own files.
 
 With --from MODEL is a file of another library: of PyTorch a state_dict (.pt, .safetensors or .npz),
-of scikit-learn a pickled or, uncompressed, joblib-dumped MLPClassifier or MLPRegressor. Nothing in
-it is run, and the network is compared with that library's formulas before it is written.
+of scikit-learn a pickled or, uncompressed, joblib-dumped MLPClassifier or MLPRegressor, or an ONNX
+file that is a chain of operators (which needs onnx). Nothing in it is run, and the network is
+compared with that library's formulas before it is written.
 """
 
 import os
@@ -44,6 +45,7 @@ examples:
   python -m scripts.export model.keras --to numpy --out plain.py --force
   python -m scripts.export mlp.pt --from torch --activation relu --to keras
   python -m scripts.export cnn.pt --from torch --like same_layers.keras --to npz
+  python -m scripts.export cnn.onnx --from onnx --to keras
   python -m scripts.export mlp.joblib --from sklearn --to numpy
 """
 

@@ -22,7 +22,7 @@ from numpy_impl.types import Array
 from terminal_io import CliError, os_reason
 
 from .. import model_files
-from . import pickles, torch_files
+from . import onnx_files, pickles, torch_files
 from .pickles import Made, PickleError
 
 # A batch of the network's inputs to what the other library makes of it.
@@ -192,8 +192,14 @@ def _convolved(x: Array, layer: Convolution, given: Any) -> Array:
     return layer.activation.value(_biased(np.moveaxis(z, -1, 1), layer, given))
 
 
+def _of_onnx(path: Path, options: Namespace) -> tuple[AnyNetwork, str, Opinion]:
+    network, opinion = onnx_files.read(path)
+    return network, "ONNX's evaluator", opinion
+
+
 SOURCES: dict[str, Callable[[Path, Namespace], tuple[AnyNetwork, str, Opinion]]] = {
     "torch": _of_torch,
+    "onnx": _of_onnx,
     "sklearn": _of_sklearn,
 }
 

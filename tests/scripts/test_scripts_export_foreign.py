@@ -15,7 +15,7 @@ from numpy_impl import layers, serialization
 from numpy_impl.layers import Layer
 from numpy_impl.network import Sequential
 from scripts.export import __main__ as command
-from scripts.export import incoming, pickles, torch_files
+from scripts.export import incoming, onnx_files, pickles, torch_files
 
 # Written by PyTorch 2.13: a perceptron and a small network of convolution, and what they compute.
 FOREIGN = Path(__file__).parent / "foreign"
@@ -149,3 +149,83 @@ def test_safetensors(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(ValueError, match="in 75 bytes"):
         torch_files.read(path)
+
+
+# ONNX
+
+
+def onnx_file(path: Path, **changed: Any) -> dict[str, np.ndarray]:
+    """Write a small convolutional network, and return its weights."""
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed: no files of it to read")
+    helper, rng = onnx.helper, np.random.default_rng(0)
+    shapes = {"k": (3, 2, 2, 2), "c": (3,), "w": (2, 12), "b": (2,)}
+    arrays = {n: rng.standard_normal(s).astype(np.float32) for n, s in shapes.items()}
+    nodes = [
+        helper.make_node("Conv", ["x", "k", "c"], ["1"], pads=[1, 0, 0, 0]),
+        helper.make_node(changed.get("function", "Relu"), ["1"], ["2"]),
+        helper.make_node("MaxPool", ["2"], ["3"], kernel_shape=[2, 2], strides=[2, 2],
+                         **changed.get("pool", {})),
+        helper.make_node("Flatten", ["3"], ["4"]),
+        helper.make_node("Gemm", ["4", "w", "b"], ["y"], transB=1),
+    ]  # fmt: skip
+    float32 = onnx.TensorProto.FLOAT
+    graph = helper.make_graph(
+        nodes, "small", [helper.make_tensor_value_info("x", float32, ["n", 2, 5, 5])],
+        [helper.make_tensor_value_info("y", float32, ["n", 2])],
+        [onnx.numpy_helper.from_array(a, n) for n, a in arrays.items()],
+    )  # fmt: skip
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), path)
+    return arrays
+
+
+def test_an_onnx_file_computes_what_its_evaluator_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    w = onnx_file(tmp_path / "cnn.onnx")
+    given = [str(tmp_path / "cnn.onnx"), "--from", "onnx", "--to", "npz"]
+    assert command.main(given) == 0
+    assert "ONNX's evaluator   float32" in capsys.readouterr().out
+    x = np.random.default_rng(1).standard_normal((2, 2, 5, 5)).astype(np.float32)
+    # Its formula, written out: a row of zeros above, and the channels first.
+    padded = np.pad(x, ((0, 0), (0, 0), (1, 0), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (2, 2), (2, 3))
+    z = np.einsum("nchwij,fcij->nfhw", windows, w["k"]) + w["c"][:, None, None]
+    a = np.maximum(z, 0)[:, :, :4].reshape(2, 3, 2, 2, 2, 2).max((3, 5))
+    expected = a.reshape(2, 12) @ w["w"].T + w["b"]
+    network = network_of(tmp_path / "cnn.npz")
+    np.testing.assert_allclose(network.predict(np.moveaxis(x, 1, -1)), expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"function": "Erf"}, "the operator Erf in samples of shape"),
+        ({"pool": {"ceil_mode": 1}}, "MaxPool with ceil_mode=1, not 0"),
+    ],
+)
+def test_what_is_not_read_of_onnx_is_named(
+    changed: Any, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    onnx_file(tmp_path / "cnn.onnx", **changed)
+    given = [str(tmp_path / "cnn.onnx"), "--from", "onnx", "--to", "npz"]
+    assert command.main(given) == 2
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert printed.count("\n") == 1
+
+
+def test_rows_of_a_flattened_picture_in_the_wrong_order_are_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    onnx_file(tmp_path / "cnn.onnx")
+    right = onnx_files._Chain._flatten
+
+    def wrong(chain: Any, *given: Any) -> None:
+        right(chain, *given)
+        chain.rows = None
+
+    monkeypatch.setattr(onnx_files._Chain, "_flatten", wrong)
+    given = [str(tmp_path / "cnn.onnx"), "--from", "onnx", "--to", "npz"]
+    assert command.main(given) == 1
+    assert "in ONNX's evaluator" in capsys.readouterr().err
+    assert not (tmp_path / "cnn.npz").exists()
