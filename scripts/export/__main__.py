@@ -8,7 +8,13 @@ random samples and compared, in single and in double precision, with the NumPy n
 is a .keras file, with Keras; if a difference is larger than rounding explains, nothing is written.
 
 "onnx" and "litert" are written by Keras's own exporters, and proven likewise by running the file in
-onnxruntime and in TensorFlow's interpreter; the former needs tf2onnx, onnx and onnxruntime.
+onnxruntime and in TensorFlow's interpreter; the former needs tf2onnx, onnx and onnxruntime. "keras"
+and "npz" are this project's own files.
+
+With --from MODEL is a file of another library: of PyTorch a state_dict (.pt, .safetensors or .npz),
+of scikit-learn a pickled or, uncompressed, joblib-dumped MLPClassifier or MLPRegressor, or an ONNX
+file that is a chain of operators (which needs onnx). Nothing in it is run, and the network is
+compared with that library's formulas before it is written.
 """
 
 import os
@@ -27,8 +33,8 @@ from numpy_impl.functional import AnyNetwork
 from terminal_io import CliError, os_reason, printable, run
 
 from .. import model_files, run_files, starting
-from . import formats
-from .proof import Check, KerasOutputs, keras_outputs, prove, random_inputs
+from . import formats, incoming
+from .proof import Check, KerasOutputs, keras_outputs, prove, prove_read, random_inputs
 from .source import Exported, export
 from .values import NotSpecializable
 
@@ -37,6 +43,10 @@ EPILOG = """\
 examples:
   python -m scripts.export runs/mine --to numpy
   python -m scripts.export model.keras --to numpy --out plain.py --force
+  python -m scripts.export mlp.pt --from torch --activation relu --to keras
+  python -m scripts.export cnn.pt --from torch --like same_layers.keras --to npz
+  python -m scripts.export cnn.onnx --from onnx --to keras
+  python -m scripts.export mlp.joblib --from sklearn --to numpy
 """
 
 
@@ -49,6 +59,10 @@ def _options(argv: Sequence[str] | None) -> Namespace:
         "the file; a program's weights go beside it (default: beside MODEL, such as MODEL_numpy.py)"
     )
     add("--out", type=Path, metavar="FILE", help=out)
+    add("--from", dest="source", choices=tuple(incoming.SOURCES), help="whose file MODEL is")
+    add("--activation", metavar="NAME", help="of a state_dict's hidden layers, such as relu")
+    add("--output-activation", metavar="NAME", help="of its last layer (default: none)")
+    add("--like", type=Path, metavar="MODEL", help="a model with the layers of a state_dict")
     add("--force", action="store_true", help="replace files that are there")
     add("--samples", type=int, default=8, metavar="N", help="to compare on (default: 8)")
     add("--seed", type=int, default=0, metavar="N", help="draws the samples (default: 0)")
@@ -57,6 +71,11 @@ def _options(argv: Sequence[str] | None) -> Namespace:
         raise CliError(f"--samples: expected at least 1. Received: {options.samples}")
     if options.seed < 0:
         raise CliError(f"--seed: expected at least 0. Received: {options.seed}")
+    for option in ("activation", "output_activation", "like"):
+        if getattr(options, option) is not None and options.source != "torch":
+            raise CliError(f"--{option.replace('_', '-')}: expected only with --from torch")
+    incoming.check_activation("--activation", options.activation)
+    incoming.check_activation("--output-activation", options.output_activation)
     return options
 
 
@@ -165,12 +184,20 @@ def _table(checks: Sequence[Check]) -> str:
 
 def _run(argv: Sequence[str] | None) -> int:
     options = _options(argv)
-    path = _model_path(options.model)
+    path = options.model if options.source else _model_path(options.model)
     places = _places(options, path)
     if options.to != "numpy":
         formats.check_installed(options.to)
-    network, model = _read(path)
+    if options.source:
+        model = None
+        network, name, opinion = incoming.read(options)
+    else:
+        network, model = _read(path)
+        name, opinion = "", None
     inputs = random_inputs(network, options.samples, np.random.default_rng(options.seed))
+    agreed: list[Check] = []
+    if opinion is not None:
+        agreed.append(prove_read(path, network, inputs, name, [np.asarray(opinion(inputs[0]))]))
     out = places[0]
     made = [folder for folder in out.parents if not folder.exists()]
     try:
@@ -193,7 +220,7 @@ def _run(argv: Sequence[str] | None) -> int:
         for folder in made:  # nothing is left of an export that was refused
             with suppress(OSError):  # something is in it, or it was not made
                 folder.rmdir()
-    print(_table(checks))
+    print(_table([*agreed, *checks]))
     written = (printable(place) + note for place, note in zip(places, notes, strict=True))
     print(f"wrote {' and '.join(written)}")
     return 0

@@ -1,4 +1,6 @@
-"""ONNX and LiteRT: written by Keras's own exporters, and run by the runtimes they are for.
+"""Formats of others: ONNX and LiteRT by Keras's exporters, run by the runtimes they are for.
+
+And ``.keras`` and ``.npz``, for networks that come from elsewhere: read again, and run likewise.
 
 An exporter translates every operation into another library's, so it can be wrong, or write what the
 runtime refuses. The file is therefore run on random samples before it is put in its place.
@@ -18,10 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from numpy_impl.functional import AnyNetwork
+from numpy_impl import serialization
+from numpy_impl.functional import AnyNetwork, as_list, one_or_list
 from numpy_impl.types import Array
 from terminal_io import CliError
 
+from ..model_files import load_keras, read
 from .proof import Check, keras_outputs, prove_outputs
 
 
@@ -49,6 +53,19 @@ def _run_litert(path: Path, inputs: list[Array]) -> list[Array]:
     return [interpreter.get_tensor(entry["index"]) for entry in interpreter.get_output_details()]
 
 
+def _run_keras(path: Path, inputs: list[Array]) -> list[Array]:
+    return keras_outputs(load_keras(path))(inputs)
+
+
+def _run_npz(path: Path, inputs: list[Array]) -> list[Array]:
+    return as_list(read(path).forward(one_or_list(inputs)))
+
+
+def _export(name: str) -> Callable[[Path, Any, AnyNetwork], None]:
+    """Return what writes a format by Keras's exporter."""
+    return lambda path, model, _: model.export(str(path), format=name, verbose=False)
+
+
 @dataclass(frozen=True)
 class Format:
     """A kind of file that Keras exports.
@@ -57,16 +74,20 @@ class Format:
         suffix: Of its files.
         packages: What Keras's exporter and the runtime need, besides TensorFlow.
         run: What a file gives for a batch.
+        write: Writes a file: its path, the Keras model, the same as a NumPy network.
     """
 
     suffix: str
     packages: tuple[str, ...]
     run: Callable[[Path, list[Array]], list[Array]]
+    write: Callable[[Path, Any, AnyNetwork], None]
 
 
 FORMATS = {
-    "onnx": Format(".onnx", ("tf2onnx", "onnx", "onnxruntime"), _run_onnx),
-    "litert": Format(".tflite", (), _run_litert),
+    "onnx": Format(".onnx", ("tf2onnx", "onnx", "onnxruntime"), _run_onnx, _export("onnx")),
+    "litert": Format(".tflite", (), _run_litert, _export("litert")),
+    "keras": Format(".keras", (), _run_keras, lambda path, model, _: model.save(path)),
+    "npz": Format(".npz", (), _run_npz, lambda path, _, network: serialization.save(network, path)),
 }
 
 
@@ -108,7 +129,7 @@ def write(
         trial = folder / place.name
         try:
             with _quiet():
-                model.export(str(trial), format=name, verbose=False)
+                FORMATS[name].write(trial, model, network)
                 found = FORMATS[name].run(trial, inputs)
         except Exception as error:  # whatever the exporter and the runtime raise
             raise CliError(

@@ -142,10 +142,7 @@ def prove_outputs(
     Raises:
         CliError: A difference is larger than rounding explains, or rounding explains everything.
     """
-    with np.errstate(all="ignore"):  # what overflows is seen in the outputs
-        bounds = dict(zip(network.tensor_names, analyse_outputs(network, inputs), strict=True))
-        outputs = as_list(network.forward(one_or_list(inputs)))
-    bounded = [bounds[end] for end in network.output_names]
+    outputs, bounded = _bounded(network, inputs)
     if len(found) != len(bounded):
         raise _refusal(file, f"{len(found)} outputs instead of {len(bounded)}")
     checks: list[Check] = []
@@ -153,6 +150,34 @@ def prove_outputs(
         compared = list(zip(names, expected, found, bounded, strict=True))
         checks.append(_compared(file, reference, network.precision, compared, decides=True))
     return checks
+
+
+def prove_read(
+    file: Path, network: AnyNetwork, inputs: list[Array], reference: str, expected: list[Array]
+) -> Check:
+    """Compare a network that was read from another library's file with that library.
+
+    Args:
+        file: The file, for errors.
+        network: The network.
+        inputs: A batch for each input.
+        reference: Who computed what is expected.
+        expected: Its outputs.
+
+    Raises:
+        CliError: As for :func:`prove_outputs`.
+    """
+    outputs, bounded = _bounded(network, inputs)
+    compared = list(zip(network.output_names, expected, outputs, bounded, strict=True))
+    return _compared(file, reference, network.precision, compared, decides=True)
+
+
+def _bounded(network: AnyNetwork, inputs: list[Array]) -> tuple[list[Array], list[Approx]]:
+    """Return a network's outputs, and the bounds of each."""
+    with np.errstate(all="ignore"):  # what overflows is seen in the outputs
+        bounds = dict(zip(network.tensor_names, analyse_outputs(network, inputs), strict=True))
+        outputs = as_list(network.forward(one_or_list(inputs)))
+    return outputs, [bounds[end] for end in network.output_names]
 
 
 def _run(program: Path, inputs: list[Array]) -> dict[str, Array]:

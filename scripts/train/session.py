@@ -387,10 +387,16 @@ def _finish(session: Session) -> None:
 def _summary(session: Session, accuracy: float, total: int, seconds: float) -> dict[str, object]:
     choice, recipe = session.choice, session.choice.recipe
     last = {name: values[-1] for name, values in session.history.epochs.items()}
+    backend = None  # the NumPy engine has none
+    if choice.engine == "keras":
+        from keras_impl import keras  # late: it is loaded for this engine alone
+
+        backend = keras.backend.backend()
     return {
         "name": recipe.name,
         "document": recipe.document,
         "engine": choice.engine,
+        "keras_backend": backend,
         "dtype": choice.dtype,
         "seed": choice.seed,
         **session.recipe,

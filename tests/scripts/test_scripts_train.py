@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,8 @@ def test_both_engines_give_the_same_from_the_same_seed(
             # Keras keeps its running means in float32 even where all else is float64.
             assert float(value) == pytest.approx(float(other[metric]), rel=1e-6)
     assert summaries[0]["test_accuracy"] == summaries[1]["test_accuracy"]
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    assert [s["keras_backend"] for s in summaries] == [None, backend]
     weights = [serialization.load(tmp_path / e / "model.npz") for e in ("numpy", "keras")]
     for one, other in zip(*(network.weights for network in weights), strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-8)
