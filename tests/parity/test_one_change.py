@@ -135,7 +135,7 @@ def test_code_and_weights_are_put_back_whatever_happens(
 
 
 def test_what_is_computed_and_never_read_is_tried_first(tmp_path: Path, monkeypatch: Any):
-    monkeypatch.setattr(search, "CHANGES", 20)
+    monkeypatch.setattr(search, "CHANGES", 80)
     monkeypatch.setattr(search, "SECONDS", 60.0)
     module, line = loaded(
         "recurrent", tmp_path, ("dh = d @ self.V.T + dh_next", "dh = d @ self.V.T")

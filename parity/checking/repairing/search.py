@@ -28,7 +28,7 @@ _SHARED = 2
 # A changed function may take so many times as long as the user's own, and so long at least.
 _SLOWER, _LEAST_SECONDS = 20, 0.2
 # What is computed and never read is likely what is missing: so much a change with it goes before.
-_UNREAD = 3.5
+_UNREAD = 5.0
 # Numbers that differ by less are the same: rounding, in whatever order.
 _SAME = 1e-9
 
@@ -243,7 +243,6 @@ class Search:
             return None if not any(reached) else 6.0
         return 4.0 if any(r and not w for r, w in zip(reached, wrong, strict=True)) else 2.0
 
-
     def _makes_the_loss(self, function: Editable, statement: Statement) -> bool:
         """Whether the loss is another with a scaled result of a statement."""
         if statement.compound or isinstance(statement.node, ast.Expr):
@@ -251,7 +250,9 @@ class Search:
         with self._changed(_scaled(function, statement)) as possible:
             try:
                 with within(self._limit):
-                    return possible and not np.allclose(self.trial.loss(), self._loss, equal_nan=True)
+                    return possible and not np.allclose(
+                        self.trial.loss(), self._loss, equal_nan=True
+                    )
             except _FAILED:
                 return False
 

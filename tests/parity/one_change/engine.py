@@ -1,6 +1,7 @@
 """Numbers that remember how they were made; two units of tanh and one output."""
 
 import math
+from typing import ClassVar
 
 import numpy as np
 
@@ -12,7 +13,7 @@ W = {"hidden": np.random.default_rng(3).normal(size=(2, 3)), "out": np.array([0.
 class Number:
     """A number, and by how much the result changes with it."""
 
-    tape: list["Number"] = []
+    tape: ClassVar[list["Number"]] = []
 
     def __init__(self, value, *parents):
         self.value, self.parents, self.slope = value, parents, 0.0
