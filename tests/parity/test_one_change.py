@@ -1,5 +1,6 @@
 """The line that is wrong: one change of the user's own code with which its gradients are right."""
 
+import ast
 import importlib.util
 import sys
 from pathlib import Path
@@ -131,6 +132,34 @@ def test_code_and_weights_are_put_back_whatever_happens(
     assert codes_of(module) == before
     assert all(np.array_equal(module.P[name], w) for name, w in weights.items())
     assert sys.gettrace() is None or "coverage" in repr(sys.gettrace())
+
+
+def test_what_is_computed_and_never_read_is_tried_first(tmp_path: Path, monkeypatch: Any):
+    monkeypatch.setattr(search, "CHANGES", 80)
+    monkeypatch.setattr(search, "SECONDS", 60.0)
+    module, line = loaded(
+        "recurrent", tmp_path, ("dh = d @ self.V.T + dh_next", "dh = d @ self.V.T")
+    )
+    [finding] = parity.check(module.make).findings
+    assert f"line {line} of" in finding.title
+    assert finding.values["new"] == '"dh = d @ self.V.T + dh_next"'
+
+
+def test_lines_of_which_the_loss_is_made_are_not_tried(tmp_path: Path, monkeypatch: Any):
+    tried: set[str] = set()
+    own = search.Search._tried
+
+    def noted(self: search.Search, candidate: Any, confirm: bool = False) -> Any:
+        tried.add(ast.unparse(candidate.statement.node))
+        return own(self, candidate, confirm)
+
+    monkeypatch.setattr(search.Search, "_tried", noted)
+    monkeypatch.setattr(search, "CHANGES", 300)
+    wrong = "dh = np.cbrt(d) @ self.V.T + dh_next"
+    module, _ = loaded("recurrent", tmp_path, ("dh = d @ self.V.T + dh_next", wrong))
+    parity.check(module.make)
+    assert "dz = dh * (1 - states[t + 1] ** 2)" in tried
+    assert not any(line.startswith(("h = np.tanh", "e = np.exp")) for line in tried)
 
 
 LOOP = """

@@ -59,6 +59,7 @@ class Scope:
         ]
         self.integers = [name for name, kind in self.kinds.items() if kind == ("int",)]
         self.floats = [name for name, kind in self.kinds.items() if kind == ("float",)]
+        self.unread = _unread(function.node)
         # What a list or a dict holds, as the function names it: states[t + 1].
         every = [n for n in ast.walk(function.node) if isinstance(n, ast.Subscript)]
         holds = [n for n in every if self.kinds.get(_plain(n)) in (("list",), ("dict",))]
@@ -91,6 +92,15 @@ class Scope:
         if kind is None or kind[0] in ("function", "type", "module", "str", "NoneType", "ufunc"):
             return []
         return [n for n, other in self.kinds.items() if other == kind and n != name]
+
+
+def _unread(function: ast.AST) -> set[str]:
+    """Return the names that a function takes or computes, and nowhere reads."""
+    names = [node for node in ast.walk(function) if isinstance(node, ast.Name)]
+    read = {name.id for name in names if isinstance(name.ctx, ast.Load)}
+    given = {node.arg for node in ast.walk(function) if isinstance(node, ast.arg)}
+    every = given | {name.id for name in names if isinstance(name.ctx, ast.Store)}
+    return {name for name in every - read if not name.startswith("_") and name != "self"}
 
 
 def made_of_names(functions: Iterable[Editable]) -> dict[str, list[str]]:

@@ -1,6 +1,7 @@
 """The user's functions that a call runs: their syntax, and other code put in their place."""
 
 import ast
+import dis
 import gc
 import linecache
 import sys
@@ -83,16 +84,22 @@ def within(seconds: float) -> Generator[None]:
         OutOfTime: It took longer.
     """
     until = time.thread_time() + seconds
+    turns = 0
+
+    def late() -> bool:
+        nonlocal turns
+        turns += 1  # to ask for the time takes longer than most lines
+        return turns % _TURNS == 0 and time.thread_time() > until
 
     def local(_: FrameType, __: str, ___: Any) -> Any:
-        if time.thread_time() > until:
+        if late():
             raise OutOfTime
         return local
 
     def entered(frame: FrameType, _: str, __: Any) -> Any:
-        if time.thread_time() > until:
+        if late():
             raise OutOfTime
-        return None if foreign_file(frame.f_code.co_filename) else local
+        return local if _may_go_on(frame.f_code) else None
 
     with _traced(entered):
         yield
@@ -106,6 +113,32 @@ def _traced(function: Callable[[FrameType, str, Any], Any]) -> Generator[None]:
         yield
     finally:
         sys.settrace(before)
+
+
+# So many lines or calls are let go before the time is asked for.
+_TURNS = 16
+# By these a list grows, over which a loop may run.
+_GROWING = {"append", "extend", "insert", "add", "put", "appendleft", "push"}
+_lasting: dict[tuple[str, int, str], bool] = {}
+
+
+def _may_go_on(code: CodeType) -> bool:
+    """Whether a function may loop without end where no call is seen: it is watched line by line.
+
+    No change makes one of a function that was none, so it is asked once.
+    """
+    key = code.co_filename, code.co_firstlineno, code.co_name
+    if key not in _lasting:
+        _lasting[key] = not foreign_file(code.co_filename) and _loops(code)
+    return _lasting[key]
+
+
+def _loops(code: CodeType) -> bool:
+    steps = list(dis.get_instructions(code))
+    back = [step for step in steps if "BACKWARD" in step.opname]
+    heads = {step.offset: step.opname for step in steps}
+    plain = all(heads.get(step.argval) == "FOR_ITER" for step in back)
+    return bool(back) and not (plain and _GROWING.isdisjoint(code.co_names))
 
 
 _foreign: dict[str, bool] = {}
@@ -184,10 +217,13 @@ class Editable:
             bare.defaults, bare.kw_defaults = [], [None for _ in bare.kw_defaults]
             inner = ast.FunctionDef(function.name, bare, [*function.body, *kept], [])
             ast.copy_location(inner, function)
+        before: list[ast.stmt] = []
         if self._owner:
             inner = ast.copy_location(ast.ClassDef(self._owner, [], [], [inner], []), function)
+            if self._owner in self.module:  # a method may name its own class
+                before = [ast.copy_location(ast.Global([self._owner]), function)]
         taken = ast.arguments([], self._free, None, [], [], None, [])
-        outer = ast.FunctionDef("around", taken, [inner], [])
+        outer = ast.FunctionDef("around", taken, [*before, inner], [])
         module = ast.Module([*self._imports, ast.copy_location(outer, function)], [])
         try:
             with warnings.catch_warnings():

@@ -27,6 +27,8 @@ SECONDS, CHANGES = 8.0, 6000
 _SHARED = 2
 # A changed function may take so many times as long as the user's own, and so long at least.
 _SLOWER, _LEAST_SECONDS = 20, 0.2
+# What is computed and never read is likely what is missing: so much a change with it goes before.
+_UNREAD = 5.0
 # Numbers that differ by less are the same: rounding, in whatever order.
 _SAME = 1e-9
 
@@ -112,7 +114,9 @@ class Search:
         latest = time.monotonic() + _SHARED * self.seconds
         own: list[Array] = []
         what = seen(lambda: own.extend(self.trial.values()))
-        of_loss = seen(self.trial.loss)
+        losses: list[Any] = []
+        of_loss = seen(lambda: losses.append(self.trial.loss()))
+        self._loss = losses[0]
         self._calls = made_of_names(editable(of_loss))
         functions = editable(what)
         right = self.trial.fits(own)
@@ -198,11 +202,18 @@ class Search:
                 every = chain(
                     expressions.changes(statement, scope), whole.changes(statement, scope)
                 )
+                if forward and self._makes_the_loss(function, statement):
+                    # The loss is to stay: only the order may be another.
+                    every = (change for change in every if change.moves(statement))
+                else:
+                    reached.append((statement, away))
                 found += [
-                    _Candidate(function, statement, change, change.rank + away + forward)
+                    _Candidate(
+                        function, statement, change,
+                        change.rank + away + forward - _UNREAD * change.names(scope.unread),
+                    )
                     for change in every
-                ]
-                reached.append((statement, away))
+                ]  # fmt: skip
             least = min((away for _, away in reached), default=0.0)
             found += [
                 _Candidate(function, statement, change, change.rank + least + forward)
@@ -218,13 +229,9 @@ class Search:
 
         A scaled result shows which these are.
         """
-        head = statement.heads[0]
         if statement.compound or isinstance(statement.node, ast.Expr):
             return 1.0
-        scaled = ast.BinOp(head.node, ast.Mult(), ast.Constant(1.375))
-        with self._changed(
-            _Candidate(function, statement, Change(0, ((head, scaled),)))
-        ) as possible:
+        with self._changed(_scaled(function, statement)) as possible:
             values = self._values() if possible else None
         if values is None:
             return 1.0
@@ -235,6 +242,25 @@ class Search:
         if not any(r and w for r, w in zip(reached, wrong, strict=True)):
             return None if not any(reached) else 6.0
         return 4.0 if any(r and not w for r, w in zip(reached, wrong, strict=True)) else 2.0
+
+    def _makes_the_loss(self, function: Editable, statement: Statement) -> bool:
+        """Whether the loss is another with a scaled result of a statement."""
+        if statement.compound or isinstance(statement.node, ast.Expr):
+            return False
+        with self._changed(_scaled(function, statement)) as possible:
+            try:
+                with within(self._limit):
+                    return possible and not np.allclose(
+                        self.trial.loss(), self._loss, equal_nan=True
+                    )
+            except _FAILED:
+                return False
+
+
+def _scaled(function: Editable, statement: Statement) -> _Candidate:
+    head = statement.heads[0]
+    scaled = ast.BinOp(head.node, ast.Mult(), ast.Constant(1.375))
+    return _Candidate(function, statement, Change(0, ((head, scaled),)))
 
 
 _FAILED = (Unreadable, OutOfTime, ValueError, TypeError, ArithmeticError, LookupError)

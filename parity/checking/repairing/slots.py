@@ -1,7 +1,7 @@
 """Places in the syntax of a function where something else may stand, and changes of them."""
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -50,6 +50,18 @@ class Change:
     rank: float
     puts: tuple[tuple[Slot, Any], ...]
     also: "tuple[Statement, ...]" = ()
+
+    def moves(self, statement: "Statement") -> bool:
+        """Whether a statement changes places with the next one."""
+        return any(slot == statement.behind for slot, _ in self.puts)
+
+    def names(self, some: Set[str]) -> bool:
+        """Whether what it puts in has one of these names."""
+        return bool(some) and any(
+            isinstance(part, ast.Name) and part.id in some
+            for _, node in self.puts
+            for part in ast.walk(node)
+        )
 
     def apply(self) -> list[tuple[Slot, Any]]:
         """Make it; return what takes it back."""

@@ -58,4 +58,6 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("highway", "- smooth(y, 0.1)", "- y"),
     ("highway", "delta /= len(x)", "delta /= max(y[:, 0].sum(), 1)"),
     ("highway", "dt = da * (h - x) * t * (1 - t)", "dt = da * h * t * (1 - t)"),
+    ("engine", "parent.slope += factor * self.slope", "parent.slope = factor * self.slope"),
+    ("engine", "(self, 1 - value**2)", "(self, 1 - self.value**2)"),
 ]  # fmt: skip
