@@ -19,6 +19,7 @@ import tempfile
 import time
 import traceback
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,10 @@ _DIE_WITH_PARENT = 1  # Linux: PR_SET_PDEATHSIG
 # Files in the folder that both processes know.
 _QUESTION, _CURRENT, _TRACE = "question", "current", "trace"
 _PARTIAL, _ANSWER = "answer.partial", "answer"
+# In the environment of the process, and of all that it starts: the folder.
+_MARK = "PARITY_ASKED_IN"
+# So often it is looked for what it has started, as that may be starting more.
+_ROUNDS = 20
 _FRAME = re.compile(r'^  File "(.*)", line (\d+) in ', re.MULTILINE)
 MISTAKE = "the traceback above is a mistake in parity and says nothing about your network"
 
@@ -69,7 +74,7 @@ def asked(function: str, args: Namespace, **arguments: Any) -> dict[str, Any]:
 
     Raises:
         CliError: The function raised it, or no answer came: the reason in a line.
-        Interrupted: SIGINT or SIGTERM arrived.
+        Interrupted: SIGINT, SIGTERM or SIGHUP arrived.
     """
     for option, value in (("--timeout", args.timeout), ("--memory", args.memory)):
         if not value > 0:
@@ -79,11 +84,12 @@ def asked(function: str, args: Namespace, **arguments: Any) -> dict[str, Any]:
         (folder / _QUESTION).write_text(json.dumps([function, arguments]))
         current.prepare(folder / _CURRENT)
         (folder / _PARTIAL).touch()  # by us, since the user's code may set another umask
-        process = subprocess.Popen(_command(folder), start_new_session=True)
+        environment = os.environ | {_MARK: name}
+        process = subprocess.Popen(_command(folder), start_new_session=True, env=environment)
         try:
             reason, hint = _ended(process, args, folder)
         finally:
-            _kill(process)
+            _kill(process, name)
         return _answer(folder, reason, hint)
 
 
@@ -135,13 +141,29 @@ def _ask_where(process: "subprocess.Popen[bytes]", folder: Path) -> None:
             time.sleep(_POLL / 5)
 
 
-def _kill(process: "subprocess.Popen[bytes]") -> None:
-    """End the process and all that it has started."""
+def _kill(process: "subprocess.Popen[bytes]", name: str) -> None:
+    """End the process and all that it has started, also what has left its group (os.setsid)."""
     with contextlib.suppress(OSError):
         if hasattr(os, "killpg"):
             os.killpg(process.pid, signal.SIGKILL)
         process.kill()
     process.wait()
+    for _ in range(_ROUNDS):
+        started = list(_marked(name))
+        for pid in started:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        if not started:
+            break
+
+
+def _marked(name: str) -> Iterator[int]:
+    """Yield the processes with a mark in their environment; none where that cannot be told."""
+    mark = os.fsencode(f"{_MARK}={name}")
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):  # another user's, or it has ended
+            if mark in environment.read_bytes().split(b"\0"):
+                yield int(environment.parent.name)
 
 
 def _answer(folder: Path, reason: str, hint: str) -> dict[str, Any]:
