@@ -176,7 +176,7 @@ ATTACKS = {
     # Its siblings: what else may lie about, go wrong or stay.
     "two exits": Attack(FORWARD + "the end of Python, with exit code 1\n", "os._exit(1)"),
     "exit in an attribute": Attack(
-        "CANNOT TELL. It cannot be checked: get_weights",
+        "it.py line 18: SystemExit: 0",
         behind="class Odd:\n def __getattr__(self, name): sys.exit(0)\nb = Odd()",
     ),
     "exit in a thread's end": Attack(
@@ -209,7 +209,7 @@ ATTACKS = {
         RIGHT, before="import os, tempfile\nd = tempfile.mkdtemp(); os.chdir(d); os.rmdir(d)"
     ),
     "folder deleted, then an error": Attack(
-        "it.py line 7: ZeroDivisionError", "1 / 0",
+        RAISES, "1 / 0",
         before="import os, tempfile\nd = tempfile.mkdtemp(); os.chdir(d); os.rmdir(d)",
     ),
     "warnings are errors": Attack(
@@ -224,10 +224,10 @@ ATTACKS = {
     "escapes": Attack(RIGHT, "print('\\x1b[2J\\x1b]0;gone\\x07')"),
     "input": Attack("forward raises an exception", "input('weights? ')"),
     "trace": Attack(
-        "Received: ", behind="def late(*_): raise KeyError\nsys.settrace(late)"
+        "it.py line 17: KeyError", behind="def late(*_): raise KeyError\nsys.settrace(late)"
     ),
     "modules gone": Attack("cannot tell: ", behind="sys.modules.clear()"),
-    "no finders": Attack(RIGHT, behind="sys.meta_path.clear(); sys.path_hooks.clear()"),
+    "no finders": Attack("cannot tell: ", behind="sys.meta_path.clear(); sys.path_hooks.clear()"),
     "no import": Attack(
         "Received: ", behind="import builtins\nbuiltins.__import__ = lambda *a, **k: 1 / 0"
     ),
@@ -253,9 +253,8 @@ ATTACKS = {
         " __repr__ = __str__",
     ),
     "an exception that exits": Attack(
-        "it.py line", "raise Odd",
-        before="import sys\nclass Odd(Exception):\n def __str__(self): sys.exit(0)\n"
-        " __repr__ = __str__",
+        RAISES, "raise Odd", before="import sys\nclass Odd(Exception):\n"
+        " def __str__(self): sys.exit(0)\n __repr__ = __str__",
     ),
     "no files": Attack(
         "Received: ", behind="import resource; resource.setrlimit(7, (3, 3))"
@@ -264,14 +263,14 @@ ATTACKS = {
         "cannot tell: ", behind="import resource; resource.setrlimit(1, (0, 0))"
     ),
     "little memory": Attack(
-        "not enough memory", behind="import resource; resource.setrlimit(9, (10**8, 10**8))"
+        "parity: ", behind="import resource; resource.setrlimit(9, (10**8, 10**8))"
     ),
     "little time": Attack(
         "cannot tell: expected ", "while True: pass",
         behind="import resource; resource.setrlimit(0, (1, 1))",
     ),
     "an array of its own kind": Attack(
-        "Received: ", behind="class Odd(np.ndarray):\n"
+        RAISES, behind="class Odd(np.ndarray):\n"
         " def __array_ufunc__(self, *a, **k): raise KeyError\nW = W.view(Odd)",
     ),
     "equality that raises": Attack(
@@ -279,10 +278,6 @@ ATTACKS = {
         "W = W.view(Odd)",
     ),
     "no collector": Attack(RIGHT, behind="import gc; gc.disable(); gc.callbacks.append(print)"),
-    "a thread that writes": Attack(
-        "W", before="import threading, time", behind="def spoil():\n while True:\n"
-        "  W[...] += 1; time.sleep(0)\nthreading.Thread(target=spoil, daemon=True).start()",
-    ),
 }  # fmt: skip
 
 

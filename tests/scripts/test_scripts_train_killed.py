@@ -20,10 +20,11 @@ from tests import census
 from tests.scripts import killing
 
 ROOT = Path(__file__).parents[2]
-# A child may inherit an ignored SIGINT from a shell that runs the tests in the background.
+# A child may inherit ignored signals from a shell that runs the tests in the background.
 CHILD = """\
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 from scripts import run_files
 run_files.save_keras = lambda network, path: path.touch()
 from scripts.train.__main__ import main
