@@ -31,13 +31,14 @@ class _Batches(keras.utils.PyDataset):
 
 
 class _OnBatch(keras.callbacks.Callback):
-    def __init__(self, on_batch: Callable[[int, Logs], None], initial_step: int) -> None:
+    def __init__(self, on_batch: Callable[[int, Logs], None], initial_step: int, last: int) -> None:
         super().__init__()
         self.report = on_batch
-        self.initial_step = initial_step
+        self.initial_step, self.last = initial_step, last
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        done = self.initial_step + batch + 1
+        # Keras counts as if the last execution had as many steps as the others.
+        done = min(self.initial_step + batch + 1, self.last)
         self.report(done, {k: float(v) for k, v in (logs or {}).items()})
 
 
@@ -146,9 +147,11 @@ def fit(
             optimizer.learning_rate = learning_rate(epoch)
         seen = x if augment is None else augment(epoch, x)
         step = initial_step if epoch == initial_epoch else 0
-        data = _arguments(seen, y, schedule(epoch), step)
-        callbacks: list[Any] = [_OnBatch(on_batch, step)] if on_batch is not None else []
-        callbacks += [_GoOn(means)] if step else []
+        batches = schedule(epoch)
+        data = _arguments(seen, y, batches, step)
+        callbacks: list[Any] = [_GoOn(means)] if step else []
+        if on_batch is not None:
+            callbacks.append(_OnBatch(on_batch, step, len(batches)))
         with _unfinished(optimizer):
             done = model.fit(
                 **data,

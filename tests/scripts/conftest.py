@@ -28,8 +28,8 @@ def tiny_mnist(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def small_mnist(tmp_path: Path) -> Path:
-    """The like, with 600 training pictures: epochs of some hundred steps."""
-    return _noise(tmp_path / "small.npz", 600)
+    """The like, with 300 training pictures: epochs of many steps."""
+    return _noise(tmp_path / "small.npz", 300)
 
 
 def _noise(path: Path, pictures: int) -> Path:

@@ -47,12 +47,14 @@ def _run(*arguments: object) -> int:
 
 
 @pytest.mark.parametrize("engine", ["numpy", "keras"])
-def test_a_killed_training_goes_on_bit_for_bit(engine: str, tmp_path: Path, tiny_mnist: Path):
+def test_a_killed_training_goes_on_bit_for_bit(engine: str, tmp_path: Path, small_mnist: Path):
     # Adam, dropout, distortions, a new order and another rate each epoch: all that has a state.
-    arguments = ["mnist-robust", "--data", str(tiny_mnist), "--batch-size", "20", "--epochs", "6"]
+    # An epoch has some 150 steps, and is saved four times on the way.
+    options = ["--batch-size", "2", "--epochs", "3", "--checkpoint-every", "0s"]
+    arguments = ["mnist-robust", "--data", str(small_mnist), *options]
     count = census.count(50, {"numpy": 2, "keras": 1}[engine])
     moments = killing.moments(count, census.settings.seed)
-    results = killing.killed_and_resumed(engine, moments, tmp_path, arguments)
+    results = killing.killed_and_resumed(engine, moments, tmp_path, arguments, 64)
     assert [found["moment"] for found in results] == moments
     for found in results:
         # What was there is whole, or it is replaced by what is whole; nothing between.
@@ -60,24 +62,8 @@ def test_a_killed_training_goes_on_bit_for_bit(engine: str, tmp_path: Path, tiny
         assert found["there"] in expected, found
         assert (found["code"], found["same"], found["beside"]) == (0, True, []), found
     assert sum(found["killed"] == -9 for found in results) >= count // 2
-
-
-@pytest.mark.parametrize("engine", ["numpy", "keras"])
-def test_a_training_killed_within_an_epoch_goes_on_bit_for_bit(
-    engine: str, tmp_path: Path, small_mnist: Path
-):
-    # Some 300 steps an epoch, after each thirtieth of which it is saved, with all that has a state.
-    options = ["--batch-size", "2", "--epochs", "2", "--checkpoint-every", "0s"]
-    arguments = ["mnist-robust", "--data", str(small_mnist), *options]
-    count = census.count(50, {"numpy": 3, "keras": 1}[engine])
-    moments = [moment / 2 for moment in killing.moments(count, census.settings.seed)]
-    results = killing.killed_and_resumed(engine, moments, tmp_path, arguments, 60)
-    assert [found["moment"] for found in results] == moments
-    for found in results:
-        assert (found["code"], found["same"], found["beside"]) == (0, True, []), found
-    if count > 3:
-        steps = {found["step"] for found in results}
-        assert len(steps) > 5, results  # and not only between two epochs
+    if count == 50:  # in the middle of an epoch, too, and after several of its steps
+        assert len({found["step"] for found in results}) > 3, results
 
 
 @pytest.mark.parametrize("network", ["784-64-10", "64-200-10"])  # new orders; dropout
