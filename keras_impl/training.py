@@ -31,12 +31,27 @@ class _Batches(keras.utils.PyDataset):
 
 
 class _OnBatch(keras.callbacks.Callback):
-    def __init__(self, on_batch: Callable[[int, Logs], None]) -> None:
+    def __init__(self, on_batch: Callable[[int, Logs], None], initial_step: int, last: int) -> None:
         super().__init__()
         self.report = on_batch
+        self.initial_step, self.last = initial_step, last
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        self.report(batch + 1, {k: float(v) for k, v in (logs or {}).items()})
+        # Keras counts as if the last execution had as many steps as the others.
+        done = min(self.initial_step + batch + 1, self.last)
+        self.report(done, {k: float(v) for k, v in (logs or {}).items()})
+
+
+class _GoOn(keras.callbacks.Callback):
+    """Gives the running means back, which Keras clears where an epoch begins."""
+
+    def __init__(self, means: Sequence[tuple[Any, float]]) -> None:
+        super().__init__()
+        self.means = means
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        for variable, value in self.means:
+            variable.assign(value)
 
 
 def _squared_error(y_true: Any, y_pred: Any) -> Any:
@@ -61,8 +76,11 @@ def compile_model(
     optimizer: keras.optimizers.Optimizer,
     metrics: Sequence[str] = ("accuracy",),
     steps_per_execution: int | None = None,
-) -> None:
+) -> list[Any]:
     """Compile with the metrics "accuracy" (by argmax) and "squared_error", or one of them.
+
+    Returns the variables, two for the loss and for each metric, of which Keras computes the means.
+    The model's ``metrics_variables`` are these, but only after a step.
 
     ``steps_per_execution`` steps run in one call of the backend, which for these small networks
     is several times faster than a call a step and computes the same. None: 32, or on PyTorch 1,
@@ -71,12 +89,15 @@ def compile_model(
     if steps_per_execution is None:
         steps_per_execution = 1 if keras.backend.backend() == "torch" else 32
     sparse = isinstance(loss, keras.losses.SparseCategoricalCrossentropy)
+    measured = [_metric(name, sparse) for name in metrics]
     model.compile(
         optimizer=optimizer,
         loss=loss,
-        metrics=[_metric(name, sparse) for name in metrics],
+        metrics=measured,
         steps_per_execution=steps_per_execution,
     )
+    of_the_loss: Any = model.metrics[0]
+    return [variable for one in (of_the_loss, *measured) for variable in one.variables]
 
 
 def fit(
@@ -86,6 +107,8 @@ def fit(
     *,
     epochs: int,
     initial_epoch: int = 0,
+    initial_step: int = 0,
+    means: Sequence[tuple[Any, float]] = (),
     schedule: Schedule,
     validation_data: tuple[np.ndarray, np.ndarray] | None = None,
     learning_rate: Callable[[int], float] | None = None,
@@ -97,6 +120,8 @@ def fit(
 
     Args:
         initial_epoch: How many of them lie behind; the optimizer goes on with the state it has.
+        initial_step: How many batches of the next epoch lie behind, too.
+        means: The variables that :func:`compile_model` returned, each with what it was then.
         x: Inputs, shape (N, ...), in the model's dtype.
         y: Targets as the compiled loss wants them.
         schedule: Which samples make up each epoch's batches.
@@ -115,14 +140,18 @@ def fit(
     _check(model, x, y)
     if validation_data is not None:
         _check(model, *validation_data)
-    callbacks: list[Any] = [_OnBatch(on_batch)] if on_batch is not None else []
     history: dict[str, list[float]] = {}
     optimizer: Any = model.optimizer
     for epoch in range(initial_epoch, epochs):
         if learning_rate is not None:
             optimizer.learning_rate = learning_rate(epoch)
         seen = x if augment is None else augment(epoch, x)
-        data = _arguments(seen, y, schedule(epoch))
+        step = initial_step if epoch == initial_epoch else 0
+        batches = schedule(epoch)
+        data = _arguments(seen, y, batches, step)
+        callbacks: list[Any] = [_GoOn(means)] if step else []
+        if on_batch is not None:
+            callbacks.append(_OnBatch(on_batch, step, len(batches)))
         with _unfinished(optimizer):
             done = model.fit(
                 **data,
@@ -183,10 +212,13 @@ def _check(model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
         raise ValueError(f"Expected {len(x)} labels in 0..{outputs - 1}. Received: {received}")
 
 
-def _arguments(x: np.ndarray, y: np.ndarray, batches: list[np.ndarray]) -> dict[str, Any]:
+def _arguments(
+    x: np.ndarray, y: np.ndarray, batches: list[np.ndarray], done: int
+) -> dict[str, Any]:
+    """Return what ``fit`` takes, for an epoch's batches after the first ones that are done."""
     # Arrays are much faster in fit than a PyDataset, but allow only the last batch to be shorter.
     sizes = {len(batch) for batch in batches[:-1]} or {len(batches[-1])}
     if len(sizes) == 1 and len(batches[-1]) <= max(sizes):
-        order = np.concatenate(batches)
+        order = np.concatenate(batches[done:])
         return {"x": x[order], "y": y[order], "batch_size": max(sizes)}
-    return {"x": _Batches(x, y, batches)}
+    return {"x": _Batches(x, y, batches[done:])}

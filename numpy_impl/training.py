@@ -117,10 +117,21 @@ METRICS: dict[str, Callable[[Array, Array], float]] = {
 }
 
 
-class _Means:
-    """Running means, over samples, of the loss and the metrics."""
+class Means:
+    """Running means, over an epoch's samples so far, of the loss and the metrics.
 
-    def __init__(self, metrics: Sequence[str]) -> None:
+    Args:
+        metrics: Names of ``METRICS`` to measure beside the loss.
+
+    Attributes:
+        sums: Of the loss and each metric, over the samples.
+        samples: How many there were.
+
+    Raises:
+        ValueError: There is no metric of a name.
+    """
+
+    def __init__(self, metrics: Sequence[str] = ("accuracy",)) -> None:
         for name in metrics:
             if name not in METRICS:
                 raise ValueError(f"Expected a metric of {', '.join(METRICS)}. Received: {name!r}")
@@ -128,13 +139,19 @@ class _Means:
         self.sums = dict.fromkeys(("loss", *metrics), 0.0)
         self.samples = 0
 
+    def clear(self) -> None:
+        """Begin another epoch."""
+        self.sums, self.samples = dict.fromkeys(self.sums, 0.0), 0
+
     def add(self, cost: float, outputs: Array, targets: Array) -> None:
+        """Add some samples: the mean of their losses, and what the metrics are measured of."""
         self.samples += len(targets)
         self.sums["loss"] += len(targets) * cost
         for name, function in self.functions.items():
             self.sums[name] += function(outputs, targets)
 
     def logs(self) -> dict[str, float]:
+        """Return the means by name."""
         return {name: total / max(self.samples, 1) for name, total in self.sums.items()}
 
 
@@ -184,7 +201,7 @@ class _Record:
         self.batches.append(batch)
         self.samples = end
 
-    def measure(self, means: _Means) -> None:
+    def measure(self, means: Means) -> None:
         """Add what was kept to ``means`` and forget it."""
         if self.samples:
             outputs, loss_inputs = self.outputs[: self.samples], self.loss_inputs[: self.samples]
@@ -209,6 +226,8 @@ def train_epoch(
     metrics: Sequence[str] = ("accuracy",),
     on_batch: Callable[[int, dict[str, float]], None] | None = None,
     sample_weight: Array | None = None,
+    means: Means | None = None,
+    initial_step: int = 0,
 ) -> dict[str, float]:
     """Take one optimizer step for each batch of indices into ``x`` and ``y``.
 
@@ -218,6 +237,8 @@ def train_epoch(
             which ``MEASURED_TOGETHER`` samples or more went by and after the last step.
         sample_weight: How much each sample counts in the loss, as :func:`fit` makes them; metrics
             count all alike.
+        means: What is measured is added to these, in place of new ones of ``metrics``.
+        initial_step: How many of the batches lie behind, and are in ``means``.
 
     Returns:
         Means of "loss" and the metrics over the epoch's samples, each measured before its own step
@@ -226,7 +247,7 @@ def train_epoch(
     Raises:
         IndexError: A batch has an index that no sample has; nothing is trained then.
     """
-    means = _Means(metrics)
+    means = Means(metrics) if means is None else means
     batches = list(batches)
     _check_indices(batches, len(x))
     record = _Record(network, loss, y, sample_weight, max(map(len, batches), default=0))
@@ -235,7 +256,7 @@ def train_epoch(
     inputs, targets = _Rows(np.asarray(x, network.dtype)), _Rows(y)
     # What overflows becomes an infinity, which is told once, with the step and the layer.
     with threads.own_threads(), np.errstate(over="ignore"):
-        for done, batch in enumerate(batches, 1):
+        for done, batch in enumerate(batches[initial_step:], initial_step + 1):
             outputs = network.forward(inputs(batch), training=True)
             record.add(batch, outputs, network.loss_input(outputs, loss))
             network.backward(outputs, targets(batch), loss, _of(batch, sample_weight))
@@ -270,7 +291,7 @@ def evaluate(
     x = validation.inputs(x, network.input_shape, network.dtype)
     y = validation.targets(y, len(x), network.output_shape, loss.sparse, network.dtype)
     weights = _sample_weights(network, y, sample_weight, None)
-    means = _Means(metrics)
+    means = Means(metrics)
     for batch in split(np.arange(len(x)), batch_size):
         outputs = network.forward(x[batch])
         cost = loss.value(network.loss_input(outputs, loss), y[batch], _of(batch, weights))
@@ -302,10 +323,12 @@ def fit(
     *,
     epochs: int,
     initial_epoch: int = 0,
+    initial_step: int = 0,
     schedule: Schedule,
     metrics: Sequence[str] = ("accuracy",),
     sample_weight: Array | None = None,
     class_weight: Mapping[int, float] | None = None,
+    means: Means | None = None,
     validation_data: tuple[Array, Array] | tuple[Array, Array, Array] | None = None,
     learning_rate: Callable[[int], float] | None = None,
     augment: Callable[[int, Array], Array] | None = None,
@@ -316,7 +339,8 @@ def fit(
 
     Args:
         initial_epoch: How many of them lie behind: the optimizer then goes on with the state that
-            it has. At 0 it is built anew.
+            it has. Where nothing lies behind, it is built anew.
+        initial_step: How many batches of the next epoch lie behind, too.
         x: Inputs, shape (N, *input_shape); checked for shape and finiteness.
         y: One-hot targets (N, outputs), or integer labels (N,) for a sparse loss; checked.
         schedule: Which samples make up each epoch's batches.
@@ -325,6 +349,8 @@ def fit(
             (N, time). The loss is still divided by N, and metrics count all alike.
         class_weight: How much samples of each class count, by its number, in place of
             ``sample_weight``; see :func:`weights_of_classes`.
+        means: What is measured in an epoch is added to these, in place of new ones of ``metrics``;
+            with ``initial_step`` they hold what was measured before it.
         validation_data: Inputs and targets, and perhaps sample weights, evaluated after each epoch,
             as "val_loss" and so on.
         learning_rate: Gives the learning rate of each epoch, counted from 0; None leaves the
@@ -340,15 +366,21 @@ def fit(
     x = validation.inputs(x, network.input_shape, network.dtype)
     y = validation.targets(y, len(x), network.output_shape, loss.sparse, network.dtype)
     weights = _sample_weights(network, y, sample_weight, class_weight)
-    if initial_epoch == 0:
+    if initial_epoch == initial_step == 0:
         optimizer.build_for(network)
+    means = Means(metrics) if means is None else means
     history = History()
     for epoch in range(initial_epoch, epochs):
         if learning_rate is not None:
             optimizer.learning_rate = learning_rate(epoch)
         seen = x if augment is None else augment(epoch, x)
-        batches = schedule(epoch)
-        logs = train_epoch(network, loss, optimizer, seen, y, batches, metrics, on_batch, weights)
+        step = initial_step if epoch == initial_epoch else 0
+        if not step:
+            means.clear()
+        logs = train_epoch(
+            network, loss, optimizer, seen, y, schedule(epoch), metrics, on_batch, weights,
+            means, step,
+        )  # fmt: skip
         if validation_data is not None:
             x_val, y_val, *given = validation_data
             w_val = given[0] if given else None

@@ -65,6 +65,7 @@ class Trainer(Protocol):
         *,
         epochs: int,
         initial_epoch: int = 0,
+        initial_step: int = 0,
         schedule: Schedule,
         validation_data: tuple[Array, Array] | None = None,
         learning_rate: Callable[[int], float] | None = None,
@@ -74,6 +75,8 @@ class Trainer(Protocol):
     ) -> None:
         """Train from ``initial_epoch`` on up to ``epochs`` in all.
 
+        ``initial_step`` is how many batches of the next epoch lie behind, too, of which
+        :meth:`restore` got the means.
         ``on_batch`` gets the number of batches done in the epoch and running means.
         """
         ...
@@ -93,8 +96,16 @@ class Trainer(Protocol):
         """
         ...
 
-    def restore(self, weights: Sequence[Array], state: Mapping[str, Array]) -> None:
+    def means(self) -> list[float]:
+        """Return the sums of which the running means of this epoch are computed."""
+        ...
+
+    def restore(
+        self, weights: Sequence[Array], state: Mapping[str, Array], means: Sequence[float] = ()
+    ) -> None:
         """Go back to these weights and to what :meth:`state` returned then.
+
+        In the middle of an epoch, ``means`` are what :meth:`means` returned.
 
         Raises:
             ValueError: They are of another network, optimizer or engine.
@@ -151,6 +162,11 @@ def _check_state(own: Mapping[str, Array], given: Mapping[str, Array]) -> None:
             raise ValueError(f"expected as {name}: {expected}. Received: {received}")
 
 
+def _check_means(count: int, given: Sequence[float]) -> None:
+    if len(given) != count:
+        raise ValueError(f"expected {count} sums of means. Received: {len(given)}")
+
+
 @contextmanager
 def trainer(engine: str, plan: Plan, rng: np.random.Generator) -> Iterator[Trainer]:
     """Build a network in an engine; in the block it can be trained and asked.
@@ -192,7 +208,7 @@ class _NumpyTrainer:
         self._loss = losses.get(plan.loss, **fused)
         self._optimizer = optimizers.get(plan.optimizer, **plan.options)
         self._optimizer.build_for(network)
-        self._metrics = plan.metrics
+        self._means = training.Means(plan.metrics)
 
     def fit(
         self,
@@ -201,6 +217,7 @@ class _NumpyTrainer:
         *,
         epochs: int,
         initial_epoch: int = 0,
+        initial_step: int = 0,
         schedule: Schedule,
         validation_data: tuple[Array, Array] | None = None,
         learning_rate: Callable[[int], float] | None = None,
@@ -218,8 +235,9 @@ class _NumpyTrainer:
                 y,
                 epochs=epochs,
                 initial_epoch=initial_epoch,
+                initial_step=initial_step,
                 schedule=schedule,
-                metrics=self._metrics,
+                means=self._means,
                 validation_data=validation_data,
                 learning_rate=learning_rate,
                 augment=augment,
@@ -243,8 +261,17 @@ class _NumpyTrainer:
             },
         }
 
-    def restore(self, weights: Sequence[Array], state: Mapping[str, Array]) -> None:
+    def means(self) -> list[float]:
+        return [float(self._means.samples), *self._means.sums.values()]
+
+    def restore(
+        self, weights: Sequence[Array], state: Mapping[str, Array], means: Sequence[float] = ()
+    ) -> None:
         _check_state(self.state(), state)
+        if means:
+            _check_means(1 + len(self._means.sums), means)
+            self._means.samples = int(means[0])
+            self._means.sums = dict(zip(self._means.sums, means[1:], strict=True))
         self._network.set_weights(weights)
         for name, slot in self._optimizer.state.items():
             slot[...] = state[f"optimizer/{name}"]
@@ -260,11 +287,14 @@ class _KerasTrainer:
 
         optimizer = keras_optimizer(plan.optimizer, plan.options)
         self._model = models.build(plan.name, rng, dropout=plan.dropout)
-        training.compile_model(self._model, losses.get(plan.loss), optimizer, plan.metrics)
+        self._sums = training.compile_model(
+            self._model, losses.get(plan.loss), optimizer, plan.metrics
+        )
         optimizer.build(self._model.trainable_variables)
         self._fit = training.fit
         self._copy_weights = copy_weights
         self._network = network
+        self._means: list[float] = []
         copy_weights(network, self._model)
 
     def fit(
@@ -274,6 +304,7 @@ class _KerasTrainer:
         *,
         epochs: int,
         initial_epoch: int = 0,
+        initial_step: int = 0,
         schedule: Schedule,
         validation_data: tuple[Array, Array] | None = None,
         learning_rate: Callable[[int], float] | None = None,
@@ -282,7 +313,9 @@ class _KerasTrainer:
         on_epoch: Callable[[int, Logs], bool] | None = None,
     ) -> None:
         self._fit(
-            self._model, x, y, epochs=epochs, initial_epoch=initial_epoch, schedule=schedule,
+            self._model, x, y, epochs=epochs, initial_epoch=initial_epoch,
+            initial_step=initial_step, schedule=schedule,
+            means=list(zip(self._sums, self._means, strict=True)) if initial_step else (),
             validation_data=validation_data, learning_rate=learning_rate, augment=augment,
             on_batch=on_batch, on_epoch=on_epoch,
         )  # fmt: skip
@@ -291,18 +324,34 @@ class _KerasTrainer:
         return np.asarray(self._model.predict_on_batch(x))
 
     def network(self) -> Sequential:
+        self._sync()
         self._copy_weights(self._model, self._network)
         return self._network
 
     def state(self) -> dict[str, Array]:
+        self._sync()
         return {name: np.array(variable) for name, variable in self._variables().items()}
 
-    def restore(self, weights: Sequence[Array], state: Mapping[str, Array]) -> None:
+    def means(self) -> list[float]:
+        self._sync()
+        return [float(variable) for variable in self._sums]
+
+    def restore(
+        self, weights: Sequence[Array], state: Mapping[str, Array], means: Sequence[float] = ()
+    ) -> None:
         _check_state(self.state(), state)
+        if means:
+            _check_means(len(self._sums), means)
+        self._means = list(means)
         self._network.set_weights(weights)
         self._copy_weights(self._network, self._model)
         for name, variable in self._variables().items():
             variable.assign(state[name])
+
+    def _sync(self) -> None:
+        """Bring the variables up to date: on JAX an epoch's steps leave them as they were."""
+        if hasattr(self._model, "jax_state_sync"):
+            self._model.jax_state_sync()
 
     def _variables(self) -> dict[str, Any]:
         """Return the variables of the optimizer, and those of the seed generators.

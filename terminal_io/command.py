@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.util import find_spec
 from types import FrameType
 from typing import Any, NoReturn
@@ -38,7 +39,7 @@ class CliError(Exception):
 
 
 class Interrupted(BaseException):
-    """SIGINT or SIGTERM arrived. Not an Exception, so that no library handles it by mistake."""
+    """SIGINT, SIGTERM or SIGHUP arrived. Not an Exception, so that no library catches it."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(signal.Signals(signum).name)
@@ -46,12 +47,12 @@ class Interrupted(BaseException):
 
     @property
     def code(self) -> int:
-        """The exit code that shells know: 130 for SIGINT, 143 for SIGTERM."""
+        """The exit code that shells know: 130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP."""
         return 128 + self.signum
 
 
 class Signals:
-    """Turns SIGINT and SIGTERM into :class:`Interrupted`, at once or where the work can stop.
+    """Turns SIGINT, SIGTERM and SIGHUP into :class:`Interrupted`, at once or where work can stop.
 
     Within ``with``, a signal raises at once until :meth:`defer` is called; from then on the first
     one is only noted, for :meth:`check` to raise between two steps, and a second raises at once.
@@ -65,8 +66,9 @@ class Signals:
     def __enter__(self) -> "Signals":
         # Python allows handlers in the main thread only; elsewhere the caller keeps its own.
         if threading.current_thread() is threading.main_thread():
-            for signum in (signal.SIGINT, signal.SIGTERM):
-                # Ignored on purpose, as for a job in the background: leave it so.
+            hung_up = [signal.SIGHUP] if hasattr(signal, "SIGHUP") else []  # Windows has none
+            for signum in (signal.SIGINT, signal.SIGTERM, *hung_up):
+                # Ignored on purpose, as for a job in the background or by nohup: leave it so.
                 if signal.getsignal(signum) is not signal.SIG_IGN:
                     self._before[signum] = signal.signal(signum, self._handle)
         return self
@@ -147,7 +149,8 @@ def run(program: str, body: Callable[[], int], failure: int = FAILURE) -> int:
 
 
 def _say(program: str, message: str, code: int, detail: str = "") -> int:
-    print(f"{program}: {one_line(message)}", file=sys.stderr)
-    if detail:
-        print(detail.rstrip("\n"), file=sys.stderr)
+    with suppress(OSError):  # nobody reads it: a terminal that was closed
+        print(f"{program}: {one_line(message)}", file=sys.stderr)
+        if detail:
+            print(detail.rstrip("\n"), file=sys.stderr)
     return code

@@ -81,7 +81,14 @@ def run(args: Namespace) -> int:
         html=args.html is not None,
         terminal=sys.stdout.isatty(),
     )
-    code = _exit_code(json.loads(told["json"]))
+    try:
+        code = _exit_code(json.loads(told["json"]))
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+    ) as error:  # the user's code has replaced what writes it
+        raise isolation.no_answer(told) from error
     try:
         # Files first, since a reader of the output may close it early.
         if args.html is not None:

@@ -19,6 +19,7 @@ import tempfile
 import time
 import traceback
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from typing import Any
 from parity.checking.asking import current
 from parity.checking.asking.own_code import foreign
 from parity.commands import theirs
-from terminal_io import CliError, Signals, os_reason
+from terminal_io import USAGE_ERROR, CliError, Signals, os_reason
 
 _SECONDS = 600.0
 _GIGABYTES = 8.0
@@ -39,7 +40,16 @@ _DIE_WITH_PARENT = 1  # Linux: PR_SET_PDEATHSIG
 # Files in the folder that both processes know.
 _QUESTION, _CURRENT, _TRACE = "question", "current", "trace"
 _PARTIAL, _ANSWER = "answer.partial", "answer"
+# In the environment of the process, and of all that it starts: the folder.
+_MARK = "PARITY_ASKED_IN"
+# So often it is looked for what it has started, as that may be starting more.
+_ROUNDS = 20
 _FRAME = re.compile(r'^  File "(.*)", line (\d+) in ', re.MULTILINE)
+_LOST = {
+    "message": "cannot tell: expected a module that leaves alone what Python itself needs. "
+    "Received: one after which its functions fail",
+    "code": USAGE_ERROR, "detail": "", "mistake": "",
+}  # fmt: skip
 MISTAKE = "the traceback above is a mistake in parity and says nothing about your network"
 
 
@@ -71,7 +81,7 @@ def asked(function: str, args: Namespace, **arguments: Any) -> dict[str, Any]:
 
     Raises:
         CliError: The function raised it, or no answer came: the reason in a line.
-        Interrupted: SIGINT or SIGTERM arrived.
+        Interrupted: SIGINT, SIGTERM or SIGHUP arrived.
     """
     for option, value in (("--timeout", args.timeout), ("--memory", args.memory)):
         if not value > 0:
@@ -81,11 +91,12 @@ def asked(function: str, args: Namespace, **arguments: Any) -> dict[str, Any]:
         (folder / _QUESTION).write_text(json.dumps([function, arguments]))
         current.prepare(folder / _CURRENT)
         (folder / _PARTIAL).touch()  # by us, since the user's code may set another umask
-        process = subprocess.Popen(_command(folder), start_new_session=True)
+        environment = os.environ | {_MARK: name}
+        process = subprocess.Popen(_command(folder), start_new_session=True, env=environment)
         try:
             reason, hint = _ended(process, args, folder)
         finally:
-            _kill(process)
+            _kill(process, name)
         return _answer(folder, reason, hint)
 
 
@@ -142,28 +153,55 @@ def _ask_where(process: "subprocess.Popen[bytes]", folder: Path) -> None:
             time.sleep(_POLL / 5)
 
 
-def _kill(process: "subprocess.Popen[bytes]") -> None:
-    """End the process and all that it has started."""
+def _kill(process: "subprocess.Popen[bytes]", name: str) -> None:
+    """End the process and all that it has started, also what has left its group (os.setsid)."""
     with contextlib.suppress(OSError):
         if hasattr(os, "killpg"):
             os.killpg(process.pid, signal.SIGKILL)
         process.kill()
     process.wait()
+    for _ in range(_ROUNDS):
+        started = list(_marked(name))
+        for pid in started:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        if not started:
+            break
+
+
+def _marked(name: str) -> Iterator[int]:
+    """Yield the processes with a mark in their environment; none where that cannot be told."""
+    mark = os.fsencode(f"{_MARK}={name}")
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):  # another user's, or it has ended
+            if mark in environment.read_bytes().split(b"\0"):
+                yield int(environment.parent.name)
 
 
 def _answer(folder: Path, reason: str, hint: str) -> dict[str, Any]:
     """Return the answer if there is one, else raise the reason."""
     try:
-        told: dict[str, Any] = json.loads((folder / _ANSWER).read_bytes())
+        told: Any = json.loads((folder / _ANSWER).read_bytes())
+    except ValueError as error:
+        raise no_answer("no JSON") from error
     except FileNotFoundError:
         expected = current.read(folder / _CURRENT) or "the check to end"
         raise CliError(
             f"cannot tell: expected {expected}. Received: {reason}{_place(folder)}{hint}"
         ) from None
-    if "returned" in told:
-        return told["returned"]
-    print(told["mistake"], end="", file=sys.stderr)
-    raise CliError(told["message"], told["code"], told["detail"])
+    try:
+        if "returned" in told:
+            return told["returned"]
+        mistake, said = told["mistake"], CliError(told["message"], told["code"], told["detail"])
+    except (TypeError, KeyError) as error:  # the user's code has replaced what writes it
+        raise no_answer(told) from error
+    print(mistake, end="", file=sys.stderr)
+    raise said
+
+
+def no_answer(told: object) -> CliError:
+    """Return what to say of an answer that is none."""
+    return CliError(f"cannot tell: expected an answer of the check. Received: {str(told)[:60]}")
 
 
 def _place(folder: Path) -> str:
@@ -177,7 +215,11 @@ def _place(folder: Path) -> str:
 def answer(name: str) -> None:
     """In the process that :func:`asked` has started: run the function, hand over, and end."""
     # The user's code may replace, close or lower any of what is needed in the end.
-    leave, pid, streams, folder = os._exit, os.getpid(), (sys.stdout, sys.stderr), Path(name)
+    leave, whose, pid, streams = os._exit, os.getpid, os.getpid(), (sys.stdout, sys.stderr)
+    opened, write, replace, dumps = os.open, os.write, os.replace, json.dumps
+    folder = Path(name)
+    partial, whole = str(folder / _PARTIAL), str(folder / _ANSWER)
+    lost, how = json.dumps(_LOST).encode(), os.O_WRONLY
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
             ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
@@ -188,10 +230,14 @@ def answer(name: str) -> None:
         faulthandler.register(signal.SIGUSR2, trace, all_threads=False)
     sys.argv = ["parity"]
     try:
-        told = _told(*json.loads((folder / _QUESTION).read_text()))
-        if os.getpid() == pid:  # else it was forked by the user's code, and is no answer
-            (folder / _PARTIAL).write_text(json.dumps(told, allow_nan=False))
-            os.replace(folder / _PARTIAL, folder / _ANSWER)
+        try:
+            told = _told(*json.loads((folder / _QUESTION).read_text()))
+            text = dumps(told, allow_nan=False).encode()
+        except BaseException:  # not even that an error is one of theirs could be found out
+            text = lost
+        if whose() == pid:  # else it was forked by the user's code, and is no answer
+            write(opened(partial, how), text)
+            replace(partial, whole)
         for stream in streams:
             with contextlib.suppress(Exception):
                 stream.flush()

@@ -1,5 +1,6 @@
 """What the check computes with, and whether the user's code has put something else in its place."""
 
+import builtins
 import sys
 from collections.abc import Iterator
 from types import ModuleType
@@ -23,20 +24,28 @@ class Originals:
         self._before: dict[str, tuple[Any, dict[str, Any]]] = {
             name: (holder, dict(holder.__dict__)) for name, holder in _holders()
         }
+        # Methods that are bound now: even "dict" may be gone when they are called.
+        self._theirs = builtins.__dict__.copy
+        self._put_back = builtins.__dict__.update
+        harmless = {name.removeprefix("builtins.") for name in _HARMLESS}
+        self._builtins = {k: v for k, v in vars(builtins).items() if k not in harmless}
 
     def hold(self) -> None:
-        """Show that they are still there.
+        """Show that they are still there, and put Python's own back, without which nothing works.
 
         Raises:
             CliError: One of them is another.
         """
+        theirs = self._theirs()
+        self._put_back(self._builtins)
         replaced = [
             f"{name}.{key}"
             for name, (holder, before) in self._before.items()
             for key, value in before.items()
-            if holder.__dict__.get(key) is not value
+            if (theirs if holder is builtins else holder.__dict__).get(key) is not value
             and (callable(value) or isinstance(value, property) or name in _CONSTANT)
-            and not key.startswith("__")
+            # A class's are its operators, a module's nobody's affair.
+            and (isinstance(holder, type) or not key.startswith("__"))
             and f"{name}.{key}" not in _HARMLESS
         ]
         replaced += [

@@ -78,7 +78,9 @@ def told(expected: str, error: BaseException) -> CliError:
     place = f", {_place(frames[-1])}" if frames else ""
     try:
         said = str(error)
-    except Exception:  # its own __str__ fails
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # its own __str__ fails, or ends Python
         said = "?"
     if isinstance(error, SyntaxError) and error.lineno:
         place, said = f", {shown(error.filename or '')} line {error.lineno}", error.msg

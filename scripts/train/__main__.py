@@ -47,13 +47,14 @@ for in --data, then MNIST_PATH, then Keras's cache, and else downloaded.
 such as "python -m scripts.draw --save FOLDER" leaves, and on a part of MNIST if that is there. It
 shows how many are right before and after; a fifth of yours is held out. The weights that come with
 the project are left as they are: --model of the other commands takes the new ones.
-A training works in DIR{folder.WORK}, where {CHECKPOINT} is saved after every epoch. When it is
-over, the folder becomes DIR, with {", ".join(RESULTS)}.
+A training works in DIR{folder.WORK}, where {CHECKPOINT} is saved after every epoch, or with
+--checkpoint-every 60s every minute, in the middle of an epoch too. When it is over, the folder
+becomes DIR, with {", ".join(RESULTS)}.
 --resume goes on after the last checkpoint, with the options of the training, to the same weights as
 if nothing had stopped it; --epochs N trains further. Without --out it takes the latest training of
 NAME. Ctrl-C ends the training and saves it up to its last whole epoch.
 Exit codes: 0 done, 1 failed on the way (full disk, loss not finite or enormous), 2 wrong options or
-data, 130 Ctrl-C, 143 SIGTERM.
+data, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP (the terminal was closed).
 """
 
 
@@ -81,7 +82,7 @@ def parser() -> Parser:
     add("--resume", action="store_true", help="go on with a training that was stopped, see below")
     add(
         "--checkpoint-every", type=_every, default="1", metavar="N",
-        help="epochs, or with an s seconds, such as 60s; default: 1",
+        help="epochs, or with an s seconds, such as 60s, also within an epoch; default: 1",
     )  # fmt: skip
     add("--dropout", type=float, metavar="F", help="rate after each hidden layer, 0 to 1; 0: none")
     add("--no-dropout", action="store_const", dest="dropout", const=0.0, help="as --dropout 0")

@@ -8,6 +8,7 @@ import numpy as np
 
 from numpy_impl import Sequential, losses
 from numpy_impl.layers import Dense
+from numpy_impl.network import fused_layer
 from numpy_impl.types import Array
 
 from ..engines import Logs, Trainer
@@ -16,13 +17,15 @@ from ..engines import Logs, Trainer
 # has learned wrongly is a few times worse than that: to be so many times worse its weights must
 # have grown without bound.
 WORST = 1000
+# Of so many validation pictures the outputs are asked for themselves, after each epoch.
+MOST_ASKED = 200
 
 
 class Diverged(Exception):
     """A loss is NaN or infinite, or after an epoch far above that of a network that knows nothing.
 
     Args:
-        metric: "loss" or "val_loss".
+        metric: "loss", "val_loss" or "cross-entropy".
         value: What it is.
         limit: What is beyond this is wrong; infinity if only what is not finite is.
     """
@@ -52,6 +55,30 @@ def check(logs: Mapping[str, float], limit: float = math.inf) -> None:
                 raise Diverged(name, value, bound)
 
 
+def check_outputs(network: Sequential, x: Array, y: Array) -> None:
+    """Raise :class:`Diverged` if a network is as certain as it is wrong.
+
+    A quadratic loss is bounded, and so is a cross-entropy that Keras computes of clipped
+    probabilities, as on JAX and PyTorch. The cross-entropy of the logits is neither.
+    """
+    value = _cross_entropy(network, x[:MOST_ASKED], y[:MOST_ASKED])
+    limit = WORST * math.log(2 if _link(network) == "sigmoid" else y.shape[1])
+    if not value <= limit:
+        raise Diverged("cross-entropy", value, limit)
+
+
+def _link(network: Sequential) -> str:
+    return fused_layer(network.layers[-1]).activation.name
+
+
+def _cross_entropy(network: Sequential, x: Array, y: Array) -> float:
+    """Return the cross-entropy of the logits, in NumPy: for a sigmoid the mean over outputs."""
+    kind = {"softmax": "categorical", "sigmoid": "binary"}[_link(network)]
+    loss = losses.get(f"{kind}_crossentropy", fused=True)
+    with np.errstate(all="ignore"):
+        return loss.value(network.loss_input(network.forward(x), loss), y)
+
+
 @dataclass(frozen=True)
 class Origin:
     """Where a divergence began: the step of the epoch, counted from 1, and what happened there."""
@@ -67,9 +94,8 @@ def origin(
     y: Array,
     batches: Sequence[Array],
     learning_rate: Callable[[int], float],
-    good: int,
 ) -> Origin:
-    """Take the steps of an epoch again, one by one, until something runs away.
+    """Take the steps of an epoch again, until something runs away.
 
     Args:
         trainer: As it was when the epoch began.
@@ -78,15 +104,24 @@ def origin(
         y: The targets.
         batches: The epoch's.
         learning_rate: Gives the rate of the epoch.
-        good: After so many steps the losses were as they should be.
 
     Returns:
         The step and the layer; the last step if no batch has shown it.
     """
-    first = max(good - 1, 0)  # its loss was measured before its step, which may have been the one
     begun = _weights(trainer)
-    if first:
-        _take(trainer, x, y, batches[:first], learning_rate)
+    # One by one they take long: first many at once, as far as all is well.
+    many = math.ceil(math.sqrt(len(batches)))
+    first = 0
+    for first in range(0, len(batches), many):
+        before, state = _weights(trainer), trainer.state()
+        some = batches[first : first + many]
+        logs = _take(trainer, x, y, some, learning_rate)
+        beyond = _cross_entropy(trainer.network(), x[some[-1]], y[some[-1]])
+        if not all(math.isfinite(value) and value <= limit for value in (logs["loss"], beyond)):
+            trainer.restore(before, state)
+            break
+    else:
+        return Origin(len(batches), _grown(trainer.network(), begun, _weights(trainer)))
     before = _weights(trainer)
     for step, batch in enumerate(batches[first:], first + 1):
         logs = _take(trainer, x, y, [batch], learning_rate)
@@ -94,6 +129,8 @@ def origin(
         what = _affected(trainer.network(), before, after, x[batch])
         if what is None and not (math.isfinite(logs["loss"]) and logs["loss"] <= limit):
             what = _grown(trainer.network(), begun, before)
+        if what is None and _cross_entropy(trainer.network(), x[batch], y[batch]) > limit:
+            what = _grown(trainer.network(), begun, after)
         if what is not None:
             return Origin(step, what)
         before = after

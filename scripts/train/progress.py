@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import TextIO
 
@@ -91,7 +92,8 @@ class Bar(Lines):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._progress.stop()
+        with suppress(OSError):  # the terminal was closed
+            self._progress.stop()
 
     def begin_epoch(self, epoch: int, batches: int) -> None:
         """Show the epoch's number; the first tells how long the bar is."""

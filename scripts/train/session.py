@@ -1,12 +1,11 @@
 """One training, from data to saved files: what ``scripts.train`` does once it has its settings."""
 
 import json
-import math
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from ..engines import Array, Logs, Plan
 from ..recipes import Recipe, Samples
 from ..run_files import FILES, confusion_matrix
 from . import adding, divergence, progress
-from .checkpoint import Checkpoint, checksum
+from .checkpoint import Checkpoint, Moment, checksum
 from .folder import RunFolder
 
 METRICS = ("loss", "accuracy", "squared_error")
@@ -31,7 +30,10 @@ METRICS = ("loss", "accuracy", "squared_error")
 
 @dataclass(frozen=True)
 class Every:
-    """How often a checkpoint is saved: after so many epochs, or seconds if ``seconds``."""
+    """How often a checkpoint is saved: after so many epochs, or seconds if ``seconds``.
+
+    By the clock it is saved in the middle of an epoch, too.
+    """
 
     number: float
     seconds: bool = False
@@ -108,8 +110,9 @@ class Session:
         self.recipe = describe(choice.recipe, [d.rate for d in trainer.network().dropouts])
         self.seconds_before = 0.0
         self.started = self.saved_at = time.monotonic()
-        self.saved: int | None = None
-        self.last = self._checkpoint()
+        self.saved: tuple[int, int] | None = None
+        self.first_step = 0
+        self.last = self._whole()
 
     @property
     def seconds(self) -> float:
@@ -128,9 +131,10 @@ class Session:
             CliError: It is of another training.
         """
         recipe = self.choice.recipe
-        if recipe.epochs < checkpoint.epoch:
+        least = checkpoint.epoch + (checkpoint.step > 0)
+        if recipe.epochs < least:
             raise CliError(
-                f"--epochs: expected {checkpoint.epoch} or more, so many are trained. "
+                f"--epochs: expected {least} or more, so many are trained or begun. "
                 f"Received: {recipe.epochs}"
             )
         if recipe.decay != "none" and checkpoint.options["epochs"] != self.choice.options["epochs"]:
@@ -157,7 +161,7 @@ class Session:
             ) from error
         self.seconds_before = checkpoint.seconds
         if path == self.folder.checkpoint:
-            self.saved = checkpoint.epoch
+            self.saved = checkpoint.position
 
     @property
     def is_done(self) -> bool:
@@ -175,10 +179,10 @@ class Session:
 
         Raises:
             CliError: The loss has run away; the network is then as it was after the last epoch.
-            Interrupted: A signal arrived; likewise.
+            Interrupted: A signal arrived; likewise, but where checkpoints are saved by the clock
+                one is saved of the step that was reached.
         """
         self.seen = self.samples.x_train
-        self.losses: dict[int, float] = {}
         self.batches: list[Array] = []
         try:
             with self.progress:
@@ -190,17 +194,27 @@ class Session:
             raise
 
     def save(self) -> None:
-        """Save the training as it was after the last epoch, if it is not saved yet."""
-        if self.saved != self.last.epoch or not self.folder.checkpoint.exists():
-            self.last.write(self.folder.checkpoint, self.network())
-            self.saved, self.saved_at = self.last.epoch, time.monotonic()
+        """Save the training as it was after the last epoch, if not so much of it is saved yet."""
+        saved = self.saved if self.folder.checkpoint.exists() else None
+        if saved is None or saved < self.last.position:
+            self._write(self.last)
+
+    def _write(self, checkpoint: Checkpoint) -> None:
+        checkpoint.write(self.folder.checkpoint, self.network())
+        self.saved, self.saved_at = checkpoint.position, time.monotonic()
 
     def _fit(self, schedule: Schedule) -> None:
         data, recipe = self.samples, self.choice.recipe
         distort = recipe.augment(self.generators["pictures"])
 
         def begin(epoch: int) -> list[Array]:
-            self.batches, self.losses = schedule(epoch), {0: 0.0}
+            self.batches = schedule(epoch)
+            if self.first_step and self.first_step >= len(self.batches):
+                raise CliError(
+                    f"{printable(self.folder.latest)}: expected a checkpoint of this training. "
+                    f"Received: one after {self.first_step} steps of {len(self.batches)}"
+                )
+            self.first_step = 0
             self.progress.begin_epoch(epoch, len(self.batches))
             return self.batches
 
@@ -210,68 +224,97 @@ class Session:
 
         self.trainer.fit(
             data.x_train, data.y_train, epochs=recipe.epochs,
-            initial_epoch=self.history.length, schedule=begin,
+            initial_epoch=self.history.length, initial_step=self.first_step, schedule=begin,
             validation_data=(data.x_valid, data.y_valid), learning_rate=recipe.learning_rate,
             augment=augment, on_batch=self._on_batch, on_epoch=self._on_epoch,
         )  # fmt: skip
 
     def _on_batch(self, done: int, logs: Logs) -> None:
         divergence.check(logs)
-        self.losses[done] = logs["loss"]
-        self.progress.batch(done, logs)
+        with suppress(OSError):
+            self.progress.batch(done, logs)
+        if done == len(self.batches):
+            return  # the epoch is about to be whole
+        every = self.choice.every
+        is_due = time.monotonic() - self.saved_at >= every.number
+        if every.seconds and (is_due or self.signals.received is not None):
+            within = self._within(done)
+            # Else the loss, which is measured before a step, tells of it in the next one.
+            if all(np.isfinite(weight).all() for weight in within.now.weights):
+                self._write(within)
         self.signals.check()
 
     def _on_epoch(self, epoch: int, logs: Logs) -> bool:
         divergence.check(logs, self.worst)
+        divergence.check_outputs(self.trainer.network(), self.samples.x_valid, self.samples.y_valid)
         # Keras orders its metrics by the alphabet.
         order = (*METRICS, *(f"val_{name}" for name in METRICS))
         logs = {name: logs[name] for name in order if name in logs}
         self.history.append(logs)
-        self.last = self._checkpoint()
+        self.last = self._whole()
         every = self.choice.every
         if every.seconds:
-            due = time.monotonic() - self.saved_at >= every.number
+            is_due = time.monotonic() - self.saved_at >= every.number
         else:
-            due = self.last.epoch - (self.saved or 0) >= every.number
-        if due:
+            is_due = self.last.epoch - (self.saved or (0, 0))[0] >= every.number
+        if is_due:
             self.save()
-        self.progress.end_epoch(epoch, logs)
+        with suppress(OSError):  # what shows it has gone: a terminal that was closed
+            self.progress.end_epoch(epoch, logs)
         self.signals.check()
         return self.is_done
 
-    def _checkpoint(self) -> Checkpoint:
+    def _whole(self) -> Checkpoint:
+        """Return the training as it is after a whole epoch."""
         states = {name: engines.generator_state(rng) for name, rng in self.generators.items()}
+        now = Moment(self.trainer.network().get_weights(), self.trainer.state() | states)
         return Checkpoint(
             dict(self.choice.options),
             self.recipe,
             self.data,
             History({name: list(values) for name, values in self.history.epochs.items()}),
             self.seconds,
-            self.trainer.network().get_weights(),
-            self.trainer.state() | states,
+            now,
+            now,
         )
 
+    def _within(self, done: int) -> Checkpoint:
+        """Return the training as it is after some steps of an epoch."""
+        begun = self.last.begun
+        # The order and the pictures of the whole epoch are drawn again.
+        states = {name: begun.state[name] for name in self.generators}
+        now = Moment(self.trainer.network().get_weights(), self.trainer.state() | states)
+        means = tuple(self.trainer.means())
+        return replace(self.last, seconds=self.seconds, now=now, step=done, means=means)
+
     def _restore(self, checkpoint: Checkpoint) -> None:
-        state = dict(checkpoint.state)
+        state, begun = dict(checkpoint.now.state), dict(checkpoint.begun.state)
         for name, rng in self.generators.items():
-            engines.restore_generator(rng, state.pop(name, np.array("none")))
-        self.trainer.restore(checkpoint.weights, state)
+            begun[name] = state.pop(name, np.array("none"))
+            engines.restore_generator(rng, begun[name])
+        if checkpoint.step:  # else what the epoch began with would be found wrong only later
+            own = {name: array for name, array in begun.items() if name not in self.generators}
+            self.trainer.restore(checkpoint.begun.weights, own)
+        self.trainer.restore(checkpoint.now.weights, state, checkpoint.means)
+        self.first_step = checkpoint.step
         self.history = History({n: list(v) for n, v in checkpoint.history.epochs.items()})
-        self.last = checkpoint
+        moment = Moment(checkpoint.begun.weights, begun)
+        self.last = replace(checkpoint, begun=moment, now=moment, step=0, means=())
 
     def _diverged(self, error: divergence.Diverged) -> CliError:
         """Return what is said of a divergence, after its epoch was trained again up to there."""
         last, recipe = self.last, self.choice.recipe
         epoch = last.epoch
         self._restore(last)
-        # How many steps were taken before the mean was first seen to be too large.
-        bad = (done for done, loss in self.losses.items() if loss > error.limit)
-        good = max(done for done in self.losses if done < next(bad, math.inf))
         began = divergence.origin(
             self.trainer, error.limit, self.seen, self.samples.y_train, self.batches,
-            lambda _: recipe.learning_rate(epoch), good,
+            lambda _: recipe.learning_rate(epoch),
         )  # fmt: skip
         self._restore(last)
+        if self.saved is not None and self.saved > last.position:
+            # Saved on the way to what has just been seen.
+            self.saved = None
+            self.folder.checkpoint.unlink(missing_ok=True)
         if epoch:
             self.save()
         return CliError(
@@ -285,7 +328,9 @@ class Session:
         """Return what is on the disk of this training."""
         if not self.saved:
             return "nothing of it is saved"
-        return f"epoch {self.saved} is kept in {printable(self.folder.checkpoint)}"
+        epoch, step = self.saved
+        what = f"step {step} of epoch {epoch + 1}" if step else f"epoch {epoch}"
+        return f"{what} is kept in {printable(self.folder.checkpoint)}"
 
 
 def jsoned(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -343,8 +388,10 @@ def _run(session: Session, schedule: Schedule) -> bool:
             session.train(schedule)
     except Interrupted as stop:
         whole = session.history.length
-        then = "saving them" if whole else "nothing is saved"
-        print(f"stopped by {stop} after {whole} whole epochs; {then}", file=sys.stderr, flush=True)
+        then = "saving them" if whole else session.kept()
+        said = f"stopped by {stop} after {whole} whole epochs; {then}"
+        with suppress(OSError):
+            print(said, file=sys.stderr, flush=True)
         if not whole:
             return False
     _finish(session)

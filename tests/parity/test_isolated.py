@@ -173,6 +173,111 @@ ATTACKS = {
         behind="from parity.checking import checker; checker.check = lambda *a, **k: 0",
     ),
     "print": Attack(RIGHT, behind="import builtins; builtins.print = lambda *a, **k: None"),
+    # Its siblings: what else may lie about, go wrong or stay.
+    "two exits": Attack(FORWARD + "the end of Python, with exit code 1\n", "os._exit(1)"),
+    "exit in an attribute": Attack(
+        "it.py line 18: SystemExit: 0",
+        behind="class Odd:\n def __getattr__(self, name): sys.exit(0)\nb = Odd()",
+    ),
+    "exit in a thread's end": Attack(
+        RIGHT, before="import threading, sys; threading.Thread(target=sys.exit).start()"
+    ),
+    "many forks": Attack(RIGHT, "[os.fork() for _ in range(3)]"),
+    "fork in a session": Attack(
+        RIGHT, "if os.fork() == 0: os.setsid(); import time; time.sleep(99)"
+    ),
+    "fork that raises": Attack(RIGHT, "if os.fork() == 0: raise SystemExit(3)"),
+    "processes": Attack(
+        RIGHT, before="import multiprocessing as m",
+        behind="pool = m.get_context('fork').Pool(2); pool.map(abs, [-1, 2])",
+    ),
+    "a program": Attack(RIGHT, before="import subprocess; subprocess.Popen(['sleep', '99'])"),
+    "endless recursion": Attack("forward raises an exception", "attack()"),
+    "deep recursion": Attack(
+        FORWARD + "the end of Python by SIGSEGV", "sys.setrecursionlimit(10**9)\n"
+        "    class A:\n     def __repr__(self): return repr(self)\n    repr(A())",
+    ),
+    "all signals ignored": Attack(
+        ENDLESS.partition(",")[0], "while True: pass", options="--timeout 6",
+        before="import signal\nfor s in (1, 2, 3, 12, 15, 17): signal.signal(s, signal.SIG_IGN)",
+    ),
+    "handler that raises": Attack(
+        "KeyError", before="import signal\ndef late(*_): raise KeyError\nsignal.signal(14, late)",
+        attack="signal.setitimer(0, 0.001)\n    for _ in range(10**7): pass",
+    ),
+    "folder deleted": Attack(
+        RIGHT, before="import os, tempfile\nd = tempfile.mkdtemp(); os.chdir(d); os.rmdir(d)"
+    ),
+    "folder deleted, then an error": Attack(
+        RAISES, "1 / 0",
+        before="import os, tempfile\nd = tempfile.mkdtemp(); os.chdir(d); os.rmdir(d)",
+    ),
+    "warnings are errors": Attack(
+        RIGHT, before="import warnings; warnings.simplefilter('error')"
+    ),
+    "error state calls": Attack(RIGHT, behind="np.seterrcall(sys.exit); np.seterr(all='call')"),
+    "how numbers are shown": Attack(
+        RIGHT, behind="np.set_printoptions(threshold=0, formatter={'all': lambda x: 1 / 0})"
+    ),
+    "much output": Attack(RIGHT, "print('x' * 10**6)"),
+    "output that is no text": Attack(RIGHT, "sys.stdout.buffer.write(bytes(range(256)))"),
+    "escapes": Attack(RIGHT, "print('\\x1b[2J\\x1b]0;gone\\x07')"),
+    "input": Attack("forward raises an exception", "input('weights? ')"),
+    "trace": Attack(
+        "it.py line 17: KeyError", behind="def late(*_): raise KeyError\nsys.settrace(late)"
+    ),
+    "modules gone": Attack("cannot tell: ", behind="sys.modules.clear()"),
+    "no finders": Attack("cannot tell: ", behind="sys.meta_path.clear(); sys.path_hooks.clear()"),
+    "no import": Attack(
+        "Received: ", behind="import builtins\nbuiltins.__import__ = lambda *a, **k: 1 / 0"
+    ),
+    "isinstance": Attack(
+        REPLACED + "builtins.isinstance", behind="import builtins; builtins.isinstance = max"
+    ),
+    "no len": Attack(REPLACED + "builtins.len", behind="import builtins; del builtins.len"),
+    "matmul": Attack(REPLACED + "numpy.dot, numpy.matmul\n", "np.matmul = np.dot = np.multiply"),
+    "Approx": Attack(
+        REPLACED + "parity.bounds.rounding.Approx.__", behind="from parity.bounds import rounding\n"
+        "rounding.Approx.__sub__ = lambda a, b: 0",
+    ),
+    "json": Attack("Received: ", behind="import json; json.dumps = lambda *a, **k: '{}'"),
+    "a __del__ that raises": Attack(
+        RIGHT, before="class Odd:\n def __del__(self): raise ValueError", attack="Odd()"
+    ),
+    "a __del__ that exits": Attack(
+        FORWARD + "the end of Python", "Odd()",
+        before="import os\nclass Odd:\n def __del__(self): os._exit(0)",
+    ),
+    "an exception without words": Attack(
+        RAISES, "raise Odd", before="class Odd(Exception):\n def __str__(self): raise ValueError\n"
+        " __repr__ = __str__",
+    ),
+    "an exception that exits": Attack(
+        RAISES, "raise Odd", before="import sys\nclass Odd(Exception):\n"
+        " def __str__(self): sys.exit(0)\n __repr__ = __str__",
+    ),
+    "no files": Attack(
+        "Received: ", behind="import resource; resource.setrlimit(7, (3, 3))"
+    ),
+    "no file may grow": Attack(
+        "cannot tell: ", behind="import resource; resource.setrlimit(1, (0, 0))"
+    ),
+    "little memory": Attack(
+        "parity: ", behind="import resource; resource.setrlimit(9, (10**8, 10**8))"
+    ),
+    "little time": Attack(
+        "cannot tell: expected ", "while True: pass",
+        behind="import resource; resource.setrlimit(0, (1, 1))",
+    ),
+    "an array of its own kind": Attack(
+        RAISES, behind="class Odd(np.ndarray):\n"
+        " def __array_ufunc__(self, *a, **k): raise KeyError\nW = W.view(Odd)",
+    ),
+    "equality that raises": Attack(
+        RIGHT, behind="class Odd(np.ndarray):\n def __eq__(self, other): raise KeyError\n"
+        "W = W.view(Odd)",
+    ),
+    "no collector": Attack(RIGHT, behind="import gc; gc.disable(); gc.callbacks.append(print)"),
 }  # fmt: skip
 
 
@@ -196,23 +301,29 @@ def _done(folder: Path, *arguments: str) -> Done:
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Done]:
-    """Run all attacks, four at a time, since some of them only wait."""
+def done(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Done]:
+    """Run the attacks that are asked about, four at a time, since some of them only wait."""
 
-    def run(attack: Attack, folder: Path) -> Done:
+    def run(name: str, folder: Path) -> Done:
+        attack = ATTACKS[name]
         parts = {"before": attack.before, "attack": attack.attack, "behind": attack.behind}
         (folder / "it.py").write_text(NETWORK.format_map(parts))
         return _done(folder, "check", "it.py", *attack.options.split())
 
-    folders = [tmp_path_factory.mktemp("attack") for _ in ATTACKS]
+    cases = [getattr(item, "callspec", None) for item in request.session.items]
+    asked = {case.params.get("attacked") for case in cases if case is not None}
+    names = [name for name in ATTACKS if name in asked]
+    folders = [tmp_path_factory.mktemp("attack") for _ in names]
     with ThreadPoolExecutor(4) as pool:
-        return dict(zip(ATTACKS, pool.map(run, ATTACKS.values(), folders), strict=True))
+        return dict(zip(names, pool.map(run, names, folders), strict=True))
 
 
 @pytest.mark.census(keep=5)
-@pytest.mark.parametrize("name", ATTACKS)
-def test_nothing_false_is_said(name: str, done: dict[str, Done]):
-    attack, (code, out, err) = ATTACKS[name], done[name]
+@pytest.mark.parametrize("attacked", ATTACKS)
+def test_nothing_false_is_said(attacked: str, done: dict[str, Done]):
+    attack, (code, out, err) = ATTACKS[attacked], done[attacked]
     assert attack.said in out + err
     assert code == attack.code
     assert "mistake in parity" not in err

@@ -20,10 +20,19 @@ def model_784(tmp_path: Path) -> Path:
 @pytest.fixture
 def tiny_mnist(tmp_path: Path) -> Path:
     """A data set in MNIST's form: 60 training and 20 test pictures of noise."""
+    return _noise(tmp_path / "tiny.npz", 60)
+
+
+@pytest.fixture
+def small_mnist(tmp_path: Path) -> Path:
+    """The like, with 300 training pictures: epochs of many steps."""
+    return _noise(tmp_path / "small.npz", 300)
+
+
+def _noise(path: Path, pictures: int) -> Path:
     rng = np.random.default_rng(0)
-    path = tmp_path / "tiny.npz"
     arrays = {}
-    for part, count in (("train", 60), ("test", 20)):
+    for part, count in (("train", pictures), ("test", 20)):
         arrays[f"x_{part}"] = rng.integers(0, 256, (count, 28, 28), dtype=np.uint8)
         arrays[f"y_{part}"] = (np.arange(count) % 10).astype(np.uint8)
     np.savez(path, allow_pickle=False, **arrays)

@@ -16,13 +16,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from numpy_impl import training
+from numpy_impl.training import MEASURED_TOGETHER
+
 ROOT = Path(__file__).parents[2]
 # What puts files in their place or removes them; a process is killed at one of these calls, too.
 CALLS = ("replace", "rename", "unlink", "fsync", "rmdir", "mkdir")
 
 
 def killed_and_resumed(
-    engine: str, moments: Sequence[float], folder: Path, arguments: Sequence[str]
+    engine: str,
+    moments: Sequence[float],
+    folder: Path,
+    arguments: Sequence[str],
+    measured_together: int = MEASURED_TOGETHER,
 ) -> list[dict[str, Any]]:
     """Kill a training at each of some moments, and resume it.
 
@@ -32,11 +39,13 @@ def killed_and_resumed(
             is the number of a call that changes a file, in a training that replaces another.
         folder: Where to.
         arguments: Of the command, without ``--engine`` and ``--out``.
+        measured_together: After so many samples the NumPy engine can save in an epoch.
 
     Returns:
         For each what is left and what came of it, see :func:`main`.
     """
     facts = {"engine": engine, "moments": list(moments), "folder": str(folder)}
+    facts["measured_together"] = measured_together
     done = subprocess.run(
         [sys.executable, "-m", "tests.scripts.killing", json.dumps(facts), *arguments],
         cwd=ROOT, capture_output=True, text=True, check=False,
@@ -100,7 +109,10 @@ def main() -> None:
     import digit_data.drawn  # noqa: F401
     from scripts import plots, run_files
     from scripts.train import __main__ as train
+    from scripts.train import checkpoint
     from scripts.train import folder as train_folder
+
+    training.MEASURED_TOGETHER = facts["measured_together"]
 
     if facts["engine"] == "keras":
         import keras_impl  # noqa: F401
@@ -155,13 +167,15 @@ def main() -> None:
         killed = ended(pid)
         there = next((one.name for one in (old, whole) if same(one, out)), "none")
         left = sorted(path.name for path in work.glob("*"))
-        if "checkpoint.npz" in left or there == "whole":
+        saved = work / "checkpoint.npz"
+        step = checkpoint.read(saved).step if saved.exists() else 0
+        if saved.exists() or there == "whole":
             options = ["--resume"]
         else:  # there is nothing to go on from
             options = ["--force"] if out.exists() else []
         code = ended(in_a_fork(lambda out=out, options=options: run(out, *options)))
         beside = [path.name for path in folder.glob(f"run{number}.*")]
-        found = {"moment": moment, "killed": killed, "there": there, "left": left}
+        found = {"moment": moment, "killed": killed, "there": there, "left": left, "step": step}
         results.append({**found, "code": code, "same": same(out, whole), "beside": beside})
     print(json.dumps(results))
 

@@ -2,12 +2,13 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from numpy_impl import models, serialization
-from scripts import plots, recipes, run_files
+from numpy_impl import losses, models, serialization
+from scripts import engines, plots, recipes, run_files
 from scripts.train import __main__ as train
 from scripts.train import divergence
 
@@ -50,6 +51,57 @@ def test_step_layer_and_rate_are_named(
     assert layer in error
     assert "is probably too large; nothing of it is saved" in error
     assert not list(tmp_path.glob("out*"))
+
+
+@pytest.mark.parametrize("network", ["64-40-10", "784-64-10"])
+def test_a_bounded_loss_that_runs_away_is_noticed(
+    network: str, tmp_path: Path, tiny_mnist: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):  # fmt: skip
+    # A quadratic loss, and the cross-entropy of clipped probabilities, as Keras has it on PyTorch.
+    clipped = SimpleNamespace(get=lambda name, **fused: losses.get(name))
+    monkeypatch.setattr(engines, "losses", clipped)
+    data = ("--data", tiny_mnist) if network.startswith("784") else ()
+    command = (network, "--engine", "numpy", *data, "--batch-size", 10, "--out", tmp_path / "out")
+    error = _diverges(capsys, *command, "--epochs", 2, "--learning-rate", 1e30)
+    assert "epoch 1, step 1 of " in error
+    assert "expected no enormous cross-entropy (at most " in error
+    assert "layer 2 of 2 (" in error
+    assert not list(tmp_path.glob("out*"))
+    # Ten times the recipe's rate trains badly, and is none.
+    rate = ("--learning-rate", 10 * recipes.get(network).options["learning_rate"])
+    assert train.main([*map(str, command), "--epochs", "2", *map(str, rate)]) == 0
+
+
+def test_the_step_is_found_wherever_it_is(monkeypatch: pytest.MonkeyPatch):
+    rng = np.random.default_rng(0)
+    x, y = rng.random((30, 64), np.float32), np.eye(10, dtype=np.float32)[np.arange(30) % 10]
+    batches = np.split(np.arange(30), 15)
+    recipe = recipes.get("sigmoid:64-5-10")
+    for bad in (1, 2, 7, 14, 15):
+        with engines.trainer("numpy", engines.Plan.of(recipe), np.random.default_rng(1)) as trainer:
+            steps = [0]
+            take = divergence._take
+
+            def taking(trainer, x, y, some, rate, steps=steps, bad=bad, take=take):
+                logs = take(trainer, x, y, some, rate)
+                steps[0] += len(some)
+                if steps[0] >= bad > steps[0] - len(some):
+                    network = trainer.network()
+                    network.set_weights([np.full_like(w, 1e9) for w in network.get_weights()])
+                return logs
+
+            restore = trainer.restore
+
+            def restoring(*arguments, steps=steps, restore=restore):
+                steps[0] -= 4 - (steps[0] == 15)  # so many are taken at once, and three at the end
+                restore(*arguments)
+
+            monkeypatch.setattr(divergence, "_take", taking)
+            monkeypatch.setattr(trainer, "restore", restoring)
+            found = divergence.origin(trainer, 700, x, y, batches, lambda epoch: 0.0)
+            monkeypatch.undo()
+        assert (found.step, "grew most" in found.what) == (bad, True)
 
 
 @pytest.mark.parametrize("engine", ["numpy", "keras"])

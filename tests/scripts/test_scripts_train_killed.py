@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,14 +15,16 @@ import pytest
 from numpy_impl import serialization
 from scripts import engines, run_files
 from scripts.train import __main__ as train
+from scripts.train import checkpoint, session
 from tests import census
 from tests.scripts import killing
 
 ROOT = Path(__file__).parents[2]
-# A child may inherit an ignored SIGINT from a shell that runs the tests in the background.
+# A child may inherit ignored signals from a shell that runs the tests in the background.
 CHILD = """\
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 from scripts import run_files
 run_files.save_keras = lambda network, path: path.touch()
 from scripts.train.__main__ import main
@@ -44,12 +47,14 @@ def _run(*arguments: object) -> int:
 
 
 @pytest.mark.parametrize("engine", ["numpy", "keras"])
-def test_a_killed_training_goes_on_bit_for_bit(engine: str, tmp_path: Path, tiny_mnist: Path):
+def test_a_killed_training_goes_on_bit_for_bit(engine: str, tmp_path: Path, small_mnist: Path):
     # Adam, dropout, distortions, a new order and another rate each epoch: all that has a state.
-    arguments = ["mnist-robust", "--data", str(tiny_mnist), "--batch-size", "20", "--epochs", "6"]
+    # An epoch has some 150 steps, and is saved four times on the way.
+    options = ["--batch-size", "2", "--epochs", "3", "--checkpoint-every", "0s"]
+    arguments = ["mnist-robust", "--data", str(small_mnist), *options]
     count = census.count(50, {"numpy": 2, "keras": 1}[engine])
     moments = killing.moments(count, census.settings.seed)
-    results = killing.killed_and_resumed(engine, moments, tmp_path, arguments)
+    results = killing.killed_and_resumed(engine, moments, tmp_path, arguments, 64)
     assert [found["moment"] for found in results] == moments
     for found in results:
         # What was there is whole, or it is replaced by what is whole; nothing between.
@@ -57,6 +62,8 @@ def test_a_killed_training_goes_on_bit_for_bit(engine: str, tmp_path: Path, tiny
         assert found["there"] in expected, found
         assert (found["code"], found["same"], found["beside"]) == (0, True, []), found
     assert sum(found["killed"] == -9 for found in results) >= count // 2
+    if count == 50:  # in the middle of an epoch, too, and after several of its steps
+        assert len({found["step"] for found in results}) > 3, results
 
 
 @pytest.mark.parametrize("network", ["784-64-10", "64-200-10"])  # new orders; dropout
@@ -123,7 +130,9 @@ def _start(out: Path) -> "subprocess.Popen[str]":
     return child
 
 
-@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_a_signal_leaves_everything_saved(signum: int, code: int, tmp_path: Path):
     out = tmp_path / "out"
     with _start(out) as child:
@@ -138,6 +147,95 @@ def test_a_signal_leaves_everything_saved(signum: int, code: int, tmp_path: Path
     assert summary["interrupted"]
     assert summary["epochs_trained"] == len(epochs) >= 1
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_terminal_that_was_closed_loses_nothing(tmp_path: Path):
+    out = tmp_path / "out"
+    with _start(out) as child:
+        assert child.stderr is not None
+        child.stderr.close()  # what is printed from now on has nowhere to go
+        time.sleep(0.2)
+        child.send_signal(signal.SIGHUP)
+        assert child.wait(timeout=60) == 129
+    assert sorted(path.name for path in out.iterdir()) == sorted(run_files.FILES)
+
+
+@pytest.fixture
+def stopped(
+    tmp_path: Path, quick_results: None, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Path:  # fmt: skip
+    """A training that Ctrl-C stopped in its second epoch, with checkpoints by the clock."""
+    out, calls = tmp_path / "out", [0]
+    on_batch = session.Session._on_batch
+
+    def stopping(self: session.Session, *arguments: Any) -> None:
+        calls[0] += 1
+        if calls[0] == 30:
+            signal.raise_signal(signal.SIGINT)
+        on_batch(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(session.Session, "_on_batch", stopping)
+        options = ("--epochs", 3, "--checkpoint-every", "1000s", "--optimizer", "adam")
+        assert _run("64-40-10", "--engine", "numpy", *options, "--out", out) == 130
+    assert "stopped by SIGINT after 1 whole epochs; saving them" in capsys.readouterr().err
+    return out
+
+
+def test_ctrl_c_keeps_the_step_that_was_reached(stopped: Path, tmp_path: Path):
+    epoch, step = checkpoint.read(stopped / "checkpoint.npz").position
+    assert (epoch, 0 < step < 1439) == (1, True)
+    assert json.loads((stopped / "history.json").read_text())["epoch"] == [1]
+    command = ("64-40-10", "--epochs", 3, "--optimizer", "adam")
+    assert _run(*command, "--resume", "--out", stopped) == 0
+    assert _run(*command, "--engine", "numpy", "--out", tmp_path / "whole") == 0
+    for name in ("model.npz", "history.csv"):
+        assert (stopped / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("facts", "epochs", "said"),
+    [
+        ({"step": 10**6}, 3, "Received: one after 1000000 steps of 1439"),
+        ({"step": -1}, 3, "-1 steps with means"),
+        ({"means": [1.0]}, 3, "expected 3 sums of means. Received: 1"),
+        ({"means": [float("nan")] * 3}, 3, "means of (nan, nan, nan)"),
+        ({}, 1, "--epochs: expected 2 or more, so many are trained or begun. Received: 1"),
+    ],
+)
+def test_a_step_that_cannot_be_is_one_line(
+    facts: dict[str, Any], epochs: int, said: str, stopped: Path, capsys: pytest.CaptureFixture[str]
+):
+    path = stopped / "checkpoint.npz"
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    changed = json.loads(str(arrays["training"])) | facts
+    arrays["training"] = np.array(json.dumps(changed))
+    np.savez(path, allow_pickle=False, **arrays)
+    assert _run("64-40-10", "--resume", "--out", stopped, "--epochs", epochs) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.usefixtures("quick_results")
+def test_what_was_saved_on_the_way_to_a_divergence_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    written: list[tuple[int, int]] = []
+    write = checkpoint.Checkpoint.write
+
+    def writing(self: checkpoint.Checkpoint, *arguments: Any) -> None:
+        written.append(self.position)
+        write(self, *arguments)
+
+    monkeypatch.setattr(checkpoint.Checkpoint, "write", writing)
+    command = ("64-40-10", "--engine", "numpy", "--epochs", 3, "--checkpoint-every", "0s")
+    assert _run(*command, "--learning-rate", 1e30, "--out", tmp_path / "out") == 1
+    assert written[0] > (0, 0)
+    assert "nothing of it is saved" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.usefixtures("quick_results")

@@ -26,4 +26,8 @@ def _installed() -> frozenset[str]:
 
 def shown(filename: str) -> str:
     """Return a file's name as short as it leads there from the current folder."""
-    return os.path.normpath(filename).removeprefix(os.getcwd() + os.sep)
+    path = os.path.normpath(filename)
+    try:
+        return path.removeprefix(os.getcwd() + os.sep)
+    except OSError:  # the user's code has deleted that folder
+        return path

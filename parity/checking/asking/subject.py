@@ -305,7 +305,8 @@ def called(name: str, function: Callable[..., Any], *arguments: Any, **named: An
         current.awaiting(f"{name} to return"),
         warnings.catch_warnings(),
         np.errstate(all="ignore"),
-        redirect_stdout(io.StringIO()),
+        # It has a buffer as the real one has.
+        redirect_stdout(io.TextIOWrapper(io.BytesIO(), "utf-8", "backslashreplace")),
     ):
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", np.exceptions.ComplexWarning)
@@ -363,7 +364,9 @@ def _said(error: BaseException) -> str:
     kind = type(error).__name__
     try:
         return f"{kind}: {error}"
-    except Exception:  # its own __str__ fails
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # its own __str__ fails, or ends Python
         return kind
 
 
