@@ -259,7 +259,7 @@ class Derivative:
         comment = f"{len(right)} of {len(tensors)} gradients agree, measured by central differences"
         notes.witnesses.append(Witness(OWN_LOSS, agree if known else None, comment))
         if right and base != 1.0:
-            self._scaled(base, right)
+            self._scaled(base, right, points[0])
         if wrong:
             # What fits nowhere may be asked with samples that the code is not made for.
             sure = samples.given or bool(right)
@@ -275,7 +275,7 @@ class Derivative:
         # What is wrong stands before what is not there.
         notes.findings.sort(key=lambda finding: finding.follows is Severity.INCOMPLETE)
         if not notes.findings:
-            self._scope(right)
+            self._scope(right, base)
 
     def _mended(
         self, known: Sequence[Tensor], points: Sequence[Point], base: float, located: list[Finding]
@@ -308,8 +308,11 @@ class Derivative:
             evidence += f"; right are those of {listed([t.name for t in right])}"
         return Finding(NOT_THE_DERIVATIVE, ", ".join(t.name for t in wrong), evidence=evidence)
 
-    def _scaled(self, base: float, right: Sequence[Tensor]) -> None:
-        words = naming.factor_words(base, self.samples)
+    def _scaled(self, base: float, right: Sequence[Tensor], point: Point) -> None:
+        samples = self.samples
+        if samples.given and naming.is_one_sample(self.subject, point):
+            samples = replace(samples, batch=1)
+        words = naming.factor_words(base, samples)
         if base > 0 and words:
             self.notes.remarks.append(
                 f"Scale: your gradients are {base:.7g} times the derivative of your own loss"
@@ -320,9 +323,10 @@ class Derivative:
         values = {"factor": f"{base:.7g}", "words": words}
         self.notes.findings.append(Finding(SIGN if base < 0 else FACTOR, names, values))
 
-    def _scope(self, right: Sequence[Tensor]) -> None:
+    def _scope(self, right: Sequence[Tensor], base: float) -> None:
         what = "gradients" if self.candidate.gradients is not None else "steps"
-        self.notes.tested = [f"{what} of {len(right)} arrays in {_POINTS} draws"]
+        times = "" if base == 1.0 else f", each {base:.7g} times the derivative"
+        self.notes.tested = [f"{what} of {len(right)} arrays in {_POINTS} draws{times}"]
         self.notes.untested = [LAYERS_UNKNOWN]
         if self.candidate.step is None:
             self.notes.untested.append("a step (none is given)")

@@ -129,6 +129,22 @@ def _some(x: Any, y: Any, part: slice) -> tuple[Any, Any] | None:
     return None
 
 
+def is_one_sample(subject: Subject, point: Point) -> bool:
+    """Whether x and y are vectors of one sample, and no batches of numbers.
+
+    A batch may have a sample less; of one sample's vectors the loss then has too few numbers.
+    """
+    x, y = point.place.x, point.place.y
+    if not is_ndarray(x) or not is_ndarray(y) or x.ndim != 1 or y.ndim != 1 or len(x) != len(y):
+        return False
+    point.place.back()
+    try:
+        subject.loss(x[:-1].copy(), y[:-1].copy())
+    except TheirError:
+        return True
+    return False
+
+
 def _loss_of(subject: Subject, x: Any, y: Any) -> Callable[[], float]:
     return lambda: float(subject.loss(x, y))
 
