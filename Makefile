@@ -11,8 +11,8 @@ help: ## Show what can be made.
 demo: .venv/ready ## Train two networks in both engines, show that they are the same (1 minute).
 	$(BIN)/python -m scripts.demo
 
-# One BLAS thread each: idle ones spin, and would take the processor from the other process.
-PYTEST = OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadscope
+# Three processes, as tests wait for others; one BLAS thread each: idle ones spin.
+PYTEST = OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 3 --dist loadscope
 
 test: .venv/ready ## Run the tests, with a sample of the long census (12 minutes).
 	$(PYTEST)

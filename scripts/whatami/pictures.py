@@ -2,6 +2,7 @@
 
 import glob
 import os
+import select
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ SUFFIXES = (
 )  # fmt: skip
 # A pipe may never end; a picture of as many pixels as are allowed takes less.
 LONGEST_STREAM = 1 << 29
+# So many seconds it is waited for the next bytes of a pipe.
+PATIENCE = 60.0
+_CHUNK = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -64,8 +68,7 @@ def _expanded(argument: str) -> Iterator[Source]:
         elif path.is_dir():
             yield from _folder(argument, path)
         elif path.is_fifo():  # as the shell's <(command) is
-            with path.open("rb") as stream:
-                yield Source(argument, stream.read(LONGEST_STREAM))
+            yield Source(argument, _piped(path))
         elif glob.has_magic(argument) and not os.path.lexists(path):
             yield from _pattern(argument, path)
         else:
@@ -73,6 +76,28 @@ def _expanded(argument: str) -> Iterator[Source]:
     except (OSError, RuntimeError) as error:  # RuntimeError: the home of nobody
         reason = os_reason(error) if isinstance(error, OSError) else error
         yield Source(argument, error=f"expected a picture. Received: {reason}")
+
+
+def _piped(path: Path) -> bytes:
+    """Return what comes through a named pipe.
+
+    Raises:
+        OSError: For a while nobody has written to it.
+    """
+    content = bytearray()
+    # Else opening it would wait for somebody who opens it to write.
+    pipe = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        while len(content) < LONGEST_STREAM:
+            if not select.select([pipe], [], [], PATIENCE)[0]:
+                raise OSError(f"a pipe to which nobody has written for {PATIENCE:g} s")
+            some = os.read(pipe, _CHUNK)
+            if not some:
+                break
+            content += some
+    finally:
+        os.close(pipe)
+    return bytes(content)
 
 
 def _standard_input() -> Source:

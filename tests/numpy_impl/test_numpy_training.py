@@ -2,6 +2,7 @@
 
 import tracemalloc
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 import pytest
@@ -277,6 +278,29 @@ def test_same_seed_same_result() -> None:
     assert first == second
     assert (one != other).any()
     assert (one != _run(1, dropout=False)[0]).any()
+
+
+@pytest.mark.parametrize("step", [1, 4, 8])
+def test_an_epoch_goes_on_from_a_step(step: int) -> None:
+    x, y = _blobs()
+    loss, schedule = losses.Quadratic(), training.in_order(60, 7)
+
+    def fit(network: Sequential, optimizer: optimizers.Optimizer, **options: Any) -> dict[str, Any]:
+        options = {"epochs": 1, "schedule": schedule} | options
+        return training.fit(network, loss, optimizer, x, y, **options).epochs
+
+    whole, parts, optimizer = _softmax(), _softmax(), optimizers.Adam()
+    expected = fit(whole, optimizers.Adam())
+    means = training.Means()
+    fit(parts, optimizer, schedule=lambda epoch: schedule(epoch)[:step], means=means)
+    found = fit(parts, optimizer, initial_step=step, means=means)
+    np.testing.assert_array_equal(parts.parameters, whole.parameters)
+    # The means are of other sums: which steps are measured together is otherwise.
+    assert found["loss"] == pytest.approx(expected["loss"], rel=1e-5)
+    assert found["accuracy"] == pytest.approx(expected["accuracy"])
+    # Begun at a step, but with nothing of the epoch before it, they are others.
+    forgotten = fit(parts, optimizer, initial_step=step)
+    assert forgotten["loss"] != pytest.approx(expected["loss"], rel=1e-5)
 
 
 def test_history() -> None:

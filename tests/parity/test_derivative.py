@@ -222,3 +222,26 @@ def test_a_difference_below_the_fifth_digit_is_measured_at_all_steps(
     assert along(off, more, off, off) is off
     far = Slope(1.001, 1e-10)
     assert along(far, far) is far
+
+
+@pytest.mark.parametrize("batched", [False, True])
+def test_a_factor_is_no_reduction_where_the_data_are_one_samples_vectors(batched: bool):
+    z = np.array([1.1, 2.2, 0.3, -1.7])
+    x, y = np.array([0.5, -1.0, 2.0, 0.1]), np.array([0.0, 0.0, 1.0, 0.0])
+
+    def loss(x: np.ndarray, y: np.ndarray) -> float:
+        # One weight for each class, or one weight of all for a batch of numbers.
+        errors = (z[0] * x - y) ** 2 if batched else (z * x - y) ** 2
+        return float(errors.sum() / len(y))
+
+    def gradients(x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
+        slopes = 2 * x * (z[0] * x - y if batched else z * x - y)
+        return [np.array([slopes.sum(), 0.0, 0.0, 0.0]) if batched else slopes]
+
+    report = parity.check_gradients(loss, [z], gradients, data=(x, y))
+    if batched:
+        assert report.outcome is parity.Outcome.RIGHT
+        assert "each 4 times the derivative" in report.summary
+    else:
+        assert report.outcome is parity.Outcome.WRONG
+        assert report.findings[0].values["factor"] == "4"

@@ -142,6 +142,22 @@ def test_named_pipes(capsys: pytest.CaptureFixture[str]):
     assert capsys.readouterr().out.endswith("I am a 1.\n")
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@pytest.mark.parametrize("opened", [False, True])
+def test_a_pipe_to_which_nobody_writes(
+    opened: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    os.mkfifo("pipe")
+    monkeypatch.setattr(pictures, "PATIENCE", 0.1)
+    writer = os.open("pipe", os.O_RDWR) if opened else None
+    assert whatami.main(["pipe"]) == 2
+    if writer is not None:
+        os.close(writer)
+    error = capsys.readouterr().err
+    assert "a pipe to which nobody has written for 0.1 s" in error
+    assert error.count("\n") == 1
+
+
 def test_output_that_nobody_reads():
     done = subprocess.run(
         f"{whatami.sys.executable} -m scripts.whatami {Path('b.png').resolve()} >&-",
