@@ -384,7 +384,8 @@ def fit(
         if validation_data is not None:
             x_val, y_val, *given = validation_data
             w_val = given[0] if given else None
-            measured = evaluate(network, loss, x_val, y_val, metrics, sample_weight=w_val)
+            names = tuple(means.functions)
+            measured = evaluate(network, loss, x_val, y_val, names, sample_weight=w_val)
             logs |= {f"val_{name}": value for name, value in measured.items()}
         history.append(logs)
         if on_epoch is not None and on_epoch(epoch, logs):
