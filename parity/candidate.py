@@ -45,9 +45,10 @@ class Candidate:
         loss: ``(x, y) -> number``, the user's own; or the name of the loss whose gradient this is
             meant to be: one of ``numpy_impl.losses.LOSSES``, averaged over the batch as Keras
             does, or with "/sum" behind it summed.
-        optimizer: What ``step`` is meant to be: a Keras or ``numpy_impl`` optimizer, or the name
-            of one ("sgd", "adamw"...), its settings open, or one of PyTorch's with its options,
-            "torch.SGD(momentum=0.9)" (what is not said has PyTorch's default); None: found out.
+        optimizer: What ``step`` is meant to be: a Keras or ``numpy_impl`` optimizer, or its text,
+            "SGD(momentum=0.9)", what is not said having Keras's default; the name of one ("sgd",
+            "adamw"...), its settings open; or one of PyTorch's with its options,
+            "torch.SGD(momentum=0.9)", what is not said having PyTorch's; None: found out.
         samples: How ``x`` and ``y`` lie: in "rows", in "columns", or one a call ("single").
         kernel: Shape of a kernel: "in-out" (inputs, units) or "out-in".
         bias: "separate" arrays, "folded-first" or "folded-last" (the first or last row or column

@@ -6,6 +6,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,6 +17,9 @@ from terminal_io import CliError
 
 _MOST_NAMES = 12
 _DEFAULT = "make"
+# One of these beside get_weights says that a module's functions are meant.
+_ASKED = {"forward", "gradients", "step"}
+_FIELDS = {field.name for field in fields(Candidate)} - {"name"}
 
 
 def candidate(target: str) -> Candidate | Callable[[], Candidate]:
@@ -26,7 +30,8 @@ def candidate(target: str) -> Candidate | Callable[[], Candidate]:
 
     Args:
         target: ``where:attribute``. Without an attribute it is ``make``, or else the only thing in
-            the module that is a Candidate or a function of its own called make...
+            the module that is a Candidate or a function of its own called make..., or else the
+            module itself, if its functions are called as a Candidate's fields are.
 
     Raises:
         CliError: There is no such thing, or the user's code raised something.
@@ -34,6 +39,9 @@ def candidate(target: str) -> Candidate | Callable[[], Candidate]:
     where, attribute = split(target)
     module = _load(where)
     attribute = attribute or _only_candidate(module, where)
+    if attribute is None:
+        given = {name: value for name, value in vars(module).items() if name in _FIELDS}
+        return _run(where, lambda: Candidate(**given))
     value = _attribute(module, where, attribute)
     expected = f"{attribute} in {where} to be a Candidate, or a function that returns one"
     if isinstance(value, Candidate):
@@ -221,7 +229,8 @@ def _needed(function: Any) -> list[str]:
     return [p.name for p in parameters if p.default is p.empty and p.kind not in optional]
 
 
-def _only_candidate(module: ModuleType, where: str) -> str:
+def _only_candidate(module: ModuleType, where: str) -> str | None:
+    """Return the name of the Candidate in a module; None if the module's functions are one."""
     if hasattr(module, _DEFAULT):
         return _DEFAULT
     found: dict[int, str] = {}  # by identity: a second name for the same thing is no second thing
@@ -234,6 +243,8 @@ def _only_candidate(module: ModuleType, where: str) -> str:
     if found:
         names = ", ".join(f"{where}:{name}" for name in found.values())
         raise CliError(f"expected one Candidate in {where}. Received: {len(found)}; say {names}")
+    if callable(vars(module).get("get_weights")) and _ASKED & vars(module).keys():
+        return None
     hint = f'; "python -m parity init {where}" writes a first one' if _is_file(where) else ""
     raise CliError(
         f"expected a Candidate in {where}, or a function make() that returns one. Received: a "

@@ -495,6 +495,17 @@ def test_the_report_says_where_a_step_parts_from_what_is_declared() -> None:
     )
 
 
+def test_a_text_with_options_declares_what_the_keras_object_does() -> None:
+    text = "AdamW(learning_rate=0.002, weight_decay=0.01, epsilon=1e-8, global_clipnorm=1.0)"
+    one = declared_optimizer.of(text)
+    other = declared_optimizer.of(eval(f"keras.optimizers.{text}"))
+    names = ("beta_1", "beta_2", "epsilon", "amsgrad", "weight_decay", "global_clipnorm")
+    assert [one.options[name] for name in names] == [other.options[name] for name in names]
+    assert (one.title, one.kind, one.words, one.named) == ("AdamW", "adam", other.words, False)
+    assert declared_optimizer.of("Adam()").named is False
+    assert declared_optimizer.of("Adam").named is True
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -504,6 +515,13 @@ def test_the_report_says_where_a_step_parts_from_what_is_declared() -> None:
         ("torch.SGD(fused=True)", r"options of torch\.SGD that .*: momentum, .*Received: fused"),
         ("torch.SGD(momentum='a')", r"expected momentum like 0\.0\. Received: 'a'"),
         ("torch.SGD(nesterov=1)", r"expected nesterov like False\. Received: 1"),
+        (
+            "SGD(0.1)",
+            r"Keras has them \(SGD\(momentum=0\.9\)\).*Received: 'SGD\(0\.1\)'",
+        ),
+        ("SGD(fused=True)", r"expected SGD with Keras's options.* argument 'fused'$"),
+        ("SGD(momentum=2)", r"Received: 'SGD\(momentum=2\)': Expected momentum in \[0, 1\]"),
+        ("sign(beta=1)", r"expected a name of .*Received: 'sign\(beta=1\)'"),
         ("adafactor", r"expected a name of rmsprop, .*adamw.*torch\.SGD.*Received: 'adafactor'"),
     ],
 )

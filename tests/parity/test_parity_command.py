@@ -19,7 +19,7 @@ from parity import Candidate
 from parity.__main__ import main
 from parity.checking.bugs.findings import Finding
 from parity.checking.bugs.table import EXCEPTION, UNKNOWN, VACUOUS, Bug
-from parity.commands import isolation
+from parity.commands import isolation, targets
 from parity.reports.report import CheckReport
 from tests.parity import in_process
 
@@ -199,6 +199,20 @@ def test_the_only_candidate_is_taken(checked: Checked):
     assert [name for name, *_ in checked.asked] == ["other", "other"]
 
 
+def test_functions_called_as_the_fields_are_a_candidate(checked: Checked):
+    Path("plain.py").write_text(
+        "name = 'not ours'\nweights = [1.0]\noptimizer = 'SGD(momentum=0.9)'\n"
+        "def get_weights(): return weights\ndef forward(x): return x\n"
+        "def gradients(x, y): return weights\n"
+    )
+    given = targets.candidate("plain.py")
+    assert isinstance(given, Candidate)
+    assert given.get_weights is not None
+    assert given.get_weights() == [1.0]
+    assert (given.optimizer, given.name) == ("SGD(momentum=0.9)", "your network")
+    assert main(["check", "plain.py"]) == 0
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [
@@ -246,6 +260,9 @@ FAULTS = [
      "error in your own code, it.py line 2: IndexError: list index out of range"),
     ("import parity\ndef make():\n    return parity.Candidate(get_weights=list)\n",
      "it.py", "it.py line 3: Candidate: expected a callable forward."),
+    ("def get_weights(): pass\ndef gradients(x, y): pass\n", "it.py",
+     "parity: Candidate: expected a callable forward. Received: None"),
+    ("def get_weights(): pass\n", "it.py", "expected a Candidate in it.py, or a function make()"),
 ]  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from parity.bounds.updates import RULES
 from parity.bounds.updates.rule import ByAnyone, Options, State, UpdateForm
 from parity.checking.model.layout import Key
 from parity.checking.model.rules import Rule
-from parity.checking.model.torch_optimizers import PREFIX, read
+from parity.checking.model.torch_optimizers import PREFIX, name_and_options, read
 
 # How the weight decay enters.
 Decay = Literal["before", "after", "coupled", "whatever rate"]
@@ -159,15 +159,26 @@ def of(optimizer: Any) -> DeclaredOptimizer:
     return _of_keras(name, optimizer, optimizer.get_config())
 
 
-def _of_name(name: str) -> DeclaredOptimizer:
+def _of_name(text: str) -> DeclaredOptimizer:
+    """Return what a name alone declares, its settings open, or a name with Keras's options."""
+    name, given = name_and_options(text) or (text, {})
     kind = _KERAS_NAMES.get(name.lower(), name.lower())
-    if kind not in RULES or RULES[kind].whole:
+    options = "(" in text
+    if kind not in RULES or RULES[kind].whole or options > (name.lower() in optimizers.OPTIMIZERS):
         known = [*(n for n, rule in RULES.items() if not rule.whole), *_KERAS_NAMES]
         raise ValueError(
-            f"optimizer: expected a name of {', '.join(known)}, one of PyTorch's such as "
-            f"torch.SGD(momentum=0.9), or a Keras or numpy_impl optimizer. Received: {name!r}"
+            f"optimizer: expected a name of {', '.join(known)}, with options as Keras has them "
+            "(SGD(momentum=0.9)) or none, one of PyTorch's such as torch.SGD(momentum=0.9), or a "
+            f"Keras or numpy_impl optimizer. Received: {text!r}"
         )
-    return DeclaredOptimizer(RULES[kind].title, kind, _defaults(kind), None, True)
+    if not options:
+        return DeclaredOptimizer(RULES[kind].title, kind, _defaults(kind), None, True)
+    try:
+        return of(optimizers.OPTIMIZERS[name.lower()](**given))
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"optimizer: expected {name} with Keras's options. Received: {text!r}: {error}"
+        ) from error
 
 
 def _of_torch(text: str) -> DeclaredOptimizer:

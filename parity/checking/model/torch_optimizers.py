@@ -87,6 +87,18 @@ TORCH: dict[str, TorchOptimizer] = {
 }  # fmt: skip
 
 
+def name_and_options(text: str) -> tuple[str, dict[str, Any]] | None:
+    """Return the parts of ``"SGD(momentum=0.9)"`` or of a name alone; None if it is neither."""
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+        call = tree if isinstance(tree, ast.Call) else ast.Call(tree, [], [])
+        if not isinstance(call.func, ast.Name) or call.args:
+            return None
+        return call.func.id, {str(w.arg): ast.literal_eval(w.value) for w in call.keywords}
+    except (SyntaxError, ValueError):
+        return None
+
+
 def read(text: str) -> tuple[str, TorchOptimizer, dict[str, Any]]:
     """Return the name, the optimizer and the options that a text says.
 
@@ -94,15 +106,10 @@ def read(text: str) -> tuple[str, TorchOptimizer, dict[str, Any]]:
         ValueError: It is no such text, or says a name or an option that is not known.
     """
     expected = f"optimizer: expected {PREFIX}NAME or {PREFIX}NAME(option=number, ...)"
-    try:
-        tree = ast.parse(text.strip().removeprefix(PREFIX), mode="eval").body
-        call = tree if isinstance(tree, ast.Call) else ast.Call(tree, [], [])
-        if not isinstance(call.func, ast.Name) or call.args:
-            raise ValueError("no name with options by name")
-        name = call.func.id
-        given = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
-    except (SyntaxError, ValueError) as error:
-        raise ValueError(f"{expected}. Received: {text!r}") from error
+    parts = name_and_options(text.strip().removeprefix(PREFIX))
+    if parts is None:
+        raise ValueError(f"{expected}. Received: {text!r}")
+    name, given = parts
     if name not in TORCH:
         raise ValueError(f"{expected}, with a name of {', '.join(TORCH)}. Received: {text!r}")
     given.pop("lr", None)  # the step is given one
