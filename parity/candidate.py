@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
@@ -18,6 +19,16 @@ WeightDecay = float | Sequence[float | Sequence[float]]
 
 class CandidateError(ValueError):
     """What was given to :class:`Candidate` is no network that could be checked."""
+
+
+# What the callables are called with; forward takes any number of inputs.
+_ARGUMENTS = {
+    "get_weights": (),
+    "set_weights": ("arrays",),
+    "gradients": ("x", "y"),
+    "step": ("x", "y", "learning_rate"),
+    "loss": ("x", "y"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +115,13 @@ class Candidate:
             needed = needed or (field == "get_weights" and not self.forward_alone)
             if not callable(value) and (needed or value is not None):
                 raise CandidateError(f"Candidate: expected a callable {field}. Received: {value!r}")
+        for field, arguments in _ARGUMENTS.items():
+            value = getattr(self, field)
+            given = _other_arguments(value, arguments) if callable(value) else None
+            if given is not None:
+                raise CandidateError(
+                    f"Candidate: expected {field}({', '.join(arguments)}). Received: {field}{given}"
+                )
         if not (self.data is None or callable(self.data) or _is_pair(self.data)):
             raise CandidateError(
                 "Candidate: expected data to be a pair (x, y), or a function of a random generator "
@@ -124,6 +142,19 @@ class Candidate:
     def forward_alone(self) -> bool:
         """Whether there is nothing but ``forward`` to compare."""
         return self.gradients is None and self.step is None and not callable(self.loss)
+
+
+def _other_arguments(function: Callable[..., Any], arguments: tuple[str, ...]) -> str | None:
+    """Return a function's own parameters where it cannot be called with so many arguments."""
+    try:
+        own = signature(function)
+    except Exception:  # a built-in function that does not say, or theirs that says nonsense
+        return None
+    try:
+        own.bind(*arguments)
+    except TypeError:
+        return f"({', '.join(str(p) for p in own.parameters.values())})"
+    return None
 
 
 def _is_pair(given: Any) -> bool:

@@ -130,7 +130,7 @@ def run(program: str, body: Callable[[], int], failure: int = FAILURE) -> int:
         return exit_.code if isinstance(exit_.code, int) else 0
     except BrokenPipeError:
         # The reader of our output has gone. Python would complain at exit when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _flush()
         return _PIPE_CLOSED
     except (KeyboardInterrupt, Interrupted) as stop:
         interrupted = stop if isinstance(stop, Interrupted) else Interrupted(signal.SIGINT)
@@ -153,4 +153,17 @@ def _say(program: str, message: str, code: int, detail: str = "") -> int:
         print(f"{program}: {one_line(message)}", file=sys.stderr)
         if detail:
             print(detail.rstrip("\n"), file=sys.stderr)
+    _flush()
     return code
+
+
+def _flush() -> None:
+    """Write what is still to be written; drop it where nobody reads it any more.
+
+    Python would try again at its end, complain, and exit with 120 in place of our code.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            print(end="", file=stream, flush=True)  # the stream is None where it was closed
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

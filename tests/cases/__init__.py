@@ -14,7 +14,7 @@ def load(name: str) -> ModuleType:
     path = str(HERE / folder)
     sys.path.insert(0, path)
     try:
-        for module in [m for m in sys.modules if (HERE / folder / f"{m}.py").exists()]:
+        for module in [m for m in list(sys.modules) if (HERE / folder / f"{m}.py").exists()]:
             del sys.modules[module]
         return importlib.import_module(stem)
     finally:
