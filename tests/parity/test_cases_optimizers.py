@@ -488,7 +488,6 @@ def test_clipping_as_declared_is_right(change, optimizer):
 
 
 UNLIKE_DECLARED = {
-    "epsilon outside": (_rmsprop(inside=False), lambda: K.RMSprop(0.01), 1),
     "epsilon": (_adam("keras", 1e-4), lambda: K.Adam(0.01), 1),
     "beta_2": (_adam("keras", 1e-7, beta_2=0.99), lambda: K.Adam(0.01), 1),
     "no decay": (_adam("keras", 1e-7), lambda: K.AdamW(0.01, weight_decay=0.1), 1),
@@ -502,7 +501,6 @@ UNLIKE_DECLARED = {
 
 # What is otherwise is one thing that has a name.
 NAMED = {
-    "epsilon outside": "epsilon-place",
     "epsilon": "epsilon-size",
     "no decay": "weight-decay-missing",
 }

@@ -352,14 +352,7 @@ WRONG: dict[str, Case] = {
     ),
     "decay of the wrong sign": (adam("paper", 1e-8, decoupled=-0.1), UNDECLARED,
                                 "weight-decay-sign"),
-    "epsilon beside the corrected root": (adam("paper", 1e-3), lambda: K.Adam(epsilon=1e-3),
-                                          "epsilon-place"),
     "epsilon inside": (adam("inside", 1e-5), lambda: K.Adam(epsilon=1e-5), "epsilon-place"),
-    "epsilon outside, RMSprop": (rmsprop(inside=False), K.RMSprop, "epsilon-place"),
-    "epsilon inside, torch.RMSprop": (
-        rmsprop(True, 1e-8, 0.99), lambda: "torch.RMSprop", "epsilon-place",
-    ),
-    "epsilon, Adagrad": (adagrad(inside=False), K.Adagrad, "epsilon-place"),
     "epsilon of another size": (adam(epsilon=1e-4), K.Adam, "epsilon-size"),
     "epsilon of another size, torch": (
         adam("paper", 1e-5), lambda: "torch.Adam", "epsilon-size",
@@ -419,6 +412,21 @@ OPEN = {
     "average for momentum": Outcome.RIGHT,
     "average for torch's": Outcome.RIGHT,
 }
+# Keras and PyTorch have epsilon in different places. Each is right, and what differs is said.
+CONVENTIONS: dict[str, tuple[Update, Callable[[], Any], str]] = {
+    "Adam, the paper's": (
+        adam("paper", 1e-3), lambda: K.Adam(epsilon=1e-3), "epsilon beside the corrected root",
+    ),
+    "AdamW, the paper's": (
+        adam("paper", 1e-8, decoupled=0.1), lambda: K.AdamW(epsilon=1e-8, weight_decay=0.1),
+        "epsilon beside the corrected root",
+    ),
+    "RMSprop, PyTorch's": (rmsprop(inside=False), K.RMSprop, "epsilon outside the root"),
+    "torch.RMSprop, Keras's": (
+        rmsprop(True, 1e-8, 0.99), lambda: "torch.RMSprop", "epsilon where Keras has it",
+    ),
+    "Adagrad, PyTorch's": (adagrad(inside=False), K.Adagrad, "epsilon outside the root"),
+}  # fmt: skip
 STYLES = ("both", "step alone", "columns")
 
 
@@ -478,17 +486,30 @@ def test_a_wrong_optimizer_is_named(name: str, style: str) -> None:
     assert {f.code for f in found.findings} == {code}, str(found)
 
 
+@pytest.mark.parametrize("style", STYLES[:2])
+@pytest.mark.parametrize("name", CONVENTIONS)
+def test_a_convention_of_where_epsilon_stands_is_a_remark(name: str, style: str) -> None:
+    update, optimizer, words = CONVENTIONS[name]
+    found = report(update, optimizer(), style)
+    assert found.outcome is Outcome.RIGHT, str(found)
+    (remark,) = [r for r in found.remarks if r.startswith("Optimizer: it has ")]
+    assert f"it has {words}" in remark
+    assert "and parts at step 1, ×" in remark
+    assert remark.endswith("a convention, and no bug.")
+    assert words in found.conventions["optimizer"]
+
+
 def test_enough_cases_are_tried() -> None:
-    assert len(RIGHT) + len(WRONG) >= 60
+    assert len(RIGHT) + len(WRONG) + len(CONVENTIONS) >= 60
     assert sum(code != "other-optimizer" for *_, code in WRONG.values()) >= 0.9 * len(WRONG)
 
 
 def test_the_report_says_where_a_step_parts_from_what_is_declared() -> None:
-    found = report(rmsprop(inside=False), K.RMSprop(0.01))
+    found = report(adam("inside", 1e-5), K.Adam(epsilon=1e-5))
     (finding,) = found.findings
     assert found.summary.startswith(
-        "RMSprop has epsilon in another place than declared: epsilon outside the root, and parts "
-        "at step 1, ×"
+        "Adam has epsilon in another place than declared: epsilon inside the root, and parts at "
+        "step 1, ×"
     )
     assert "with it every step taken follows it up to rounding; without, it parts at step 1, ×" in (
         finding.evidence

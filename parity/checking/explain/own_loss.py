@@ -14,7 +14,7 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.checking.asking.ridders import Tableau
-from parity.checking.asking.subject import Subject, TheirError
+from parity.checking.asking.subject import Subject, TheirError, lowest
 from parity.checking.bugs.variant import Scene
 from parity.checking.model.layout import Key, Layout
 from parity.checking.model.losses import LossKind, correct_gradients, kinds
@@ -179,7 +179,9 @@ class Line:
         self.subject = subject
         self.layout = layout
         self.probe = probe
-        self.unit = float(np.finfo(probe.dtype).eps)
+        # What the weights are rounded to as they are set, the loss may compute on in more digits.
+        held = lowest(probe.dtype, *(array.dtype for array in subject.weights()))
+        self.unit = float(np.finfo(held).eps)
 
     def at(self, key: Key, step: Array) -> complex:
         probe = self.probe

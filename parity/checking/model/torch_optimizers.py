@@ -87,6 +87,11 @@ TORCH: dict[str, TorchOptimizer] = {
 }  # fmt: skip
 
 
+def published_places(kind: str) -> set[str]:
+    """Return where Keras and PyTorch have the epsilon of a rule: each is a convention, no bug."""
+    return {"keras", *(known.place for known in TORCH.values() if known.kind == kind)}
+
+
 def name_and_options(text: str) -> tuple[str, dict[str, Any]] | None:
     """Return the parts of ``"SGD(momentum=0.9)"`` or of a name alone; None if it is neither."""
     try:

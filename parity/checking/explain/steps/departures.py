@@ -29,6 +29,7 @@ from parity.checking.bugs.optimizers import (
 from parity.checking.bugs.table import Bug
 from parity.checking.model.declared_optimizer import Decay, DeclaredOptimizer
 from parity.checking.model.rules import EPSILONS, FORMS, PLACES
+from parity.checking.model.torch_optimizers import published_places
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,12 @@ class Departure:
         """What the texts of the bug hold open."""
         title = RULES[str(self.optimizer.kind)].title
         return {"optimizer": title, "found": self.found, "times": ""}
+
+    @property
+    def is_convention(self) -> bool:
+        """Whether it is epsilon where Keras or PyTorch has it, and the declared one the other's."""
+        place = self.optimizer.options.get("epsilon_place")
+        return self.bug is EPSILON_PLACE and place in published_places(str(self.optimizer.kind))
 
 
 def departures(declared: DeclaredOptimizer, steps: int) -> Iterator[Departure]:

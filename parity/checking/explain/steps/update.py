@@ -119,6 +119,8 @@ class Updates:
         words = found.rule.words if found.rule is not None else "SGD, its learning rate changing"
         words = found.ahead.words if found.ahead is not None else words
         suffix = " (declared)" if found.declared else ""
+        if found.departure is not None and found.departure.is_convention:
+            suffix = f" ({found.departure.found})"
         notes.conventions["optimizer"] = words + suffix
         if not found.own:
             notes.conventions["labels"] = found.history[0].probe.form.label_text
@@ -142,6 +144,8 @@ class Updates:
                 found.departure.optimizer
             ):
                 notes.remarks.append(self._at_one_rate(words))
+            elif found.departure.is_convention:
+                notes.remarks.append(self._convention(found, found.departure))
             else:
                 notes.findings.append(self._departing(found, found.departure))
         elif found.declared:
@@ -210,8 +214,22 @@ class Updates:
             return None
         departed = as_departed(draft, self.layout, stated, moving, [(factor, draft.words)])
         if departed is not None and departed.departure is not None:
+            if departed.departure.is_convention:
+                return None  # it is told as a remark
             return self._departing(replace(departed, idle=draft.idle), departed.departure)
         return parting
+
+    def _by_place(self, found: Identified) -> list[str]:
+        """Say it where a rule is the declared one but for a convention of where epsilon stands."""
+        stated = self.checkable
+        if stated is None or stated.named:
+            return []
+        keys = [key for key in self.layout.keys if key not in found.idle]
+        usual = [(abs(found.factor), found.words)]
+        read = as_departed(found, self.layout, stated, keys, usual)
+        if read is None or read.departure is None or not read.departure.is_convention:
+            return []
+        return [self._convention(read, read.departure)]
 
     def _parting(
         self,
@@ -259,6 +277,15 @@ class Updates:
         severity = None if parting is None else parting.severity
         return Finding(departure.bug, "step", values, evidence, severity=severity)
 
+    def _convention(self, found: Identified, departure: Departure) -> str:
+        """Say that epsilon stands where another library has it, and what that makes."""
+        finding = self._departing(found, departure)
+        return (
+            f"Optimizer: it has {departure.found}{finding.values['parts']} from what is declared, "
+            f"{finding.values['declared']}. Keras and PyTorch differ in this place: a convention, "
+            "and no bug."
+        )
+
     def _judged(self, found: Identified) -> Notes:
         notes, rule = Notes(), found.rule
         if isinstance(rule, Rule):
@@ -296,6 +323,8 @@ class Updates:
             notes.remarks.append(self._at_one_rate(words))
         elif parting is not None and not notes.findings:
             notes.findings.append(parting)
+        elif parting is None:
+            notes.remarks += self._by_place(found)
         return notes
 
     def _by_rate(self, rule: Rule | DeclaredOptimizer) -> bool:
