@@ -278,6 +278,10 @@ class Backward:
         if stated is None or stated.named or not explained or stepping.rate_power != 1:
             return updates.of_plain(rule)
         history = [t for t in self.subject.history if t.probe.form == assessment.form]
+        if len(assessment.probes[0].x) == 1:  # a batch may be several updates
+            alone = [t for t in history if len(t.probe.x) == 1]
+            gaps = len(alone) < len(history) and stated.keeps_state
+            history = [] if gaps else alone
         if not history:
             return updates.of_plain(rule)
         at = of_loss(assessment.kind, factor=base)

@@ -272,7 +272,7 @@ def test_a_step_may_update_after_each_sample_of_its_batch(make):
     assert ("several updates" in said(report)) is (make == "make")
 
 
-def online(columns: bool, bug: str = "", shuffled: bool = False):
+def online(columns: bool, bug: str = "", shuffled: bool = False, **more):
     """Return the maker of a network whose step updates after each sample, by rebinding."""
     rng = np.random.default_rng(5)
     net = {"W": rng.normal(size=(5, 3)), "b": np.zeros(3)}
@@ -289,7 +289,26 @@ def online(columns: bool, bug: str = "", shuffled: bool = False):
             net["W"] = net["W"] - rate * np.outer(x[n], d)
             net["b"] = net["b"] - rate * d * (2 if bug == "bias" else 1)
 
-    return lambda: parity.Candidate(get_weights=lambda: net, forward=forward, step=step)
+    def gradients(x, y):
+        x, y = (x.T, y.T) if columns else (x, y)
+        a = np.tanh(x @ net["W"] + net["b"])
+        d = (a - y) * (1 - a**2)
+        return {"W": x.T @ d, "b": d.sum(axis=0)}
+
+    more = {"gradients": gradients, **more} if more else {}
+    return lambda: parity.Candidate(get_weights=lambda: net, forward=forward, step=step, **more)
+
+
+@pytest.mark.parametrize("columns", [False, True])
+def test_online_learning_is_the_declared_descent(columns):
+    declared = {"optimizer": "SGD(learning_rate=0.5)"}
+    report = right(parity.check(online(columns, **declared), keras=False))
+    assert report.conventions["optimizer"] == "SGD (declared)"
+    assert "several updates" in said(report)
+    report = parity.check(online(columns, "bias", **declared), keras=False)
+    assert report.outcome is Outcome.WRONG
+    report = parity.check(online(columns, optimizer="SGD(momentum=0.9)"), keras=False)
+    assert [finding.code for finding in report.findings] == ["other-optimizer"]
 
 
 @pytest.mark.parametrize("columns", [False, True])

@@ -163,3 +163,49 @@ def test_hubers_loss_is_known_by_its_name(wrong: bool) -> None:
         assert "the gradients are those of absolute error" in report.summary
     else:
         assert [w.agrees for w in report.witnesses if w.name.startswith("Keras")] == [True]
+
+
+def test_weights_kept_in_float32_are_rounded_where_the_loss_is_not() -> None:
+    """A loss in float64 of such weights is known to no more digits than they have."""
+    rng = np.random.default_rng(7)
+    kept = [rng.normal(size=shape).astype(np.float32) for shape in ((3, 6), (6,), (6, 2), (2,))]
+
+    def set_weights(arrays: list[Array]) -> None:
+        kept[:] = [np.asarray(array, np.float32) for array in arrays]
+
+    def layers(x: Array) -> tuple[Array, Array]:
+        hidden = np.tanh(x @ kept[0] + kept[1])
+        return hidden, hidden @ kept[2] + kept[3]
+
+    def gradients(x: Array, y: Array) -> list[Array]:
+        hidden, outputs = layers(x)
+        delta = 2 * (outputs - y) / len(x)
+        below = delta @ kept[2].T * (1 - hidden**2)
+        return [x.T @ below, below.sum(axis=0), hidden.T @ delta, delta.sum(axis=0)]
+
+    def candidate(times: float) -> parity.Candidate:
+        return parity.Candidate(
+            get_weights=lambda: kept, set_weights=set_weights, forward=lambda x: layers(x)[1],
+            gradients=gradients,
+            loss=lambda x, y: times * float(np.mean(np.sum((layers(x)[1] - y) ** 2, axis=1))),
+        )  # fmt: skip
+
+    report = parity.check(candidate(1.0), keras=False)
+    assert report.outcome is parity.Outcome.RIGHT
+    assert agrees(report) is True
+    assert not any("descended" in remark for remark in report.remarks)
+    report = parity.check(candidate(1.5), keras=False)
+    assert "your gradients are 0.667 times" in " ".join(str(report).split())
+
+
+def test_a_loss_with_masks_of_its_own_is_no_witness() -> None:
+    masks = np.random.default_rng(0)
+
+    class Dropping(TwoLayers):
+        def loss(self, x: Array, y: Array) -> float:
+            return super().loss(x, y) * float(masks.random() < 0.5)
+
+    report = checked(Dropping((8, 16, 3)), 0)
+    assert report.passed, str(report)
+    assert agrees(report) is None
+    assert "the loss is another number at each call" in str(report)

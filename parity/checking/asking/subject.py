@@ -92,6 +92,7 @@ class Subject:
         self.shared: tuple[str, str, bool] | None = None
         self.history: list[Any] = []
         self.loss_shape: Shape | None = None
+        self.loss_repeats = True
 
     def _container(self) -> Any:
         """Return what get_weights returns; nothing where forward holds the weights itself."""

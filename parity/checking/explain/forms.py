@@ -370,6 +370,9 @@ class Asking:
             return None
         try:
             probes = [assessor.draw(form, number) for number in range(assessor.count(form))]
+            self.subject.loss_repeats = own_loss.repeats(self.subject, probes[0])
+            if not self.subject.loss_repeats:
+                return None
             own = own_loss.measure(self.subject, self.sample.layout, probes)
         except TheirError:
             return None

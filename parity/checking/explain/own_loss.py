@@ -107,6 +107,17 @@ def measure(subject: Subject, layout: Layout, probes: Sequence[Probe]) -> OwnLos
     return OwnLoss(None, 0.0, 0.0, 0.0, 0.0, 0.0, slopes, *how)
 
 
+def repeats(subject: Subject, probe: Probe) -> bool:
+    """Return whether the loss is the same at each call, as it is not with masks drawn in it.
+
+    Raises:
+        TheirError: The loss cannot be called with samples as the gradients take them.
+    """
+    subject.set_weights(probe.arrays)
+    one, other = (subject.loss(probe.form.x(probe.x), probe.form.y(probe.y)) for _ in range(2))
+    return bool(np.array_equal(one, other, equal_nan=True))
+
+
 def tells(own: OwnLoss, probes: Sequence[Probe]) -> bool:
     """Return whether each tensor's derivative could be measured.
 

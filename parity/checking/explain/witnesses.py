@@ -43,9 +43,14 @@ def own_loss_of(subject: Subject, assessment: Assessment, judgement: Judgement) 
     if own is None:
         stated = callable(subject.candidate.loss)
         comment = "the loss could not be called" if stated else "no loss function is given"
+        if not subject.loss_repeats:
+            comment = "the loss is another number at each call (dropout in it?)"
         return Notes(witnesses=[Witness(OWN_LOSS, None, comment)])
-    agrees = own_loss.follows(own, assessment.probes) is not None
+    times = own_loss.follows(own, assessment.probes)
+    agrees = times is not None
     what = own.kind.name if own.kind is not None else "a function unknown here"
+    if own.kind is None and times not in (None, 1.0):
+        what += f", of whose derivative your gradients are {times:.3g} times"
     notes = Notes(witnesses=[Witness(OWN_LOSS, agrees, f"{what}, measured by {own.method}")])
     if own.added_up:
         notes.remarks.append(
