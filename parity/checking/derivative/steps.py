@@ -10,6 +10,7 @@ from numpy_impl import activations
 from numpy_impl.types import Array
 from parity.bounds.rounding import Rounding
 from parity.checking.asking.gradients import Direct, Step, Taken
+from parity.checking.asking.repeating import alike
 from parity.checking.asking.subject import Subject, TheirError, lowest
 from parity.checking.bugs.findings import Finding, Notes
 from parity.checking.bugs.table import STEP_EXCEPTION, Severity
@@ -30,6 +31,10 @@ from parity.checking.model.probe import Form, Probe
 
 # After those that tell what kind of update it is, so many steps are taken one after the other.
 _MORE = 6
+_CARRIES = (
+    "a step (after it your gradients are others at the same weights: it carries more on than these, "
+    "such as a recurrent layer's state)"
+)
 # Small, so that no training runs away.
 _COURSE_RATE = 2.0**-7
 
@@ -92,6 +97,8 @@ def check_steps(subject: Subject, samples: Samples, start: Sequence[Array], seed
         found = identify_own(draft, layout, updates.checkable)
         if found is not None:
             notes = updates.of_identified(found)
+        elif _carries(subject, history[0].probe):
+            return Notes(untested=[_CARRIES])
         else:
             whole = course(history, layout, draft.gradients_at)
             draft = replace(draft, idle=idle_tensors(whole))
@@ -149,6 +156,20 @@ def _share(alone: Course, found: Identified) -> float | None:
     pairs = zip(alone.gradients, alone.weights, strict=True)
     penalised = replace(alone, gradients=[g + g.rounding.exact(w) * share for g, w in pairs])
     return share if share and penalised.follows(found.rule, found.factor) else None
+
+
+def _carries(subject: Subject, probe: Probe) -> bool:
+    """Return whether a step leaves more than weights by which the gradients go on."""
+    source = Direct(subject)
+    one, again = source.ask(probe).arrays, source.ask(probe).arrays
+    Step(subject, _COURSE_RATE).change(probe)
+    after = source.ask(probe).arrays
+
+    def same(arrays: Sequence[Array | None]) -> bool:
+        pairs = zip(one, arrays, strict=True)
+        return all(a is None or b is None or alike(a, b) for a, b in pairs)
+
+    return same(again) and not same(after)
 
 
 def _layout(subject: Subject) -> _Arrays:

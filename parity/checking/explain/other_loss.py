@@ -6,7 +6,7 @@ is a multiple of the gradients, and all that is to be said is that what is print
 descended. Otherwise what is printed need not fall at all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -43,7 +43,7 @@ def find(own: OwnLoss, probes: Sequence[Probe], found: str) -> list[Finding]:
         off = np.abs(along - factor * values)
         room = _ANOTHER * np.max(np.abs(along)) + abs(factor) * errors
         if np.any(off > room):
-            return [_signs(slopes, probe, along) or _other(slopes, off, along, found)]
+            return [_signs(own.slopes, probes) or _other(slopes, off, along, found)]
     return []
 
 
@@ -58,29 +58,38 @@ def _other(slopes: Sequence[Slope], off: Array, along: Array, found: str) -> Fin
     return Finding(OTHER_LOSS, "the output's delta", {"found": found}, evidence)
 
 
-def _signs(slopes: Sequence[Slope], probe: Probe, along: Array) -> Finding | None:
-    """Return that the derivative has a share of the kernels' signs that the gradients lack."""
+def _signs(every: Sequence[Slope], probes: Sequence[Probe]) -> Finding | None:
+    """Return that the derivative has a share of the kernels' signs that the gradients lack.
 
-    def column(of: str) -> Array:
-        shares = {key: np.sign(w) if of == "sign" else w for key, w in probe.weights.items()}
+    One and the same share on all probes: on one of them a few weights may have it by chance.
+    """
+    slopes = [s for s in every if s.key in probes[s.probe].gradients]
+
+    def column(shares: Callable[[Slope, Array], Array], parts: tuple[str, ...]) -> Array:
         return np.array(
             [
-                float(np.sum(shares[s.key] * s.direction)) if s.key.part == "kernel" else 0.0
+                float(np.sum(shares(s, probes[s.probe].weights[s.key]) * s.direction))
+                if s.key.part in parts
+                else 0.0
                 for s in slopes
             ]
         )
 
+    along = column(lambda s, w: probes[s.probe].gradients[s.key], ("kernel", "bias"))
+    signs = column(lambda s, w: np.sign(w), ("kernel",))
+    weights = column(lambda s, w: w, ("kernel",))
     values = np.array([s.value for s in slopes])
-    columns = along, column("sign"), column("weight")
+    columns = along, signs, weights
     matrix = np.stack(columns, axis=1)
-    if len(slopes) <= matrix.shape[1]:
+    known = sum(probe.gradients[key].size for probe in probes for key in probe.gradients)
+    if min(len(slopes), known) < 2 * matrix.shape[1]:
         return None
     fit = np.linalg.lstsq(matrix, values, rcond=None)[0]
     size = float(np.max(np.abs(values)))
     if fit[0] <= 0 or np.any(np.abs(matrix @ fit - values) > _ALIKE * size):
         return None
     share, weight = float(fit[1]), float(fit[2])
-    if abs(share) * np.max(np.abs(columns[1])) <= 1e2 * _ALIKE * size:
+    if share <= 0 or share * np.max(np.abs(columns[1])) <= 1e2 * _ALIKE * size:
         return None
     instead = abs(weight) * np.max(np.abs(columns[2])) > 1e2 * _ALIKE * size
     how = f", and have {-weight / fit[0]:.4g} W in its place" if instead else ""
