@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from numpy_impl.types import DTypeLike
+from numpy_impl.types import Array, DTypeLike
 from parity.checking.asking import conventions
 from parity.checking.asking.conventions import Sample
 from parity.checking.asking.repeating import alike
 from parity.checking.asking.shapes import takes_batches
-from parity.checking.asking.subject import Subject
+from parity.checking.asking.subject import Subject, TheirError
 from parity.checking.bugs.findings import (
     FORWARD_PASS,
     Finding,
@@ -31,6 +31,7 @@ from parity.checking.bugs.table import (
 from parity.checking.model.functions import COMMON, LEAKY, OUTPUTS
 from parity.checking.model.layout import Layout
 from parity.checking.model.network import Plan
+from parity.checking.model.probe import Form
 
 _FLOAT32 = (
     "Precision: a part of forward is in float32 although the weights are float64, so all is "
@@ -63,6 +64,7 @@ class Forward:
         self.reference = "" if plan is None else plan.with_inputs(layouts[0].sizes).text
         self.notes = Notes()
         self._refused: dict[str, str] = {}
+        self._chained: dict[tuple[int, Form], bool] = {}
 
     def run(self) -> Notes:
         """Return conventions, forward findings and rows."""
@@ -147,6 +149,7 @@ class Forward:
                 yield sample, plan if sample.agrees(plan) else None
             return
         name = self.subject.candidate.name
+        answers = [sample for sample in answers if self._is_chain(sample)]
         for sample in answers:
             yield sample, conventions.guess(sample, name, mixed=False)
         for sample in answers:
@@ -154,6 +157,37 @@ class Forward:
                 yield sample, conventions.guess(sample, name, mixed=True)
         for sample in answers:
             yield sample, conventions.guess_stretched(sample, name)
+
+    def _is_chain(self, sample: Sample) -> bool:
+        """Return whether nothing of x reaches the outputs once any one kernel is zero.
+
+        So it is in every chain, whatever its activations, and in little else. Some seconds of
+        guessing are saved where the weights can be read in hundreds of ways, and all are wrong.
+        """
+        for place in sample.layout.kernels:
+            asked = place, sample.form
+            if asked not in self._chained:
+                self._chained[asked] = self._nothing_passes(sample, place)
+            if not self._chained[asked]:
+                return False
+        return True
+
+    def _nothing_passes(self, sample: Sample, place: int) -> bool:
+        arrays = sample.layout.pack(sample.first.weights)
+        arrays[place] = np.zeros_like(arrays[place])
+        outputs: list[Array] = []
+        try:
+            self.subject.set_weights(arrays)
+            for draw in sample.draws[:2]:  # where one sample goes a call, two of them
+                answer = self.subject.forward(sample.form.x(draw.x))
+                found = conventions.read(arrays, draw.x, answer, sample.layout, sample.form)
+                outputs += [] if found is None else [found.output]
+        except TheirError:
+            return True
+        if not outputs:
+            return True
+        rows = np.concatenate(outputs)
+        return alike(rows, np.repeat(rows[:1], len(rows), axis=0))
 
     def _mostly_off(self, dtype: np.dtype) -> bool:
         """Return whether most outputs are off by more than a precision's rounding."""

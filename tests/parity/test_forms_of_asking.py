@@ -7,6 +7,8 @@ import pytest
 
 import parity
 from numpy_impl.types import Array
+from parity.checking.asking import conventions
+from parity.checking.model.network import Plan
 
 
 class OneByOne:
@@ -91,3 +93,44 @@ def test_a_step_that_updates_after_each_sample_is_judged_sample_by_sample(early,
     report = parity.check(make)
     assert [f.code for f in report.findings] == codes, str(report)
     assert report.outcome is (parity.Outcome.WRONG if early else parity.Outcome.RIGHT)
+
+
+def test_what_is_no_chain_is_seen_before_hundreds_of_readings_are_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With every kernel alone at zero the outputs of a gated layer still depend on x."""
+    rng = np.random.default_rng(0)
+    shapes = [(3, 5), (5, 5), (5,)] * 3 + [(5, 1), (1,)]
+    weights = [rng.normal(size=shape) for shape in shapes]
+    guessed: list[int] = []
+    guess = conventions.guess
+
+    def counted(sample: conventions.Sample, name: str, mixed: bool) -> Plan | None:
+        guessed.append(len(sample.layout.kernels))
+        return guess(sample, name, mixed)
+
+    def forward(x: Array) -> Array:
+        (wz, uz, bz), (wr, ur, br), (wc, uc, bc) = (weights[n : n + 3] for n in (0, 3, 6))
+        h = np.zeros((len(x), 5))
+        for _ in range(2):
+            z, r = (
+                1 / (1 + np.exp(-(x @ w + h @ u + b))) for w, u, b in ((wz, uz, bz), (wr, ur, br))
+            )
+            h = z * h + (1 - z) * np.tanh(x @ wc + (r * h) @ uc + bc)
+        return h @ weights[9] + weights[10]
+
+    monkeypatch.setattr(conventions, "guess", counted)
+    candidate = parity.Candidate(
+        get_weights=lambda: weights, forward=forward,
+        gradients=lambda x, y: [0 * w for w in weights],
+        loss=lambda x, y: float(np.sum((forward(x) - y) ** 2)),
+    )  # fmt: skip
+    assert not parity.check(candidate, keras=False).passed
+    assert not guessed
+    chain = [rng.normal(size=shape) for shape in ((3, 5), (5,), (5, 2), (2,))]
+    known = parity.Candidate(
+        get_weights=lambda: chain, gradients=lambda x, y: None,
+        forward=lambda x: np.tanh(x @ chain[0] + chain[1]) @ chain[2] + chain[3],
+    )  # fmt: skip
+    parity.check(known, keras=False)
+    assert guessed

@@ -32,8 +32,8 @@ from parity.checking.model.probe import Form, Probe
 # After those that tell what kind of update it is, so many steps are taken one after the other.
 _MORE = 6
 _CARRIES = (
-    "a step (after it your gradients are others at the same weights: it carries more on than these, "
-    "such as a recurrent layer's state)"
+    "a step (after it your gradients are others at the same weights: it carries more on than "
+    "these, such as a recurrent layer's state)"
 )
 # Small, so that no training runs away.
 _COURSE_RATE = 2.0**-7
