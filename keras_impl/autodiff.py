@@ -62,7 +62,8 @@ def all_outputs(
     for call in found.calls:
         if training and isinstance(call.layer, keras.layers.Dropout):
             ((_, source),) = call.sources
-            scaled = tensors[source] * (1.0 / (1.0 - call.layer.rate))
+            taken = keras.ops.cast(tensors[source], call.layer.compute_dtype)
+            scaled = taken * (1.0 / (1.0 - call.layer.rate))
             dropped = keras.ops.where(next(given), scaled, keras.ops.zeros_like(scaled))
             tensors[call.name] = dropped
         else:
@@ -110,6 +111,8 @@ class Autodiff:
         self.loss = loss
         self.optimizer = optimizer
         self.dtype = model.compute_dtype
+        # Keras takes losses in ``floatx`` also where layers compute in less.
+        self.loss_dtype = "float32" if self.dtype in ("float16", "bfloat16") else self.dtype
         self.eager = eager
         if optimizer is not None:
             optimizer.build(self.trained)
@@ -187,9 +190,9 @@ class Autodiff:
         counts = [] if sample_weight is None else as_list(sample_weight)
         return (
             [convert(array, dtype=self.dtype) for array in as_list(x)],
-            [convert(t, dtype="int32" if t.dtype.kind in "iu" else self.dtype) for t in targets],
+            [convert(t, dtype="int32" if t.dtype.kind in "iu" else self.loss_dtype) for t in targets],
             [convert(m, dtype="bool") for m in masks],
-            [convert(array, dtype=self.dtype) for array in counts],
+            [convert(array, dtype=self.loss_dtype) for array in counts],
         )
 
     def cost(

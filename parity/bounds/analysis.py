@@ -1,7 +1,7 @@
 """Rounding bounds of one whole forward and backward pass."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,10 @@ from numpy_impl.network import Network, mask_of
 from numpy_impl.types import Array
 from parity.bounds.layers import backward, exact_arrays, forward
 from parity.bounds.losses import cost
-from parity.bounds.rounding import Approx, Rounding
+from parity.bounds.rounding import Approx, Products, Rounding
+
+# For each of a network's layers the dtype that it computes in, and how it forms products.
+Precisions = Sequence[tuple[str, Products]]
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ def analyse(
     loss: losses.Loss,
     masks: Sequence[Array] | None = None,
     sample_weight: Any = None,
+    precisions: Precisions | None = None,
 ) -> Analysis:
     """Bound the rounding errors of a forward and backward pass.
 
@@ -52,9 +56,12 @@ def analyse(
         masks: One boolean mask for each call of a dropout layer; None: the network is not in
             training.
         sample_weight: How much each place of the outputs counts; a list where there are several.
+        precisions: In which precision each layer computes, with weights and inputs that it holds;
+            the loss is then computed in float32. None: all in the network's own.
     """
     targets = as_list(y)
-    tensors, caches, states, r = _forward(network, x, masks)
+    tensors, caches, states, r = _forward(network, x, masks, precisions)
+    of_layer = _roundings(network, precisions, r)
     costs: list[Approx] = []
     deltas: dict[str, list[Approx]] = {name: [] for name in tensors}
     counts = [None] * len(targets) if sample_weight is None else as_list(sample_weight)
@@ -62,7 +69,7 @@ def analyse(
     fused: set[str] = set()
     for name, target, count, (term, weight) in rows:
         entry = caches[name][1] if term.fused else tensors[name]
-        value, delta = cost(term, entry, target, count)
+        value, delta = cost(term, entry.cast(r), target, count)
         costs.append(value if weight == 1 else value * weight)
         deltas[name].append(delta if weight == 1 else delta * weight)
         fused |= {name} if term.fused else set()
@@ -72,19 +79,22 @@ def analyse(
         if name not in network.trained:
             continue
         given_back: Any = [
-            formula.added(*d) if (d := deltas[own]) else None for own in call.outputs
+            formula.added(*(delta.cast(of_layer[owner]) for delta in d))
+            if (d := deltas[own])
+            else None
+            for own in call.outputs
         ]
         own, back = backward(layer, caches[name], one_or_list(given_back), name in fused)
         found[owner].append(own)
         backs: Any = back if layer.merges else [back]
         for source, part in zip(sources, backs, strict=True):
-            deltas[source].append(part)
+            deltas[source].append(part.cast(tensors[source].rounding))
     gradients: list[Approx] = []
     for own, layer in zip(found.values(), network.layers, strict=True):
         for name, calls in zip(layer.weight_names, zip(*own, strict=True), strict=True):
             penalty = layer.regularizers.get(name)
-            weight = r.exact(getattr(layer, name))
             # Where the weight is 0 the gradient of |w| is, too, on both sides.
+            weight = r.exact(getattr(layer, name))
             further = [] if penalty is None else [penalty.gradient(weight)]
             costs += [] if penalty is None else [penalty.penalty(weight)]
             gradients.append(formula.added(*calls, *further))
@@ -93,23 +103,28 @@ def analyse(
 
 
 @np.errstate(invalid="ignore", over="ignore")  # infinite bounds
-def analyse_outputs(network: Network, x: Any) -> list[Approx]:
+def analyse_outputs(
+    network: Network, x: Any, precisions: Precisions | None = None
+) -> list[Approx]:
     """Return the bounded tensors of a forward pass, in the order of ``network.tensor_names``.
 
     Args:
         network: As in :func:`analyse`; it is not in training.
         x: Likewise.
+        precisions: Likewise.
     """
-    tensors = _forward(network, x, None)[0]
+    tensors = _forward(network, x, None, precisions)[0]
     return [tensors[name] for name in network.tensor_names]
 
 
 def _forward(
-    network: Network, x: Any, masks: Sequence[Array] | None
+    network: Network, x: Any, masks: Sequence[Array] | None, precisions: Precisions | None
 ) -> tuple[dict[str, Approx], dict[str, Any], dict[str, Approx], Rounding]:
     """Return every tensor, what each call keeps for the way back, and the states."""
     training, inputs = masks is not None, as_list(x)
-    r = Rounding(network.dtype, _count(network, len(inputs[0])))
+    own = network.dtype if precisions is None else "float32"
+    r = Rounding(own, _count(network, len(inputs[0])))
+    of_layer = _roundings(network, precisions, r)
     given = None if masks is None else iter(masks)
     tensors = {n: r.exact(v) for n, v in zip(network.input_names, inputs, strict=True)}
     caches: dict[str, Any] = {}
@@ -119,7 +134,7 @@ def _forward(
         name, layer, sources = call
         mask = next(given) if given and isinstance(layer, layers.Dropout) else None
         mask = steps[sources[0]] if layer.uses_mask else mask
-        taken: Any = [tensors[source] for source in sources]
+        taken: Any = [tensors[source].cast(of_layer[owner]) for source in sources]
         values = [tensor.value for tensor in taken]
         steps |= dict.fromkeys(call.outputs)
         steps[name] = mask_of(layer, values, [steps[source] for source in sources])
@@ -128,11 +143,23 @@ def _forward(
         caches[name] = cache
         if training and isinstance(layer, layers.FormulaLayer):
             # Of a layer that is called again, what the call before left.
-            arrays = exact_arrays(layer, r)
+            arrays = exact_arrays(layer, of_layer[owner])
             arrays |= {k: states[f"{owner}/{k}"] for k in arrays if f"{owner}/{k}" in states}
             updated = layer.updated_states(cache, arrays)
             states |= {f"{owner}/{name}": state for name, state in updated.items()}
     return tensors, caches, states, r
+
+
+def _roundings(
+    network: Network, precisions: Precisions | None, own: Rounding
+) -> dict[str, Rounding]:
+    """Return the rounding of each layer by its name."""
+    if precisions is None:
+        return dict.fromkeys(network.layer_names, own)
+    return {
+        name: replace(own, dtype=dtype, products=products)
+        for name, (dtype, products) in zip(network.layer_names, precisions, strict=True)
+    }
 
 
 def _count(network: Network, batch: int) -> int:

@@ -17,8 +17,10 @@ from numpy_impl.network import Network, Sequential
 from numpy_impl.training import weights_of_classes
 from numpy_impl.types import Array
 from parity.bounds import analyse, analyse_outputs
+from parity.bounds.rounding import Approx
 from parity.comparing import twins
-from parity.comparing.rows import Row, Verdict, compare_tensors
+from parity.comparing.low_precision import LowPrecision, MatmulPrecision
+from parity.comparing.rows import Row, Section, Verdict, compare_tensors
 
 # A loss of Keras or its name; of several outputs one for each.
 Losses = str | keras.losses.Loss | Sequence[str | keras.losses.Loss]
@@ -40,8 +42,8 @@ class Pair:
         optimizer: keras.optimizers.Optimizer | None = None,
         own_optimizer: optimizers.Optimizer | None = None,
         loss_weights: Sequence[float] | None = None,
+        matmul_precision: MatmulPrecision | None = None,
     ) -> None:
-        _check_precision(model, network)
         found = graph(model)
         if loss is None:
             loss, loss_weights = _compiled_loss(model)
@@ -63,6 +65,13 @@ class Pair:
             [own[name] for name in names] if sorted(own) == sorted(names) else list(own.values())
         )
         self.layers = [found.layers[name] for name in order]
+        self.low = LowPrecision(model, found, self.layers, matmul_precision)
+        _check_precision(model, network, self.low)
+        if self.low.format is not None and optimizer is not None:
+            raise ValueError(
+                "Expected no optimizer: steps, and the scaling of losses, are compared in float32 "
+                f"and float64. Received: layers in {self.low.format.name}"
+            )
         self.tensors = found.tensor_names
         self.keras = Autodiff(model, keras_loss, fresh, layers=order)
         self.names = network.trained_names
@@ -85,6 +94,7 @@ class Pair:
             raise ValueError(
                 f"Expected as many samples of each input. Received: {[len(a) for a in inputs]}"
             )
+        inputs = self.low.inputs(inputs)
         rows = zip(ends[1], targets, self.loss.terms(), strict=True)
         return inputs, [
             validation.targets(y, n, network.shapes[name], term.sparse, network.dtype)
@@ -147,23 +157,28 @@ class Pair:
                 f"Received: {len(ours)}"
             )
         triples = zip(self.network.weight_names, theirs, ours, strict=True)
-        rows = [compare_tensors("weights", *triple, None) for triple in triples]
+        low = self.low.format
+        rows = [compare_tensors("weights", *triple, None, low=low) for triple in triples]
         note = "copy them first: parity.copy_weights"
         return [replace(r, note=note) if r.verdict is Verdict.DIFFERENT else r for r in rows]
 
     def compare_outputs(self, x: list[Array]) -> list[Row]:
         """Compare every layer's output with dropout inactive."""
-        ours = self.network.layer_outputs(one_or_list(x))
         theirs = self.keras.layer_outputs(x)
-        bounded = analyse_outputs(self.network, x)
+        with self.low.weights(self.network):
+            ours = self.network.layer_outputs(one_or_list(x))
+            bounded = analyse_outputs(self.network, x, self.low.precisions)
+            own = bounded if self.low.format is None else analyse_outputs(self.network, x)
         names = [_plain(name) for name in self.tensors]
-        own = [_plain(name) for name in self.network.tensor_names]
-        if sorted(own) == sorted(names):  # perhaps in another order
-            theirs = [theirs[names.index(name)] for name in own]
+        titles = [_plain(name) for name in self.network.tensor_names]
+        if sorted(titles) == sorted(names):  # perhaps in another order
+            theirs = [theirs[names.index(name)] for name in titles]
         elif isinstance(self.network, Sequential):
-            own = [f"{i} {name}" for i, name in enumerate(names)]
-        rows = zip(own, theirs, ours, bounded, strict=True)
-        return [compare_tensors("forward", *row) for row in rows]
+            titles = [f"{i} {name}" for i, name in enumerate(names)]
+        return [
+            compare_tensors("forward", *row, own=mine, low=self.low.format)
+            for *row, mine in zip(titles, theirs, ours, bounded, own, strict=True)
+        ]
 
     def compare_gradients(
         self,
@@ -173,18 +188,35 @@ class Pair:
         sample_weight: list[Array] | None = None,
     ) -> list[Row]:
         """Compare the loss and the gradient of every weight, in training mode."""
-        bounded = analyse(self.network, x, y, self.reference_loss, masks, sample_weight)
         before = self.network.get_weights()
         batch = one_or_list(x), one_or_list(y)
         counts = None if sample_weight is None else one_or_list(sample_weight)
-        cost, grads = self.network.loss_and_gradients(*batch, self.loss, masks, counts)
+        with self.low.weights(self.network):
+            given = self.network, x, y, self.reference_loss, masks, sample_weight
+            bounded = analyse(*given, self.low.precisions)
+            mine = bounded if self.low.format is None else analyse(*given)
+            cost, grads = self.network.loss_and_gradients(*batch, self.loss, masks, counts)
         self.network.set_weights(before)  # a pass in training moves the moving statistics
         keras_cost, keras_grads = self.keras.loss_and_gradients(x, y, masks, sample_weight)
-        theirs, own = (np.asarray([value], self.network.dtype) for value in (keras_cost, cost))
-        rows = [compare_tensors("loss", "loss", theirs, own, bounded.loss.reshape(1))]
         scales = self.least_scales(keras_grads)
-        each = zip(self.names, keras_grads, grads, bounded.gradients, scales, strict=True)
-        return rows + [compare_tensors("gradients", *one) for one in each]
+        theirs, ours = (np.asarray([value], self.network.dtype) for value in (keras_cost, cost))
+        losses = [one.loss.reshape(1) for one in (bounded, mine)]
+        rows: list[tuple[Section, str, Array, Array, Approx, float, Approx]] = [
+            ("loss", "loss", theirs, ours, losses[0], 0.0, losses[1])
+        ]
+        rows += [
+            ("gradients", *row)
+            for row in zip(
+                self.names, keras_grads, grads, bounded.gradients, scales, mine.gradients,
+                strict=True,
+            )
+        ]  # fmt: skip
+        return [compare_tensors(*row, low=self.low.format) for row in rows]
+
+    @property
+    def precision(self) -> str:
+        """In what the comparison is, in a word."""
+        return self.network.dtype.name if self.low.format is None else self.low.format.name
 
 
 def _plain(name: str) -> str:
@@ -204,9 +236,12 @@ def _compiled_loss(model: keras.Model) -> tuple[Any, Sequence[float] | None]:
     return loss, weights
 
 
-def _check_precision(model: keras.Model, network: Network) -> None:
+def _check_precision(model: keras.Model, network: Network, low: LowPrecision) -> None:
+    dtype = model.compute_dtype
+    if low.format is not None and dtype == low.format.name:
+        dtype = "float32"  # of the losses
     found = {
-        "Keras model": model.compute_dtype,
+        "Keras model": dtype,
         "NumPy network": network.dtype.name,
         "keras.config.floatx()": keras.config.floatx(),
     }

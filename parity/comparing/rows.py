@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from numpy_impl.types import Array
+from parity.bounds.formats import Format
 from parity.bounds.rounding import Approx
 
 Section = Literal["weights", "forward", "loss", "gradients", "start", "steps", "training"]
@@ -42,6 +43,7 @@ class Row:
         verdict: The outcome.
         step: The step (from 0) at which this was found, where there are several.
         note: What to know about the row.
+        precision: Whose rounding it is, "bfloat16" say, where that is not the tensor's own.
     """
 
     section: Section
@@ -57,6 +59,14 @@ class Row:
     verdict: Verdict
     step: int | None = None
     note: str = ""
+    precision: str = ""
+
+    @property
+    def words(self) -> str:
+        """The verdict, and whose rounding it is."""
+        if self.verdict is not Verdict.ROUNDING or not self.precision:
+            return self.verdict.value
+        return f"{self.verdict.value} of {self.precision}"
 
     @property
     def rank(self) -> tuple[float, float]:
@@ -71,6 +81,8 @@ def compare_tensors(
     numpy: Array,
     bounded: Approx | None,
     least_scale: float = 0.0,
+    own: Approx | None = None,
+    low: Format | None = None,
 ) -> Row:
     """Compare one tensor of both engines.
 
@@ -79,24 +91,35 @@ def compare_tensors(
             between them. None demands equality bit for bit.
         least_scale: The scale of a tensor that is 0 but for rounding: how large numbers are that
             are like it. A bound below that is one that something wrong would not keep.
+        own: NumPy's own bound where it computes in another precision than Keras: each engine may
+            then be off by its own.
+        low: The format of fewer digits than the tensor's that Keras computes in, if there is one.
     """
     if keras.shape != numpy.shape:
         return _misshapen(section, tensor, keras.shape, numpy.shape)
     k, n = np.asarray(keras, np.float64), np.asarray(numpy, np.float64)
-    allowed = np.zeros(k.shape) if bounded is None else 2 * bounded.bound.reshape(k.shape)
+    allowed = np.zeros(k.shape)
+    if bounded is not None:
+        allowed = (bounded.bound + (bounded if own is None else own).bound).reshape(k.shape)
     with np.errstate(invalid="ignore", divide="ignore"):
         allowed = np.where(np.isnan(allowed), np.inf, allowed)  # 0 times infinity: nothing known
         error = np.abs(k - n)
         ratio = np.where(error == 0, 0.0, error / allowed)
     # A NaN or infinity on either side is never rounding, whatever the bound.
     ratio = np.where(np.isfinite(k) & np.isfinite(n), ratio, np.inf)
+    # But what may be too large for float16 is not there to be compared.
+    beyond = np.zeros(k.shape, bool)
+    if low is not None and low.overflows:
+        beyond = ~np.isfinite(k) & np.isfinite(n) & np.isinf(allowed)
+        ratio, error = (np.where(beyond, 0.0, array) for array in (ratio, error))
+    lost = int(np.count_nonzero(beyond)) if np.all(ratio <= 1) else 0
     if not k.size:
         raise ValueError(f"Expected a tensor with elements. Received: {tensor} of shape {k.shape}")
     # Among equal ratios (all zero, say) the largest error is the one to show.
     worst = np.flatnonzero(ratio == np.max(ratio))
     index = np.unravel_index(int(worst[np.argmax(error.ravel()[worst])]), k.shape)
     scale = float(np.max(np.abs(k), initial=least_scale, where=np.isfinite(k)))
-    ulp = float(np.spacing(np.asarray(scale, keras.dtype)))
+    ulp = low.spacing(scale) if low else float(np.spacing(np.asarray(scale, keras.dtype)))
     return Row(
         section=section,
         tensor=tensor,
@@ -108,7 +131,9 @@ def compare_tensors(
         ulps=float(error[index]) / ulp,
         bound=float(allowed[index]) / ulp,
         ratio=float(ratio[index]),
-        verdict=_verdict(ratio, error, allowed, scale),
+        verdict=Verdict.UNDECIDED if lost else _verdict(ratio, error, allowed, scale),
+        note=f"{lost} numbers may be beyond {low.largest:g}, {low.name}'s largest" if lost and low else "",
+        precision=low.name if low else "",
     )
 
 
