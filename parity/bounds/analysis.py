@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,13 +10,13 @@ from numpy_impl import layers, losses
 from numpy_impl.functional import as_list, one_or_list
 from numpy_impl.layers import formula
 from numpy_impl.network import Network, mask_of
-from numpy_impl.types import Array
+from numpy_impl.types import Array, DTypeLike
 from parity.bounds.layers import backward, exact_arrays, forward
 from parity.bounds.losses import cost
-from parity.bounds.rounding import Approx, Products, Rounding
+from parity.bounds.rounding import Approx, LowDtype, Products, Rounding
 
 # For each of a network's layers the dtype that it computes in, and how it forms products.
-Precisions = Sequence[tuple[str, Products]]
+Precisions = Sequence[tuple[DTypeLike | LowDtype, Products]]
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,26 @@ class Analysis:
         loss: The cost, a scalar.
         gradients: Gradient of every trained weight.
         states: The states after the forward pass, by name; in training only.
+        deltas: The gradient of the cost by each tensor that a weight acts on, by name.
     """
 
     outputs: list[Approx]
     loss: Approx
     gradients: list[Approx]
     states: dict[str, Approx]
+    deltas: dict[str, Approx]
+
+
+class Seen(NamedTuple):
+    """What an engine computed on the way, by the names of a network's tensors.
+
+    Attributes:
+        tensors: The layers' outputs.
+        deltas: The gradients of the cost by these; empty of a forward pass.
+    """
+
+    tensors: dict[str, Array]
+    deltas: dict[str, Array]
 
 
 @np.errstate(invalid="ignore", over="ignore")  # infinite bounds
@@ -45,6 +59,7 @@ def analyse(
     masks: Sequence[Array] | None = None,
     sample_weight: Any = None,
     precisions: Precisions | None = None,
+    seen: Seen | None = None,
 ) -> Analysis:
     """Bound the rounding errors of a forward and backward pass.
 
@@ -58,9 +73,11 @@ def analyse(
         sample_weight: How much each place of the outputs counts; a list where there are several.
         precisions: In which precision each layer computes, with weights and inputs that it holds;
             the loss is then computed in float32. None: all in the network's own.
+        seen: What one engine computed; each layer is then bounded for the very numbers that it took
+            there, forward and backward. None: errors go from layer to layer.
     """
     targets = as_list(y)
-    tensors, caches, states, r = _forward(network, x, masks, precisions)
+    computed, tensors, caches, states, r = _forward(network, x, masks, precisions, seen)
     of_layer = _roundings(network, precisions, r)
     costs: list[Approx] = []
     deltas: dict[str, list[Approx]] = {name: [] for name in tensors}
@@ -73,22 +90,27 @@ def analyse(
         costs.append(value if weight == 1 else value * weight)
         deltas[name].append(delta if weight == 1 else delta * weight)
         fused |= {name} if term.fused else set()
+    totals: dict[str, Approx] = {}
     found: dict[str, list[list[Approx]]] = {name: [] for name in network.layer_names}
     for call, owner in reversed(list(zip(network.calls, network.owners, strict=True))):
         name, layer, sources = call
         if name not in network.trained:
             continue
-        given_back: Any = [
-            formula.added(*(delta.cast(of_layer[owner]) for delta in d))
-            if (d := deltas[own])
-            else None
-            for own in call.outputs
-        ]
+        given_back: list[Any] = []
+        for own in call.outputs:
+            total = None
+            if deltas[own]:
+                total = formula.added(*(delta.cast(of_layer[owner]) for delta in deltas[own]))
+                if own not in fused:  # where it is the gradient by the logits
+                    totals[own] = total
+                    if seen is not None and own in seen.deltas:
+                        total = of_layer[owner].exact(seen.deltas[own])
+            given_back.append(total)
         own, back = backward(layer, caches[name], one_or_list(given_back), name in fused)
         found[owner].append(own)
         backs: Any = back if layer.merges else [back]
         for source, part in zip(sources, backs, strict=True):
-            deltas[source].append(part.cast(tensors[source].rounding))
+            deltas[source].append(part)
     gradients: list[Approx] = []
     for own, layer in zip(found.values(), network.layers, strict=True):
         for name, calls in zip(layer.weight_names, zip(*own, strict=True), strict=True):
@@ -98,13 +120,13 @@ def analyse(
             further = [] if penalty is None else [penalty.gradient(weight)]
             costs += [] if penalty is None else [penalty.penalty(weight)]
             gradients.append(formula.added(*calls, *further))
-    outputs = [tensors[name] for name in network.tensor_names]
-    return Analysis(outputs, formula.added(*costs), gradients, states)
+    outputs = [computed[name] for name in network.tensor_names]
+    return Analysis(outputs, formula.added(*costs), gradients, states, totals)
 
 
 @np.errstate(invalid="ignore", over="ignore")  # infinite bounds
 def analyse_outputs(
-    network: Network, x: Any, precisions: Precisions | None = None
+    network: Network, x: Any, precisions: Precisions | None = None, seen: Seen | None = None
 ) -> list[Approx]:
     """Return the bounded tensors of a forward pass, in the order of ``network.tensor_names``.
 
@@ -112,21 +134,30 @@ def analyse_outputs(
         network: As in :func:`analyse`; it is not in training.
         x: Likewise.
         precisions: Likewise.
+        seen: Likewise.
     """
-    tensors = _forward(network, x, None, precisions)[0]
-    return [tensors[name] for name in network.tensor_names]
+    computed = _forward(network, x, None, precisions, seen)[0]
+    return [computed[name] for name in network.tensor_names]
 
 
 def _forward(
-    network: Network, x: Any, masks: Sequence[Array] | None, precisions: Precisions | None
-) -> tuple[dict[str, Approx], dict[str, Any], dict[str, Approx], Rounding]:
-    """Return every tensor, what each call keeps for the way back, and the states."""
+    network: Network,
+    x: Any,
+    masks: Sequence[Array] | None,
+    precisions: Precisions | None,
+    seen: Seen | None,
+) -> tuple[dict[str, Approx], dict[str, Approx], dict[str, Any], dict[str, Approx], Rounding]:
+    """Return every tensor, twice, what each call keeps for the way back, and the states.
+
+    The first are the tensors as they come out, the second those that the next layers take.
+    """
     training, inputs = masks is not None, as_list(x)
     own = network.dtype if precisions is None else "float32"
     r = Rounding(own, _count(network, len(inputs[0])))
     of_layer = _roundings(network, precisions, r)
     given = None if masks is None else iter(masks)
     tensors = {n: r.exact(v) for n, v in zip(network.input_names, inputs, strict=True)}
+    computed = dict(tensors)
     caches: dict[str, Any] = {}
     states: dict[str, Approx] = {}
     steps: dict[str, Array | None] = dict.fromkeys(network.input_names)
@@ -139,7 +170,11 @@ def _forward(
         steps |= dict.fromkeys(call.outputs)
         steps[name] = mask_of(layer, values, [steps[source] for source in sources])
         signal, cache = forward(layer, taken if layer.merges else taken[0], mask, training)
-        tensors |= zip(call.outputs, as_list(signal), strict=True)
+        computed |= zip(call.outputs, as_list(signal), strict=True)
+        for output in call.outputs:
+            tensors[output] = computed[output]
+            if seen is not None:
+                tensors[output] = of_layer[owner].exact(seen.tensors[output])
         caches[name] = cache
         if training and isinstance(layer, layers.FormulaLayer):
             # Of a layer that is called again, what the call before left.
@@ -147,7 +182,7 @@ def _forward(
             arrays |= {k: states[f"{owner}/{k}"] for k in arrays if f"{owner}/{k}" in states}
             updated = layer.updated_states(cache, arrays)
             states |= {f"{owner}/{name}": state for name, state in updated.items()}
-    return tensors, caches, states, r
+    return computed, tensors, caches, states, r
 
 
 def _roundings(

@@ -70,9 +70,7 @@ class Format:
 def _as_numpy_has_it(dtype: type[np.floating[Any]]) -> Format:
     info = np.finfo(dtype)
     least = int(np.log2(float(info.smallest_subnormal)))
-    return Format(
-        np.dtype(dtype).name, info.nmant + 1, float(info.tiny), least, float(info.max)
-    )
+    return Format(np.dtype(dtype).name, info.nmant + 1, float(info.tiny), least, float(info.max))
 
 
 FLOAT64, FLOAT32 = _as_numpy_has_it(np.float64), _as_numpy_has_it(np.float32)

@@ -32,6 +32,7 @@ import numpy as np
 from numpy_impl.types import Array, DTypeLike
 from parity.bounds.formats import FLOAT32, TENSORFLOAT32, Format, format_of
 
+LowDtype = Literal["float16", "bfloat16"]
 Products = Literal["own", "float32", "tensorfloat32"]
 
 # What NumPy's own functions do with these numbers; ``array_functions`` fills them.
@@ -61,7 +62,7 @@ class Rounding:
             "tensorfloat32" also takes of each number no more than TensorFloat-32 holds.
     """
 
-    dtype: DTypeLike
+    dtype: DTypeLike | LowDtype
     count: int = 1
     tracked: bool = True
     handwritten: bool = False
@@ -118,7 +119,7 @@ class Rounding:
         if self.products != "float32":
             error = error + self.tiny * terms
             return Approx(value, self.within_range(value, error), self)
-        return Approx(value, None, self)._rounded(value, error + FLOAT32.tiny * terms)
+        return Approx(value, None, self).rounded(value, error + FLOAT32.tiny * terms)
 
     def within_range(self, value: Array, error: Array) -> Array:
         """Return the error, infinite where the number may be too large for the format."""
@@ -238,7 +239,7 @@ class Approx:
     def _with(self, value: Array, error: Array | None) -> "Approx":
         return Approx(value, error, self.rounding)
 
-    def _rounded(self, value: Array, propagated: Array | float) -> "Approx":
+    def rounded(self, value: Array, propagated: Array | float) -> "Approx":
         """Return ``value`` with the operands' errors as propagated, plus one rounding."""
         if not self.rounding.tracked:
             return self._with(value, None)
@@ -261,7 +262,7 @@ class Approx:
         other = self._other(other)
         errors = [e for e in (self.error, other.error) if e is not None]
         propagated = sum(errors, 0.0)
-        total = self._rounded(self.value + other.value, propagated)
+        total = self.rounded(self.value + other.value, propagated)
         if not self._is_followed_with(other, total.shape):
             return total
         return total.of_length(self.lengths + other.lengths + _length(total.bound - propagated))
@@ -280,7 +281,7 @@ class Approx:
         propagated = 0.0 if self.error is None else self.error * other.magnitude
         if other.error is not None:
             propagated = propagated + np.abs(self.value) * other.error
-        product = self._rounded(self.value * other.value, propagated)
+        product = self.rounded(self.value * other.value, propagated)
         if not self._is_followed_with(other, product.shape):
             return product
         sides = ((np.abs(self.value), other.lengths), (other.magnitude, self.lengths))
@@ -298,7 +299,7 @@ class Approx:
             value = self.value / other.value
             room = np.abs(other.value) - other.bound
             propagated = (self.bound + np.abs(value) * other.bound) / room
-        return self._rounded(value, np.where(room > 0, propagated, np.inf))
+        return self.rounded(value, np.where(room > 0, propagated, np.inf))
 
     def __rtruediv__(self, other: Array | float) -> "Approx":
         return self._other(other) / self
@@ -362,7 +363,7 @@ class Approx:
         with np.errstate(divide="ignore", invalid="ignore"):
             down = np.where(low > 0, self.bound / (value + np.sqrt(np.maximum(low, 0))), value)
             up = np.where(high > 0, self.bound / (value + np.sqrt(high)), 0)
-        return self._rounded(value, np.maximum(down, up))
+        return self.rounded(value, np.maximum(down, up))
 
     def monotone(
         self,
@@ -404,7 +405,7 @@ class Approx:
             return same
         if self.error is None and np.array_equal(rounding.format.rounded(self.value), self.value):
             return same
-        rounded = same._rounded(self.value, self.bound)
+        rounded = same.rounded(self.value, self.bound)
         if self.length is None or not rounding.tracked:
             return rounded
         return rounded.of_length(self.lengths + _length(rounded.bound - self.bound))

@@ -17,6 +17,7 @@ from keras_impl import keras
 from numpy_impl import losses, optimizers
 from numpy_impl.functional import AnyNetwork
 from numpy_impl.types import Array
+from parity.comparing import layer_by_layer
 from parity.comparing.low_precision import MatmulPrecision
 from parity.comparing.pair import Losses, Pair
 from parity.comparing.result import Comparison
@@ -86,8 +87,12 @@ def compare(
     masks = masks if masks is not None else numpy_network.draw_masks(n, rng)
     result = Comparison(f"{keras_model.name}, {pair.precision}, {n} samples")
     result.rows += pair.compare_weights()
-    result.rows += pair.compare_outputs(x)
-    result.rows += pair.compare_gradients(x, y, masks, weights)
+    if pair.low.format is None:
+        result.rows += pair.compare_outputs(x)
+        result.rows += pair.compare_gradients(x, y, masks, weights)
+    else:
+        result.rows += layer_by_layer.compare_outputs(pair, x)
+        result.rows += layer_by_layer.compare_gradients(pair, x, y, masks, weights)
     if optimizer is not None:
         before = numpy_network.get_weights(), keras_model.get_weights()
         size = batch_size or n

@@ -10,7 +10,7 @@ Reference: P. Micikevicius et al. (2018), "Mixed precision training", ICLR; Kera
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from keras_impl import keras
 from keras_impl.graph import Graph
@@ -21,6 +21,7 @@ from parity.bounds.formats import FORMATS, TENSORFLOAT32, Format
 from parity.bounds.rounding import Products
 
 MatmulPrecision = Literal["tensorfloat32"]
+Dtype = Literal["float64", "float32", "float16", "bfloat16"]
 
 
 class LowPrecision:
@@ -51,8 +52,8 @@ class LowPrecision:
         self.format: Format | None = None
         self.precisions: Precisions | None = None
         self.model, self.found, self.layers = model, found, layers
-        dtypes = [_compute_dtype(layer) for layer in layers]
-        low = sorted({dtype for dtype in dtypes if FORMATS[dtype].is_low})
+        dtypes: list[Dtype] = [_compute_dtype(layer) for layer in layers]
+        low: list[Dtype] = sorted({dtype for dtype in dtypes if FORMATS[dtype].is_low})
         if matmul_precision is not None:
             if low or set(dtypes) != {"float32"}:
                 raise ValueError(
@@ -60,7 +61,7 @@ class LowPrecision:
                     f"Received: {', '.join(sorted(set(dtypes)))}"
                 )
             self.format = TENSORFLOAT32
-            self.precisions = [("float32", matmul_precision)] * len(dtypes)
+            self.precisions = [(dtype, matmul_precision) for dtype in dtypes]
         elif low:
             if len(low) > 1:
                 raise ValueError(
@@ -68,8 +69,8 @@ class LowPrecision:
                 )
             _refuse_penalties(layers)
             self.format = FORMATS[low[0]]
-            pairs = zip(layers, dtypes, strict=True)
-            self.precisions = [(dtype, _products(layer, dtype)) for layer, dtype in pairs]
+            of_layer = [_products(*pair) for pair in zip(layers, dtypes, strict=True)]
+            self.precisions = list(zip(dtypes, of_layer, strict=True))
 
     def inputs(self, x: Sequence[Array]) -> list[Array]:
         """Return inputs as the layers that take them get them."""
@@ -112,7 +113,7 @@ class LowPrecision:
             network.set_weights(before)
 
 
-def _compute_dtype(layer: Any) -> str:
+def _compute_dtype(layer: Any) -> Dtype:
     """Return the dtype that a layer computes in; refuse one with layers in others inside it."""
     inside: list[Any] = [own for own in layer._flatten_layers() if own.weights or own is layer]
     dtypes = sorted({str(own.compute_dtype) for own in inside})
@@ -122,17 +123,16 @@ def _compute_dtype(layer: Any) -> str:
             f"Expected {layer.name!r} to compute in one of {', '.join(FORMATS)}. "
             f"Received: {', '.join(dtypes)}"
         )
-    return dtypes[0]
+    return cast(Dtype, dtypes[0])
 
 
 def _products(layer: Any, dtype: str) -> Products:
     """Return in what products are summed.
 
     Measured on TensorFlow's processor kernels: of bfloat16 all, and of float16 those of matrices,
-    are summed in float32; its convolutions and ``einsum`` sum float16 in float16. Of what was not
-    measured nothing is taken for granted.
+    are summed in float32; its convolutions and ``einsum`` sum float16 in float16.
     """
-    if not FORMATS[dtype].is_low or keras.backend.backend() != "tensorflow":
+    if not FORMATS[dtype].is_low:
         return "own"
     return "float32" if dtype == "bfloat16" or isinstance(layer, keras.layers.Dense) else "own"
 

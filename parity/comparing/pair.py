@@ -17,10 +17,9 @@ from numpy_impl.network import Network, Sequential
 from numpy_impl.training import weights_of_classes
 from numpy_impl.types import Array
 from parity.bounds import analyse, analyse_outputs
-from parity.bounds.rounding import Approx
 from parity.comparing import twins
 from parity.comparing.low_precision import LowPrecision, MatmulPrecision
-from parity.comparing.rows import Row, Section, Verdict, compare_tensors
+from parity.comparing.rows import Row, Verdict, compare_tensors
 
 # A loss of Keras or its name; of several outputs one for each.
 Losses = str | keras.losses.Loss | Sequence[str | keras.losses.Loss]
@@ -164,21 +163,23 @@ class Pair:
 
     def compare_outputs(self, x: list[Array]) -> list[Row]:
         """Compare every layer's output with dropout inactive."""
+        ours = self.network.layer_outputs(one_or_list(x))
         theirs = self.keras.layer_outputs(x)
-        with self.low.weights(self.network):
-            ours = self.network.layer_outputs(one_or_list(x))
-            bounded = analyse_outputs(self.network, x, self.low.precisions)
-            own = bounded if self.low.format is None else analyse_outputs(self.network, x)
-        names = [_plain(name) for name in self.tensors]
-        titles = [_plain(name) for name in self.network.tensor_names]
-        if sorted(titles) == sorted(names):  # perhaps in another order
-            theirs = [theirs[names.index(name)] for name in titles]
-        elif isinstance(self.network, Sequential):
-            titles = [f"{i} {name}" for i, name in enumerate(names)]
-        return [
-            compare_tensors("forward", *row, own=mine, low=self.low.format)
-            for *row, mine in zip(titles, theirs, ours, bounded, own, strict=True)
-        ]
+        bounded = analyse_outputs(self.network, x)
+        titles, order = self.order()
+        found = dict(zip(self.tensors, theirs, strict=True))
+        rows = zip(titles, (found[name] for name in order), ours, bounded, strict=True)
+        return [compare_tensors("forward", *row) for row in rows]
+
+    def order(self) -> tuple[list[str], list[str]]:
+        """Return what to call the network's tensors, and Keras's names of the same ones."""
+        names = {_plain(name): name for name in self.tensors}
+        own = [_plain(name) for name in self.network.tensor_names]
+        if sorted(own) == sorted(names):  # perhaps in another order
+            return own, [names[name] for name in own]
+        if isinstance(self.network, Sequential):
+            own = [f"{i} {name}" for i, name in enumerate(names)]
+        return own, list(self.tensors)
 
     def compare_gradients(
         self,
@@ -188,30 +189,18 @@ class Pair:
         sample_weight: list[Array] | None = None,
     ) -> list[Row]:
         """Compare the loss and the gradient of every weight, in training mode."""
+        bounded = analyse(self.network, x, y, self.reference_loss, masks, sample_weight)
         before = self.network.get_weights()
         batch = one_or_list(x), one_or_list(y)
         counts = None if sample_weight is None else one_or_list(sample_weight)
-        with self.low.weights(self.network):
-            given = self.network, x, y, self.reference_loss, masks, sample_weight
-            bounded = analyse(*given, self.low.precisions)
-            mine = bounded if self.low.format is None else analyse(*given)
-            cost, grads = self.network.loss_and_gradients(*batch, self.loss, masks, counts)
+        cost, grads = self.network.loss_and_gradients(*batch, self.loss, masks, counts)
         self.network.set_weights(before)  # a pass in training moves the moving statistics
         keras_cost, keras_grads = self.keras.loss_and_gradients(x, y, masks, sample_weight)
+        theirs, own = (np.asarray([value], self.network.dtype) for value in (keras_cost, cost))
+        rows = [compare_tensors("loss", "loss", theirs, own, bounded.loss.reshape(1))]
         scales = self.least_scales(keras_grads)
-        theirs, ours = (np.asarray([value], self.network.dtype) for value in (keras_cost, cost))
-        losses = [one.loss.reshape(1) for one in (bounded, mine)]
-        rows: list[tuple[Section, str, Array, Array, Approx, float, Approx]] = [
-            ("loss", "loss", theirs, ours, losses[0], 0.0, losses[1])
-        ]
-        rows += [
-            ("gradients", *row)
-            for row in zip(
-                self.names, keras_grads, grads, bounded.gradients, scales, mine.gradients,
-                strict=True,
-            )
-        ]  # fmt: skip
-        return [compare_tensors(*row, low=self.low.format) for row in rows]
+        each = zip(self.names, keras_grads, grads, bounded.gradients, scales, strict=True)
+        return rows + [compare_tensors("gradients", *one) for one in each]
 
     @property
     def precision(self) -> str:

@@ -107,10 +107,10 @@ def compare_tensors(
         ratio = np.where(error == 0, 0.0, error / allowed)
     # A NaN or infinity on either side is never rounding, whatever the bound.
     ratio = np.where(np.isfinite(k) & np.isfinite(n), ratio, np.inf)
-    # But what may be too large for float16 is not there to be compared.
+    # But what may be too large for float16, and what follows from it, cannot be compared.
     beyond = np.zeros(k.shape, bool)
     if low is not None and low.overflows:
-        beyond = ~np.isfinite(k) & np.isfinite(n) & np.isinf(allowed)
+        beyond = ~np.isfinite(k) & np.isinf(allowed)
         ratio, error = (np.where(beyond, 0.0, array) for array in (ratio, error))
     lost = int(np.count_nonzero(beyond)) if np.all(ratio <= 1) else 0
     if not k.size:
@@ -132,9 +132,13 @@ def compare_tensors(
         bound=float(allowed[index]) / ulp,
         ratio=float(ratio[index]),
         verdict=Verdict.UNDECIDED if lost else _verdict(ratio, error, allowed, scale),
-        note=f"{lost} numbers may be beyond {low.largest:g}, {low.name}'s largest" if lost and low else "",
+        note=_beyond(lost, low) if lost and low else "",
         precision=low.name if low else "",
     )
+
+
+def _beyond(count: int, low: Format) -> str:
+    return f"{count} numbers may be beyond {low.largest:g}, {low.name}'s largest"
 
 
 def _misshapen(

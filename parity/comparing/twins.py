@@ -47,7 +47,6 @@ from parity.bounds.updates import RULES
 from parity.comparing import foreign
 from parity.comparing.weights import copy_weights
 
-
 LOW = tuple(name for name, kind in FORMATS.items() if kind.is_low)
 
 
