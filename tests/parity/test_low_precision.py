@@ -222,6 +222,42 @@ def test_what_cannot_be_compared_is_one_line():
         _compare(model, matmul_precision="tensorfloat32")
 
 
+# ---- Somebody's own network ----
+
+
+def _own(activation, digits):
+    """Return a network written by hand whose numbers are all rounded by ``digits``."""
+    rng = np.random.default_rng(4)
+    w = [rng.normal(0, 0.3, size).astype(np.float32) for size in ((20, 12), (12,), (12, 5), (5,))]
+
+    def forward(x):
+        cut = digits
+        a = cut(activation(cut(cut(cut(np.asarray(x)) @ cut(w[0])) + cut(w[1]))))
+        z = cut(cut(a @ cut(w[2])) + cut(w[3]))
+        e = np.exp(z - z.max(axis=1, keepdims=True))
+        return e / e.sum(axis=1, keepdims=True)
+
+    return parity.Candidate(get_weights=lambda: w, forward=forward)
+
+
+def test_a_right_network_in_bfloat16_is_called_low_precision_and_not_wrong():
+    reference = _model("mixed_bfloat16", (20, 12, 5))
+    report = parity.check(_own(np.tanh, BFLOAT16.rounded), reference=reference)
+    assert report.outcome is parity.Outcome.UNKNOWN
+    assert "numbers of 7 bits go (bfloat16)" in str(report)
+    exact = parity.check(_own(np.tanh, np.asarray), reference=reference)
+    assert exact.outcome is parity.Outcome.RIGHT
+
+
+def test_a_wrong_network_in_bfloat16_is_wrong_all_the_same():
+    reference = _model("mixed_bfloat16", (20, 12, 5))
+    wrong = parity.check(_own(lambda z: np.tanh(z) ** 2, BFLOAT16.rounded), reference=reference)
+    assert wrong.outcome is parity.Outcome.WRONG
+    # What is off by as much, but computes in more digits, has no such excuse.
+    off = parity.check(_own(lambda z: 1.01 * np.tanh(z), np.asarray), reference=reference)
+    assert off.outcome is parity.Outcome.WRONG
+
+
 # ---- TensorFloat-32 ----
 
 
