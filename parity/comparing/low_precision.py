@@ -69,7 +69,9 @@ class LowPrecision:
                 )
             _refuse_penalties(layers)
             self.format = FORMATS[low[0]]
-            of_layer = [_products(*pair) for pair in zip(layers, dtypes, strict=True)]
+            of_layer: list[Products] = [
+                _products(*pair) for pair in zip(layers, dtypes, strict=True)
+            ]
             self.precisions = list(zip(dtypes, of_layer, strict=True))
 
     def inputs(self, x: Sequence[Array]) -> list[Array]:
