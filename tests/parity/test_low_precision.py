@@ -195,6 +195,41 @@ def test_other_layers_are_not_accused(policy, build, shape):
     assert not failed, str(result)
 
 
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_branches_shared_layers_and_several_outputs_pass_under_a_global_policy(policy):
+    before: Any = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        keras.utils.set_random_seed(0)
+        ends: Any = [keras.Input((12,), name=name) for name in ("a", "b")]
+        shared = L.Dense(8, activation="relu", name="shared")
+        p, q = (shared(end) for end in ends)
+        both = L.Add(name="both")([p, q])
+        residual = L.Add(name="residual")([both, L.Dense(8, activation="tanh", name="t")(both)])
+        joined = L.Concatenate(name="joined")([residual, p])
+        outputs = [
+            L.Dense(4, activation="softmax", dtype="float32", name="first")(joined),
+            L.Dense(1, name="second")(residual),
+        ]
+        model = keras.Model(ends, outputs)
+        rng = np.random.default_rng(0)
+        x = [rng.normal(size=(5, 12)).astype(np.float32) for _ in ends]
+        y = [np.eye(4, dtype=np.float32)[[0, 1, 2, 3, 1]], rng.normal(size=(5, 1))]
+        network = parity.numpy_twin(model)
+        losses_of = ["categorical_crossentropy", "mean_squared_error"]
+        result = parity.compare(model, network, x, y, loss=losses_of, loss_weights=[1.0, 0.5])
+        result.raise_for_failure()
+        network.layers[0].__class__ = _Transposed
+        failed = parity.compare(model, network, x, y, loss=losses_of)
+        assert [row.tensor for row in failed.failures()] == ["shared/kernel"]
+        table: Any = keras.Sequential([keras.Input((2,)), L.Embedding(2100, 3), L.Flatten()])
+        numbers, twin = np.array([[1, 2050], [2049, 2051]], np.float32), parity.numpy_twin(table)
+        with pytest.raises(ValueError, match=r"class numbers that .*float16 holds.*Received: 20"):
+            parity.compare(table, twin, numbers, np.zeros((2, 6)), loss="mean_squared_error")
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
 def test_numbers_beyond_float16_are_undecided_and_named():
     model = _model("mixed_float16", (4, 3, 2), "linear", "linear")
     model.layers[0].kernel.assign(np.full((4, 3), 30000.0))
