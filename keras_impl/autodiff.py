@@ -8,7 +8,7 @@ are arguments, because each backend draws its own from a seed.
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from itertools import pairwise
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import keras
 import numpy as np
@@ -62,7 +62,8 @@ def all_outputs(
     for call in found.calls:
         if training and isinstance(call.layer, keras.layers.Dropout):
             ((_, source),) = call.sources
-            scaled = tensors[source] * (1.0 / (1.0 - call.layer.rate))
+            taken = keras.ops.cast(tensors[source], call.layer.compute_dtype)
+            scaled = taken * (1.0 / (1.0 - call.layer.rate))
             dropped = keras.ops.where(next(given), scaled, keras.ops.zeros_like(scaled))
             tensors[call.name] = dropped
         else:
@@ -73,6 +74,22 @@ def all_outputs(
 def as_list(arrays: Any) -> list[Any]:
     """Return the arrays of several inputs or outputs, or the only one, as a list."""
     return list(cast(Sequence[Any], arrays)) if isinstance(arrays, list | tuple) else [arrays]
+
+
+class Observed(NamedTuple):
+    """What a pass forward and backward in training computed.
+
+    Attributes:
+        loss: The loss.
+        gradients: Its gradient for each trained variable.
+        tensors: What each call of a layer returned, by name.
+        deltas: The gradients of the loss by these; without those that it does not depend on.
+    """
+
+    loss: float
+    gradients: list[np.ndarray]
+    tensors: dict[str, np.ndarray]
+    deltas: dict[str, np.ndarray]
 
 
 class Autodiff:
@@ -140,6 +157,30 @@ class Autodiff:
             variable.assign(value)
         return float(to_numpy(loss)), [to_numpy(gradient) for gradient in gradients]
 
+    def observe(self, x: Any, y: Any, masks: Masks = (), sample_weight: Any = None) -> Observed:
+        """Return the same and all numbers on the way, of one and the same pass.
+
+        Raises:
+            ValueError: Another backend than TensorFlow.
+        """
+        if not isinstance(self._engine, _TensorFlow):
+            raise ValueError(
+                "Expected Keras on TensorFlow, for what layers compute on the way. "
+                f"Received: {keras.backend.backend()}"
+            )
+        before = self.states()
+        loss, gradients, tensors, deltas = self._engine.observe(
+            *self._tensors(x, y, masks, sample_weight)
+        )
+        for variable, value in zip(self.kept, before, strict=True):
+            variable.assign(value)
+        return Observed(
+            float(to_numpy(loss)),
+            [to_numpy(gradient) for gradient in gradients],
+            {name: to_numpy(tensor) for name, tensor in tensors.items()},
+            {name: to_numpy(delta) for name, delta in deltas.items() if delta is not None},
+        )
+
     def step(self, x: Any, y: Any, masks: Masks = (), sample_weight: Any = None) -> float:
         """Take one optimizer step on a batch; return the loss before it."""
         return float(to_numpy(self._engine.step(*self._tensors(x, y, masks, sample_weight))))
@@ -185,11 +226,13 @@ class Autodiff:
         convert = keras.ops.convert_to_tensor
         targets = [np.asarray(array) for array in as_list(y)]
         counts = [] if sample_weight is None else as_list(sample_weight)
+        # Keras takes losses in ``floatx`` also where layers compute in less.
+        wide = "float32" if self.dtype in ("float16", "bfloat16") else self.dtype
         return (
             [convert(array, dtype=self.dtype) for array in as_list(x)],
-            [convert(t, dtype="int32" if t.dtype.kind in "iu" else self.dtype) for t in targets],
+            [convert(t, dtype="int32" if t.dtype.kind in "iu" else wide) for t in targets],
             [convert(m, dtype="bool") for m in masks],
-            [convert(array, dtype=self.dtype) for array in counts],
+            [convert(array, dtype=wide) for array in counts],
         )
 
     def cost(
@@ -200,9 +243,12 @@ class Autodiff:
         sample_weight: Sequence[Any],
     ) -> Any:
         """Return the loss of a batch in training mode with the weights' penalties, as a tensor."""
-        tensors = all_outputs(self.graph, x, True, masks)
+        return self.cost_of(all_outputs(self.graph, x, True, masks), y, sample_weight)
+
+    def cost_of(self, tensors: dict[str, Any], y: Sequence[Any], counts: Sequence[Any]) -> Any:
+        """Return the same for the tensors of a pass."""
         ends = [y, [tensors[name] for name in self.graph.outputs]]
-        ends += [sample_weight] if sample_weight else []
+        ends += [counts] if counts else []
         single = len(self.graph.outputs) == 1
         cost = self.loss(*(arrays[0] if single else arrays for arrays in ends))
         for variable in self.trained:
@@ -222,6 +268,16 @@ class _TensorFlow:
 
     def step(self, *batch: Any) -> Any:
         return self._graph(self._step, *batch)
+
+    def observe(self, x: Any, y: Any, masks: Any, sample_weight: Any) -> Any:
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            tensors = all_outputs(self.owner.graph, x, True, masks)
+            cost = self.owner.cost_of(tensors, y, sample_weight)
+        own = {name: tensors[name] for name in self.owner.graph.tensor_names}
+        grads, deltas = tape.gradient(cost, ([v.value for v in self.variables], own))
+        return cost, [g if g is None else tf.convert_to_tensor(g) for g in grads], own, deltas
 
     def _gradients(self, *batch: Any) -> Any:
         import tensorflow as tf

@@ -1,8 +1,8 @@
 """Rounding bounds of one whole forward and backward pass."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,10 +10,13 @@ from numpy_impl import layers, losses
 from numpy_impl.functional import as_list, one_or_list
 from numpy_impl.layers import formula
 from numpy_impl.network import Network, mask_of
-from numpy_impl.types import Array
+from numpy_impl.types import Array, DTypeLike
 from parity.bounds.layers import backward, exact_arrays, forward
 from parity.bounds.losses import cost
-from parity.bounds.rounding import Approx, Rounding
+from parity.bounds.rounding import Approx, LowDtype, Products, Rounding
+
+# For each of a network's layers the dtype that it computes in, and how it forms products.
+Precisions = Sequence[tuple[DTypeLike | LowDtype, Products]]
 
 
 @dataclass(frozen=True)
@@ -25,12 +28,26 @@ class Analysis:
         loss: The cost, a scalar.
         gradients: Gradient of every trained weight.
         states: The states after the forward pass, by name; in training only.
+        deltas: The gradient of the cost by each tensor that a weight acts on, by name.
     """
 
     outputs: list[Approx]
     loss: Approx
     gradients: list[Approx]
     states: dict[str, Approx]
+    deltas: dict[str, Approx]
+
+
+class Seen(NamedTuple):
+    """What an engine computed on the way, by the names of a network's tensors.
+
+    Attributes:
+        tensors: The layers' outputs.
+        deltas: The gradients of the cost by these; empty of a forward pass.
+    """
+
+    tensors: dict[str, Array]
+    deltas: dict[str, Array]
 
 
 @np.errstate(invalid="ignore", over="ignore")  # infinite bounds
@@ -41,6 +58,8 @@ def analyse(
     loss: losses.Loss,
     masks: Sequence[Array] | None = None,
     sample_weight: Any = None,
+    precisions: Precisions | None = None,
+    seen: Seen | None = None,
 ) -> Analysis:
     """Bound the rounding errors of a forward and backward pass.
 
@@ -52,9 +71,14 @@ def analyse(
         masks: One boolean mask for each call of a dropout layer; None: the network is not in
             training.
         sample_weight: How much each place of the outputs counts; a list where there are several.
+        precisions: In which precision each layer computes, with weights and inputs that it holds;
+            the loss is then computed in float32. None: all in the network's own.
+        seen: What one engine computed; each layer is then bounded for the very numbers that it took
+            there, forward and backward. None: errors go from layer to layer.
     """
     targets = as_list(y)
-    tensors, caches, states, r = _forward(network, x, masks)
+    computed, tensors, caches, states, r = _forward(network, x, masks, precisions, seen)
+    of_layer = _roundings(network, precisions, r)
     costs: list[Approx] = []
     deltas: dict[str, list[Approx]] = {name: [] for name in tensors}
     counts = [None] * len(targets) if sample_weight is None else as_list(sample_weight)
@@ -62,18 +86,26 @@ def analyse(
     fused: set[str] = set()
     for name, target, count, (term, weight) in rows:
         entry = caches[name][1] if term.fused else tensors[name]
-        value, delta = cost(term, entry, target, count)
+        value, delta = cost(term, entry.cast(r), target, count)
         costs.append(value if weight == 1 else value * weight)
         deltas[name].append(delta if weight == 1 else delta * weight)
         fused |= {name} if term.fused else set()
+    totals: dict[str, Approx] = {}
     found: dict[str, list[list[Approx]]] = {name: [] for name in network.layer_names}
     for call, owner in reversed(list(zip(network.calls, network.owners, strict=True))):
         name, layer, sources = call
         if name not in network.trained:
             continue
-        given_back: Any = [
-            formula.added(*d) if (d := deltas[own]) else None for own in call.outputs
-        ]
+        given_back: list[Any] = []
+        for own in call.outputs:
+            total = None
+            if deltas[own]:
+                total = formula.added(*(delta.cast(of_layer[owner]) for delta in deltas[own]))
+                if own not in fused:  # where it is the gradient by the logits
+                    totals[own] = total
+                    if seen is not None and own in seen.deltas:
+                        total = of_layer[owner].exact(seen.deltas[own])
+            given_back.append(total)
         own, back = backward(layer, caches[name], one_or_list(given_back), name in fused)
         found[owner].append(own)
         backs: Any = back if layer.merges else [back]
@@ -83,35 +115,49 @@ def analyse(
     for own, layer in zip(found.values(), network.layers, strict=True):
         for name, calls in zip(layer.weight_names, zip(*own, strict=True), strict=True):
             penalty = layer.regularizers.get(name)
-            weight = r.exact(getattr(layer, name))
             # Where the weight is 0 the gradient of |w| is, too, on both sides.
+            weight = r.exact(getattr(layer, name))
             further = [] if penalty is None else [penalty.gradient(weight)]
             costs += [] if penalty is None else [penalty.penalty(weight)]
             gradients.append(formula.added(*calls, *further))
-    outputs = [tensors[name] for name in network.tensor_names]
-    return Analysis(outputs, formula.added(*costs), gradients, states)
+    outputs = [computed[name] for name in network.tensor_names]
+    return Analysis(outputs, formula.added(*costs), gradients, states, totals)
 
 
 @np.errstate(invalid="ignore", over="ignore")  # infinite bounds
-def analyse_outputs(network: Network, x: Any) -> list[Approx]:
+def analyse_outputs(
+    network: Network, x: Any, precisions: Precisions | None = None, seen: Seen | None = None
+) -> list[Approx]:
     """Return the bounded tensors of a forward pass, in the order of ``network.tensor_names``.
 
     Args:
         network: As in :func:`analyse`; it is not in training.
         x: Likewise.
+        precisions: Likewise.
+        seen: Likewise.
     """
-    tensors = _forward(network, x, None)[0]
-    return [tensors[name] for name in network.tensor_names]
+    computed = _forward(network, x, None, precisions, seen)[0]
+    return [computed[name] for name in network.tensor_names]
 
 
 def _forward(
-    network: Network, x: Any, masks: Sequence[Array] | None
-) -> tuple[dict[str, Approx], dict[str, Any], dict[str, Approx], Rounding]:
-    """Return every tensor, what each call keeps for the way back, and the states."""
+    network: Network,
+    x: Any,
+    masks: Sequence[Array] | None,
+    precisions: Precisions | None,
+    seen: Seen | None,
+) -> tuple[dict[str, Approx], dict[str, Approx], dict[str, Any], dict[str, Approx], Rounding]:
+    """Return every tensor, twice, what each call keeps for the way back, and the states.
+
+    The first are the tensors as they come out, the second those that the next layers take.
+    """
     training, inputs = masks is not None, as_list(x)
-    r = Rounding(network.dtype, _count(network, len(inputs[0])))
+    own = network.dtype if precisions is None else "float32"
+    r = Rounding(own, _count(network, len(inputs[0])))
+    of_layer = _roundings(network, precisions, r)
     given = None if masks is None else iter(masks)
     tensors = {n: r.exact(v) for n, v in zip(network.input_names, inputs, strict=True)}
+    computed = dict(tensors)
     caches: dict[str, Any] = {}
     states: dict[str, Approx] = {}
     steps: dict[str, Array | None] = dict.fromkeys(network.input_names)
@@ -119,20 +165,36 @@ def _forward(
         name, layer, sources = call
         mask = next(given) if given and isinstance(layer, layers.Dropout) else None
         mask = steps[sources[0]] if layer.uses_mask else mask
-        taken: Any = [tensors[source] for source in sources]
+        taken: Any = [tensors[source].cast(of_layer[owner]) for source in sources]
         values = [tensor.value for tensor in taken]
         steps |= dict.fromkeys(call.outputs)
         steps[name] = mask_of(layer, values, [steps[source] for source in sources])
         signal, cache = forward(layer, taken if layer.merges else taken[0], mask, training)
-        tensors |= zip(call.outputs, as_list(signal), strict=True)
+        computed |= zip(call.outputs, as_list(signal), strict=True)
+        for output in call.outputs:
+            tensors[output] = computed[output]
+            if seen is not None:
+                tensors[output] = of_layer[owner].exact(seen.tensors[output])
         caches[name] = cache
         if training and isinstance(layer, layers.FormulaLayer):
             # Of a layer that is called again, what the call before left.
-            arrays = exact_arrays(layer, r)
+            arrays = exact_arrays(layer, of_layer[owner])
             arrays |= {k: states[f"{owner}/{k}"] for k in arrays if f"{owner}/{k}" in states}
             updated = layer.updated_states(cache, arrays)
             states |= {f"{owner}/{name}": state for name, state in updated.items()}
-    return tensors, caches, states, r
+    return computed, tensors, caches, states, r
+
+
+def _roundings(
+    network: Network, precisions: Precisions | None, own: Rounding
+) -> dict[str, Rounding]:
+    """Return the rounding of each layer by its name."""
+    if precisions is None:
+        return dict.fromkeys(network.layer_names, own)
+    return {
+        name: replace(own, dtype=dtype, products=products)
+        for name, (dtype, products) in zip(network.layer_names, precisions, strict=True)
+    }
 
 
 def _count(network: Network, batch: int) -> int:

@@ -165,10 +165,11 @@ def _einsum(subscripts: str, a: Number, b: Number) -> Approx:
         for axis, n in zip(axes, x.shape, strict=True)
     }
     terms = int(np.prod([n for axis, n in sizes.items() if axis not in output]))
-    error = np.einsum(subscripts, np.abs(a.value), b.bound + r.gamma(terms) * b.magnitude)
+    gamma = r.product_gamma(terms)
+    error = np.einsum(subscripts, np.abs(a.value), b.bound + gamma * b.magnitude)
     if a.error is not None:
-        error = error + np.einsum(subscripts, (1 + r.gamma(terms)) * a.error, b.magnitude)
-    return Approx(value, error + r.tiny * terms, r)
+        error = error + np.einsum(subscripts, (1 + gamma) * a.error, b.magnitude)
+    return r.product(value, error, terms)
 
 
 FUNCTIONS.update(

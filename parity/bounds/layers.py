@@ -113,11 +113,11 @@ def _(first: Approx, *others: Approx, function: Callable[..., Array], terms: int
     if not r.tracked:
         return Approx(value, None, r)
     sizes, magnitudes = [np.abs(f.value) for f in factors], [f.magnitude for f in factors]
-    error = r.gamma(terms) * function(*magnitudes) + terms * r.tiny
+    error = r.product_gamma(terms) * function(*magnitudes)
     for i, factor in enumerate(factors):
         if factor.error is not None:
             error = error + function(*magnitudes[:i], factor.error, *sizes[i + 1 :])
-    return Approx(value, error, r)
+    return r.product(value, error, terms)
 
 
 @formula.added.register
@@ -153,7 +153,7 @@ def _(x: Approx, value: float) -> Array:
             "Expected Masking of the network's inputs. Received: Masking of computed numbers, "
             "which rounding may make equal to mask_value or not"
         )
-    return formula.differs(x.value, float(np.dtype(x.rounding.dtype).type(value)))
+    return formula.differs(x.value, float(x.rounding.format.rounded(np.asarray(value))))
 
 
 @formula.not_less.register

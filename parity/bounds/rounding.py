@@ -1,29 +1,39 @@
 """How far rounding alone can take two correct computations apart.
 
 Standard model of floating-point arithmetic: every operation gives ``(x op y)(1 + d) + e`` with
-``|d| <= u`` (the unit roundoff) and ``|e|`` at most the smallest normal number, as results below it
-may be flushed to zero. An inner product of n terms, in any order of summation, then errs by at most
-``gamma_n = n u / (1 - n u)`` times the same inner product of absolute values. If the roundings are
-independent with mean zero, ``exp(lambda sqrt(n) u + n u^2 / (1 - u)) - 1`` does as well, except
-with probability ``2 exp(-lambda^2 (1 - u)^2 / 2)``; the smaller of the two is used.
+``|d| <= u`` (the unit roundoff) and ``|e|`` at most what underflow takes (``formats``), as results
+below the smallest normal number may be flushed to zero. An inner product of n terms, in any order
+of summation, then errs by at most ``gamma_n = n u / (1 - n u)`` times the same inner product of
+absolute values. If the roundings are independent with mean zero,
+``exp(lambda sqrt(n) u + n u^2 / (1 - u)) - 1`` does as well, except with probability
+``2 exp(-lambda^2 (1 - u)^2 / 2)``; the smaller of the two is used.
+
+In formats of fewer digits than float32 roundings are not independent: a sum of some hundred terms
+stops growing, as each term is less than half of its last place. There ``n u`` is used, which holds
+for every n and in any order.
 
 :class:`Approx` carries a value together with a bound on the error of any correct computation of it,
 and its operators propagate both. ``docs/tolerances.md`` has the derivation.
 
 References: Higham (2002), "Accuracy and stability of numerical algorithms", 2nd ed., sections 2.2
 and 3.1; Higham and Mary (2019), "A new approach to probabilistic rounding error analysis", SIAM J.
-Sci. Comput. 41(5), theorem 2.4.
+Sci. Comput. 41(5), theorem 2.4; Jeannerod and Rump (2013), "Improved error bounds for inner
+products in floating-point arithmetic", SIAM J. Matrix Anal. Appl. 34(2), theorem 3.1 and 4.1.
 """
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from numpy_impl.types import Array, DTypeLike
+from parity.bounds.formats import FLOAT32, TENSORFLOAT32, Format, format_of
+
+LowDtype = Literal["float16", "bfloat16"]
+Products = Literal["own", "float32", "tensorfloat32"]
 
 # What NumPy's own functions do with these numbers; ``array_functions`` fills them.
 UFUNCS: dict[tuple[Any, str], Callable[..., Any]] = {}
@@ -42,27 +52,36 @@ class Rounding:
     """The rounding of one floating-point type, for a comparison of ``count`` inner products.
 
     Args:
-        dtype: "float32" or "float64".
+        dtype: "float32", "float64", "float16" or "bfloat16".
         count: How many inner products (and other sums) the comparison holds; it sets lambda so that
             all their bounds hold together except with ``FAILURE_PROBABILITY``.
         handwritten: Whether functions may be written out in exponentials, see ``bounds``.
         tracked: False computes values alone and no bounds, for a first look at many hypotheses.
+        products: How products of matrices and convolutions are computed: "own" takes and sums all
+            in ``dtype``, "float32" sums in float32 and rounds the sum to ``dtype``, and
+            "tensorfloat32" also takes of each number no more than TensorFloat-32 holds.
     """
 
-    dtype: DTypeLike
+    dtype: DTypeLike | LowDtype
     count: int = 1
     tracked: bool = True
     handwritten: bool = False
+    products: Products = "own"
+
+    @cached_property
+    def format(self) -> Format:
+        """The number format."""
+        return format_of(self.dtype)
 
     @property
     def unit(self) -> float:
         """The unit roundoff u: 2^-24 for float32, 2^-53 for float64."""
-        return float(np.finfo(self.dtype).eps) / 2
+        return self.format.unit
 
     @property
     def tiny(self) -> float:
-        """The smallest normal number, the largest that can be lost to underflow."""
-        return float(np.finfo(self.dtype).tiny)
+        """The most that can be lost to underflow, for most formats the smallest normal number."""
+        return self.format.tiny
 
     @property
     def confidence(self) -> float:
@@ -74,11 +93,39 @@ class Rounding:
     def gamma(self, n: int) -> float:
         """Return the relative error bound of a sum of n products; infinite where none holds."""
         u = self.unit
+        if self.format.is_low:
+            return n * u
         if n * u >= 1:
             return math.inf
         certain = n * u / (1 - n * u)
         likely = math.expm1(self.confidence * math.sqrt(n) * u + n * u * u / (1 - u))
         return min(certain, likely)
+
+    def product_gamma(self, n: int) -> float:
+        """Return the relative error bound of a sum of n products of matrices, before it is stored.
+
+        A card that takes numbers as TensorFloat-32 may cut off digits instead of rounding, of both
+        factors and in sums, which errs by twice as much.
+        """
+        if self.products == "own":
+            return self.gamma(n)
+        wide = replace(self, dtype=FLOAT32.name).gamma(n)
+        lost = 2 * TENSORFLOAT32.unit
+        cut = (1 + lost) ** 2 * (1 + 2 * wide) - 1
+        return cut if self.products == "tensorfloat32" else wide
+
+    def product(self, value: Array, error: Array, terms: int) -> "Approx":
+        """Return stored sums of ``terms`` products that err by ``error`` so far."""
+        if self.products != "float32":
+            error = error + self.tiny * terms
+            return Approx(value, self.within_range(value, error), self)
+        return Approx(value, None, self).rounded(value, error + FLOAT32.tiny * terms)
+
+    def within_range(self, value: Array, error: Array) -> Array:
+        """Return the error, infinite where the number may be too large for the format."""
+        if not self.format.overflows:
+            return error
+        return np.where(np.abs(value) + error > self.format.largest, np.inf, error)
 
     def exact(self, value: Array | float) -> "Approx":
         """Return a value that every party has exactly, such as an input or a starting weight."""
@@ -192,7 +239,7 @@ class Approx:
     def _with(self, value: Array, error: Array | None) -> "Approx":
         return Approx(value, error, self.rounding)
 
-    def _rounded(self, value: Array, propagated: Array | float) -> "Approx":
+    def rounded(self, value: Array, propagated: Array | float) -> "Approx":
         """Return ``value`` with the operands' errors as propagated, plus one rounding."""
         if not self.rounding.tracked:
             return self._with(value, None)
@@ -203,7 +250,7 @@ class Approx:
         error *= self.rounding.unit
         error += propagated
         error += self.rounding.tiny
-        return self._with(value, error)
+        return self._with(value, self.rounding.within_range(value, error))
 
     def _other(self, other: "Approx | Array | float") -> "Approx":
         return other if isinstance(other, Approx) else self.rounding.exact(other)
@@ -215,7 +262,7 @@ class Approx:
         other = self._other(other)
         errors = [e for e in (self.error, other.error) if e is not None]
         propagated = sum(errors, 0.0)
-        total = self._rounded(self.value + other.value, propagated)
+        total = self.rounded(self.value + other.value, propagated)
         if not self._is_followed_with(other, total.shape):
             return total
         return total.of_length(self.lengths + other.lengths + _length(total.bound - propagated))
@@ -234,7 +281,7 @@ class Approx:
         propagated = 0.0 if self.error is None else self.error * other.magnitude
         if other.error is not None:
             propagated = propagated + np.abs(self.value) * other.error
-        product = self._rounded(self.value * other.value, propagated)
+        product = self.rounded(self.value * other.value, propagated)
         if not self._is_followed_with(other, product.shape):
             return product
         sides = ((np.abs(self.value), other.lengths), (other.magnitude, self.lengths))
@@ -252,7 +299,7 @@ class Approx:
             value = self.value / other.value
             room = np.abs(other.value) - other.bound
             propagated = (self.bound + np.abs(value) * other.bound) / room
-        return self._rounded(value, np.where(room > 0, propagated, np.inf))
+        return self.rounded(value, np.where(room > 0, propagated, np.inf))
 
     def __rtruediv__(self, other: Array | float) -> "Approx":
         return self._other(other) / self
@@ -260,19 +307,19 @@ class Approx:
     def __matmul__(self, other: "Approx") -> "Approx":
         if not self.rounding.tracked:
             return self._with(self.value @ other.value, None)
-        a, b, gamma = self, other, self.rounding.gamma(self.value.shape[-1])
+        a, b, n = self, other, self.value.shape[-1]
+        gamma = self.rounding.product_gamma(n)
         if b.error is None:
             error = (gamma * np.abs(a.value) + (1 + gamma) * a.bound) @ np.abs(b.value)
         else:
             error = np.abs(a.value) @ (b.error + gamma * b.magnitude)
             if a.error is not None:
                 error = error + ((1 + gamma) * a.error) @ b.magnitude
-        underflow = self.rounding.tiny * a.value.shape[-1]
-        product = self._with(a.value @ b.value, error + underflow)
+        product = self.rounding.product(a.value @ b.value, error, n)
         if a.length is None or b.error is not None or b.ndim != 2:
             return product
         # The error that comes in, once by each column's length, and as a whole.
-        own = gamma * a.magnitude @ np.abs(b.value) + underflow
+        own = gamma * a.magnitude @ np.abs(b.value) + (product.bound - error)
         columns = np.linalg.norm(b.value, axis=0)
         product = self._with(product.value, np.minimum(product.bound, a.lengths * columns + own))
         return product.of_length(a.lengths * b.stretch + _length(own))
@@ -285,7 +332,8 @@ class Approx:
         n = self.value.size // max(np.size(value), 1)
         gamma = self.rounding.gamma(n)
         error = np.sum(self.bound + gamma * self.magnitude, axis=axis, keepdims=keepdims)
-        return self._with(np.asarray(value), np.asarray(error))
+        error = self.rounding.within_range(value, np.asarray(error))
+        return self._with(np.asarray(value), error)
 
     def mean(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> "Approx":
         """Return the mean over one axis or several (None: over all)."""
@@ -315,7 +363,7 @@ class Approx:
         with np.errstate(divide="ignore", invalid="ignore"):
             down = np.where(low > 0, self.bound / (value + np.sqrt(np.maximum(low, 0))), value)
             up = np.where(high > 0, self.bound / (value + np.sqrt(high)), 0)
-        return self._rounded(value, np.maximum(down, up))
+        return self.rounded(value, np.maximum(down, up))
 
     def monotone(
         self,
@@ -337,7 +385,7 @@ class Approx:
         propagated = np.maximum(np.abs(high - value), np.abs(low - value))
         r = self.rounding
         own = roundings * r.unit * (np.abs(value) + propagated + scale) + r.tiny
-        return self._with(value, propagated + own)
+        return self._with(value, r.within_range(value, propagated + own))
 
     def transpose(self, *axes: int) -> "Approx":
         """Return the same numbers with their axes in another order."""
@@ -349,6 +397,18 @@ class Approx:
         """Return the same numbers in another shape."""
         error = None if self.error is None else self.error.reshape(shape)
         return self._with(self.value.reshape(shape), error)
+
+    def cast(self, rounding: Rounding) -> "Approx":
+        """Return this in another precision: rounded, if that has fewer digits."""
+        same = Approx(self.value, self.error, rounding, self.length)
+        if rounding.unit <= self.rounding.unit:
+            return same
+        if self.error is None and np.array_equal(rounding.format.rounded(self.value), self.value):
+            return same
+        rounded = same.rounded(self.value, self.bound)
+        if self.length is None or not rounding.tracked:
+            return rounded
+        return rounded.of_length(self.lengths + _length(rounded.bound - self.bound))
 
     def where(self, condition: Array) -> "Approx":
         """Return this where ``condition`` holds and an exact 0 elsewhere."""

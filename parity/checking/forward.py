@@ -28,6 +28,7 @@ from parity.checking.bugs.table import (
     UNKNOWN_FORWARD,
     UNKNOWN_LAYERS,
 )
+from parity.checking.coarse import in_bfloat16
 from parity.checking.model.functions import COMMON, LEAKY, OUTPUTS
 from parity.checking.model.layout import Layout
 from parity.checking.model.network import Plan
@@ -83,13 +84,14 @@ class Forward:
             self.notes.remarks.append(_FLOAT32)
         # A reference says what to compare with; without one too much would agree so roughly.
         if self.plan is None and self.given and self._rounded(answers, np.float32, np.float16):
-            self.notes.findings.append(Finding(LOW_PRECISION, "forward"))
+            values = {"digits": 10, "formats": "TensorFloat-32, float16"}
+            self.notes.findings.append(Finding(LOW_PRECISION, "forward", values))
         self._conventions()
         random = self._random()
         if random:
             self.notes.findings.append(Finding(NONDETERMINISTIC_FORWARD, "forward"))
         if self.plan is None:
-            if not random:
+            if not random and not self._coarse():
                 self._explain(answers)
             return
         found = self._fault_of_batches(answers)
@@ -99,6 +101,17 @@ class Forward:
         else:
             sample, fault = found
             self._faulty(sample, self.plan, fault)
+
+    def _coarse(self) -> bool:
+        """Say so where all is in bfloat16, and right as far as can be told."""
+        if self.given is None or not in_bfloat16(
+            self.subject, self.sample, _sized(self.given, self.sample)
+        ):
+            return False
+        values = {"digits": 7, "formats": "bfloat16"}
+        self.notes.findings.append(Finding(LOW_PRECISION, "forward", values))
+        self.notes.remarks.append("Gradients: not tested, as bfloat16 leaves too few digits.")
+        return True
 
     def _rounded(self, answers: Sequence[Sample], own: DTypeLike, lower: DTypeLike) -> bool:
         """Return whether answers in one precision are right to the rounding of a lower one only.

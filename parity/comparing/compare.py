@@ -17,6 +17,8 @@ from keras_impl import keras
 from numpy_impl import losses, optimizers
 from numpy_impl.functional import AnyNetwork
 from numpy_impl.types import Array
+from parity.comparing import layer_by_layer
+from parity.comparing.low_precision import MatmulPrecision
 from parity.comparing.pair import Losses, Pair
 from parity.comparing.result import Comparison
 from parity.comparing.trajectory import Batch, train
@@ -39,6 +41,7 @@ def compare(
     class_weight: Mapping[int, float] | None = None,
     masks: Sequence[Array] | None = None,
     seed: int = 0,
+    matmul_precision: MatmulPrecision | None = None,
 ) -> Comparison:
     """Compare forward pass, loss, gradients and, with an optimizer, ``steps`` training steps.
 
@@ -46,7 +49,8 @@ def compare(
 
     Args:
         keras_model: A Sequential or Functional model of supported layers, in the precision that
-            Keras is set to.
+            Keras is set to. Of one with layers in float16, bfloat16, or a mixed policy of these,
+            forward pass, loss and gradients are compared, but no steps.
         numpy_network: Its twin, with the same weights (:func:`parity.copy_weights`).
         x: Inputs, shape (N, *input_shape); a list of arrays of several inputs.
         y: Targets, as the loss wants them; a list of them for several outputs.
@@ -64,6 +68,8 @@ def compare(
         class_weight: How much samples of each class count, by its number, in place of that.
         masks: One boolean mask for each dropout layer, of N rows; None: drawn from ``seed``.
         seed: For the dropout masks that are not given.
+        matmul_precision: "tensorfloat32" where Keras's products of float32 take their factors as
+            TensorFloat-32, as TensorFlow and JAX do on a card; None: they are float32's.
 
     Returns:
         The rows and the verdict; it does not raise if the two differ, see ``raise_for_failure``.
@@ -72,16 +78,21 @@ def compare(
         ValueError: Inputs that do not fit, precisions that differ, or unsupported parts.
     """
     pair = Pair(
-        keras_model, numpy_network, loss, numpy_loss, optimizer, numpy_optimizer, loss_weights
-    )
+        keras_model, numpy_network, loss, numpy_loss, optimizer, numpy_optimizer, loss_weights,
+        matmul_precision,
+    )  # fmt: skip
     x, y = pair.check(x, y)
     weights = pair.sample_weights(y, sample_weight, class_weight)
     n, rng = len(x[0]), np.random.default_rng(seed)
     masks = masks if masks is not None else numpy_network.draw_masks(n, rng)
-    result = Comparison(f"{keras_model.name}, {pair.network.dtype}, {n} samples")
+    result = Comparison(f"{keras_model.name}, {pair.precision}, {n} samples")
     result.rows += pair.compare_weights()
-    result.rows += pair.compare_outputs(x)
-    result.rows += pair.compare_gradients(x, y, masks, weights)
+    if pair.low.format is None:
+        result.rows += pair.compare_outputs(x)
+        result.rows += pair.compare_gradients(x, y, masks, weights)
+    else:
+        result.rows += layer_by_layer.compare_outputs(pair, x)
+        result.rows += layer_by_layer.compare_gradients(pair, x, y, masks, weights)
     if optimizer is not None:
         before = numpy_network.get_weights(), keras_model.get_weights()
         size = batch_size or n

@@ -18,6 +18,7 @@ from numpy_impl.training import weights_of_classes
 from numpy_impl.types import Array
 from parity.bounds import analyse, analyse_outputs
 from parity.comparing import twins
+from parity.comparing.low_precision import LowPrecision, MatmulPrecision
 from parity.comparing.rows import Row, Verdict, compare_tensors
 
 # A loss of Keras or its name; of several outputs one for each.
@@ -40,8 +41,8 @@ class Pair:
         optimizer: keras.optimizers.Optimizer | None = None,
         own_optimizer: optimizers.Optimizer | None = None,
         loss_weights: Sequence[float] | None = None,
+        matmul_precision: MatmulPrecision | None = None,
     ) -> None:
-        _check_precision(model, network)
         found = graph(model)
         if loss is None:
             loss, loss_weights = _compiled_loss(model)
@@ -63,6 +64,13 @@ class Pair:
             [own[name] for name in names] if sorted(own) == sorted(names) else list(own.values())
         )
         self.layers = [found.layers[name] for name in order]
+        self.low = LowPrecision(model, found, self.layers, matmul_precision)
+        _check_precision(model, network, self.low)
+        if self.low.format is not None and optimizer is not None:
+            raise ValueError(
+                "Expected no optimizer: steps, and the scaling of losses, are compared in float32 "
+                f"and float64. Received: layers in {self.low.format.name}"
+            )
         self.tensors = found.tensor_names
         self.keras = Autodiff(model, keras_loss, fresh, layers=order)
         self.names = network.trained_names
@@ -85,6 +93,7 @@ class Pair:
             raise ValueError(
                 f"Expected as many samples of each input. Received: {[len(a) for a in inputs]}"
             )
+        inputs = self.low.inputs(inputs)
         rows = zip(ends[1], targets, self.loss.terms(), strict=True)
         return inputs, [
             validation.targets(y, n, network.shapes[name], term.sparse, network.dtype)
@@ -147,7 +156,8 @@ class Pair:
                 f"Received: {len(ours)}"
             )
         triples = zip(self.network.weight_names, theirs, ours, strict=True)
-        rows = [compare_tensors("weights", *triple, None) for triple in triples]
+        low = self.low.format
+        rows = [compare_tensors("weights", *triple, None, low=low) for triple in triples]
         note = "copy them first: parity.copy_weights"
         return [replace(r, note=note) if r.verdict is Verdict.DIFFERENT else r for r in rows]
 
@@ -156,14 +166,20 @@ class Pair:
         ours = self.network.layer_outputs(one_or_list(x))
         theirs = self.keras.layer_outputs(x)
         bounded = analyse_outputs(self.network, x)
-        names = [_plain(name) for name in self.tensors]
+        titles, order = self.order()
+        found = dict(zip(self.tensors, theirs, strict=True))
+        rows = zip(titles, (found[name] for name in order), ours, bounded, strict=True)
+        return [compare_tensors("forward", *row) for row in rows]
+
+    def order(self) -> tuple[list[str], list[str]]:
+        """Return what to call the network's tensors, and Keras's names of the same ones."""
+        names = {_plain(name): name for name in self.tensors}
         own = [_plain(name) for name in self.network.tensor_names]
         if sorted(own) == sorted(names):  # perhaps in another order
-            theirs = [theirs[names.index(name)] for name in own]
-        elif isinstance(self.network, Sequential):
+            return own, [names[name] for name in own]
+        if isinstance(self.network, Sequential):
             own = [f"{i} {name}" for i, name in enumerate(names)]
-        rows = zip(own, theirs, ours, bounded, strict=True)
-        return [compare_tensors("forward", *row) for row in rows]
+        return own, list(self.tensors)
 
     def compare_gradients(
         self,
@@ -186,6 +202,11 @@ class Pair:
         each = zip(self.names, keras_grads, grads, bounded.gradients, scales, strict=True)
         return rows + [compare_tensors("gradients", *one) for one in each]
 
+    @property
+    def precision(self) -> str:
+        """In what the comparison is, in a word."""
+        return self.network.dtype.name if self.low.format is None else self.low.format.name
+
 
 def _plain(name: str) -> str:
     """Return a layer's name as Keras may have it, which allows no "/"."""
@@ -204,9 +225,12 @@ def _compiled_loss(model: keras.Model) -> tuple[Any, Sequence[float] | None]:
     return loss, weights
 
 
-def _check_precision(model: keras.Model, network: Network) -> None:
+def _check_precision(model: keras.Model, network: Network, low: LowPrecision) -> None:
+    dtype = model.compute_dtype
+    if low.format is not None and dtype == low.format.name:
+        dtype = "float32"  # of the losses
     found = {
-        "Keras model": model.compute_dtype,
+        "Keras model": dtype,
         "NumPy network": network.dtype.name,
         "keras.config.floatx()": keras.config.floatx(),
     }

@@ -109,7 +109,7 @@ def _cells(row: Row, both: bool) -> list[Text]:
         *([Text(f"{row.numpy:.8g}")] if both else []),
         Text(f"{row.ulps:.3g}"),
         Text("" if row.bound is None else f"{row.bound:.3g}"),
-        Text(row.verdict.value, style=_STYLES[row.verdict]),
+        Text(row.words, style=_STYLES[row.verdict]),
     ]
 
 
@@ -128,7 +128,8 @@ def render(comparison: Comparison, console: Console) -> None:
         console.print(f"- {remark}", markup=False)
     failed = comparison.failures()
     if comparison.passed:
-        console.print("Identical up to rounding.", style="bold green")
+        low = next((f" of {row.precision}" for row in comparison.rows if row.precision), "")
+        console.print(f"Identical up to rounding{low}.", style="bold green")
     else:
         places = ", ".join(f"{row.section} {row.tensor}" for row in failed[:3])
         more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""

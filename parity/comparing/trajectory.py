@@ -166,8 +166,8 @@ class _Shadow(_Learner):
             slot = np.concatenate([value.ravel() for value in values])
             self.optimizer.state[name][...] = self.reference.state[name][...] = slot
         self.optimizer.iterations = self.reference.iterations = done
-        x, y, *rest = batch
-        bounded = analyse(network, x, y, pair.reference_loss, *rest)
+        x, y, masks, counts = batch
+        bounded = analyse(network, x, y, pair.reference_loss, masks, counts)
         self.states = bounded.states
         joined = _joined(bounded.gradients)
         self.bounded = analyse_step(self.reference, joined, network.parameters)

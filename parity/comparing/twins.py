@@ -41,14 +41,19 @@ from numpy_impl.layers.recurrent import Recurrent
 from numpy_impl.network import FUSABLE, Call, Sequential
 from numpy_impl.optimizers import Optimizer
 from numpy_impl.types import Array
+from parity.bounds.formats import FORMATS
 from parity.bounds.optimizers import name_of
 from parity.bounds.updates import RULES
 from parity.comparing import foreign
 from parity.comparing.weights import copy_weights
 
+LOW = tuple(name for name, kind in FORMATS.items() if kind.is_low)
+
 
 def numpy_twin(model: Any) -> Any:
     """Return the NumPy network with the layers, weights and dtype of a Keras model.
+
+    Of one that computes in float16 or bfloat16 the twin computes in float32.
 
     Args:
         model: A Sequential or Functional model; models inside it are laid flat. Or a fitted
@@ -66,8 +71,10 @@ def numpy_twin(model: Any) -> Any:
     if foreign.is_multilayer_perceptron(model):
         return foreign.of_scikit_learn(model)
     found = graph(model)
-    built = _numpy_layers(found, model.compute_dtype)
     dtype: Any = model.compute_dtype
+    if dtype in LOW:  # which the NumPy engine computes more exactly
+        dtype = "float32"
+    built = _numpy_layers(found, dtype)
     network: AnyNetwork
     if found.is_chain:
         layers_in_order = list(built.values())
@@ -260,7 +267,7 @@ def numpy_loss(loss: AnyLoss, model: keras.Model, output: int = 0) -> losses.Los
 
     On TensorFlow a cross-entropy silently works on the logits of an output layer with softmax or
     sigmoid (whatever ``from_logits`` says, and whichever of the two activations it is), unless the
-    loss computes in another dtype than the model; its twin is then the fused form.
+    loss computes in another dtype than that layer; its twin is then the fused form.
 
     Args:
         loss: A Keras loss; or a :class:`keras_impl.losses.WeightedSum`, of all outputs.
@@ -292,11 +299,12 @@ def numpy_loss(loss: AnyLoss, model: keras.Model, output: int = 0) -> losses.Los
 
 def _caches_logits(loss: keras.losses.Loss, model: keras.Model, output: int) -> bool:
     found = graph(model)
-    activation = getattr(found.last_call(found.outputs[output]).layer, "activation", None)
+    last = found.last_call(found.outputs[output]).layer
+    activation = getattr(last, "activation", None)
     return (
         keras.backend.backend() == "tensorflow"
         and getattr(activation, "__name__", None) in FUSABLE
-        and loss.dtype == model.compute_dtype
+        and loss.dtype == last.compute_dtype
     )
 
 

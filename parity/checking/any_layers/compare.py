@@ -301,10 +301,10 @@ class AnyLayers:
 
     def _stored_low(self) -> Finding | None:
         """Return that all outputs are numbers of a lower precision, and right to its rounding."""
-        for kind, (rounded, unit) in LOW.items():
+        for kind, low in LOW.items():
             arrays = [np.asarray(leaf.value) for p in self.probes.all for leaf in p.answer]
-            if all(np.array_equal(rounded(a.astype(np.float64)), a) for a in arrays):
-                if self._parting(unit):
+            if all(np.array_equal(low.rounded(a.astype(np.float64)), a) for a in arrays):
+                if self._parting(low.unit):
                     continue
                 values = {"what": "the outputs have", "kind": kind}
                 return Finding(IN_LOW_PRECISION, "forward", values)

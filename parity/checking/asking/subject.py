@@ -91,6 +91,8 @@ class Subject:
         self.modified: list[str] = []
         self.shared: tuple[str, str, bool] | None = None
         self.history: list[Any] = []
+        # Who has set the weights last and knows how they are.
+        self.placed: object = None
         self.loss_shape: Shape | None = None
         self.loss_repeats = True
 
@@ -118,6 +120,7 @@ class Subject:
 
     def set_weights(self, arrays: Sequence[Array]) -> None:
         """Hand over copies of ``arrays``, in the structure that get_weights returns."""
+        self.placed = None
         container = self._container()
         copies = [self._cast(array) for array in arrays]
         if self.candidate.set_weights is None:
@@ -129,12 +132,20 @@ class Subject:
             new = nested.rebuilt(container, copies)
             self._call("set_weights", self.candidate.set_weights, new)
         for name, new, now in zip(self.names, arrays, self.weights(), strict=True):
-            if not np.array_equal(now, np.asarray(new).astype(now.dtype)):
+            if not np.array_equal(now, np.asarray(new).astype(now.dtype, copy=False)):
                 raise TheirError(
                     "set_weights" if self.candidate.set_weights else "get_weights",
                     f"expected get_weights to return what was just set. Received: other values, or "
                     f"another shape, in {name}",
                 )
+
+    def own_arrays(self) -> list[Array] | None:
+        """Return the user's very arrays, if all can be written to where they are."""
+        if self.candidate.set_weights is not None:
+            return None
+        found = [leaf.value for leaf in self._leaves("get_weights", self._container())]
+        written = [isinstance(a, np.ndarray) and a.flags.writeable for a in found]
+        return found if all(written) and all(a.dtype.kind == "f" for a in found) else None
 
     def _cast(self, array: Array) -> Array:
         return array.copy() if array.dtype.kind == "c" else array.astype(self.dtype)
@@ -237,6 +248,8 @@ class Subject:
         return [best[name] for name in names if name in best] + more
 
     def _with_inputs(self, name: str, function: Callable[..., Any], *inputs: Any) -> Any:
+        if name != "loss":
+            self.placed = None
         given = [
             self._cast(v) if nested.is_ndarray(v) and v.dtype.kind == "f" else copy(v)
             for v in inputs

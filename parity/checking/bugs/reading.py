@@ -1,12 +1,13 @@
 """Ways in which a layer's weights are read wrongly, each as the Keras layer with others."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import permutations
 from typing import Any
 
 import numpy as np
 
 from numpy_impl.types import Array
+from parity.bounds.formats import BFLOAT16, FLOAT16, TENSORFLOAT32, Format
 from parity.checking.bugs.change import Change, Scene
 from parity.checking.bugs.forward import TRANSPOSED
 from parity.checking.bugs.forward_alone import IN_LOW_PRECISION
@@ -99,21 +100,11 @@ def _table(scene: Scene) -> Iterator[Change]:
     yield Change(EMBEDDING_SCALED, scene.layer, {"size": size}, weights=scaled)
 
 
-def mantissa(array: Array, bits: int) -> Array:
-    """Return numbers rounded to so many bits behind the first, as a product's operands are."""
-    fraction, exponent = np.frexp(array)
-    return np.ldexp(np.round(fraction * 2.0 ** (bits + 1)) / 2.0 ** (bits + 1), exponent)
-
-
-def _float16(array: Array) -> Array:
-    return array.astype(np.float16).astype(np.float64)
-
-
-# Number formats of fewer digits than float32: what rounds to each, and its unit roundoff.
-LOW: dict[str, tuple[Callable[[Array], Array], float]] = {
-    "10 bits (TensorFloat-32 or float16)": (lambda a: mantissa(a, 10), 2.0**-11),
-    "the range of float16": (_float16, 2.0**-11),
-    "7 bits (bfloat16)": (lambda a: mantissa(a, 7), 2.0**-8),
+# Number formats of fewer digits than float32. Of the first, it is the digits that show.
+LOW: dict[str, Format] = {
+    "10 bits (TensorFloat-32 or float16)": TENSORFLOAT32,
+    "the range of float16": FLOAT16,
+    "7 bits (bfloat16)": BFLOAT16,
 }
 
 
@@ -123,14 +114,14 @@ def low_precision(scene: Scene) -> Iterator[Change]:
     if not kernels or getattr(scene.layer, "_layers", None):
         return
     ops = scene.keras.ops
-    for kind, (rounded, _) in LOW.items():
+    for kind, low in LOW.items():
 
-        def call(own: Any, args: Any, kwargs: Any, rounded: Any = rounded) -> Any:
+        def call(own: Any, args: Any, kwargs: Any, low: Format = low) -> Any:
             first = ops.convert_to_numpy(args[0])
             if first.dtype.kind == "f":
-                first = rounded(first)
+                first = low.rounded(first)
             return own(ops.convert_to_tensor(first), *args[1:], **kwargs)
 
         values = {"what": "the operands of its products have", "kind": kind}
-        weights = {id(v): rounded(value) for v, value in kernels}
+        weights = {id(v): low.rounded(value) for v, value in kernels}
         yield Change(IN_LOW_PRECISION, scene.layer, values, weights=weights, call=call)

@@ -116,8 +116,7 @@ NONDETERMINISTIC = Bug(
 
 LOW_PRECISION = Bug(
     "low-precision",
-    "low precision: the outputs are right only as far as numbers of 10 bits go (TensorFloat-32, "
-    "float16)",
+    "low precision: the outputs are right only as far as numbers of {digits} bits go ({formats})",
     "torch.backends.cuda.matmul.allow_tf32 = True  # products of float32 on a card, rounded",
     "compute in float32 or float64 throughout, and what is smaller than that rounding is checked "
     "too",

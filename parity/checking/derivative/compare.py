@@ -82,11 +82,8 @@ class Derivative:
         points = [self._point(number) for number in range(_POINTS)]
         if any(finding.follows is not Severity.INCOMPLETE for finding in self.notes.findings):
             return
-        tensors = [
-            self._tensor(index, name, points)
-            for index, name in enumerate(self.subject.names)
-            if index in points[0].gradients
-        ]
+        known = [index for index in range(len(self.subject.names)) if index in points[0].gradients]
+        tensors = self._measured(known, points)
         self.notes.tensors += [_row(tensor, points[0]) for tensor in tensors if tensor.measured]
         self._conclude(tensors, points)
         if self.candidate.gradients is not None and self.candidate.step is not None:
@@ -226,22 +223,28 @@ class Derivative:
         evidence = "two calls with the same weights, x and y differ"
         raise Unreadable(Finding(NONDETERMINISTIC, "gradients", evidence=evidence))
 
-    def _tensor(self, index: int, name: str, points: Sequence[Point]) -> Tensor:
-        tensor = Tensor(index, name)
+    def _measured(self, indices: Sequence[int], points: Sequence[Point]) -> list[Tensor]:
+        """Return the weights of some places, measured at each point, one point after the other."""
+        tensors = [Tensor(index, self.subject.names[index]) for index in indices]
         for number, point in enumerate(points):
-            gradient = point.gradients.get(index)
-            if gradient is None or not np.all(np.isfinite(gradient)):
-                continue
-            rng = np.random.default_rng([self.seed, number, index])
-            for _ in range(_DIRECTIONS):
-                length = np.sqrt(max(gradient.size, 1))
-                direction = rng.choice([-1.0, 1.0], gradient.shape) / length
-                own = float(np.sum(gradient * direction))
-                room = point.room(gradient * direction)
-                slope = point.place.along(index, direction, own, room)
-                tensor.pairs.append(Pair(own, slope, room, number, direction))
-        tensor.judge()
-        return tensor
+            for tensor in tensors:
+                self._measure(tensor, number, point)
+        for tensor in tensors:
+            tensor.judge()
+        return tensors
+
+    def _measure(self, tensor: Tensor, number: int, point: Point) -> None:
+        gradient = point.gradients.get(tensor.index)
+        if gradient is None or not np.all(np.isfinite(gradient)):
+            return
+        rng = np.random.default_rng([self.seed, number, tensor.index])
+        for _ in range(_DIRECTIONS):
+            length = np.sqrt(max(gradient.size, 1))
+            direction = rng.choice([-1.0, 1.0], gradient.shape) / length
+            along = gradient * direction
+            own, room = float(np.sum(along)), point.room(along)
+            slope = point.place.along(tensor.index, direction, own, room)
+            tensor.pairs.append(Pair(own, slope, room, number, direction))
 
     def _conclude(self, tensors: Sequence[Tensor], points: Sequence[Point]) -> None:
         notes, samples = self.notes, self.samples
@@ -290,7 +293,7 @@ class Derivative:
 
         def again() -> dict[int, bool]:
             more = self._point(_POINTS)
-            tensors = [self._tensor(t.index, t.name, [more]) for t in known]
+            tensors = self._measured([t.index for t in known], [more])
             return {t.index: t.factor is not None and same(t.factor, base) for t in tensors}
 
         trial = OfLoss(points, known, base, ask, again)
