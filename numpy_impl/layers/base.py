@@ -73,6 +73,9 @@ class Layer:
     # has those of what it wraps.
     regularizers: Mapping[str, L1L2] = {}
     constraints: Mapping[str, Constraint] = {}
+    # What a call leaves for the next one, if that begins where it ended; and what the last one left.
+    carried_names: tuple[str, ...] = ()
+    carried: Mapping[str, Array] = {}
     workspace: Workspace
     # Sequential sets these. Whether it belongs to a network,
     built = False
@@ -121,6 +124,10 @@ class Layer:
 
     def start_states(self) -> None:
         """Write what the states are before training; they are zeros so far."""
+
+    def reset_state(self) -> None:
+        """Forget what the last call has left for the next one; see ``carried_names``."""
+        self.carried = {}
 
     def bind(self, weights: list[Array], gradients: list[Array]) -> None:
         """Take the arrays (views into the network's vectors) that hold weights and gradients."""

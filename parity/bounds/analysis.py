@@ -24,7 +24,8 @@ class Analysis:
         outputs: Output of every layer.
         loss: The cost, a scalar.
         gradients: Gradient of every trained weight.
-        states: The states after the forward pass, by name; in training only.
+        states: The states after the forward pass by name, those of training in training only, and
+            what stateful layers leave for the next pass.
     """
 
     outputs: list[Approx]
@@ -96,12 +97,15 @@ def analyse(
 def analyse_outputs(network: Network, x: Any) -> list[Approx]:
     """Return the bounded tensors of a forward pass, in the order of ``network.tensor_names``.
 
+    Behind them stands what stateful layers leave for the next pass, in the order of
+    ``network.carried``.
+
     Args:
         network: As in :func:`analyse`; it is not in training.
         x: Likewise.
     """
-    tensors = _forward(network, x, None)[0]
-    return [tensors[name] for name in network.tensor_names]
+    tensors, _, states, _ = _forward(network, x, None)
+    return [*(tensors[name] for name in network.tensor_names), *states.values()]
 
 
 def _forward(
@@ -126,6 +130,8 @@ def _forward(
         signal, cache = forward(layer, taken if layer.merges else taken[0], mask, training)
         tensors |= zip(call.outputs, as_list(signal), strict=True)
         caches[name] = cache
+        if isinstance(layer, layers.FormulaLayer):
+            states |= {f"{owner}/{k}": state for k, state in layer.left_behind(cache).items()}
         if training and isinstance(layer, layers.FormulaLayer):
             # Of a layer that is called again, what the call before left.
             arrays = exact_arrays(layer, r)

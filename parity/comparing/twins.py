@@ -100,14 +100,21 @@ def _numpy_layers(found: Graph, dtype: str) -> dict[str, layers.Layer]:
     return built
 
 
-def keras_twin(network: AnyNetwork) -> Any:
+def keras_twin(network: AnyNetwork, batch_size: int | None = None) -> Any:
     """Return the Keras model, not compiled, with the layers and weights of a NumPy network.
 
     It computes in the precision that Keras is set to, see ``keras_impl.precision``.
 
+    Args:
+        network: The network.
+        batch_size: The number of samples of every batch, which Keras's stateful layers have to
+            know; None: any.
+
     Raises:
         ValueError: A layer or an activation has no counterpart; it is named.
     """
+    if batch_size is None and any(layer.carried_names for layer in network.layers):
+        raise ValueError("Expected batch_size, as a layer is stateful. Received: None")
     for layer in network.layers:
         if LAYERS.get(type(layer).__name__) is not type(layer):
             raise ValueError(
@@ -117,7 +124,8 @@ def keras_twin(network: AnyNetwork) -> Any:
     name = network.name.replace(":", "_")  # not allowed in names of Keras's graphs
     if isinstance(network, Sequential):
         built = [_keras_layer(layer) for layer in network.layers]
-        model: Any = keras.Sequential([keras.Input(network.input_shape), *built], name=name)
+        entry = keras.Input(batch_shape=(batch_size, *network.input_shape))
+        model: Any = keras.Sequential([entry, *built], name=name)
         copy_weights(network, model)
         return model
     built = {
@@ -125,7 +133,8 @@ def keras_twin(network: AnyNetwork) -> Any:
         for own, layer in zip(network.layer_names, network.layers, strict=True)
     }
     tensors: dict[str, Any] = {
-        own: keras.Input(network.shapes[own], name=own) for own in network.input_names
+        own: keras.Input(batch_shape=(batch_size, *network.shapes[own]), name=own)
+        for own in network.input_names
     }
     for call, owner in zip(network.calls, network.owners, strict=True):
         layer, taken = call.layer, [tensors[source] for source in call.sources]

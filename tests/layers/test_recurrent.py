@@ -188,11 +188,6 @@ def test_what_is_not_done_is_refused_by_name(layers, shape, received, tmp_path):
         keras_files.load_keras(tmp_path / "model.keras")
 
 
-def test_stateful_is_refused():
-    with pytest.raises(ValueError, match="stateful=True"):
-        numpy_layers.LSTM.from_keras({"units": 2, "stateful": True})
-
-
 @pytest.mark.parametrize(
     ("make", "received"),
     [
