@@ -73,7 +73,7 @@ class Layer:
     # has those of what it wraps.
     regularizers: Mapping[str, L1L2] = {}
     constraints: Mapping[str, Constraint] = {}
-    # What a call leaves for the next one, if that begins where it ended; and what the last one left.
+    # What a call leaves for the next one, which begins where it ended; and what the last one left.
     carried_names: tuple[str, ...] = ()
     carried: Mapping[str, Array] = {}
     workspace: Workspace

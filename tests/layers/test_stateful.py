@@ -69,7 +69,7 @@ def test_survives_files(name, tmp_path):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_pieces_are_read_as_the_whole(kind):
-    """Two calls on halves of a sequence give, bit for bit, what one call on all of it gives."""
+    """Two calls on halves of a sequence give what one call on all of it gives."""
     make = {"SimpleRNN": SimpleRNN, "LSTM": LSTM, "GRU": GRU}[kind]
     rng = np.random.default_rng(0)
     parts = Sequential([make(3, return_sequences=True, stateful=True)], (2, 2), rng, "float64")
@@ -149,7 +149,7 @@ def test_a_state_that_lasts_too_long_is_seen_in_the_steps(monkeypatch):
             [GRU(3, stateful=True), Dense(2)], (4, 1), dtype="float64", name=network.name
         )
         stateful.set_weights(network.weights)
-        with pytest.raises(ValueError, match="carry on, 0. Received: 1"):
+        with pytest.raises(ValueError, match=r"carry on, 0\. Received: 1"):
             parity.compare(model, stateful, x, y, loss="mse")
         model, network, x, y = harness.pair(MODELS["GRU"])
         monkeypatch.setattr(trajectory._Shadow, "step", _without_carrying)
