@@ -166,6 +166,7 @@ class Recurrent(FormulaLayer):
         z = np.reshape(steps @ w["kernel"], (times, batch, self.gates * self.units))
         # Which samples take part in a step, shape (time, batch, 1).
         taken = None if mask is None else self._in_order(mask.T[:, :, None])
+        shown = self._shown_steps(taken)
         state: State = tuple(followed(part) for part in start)
         state = state or (np.zeros_like(z[0][:, : self.units]),) * len(self.parts)
         befores: list[Number] = []
@@ -179,14 +180,14 @@ class Recurrent(FormulaLayer):
             state = tuple(followed(part) for part in new)
             caches.append(kept)
             if self.return_sequences:
-                outputs.append(self._shown(state[0], taken, t))
-        last = self._shown(state[0], taken, times - 1)
+                outputs.append(_shown(state[0], shown, t))
+        last = _shown(state[0], shown, times - 1)
         output = np.stack(outputs, axis=1) if self.return_sequences else last
-        kept = steps, befores, caches, taken, state
+        kept = steps, befores, caches, taken, shown, state
         return [output, *state] if self.return_state else output, kept
 
     def differentiate(self, delta: Any, kept: Any, w: Weights) -> tuple[dict[str, Number], Any]:
-        steps, befores, caches, taken, _ = kept
+        steps, befores, caches, taken, shown, _ = kept
         times, batch = len(befores), len(befores[0])
         delta, *of_state = delta if self.return_state else [delta]
         wide = self.gates * self.units
@@ -196,7 +197,7 @@ class Recurrent(FormulaLayer):
         summands = summands or ((),) * len(self.parts)
         for t in reversed(range(times)):
             if delta is not None and (self.return_sequences or t == times - 1):
-                given = self._shown(delta[:, t] if self.return_sequences else delta, taken, t)
+                given = _shown(delta[:, t] if self.return_sequences else delta, shown, t)
                 summands = ((given, *summands[0]), *summands[1:])
             deltas = tuple(followed(_sum(terms, befores[t])) for terms in summands)
             past: Summands = ((),) * len(self.parts)
@@ -232,11 +233,13 @@ class Recurrent(FormulaLayer):
         """Return the steps as they are read; the same again puts them back."""
         return np.flip(steps, 0) if self.go_backwards else steps
 
-    def _shown(self, h: Number, taken: Array | None, t: int) -> Number:
-        """Return what a step gives for the state ``h``; the gradient passes likewise."""
-        if taken is None or not self.zero_output_for_mask:
-            return h
-        return _chosen(taken[t], h, 0.0)
+    def _shown_steps(self, taken: Array | None) -> Array | None:
+        """Return at which steps the state is the output, which is 0 at others; None: at all."""
+        if taken is None or self.zero_output_for_mask:
+            return taken
+        # A step that is left out repeats the output before it. In front of the first one that is 0,
+        # in Keras, also where the state is not.
+        return np.maximum.accumulate(taken, axis=0) if self.stateful else None
 
     def config(self) -> dict[str, object]:
         return {
@@ -249,6 +252,11 @@ class Recurrent(FormulaLayer):
             "zero_output_for_mask": self.zero_output_for_mask,
             "stateful": self.stateful,
         }
+
+
+def _shown(h: Number, shown: Array | None, t: int) -> Number:
+    """Return what a step gives for the state ``h``; the gradient passes likewise."""
+    return h if shown is None else _chosen(shown[t], h, 0.0)
 
 
 def _sum(terms: tuple[Number, ...], like: Number) -> Number:

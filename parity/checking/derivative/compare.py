@@ -230,11 +230,10 @@ class Derivative:
     def _changing(self, place: Place, name: str, evidence: str) -> Finding:
         """Return what is to be said of answers that differ on equal input."""
 
-        def ask(share: float) -> Array:
-            change = share * place.arrays[0]
+        def ask(gain: float) -> Array:
+            self.subject.set_weights([gain * array for array in place.arrays])
             if name == "loss":
-                return np.array([place.at(0, change)])
-            self.subject.set_weights([place.arrays[0] + change, *place.arrays[1:]])
+                return np.array([float(self.subject.loss(place.x, place.y))])
             answered = self.subject.gradients(place.x, place.y)
             return np.concatenate([g.ravel() for g in answered if g is not None])
 

@@ -22,9 +22,14 @@ class Attributes:
         out, self.cache = self.pair[0](x, *(getattr(self, name) for name in self.names))
         return out
 
-    def backward(self, dout):
+    def gradients(self, dout):
+        """Return those of the input and the weights; None is that of numbers of an embedding."""
         found = self.pair[1](dout, self.cache)
-        dx, *rest = found if isinstance(found, tuple) else (found,)
+        found = found if isinstance(found, tuple) else (found,)
+        return found if len(found) > len(self.names) else (None, *found)
+
+    def backward(self, dout):
+        dx, *rest = self.gradients(dout)
         for name, gradient in zip(self.names, rest, strict=True):
             before = getattr(self, f"d{name}") if self.adds else 0
             setattr(self, f"d{name}", before + gradient)
@@ -45,7 +50,7 @@ class Dicts(Attributes):
         return out
 
     def backward(self, dout):
-        dx, *rest = self.pair[1](dout, self.cache)
+        dx, *rest = self.gradients(dout)
         self.grads = dict(zip(self.names, rest, strict=True))
         return dx
 
