@@ -136,14 +136,15 @@ class Bidirectional(FormulaLayer):
 
     def differentiate(self, delta: Any, kept: Any, w: Weights) -> tuple[dict[str, Number], Number]:
         a, b, *inner = kept
-        returned = self.forward_layer.return_state
-        delta, *of_states = delta if returned else [delta]
+        delta, *of_states = delta if self.forward_layer.return_state else [delta]
         da = db = None
         if delta is not None:
             da, db = _MERGES[self.merge_mode][1](delta, a, b)
             db = self._turned(db)
-        n = len(self.forward_layer.further_shapes())
-        given: list[Any] = [[da, *of_states[:n]], [db, *of_states[n:]]] if returned else [da, db]
+        given: Any = da, db
+        if self.forward_layer.return_state:
+            n = len(self.forward_layer.parts)
+            given = (da, *of_states[:n]), (db, *of_states[n:])
         parts = zip(_DIRECTIONS, self.both, given, inner, strict=True)
         gradients: dict[str, Number] = {}
         flows: list[Number] = []

@@ -22,8 +22,8 @@ STATE_KEPT = Bug(
     "state-not-reset",
     "the state is not reset: what {callable} returns depends on the calls before it",
     "def loss(self, x, y): self.h = self.run(x, self.h); ...  # and self.h is never zeros again",
-    "begin each call with a state of zeros, or reset it in what you hand over: "
-    "loss=lambda x, y: (net.reset(), net.loss(x, y))[1], and gradients likewise",
+    "begin each call with a state of zeros, or let the loss and the gradients that you hand over "
+    "reset it first",
     Severity.UNCERTAIN,
     "It cannot be told whether the gradients are right: {title}.",
 )
