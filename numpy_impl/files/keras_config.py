@@ -127,13 +127,6 @@ def _inner_layer(entry: Config) -> Layer:
     return layer_of(entry["class_name"], entry["config"])
 
 
-def _only(config: Config, **allowed: Any) -> None:
-    """Check that options, where present, have the value that the NumPy engine implements."""
-    for option, value in allowed.items():
-        if config.get(option, value) != value:
-            raise ValueError(f"{option}={config[option]!r}")
-
-
 def _number(config: Config, option: str) -> float:
     value = config[option]
     if type(value) not in (int, float):
@@ -165,12 +158,10 @@ def registered_name(activation: Any) -> Any:
 
 
 def _relu(config: Config) -> ActivationFunction:
-    _only(config, threshold=0)
-    if config["max_value"] is None:
-        slope = _number(config, "negative_slope")
-        return _leaky_relu(config) if slope else activations.get("relu")
-    _only(config, max_value=6, negative_slope=0)
-    return activations.get("relu6")
+    options = {name: _number(config, name) for name in ("negative_slope", "threshold")}
+    if config["max_value"] is not None:
+        options["max_value"] = _number(config, "max_value")
+    return activations.relu(**options)
 
 
 def _leaky_relu(config: Config) -> ActivationFunction:
@@ -178,8 +169,7 @@ def _leaky_relu(config: Config) -> ActivationFunction:
 
 
 def _elu(config: Config) -> ActivationFunction:
-    _only(config, alpha=1)
-    return activations.get("elu")
+    return activations.elu(_number(config, "alpha"))
 
 
 def _softmax(config: Config) -> ActivationFunction:
