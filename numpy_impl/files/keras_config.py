@@ -93,6 +93,8 @@ def check_input_dtype(entry: Config, dtype: Precision, first: bool) -> None:
 def check_parameters(layer: Layer, name: str, parameters: Sequence[str]) -> None:
     """Check by which arguments of Keras's method ``call`` a layer takes its inputs; "": the first.
 
+    Those that may be missing are noted on the layer (``call_flags``).
+
     Raises:
         ValueError: One is not known here, such as a mask or the state to begin with.
     """
@@ -100,6 +102,12 @@ def check_parameters(layer: Layer, name: str, parameters: Sequence[str]) -> None
     for parameter in parameters:
         if parameter and parameter not in known:
             raise ValueError(f"{name!r} called with a tensor as {parameter}")
+    given = tuple(p for p in layer.call_flags if p in parameters)
+    if layer.flagged not in (None, given):
+        raise ValueError(f"{name!r} called with {', '.join(layer.call_flags)}, and without")
+    layer.flagged = given
+    for parameter, flag in layer.call_flags.items():
+        setattr(layer, flag, parameter in given)
 
 
 def layer_of(class_name: str, config: Config) -> Layer:

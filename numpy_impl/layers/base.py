@@ -67,6 +67,10 @@ class Layer:
     # are options of the layer here.
     call_inputs: ClassVar[tuple[str, ...]] = ()
     call_options: ClassVar[tuple[str, ...]] = ()
+    # For an input that may be missing, the layer's attribute that says whether it is there.
+    call_flags: ClassVar[Mapping[str, str]] = {}
+    # Which of these inputs the calls of Keras's layer have; None where it was not read from Keras.
+    flagged: tuple[str, ...] | None = None
     # Attributes that are constants which Keras on TensorFlow rounds to float32.
     cast_constants: ClassVar[tuple[str, ...]] = ()
     # The penalty on each weight that has one, by its name, and the constraint likewise; a wrapper

@@ -142,6 +142,8 @@ def keras_twin(network: AnyNetwork, batch_size: int | None = None) -> Any:
         if isinstance(layer, Recurrent) and layer.merges:
             given = [taken[0], taken[1:]]
         options = {k: v for k, v in layer.config().items() if k in layer.call_options and v}
+        flags = layer.call_flags
+        options |= {k: given.pop() for k, flag in flags.items() if getattr(layer, flag)}
         returned: Any = built[owner](*given, **options)
         tensors |= zip(call.outputs, as_list(returned), strict=True)
     inputs, outputs = (
@@ -158,7 +160,7 @@ def keras_twin(network: AnyNetwork, batch_size: int | None = None) -> Any:
 
 
 def _keras_layer(layer: layers.Layer, **further: Any) -> keras.Layer:
-    apart = (*layer.call_options, *layer.cast_constants)
+    apart = (*layer.call_options, *layer.cast_constants, *layer.call_flags.values())
     options = {k: v for k, v in layer.config().items() if k not in apart}
     for option, value in options.items():
         if option.endswith("activation"):

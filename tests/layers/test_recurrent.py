@@ -225,7 +225,7 @@ def test_masking_of_computed_numbers_is_not_bounded():
     )  # fmt: skip
     x = np.ones((1, 3, 2), np.float32)
     assert network.predict(x).shape == (1, 2)
-    with pytest.raises(ValueError, match="Expected Masking of the network's inputs"):
+    with pytest.raises(ValueError, match="Expected Masking of the network's inputs, and"):
         analyse(network, x, np.zeros((1, 2)), losses.get("mse"))
 
 
