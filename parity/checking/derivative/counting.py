@@ -20,13 +20,13 @@ from parity.checking.derivative.pairs import Point, Tensor
 from parity.checking.derivative.slopes import Place
 
 # More samples than this take too long, as each is measured along more directions than there are.
-_MOST_SAMPLES = 24
+_MOST_SAMPLES = 16
 # What fits by chance does not fit so many directions more.
 _BEYOND = 6
 # To so many digits; that something is wrong is known before.
 _ALIKE = 1e-5
 # A kink near by spoils a direction; then others are drawn.
-_DRAWS = 3
+_DRAWS = 2
 _SHOWN = 8
 
 

@@ -63,15 +63,16 @@ def named(
         samples: Of what kind they are.
     """
     point = points[0]
-    # Samples count in all tensors alike, so that none is right.
-    counts = None if right else counting.counted(subject, points, wrong)
     for bug, values, loss in _other_losses(subject, point):
         place = Place(subject, point.place.arrays, point.place.x, point.place.y, loss)
         every = [*wrong, *right] if bug is OTHER_LOSS else wrong
         if _explains(place, point, every, base):
-            if bug is OTHER_LOSS and counts is not None:
+            counts = counting.counted(subject, points, every) if bug is OTHER_LOSS else None
+            if counts is not None:
                 return [_of_counts(counts, every, True)]
             return [Finding(bug, ", ".join(tensor.name for tensor in every), values)]
+    # Samples count in all tensors alike, so that none is right.
+    counts = None if right else counting.counted(subject, points, wrong)
     if counts is not None:
         return [_of_counts(counts, wrong, counts.left_out)]
     found: list[Finding] = []
