@@ -279,6 +279,7 @@ def elu(alpha: float) -> ActivationFunction:
         lambda z: np.where(z > 0, z, alpha * np.expm1(np.minimum(z, 0))),
         lambda z, a: np.where(z > 0, 1, alpha * np.exp(np.minimum(z, 0))).astype(z.dtype),
         kinks=(0.0,),
+        keras=lambda ops, z: ops.where(z > 0, z, alpha * ops.expm1(ops.minimum(z, 0.0))),
     )
 
 
@@ -314,8 +315,12 @@ def relu(
         above = (z > threshold) & (z < max_value)
         return np.where(above, 1, negative_slope * (z < threshold)).astype(z.dtype)
 
+    def in_keras(ops: Any, z: Any) -> Any:
+        above = ops.minimum(ops.where(z <= threshold, ops.zeros_like(z), z), max_value)
+        return above - negative_slope * ops.maximum(threshold - z, 0.0)
+
     kinks = (threshold,) if max_value == math.inf else (threshold, max_value)
-    return ActivationFunction(f"relu{options}", value, derivative, kinks)
+    return ActivationFunction(f"relu{options}", value, derivative, kinks, keras=in_keras)
 
 
 def _mish_derivative(z: Array, a: Array) -> Array:

@@ -5,6 +5,7 @@ name. Keras's ``get_config`` is the source of every value, so defaults cannot dr
 """
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
@@ -191,8 +192,12 @@ def keras_activation(function: ActivationFunction) -> Any:
 def _formula_in_keras(function: ActivationFunction) -> Any:
     """Return a function that Keras lacks, made of its operations; files say "numpy_impl>NAME"."""
     formula, name = function.keras, function.name
-    if formula is None or name not in activations.ACTIVATIONS:
+    try:
+        activations.get(name)
+    except ValueError:
         return name  # for Keras to refuse
+    if formula is None:
+        return name
 
     @keras.saving.register_keras_serializable("numpy_impl", name)
     def computed(z: Any) -> Any:
@@ -337,7 +342,19 @@ def numpy_layer(
     if keras.backend.backend() == "tensorflow" and dtype == "float64":
         for constant in made.cast_constants:
             setattr(made, constant, float(_through_float32(getattr(made, constant))))
+        for option, function in list(vars(made).items()):
+            if option.endswith("activation"):
+                setattr(made, option, _with_rounded_slope(function))
     return made
+
+
+def _with_rounded_slope(function: ActivationFunction) -> ActivationFunction:
+    """Return a leaky ReLU of another slope than Keras's default as TensorFlow has it in float64."""
+    found = re.fullmatch(r"leaky_relu\((.*)\)", function.name)
+    if found is None:
+        return function
+    rounded = activations.leaky_relu(_through_float32(float(found[1])))
+    return replace(function, value=rounded.value, derivative=rounded.derivative)
 
 
 def _config_as_computed(title: str, config: dict[str, Any], dtype: str) -> dict[str, Any]:

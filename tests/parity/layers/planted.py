@@ -12,7 +12,7 @@ from parity import CheckReport
 from parity.checking.bugs import derivative, layers, table
 from parity.checking.bugs.table import Bug
 from tests.parity.layers import functions, paths, recurrent
-from tests.parity.layers.objects import Attributes, BatchNorm, Dicts, Recurrent
+from tests.parity.layers.objects import Attributes, BatchNorm, Dicts, Recurrent, several
 
 INDICES = np.array([[0, 1, 1], [2, 0, 3]])
 SEEN = np.array([[[1, 1, 0, 1, 0]] * 4, [[1, 0, 0, 1, 1]] * 4])
@@ -57,10 +57,12 @@ def plant(
     PLANTED.append(Planted(kind, bug, where, report))
     # A line that mends what has no name is found in objects, as their functions are known.
     named = bug is not layers.GRADIENT_WRONG
-    if isinstance(layer, tuple) and not isinstance(inputs, list) and named:
+    # Objects have one output, and what takes one step of an LSTM has two.
+    if isinstance(layer, tuple) and named and kind != "LSTM step":
         arrays = [np.ones(shape) for shape in weights or ()]
+        count = len(inputs) if isinstance(inputs, list) else 1
         for style in (Attributes, Dicts):
-            made = partial(report, style(layer, *arrays), None)
+            made = partial(report, several(style, count)(layer, *arrays), None)
             OBJECTS.append(Planted(f"{kind}, {style.__name__.lower()}", bug, None, made))
 
 
