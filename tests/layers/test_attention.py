@@ -67,7 +67,7 @@ def _masked(causal: bool = False, keys: bool = False) -> keras.Model:
     x, y, mask = keras.Input((4, 3)), keras.Input((4, 2)), keras.Input((4, 4))
     query, value = L.Dense(4)(x), L.Dense(4)(y)
     given = {"attention_mask": mask, "use_causal_mask": causal}
-    given |= {"key": L.Dense(4)(y)} if keys else {}
+    given |= {"key": L.Dense(4, use_bias=False)(y)} if keys else {}
     h = L.MultiHeadAttention(2, 4)(query, value, **given)
     return keras.Model([x, y, mask], L.Dense(2)(L.Flatten()(h)))
 
@@ -84,6 +84,11 @@ each = pytest.mark.parametrize("name", MODELS)
 @each
 @pytest.mark.parametrize("dtype", harness.DTYPES)
 def test_agrees_with_keras(name, dtype):
+    if name in MASKED and dtype == "float32":  # where a key's gradient is small beside its bound
+        with precision(dtype):
+            model, network, x, y = harness.pair(MODELS[name], whole=2)
+            parity.compare(model, network, x, y, loss="mse").raise_for_failure()
+        return
     harness.agrees_with_keras(MODELS[name], dtype=dtype, whole=2 * (name in MASKED))
 
 
@@ -180,12 +185,13 @@ def test_a_mask_that_is_ignored_is_seen(monkeypatch):
     with precision("float64"):
         model, network, x, y = harness.pair(MASKED["masked"], whole=2)
         assert parity.compare(model, network, x, y, loss="mse").passed
-        right = MultiHeadAttention.compute
+        # What the network computes, and not its bounds.
+        right = MultiHeadAttention.forward
 
-        def wrong(self, x, *rest):
-            return right(self, [*x[:-1], np.ones_like(x[-1])], *rest)
+        def wrong(self, x, *rest, **named):
+            return right(self, [*x[:-1], np.ones_like(x[-1])], *rest, **named)
 
-        monkeypatch.setattr(MultiHeadAttention, "compute", wrong)
+        monkeypatch.setattr(MultiHeadAttention, "forward", wrong)
         failures = parity.compare(model, network, x, y, loss="mse").failures()
     assert failures[0].section == "forward"
     assert failures[0].tensor.startswith("multi_head_attention")
