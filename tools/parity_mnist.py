@@ -45,11 +45,13 @@ def _options(argv: Sequence[str] | None) -> Namespace:
     )  # fmt: skip
     options = parser.parse_args(argv)
     options.optimizer = options.optimizer or recipes.get(options.network).optimizer
-    given = {name: getattr(options, name) for name in ("epochs", "steps", "check_every")}
-    for name, number in given.items():
-        if number is not None and number < 1:
-            option = f"--{name.replace('_', '-')}"
-            raise CliError(f"expected {option} of at least 1. Received: {number}")
+    if min(options.epochs, options.check_every) < 1:
+        raise CliError(
+            "expected --epochs and --check-every of at least 1. "
+            f"Received: {options.epochs} and {options.check_every}"
+        )
+    if options.steps is not None and options.steps < 1:
+        raise CliError(f"expected --steps of at least 1. Received: {options.steps}")
     return options
 
 
