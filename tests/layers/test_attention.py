@@ -89,7 +89,9 @@ def test_agrees_with_keras(name, dtype):
             model, network, x, y = harness.pair(MODELS[name], whole=2)
             parity.compare(model, network, x, y, loss="mse").raise_for_failure()
         return
-    harness.agrees_with_keras(MODELS[name], dtype=dtype, whole=2 * (name in MASKED))
+    # Large steps of these would end where scores are beyond the -1e9 of what is not seen.
+    rate = {"optimizer": lambda: keras.optimizers.SGD(0.001)} if name in MASKED else {}
+    harness.agrees_with_keras(MODELS[name], dtype=dtype, whole=2 * (name in MASKED), **rate)
 
 
 @each
