@@ -47,7 +47,7 @@ def test_without_a_reference_the_own_forward_decides_and_nothing_is_said_of_kera
 
 
 @pytest.mark.census(keep=4, by=lambda number: number % len(KINDS))
-@pytest.mark.parametrize("number", range(120))
+@pytest.mark.parametrize("number", range(300))
 def test_a_right_layer_of_chance_is_not_accused(number: int):
     report = right(number)
     assert report.outcome is Outcome.RIGHT, report
