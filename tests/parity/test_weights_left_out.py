@@ -148,6 +148,39 @@ def tagged(left_out: bool) -> CheckReport:
     return parity.check_gradients(net.loss, lambda: net.w, net.gradients, data)
 
 
+def dense_with_the_data(left_out: bool, fixed: bool = False) -> CheckReport:
+    """A chain of dense layers, whose loss cannot be asked without the weights of its samples."""
+    rng = np.random.default_rng(4)
+    w = [rng.normal(size=(4, 5)), rng.normal(size=5), rng.normal(size=(5, 3))]
+    samples = rng.normal(size=(9, 4)), rng.normal(size=(9, 3)), rng.uniform(0.5, 4, 9)
+
+    def run(x: Array) -> tuple[Array, Array]:
+        h = np.tanh(x @ w[0] + w[1])
+        return h, h @ w[2]
+
+    def apart(y: Any) -> tuple[Array, Array]:
+        return (y, samples[2]) if fixed else y
+
+    def loss(x: Array, y: Any) -> float:
+        targets, counts = apart(y)
+        return float((counts * ((run(x)[1] - targets) ** 2).sum(axis=1)).mean())
+
+    def gradients(x: Array, y: Any) -> list[Array]:
+        targets = y if fixed and left_out else apart(y)[0]
+        h, a = run(x)
+        delta = 2 * (a - targets) / len(x)
+        delta = delta if left_out else delta * apart(y)[1][:, None]
+        below = delta @ w[2].T * (1 - h * h)
+        return [x.T @ below, below.sum(axis=0), h.T @ delta]
+
+    x, targets, counts = samples
+    candidate = parity.Candidate(
+        get_weights=lambda: w, forward=lambda x: run(x)[1], loss=loss, gradients=gradients,
+        data=(x, targets if fixed else (targets, counts)),
+    )  # fmt: skip
+    return parity.check(candidate, keras=False)
+
+
 STYLES: dict[str, tuple[Callable[[bool], CheckReport], str]] = {
     "class, rows": (
         lambda left_out: Classifier(left_out, False).report(),
@@ -161,6 +194,10 @@ STYLES: dict[str, tuple[Callable[[bool], CheckReport], str]] = {
     "with the data": (given_with_the_data, "left out of the gradients: your own loss counts the"),
     "with the data, divided by the weights": (
         lambda left_out: given_with_the_data(left_out, True), "left out of the gradients",
+    ),
+    "dense, with the data": (dense_with_the_data, "left out of the gradients"),
+    "dense, weights of fixed samples": (
+        lambda left_out: dense_with_the_data(left_out, True), "sample weights",
     ),
     "sequences": (tagged, "sample weights differ: for each time that your own loss counts them"),
 }  # fmt: skip
