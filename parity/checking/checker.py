@@ -23,7 +23,7 @@ from parity.checking.bugs.findings import Finding, Notes, Unreadable
 from parity.checking.bugs.table import EXCEPTION, OTHER_SIZES, UNREADABLE, Severity
 from parity.checking.derivative.compare import REFERENCE as DERIVATIVE
 from parity.checking.derivative.compare import Derivative, check_derivative
-from parity.checking.derivative.samples import samples
+from parity.checking.derivative.samples import in_parts, samples
 from parity.checking.derivative.steps import check_steps
 from parity.checking.forward import Forward
 from parity.checking.model.layout import Layout, readings
@@ -238,7 +238,8 @@ class _Whole:
         """Go through the stages."""
         own = self.plan is None and callable(subject.candidate.loss)
         with subject.preserved(), np.errstate(all="ignore"):  # infinite bounds
-            if self._as_chain(subject, loss):
+            parts = own and in_parts(subject.candidate.data, self.seed)
+            if not parts and self._as_chain(subject, loss):
                 if own and subject.candidate.data is not None:
                     self._on_their_samples(subject)
                 return
@@ -246,6 +247,7 @@ class _Whole:
                 self._steps_alone(subject)
                 return
             reasons = [f"{f.title}; {f.evidence}" for f in self.notes.findings[:1]]
+            reasons += ["your samples are of several arrays"] if parts else []
             derivative = Derivative(subject, self.seed, self.search)
             self.notes = derivative.run()
             self.keeps_state, self.of_gradients = subject.keeps_state, derivative.of_gradients
