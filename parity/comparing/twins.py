@@ -58,7 +58,7 @@ def numpy_twin(model: Any) -> Any:
 
     Returns:
         A ``numpy_impl.Sequential`` if the layers follow one another, else a
-        ``numpy_impl.Functional``, with the names of Keras's layers.
+        ``numpy_impl.Functional``, with the names of Keras's layers. Stateful ones begin anew.
 
     Raises:
         ValueError: A layer, an activation or a way of calling a layer has no counterpart; it is

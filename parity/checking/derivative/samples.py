@@ -69,7 +69,7 @@ def samples(subject: Subject, rng: np.random.Generator) -> Samples:
 def in_parts(data: Any, seed: int) -> bool:
     """Return whether x or y of the user's samples is several arrays, as of targets and weights."""
     try:
-        given = data(np.random.default_rng([seed, 7])) if callable(data) else data
+        given: Any = data(np.random.default_rng([seed, 7])) if callable(data) else data
     except Exception:  # which is told where samples are drawn
         return False
     return any(_several(part) for part in given or ())
