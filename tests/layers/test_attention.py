@@ -1,6 +1,7 @@
 """Attention layers, and a block of a transformer: see ``harness`` for what is asked of each."""
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,7 +91,9 @@ def test_agrees_with_keras(name, dtype):
             parity.compare(model, network, x, y, loss="mse").raise_for_failure()
         return
     # Large steps of these would end where scores are beyond the -1e9 of what is not seen.
-    rate = {"optimizer": lambda: keras.optimizers.SGD(0.001)} if name in MASKED else {}
+    rate: dict[str, Any] = (
+        {"optimizer": lambda: keras.optimizers.SGD(0.001)} if name in MASKED else {}
+    )
     harness.agrees_with_keras(MODELS[name], dtype=dtype, whole=2 * (name in MASKED), **rate)
 
 
@@ -188,7 +191,7 @@ def test_a_mask_that_is_ignored_is_seen(monkeypatch):
         model, network, x, y = harness.pair(MASKED["masked"], whole=2)
         assert parity.compare(model, network, x, y, loss="mse").passed
         # What the network computes, and not its bounds.
-        right = MultiHeadAttention.forward
+        right: Any = MultiHeadAttention.forward
 
         def wrong(self, x, *rest, **named):
             return right(self, [*x[:-1], np.ones_like(x[-1])], *rest, **named)

@@ -1,6 +1,7 @@
 """Recurrent layers that begin where the call before ended: see ``harness`` for what is asked."""
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -131,7 +132,7 @@ def test_a_state_that_is_not_carried_is_seen(name, monkeypatch):
         model, network, x, y = harness.pair(MODELS[name])
         loss = harness.losses_of(model)[0]
         assert parity.compare(model, network, x, y, loss=loss).passed
-        own = next(layer for layer in network.layers if layer.carried_names)
+        own: Any = next(layer for layer in network.layers if layer.carried_names)
         right = own.left_behind
         monkeypatch.setattr(
             own, "left_behind", lambda kept: {k: 0 * v for k, v in right(kept).items()}

@@ -68,15 +68,14 @@ def several(style: type[Attributes], inputs: int) -> type[Attributes]:
     def call(layer, *given, mask):
         return Attributes.call(layer, *given, **({} if mask is None else {"mask": mask}))
 
-    class Two(style):
-        def forward(self, x, h0, mask=None):
-            return call(self, x, h0, mask=mask)
+    def of_two(self, x, h0, mask=None):
+        return call(self, x, h0, mask=mask)
 
-    class Three(style):
-        def forward(self, q, k, v, mask=None):
-            return call(self, q, k, v, mask=mask)
+    def of_three(self, q, k, v, mask=None):
+        return call(self, q, k, v, mask=mask)
 
-    return {1: style, 2: Two, 3: Three}[inputs]
+    forward = {1: style.forward, 2: of_two, 3: of_three}[inputs]
+    return type(style.__name__, (style,), {"forward": forward})
 
 
 class Recurrent:
