@@ -92,6 +92,13 @@ class Observed(NamedTuple):
     deltas: dict[str, np.ndarray]
 
 
+def _carried(layer: Any) -> list[Any]:
+    """Return the variables in which a stateful layer keeps its state, which are no weights."""
+    two = isinstance(layer, keras.layers.Bidirectional)
+    inner: list[Any] = [layer.forward_layer, layer.backward_layer] if two else [layer]
+    return [v for one in inner if getattr(one, "stateful", False) for v in one.states]
+
+
 class Autodiff:
     """A Keras model, a loss and an optimizer, run outside ``fit``, batch by batch.
 
@@ -123,6 +130,7 @@ class Autodiff:
         ordered = [own[name] for name in (own if layers is None else layers)]
         self.trained: list[Any] = [v for layer in ordered for v in layer.trainable_variables]
         self.kept: list[Any] = [v for layer in ordered for v in layer.non_trainable_weights]
+        self.carried: list[Any] = [v for layer in ordered for v in _carried(layer)]
         self.model = model
         self.loss = loss
         self.optimizer = optimizer
@@ -149,11 +157,11 @@ class Autodiff:
     ) -> tuple[float, list[np.ndarray]]:
         """Return the loss in training mode and its gradient for each trainable variable.
 
-        Moving statistics are left as they were.
+        Moving statistics and the states of stateful layers are left as they were.
         """
         before = self.states()
         loss, gradients = self._engine.gradients(*self._tensors(x, y, masks, sample_weight))
-        for variable, value in zip(self.kept, before, strict=True):
+        for variable, value in zip([*self.kept, *self.carried], before, strict=True):
             variable.assign(value)
         return float(to_numpy(loss)), [to_numpy(gradient) for gradient in gradients]
 
@@ -190,8 +198,13 @@ class Autodiff:
         return [to_numpy(variable) for variable in self.trained]
 
     def states(self) -> list[np.ndarray]:
-        """Return copies of what is not trained, such as moving statistics."""
-        return [to_numpy(variable) for variable in self.kept]
+        """Return copies of what is not trained: moving statistics, then stateful layers' states."""
+        return [to_numpy(variable) for variable in [*self.kept, *self.carried]]
+
+    def reset_state(self) -> None:
+        """Let all stateful layers begin anew."""
+        for variable in self.carried:
+            variable.assign(np.zeros(variable.shape))
 
     def slots(self) -> dict[str, list[np.ndarray]]:
         """Return copies of the optimizer's state by name: "momentum", "velocity"..."""
@@ -321,7 +334,7 @@ class _Jax:
         jax: Any = import_module("jax")
         stateless: Any = keras.StatelessScope
         self.owner = owner
-        self.variables, self.states = owner.trained, owner.kept
+        self.variables, self.states = owner.trained, [*owner.kept, *owner.carried]
 
         def cost(values: Any, states: Any, *batch: Any) -> Any:
             mapping = list(zip([*self.variables, *self.states], [*values, *states], strict=True))

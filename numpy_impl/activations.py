@@ -265,6 +265,64 @@ def leaky_relu(negative_slope: float = _KERAS_SLOPE) -> ActivationFunction:
     )
 
 
+def elu(alpha: float) -> ActivationFunction:
+    """Return ``z`` above 0, and ``alpha (exp(z) - 1)`` below.
+
+    An alpha that is not 1 is a part of the name, "elu(0.5)"; :func:`get` knows such names.
+
+    Reference: Clevert, Unterthiner and Hochreiter (2015), arXiv:1511.07289, eq. 15.
+    """
+    if alpha == 1:
+        return get("elu")
+    return ActivationFunction(
+        f"elu({float(alpha)})",
+        lambda z: np.where(z > 0, z, alpha * np.expm1(np.minimum(z, 0))),
+        lambda z, a: np.where(z > 0, 1, alpha * np.exp(np.minimum(z, 0))).astype(z.dtype),
+        kinks=(0.0,),
+        keras=lambda ops, z: ops.where(z > 0, z, alpha * ops.expm1(ops.minimum(z, 0.0))),
+    )
+
+
+def relu(
+    max_value: float = math.inf, negative_slope: float = 0.0, threshold: float = 0.0
+) -> ActivationFunction:
+    """Return Keras's ReLU with its options: ``z`` above the threshold, up to ``max_value``.
+
+    Below the threshold it is ``negative_slope * (z - threshold)``; the derivative is the slope of
+    these pieces. Options that are not those of "relu", "relu6" or "leaky_relu" are the name,
+    "relu(inf, 0.1, 1.0)" in their order here.
+
+    Raises:
+        ValueError: An option below 0.
+
+    Reference: ``keras.src.activations.activations.ReLU``.
+    """
+    options = max_value, negative_slope, threshold = (
+        float(max_value), float(negative_slope), float(threshold),
+    )  # fmt: skip
+    if options in ((math.inf, 0, 0), (6, 0, 0)):
+        return get("relu6" if max_value == 6 else "relu")
+    if options == (math.inf, negative_slope, 0):
+        return leaky_relu(negative_slope)
+    if min(options) < 0:
+        raise ValueError(f"relu expects options of at least 0. Received: relu{options}")
+
+    def value(z: Array) -> Array:
+        above = np.minimum(np.where(z <= threshold, 0, z), max_value)
+        return above - negative_slope * np.maximum(threshold - z, 0)
+
+    def derivative(z: Array, a: Array) -> Array:
+        above = (z > threshold) & (z < max_value)
+        return np.where(above, 1, negative_slope * (z < threshold)).astype(z.dtype)
+
+    def in_keras(ops: Any, z: Any) -> Any:
+        above = ops.minimum(ops.where(z <= threshold, ops.zeros_like(z), z), max_value)
+        return above - negative_slope * ops.maximum(threshold - z, 0.0)
+
+    kinks = (threshold,) if max_value == math.inf else (threshold, max_value)
+    return ActivationFunction(f"relu{options}", value, derivative, kinks, keras=in_keras)
+
+
 def _mish_derivative(z: Array, a: Array) -> Array:
     t = np.tanh(softplus(z))
     return t + z * (1 - t * t) * sigmoid(z)
@@ -364,13 +422,20 @@ ACTIVATIONS: dict[str, ActivationFunction] = {
 }
 # Keras's second names for the same functions.
 _ALIASES = {"swish": "silu", "hard_swish": "hard_silu"}
-_SLOPE = re.compile(r"leaky_relu\((-?\d+(?:\.\d+)?(?:e[-+]?\d+)?)\)")
+_NUMBER = r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?"
+# Functions with options, which stand in the name.
+_FAMILIES: dict[str, Callable[..., ActivationFunction]] = {
+    "leaky_relu": leaky_relu, "elu": elu, "relu": relu,
+}  # fmt: skip
+_FAMILY = re.compile(
+    rf"(leaky_relu|elu)\(({_NUMBER})\)|(relu)\(((?:{_NUMBER}|inf)(?:, {_NUMBER}){{2}})\)"
+)
 
 
 def get(identifier: str | ActivationFunction | None) -> ActivationFunction:
     """Return the activation function with Keras's name ``identifier``; None means "linear".
 
-    "leaky_relu(0.01)" is leaky ReLU with that slope.
+    "leaky_relu(0.01)" is leaky ReLU with that slope; see also :func:`elu` and :func:`relu`.
 
     Raises:
         ValueError: The name is not known.
@@ -379,9 +444,10 @@ def get(identifier: str | ActivationFunction | None) -> ActivationFunction:
         return identifier
     name = "linear" if identifier is None else str(identifier)
     name = _ALIASES.get(name, name)
-    slope = _SLOPE.fullmatch(name)
-    if slope:
-        return leaky_relu(float(slope[1]))
+    family = _FAMILY.fullmatch(name)
+    if family:
+        kind, options = (part for part in family.groups() if part)
+        return _FAMILIES[kind](*map(float, options.split(", ")))
     if name not in ACTIVATIONS:
         raise ValueError(
             f"Unknown activation. Expected one of: {', '.join(sorted(ACTIVATIONS))}. "

@@ -61,7 +61,8 @@ class Functional(Network):
 
     Raises:
         ValueError: A name that is used twice or is not known, a layer that belongs to a network or
-            whose calls would need weights of different shapes, a call that leads to no output.
+            whose calls would need weights of different shapes, or that is stateful and called
+            twice, a call that leads to no output.
     """
 
     def __init__(
@@ -107,6 +108,10 @@ class Functional(Network):
                 c.layer for c, owner in zip(self.calls, self.owners, strict=True) if owner == own
             ]
             if len(again) > 1:
+                if layer.carried_names:
+                    raise ValueError(
+                        f"Expected one call of {own}, which is stateful. Received: {len(again)}"
+                    )
                 _share(again)
                 self.shared.append(again)
         self._initialize(rng)

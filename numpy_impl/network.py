@@ -179,6 +179,20 @@ class Network:
         }
 
     @property
+    def carried(self) -> dict[str, Array]:
+        """What the last call of each stateful layer left for the next one, by name."""
+        return {
+            f"{own}/{name}": value
+            for own, layer in zip(self.layer_names, self.layers, strict=True)
+            for name, value in layer.carried.items()
+        }
+
+    def reset_state(self) -> None:
+        """Let all stateful layers begin anew, with states of zeros."""
+        for layer in self.layers:
+            layer.reset_state()
+
+    @property
     def weight_gradients(self) -> list[Array]:
         """The gradients of the trained weights that the last backward pass left, as views."""
         return [

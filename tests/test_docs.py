@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from numpy_impl.layers import LAYERS, Layer
 from parity import __main__ as command
+from scripts.reproduce import pages
 from tests.printed import stable
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -90,3 +92,18 @@ def test_the_python_of_train_and_compare_runs():
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("Identical up to rounding.\n")
+
+
+def test_every_layer_is_on_a_page_that_says_what_goes_wrong(monkeypatch):
+    found = pages.layer_pages()
+    assert set(found) == set(LAYERS)
+    for page in set(found.values()):
+        text = (DOCS / "layers" / page).read_text(encoding="utf-8")
+        assert "What goes wrong" in text, page
+        assert "pages.bugs(" in text, page
+    unwritten = type("Unwritten", (Layer,), {"__module__": "numpy_impl.layers.unwritten"})
+    monkeypatch.setitem(LAYERS, "Unwritten", unwritten)
+    with pytest.raises(
+        LookupError, match=r"expected Unwritten and its code on a page of docs/layers"
+    ):
+        pages.layer_pages()

@@ -1,9 +1,10 @@
-"""Train 784-500-300-10 on MNIST by D4's recipe in both engines, and compare step by step.
+"""Train a network on MNIST by its recipe in both engines, and compare step by step.
 
-``python -m tools.parity_mnist``: batches of 100, 10 epochs (6,000 steps), float64, the same
-starting weights and the same order. After every epoch it says how far the two trainings, left to
-themselves, are apart, how far two NumPy trainings are that started one unit in the last place
-apart, and how many of the 10,000 test pictures get the same label from both engines.
+``python -m tools.parity_mnist``: 784-500-300-10 by D4's recipe, batches of 100, 10 epochs (6,000
+steps), float64, the same starting weights and the same order. After every epoch it says how far the
+two trainings, left to themselves, are apart, how far two NumPy trainings are that started one unit
+in the last place apart, and how many of the 10,000 test pictures get the same label from both
+engines. ``--network lenet --steps 200`` does so with convolutions, after every quarter.
 """
 
 from argparse import Namespace
@@ -26,30 +27,36 @@ if TYPE_CHECKING:
     from keras_impl import keras
     from parity import Distance
 
-NAME, DTYPE, SEED = "784-500-300-10", "float64", 0
-RATES = {"rmsprop": 0.001, "sgd": 0.1}
+DTYPE, SEED = "float64", 0
+NAMES = ("784-500-300-10", "lenet")
+RATES = {"rmsprop": 0.001, "sgd": 0.1, "adam": 0.001}
 
 
 def _options(argv: Sequence[str] | None) -> Namespace:
     parser = Parser(prog="python -m tools.parity_mnist", description=__doc__)
-    parser.add_argument("--optimizer", default="rmsprop", choices=list(RATES), help="(rmsprop)")
+    parser.add_argument("--network", default=NAMES[0], choices=NAMES, help=f"({NAMES[0]})")
+    parser.add_argument("--optimizer", choices=list(RATES), help="(that of the network's recipe)")
     parser.add_argument("--epochs", type=int, default=10, metavar="N")
+    parser.add_argument("--steps", type=int, metavar="N", help="so many steps of these epochs")
     parser.add_argument("--data", type=Path, metavar="PATH", help="MNIST (MNIST_PATH)")
     parser.add_argument(
         "--check-every", type=int, default=10, metavar="N",
         help="compare each Nth step from Keras's own state (10); all steps are taken",
     )  # fmt: skip
     options = parser.parse_args(argv)
+    options.optimizer = options.optimizer or recipes.get(options.network).optimizer
     if min(options.epochs, options.check_every) < 1:
         raise CliError(
             "expected --epochs and --check-every of at least 1. "
             f"Received: {options.epochs} and {options.check_every}"
         )
+    if options.steps is not None and options.steps < 1:
+        raise CliError(f"expected --steps of at least 1. Received: {options.steps}")
     return options
 
 
 class Agreement:
-    """Counts, after every epoch, the test pictures that get the same label from both engines."""
+    """Counts, now and then, the test pictures that get the same label from both engines."""
 
     def __init__(self, model: "keras.Model", network: Sequential, samples: Samples) -> None:
         self.model, self.network, self.samples = model, network, samples
@@ -67,7 +74,7 @@ class Agreement:
 
 def _run(argv: Sequence[str] | None) -> int:
     options = _options(argv)
-    recipe = recipes.get(NAME)
+    recipe = recipes.get(options.network)
     weights_rng, order_rng, split_rng = np.random.default_rng(SEED).spawn(3)
     try:
         samples = recipe.load(options.data, split_rng, DTYPE)
@@ -79,7 +86,7 @@ def _run(argv: Sequence[str] | None) -> int:
     import parity
 
     with keras_impl.precision(DTYPE):
-        network = models.build(NAME, weights_rng, dtype=DTYPE)
+        network = models.build(options.network, weights_rng, dtype=DTYPE)
         agreement = Agreement(parity.keras_twin(network), network, samples)
         return _compare(agreement, epochs, options)
 
@@ -88,23 +95,24 @@ def _compare(agreement: Agreement, epochs: list[list[np.ndarray]], options: Name
     import parity
     from parity.comparing.result import render
 
-    console, per_epoch = terminal_io.console(), len(epochs[0])
-    batches = [batch for epoch in epochs for batch in epoch]
+    console = terminal_io.console()
+    batches = [batch for epoch in epochs for batch in epoch][: options.steps]
+    every = len(epochs[0]) if options.steps is None else max(1, len(batches) // 4)
     rate = {"learning_rate": RATES[options.optimizer]}
-    bars = TextColumn(NAME), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    bars = TextColumn(options.network), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*bars, console=console) as progress:
         task = progress.add_task("", total=len(batches))
 
         def on_step(done: int) -> None:
             progress.update(task, completed=done)
-            if done % per_epoch == 0:
+            if done % every == 0:
                 agreement.measure()
 
         result = parity.compare_training(
             agreement.model, agreement.network, agreement.samples.x_train,
-            agreement.samples.y_train, loss=recipes.get(NAME).loss, batches=batches,
+            agreement.samples.y_train, loss=recipes.get(options.network).loss, batches=batches,
             optimizer=engines.keras_optimizer(options.optimizer, rate),
-            check_every=options.check_every, measure_every=per_epoch, on_step=on_step,
+            check_every=options.check_every, measure_every=every, on_step=on_step,
         )  # fmt: skip
     render(result, console)
     console.print(_table(result.distances, agreement.same))

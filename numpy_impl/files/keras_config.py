@@ -93,6 +93,8 @@ def check_input_dtype(entry: Config, dtype: Precision, first: bool) -> None:
 def check_parameters(layer: Layer, name: str, parameters: Sequence[str]) -> None:
     """Check by which arguments of Keras's method ``call`` a layer takes its inputs; "": the first.
 
+    Those that may be missing are noted on the layer (``call_flags``).
+
     Raises:
         ValueError: One is not known here, such as a mask or the state to begin with.
     """
@@ -100,6 +102,12 @@ def check_parameters(layer: Layer, name: str, parameters: Sequence[str]) -> None
     for parameter in parameters:
         if parameter and parameter not in known:
             raise ValueError(f"{name!r} called with a tensor as {parameter}")
+    given = tuple(p for p in layer.call_flags if p in parameters)
+    if layer.flagged not in (None, given):
+        raise ValueError(f"{name!r} called with {', '.join(layer.call_flags)}, and without")
+    layer.flagged = given
+    for parameter, flag in layer.call_flags.items():
+        setattr(layer, flag, parameter in given)
 
 
 def layer_of(class_name: str, config: Config) -> Layer:
@@ -125,13 +133,6 @@ def inner_layers(config: Config, make: Callable[[Config], T]) -> dict[str, T]:
 def _inner_layer(entry: Config) -> Layer:
     check_class(entry, None, "layers that numpy_impl has")
     return layer_of(entry["class_name"], entry["config"])
-
-
-def _only(config: Config, **allowed: Any) -> None:
-    """Check that options, where present, have the value that the NumPy engine implements."""
-    for option, value in allowed.items():
-        if config.get(option, value) != value:
-            raise ValueError(f"{option}={config[option]!r}")
 
 
 def _number(config: Config, option: str) -> float:
@@ -165,12 +166,10 @@ def registered_name(activation: Any) -> Any:
 
 
 def _relu(config: Config) -> ActivationFunction:
-    _only(config, threshold=0)
-    if config["max_value"] is None:
-        slope = _number(config, "negative_slope")
-        return _leaky_relu(config) if slope else activations.get("relu")
-    _only(config, max_value=6, negative_slope=0)
-    return activations.get("relu6")
+    options = {name: _number(config, name) for name in ("negative_slope", "threshold")}
+    if config["max_value"] is not None:
+        options["max_value"] = _number(config, "max_value")
+    return activations.relu(**options)
 
 
 def _leaky_relu(config: Config) -> ActivationFunction:
@@ -178,8 +177,7 @@ def _leaky_relu(config: Config) -> ActivationFunction:
 
 
 def _elu(config: Config) -> ActivationFunction:
-    _only(config, alpha=1)
-    return activations.get("elu")
+    return activations.elu(_number(config, "alpha"))
 
 
 def _softmax(config: Config) -> ActivationFunction:

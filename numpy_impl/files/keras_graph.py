@@ -207,9 +207,16 @@ class _Reading:
         count = self.called[own]
         name = own if count == 1 else f"{own} ({count})"
         self.calls.append(_Called(name, own, group, entry, sources, options))
-        # Recurrent layers alone return more than their output.
-        states = getattr(LAYERS.get(entry["class_name"]), "parts", 0)
-        return list(output_names(name, 1 + states * bool(entry["config"].get("return_state"))))
+        return list(output_names(name, 1 + _returned_states(entry)))
+
+
+def _returned_states(entry: Config) -> int:
+    """Return how many states a layer returns; recurrent ones alone return any."""
+    config: Config = entry["config"]
+    if "layer" in config:  # of Bidirectional, which runs two of them
+        return 2 * _returned_states(config["layer"])
+    parts = getattr(LAYERS.get(entry["class_name"]), "parts", ())
+    return len(parts) if config.get("return_state") else 0
 
 
 def _numbered(entries: list[Config]) -> Iterator[str]:

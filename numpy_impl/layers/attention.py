@@ -15,27 +15,39 @@ TANH = activations.get("tanh")
 NOWHERE = -1e9
 
 
-def attended(scores: Number, value: Number, causal: bool) -> tuple[Number, Number]:
-    """Return ``softmax(scores) value`` and the softmax, over the last axis of the scores.
+def attended(
+    scores: Number, value: Number, causal: bool, seen: Any = None
+) -> tuple[Number, Number]:
+    """Return ``softmax(scores) value``, and what :func:`through_attended` needs.
 
-    With ``causal`` a query sees no later place than its own.
+    The softmax is over the last axis of the scores, and over what a query sees: all that ``seen``
+    says, which has the scores' axes, and with ``causal`` no later place than its own. One that sees
+    nothing takes the mean of all values.
     """
     if causal:
-        seen: Any = np.tri(*scores.shape[-2:], dtype=bool)
+        before: Any = np.tri(*scores.shape[-2:], dtype=bool)
+        seen = before if seen is None else seen & before
+    if seen is not None:
         scores = np.where(seen, scores, NOWHERE)
     weights = activate(scores, SOFTMAX)
-    return np.matmul(weights, value), (scores, weights)
+    return np.matmul(weights, value), (scores, weights, seen)
 
 
 def through_attended(delta: Number, kept: Any, value: Number) -> tuple[Number, Number]:
     """Return the gradients with respect to the scores and to the values.
 
-    Where a query must not look its weight is 0, and so is the gradient of its score.
+    The score of what a query does not see has none.
     """
-    scores, weights = kept
+    scores, weights, seen = kept
     d_weights = np.matmul(delta, np.swapaxes(value, -1, -2))
     d_value = np.matmul(np.swapaxes(weights, -1, -2), delta)
-    return through(d_weights, SOFTMAX, scores, weights), d_value
+    d_scores = through(d_weights, SOFTMAX, scores, weights)
+    return d_scores if seen is None else _where(seen, d_scores), d_value
+
+
+def _where(seen: Any, d: Number) -> Number:
+    where: Any = np.where
+    return where(seen, d, 0.0)
 
 
 class Attention(FormulaLayer):

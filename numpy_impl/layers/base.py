@@ -67,12 +67,19 @@ class Layer:
     # are options of the layer here.
     call_inputs: ClassVar[tuple[str, ...]] = ()
     call_options: ClassVar[tuple[str, ...]] = ()
+    # For an input that may be missing, the layer's attribute that says whether it is there.
+    call_flags: ClassVar[Mapping[str, str]] = {}
+    # Which of these inputs the calls of Keras's layer have; None where it was not read from Keras.
+    flagged: tuple[str, ...] | None = None
     # Attributes that are constants which Keras on TensorFlow rounds to float32.
     cast_constants: ClassVar[tuple[str, ...]] = ()
     # The penalty on each weight that has one, by its name, and the constraint likewise; a wrapper
     # has those of what it wraps.
     regularizers: Mapping[str, L1L2] = {}
     constraints: Mapping[str, Constraint] = {}
+    # What a call leaves for the next one, which begins where it ended; and what the last one left.
+    carried_names: tuple[str, ...] = ()
+    carried: Mapping[str, Array] = {}
     workspace: Workspace
     # Sequential sets these. Whether it belongs to a network,
     built = False
@@ -121,6 +128,10 @@ class Layer:
 
     def start_states(self) -> None:
         """Write what the states are before training; they are zeros so far."""
+
+    def reset_state(self) -> None:
+        """Forget what the last call has left for the next one; see ``carried_names``."""
+        self.carried = {}
 
     def bind(self, weights: list[Array], gradients: list[Array]) -> None:
         """Take the arrays (views into the network's vectors) that hold weights and gradients."""

@@ -22,6 +22,9 @@ class Bidirectional(FormulaLayer):
     the same step: what the backward layer returns as a sequence is turned round before. ``merge``
     puts them side by side ("concat"), or is their sum ("sum"), mean ("ave") or product ("mul").
 
+    Behind them it returns the layers' last states, those of the forward layer first, if the layers
+    return theirs.
+
     Backward, each layer gets its part of ``dC/dy`` and ``dC/dx`` is the sum of both.
 
     Args:
@@ -48,12 +51,8 @@ class Bidirectional(FormulaLayer):
             )
         self.forward_layer, self.backward_layer = (copy.copy(one) for one in recurrent)
         self.merge_mode: Merge = merge_mode
-        options = ("go_backwards", "return_sequences", "units")
+        options = ("go_backwards", "return_sequences", "return_state", "stateful", "units")
         found = [{name: getattr(one, name) for name in options} for one in self.both]
-        if any(one.return_state for one in self.both):
-            raise ValueError(
-                "Bidirectional expects layers that return no state. Received: return_state=True"
-            )
         if [{**found[0], "go_backwards": way} for way in (False, True)] != found:
             raise ValueError(
                 "Bidirectional expects a layer that reads forward and one with go_backwards=True, "
@@ -61,10 +60,13 @@ class Bidirectional(FormulaLayer):
             )
         for one in self.both:
             one.zero_output_for_mask = one.return_sequences  # as Keras has it
-        self.weight_names = tuple(
-            f"{direction}_{name}"
-            for direction, one in zip(_DIRECTIONS, self.both, strict=True)
-            for name in one.weight_names
+        self.weight_names, self.carried_names = (
+            tuple(
+                f"{direction}_{name}"
+                for direction, one in zip(_DIRECTIONS, self.both, strict=True)
+                for name in getattr(one, kind)
+            )
+            for kind in ("weight_names", "carried_names")
         )
         self.regularizers = self._of_both("regularizers")
         self.constraints = self._of_both("constraints")
@@ -94,6 +96,9 @@ class Bidirectional(FormulaLayer):
         shape, _ = (one.build(input_shape) for one in self.both)
         return (*shape[:-1], 2 * shape[-1]) if self.merge_mode == "concat" else shape
 
+    def further_shapes(self) -> list[Shape]:
+        return [shape for one in self.both for shape in one.further_shapes()]
+
     def weight_shapes(self) -> list[Shape]:
         return [shape for one in self.both for shape in one.weight_shapes()]
 
@@ -116,20 +121,31 @@ class Bidirectional(FormulaLayer):
 
     def compute(
         self, x: Number, w: Weights, training: bool, mask: Array | None = None
-    ) -> tuple[Number, Any]:
+    ) -> tuple[Any, Any]:
         (a, kept_a), (b, kept_b) = (
             one.compute(x, _of(direction, w), training, mask)
             for direction, one in zip(_DIRECTIONS, self.both, strict=True)
         )
+        states: list[Number] = []
+        if self.forward_layer.return_state:
+            states = [*a[1:], *b[1:]]
+            a, b = a[0], b[0]
         b = self._turned(b)
-        return _MERGES[self.merge_mode][0](a, b), (a, b, kept_a, kept_b)
+        y = _MERGES[self.merge_mode][0](a, b)
+        return [y, *states] if self.forward_layer.return_state else y, (a, b, kept_a, kept_b)
 
-    def differentiate(
-        self, delta: Number, kept: Any, w: Weights
-    ) -> tuple[dict[str, Number], Number]:
+    def differentiate(self, delta: Any, kept: Any, w: Weights) -> tuple[dict[str, Number], Number]:
         a, b, *inner = kept
-        da, db = _MERGES[self.merge_mode][1](delta, a, b)
-        parts = zip(_DIRECTIONS, self.both, (da, self._turned(db)), inner, strict=True)
+        delta, *of_states = delta if self.forward_layer.return_state else [delta]
+        da = db = None
+        if delta is not None:
+            da, db = _MERGES[self.merge_mode][1](delta, a, b)
+            db = self._turned(db)
+        given: Any = da, db
+        if self.forward_layer.return_state:
+            n = len(self.forward_layer.parts)
+            given = (da, *of_states[:n]), (db, *of_states[n:])
+        parts = zip(_DIRECTIONS, self.both, given, inner, strict=True)
         gradients: dict[str, Number] = {}
         flows: list[Number] = []
         for direction, one, part, cache in parts:
@@ -137,6 +153,13 @@ class Bidirectional(FormulaLayer):
             gradients |= {f"{direction}_{name}": gradient for name, gradient in own.items()}
             flows.append(dx)
         return gradients, flows[0] + flows[1]
+
+    def left_behind(self, kept: Any) -> dict[str, Number]:
+        return {
+            f"{direction}_{name}": state
+            for direction, one, cache in zip(_DIRECTIONS, self.both, kept[2:], strict=True)
+            for name, state in one.left_behind(cache).items()
+        }
 
     def config(self) -> dict[str, object]:
         return {

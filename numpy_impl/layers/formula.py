@@ -170,7 +170,7 @@ class FormulaLayer(Layer):
 
         Args:
             x: The inputs.
-            w: The weights and states by name.
+            w: The weights, the states and what the call before left, by name.
             training: Whether the layer is trained: batch statistics instead of moving ones, say.
         """
         raise TypeError(f"{type(self).__name__} defines no compute")
@@ -191,18 +191,37 @@ class FormulaLayer(Layer):
         """Return the states after a forward pass in training, by name."""
         return {}
 
+    def left_behind(self, kept: Any) -> Mapping[str, Number]:
+        """Return what a call leaves for the next one, trained or not, by name."""
+        return {}
+
     @property
     def arrays(self) -> dict[str, Array]:
-        """The weights and the states by name, as views."""
-        return {name: getattr(self, name) for name in (*self.weight_names, *self.state_names)}
+        """The weights, the states and what the last call left, by name, as views."""
+        names = (*self.weight_names, *self.state_names)
+        return {name: getattr(self, name) for name in names} | dict(self.carried)
 
     def forward(self, x: Array, training: bool = False, mask: Array | None = None) -> Array:
         named = {"mask": mask} if self.uses_mask else {}
+        self._check_samples(x)
         output, self.kept = self.compute(x, self.arrays, training, **named)
+        # Copies, as one may be the output, which is the caller's.
+        left = self.left_behind(self.kept)
+        self.carried = {name: np.array(value) for name, value in left.items()}
         if training:
             for name, value in self.updated_states(self.kept, self.arrays).items():
                 getattr(self, name)[...] = value
         return output
+
+    def _check_samples(self, x: Any) -> None:
+        """Check that what the call before left is of as many samples."""
+        samples = len(x[0] if self.merges else x)
+        for value in self.carried.values():
+            if len(value) != samples:
+                raise ValueError(
+                    f"{type(self).__name__} expects batches of {len(value)} samples, whose state "
+                    f"it carries on, or reset_state() before. Received: {samples} samples"
+                )
 
     def backward(self, delta: Array, input_gradient: bool = True) -> Array:
         gradients, delta = self.differentiate(delta, self.kept, self.arrays)

@@ -37,7 +37,7 @@ class LSTM(Recurrent):
     """
 
     gates = 4
-    parts = 2
+    parts = ("h", "c")
 
     def __init__(
         self,
@@ -50,8 +50,9 @@ class LSTM(Recurrent):
         return_state: bool = False,
         go_backwards: bool = False,
         zero_output_for_mask: bool = False,
+        stateful: bool = False,
     ) -> None:
-        options = return_sequences, return_state, go_backwards, zero_output_for_mask
+        options = return_sequences, return_state, go_backwards, zero_output_for_mask, stateful
         super().__init__(units, activation, use_bias, *options)
         self.recurrent_activation = activations.get(recurrent_activation)
         self.unit_forget_bias = unit_forget_bias

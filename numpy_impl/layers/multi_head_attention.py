@@ -8,7 +8,7 @@ import numpy as np
 
 from numpy_impl import initializers
 from numpy_impl.layers.attention import attended, through_attended
-from numpy_impl.layers.formula import FormulaLayer, Number, Weights
+from numpy_impl.layers.formula import FormulaLayer, Number, Weights, differs
 from numpy_impl.types import Shape
 
 
@@ -31,6 +31,8 @@ class MultiHeadAttention(FormulaLayer):
         output_shape: How many outputs; None: as many as the queries are long.
         attention_axes: The axis of the places, 1; the only one here.
         use_causal_mask: Whether query t sees the places 0 to t alone.
+        use_attention_mask: Whether the last input says, by numbers other than 0, which places
+            (batch, T, S) each query sees. These have no gradient.
         scale: The factor of the scores; None: as above. It is an argument as Keras on TensorFlow
             rounds it to float32.
 
@@ -38,7 +40,8 @@ class MultiHeadAttention(FormulaLayer):
     """
 
     merges = True
-    call_inputs: ClassVar[tuple[str, ...]] = ("query", "value", "key")
+    call_inputs: ClassVar[tuple[str, ...]] = ("query", "value", "key", "attention_mask")
+    call_flags: ClassVar[Mapping[str, str]] = {"attention_mask": "use_attention_mask"}
     call_options: ClassVar[tuple[str, ...]] = ("use_causal_mask",)
     cast_constants: ClassVar[tuple[str, ...]] = ("scale",)
     fixed: ClassVar[Mapping[str, Any]] = {"dropout": 0.0, "use_gate": False}
@@ -54,6 +57,7 @@ class MultiHeadAttention(FormulaLayer):
         output_shape: int | Sequence[int] | None = None,
         attention_axes: int | Sequence[int] | None = None,
         use_causal_mask: bool = False,
+        use_attention_mask: bool = False,
         scale: float | None = None,
     ) -> None:
         axes = [attention_axes] if isinstance(attention_axes, int) else attention_axes
@@ -69,6 +73,7 @@ class MultiHeadAttention(FormulaLayer):
         self.use_bias = use_bias
         self.outputs = next(iter(outputs)) if outputs else None
         self.use_causal_mask = use_causal_mask
+        self.use_attention_mask = use_attention_mask
         self.scale = 1 / math.sqrt(key_dim) if scale is None else scale
         kinds = ("kernel", "bias") if use_bias else ("kernel",)
         parts = ("query", "key", "value", "output")
@@ -76,11 +81,14 @@ class MultiHeadAttention(FormulaLayer):
 
     def build_many(self, input_shapes: Sequence[Shape]) -> Shape:
         shapes = list(input_shapes)
+        mask = shapes.pop() if self.use_attention_mask else None
         fits = len(shapes) in (2, 3) and all(len(shape) == 2 for shape in shapes)
+        fits = fits and mask in (None, (shapes[0][0], shapes[1][0]))
         if not fits or shapes[1][0] != shapes[-1][0]:
+            more = ", and a mask (T, S)" if self.use_attention_mask else ""
             raise ValueError(
-                "MultiHeadAttention expects queries (T, dim), and values and keys (S, dim). "
-                f"Received: shapes {', '.join(map(str, shapes))}"
+                f"MultiHeadAttention expects queries (T, dim), values and keys (S, dim){more}. "
+                f"Received: shapes {', '.join(map(str, input_shapes))}"
             )
         super().build(shapes[0])
         self.dims = (shapes[0][1], shapes[-1][1], shapes[1][1])
@@ -103,18 +111,22 @@ class MultiHeadAttention(FormulaLayer):
                 array[...] = draw((inputs, array.size // inputs), rng).reshape(array.shape)
 
     def compute(self, x: Number, w: Weights, training: bool) -> tuple[Number, Any]:
+        seen, mask = None, None
+        if self.use_attention_mask:
+            *x, mask = x
+            seen = np.expand_dims(differs(mask, 0.0), 1)  # the same in each head
         given = (x[0], x[-1], x[1])  # for queries, keys and values
         q, k, v = (
             self._heads(array, w, part)
             for array, part in zip(given, ("query", "key", "value"), strict=True)
         )
         scores = np.matmul(q, np.swapaxes(k, 2, 3)) * self.scale
-        y, kept = attended(scores, v, self.use_causal_mask)
+        y, kept = attended(scores, v, self.use_causal_mask, seen)
         joined = np.transpose(y, (0, 2, 1, 3)).reshape(len(y), -1, self.num_heads * self.value_dim)
         output = np.matmul(joined, _as_matrix(w["output_kernel"], 2))
         if self.use_bias:
             output = output + w["output_bias"]
-        return output, (given, len(x), q, k, v, kept, joined)
+        return output, (given, len(x), mask, q, k, v, kept, joined)
 
     def _heads(self, x: Number, w: Weights, part: str) -> Number:
         """Return the projections of x, one matrix for each head: (batch, heads, places, length)."""
@@ -126,7 +138,7 @@ class MultiHeadAttention(FormulaLayer):
     def differentiate(
         self, delta: Number, kept: Any, w: Weights
     ) -> tuple[Mapping[str, Number], Any]:
-        given, inputs, q, k, v, kept, joined = kept
+        given, inputs, mask, q, k, v, kept, joined = kept
         gradients: dict[str, Number] = {}
         matrix = _as_matrix(w["output_kernel"], 2)
         gradients["output_kernel"] = _summed_product(joined, delta, w["output_kernel"].shape)
@@ -147,9 +159,10 @@ class MultiHeadAttention(FormulaLayer):
             if self.use_bias:
                 gradients[f"{part}_bias"] = np.sum(heads, axis=(0, 1))
             back[part] = np.matmul(rows, np.swapaxes(_as_matrix(kernel, 1), 0, 1))
+        of_mask = [np.zeros_like(mask)] if self.use_attention_mask else []
         if inputs == 2:
-            return gradients, [back["query"], back["value"] + back["key"]]
-        return gradients, [back["query"], back["value"], back["key"]]
+            return gradients, [back["query"], back["value"] + back["key"], *of_mask]
+        return gradients, [back["query"], back["value"], back["key"], *of_mask]
 
     def config(self) -> dict[str, object]:
         scale = {} if self.scale == 1 / math.sqrt(self.key_dim) else {"scale": self.scale}
@@ -160,6 +173,7 @@ class MultiHeadAttention(FormulaLayer):
             "use_bias": self.use_bias,
             "output_shape": self.outputs,
             "use_causal_mask": self.use_causal_mask,
+            "use_attention_mask": self.use_attention_mask,
             **scale,
         }
 

@@ -37,6 +37,8 @@ class Recurrent(FormulaLayer):
         go_backwards: Whether to read the sequence from its end.
         zero_output_for_mask: Whether a step that a mask leaves out gives zeros; otherwise it gives
             what the step before it gave.
+        stateful: Whether a call begins with the state that the call before ended with, sample by
+            sample, until :meth:`reset_state`. No gradient goes back into the call before.
 
     Called on several inputs, it takes the parts of the state to begin with behind the sequence. No
     step is left out then, whatever the mask: Keras does not hand it over (3.15.1).
@@ -47,13 +49,12 @@ class Recurrent(FormulaLayer):
     fixed: ClassVar[Mapping[str, Any]] = {
         "dropout": 0,
         "recurrent_dropout": 0,
-        "stateful": False,
     }
     uses_mask = True
     call_inputs = ("sequences", "initial_state")
-    # How many times ``units`` the kernels are wide, and of how many parts the state consists.
+    # How many times ``units`` the kernels are wide, and the parts of the state.
     gates: ClassVar[int] = 1
-    parts: ClassVar[int] = 1
+    parts: ClassVar[tuple[str, ...]] = ("h",)
 
     def __init__(
         self,
@@ -64,6 +65,7 @@ class Recurrent(FormulaLayer):
         return_state: bool,
         go_backwards: bool,
         zero_output_for_mask: bool,
+        stateful: bool,
     ) -> None:
         if units < 1:
             name = type(self).__name__
@@ -75,6 +77,8 @@ class Recurrent(FormulaLayer):
         self.return_state = return_state
         self.go_backwards = go_backwards
         self.zero_output_for_mask = zero_output_for_mask
+        self.stateful = stateful
+        self.carried_names = self.parts if stateful else ()
         self.weight_names = type(self).weight_names[: 2 + use_bias]
 
     @classmethod
@@ -93,7 +97,7 @@ class Recurrent(FormulaLayer):
 
     def build_many(self, input_shapes: Sequence[Shape]) -> Shape:
         self.merges = len(input_shapes) > 1
-        expected = [(self.units,)] * self.parts
+        expected = [(self.units,)] * len(self.parts)
         if self.merges and list(input_shapes[1:]) != expected:
             raise ValueError(
                 f"{type(self).__name__} expects, as the state to begin with, shapes {expected}. "
@@ -102,7 +106,7 @@ class Recurrent(FormulaLayer):
         return self.build(input_shapes[0])
 
     def further_shapes(self) -> list[Shape]:
-        return [(self.units,)] * self.parts if self.return_state else []
+        return [(self.units,)] * len(self.parts) if self.return_state else []
 
     def weight_shapes(self) -> list[Shape]:
         wide = self.gates * self.units
@@ -154,14 +158,17 @@ class Recurrent(FormulaLayer):
     ) -> tuple[Any, Any]:
         x, *start = x if self.merges else [x]
         mask = None if self.merges else mask
+        if self.stateful and not start:
+            start = [w[part] for part in self.parts if part in w]
         steps = self._in_order(np.swapaxes(x, 0, 1))
         times, batch, features = steps.shape
         steps = np.reshape(steps, (times * batch, features))
         z = np.reshape(steps @ w["kernel"], (times, batch, self.gates * self.units))
         # Which samples take part in a step, shape (time, batch, 1).
         taken = None if mask is None else self._in_order(mask.T[:, :, None])
+        shown = self._shown_steps(taken)
         state: State = tuple(followed(part) for part in start)
-        state = state or (np.zeros_like(z[0][:, : self.units]),) * self.parts
+        state = state or (np.zeros_like(z[0][:, : self.units]),) * len(self.parts)
         befores: list[Number] = []
         caches: list[Any] = []
         outputs: list[Number] = []
@@ -173,26 +180,27 @@ class Recurrent(FormulaLayer):
             state = tuple(followed(part) for part in new)
             caches.append(kept)
             if self.return_sequences:
-                outputs.append(self._shown(state[0], taken, t))
-        last = self._shown(state[0], taken, times - 1)
+                outputs.append(_shown(state[0], shown, t))
+        last = _shown(state[0], shown, times - 1)
         output = np.stack(outputs, axis=1) if self.return_sequences else last
-        return [output, *state] if self.return_state else output, (steps, befores, caches, taken)
+        kept = steps, befores, caches, taken, shown, state
+        return [output, *state] if self.return_state else output, kept
 
     def differentiate(self, delta: Any, kept: Any, w: Weights) -> tuple[dict[str, Number], Any]:
-        steps, befores, caches, taken = kept
+        steps, befores, caches, taken, shown, _ = kept
         times, batch = len(befores), len(befores[0])
         delta, *of_state = delta if self.return_state else [delta]
         wide = self.gates * self.units
         dz = np.zeros_like(steps, shape=(times, batch, wide))
         du = np.zeros_like(steps, shape=(times, batch, wide))
         summands: Summands = tuple(() if d is None else (d,) for d in of_state)
-        summands = summands or ((),) * self.parts
+        summands = summands or ((),) * len(self.parts)
         for t in reversed(range(times)):
             if delta is not None and (self.return_sequences or t == times - 1):
-                given = self._shown(delta[:, t] if self.return_sequences else delta, taken, t)
+                given = _shown(delta[:, t] if self.return_sequences else delta, shown, t)
                 summands = ((given, *summands[0]), *summands[1:])
             deltas = tuple(followed(_sum(terms, befores[t])) for terms in summands)
-            past: Summands = ((),) * self.parts
+            past: Summands = ((),) * len(self.parts)
             if taken is not None:
                 # The gradient of a sample that is left out goes past the step.
                 past = tuple((_chosen(taken[t], 0.0, d),) for d in deltas)
@@ -214,6 +222,9 @@ class Recurrent(FormulaLayer):
         of_start = [_sum(terms, befores[0]) for terms in summands]
         return gradients, [dx, *of_start] if self.merges else dx
 
+    def left_behind(self, kept: Any) -> dict[str, Number]:
+        return dict(zip(self.parts, kept[-1], strict=True)) if self.stateful else {}
+
     def gradient_of_bias(self, dz: Number, du: Number) -> Number:
         """Return ``dC/dbias`` from the gradients at ``z`` and at the recurrent product."""
         return np.sum(dz, axis=0)
@@ -222,11 +233,13 @@ class Recurrent(FormulaLayer):
         """Return the steps as they are read; the same again puts them back."""
         return np.flip(steps, 0) if self.go_backwards else steps
 
-    def _shown(self, h: Number, taken: Array | None, t: int) -> Number:
-        """Return what a step gives for the state ``h``; the gradient passes likewise."""
-        if taken is None or not self.zero_output_for_mask:
-            return h
-        return _chosen(taken[t], h, 0.0)
+    def _shown_steps(self, taken: Array | None) -> Array | None:
+        """Return at which steps the state is the output, which is 0 at others; None: at all."""
+        if taken is None or self.zero_output_for_mask:
+            return taken
+        # A step that is left out repeats the output before it. In front of the first one that is 0,
+        # in Keras, also where the state is not.
+        return np.maximum.accumulate(taken, axis=0) if self.stateful else None
 
     def config(self) -> dict[str, object]:
         return {
@@ -237,7 +250,13 @@ class Recurrent(FormulaLayer):
             "return_state": self.return_state,
             "go_backwards": self.go_backwards,
             "zero_output_for_mask": self.zero_output_for_mask,
+            "stateful": self.stateful,
         }
+
+
+def _shown(h: Number, shown: Array | None, t: int) -> Number:
+    """Return what a step gives for the state ``h``; the gradient passes likewise."""
+    return h if shown is None else _chosen(shown[t], h, 0.0)
 
 
 def _sum(terms: tuple[Number, ...], like: Number) -> Number:

@@ -27,8 +27,9 @@ class SimpleRNN(Recurrent):
         return_state: bool = False,
         go_backwards: bool = False,
         zero_output_for_mask: bool = False,
+        stateful: bool = False,
     ) -> None:
-        options = return_sequences, return_state, go_backwards, zero_output_for_mask
+        options = return_sequences, return_state, go_backwards, zero_output_for_mask, stateful
         super().__init__(units, activation, use_bias, *options)
 
     def step(self, z: Number, state: State, w: Weights) -> tuple[State, Any]:

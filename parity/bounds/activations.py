@@ -37,13 +37,19 @@ EVALUATIONS = {
 }
 
 
+def _of(function: ActivationFunction) -> Evaluation:
+    # Of an elu with another alpha as of elu.
+    name = "elu" if function.name.startswith("elu(") else function.name
+    return EVALUATIONS.get(name, Evaluation())
+
+
 def evaluation(function: ActivationFunction, z: Approx) -> tuple[Evaluation, Array | float]:
     """Return how exactly a function is evaluated, and the scale that its errors are relative to.
 
     Written out in exponentials by hand (``Rounding.handwritten``), as tanh by e^z and e^-z, a
     function errs relative to the 1 that these are near, also where its own value is near 0.
     """
-    e = EVALUATIONS.get(function.name, Evaluation())
+    e = _of(function)
     scale: Array | float = {"none": 0.0, "one": 1.0, "z": np.abs(z.value)}[e.scale]
     if z.rounding.handwritten and e is not _SELECTS and e.scale != "one":
         scale = scale + 1.0
@@ -86,7 +92,7 @@ def _(function: LogSoftmax, z: Approx) -> Approx:
 
 def _nearby(function: ActivationFunction, z: Approx) -> list[Array]:
     """Return f' at z and at both ends of its error, widened by the error of evaluating f'."""
-    e, u = EVALUATIONS.get(function.name, Evaluation()), z.rounding.unit
+    e, u = _of(function), z.rounding.unit
     width = z.bound + e.derivative * u * (np.abs(z.value) + (1.0 if e.scale == "one" else 0.0))
     points = (z.value, z.value - width, z.value + width)
     return [function.derivative(p, function.value(p)) for p in points]
@@ -100,7 +106,7 @@ def slope(function: ActivationFunction, z: Approx) -> Approx:
     """Return the bounded derivative; at a kink within the error of z, the whole jump counts."""
     if not z.rounding.tracked:
         return Approx(function.derivative(z.value, function.value(z.value)), None, z.rounding)
-    e = EVALUATIONS.get(function.name, Evaluation())
+    e = _of(function)
     value, low, high = _nearby(function, z)
     propagated = np.maximum(np.abs(low - value), np.abs(high - value))
     scale = (1 + np.abs(value)) * (1 + np.abs(z.value) * e.gated)

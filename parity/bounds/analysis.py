@@ -27,7 +27,8 @@ class Analysis:
         outputs: Output of every layer.
         loss: The cost, a scalar.
         gradients: Gradient of every trained weight.
-        states: The states after the forward pass, by name; in training only.
+        states: The states after the forward pass by name, those of training in training only, and
+            what stateful layers leave for the next pass.
         deltas: The gradient of the cost by each tensor that a weight acts on, by name.
     """
 
@@ -130,14 +131,17 @@ def analyse_outputs(
 ) -> list[Approx]:
     """Return the bounded tensors of a forward pass, in the order of ``network.tensor_names``.
 
+    Behind them stands what stateful layers leave for the next pass, in the order of
+    ``network.carried``.
+
     Args:
         network: As in :func:`analyse`; it is not in training.
         x: Likewise.
         precisions: Likewise.
         seen: Likewise.
     """
-    computed = _forward(network, x, None, precisions, seen)[0]
-    return [computed[name] for name in network.tensor_names]
+    computed, _, states, *_ = _forward(network, x, None, precisions, seen)
+    return [*(computed[name] for name in network.tensor_names), *states.values()]
 
 
 def _forward(
@@ -176,6 +180,8 @@ def _forward(
             if seen is not None:
                 tensors[output] = of_layer[owner].exact(seen.tensors[output])
         caches[name] = cache
+        if isinstance(layer, layers.FormulaLayer):
+            states |= {f"{owner}/{k}": state for k, state in layer.left_behind(cache).items()}
         if training and isinstance(layer, layers.FormulaLayer):
             # Of a layer that is called again, what the call before left.
             arrays = exact_arrays(layer, of_layer[owner])

@@ -150,8 +150,8 @@ def _(x: Approx) -> Array:
 def _(x: Approx, value: float) -> Array:
     if x.error is not None:
         raise ValueError(
-            "Expected Masking of the network's inputs. Received: Masking of computed numbers, "
-            "which rounding may make equal to mask_value or not"
+            "Expected Masking of the network's inputs, and masks that are inputs. Received: a mask "
+            "of computed numbers, which rounding may make equal to a number or not"
         )
     return formula.differs(x.value, float(x.rounding.format.rounded(np.asarray(value))))
 

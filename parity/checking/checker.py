@@ -20,17 +20,24 @@ from parity.checking.asking.kept import global_state
 from parity.checking.asking.subject import Subject
 from parity.checking.backward import Backward
 from parity.checking.bugs.findings import Finding, Notes, Unreadable
-from parity.checking.bugs.table import OTHER_SIZES, UNREADABLE, Severity
+from parity.checking.bugs.table import EXCEPTION, OTHER_SIZES, UNREADABLE, Severity
 from parity.checking.derivative.compare import REFERENCE as DERIVATIVE
 from parity.checking.derivative.compare import Derivative, check_derivative
-from parity.checking.derivative.samples import samples
+from parity.checking.derivative.samples import in_parts, samples
 from parity.checking.derivative.steps import check_steps
 from parity.checking.forward import Forward
 from parity.checking.model.layout import Layout, readings
 from parity.checking.model.losses import Declared, declared
 from parity.checking.model.network import Plan
 from parity.checking.reference import is_of_any_layers, keras_model, loss_name, resolve
-from parity.checking.verdict import OTHER_SEED, conclude, doubtful, surviving, without_step
+from parity.checking.verdict import (
+    OTHER_SEED,
+    OWN_LOSS_UNTESTED,
+    conclude,
+    doubtful,
+    surviving,
+    without_step,
+)
 from parity.reports.report import CheckReport, Outcome
 
 Given = Candidate | Callable[[], Candidate]
@@ -231,12 +238,16 @@ class _Whole:
         """Go through the stages."""
         own = self.plan is None and callable(subject.candidate.loss)
         with subject.preserved(), np.errstate(all="ignore"):  # infinite bounds
-            if self._as_chain(subject, loss):
+            parts = own and in_parts(subject.candidate.data, self.seed)
+            if not parts and self._as_chain(subject, loss):
+                if own and subject.candidate.data is not None:
+                    self._on_their_samples(subject)
                 return
             if not own:
                 self._steps_alone(subject)
                 return
             reasons = [f"{f.title}; {f.evidence}" for f in self.notes.findings[:1]]
+            reasons += ["your samples are of several arrays"] if parts else []
             derivative = Derivative(subject, self.seed, self.search)
             self.notes = derivative.run()
             self.keeps_state, self.of_gradients = subject.keeps_state, derivative.of_gradients
@@ -246,6 +257,31 @@ class _Whole:
                 "your gradients were compared with the derivative of your own loss, and with "
                 "nothing else."
             )
+
+    def _on_their_samples(self, subject: Subject) -> None:
+        """Compare with the derivative of the user's loss on the user's own samples.
+
+        That is where gradients, or the loss, take no others: sample weights may come with these.
+        """
+        notes, step = self.notes, subject.candidate.step
+        refused = bool(notes.findings) and notes.findings[0].bug is EXCEPTION
+        if not refused and (notes.findings or OWN_LOSS_UNTESTED not in notes.untested or step):
+            return
+        derivative = Derivative(subject, self.seed, self.search)
+        found = derivative.run()
+        if found.blocked:
+            return
+        if not refused and not found.findings:
+            notes.untested.remove(OWN_LOSS_UNTESTED)
+            notes.tested.append("the derivative of your own loss on your own samples")
+            return
+        what = "gradients" if refused else "loss"
+        found.remarks.append(
+            f"Samples: your {what} could be asked on yours alone. There your gradients were "
+            "compared with the derivative of your own loss, and with nothing else."
+        )
+        self.notes, self.compared_with = found, DERIVATIVE
+        self.keeps_state, self.of_gradients = subject.keeps_state, derivative.of_gradients
 
     def _steps_alone(self, subject: Subject) -> None:
         """Judge the step by the user's own gradients, where these cannot be judged themselves."""

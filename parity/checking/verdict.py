@@ -19,6 +19,7 @@ from parity.reports.report import CheckReport, Outcome
 
 # Added to the seed of the first time.
 OTHER_SEED = 1_000_003
+OWN_LOSS_UNTESTED = "your own loss"
 _ACCUSING = (Severity.WRONG, Severity.CONCLUSIVE)
 
 
@@ -57,7 +58,7 @@ def _scope(candidate: Candidate, notes: Notes) -> Notes:
     if own:
         scope.tested.append("the derivative of your own loss")
     elif callable(candidate.loss):
-        scope.untested.append("your own loss")
+        scope.untested.append(OWN_LOSS_UNTESTED)
     elif "(given)" not in notes.conventions.get("loss", ""):
         scope.untested.append("your loss (none is given)")
     if "dropout" not in notes.tested:

@@ -45,7 +45,8 @@ def compare(
 ) -> Comparison:
     """Compare forward pass, loss, gradients and, with an optimizer, ``steps`` training steps.
 
-    Both networks and the Keras optimizer are left as they were.
+    Both networks and the Keras optimizer are left as they were, but for the states of stateful
+    layers, which are reset.
 
     Args:
         keras_model: A Sequential or Functional model of supported layers, in the precision that
@@ -107,6 +108,7 @@ def compare(
         result.remarks += trained.remarks
         numpy_network.set_weights(before[0])
         keras_model.set_weights(before[1])
+    pair.reset_state()
     return result
 
 

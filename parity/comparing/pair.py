@@ -74,6 +74,12 @@ class Pair:
         self.tensors = found.tensor_names
         self.keras = Autodiff(model, keras_loss, fresh, layers=order)
         self.names = network.trained_names
+        carried = sum(len(layer.carried_names) for layer in network.layers)
+        if carried != len(self.keras.carried):
+            raise ValueError(
+                "Expected a NumPy network with the states that Keras's stateful layers carry on, "
+                f"{len(self.keras.carried)}. Received: {carried}"
+            )
 
     def check(self, x: Any, y: Any) -> tuple[list[Array], list[Array]]:
         """Return inputs and targets in the networks' precision; raise ValueError if unfit."""
@@ -161,14 +167,44 @@ class Pair:
         note = "copy them first: parity.copy_weights"
         return [replace(r, note=note) if r.verdict is Verdict.DIFFERENT else r for r in rows]
 
+    def reset_state(self) -> None:
+        """Let the stateful layers of both sides begin anew."""
+        self.network.reset_state()
+        self.keras.reset_state()
+
+    def check_batch(self, samples: int) -> None:
+        """Raise ValueError if Keras's stateful layers are made for batches of another size."""
+        for size in {variable.shape[0] for variable in self.keras.carried} - {samples}:
+            raise ValueError(
+                f"Expected batches of {size} samples, for which Keras's stateful layers are made. "
+                f"Received: {samples}"
+            )
+
+    def carry_over(self, network: AnyNetwork) -> None:
+        """Let a network's stateful layers go on from the states of Keras's."""
+        states = iter(self.keras.states()[len(self.keras.kept) :])
+        for layer in network.layers:
+            layer.carried = dict(zip(layer.carried_names, states, strict=False))
+
     def compare_outputs(self, x: list[Array]) -> list[Row]:
-        """Compare every layer's output with dropout inactive."""
+        """Compare every layer's output with dropout inactive.
+
+        Stateful layers have run once before on both sides, and begin with what Keras's then left.
+        """
+        if self.keras.carried:
+            self.check_batch(len(x[0]))
+            self.reset_state()
+            self.keras.layer_outputs(x)
+            self.carry_over(self.network)
+        bounded = analyse_outputs(self.network, x)
         ours = self.network.layer_outputs(one_or_list(x))
         theirs = self.keras.layer_outputs(x)
-        bounded = analyse_outputs(self.network, x)
         titles, order = self.order()
         found = dict(zip(self.tensors, theirs, strict=True))
-        rows = zip(titles, (found[name] for name in order), ours, bounded, strict=True)
+        carried = self.network.carried
+        titles, ours = [*titles, *carried], [*ours, *carried.values()]
+        theirs = [*(found[name] for name in order), *self.keras.states()[len(self.keras.kept) :]]
+        rows = zip(titles, theirs, ours, bounded, strict=True)
         return [compare_tensors("forward", *row) for row in rows]
 
     def order(self) -> tuple[list[str], list[str]]:
@@ -189,6 +225,7 @@ class Pair:
         sample_weight: list[Array] | None = None,
     ) -> list[Row]:
         """Compare the loss and the gradient of every weight, in training mode."""
+        self.carry_over(self.network)
         bounded = analyse(self.network, x, y, self.reference_loss, masks, sample_weight)
         before = self.network.get_weights()
         batch = one_or_list(x), one_or_list(y)

@@ -67,6 +67,7 @@ class _Run:
 
     def __init__(self, pair: Pair) -> None:
         self.pair = pair
+        pair.reset_state()
         self.own = _Learner(pair, pair.network)
         self.shadow = _Shadow(pair)
         self.control = _Learner(pair, _moved(pair.network))
@@ -75,6 +76,7 @@ class _Run:
 
     def step(self, batch: Batch, check: bool) -> None:
         """Take one step on all sides; ``check`` says whether to compare it."""
+        self.pair.check_batch(len(batch[0][0]))
         if check:
             self.shadow.step(batch, self.done)
         self.pair.keras.step(*batch)
@@ -162,6 +164,7 @@ class _Shadow(_Learner):
         """Take over Keras's state after ``done`` steps, bound the next step, and take it."""
         pair, network = self.pair, self.network
         network.set_weights(pair.get_weights())
+        pair.carry_over(network)
         for name, values in pair.keras.slots().items():
             slot = np.concatenate([value.ravel() for value in values])
             self.optimizer.state[name][...] = self.reference.state[name][...] = slot
@@ -185,7 +188,7 @@ class _Shadow(_Learner):
                 title = name if kind == "weights" else f"{name} {kind}"
                 own = ours[kind][s].reshape(tensor.shape)
                 self._note(title, tensor, own, self.bounded[kind][s], step, scale)
-        own_states = self.network.states
+        own_states = self.network.states | self.network.carried
         for (name, own), tensor in zip(own_states.items(), self.pair.keras.states(), strict=True):
             self._note(name, tensor, own, self.states[name], step)
 

@@ -5,6 +5,7 @@ name. Keras's ``get_config`` is the source of every value, so defaults cannot dr
 """
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
@@ -62,7 +63,7 @@ def numpy_twin(model: Any) -> Any:
 
     Returns:
         A ``numpy_impl.Sequential`` if the layers follow one another, else a
-        ``numpy_impl.Functional``, with the names of Keras's layers.
+        ``numpy_impl.Functional``, with the names of Keras's layers. Stateful ones begin anew.
 
     Raises:
         ValueError: A layer, an activation or a way of calling a layer has no counterpart; it is
@@ -107,14 +108,21 @@ def _numpy_layers(found: Graph, dtype: str) -> dict[str, layers.Layer]:
     return built
 
 
-def keras_twin(network: AnyNetwork) -> Any:
+def keras_twin(network: AnyNetwork, batch_size: int | None = None) -> Any:
     """Return the Keras model, not compiled, with the layers and weights of a NumPy network.
 
     It computes in the precision that Keras is set to, see ``keras_impl.precision``.
 
+    Args:
+        network: The network.
+        batch_size: The number of samples of every batch, which Keras's stateful layers have to
+            know; None: any.
+
     Raises:
         ValueError: A layer or an activation has no counterpart; it is named.
     """
+    if batch_size is None and any(layer.carried_names for layer in network.layers):
+        raise ValueError("Expected batch_size, as a layer is stateful. Received: None")
     for layer in network.layers:
         if LAYERS.get(type(layer).__name__) is not type(layer):
             raise ValueError(
@@ -124,7 +132,8 @@ def keras_twin(network: AnyNetwork) -> Any:
     name = network.name.replace(":", "_")  # not allowed in names of Keras's graphs
     if isinstance(network, Sequential):
         built = [_keras_layer(layer) for layer in network.layers]
-        model: Any = keras.Sequential([keras.Input(network.input_shape), *built], name=name)
+        entry = keras.Input(batch_shape=(batch_size, *network.input_shape))
+        model: Any = keras.Sequential([entry, *built], name=name)
         copy_weights(network, model)
         return model
     built = {
@@ -132,7 +141,8 @@ def keras_twin(network: AnyNetwork) -> Any:
         for own, layer in zip(network.layer_names, network.layers, strict=True)
     }
     tensors: dict[str, Any] = {
-        own: keras.Input(network.shapes[own], name=own) for own in network.input_names
+        own: keras.Input(batch_shape=(batch_size, *network.shapes[own]), name=own)
+        for own in network.input_names
     }
     for call, owner in zip(network.calls, network.owners, strict=True):
         layer, taken = call.layer, [tensors[source] for source in call.sources]
@@ -140,6 +150,8 @@ def keras_twin(network: AnyNetwork) -> Any:
         if isinstance(layer, Recurrent) and layer.merges:
             given = [taken[0], taken[1:]]
         options = {k: v for k, v in layer.config().items() if k in layer.call_options and v}
+        flags = layer.call_flags
+        options |= {k: given.pop() for k, flag in flags.items() if getattr(layer, flag)}
         returned: Any = built[owner](*given, **options)
         tensors |= zip(call.outputs, as_list(returned), strict=True)
     inputs, outputs = (
@@ -156,7 +168,7 @@ def keras_twin(network: AnyNetwork) -> Any:
 
 
 def _keras_layer(layer: layers.Layer, **further: Any) -> keras.Layer:
-    apart = (*layer.call_options, *layer.cast_constants)
+    apart = (*layer.call_options, *layer.cast_constants, *layer.call_flags.values())
     options = {k: v for k, v in layer.config().items() if k not in apart}
     for option, value in options.items():
         if option.endswith("activation"):
@@ -187,8 +199,12 @@ def keras_activation(function: ActivationFunction) -> Any:
 def _formula_in_keras(function: ActivationFunction) -> Any:
     """Return a function that Keras lacks, made of its operations; files say "numpy_impl>NAME"."""
     formula, name = function.keras, function.name
-    if formula is None or name not in activations.ACTIVATIONS:
+    try:
+        activations.get(name)
+    except ValueError:
         return name  # for Keras to refuse
+    if formula is None:
+        return name
 
     @keras.saving.register_keras_serializable("numpy_impl", name)
     def computed(z: Any) -> Any:
@@ -334,7 +350,19 @@ def numpy_layer(
     if keras.backend.backend() == "tensorflow" and dtype == "float64":
         for constant in made.cast_constants:
             setattr(made, constant, float(_through_float32(getattr(made, constant))))
+        for option, function in list(vars(made).items()):
+            if option.endswith("activation"):
+                setattr(made, option, _with_rounded_slope(function))
     return made
+
+
+def _with_rounded_slope(function: ActivationFunction) -> ActivationFunction:
+    """Return a leaky ReLU of another slope than Keras's default as TensorFlow has it in float64."""
+    found = re.fullmatch(r"leaky_relu\((.*)\)", function.name)
+    if found is None:
+        return function
+    rounded = activations.leaky_relu(_through_float32(float(found[1])))
+    return replace(function, value=rounded.value, derivative=rounded.derivative)
 
 
 def _config_as_computed(title: str, config: dict[str, Any], dtype: str) -> dict[str, Any]:

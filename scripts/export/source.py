@@ -167,6 +167,10 @@ def _refuse_states(network: AnyNetwork) -> None:
                 "Expected layers without return_state and initial_state. "
                 f"Received: {call.name} with one of them"
             )
+        if call.layer.carried_names:
+            raise NotSpecializable(
+                f"Expected layers without stateful. Received: {call.name} with stateful=True"
+            )
 
 
 def _layer(

@@ -7,6 +7,7 @@
 import importlib
 import inspect
 import json
+import re
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,45 @@ def code(where: str) -> None:
         source = source[:start].rstrip(" ") + source[end:].lstrip("\n")
     path = Path(inspect.getfile(found)).relative_to(ROOT)
     print(f"\n```python\n# {path}\n{source.rstrip()}\n```\n")
+
+
+def layer_pages() -> dict[str, str]:
+    """Return, for each layer of ``numpy_impl``, the page below docs/layers with its module's code.
+
+    Raises:
+        LookupError: A layer is on no page.
+    """
+    from numpy_impl.layers import LAYERS
+
+    folder = ROOT / "docs" / "layers"
+    texts = {p.name: p.read_text(encoding="utf-8") for p in sorted(folder.glob("*.md"))}
+    found: dict[str, str] = {}
+    for name, kind in LAYERS.items():
+        shown = f'pages.code("{kind.__module__}:'
+        page = next(
+            (p for p, text in texts.items() if shown in text and re.search(rf"\b{name}\b", text)),
+            None,
+        )
+        if page is None:
+            raise LookupError(f"expected {name} and its code on a page of docs/layers")
+        found[name] = page
+    return found
+
+
+def layers() -> None:
+    """Print all layers as a table, with the first sentence of their documentation and their page.
+
+    "See" and "as there" of that sentence are left out.
+    """
+    from numpy_impl.layers import LAYERS
+
+    print("\n| layer | what it computes |\n| --- | --- |")
+    for name, page in sorted(layer_pages().items()):
+        says = " ".join((inspect.getdoc(LAYERS[name]) or "").partition("\n\n")[0].split())
+        says = re.sub(r"[,;:] ((see )?(:class:`\w+`|above)|inputs as there)\.$", ".", says)
+        says = says.replace("``", "`").replace("|", r"\|")
+        print(f"| [`{name}`]({page}) | {says} |")
+    print()
 
 
 def bugs(*codes: str) -> None:

@@ -48,15 +48,40 @@ def masked() -> keras.Model:
     return keras.Model(x, L.Dense(2)(L.Concatenate()([last, further])))
 
 
+def both_ways_and_on() -> keras.Model:
+    """What an encoder has read from both ends is where a decoder begins."""
+    source, target = keras.Input((3, 2)), keras.Input((2, 1))
+    both = L.Bidirectional(L.LSTM(2, return_state=True), "sum")
+    y, h, _, last, c = both(source)
+    h = L.Concatenate()([h, last])
+    read = L.LSTM(4)(target, initial_state=[h, L.Dense(4)(c)])
+    return keras.Model([source, target], [L.Dense(2)(read), y])
+
+
+def states_of_both_alone() -> keras.Model:
+    """Nothing uses the output, nor the forward layer's state."""
+    x = keras.Input((3, 2))
+    both = L.Bidirectional(L.GRU(2, return_sequences=True, return_state=True))
+    return keras.Model(x, L.Dense(2)(both(x)[2]))
+
+
 def masked_both_ways() -> keras.Model:
     x = keras.Input((4, 1))
-    h = L.Bidirectional(L.GRU(2, return_sequences=True))(L.Masking(1.0)(x))
-    return keras.Model(x, L.Dense(2)(L.SimpleRNN(2)(h)))
+    both = L.Bidirectional(L.GRU(2, return_sequences=True, return_state=True))
+    h, one, other = both(L.Masking(1.0)(x))
+    last = L.Concatenate()([L.SimpleRNN(2)(h), one, other])
+    return keras.Model(x, L.Dense(2)(last))
 
 
 # Of these inputs are numbers below 3, which are masked where they are 0 or 1.
 WHOLE = {f.__name__: f for f in (masked, masked_both_ways)}
-MODELS = WHOLE | {f.__name__: f for f in (encoder_decoder, one_after_the_other, state_as_output)}
+MODELS = WHOLE | {
+    f.__name__: f
+    for f in (
+        encoder_decoder, one_after_the_other, state_as_output, both_ways_and_on,
+        states_of_both_alone,
+    )
+}  # fmt: skip
 each = pytest.mark.parametrize("name", MODELS)
 
 
@@ -184,7 +209,12 @@ def test_the_gradient_of_the_input_goes_through_the_state():
             ),
             "z to take inputs or outputs of earlier calls. Received: y:1",
         ),
-        (lambda: NumpyBidirectional(LSTM(2, return_state=True)), "return no state"),
+        (
+            lambda: NumpyBidirectional(
+                LSTM(2, return_state=True), "sum", LSTM(2, go_backwards=True)
+            ),
+            "'return_state': True.*'return_state': False",
+        ),
     ],
 )
 def test_states_that_do_not_fit(make, said):

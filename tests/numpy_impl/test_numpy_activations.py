@@ -156,6 +156,25 @@ def test_get() -> None:
     assert own(np.array([-2.0, 4.0])).tolist() == [-1.0, 4.0]
 
 
+def test_functions_with_options_have_them_in_their_names() -> None:
+    """By hand: e^0 - 1 = 0, and (z - 1) / 10 below the threshold 1."""
+    half = activations.elu(0.5)
+    np.testing.assert_allclose(half(np.array([-np.log(2.0), 0.0, 3.0])), [-0.25, 0.0, 3.0])
+    options = activations.relu(2.0, 0.1, 1.0)
+    np.testing.assert_allclose(options(np.array([-1.0, 0.5, 1.5, 7.0])), [-0.2, -0.05, 1.5, 2.0])
+    for function in (half, options, activations.relu(5.0), activations.relu(threshold=0.3)):
+        again, z = activations.get(function.name), np.linspace(-3, 7, 40)
+        a = function.value(z)
+        assert np.array_equal(again.value(z), a)
+        slope = (function.value(z + 1e-6) - function.value(z - 1e-6)) / 2e-6
+        np.testing.assert_allclose(function.derivative(z, a), slope, atol=1e-8)
+    assert activations.relu(6.0) is activations.get("relu6")
+    assert activations.relu(negative_slope=0.2).name == "leaky_relu"
+    assert activations.elu(1) is activations.get("elu")
+    with pytest.raises(ValueError, match=r"of at least 0\. Received: relu\(-1\.0, 0\.0, 0\.0\)"):
+        activations.relu(-1)
+
+
 def test_unknown_name() -> None:
     with pytest.raises(ValueError, match="Unknown activation") as caught:
         activations.get("rellu")

@@ -118,6 +118,9 @@ LAYERS = {
         L.Flatten(), L.ReLU(), L.LeakyReLU(), L.LeakyReLU(0.2), L.ELU(), L.ReLU(6.0),
         L.ReLU(negative_slope=0.1), L.Softmax(axis=[-1]),
     ],
+    "activation layers with options": lambda: [
+        L.Flatten(), L.ELU(0.5), L.ReLU(5), L.ReLU(threshold=0.3), L.ReLU(2.0, 0.1, 0.5),
+    ],
     "layers as activations": lambda: [
         L.Flatten(), L.Dense(3, L.LeakyReLU(0.01)), L.Activation(L.ReLU()), L.Dense(3, L.Softmax()),
     ],

@@ -75,9 +75,6 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "unknown activation": (
         lambda: sequential(L.Activation("sparsemax", name="a")), "'a' of .*Received: 'sparsemax'",
     ),
-    "threshold": (lambda: sequential(L.ReLU(threshold=1.0)), "ReLU .*: threshold=1.0"),
-    "max_value": (lambda: sequential(L.ReLU(5)), "ReLU .*: max_value=5"),
-    "alpha": (lambda: sequential(L.ELU(0.5)), "ELU .*: alpha=0.5"),
     "axis": (lambda: sequential(L.Softmax(1), shape=(2, 3)), "Softmax .*: axis=1"),
     "noise_shape": (
         lambda: sequential(L.Dropout(0.5, noise_shape=(1, 4))),

@@ -33,6 +33,8 @@ from parity.checking.bugs import (
 from parity.checking.bugs.table import Severity
 from tests.cases import load
 from tests.parity import test_common_mistakes as common
+from tests.parity import test_state_not_reset as state_not_reset
+from tests.parity import test_weights_left_out as left_out
 from tests.parity import test_wrong_by_layer as wrong_by_layer
 from tests.parity import test_wrong_sums as wrong_sums
 from tests.parity.forwards.small import SMALL
@@ -405,6 +407,9 @@ DERIVATIVES: dict[str, Callable[[], CheckReport]] = {
     "NOT_MEASURED": lambda: rounded(Tagger()),
     "DECAY_MISSING": lambda: tagged(net=penalized()),
     "OF_SOME_SAMPLES": lambda: tagged(lambda net, g, x, y: net.gradients(x[:1], y[:1])),
+    "WEIGHTS_LEFT_OUT": lambda: left_out.given_with_the_data(True),
+    "WEIGHTS_DIFFER": lambda: left_out.tagged(True),
+    "STATE_KEPT": lambda: state_not_reset.as_functions(False),
     "OTHER_LOSS": other_loss,
     "SIGN": lambda: scaled(-1.0),
     "FACTOR": lambda: scaled(0.3),

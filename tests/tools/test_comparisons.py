@@ -28,6 +28,18 @@ def test_the_mnist_comparison_on_a_few_pictures(tiny_mnist: Path, capsys):
     assert all(0 < float(apart) < 1e-12 for row in rows for apart in row[1:])
 
 
+def test_some_steps_of_lenet_are_compared(tiny_mnist: Path, capsys):
+    given = ["--network", "lenet", "--epochs", "2", "--steps", "2", "--check-every", "2"]
+    parity_mnist.main([*given, "--data", str(tiny_mnist)])
+    text = capsys.readouterr().out
+    assert "1 of 2 training steps checked" in text
+    # Pictures are black at their edges, where pooled numbers are equal: a bound may decide nothing.
+    assert "DIFFERENT" not in text
+    rows = re.findall(r"^ +([12]) +(\S+) +(\S+) +20$", text, re.MULTILINE)
+    assert [step for step, _, _ in rows] == ["1", "2"]
+    assert all(0 < float(apart) < 1e-12 for row in rows for apart in row[1:])
+
+
 def test_the_mnist_comparison_fails_when_an_engine_is_wrong(tiny_mnist: Path, monkeypatch, capsys):
     right = optimizers.RMSprop._update
     monkeypatch.setattr(
@@ -107,6 +119,7 @@ def test_accuracies_of_both_engines(tmp_path: Path, monkeypatch, capsys):
         (accuracy, ["--engines", "torch"], "Received: 'torch'"),
         (accuracy, ["--names", "64-41-10"], "unknown network"),
         (parity_mnist, ["--epochs", "0"], "at least 1. Received: 0 and 10"),
+        (parity_mnist, ["--steps", "0"], "expected --steps of at least 1. Received: 0"),
         (parity_mnist, ["--data", "/no/such/file"], "a path that does not exist"),
         (parity_sequences, ["text", "--steps", "-1"], "at least 1. Received: 32, -1 and 20"),
         (parity_sequences, ["rows", "--data", "/no/such/file"], "a path that does not exist"),

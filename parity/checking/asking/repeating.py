@@ -1,5 +1,6 @@
 """Whether the user's gradients are the same on equal input, or pile up from call to call."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -89,6 +90,32 @@ def alike(a: Array, b: Array) -> bool:
     room = 64 * np.finfo(a.dtype).eps * np.max(np.abs(a), initial=0.0, where=np.isfinite(a))
     same = (np.abs(a - b) <= room) | (a == b) | (np.isnan(a) & np.isnan(b))
     return bool(np.all(same))
+
+
+# A recurrent state has forgotten by then where it began, the sooner the smaller its weights are.
+_CALLS, _GAINS = 40, (1.0, 0.5, 0.25)
+
+
+def remembers(ask: Callable[[float], Array]) -> bool:
+    """Return whether an answer that is not always the same depends on the calls before it.
+
+    After the same calls it then is the same, and after others it is not. What is random, or counts
+    its calls, gives another answer in either case.
+
+    Args:
+        ask: Answers with the weights multiplied by a number.
+    """
+    return any(_remembers(ask, gain) for gain in _GAINS)
+
+
+def _remembers(ask: Callable[[float], Array], gain: float) -> bool:
+    answers: list[Array] = []
+    for _ in range(2):
+        for _ in range(_CALLS):
+            ask(1.125 * gain)
+        answers.append(ask(gain))
+    first, second = answers
+    return alike(first, second) and not alike(second, ask(gain))
 
 
 def _piles_up(a: Array | None, b: Array | None, c: Array | None) -> bool:

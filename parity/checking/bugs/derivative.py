@@ -18,6 +18,15 @@ NOT_MEASURED = Bug(
     Severity.UNCERTAIN,
     "It cannot be told: {title}.",
 )
+STATE_KEPT = Bug(
+    "state-not-reset",
+    "the state is not reset: what {callable} returns depends on the calls before it",
+    "def loss(self, x, y): self.h = self.run(x, self.h); ...  # and self.h is never zeros again",
+    "begin each call with a state of zeros, or let the loss and the gradients that you hand over "
+    "reset it first",
+    Severity.UNCERTAIN,
+    "It cannot be told whether the gradients are right: {title}.",
+)
 NOT_THE_DERIVATIVE = Bug(
     "not-the-derivative",
     "the gradient is not the derivative of your own loss",
@@ -93,6 +102,20 @@ OF_SOME_SAMPLES = Bug(
     "the gradients are those of {which} alone",
     "for i in range(1, len(x)): dW += np.outer(x[i], delta[i])",
     "let every sample of the batch count",
+)
+WEIGHTS_LEFT_OUT = Bug(
+    "sample-weights",
+    "sample weights are left out of the gradients: your own loss counts {what} in the proportion "
+    "{shares}, and they count all alike",
+    "loss = np.mean(w[y] * cross_entropy(a, y)); delta = (a - one_hot(y)) / len(y)",
+    "multiply each sample's delta by its weight, and divide by what the loss is divided by",
+)
+WEIGHTS_DIFFER = Bug(
+    "sample-weights",
+    "sample weights differ: for each time that your own loss counts them, the gradients count the "
+    "samples in the proportion {shares}",
+    "loss = np.mean(w * (a - y) ** 2); delta = 2 * (a - y) * np.sqrt(w)",
+    "give each sample the same weight in both: if the loss has one, multiply its delta by that",
 )
 OTHER_LOSS = Bug(
     "other-loss",

@@ -7,13 +7,14 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.checking.asking.falling import Falling, falling
-from parity.checking.asking.repeating import alike
+from parity.checking.asking.repeating import alike, remembers
 from parity.checking.asking.subject import Subject, TheirError
 from parity.checking.bugs.derivative import (
     FACTOR,
     NOT_MEASURED,
     NOT_THE_DERIVATIVE,
     SIGN,
+    STATE_KEPT,
     ZERO,
 )
 from parity.checking.bugs.findings import (
@@ -213,7 +214,7 @@ class Derivative:
         losses = [place.at(0, 0 * place.arrays[0]) for _ in range(2)]
         if losses[0] != losses[1] and not np.isclose(*losses, rtol=1e-12):
             evidence = f"two losses of the same weights, x and y: {losses[0]!r}, {losses[1]!r}"
-            raise Unreadable(Finding(NONDETERMINISTIC, "loss", evidence=evidence))
+            raise Unreadable(self._changing(place, "loss", evidence))
         if all(alike(a, b) for a, b in pairs):
             return
         if all(alike(2 * a, b) for a, b in pairs):
@@ -221,7 +222,22 @@ class Derivative:
             self.notes.findings.append(Finding(ACCUMULATED, "gradients", evidence=evidence))
             return
         evidence = "two calls with the same weights, x and y differ"
-        raise Unreadable(Finding(NONDETERMINISTIC, "gradients", evidence=evidence))
+        raise Unreadable(self._changing(place, "gradients", evidence))
+
+    def _changing(self, place: Place, name: str, evidence: str) -> Finding:
+        """Return what is to be said of answers that differ on equal input."""
+
+        def ask(gain: float) -> Array:
+            self.subject.set_weights([gain * array for array in place.arrays])
+            if name == "loss":
+                return np.array([float(self.subject.loss(place.x, place.y))])
+            answered = self.subject.gradients(place.x, place.y)
+            return np.concatenate([g.ravel() for g in answered if g is not None])
+
+        if (name == "loss" or self.candidate.gradients is not None) and remembers(ask):
+            evidence += "; after the same calls they are the same"
+            return Finding(STATE_KEPT, name, {"callable": name}, evidence)
+        return Finding(NONDETERMINISTIC, name, evidence=evidence)
 
     def _measured(self, indices: Sequence[int], points: Sequence[Point]) -> list[Tensor]:
         """Return the weights of some places, measured at each point, one point after the other."""

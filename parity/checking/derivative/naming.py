@@ -23,10 +23,13 @@ from parity.checking.bugs.derivative import (
     SIGN,
     SUMMED,
     TRANSPOSED,
+    WEIGHTS_DIFFER,
+    WEIGHTS_LEFT_OUT,
     ZERO,
 )
 from parity.checking.bugs.findings import Finding
 from parity.checking.bugs.table import Bug, Values
+from parity.checking.derivative import counting
 from parity.checking.derivative.pairs import Point, Tensor, same
 from parity.checking.derivative.samples import Samples
 from parity.checking.derivative.slopes import Place
@@ -64,7 +67,14 @@ def named(
         place = Place(subject, point.place.arrays, point.place.x, point.place.y, loss)
         every = [*wrong, *right] if bug is OTHER_LOSS else wrong
         if _explains(place, point, every, base):
+            counts = counting.counted(subject, points, every) if bug is OTHER_LOSS else None
+            if counts is not None:
+                return [_of_counts(counts, every, True)]
             return [Finding(bug, ", ".join(tensor.name for tensor in every), values)]
+    # Samples count in all tensors alike, so that none is right.
+    counts = None if right else counting.counted(subject, points, wrong)
+    if counts is not None:
+        return [_of_counts(counts, wrong, counts.left_out)]
     found: list[Finding] = []
     measured = {t.name: _entries(point, t.index) for t in wrong}
     for tensor in wrong:
@@ -72,6 +82,15 @@ def named(
         if bug is not None:
             found.append(Finding(bug, tensor.name, values, evidence))
     return found if len(found) == len(wrong) else []
+
+
+def _of_counts(counts: counting.Counts, tensors: Sequence[Tensor], left_out: bool) -> Finding:
+    """Return that samples count otherwise in the gradients than in the loss."""
+    bug = WEIGHTS_LEFT_OUT if left_out else WEIGHTS_DIFFER
+    shares = counting.words(1 / counts.ratio if left_out else counts.ratio)
+    evidence = "so they agree, at two sets of weights and along every direction tried"
+    names = ", ".join(tensor.name for tensor in tensors)
+    return Finding(bug, names, {"what": "the samples", "shares": shares}, evidence)
 
 
 def factor_words(factor: float, samples: Samples) -> str:

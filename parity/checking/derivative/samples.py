@@ -1,8 +1,8 @@
 """Samples for code whose layers are not known: the user's own, or such as it takes."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -64,6 +64,22 @@ def samples(subject: Subject, rng: np.random.Generator) -> Samples:
         reasons.setdefault(found.text, f"the loss is {value}")
     tried = "; ".join(f"{text}: {why}" for text, why in reasons.items()) or "nothing could be tried"
     raise Unreadable(Finding(NO_SAMPLES, "loss", evidence=f"tried were samples {tried}"))
+
+
+def in_parts(data: Any, seed: int) -> bool:
+    """Return whether x or y of the user's samples is several arrays, as of targets and weights."""
+    try:
+        given: Any = data(np.random.default_rng([seed, 7])) if callable(data) else data
+    except Exception:  # which is told where samples are drawn
+        return False
+    return any(_several(part) for part in given or ())
+
+
+def _several(part: Any) -> bool:
+    if isinstance(part, Mapping):
+        return True
+    # A list of arrays may be samples, one by one.
+    return isinstance(part, tuple) and any(map(is_ndarray, cast(tuple[Any, ...], part)))
 
 
 def batch_of(x: Any, y: Any) -> int:

@@ -3,7 +3,7 @@
 from numpy_impl.types import Array
 from parity.checking.asking.subject import Subject
 from parity.checking.bugs.findings import KERAS, OWN_LOSS, NotAsked, Notes, Witness
-from parity.checking.explain import keras_gradients, other_loss, own_loss, rows
+from parity.checking.explain import class_weights, keras_gradients, other_loss, own_loss, rows
 from parity.checking.explain.agreement import Shares
 from parity.checking.explain.assessment import Assessment
 from parity.checking.explain.judge import Judgement
@@ -58,7 +58,9 @@ def own_loss_of(subject: Subject, assessment: Assessment, judgement: Judgement) 
             "their sum was taken, and what it is to be divided by is left open."
         )
     if own.kind is None and not agrees and not judgement.findings:
-        notes.findings = other_loss.find(own, assessment.probes, judgement.loss)
+        weighted = class_weights.find(own, assessment.probes, assessment.kind)
+        other = [weighted] if weighted else None
+        notes.findings = other or other_loss.find(own, assessment.probes, judgement.loss)
         notes.remarks += [] if notes.findings else [
             f"Loss: your gradients are those of {judgement.loss}, and not the derivative of "
             "your own loss as measured. What is printed is not what is descended."

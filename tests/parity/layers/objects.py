@@ -18,13 +18,26 @@ class Attributes:
             setattr(self, f"W{k}", np.array(weight))
             setattr(self, f"dW{k}", np.zeros_like(weight))
 
-    def forward(self, x):
-        out, self.cache = self.pair[0](x, *(getattr(self, name) for name in self.names))
+    def weights(self):
+        return [getattr(self, name) for name in self.names]
+
+    def call(self, *inputs, **named):
+        out, self.cache = self.pair[0](*inputs, *self.weights(), **named)
         return out
 
-    def backward(self, dout):
+    def forward(self, x):
+        return self.call(x)
+
+    def gradients(self, dout):
+        """Return those of the inputs and of each weight; None is that of an embedding's numbers."""
         found = self.pair[1](dout, self.cache)
-        dx, *rest = found if isinstance(found, tuple) else (found,)
+        found = found if isinstance(found, tuple) else (found,)
+        inputs = found[: len(found) - len(self.names)]
+        dx = inputs[0] if len(inputs) == 1 else inputs or None
+        return dx, *found[len(inputs) :]
+
+    def backward(self, dout):
+        dx, *rest = self.gradients(dout)
         for name, gradient in zip(self.names, rest, strict=True):
             before = getattr(self, f"d{name}") if self.adds else 0
             setattr(self, f"d{name}", before + gradient)
@@ -40,14 +53,29 @@ class Dicts(Attributes):
         self.params = dict(zip(self.names, map(np.array, weights), strict=True))
         self.grads: dict[str, Any] = {}
 
-    def forward(self, x):
-        out, self.cache = self.pair[0](x, *self.params.values())
-        return out
+    def weights(self):
+        return list(self.params.values())
 
     def backward(self, dout):
-        dx, *rest = self.pair[1](dout, self.cache)
+        dx, *rest = self.gradients(dout)
         self.grads = dict(zip(self.names, rest, strict=True))
         return dx
+
+
+def several(style: type[Attributes], inputs: int) -> type[Attributes]:
+    """Return a style of object whose forward takes several inputs, and a mask that may be None."""
+
+    def call(layer, *given, mask):
+        return Attributes.call(layer, *given, **({} if mask is None else {"mask": mask}))
+
+    def of_two(self, x, h0, mask=None):
+        return call(self, x, h0, mask=mask)
+
+    def of_three(self, q, k, v, mask=None):
+        return call(self, q, k, v, mask=mask)
+
+    forward = {1: style.forward, 2: of_two, 3: of_three}[inputs]
+    return type(style.__name__, (style,), {"forward": forward})
 
 
 class Recurrent:
