@@ -12,11 +12,14 @@ from parity.checking.asking.subject import Subject, TheirError
 from parity.checking.bugs import factors
 from parity.checking.bugs.derivative import (
     ANOTHERS,
+    CONDITION_TURNED,
     DECAY_MISSING,
     DECAY_NOT_IN_LOSS,
     DECAY_OF_TOO_MANY,
     FACTOR,
+    FIRST_SAMPLE,
     FLIPPED,
+    LAST_SAMPLE,
     OF_SOME_SAMPLES,
     OTHER_LOSS,
     PLACES_MISSING,
@@ -27,8 +30,9 @@ from parity.checking.bugs.derivative import (
 )
 from parity.checking.bugs.findings import Finding
 from parity.checking.bugs.table import Bug, Values
+from parity.checking.derivative import margins
 from parity.checking.derivative.pairs import Point, Tensor, same
-from parity.checking.derivative.samples import Samples
+from parity.checking.derivative.samples import Samples, some_of
 from parity.checking.derivative.slopes import Place
 
 # A tensor of more entries than this is not measured entry by entry.
@@ -60,11 +64,9 @@ def named(
         samples: Of what kind they are.
     """
     point = points[0]
-    for bug, values, loss in _other_losses(subject, point):
-        place = Place(subject, point.place.arrays, point.place.x, point.place.y, loss)
-        every = [*wrong, *right] if bug is OTHER_LOSS else wrong
-        if _explains(place, point, every, base):
-            return [Finding(bug, ", ".join(tensor.name for tensor in every), values)]
+    of_one_loss = of_another_loss(subject, point, wrong, right)
+    if of_one_loss is not None:
+        return [of_one_loss]
     found: list[Finding] = []
     measured = {t.name: _entries(point, t.index) for t in wrong}
     for tensor in wrong:
@@ -72,6 +74,25 @@ def named(
         if bug is not None:
             found.append(Finding(bug, tensor.name, values, evidence))
     return found if len(found) == len(wrong) else []
+
+
+def of_another_loss(
+    subject: Subject, point: Point, wrong: Sequence[Tensor], right: Sequence[Tensor] = ()
+) -> Finding | None:
+    """Return that gradients are those of another loss, or of some of the samples, if they are.
+
+    Args:
+        subject: The user's code.
+        point: Where it was asked.
+        wrong: The tensors that this is to explain.
+        right: The others, which a loss of another formula explains too.
+    """
+    for bug, values, loss in _other_losses(subject, point):
+        place = Place(subject, point.place.arrays, point.place.x, point.place.y, loss)
+        every = [*wrong, *right] if bug is OTHER_LOSS else wrong
+        if _explains(place, point, every):
+            return Finding(bug, ", ".join(tensor.name for tensor in every), values)
+    return None
 
 
 def factor_words(factor: float, samples: Samples) -> str:
@@ -105,28 +126,20 @@ def _other_losses(
 ) -> Iterator[tuple[Bug, Values, Callable[[], float]]]:
     """Yield losses whose derivative the gradients may be, beside the user's own."""
     x, y = point.place.x, point.place.y
-    for which, part in (
-        ("the first sample", slice(0, 1)),
-        ("the last sample", slice(-1, None)),
-        ("all samples but the first", slice(1, None)),
-        ("all samples but the last", slice(0, -1)),
+    for bug, which, part in (
+        (FIRST_SAMPLE, "the first sample", slice(0, 1)),
+        (LAST_SAMPLE, "the last sample", slice(-1, None)),
+        (OF_SOME_SAMPLES, "all samples but the first", slice(1, None)),
+        (OF_SOME_SAMPLES, "all samples but the last", slice(0, -1)),
     ):
-        some = _some(x, y, part)
+        some = some_of(x, y, part)
         if some is not None:
-            yield OF_SOME_SAMPLES, {"which": which}, _loss_of(subject, *some)
+            yield bug, {"which": which}, _loss_of(subject, *some)
+    turned = margins.turned(subject, point.place)
+    if turned is not None:
+        yield CONDITION_TURNED, {}, turned
     for name, make in losses.LOSSES.items():
         yield OTHER_LOSS, {"found": name.replace("_", " ")}, _known_loss(subject, make, x, y)
-
-
-def _some(x: Any, y: Any, part: slice) -> tuple[Any, Any] | None:
-    """Return some samples of a batch in rows or columns; None where it is no such batch."""
-    if not is_ndarray(x) or not is_ndarray(y) or not y.ndim:
-        return None
-    if len(x) == len(y) > 1:
-        return x[part].copy(), y[part].copy()
-    if x.ndim > 1 and x.shape[-1] == y.shape[-1] > 1:
-        return x[..., part].copy(), y[..., part].copy()
-    return None
 
 
 def is_one_sample(subject: Subject, point: Point) -> bool:
@@ -163,7 +176,7 @@ def _known_loss(
     return value
 
 
-def _explains(place: Place, point: Point, tensors: Sequence[Tensor], base: float) -> bool:
+def _explains(place: Place, point: Point, tensors: Sequence[Tensor]) -> bool:
     """Return whether the gradients are one factor times the derivative of another loss."""
     factor: float | None = None
     for tensor in tensors:

@@ -275,17 +275,10 @@ class Updates:
         for key, other in found.others.items():
             notes.add(self._tensor(key, other, rule))
         if found.sizes:
-            rates = [
-                size / taken.rate for size, taken in zip(found.sizes, found.history, strict=True)
-            ]
-            scale = max(rates)
-            listed = ", ".join(f"{rate / scale:.4g}" for rate in rates[:8])
-            notes.remarks.append(
-                "Learning rate: it changes inside the step. Each step goes down its gradient, by "
-                f"the rate it is given times {scale:.6g} times {listed}... A schedule can be "
-                "declared: optimizer=keras.optimizers.SGD(schedule)."
-            )
+            notes.remarks.append(_at_changing_rates(found))
         words = found.rule.words if found.rule else "SGD at changing rates"
+        if found.formula is not None:
+            words = f"SGD at changing rates, {found.formula.words}"
         if found.ahead is not None:
             words, stated = found.ahead.words, self.checkable
             if stated is not None and stated.options.get("nesterov"):
@@ -396,6 +389,29 @@ class Updates:
             if np.allclose(own / own[0], counted / counted[0], rtol=1e-6, atol=0):
                 return f". Your rate follows it, but is counted on once in {each} steps (epochs?)"
         return ""
+
+
+def _at_changing_rates(found: Identified) -> str:
+    """Say how the learning rate of plain steps changes, and by which schedule if that is known."""
+    start = "Learning rate: it changes inside the step. Each step goes down its gradient, by "
+    if found.formula is not None:
+        falling, given = found.formula.falling, found.formula.given
+        first = found.sizes[0] / falling.multiple(0)[0]
+        scale = first / found.history[0].rate if given else first
+        rate = "the rate it is given" if given else "a rate of its own,"
+        times = "" if given and abs(scale - 1) <= 1e-9 else f" times {scale:.6g}"
+        times = times if given else f" {scale:.6g}"
+        return (
+            f"{start}{rate}{times} times {falling.words}, t the steps before it."
+            f"{falling.as_declared}"
+        )
+    rates = [size / taken.rate for size, taken in zip(found.sizes, found.history, strict=True)]
+    scale = max(rates)
+    listed = ", ".join(f"{rate / scale:.4g}" for rate in rates[:8])
+    return (
+        f"{start}the rate it is given times {scale:.6g} times {listed}... A schedule can be "
+        "declared: optimizer=keras.optimizers.SGD(schedule)."
+    )
 
 
 def _ratio(whole: Course, stated: Update, k: int, factor: float = 1.0) -> tuple[str, str]:
