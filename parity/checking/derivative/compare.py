@@ -259,7 +259,7 @@ class Derivative:
         comment = f"{len(right)} of {len(tensors)} gradients agree, measured by central differences"
         notes.witnesses.append(Witness(OWN_LOSS, agree if known else None, comment))
         # An array of one number has some factor whatever it is, and so may seem to set the scale.
-        whole = wrong and base != 1.0 and naming.of_another_loss(self.subject, points[0], known)
+        whole = wrong and base != 1.0 and naming.of_another_loss(self.subject, points, known)
         if whole:
             severity = None if samples.given else Severity.UNCERTAIN
             notes.findings[:0] = [replace(whole, severity=severity)]

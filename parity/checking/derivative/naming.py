@@ -64,7 +64,7 @@ def named(
         samples: Of what kind they are.
     """
     point = points[0]
-    of_one_loss = of_another_loss(subject, point, wrong, right)
+    of_one_loss = of_another_loss(subject, points, wrong, right)
     if of_one_loss is not None:
         return [of_one_loss]
     found: list[Finding] = []
@@ -77,21 +77,30 @@ def named(
 
 
 def of_another_loss(
-    subject: Subject, point: Point, wrong: Sequence[Tensor], right: Sequence[Tensor] = ()
+    subject: Subject,
+    points: Sequence[Point],
+    wrong: Sequence[Tensor],
+    right: Sequence[Tensor] = (),
 ) -> Finding | None:
     """Return that gradients are those of another loss, or of some of the samples, if they are.
 
     Args:
         subject: The user's code.
-        point: Where it was asked.
+        points: Where it was asked: the first that tells is enough.
         wrong: The tensors that this is to explain.
         right: The others, which a loss of another formula explains too.
     """
-    for bug, values, loss in _other_losses(subject, point):
-        place = Place(subject, point.place.arrays, point.place.x, point.place.y, loss)
-        every = [*wrong, *right] if bug is OTHER_LOSS else wrong
-        if _explains(place, point, every):
-            return Finding(bug, ", ".join(tensor.name for tensor in every), values)
+    for point in points:
+        told = True
+        for bug, values, loss in _other_losses(subject, point):
+            place = Place(subject, point.place.arrays, point.place.x, point.place.y, loss)
+            every = [*wrong, *right] if bug is OTHER_LOSS else wrong
+            explains = _explains(place, point, every)
+            if explains:
+                return Finding(bug, ", ".join(tensor.name for tensor in every), values)
+            told = told and explains is not None
+        if told:
+            return None
     return None
 
 
@@ -176,9 +185,13 @@ def _known_loss(
     return value
 
 
-def _explains(place: Place, point: Point, tensors: Sequence[Tensor]) -> bool:
-    """Return whether the gradients are one factor times the derivative of another loss."""
+def _explains(place: Place, point: Point, tensors: Sequence[Tensor]) -> bool | None:
+    """Return whether the gradients are one factor times the derivative of another loss.
+
+    None where that cannot be told here: of some array the gradient is 0, and so is the derivative.
+    """
     factor: float | None = None
+    told = True
     for tensor in tensors:
         gradient = point.gradients[tensor.index]
         rng = np.random.default_rng(tensor.index)
@@ -190,15 +203,20 @@ def _explains(place: Place, point: Point, tensors: Sequence[Tensor]) -> bool:
                 slope = place.along(tensor.index, direction, expected, room)
             except (TheirError, ValueError, FloatingPointError):
                 return False
-            if not np.isfinite(slope.error) or abs(slope.value) <= 1e3 * slope.error:
+            if not np.isfinite(slope.error):
                 return False
+            if abs(slope.value) <= 1e3 * slope.error:
+                if abs(own) > 1e3 * slope.error + room:
+                    return False
+                told = False
+                continue
             if factor is None:
                 factor = own / slope.value
             if factor <= 0 or abs(own / factor - slope.value) > (
                 _ALIKE * abs(slope.value) + 4 * slope.error + room
             ):
                 return False
-    return factor is not None
+    return None if factor is None or not told else True
 
 
 def _entries(point: Point, index: int) -> Array | None:

@@ -187,8 +187,8 @@ SOFTMAX_FORMS: dict[str, Callable[[Dual, Dual], Dual]] = {
     "z * (da - sum(da * z)), with the inputs z in the place of the outputs a": lambda z, a: (
         _through(z, z.frozen())
     ),
-    "s * (da - sum(da * s)), where s is softmax(a) and not a": lambda z, a: (
-        _through(z, a.softmax(-1))
+    "s * (da - sum(da * s)), where s is softmax(a) and not a": lambda z, a: _through(
+        z, a.softmax(-1)
     ),
     "da * s * (1 - s), where s is softmax(a)": lambda z, a: (
         z * (a.softmax(-1) * (1.0 - a.softmax(-1)))

@@ -65,7 +65,7 @@ class DeclaredOptimizer:
         more = [f"momentum {o['momentum']:g}"] if o.get("momentum") and self.kind != "sgd" else []
         more += [name for name in ("nesterov", "centered", "amsgrad") if o.get(name)]
         more += [f"{n} {o[n]:g}" for n in ("weight_decay", *CLIPPING) if o.get(n)]
-        more += [type(self.schedule).__name__] if self.schedule is not None else []
+        more += [_in_words(self.schedule)] if self.schedule is not None else []
         return ", ".join([words, *more])
 
     @property
@@ -130,6 +130,15 @@ class DeclaredOptimizer:
             return change
         decayed = before + change if self.decay == "after" else before
         return change - decayed * decay * (1.0 if self.decay == "whatever rate" else rate)
+
+
+def _in_words(schedule: LearningRateSchedule) -> str:
+    """Return a schedule with its settings; of one that is counted otherwise, the one inside."""
+    inner: LearningRateSchedule = getattr(schedule, "schedule", schedule)
+    settings = [
+        f"{name}={v}" for name, v in vars(inner).items() if v is not None and v is not False
+    ]
+    return f"{type(inner).__name__}({', '.join(settings)})"
 
 
 _STARTS = ("initial_learning_rate", "warmup_target")
