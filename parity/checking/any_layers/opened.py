@@ -180,14 +180,17 @@ class Opened:
         return run
 
     def _inputs(self) -> Iterator[Any]:
-        """Yield the inputs of the model and of those inside of it, to whose dtype each casts.
+        """Yield what has the dtype to which the model, and each one inside of it, casts its inputs.
 
-        A sequential model keeps a functional one, which is no layer of it. What would be cast to
-        float32 there is not cast back by a layer that does not cast (normalization).
+        That are the symbolic inputs, and of a sequential model its first layer as well; it keeps a
+        functional one, which is no layer of it. What is cast to float32 there has lost its digits,
+        and a layer that does not cast (normalization) would compute in it.
         """
         for layer in self.layers:
             for graph in (layer, getattr(layer, "_functional", None)):
                 yield from getattr(graph, "_inputs", ())
+            if isinstance(layer, self.keras.layers.InputLayer):
+                yield layer
 
     def arguments(self, inputs: Sequence[Array]) -> list[Any]:
         """Return the inputs as the model is called with them: a list of all, or each by itself."""

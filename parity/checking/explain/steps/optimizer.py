@@ -13,7 +13,7 @@ import numpy as np
 from numpy_impl.types import Array
 from parity.checking.asking.gradients import Direct, Taken
 from parity.checking.bugs.outputs import output_variants
-from parity.checking.explain.steps import crossed_state, look_ahead, shared_state
+from parity.checking.explain.steps import crossed_state, decay, look_ahead, shared_state
 from parity.checking.explain.steps.below import Below, Mistake
 from parity.checking.explain.steps.course import (
     Course,
@@ -176,6 +176,15 @@ def identify_own(
     if found is not None and None not in found.others.values():
         return found
     return attempt.of_shared_state() or attempt.of_crossed_state() or found
+
+
+def of_own_decayed(draft: Identified, layout: Layout) -> Identified | None:
+    """Return the optimizer of steps that have shares of the weights beside own gradients."""
+    exact = course(draft.history, layout, draft.gradients_at)
+    idle = idle_tensors(exact)
+    moving = [key for key in exact.parts if key not in idle]
+    found = decay.decayed(exact.only(moving), [(1.0, draft.words)]) if moving else None
+    return None if found is None else draft.following(found[0], others=found[1], idle=idle)
 
 
 def of_most(draft: Identified, layout: Layout) -> Identified | None:

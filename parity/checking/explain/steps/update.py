@@ -303,6 +303,8 @@ class Updates:
         momentum = stated.options.get("momentum", 0.0)
         if isinstance(rule, DeclaredOptimizer):
             return True  # all else is as declared
+        if rule.weight_decay:
+            return False
         same = rule.form.endswith("nesterov") == bool(stated.options.get("nesterov"))
         return same and bool(momentum) and abs(momentum - rule.decay) <= 1e-6
 
@@ -355,12 +357,22 @@ class Updates:
         if rule.weight_decay < 0:
             values = {"optimizer": rule.known.title}
             return Notes(findings=[Finding(DECAY_SIGN, where, values, f"{rule.words}: {_STEPS}")])
+        if rule.weight_decay and rule.coupled:
+            of = f" of {name}" if name else ""
+            also = "" if rule.plain else " (a part of the gradient, and not decoupled from it)"
+            remark = (
+                f"Weight decay: the step adds {rule.weight_decay:g} times the weights to the "
+                f"gradients{of}, which your own gradients do not have{also}; whether that is meant "
+                "is not known."
+            )
+            return Notes(remarks=[remark])
         if rule.weight_decay:
             times = "learning rate times " if rule.decay_at_rate else ""
+            besides = f"{name} besides" if name else "besides"
             remark = (
                 f"Weight decay: the step takes {times}{rule.weight_decay:g} times the weights off "
-                "besides, as AdamW does; whether that is meant is not known. A declared optimizer "
-                "tells: optimizer=keras.optimizers.AdamW(...)."
+                f"{besides}, as AdamW does; whether that is meant is not known. A declared "
+                "optimizer tells: optimizer=keras.optimizers.AdamW(...)."
             )
             return Notes(remarks=[remark])
         if (rule.form in FORMS and rule.form != "nesterov") or rule.place in PLACES:
