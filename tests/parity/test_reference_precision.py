@@ -59,19 +59,19 @@ def _placed(x: Array) -> Array:
 REFERENCES: dict[str, Reference] = {
     "layer normalization": Reference(
         lambda keras: [keras.layers.LayerNormalization(name="ln")],
-        lambda x, w, epsilon: normalized(x, *w, epsilon),
+        lambda x, w, epsilon: normalized(x, w[0], w[1], epsilon),
     ),
     "group normalization": Reference(
         lambda keras: [keras.layers.GroupNormalization(2, name="ln")],
-        lambda x, w, epsilon: in_groups(x, *w, epsilon),
+        lambda x, w, epsilon: in_groups(x, w[0], w[1], epsilon),
     ),
     "a model in the middle": Reference(
         lambda keras: [keras.layers.Activation("tanh"), _inner(keras)],
-        lambda x, w, epsilon: normalized(np.tanh(x), *w, epsilon),
+        lambda x, w, epsilon: normalized(np.tanh(x), w[0], w[1], epsilon),
     ),
     "numbers in float32": Reference(
         lambda keras: [_position(keras), keras.layers.LayerNormalization(name="ln")],
-        lambda x, w, epsilon: normalized(_placed(x), *w, epsilon), single=True,
+        lambda x, w, epsilon: normalized(_placed(x), w[0], w[1], epsilon), single=True,
     ),
 }  # fmt: skip
 

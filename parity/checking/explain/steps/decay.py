@@ -18,6 +18,8 @@ from parity.checking.model.rules import EPSILONS, Rule, adaptive
 
 # So often a share is corrected, from each of these; it is known to so many digits.
 _ITERATIONS, _STARTS, _DIGITS = 6, (0.0, 0.03), 4
+# How a share enters: whether it is coupled, and whether it has the learning rate for a factor.
+_ENTERS = (True, True), (False, True), (False, False)
 # With epsilon still open, what a rule with the best share leaves of the steps may be so large.
 _ROUGH = 0.05
 # Of a rule that divides by a root numbers count whose gradient is no smaller share of the largest:
@@ -91,12 +93,10 @@ def _of_first_step(course: Course, factor: float) -> Iterator[Rule]:
     (p, q), *_ = np.linalg.lstsq(np.stack([g, w], axis=1), course.changes[0], rcond=None)
     if not p or not np.isfinite(q / p):
         return
-    for share, form in (
-        (q / p, {"coupled": True}), (-q / rate, {}), (-q, {"decay_at_rate": False}),
-    ):  # fmt: skip
+    for share, (coupled, at_rate) in zip((q / p, -q / rate, -q), _ENTERS, strict=True):
         short = float(f"{share:.{_DIGITS}g}")
         if short > 0:
-            yield Rule("sgd", weight_decay=short, **form)
+            yield Rule("sgd", weight_decay=short, coupled=coupled, decay_at_rate=at_rate)
 
 
 def _less(course: Course, decay: Rule) -> Course:
@@ -112,16 +112,15 @@ def _less(course: Course, decay: Rule) -> Course:
 
 def _share_of(course: Course, rule: Rule, factor: float) -> Rule | None:
     """Return a rule with a share of the weights that all steps follow, if one does."""
-    forms = ({"coupled": True}, {}, {"decay_at_rate": False})
-    places = product(rule.known.places, EPSILONS) if rule.kind != "sgd" else [("keras", 0.0)]
-    settings = [{"place": place, "epsilon": epsilon} for place, epsilon in places]
-    if rule.epsilon or not rule.known.places:
-        settings = [{"place": rule.place, "epsilon": rule.epsilon}]
-    for form in forms:
-        open_ = rule if rule.epsilon or rule.kind == "sgd" else replace(rule, epsilon=1e-8)
-        for share in _shares(course, replace(open_, **form), factor):
-            for setting in settings:
-                whole = replace(rule, weight_decay=share, **form, **setting)
+    settings = [*product(rule.known.places, EPSILONS)]
+    if rule.kind == "sgd" or rule.epsilon:
+        settings = [(rule.place, rule.epsilon)]
+    open_ = rule if rule.kind == "sgd" or rule.epsilon else replace(rule, epsilon=1e-8)
+    for coupled, at_rate in _ENTERS:
+        decaying = replace(open_, coupled=coupled, decay_at_rate=at_rate)
+        for share in _shares(course, decaying, factor):
+            for place, epsilon in settings:
+                whole = replace(decaying, weight_decay=share, place=place, epsilon=epsilon)
                 if course.follows(whole, factor):
                     return whole
     return None

@@ -145,7 +145,7 @@ class Updates:
             else:
                 notes.findings.append(self._departing(found, found.departure))
         elif found.declared:
-            notes.remarks += self.at_one_rate(found)
+            notes.remarks += self.besides(found)
         else:
             notes.add(self._judged(found))
         if found.misled:
@@ -211,6 +211,10 @@ class Updates:
         departed = as_departed(draft, self.layout, stated, moving, [(factor, draft.words)])
         if departed is not None and departed.departure is not None:
             return self._departing(replace(departed, idle=draft.idle), departed.departure)
+        if stated.averages and not stated.overwrites:
+            evidence = f"{parting.evidence}; perhaps get_weights returns the averages: let it "
+            evidence += "return the weights"
+            return replace(parting, evidence=evidence, severity=Severity.UNCERTAIN)
         return parting
 
     def _parting(
@@ -303,14 +307,25 @@ class Updates:
         momentum = stated.options.get("momentum", 0.0)
         if isinstance(rule, DeclaredOptimizer):
             return True  # all else is as declared
-        if rule.weight_decay:
+        if rule.weight_decay or stated.overwrites:
             return False
         same = rule.form.endswith("nesterov") == bool(stated.options.get("nesterov"))
         return same and bool(momentum) and abs(momentum - rule.decay) <= 1e-6
 
-    def at_one_rate(self, found: Identified) -> list[str]:
-        """Say it where the declared momentum has its learning rate in another place."""
-        return [self._at_one_rate(found.rule.words)] if isinstance(found.rule, Rule) else []
+    def besides(self, found: Identified) -> list[str]:
+        """Say what is to be known of steps that are as declared.
+
+        The declared momentum may have its learning rate in another place, and an average of the
+        weights may be kept that no step shows.
+        """
+        remarks = [self._at_one_rate(found.rule.words)] if isinstance(found.rule, Rule) else []
+        stated = self.stated
+        if stated is not None and stated.averages and not stated.overwrites:
+            remarks.append(
+                "Average: the weights' moving average (use_ema) is not compared, as a step does "
+                "not show it; ema_overwrite_frequency puts it in their place."
+            )
+        return remarks
 
     def _at_one_rate(self, words: str) -> str:
         assert self.stated is not None
@@ -454,7 +469,7 @@ def _from_before(whole: Course, stated: DeclaredOptimizer, certain: bool) -> boo
         stated: The declared optimizer.
         certain: Whether they follow something else from a state of 0, or do not part at once.
     """
-    if _on_schedule(whole, stated):
+    if stated.overwrites or _on_schedule(whole, stated):
         return True
     if certain or not stated.keeps_state:
         return False
