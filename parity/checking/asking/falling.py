@@ -132,12 +132,11 @@ class Falling:
         turned = 1 / self.parameter if self.parameter else 0.0
         return self.formula.keras.format(self.parameter, turned)
 
-    @property
-    def as_declared(self) -> str:
-        """How to declare it, as a sentence; "" where Keras has none."""
+    def as_declared(self, optimizer: str = "SGD") -> str:
+        """Return how to declare it, as a sentence; "" where Keras has none."""
         if not self.keras:
             return ""
-        return f" Keras has that as {self.keras}: optimizer=keras.optimizers.SGD(that)."
+        return f" Keras has that as {self.keras}: optimizer=keras.optimizers.{optimizer}(that)."
 
     def multiple(self, t: int) -> tuple[float, float]:
         """Return the rate after ``t`` steps in multiples of what is given, and its error."""
@@ -253,7 +252,7 @@ class FallingStep(Step):
         """What is worth knowing of it."""
         return (
             "Learning rate: it changes inside the step. Each step goes by the rate it is given "
-            f"times {self.rule.words}, t the steps before it.{self.rule.as_declared}"
+            f"times {self.rule.words}, t the steps before it.{self.rule.as_declared()}"
         )
 
     def ask(self, probe: Probe) -> Answer:

@@ -197,7 +197,7 @@ class Derivative:
         rule = falling(whole, range(len(steps)), np.concatenate(noise))
         if rule is not None:
             words = f"Learning rate: it changes inside the step, as {rule.words} (t: steps before)."
-            self.notes.remarks.append(words)
+            self.notes.remarks.append(words + rule.as_declared())
         return rule
 
     def _repeats(

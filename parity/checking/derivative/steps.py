@@ -20,6 +20,7 @@ from parity.checking.explain.steps.optimizer import (
     idle_tensors,
     of_most,
     of_own,
+    of_own_at_changing_rates,
     of_own_decayed,
 )
 from parity.checking.explain.steps.stepping import Stepping, classify
@@ -91,7 +92,9 @@ def check_steps(subject: Subject, samples: Samples, start: Sequence[Array], seed
             return Notes(untested=["a step (what it leaves is not finite)"])
         found = identify_own(draft, layout, updates.checkable)
         if found is None or None in found.others.values():
-            found = of_own_decayed(draft, layout) or found
+            found = (
+                of_own_at_changing_rates(draft, layout) or of_own_decayed(draft, layout) or found
+            )
         if found is not None:
             notes = updates.of_identified(found)
         else:

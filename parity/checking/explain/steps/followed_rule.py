@@ -167,10 +167,12 @@ class RateFormula:
     Attributes:
         falling: The formula.
         given: Whether it is a factor of the rate that the step is given; else that has no say.
+        scale: What the formula is multiplied by: the rate of its own, or a factor of the given one.
     """
 
     falling: Falling
     given: bool
+    scale: float
 
     @property
     def words(self) -> str:
@@ -187,5 +189,6 @@ def rate_formula(
         pairs = [(s / r, e / r) for (s, e), r in zip(measured, scales, strict=True)]
         found = named(*zip(*pairs, strict=True))
         if found is not None:
-            return RateFormula(found, given)
+            scale = pairs[0][0] / found.multiple(0)[0]
+            return RateFormula(found, given, 1.0 if abs(scale - 1) <= 1e-9 else scale)
     return None

@@ -13,7 +13,13 @@ import numpy as np
 from numpy_impl.types import Array
 from parity.checking.asking.gradients import Direct, Taken
 from parity.checking.bugs.outputs import output_variants
-from parity.checking.explain.steps import crossed_state, decay, look_ahead, shared_state
+from parity.checking.explain.steps import (
+    crossed_state,
+    decay,
+    free_rates,
+    look_ahead,
+    shared_state,
+)
 from parity.checking.explain.steps.below import Below, Mistake
 from parity.checking.explain.steps.course import (
     Course,
@@ -185,6 +191,15 @@ def of_own_decayed(draft: Identified, layout: Layout) -> Identified | None:
     moving = [key for key in exact.parts if key not in idle]
     found = decay.decayed(exact.only(moving), [(1.0, draft.words)]) if moving else None
     return None if found is None else draft.following(found[0], others=found[1], idle=idle)
+
+
+def of_own_at_changing_rates(draft: Identified, layout: Layout) -> Identified | None:
+    """Return an optimizer with a state whose rate changes by a formula, by own gradients."""
+    exact = course(draft.history, layout, draft.gradients_at)
+    idle = idle_tensors(exact)
+    moving = [key for key in exact.parts if key not in idle]
+    found = free_rates.at_changing_rates(exact.only(moving)) if moving else None
+    return None if found is None else replace(draft, rule=found[0], formula=found[1], idle=idle)
 
 
 def of_most(draft: Identified, layout: Layout) -> Identified | None:

@@ -5,6 +5,7 @@ from itertools import pairwise, product
 
 import numpy as np
 
+from parity.bounds.updates import RULES
 from parity.candidate import Candidate
 from parity.checking.bugs.deltas import UPDATED_WEIGHTS
 from parity.checking.bugs.findings import Finding, Notes
@@ -278,18 +279,19 @@ class Updates:
                     notes.findings.append(self._other(rule.words, "", evidence))
         for key, other in found.others.items():
             notes.add(self._tensor(key, other, rule))
-        if found.sizes:
+        if found.sizes or found.formula is not None:
             notes.remarks.append(_at_changing_rates(found))
         words = found.rule.words if found.rule else "SGD at changing rates"
         if found.formula is not None:
-            words = f"SGD at changing rates, {found.formula.words}"
+            words = f"{found.rule.words if found.rule else 'SGD'}, {found.formula.words}"
         if found.ahead is not None:
             words, stated = found.ahead.words, self.checkable
             if stated is not None and stated.options.get("nesterov"):
                 # Keras keeps the weights that look ahead, and the other form those behind them.
                 return notes
         parting = self.parted(found, words, certain=True)
-        if parting is not None and isinstance(rule, Rule) and self._by_rate(rule):
+        one_rate = isinstance(rule, Rule) and found.formula is None
+        if parting is not None and one_rate and self._by_rate(rule):
             notes.remarks.append(self._at_one_rate(words))
         elif parting is not None and not notes.findings:
             notes.findings.append(parting)
@@ -419,19 +421,18 @@ class Updates:
 
 
 def _at_changing_rates(found: Identified) -> str:
-    """Say how the learning rate of plain steps changes, and by which schedule if that is known."""
-    start = "Learning rate: it changes inside the step. Each step goes down its gradient, by "
+    """Say how the learning rate of steps changes, and by which schedule if that is known."""
+    rule = found.rule
+    each = "Each step goes down its gradient" if rule is None else f"Each step is {rule.words}"
+    start = f"Learning rate: it changes inside the step. {each}, by "
     if found.formula is not None:
-        falling, given = found.formula.falling, found.formula.given
-        first = found.sizes[0] / falling.multiple(0)[0]
-        scale = first / found.history[0].rate if given else first
-        rate = "the rate it is given" if given else "a rate of its own,"
-        times = "" if given and abs(scale - 1) <= 1e-9 else f" times {scale:.6g}"
-        times = times if given else f" {scale:.6g}"
-        return (
-            f"{start}{rate}{times} times {falling.words}, t the steps before it."
-            f"{falling.as_declared}"
-        )
+        falling = found.formula.falling
+        scale = f" times {found.formula.scale:.6g}" if found.formula.scale != 1 else ""
+        rate = f"the rate it is given{scale}"
+        if not found.formula.given:
+            rate = f"a rate of its own, {found.formula.scale:.6g}"
+        declare = falling.as_declared("SGD" if rule is None else RULES[str(rule.kind)].title)
+        return f"{start}{rate} times {falling.words}, t the steps before it.{declare}"
     rates = [size / taken.rate for size, taken in zip(found.sizes, found.history, strict=True)]
     scale = max(rates)
     listed = ", ".join(f"{rate / scale:.4g}" for rate in rates[:8])
