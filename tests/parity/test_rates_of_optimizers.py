@@ -98,7 +98,8 @@ def test_another_rate_than_declared_is_wrong_and_named(name: str) -> None:
 @pytest.mark.parametrize("name", RULES)
 def test_rates_of_no_formula_and_a_constant_one_are_not_named(name: str) -> None:
     drawn = np.random.default_rng(5).uniform(0.5, 1, 60)
-    for rate in (lambda t: drawn[t], lambda t: 1.0):
+    rates: list[Rate] = [lambda t: drawn[t], lambda t: 1.0]
+    for rate in rates:
         report = checked(RULES[name], rate)
         assert report.outcome is Outcome.RIGHT, str(report)
         assert not any(r.startswith("Learning rate: ") for r in report.remarks), str(report)

@@ -290,8 +290,8 @@ class Updates:
                 # Keras keeps the weights that look ahead, and the other form those behind them.
                 return notes
         parting = self.parted(found, words, certain=True)
-        one_rate = isinstance(rule, Rule) and found.formula is None
-        if parting is not None and one_rate and self._by_rate(rule):
+        steady = rule if isinstance(rule, Rule) and found.formula is None else None
+        if parting is not None and steady is not None and self._by_rate(steady):
             notes.remarks.append(self._at_one_rate(words))
         elif parting is not None and not notes.findings:
             notes.findings.append(parting)
