@@ -289,7 +289,7 @@ class Backward:
         words = f"{stated.words} (declared)"
         found = as_declared(draft, self.layout, stated, self.layout.keys, [(1.0, "")])
         if found is not None:
-            remarks = updates.at_one_rate(found)
+            remarks = updates.besides(found)
             return Notes(conventions={"optimizer": words}, remarks=remarks)
         notes = updates.of_plain(rule)
         parting = updates.parted(draft, rule.words)

@@ -55,6 +55,7 @@ from tests.parity.test_one_change import loaded as wrong_line
 from tests.parity.test_optimizer_census import WRONG as OPTIMIZERS
 from tests.parity.test_optimizer_census import report as report_of_step
 from tests.parity.test_output_errors import averaged, network, overwritten, sigmoid
+from tests.parity.test_samples_that_count import Margin, of_margin
 from tests.parity.test_wrong_slopes import slipped
 
 PAGE = Path(__file__).parents[2] / "docs" / "bugs.md"
@@ -406,7 +407,10 @@ DERIVATIVES: dict[str, Callable[[], CheckReport]] = {
     "NO_SAMPLES": lambda: tagged(data=None),
     "NOT_MEASURED": lambda: rounded(Tagger()),
     "DECAY_MISSING": lambda: tagged(net=penalized()),
-    "OF_SOME_SAMPLES": lambda: tagged(lambda net, g, x, y: net.gradients(x[:1], y[:1])),
+    "OF_SOME_SAMPLES": lambda: tagged(lambda net, g, x, y: net.gradients(x[:-1], y[:-1])),
+    "FIRST_SAMPLE": lambda: tagged(lambda net, g, x, y: net.gradients(x[:1], y[:1])),
+    "LAST_SAMPLE": lambda: tagged(lambda net, g, x, y: net.gradients(x[-1:], y[-1:])),
+    "CONDITION_TURNED": lambda: of_margin(Margin(turned=True)),
     "WEIGHTS_LEFT_OUT": lambda: left_out.given_with_the_data(True),
     "WEIGHTS_DIFFER": lambda: left_out.tagged(True),
     "STATE_KEPT": lambda: state_not_reset.as_functions(False),
@@ -552,7 +556,9 @@ PLANTED: list[tuple[Bug, Callable[[], CheckReport]]] = [
     (optimizers.UPDATE_REPEATED, lambda: of({"step": step_in_samples}, gradients=None)),
     (
         optimizers.OPTION_NOT_CHECKED,
-        lambda: by_change(lambda net, k, g, rate: -rate * g, optimizer=keras_sgd(use_ema=True)),
+        lambda: by_change(
+            lambda net, k, g, rate: -rate * g, optimizer=keras_sgd(loss_scale_factor=8.0)
+        ),
     ),
     (
         layers.NOT_OF_FORWARD,

@@ -525,10 +525,8 @@ def test_an_unknown_rule_is_wrong_where_another_is_declared():
 @pytest.mark.parametrize(
     ("optimizer", "option"),
     [
-        (lambda: K.SGD(0.01, use_ema=True, ema_momentum=0.9), "ema_momentum=0.9"),
         (lambda: K.SGD(0.01, gradient_accumulation_steps=2), "gradient_accumulation_steps=2"),
         (lambda: K.SGD(0.01, loss_scale_factor=8.0), "loss_scale_factor=8.0"),
-        (lambda: optimizers.SGD(0.01, use_ema=True, ema_momentum=0.9), "ema_momentum=0.9"),
         (lambda: K.Lamb(0.01), "of class Lamb"),
         (lambda: K.Adafactor(0.01), "of class Adafactor"),
         (lambda: optimizers.Adafactor(0.01), "of class Adafactor"),
@@ -538,6 +536,14 @@ def test_an_option_that_is_not_checked_is_named(optimizer, option):
     report = parity.check(_made(_sgd, True, optimizer()), keras=False)
     assert report.outcome is parity.Outcome.UNKNOWN
     assert report.summary == f"optimizer option {option} is not checked."
+
+
+@pytest.mark.parametrize("kind", [K.SGD, optimizers.SGD])
+@pytest.mark.parametrize("both", [True, False])
+def test_an_average_that_no_step_shows_is_said(kind, both):
+    report = parity.check(_made(_sgd, both, kind(0.01, use_ema=True, ema_momentum=0.9)))
+    assert report.outcome is parity.Outcome.RIGHT, str(report)
+    assert any(r.startswith("Average: ") for r in report.remarks)
 
 
 def test_a_state_from_before_is_not_taken_for_a_bug():

@@ -38,6 +38,10 @@ _PRECISION = (
     "Precision: forward agrees with the reference as far as float32's rounding goes; smaller "
     "errors are not seen. (Keras itself rounds some constants to float32.)"
 )
+_REFERENCE = (
+    "Precision: the reference runs in float32 only, as a layer of its own holds numbers in that; "
+    "forward agrees as far as float32's rounding goes, and smaller errors are not seen."
+)
 
 
 class AnyLayers:
@@ -67,7 +71,7 @@ class AnyLayers:
         self.notes.remarks += self.probes.reading.remarks
         if self._random():
             return
-        unit = _FLOAT32 if self._is_float32() else _FLOAT64
+        unit = max(self.opened.unit, _FLOAT32 if self._is_float32() else _FLOAT64)
         if not self._parting(unit):
             self._right(unit)
         elif not self._explained(unit):
@@ -136,13 +140,13 @@ class AnyLayers:
     def _room(self, number: int, unit: float) -> list[list[Array]]:
         """Return how far two right computations may be apart on a probe.
 
-        The reference has float64's rounding, the user's forward that of ``unit``.
+        The reference has the rounding of its dtype, the user's forward that of ``unit``.
         """
         if (number, unit) not in self._rooms:
             probe = self.probes.all[number]
             room = bounds(self.opened, probe.inputs, probe.values, probe.run, unit)
-            if unit != _FLOAT64:
-                exact = self._room(number, _FLOAT64)
+            if unit != self.opened.unit:
+                exact = self._room(number, self.opened.unit)
                 room = [
                     [a + b for a, b in zip(*both, strict=True)]
                     for both in zip(room, exact, strict=True)
@@ -205,7 +209,8 @@ class AnyLayers:
             notes.findings.append(Finding(VACUOUS, wide[0].name))
             return
         if unit == _FLOAT32:
-            notes.remarks.append(_PRECISION)
+            own = self.opened.unit == _FLOAT32
+            notes.remarks.append(_REFERENCE if own else _PRECISION)
         notes.witnesses.append(Witness(FORWARD_PASS, True, "equal up to rounding"))
         layers = {each.call for each in self.probes.reading.observed}
         notes.tested = [f"forward pass, {len(layers)} of {len(self._own_layers())} layers seen"]

@@ -17,7 +17,7 @@ from numpy_impl.types import Array
 from parity.candidate import Candidate, CandidateError
 from parity.checking.any_layers import answers
 from parity.checking.any_layers.compare import AnyLayers
-from parity.checking.asking.subject import Subject, TheirError
+from parity.checking.asking.subject import Subject, TheirError, lowest
 from parity.checking.bugs.findings import KERAS, Notes, Witness
 from parity.checking.derivative.compare import LAYERS_UNKNOWN, check_derivative
 from parity.checking.derivative.samples import samples
@@ -170,13 +170,15 @@ class _Composed:
             values: Any = {id(v): tensors[path] for path, v in by_path.items()}
             a: Any = self.opened.run(inputs, values, written=False).whole[0, 0][1]
             shape = tuple(int(n) for n in a.shape)
-            targets = keras.ops.convert_to_tensor(_vectors(y, np.zeros(shape)), dtype="float64")
+            meant = _vectors(y, np.zeros(shape))
+            targets = keras.ops.convert_to_tensor(meant, dtype=self.opened.dtype)
             return self.cost(keras.ops, a, targets) * self._reduced(np.zeros(shape))
 
         by_path = dict(zip(self.opened.paths, self.opened.variables, strict=True))
-        arrays = {path: probe.values[id(v)] for path, v in by_path.items()}
-        with precision("float64"):
-            _, meant = pullback(cost, arrays, [np.ones(())])
+        dtype = self.opened.dtype
+        arrays = {path: probe.values[id(v)].astype(dtype) for path, v in by_path.items()}
+        with precision(dtype):
+            _, meant = pullback(cost, arrays, [np.ones((), dtype)])
         weights = dict(zip(self.opened.paths, probe.values.values(), strict=True))
         rows, before = self.probes.match.rows, subject.weights()
         try:
@@ -202,7 +204,7 @@ def _alike(pairs: Sequence[tuple[Array, Array]]) -> list[bool]:
     factor = max([1.0, *ratios], key=lambda f: sum(np.isclose(r, f, rtol=1e-5) for r in ratios))
     found: list[bool] = []
     for a, b in pairs:
-        glance = _GLANCE.get(a.dtype, _GLANCE_FLOAT32)
+        glance = _GLANCE.get(lowest(a.dtype, b.dtype), _GLANCE_FLOAT32)
         meant = factor * b
         size = max(float(np.max(np.abs(meant), initial=0.0)), 1e-12)
         fits = a.size == b.size

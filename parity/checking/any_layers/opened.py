@@ -1,18 +1,20 @@
-"""A Keras model of any kind, run in float64 with every layer's inputs and outputs laid open."""
+"""A Keras model of any kind, run in float64 with every layer's inputs and outputs laid open.
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+A model that holds numbers of its own in float32 is run in that.
+"""
+
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 
-from numpy_impl.types import Array
+from numpy_impl.types import Array, Precision
 from parity.checking.any_layers.exact import exact
 from parity.checking.asking import nested
 from parity.checking.bugs.change import Change, Setting
 
-_DTYPE = "float64"
 _NOTHING = object()
 
 
@@ -83,6 +85,10 @@ class Opened:
 
     Args:
         model: A built ``keras.Model``, functional, sequential or subclassed.
+
+    Attributes:
+        dtype: In which it is run; float32 where a layer has numbers of its own in it, which
+            TensorFlow does not add to others.
     """
 
     def __init__(self, model: Any) -> None:
@@ -90,6 +96,7 @@ class Opened:
 
         self.keras: Any = keras
         self.model = model
+        self.dtype: Precision = "float64"
         self.layers: list[Any] = list(model._flatten_layers())
         self.cells = {id(layer.cell) for layer in self.layers if hasattr(layer, "cell")}
         self.variables: list[Any] = [
@@ -98,6 +105,11 @@ class Opened:
 
         self.paths = _unique([v.path for v in self.variables])
         self.exact: list[Setting] = [s for layer in self.layers for s in exact(keras, layer)]
+
+    @property
+    def unit(self) -> float:
+        """Unit roundoff of the dtype in which it is run."""
+        return float(np.finfo(self.dtype).eps) / 2
 
     def values(self) -> dict[int, Array]:
         """Return the weights as they are, in float64, by the variables' ``id``."""
@@ -139,11 +151,11 @@ class Opened:
             weights = {key: disturbed.weight(array) for key, array in weights.items()}
         run = Run()
         changed = {id(change.layer) for change in changes}
-        watch = _Watch(self.keras, run, calls, disturbed, base, changed, upto, written)
+        watch = _Watch(self, run, calls, disturbed, base, changed, upto, written)
         with ExitStack() as stack:
-            stack.enter_context(precision(_DTYPE))
-            policy = self.keras.DTypePolicy(_DTYPE)
-            for where, name, value in self.exact:
+            stack.enter_context(precision(self.dtype))
+            policy = self.keras.DTypePolicy(self.dtype)
+            for where, name, value in self.exact if self.dtype == "float64" else ():
                 stack.enter_context(_set(where, name, value))
             for layer in self.layers:
                 if self.keras.backend.is_float_dtype(layer.compute_dtype):
@@ -151,21 +163,34 @@ class Opened:
                 # A recurrence is one layer, whose cell has as many calls as there are steps.
                 if id(layer) not in self.cells:
                     stack.enter_context(_set(layer, "call", watch.watched(layer)))
-            for tensor in getattr(self.model, "_inputs", ()):
+            for tensor in self._inputs():
                 if self.keras.backend.is_float_dtype(tensor.dtype):
-                    stack.enter_context(_set(tensor, "_dtype", _DTYPE))
+                    stack.enter_context(_set(tensor, "_dtype", self.dtype))
             for where, name, value in settings:
                 stack.enter_context(_set(where, name, value))
             scope = stack.enter_context(self.keras.StatelessScope())
             for variable in self.variables:
                 # The scope itself would cast to the variable's own dtype.
                 scope.state_mapping[id(variable)] = self.keras.ops.convert_to_tensor(
-                    weights[id(variable)], dtype=_DTYPE
+                    weights[id(variable)], dtype=self.dtype
                 )
             with suppress(_Enough):
                 self.model(*self.arguments(inputs), training=False)
         run.outputs = run.calls[-1].outputs
         return run
+
+    def _inputs(self) -> Iterator[Any]:
+        """Yield what has the dtype to which the model, and each one inside of it, casts its inputs.
+
+        That are the symbolic inputs, and of a sequential model its first layer as well; it keeps a
+        functional one, which is no layer of it. What is cast to float32 there has lost its digits,
+        and a layer that does not cast (normalization) would compute in it.
+        """
+        for layer in self.layers:
+            for graph in (layer, getattr(layer, "_functional", None)):
+                yield from getattr(graph, "_inputs", ())
+            if isinstance(layer, self.keras.layers.InputLayer):
+                yield layer
 
     def arguments(self, inputs: Sequence[Array]) -> list[Any]:
         """Return the inputs as the model is called with them: a list of all, or each by itself."""
@@ -183,7 +208,7 @@ class _Watch:
 
     def __init__(
         self,
-        keras: Any,
+        opened: Opened,
         run: Run,
         replaced: Mapping[int, Any],
         disturbed: Disturbance | None,
@@ -194,7 +219,7 @@ class _Watch:
     ) -> None:
         self.upto = upto
         self.writes = writes
-        self.keras = keras
+        self.keras, self.dtype = opened.keras, opened.dtype
         self.written = run
         self.replaced = replaced
         self.disturbed = disturbed
@@ -253,7 +278,7 @@ class _Watch:
             if not self._is_float(tensor):
                 return tensor
             array = function(self.keras.ops.convert_to_numpy(tensor))
-            new = self.keras.ops.convert_to_tensor(array, dtype=_DTYPE)
+            new = self.keras.ops.convert_to_tensor(array, dtype=self.dtype)
             mask = getattr(tensor, "_keras_mask", None)
             if mask is not None:
                 new._keras_mask = mask

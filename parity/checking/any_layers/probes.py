@@ -1,6 +1,7 @@
 """Weights and inputs that forward is asked with, and the reference's answers to them."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,11 +103,21 @@ class Probes:
 
     def _run(self, drawn: Sequence[Array], values: Mapping[int, Array]) -> Run:
         try:
-            run = self.opened.run(drawn, values)
+            return self.opened.run(drawn, values)
         except Exception as error:  # whatever a layer of the user's raises
+            with suppress(Exception):
+                return self._in_float32(drawn, values)
             words = f"{type(error).__name__}: {error}".partition("\n")[0]
             raise Unreadable(Finding(NOT_IN_FLOAT64, "reference", evidence=words)) from error
-        return run
+
+    def _in_float32(self, drawn: Sequence[Array], values: Mapping[int, Array]) -> Run:
+        """Run the reference in float32 from now on, if it runs in that."""
+        before, self.opened.dtype = self.opened.dtype, "float32"
+        try:
+            return self.opened.run(drawn, values)
+        except Exception:
+            self.opened.dtype = before
+            raise
 
     def _values(self, rng: np.random.Generator) -> dict[int, Array]:
         """Return the model's weights, moved where the user's can be moved too.

@@ -19,29 +19,90 @@ class _Formula:
     """A rate after ``t`` steps, as a multiple of what is given, and its parameter found again.
 
     The parameter follows from the rate's size after ``t`` steps in multiples of the first.
+
+    Attributes:
+        words: The formula, its parameter held open.
+        keras: Keras's schedule of that formula, likewise; "" where Keras has none.
     """
 
     words: str
     rate: Callable[[float, int], float]
     parameter: Callable[[float, int], float]
+    keras: str = ""
+
+
+def _cosine(n: float, t: int) -> float:
+    return (1 + math.cos(math.pi * min(t / n, 1))) / 2
+
+
+def _fallen(s: float, t: int) -> float:
+    """Return the slope of what falls in a straight line."""
+    if s >= 1:
+        raise ValueError("it does not fall")
+    return (1 - s) / t
 
 
 # Of two that fit, the one with the shorter parameter; t may be counted from 0 or from 1.
 _FORMULAS = (
-    _Formula("1/(1 + {:g} t)", lambda k, t: 1 / (1 + k * t), lambda s, t: (1 / s - 1) / t),
     _Formula(
-        "1/(1 + {:g} (t + 1))",
+        "1/(1 + {0:.10g} t)",
+        lambda k, t: 1 / (1 + k * t),
+        lambda s, t: (1 / s - 1) / t,
+        "InverseTimeDecay(rate, decay_steps=1, decay_rate={0:.10g})",
+    ),
+    _Formula(
+        "1/(1 + {0:.10g} (t + 1))",
         lambda k, t: 1 / (1 + k * (t + 1)),
         lambda s, t: (1 - s) / (s * (1 + t) - 1),
     ),
-    _Formula("{:g}^t", lambda d, t: d**t, lambda s, t: s ** (1 / t)),
     _Formula(
-        "1/sqrt(1 + {:g} t)",
+        "{0:.10g}^t",
+        lambda d, t: d**t,
+        lambda s, t: s ** (1 / t),
+        "ExponentialDecay(rate, decay_steps=1, decay_rate={0:.10g})",
+    ),
+    _Formula(
+        "1/sqrt(1 + {0:.10g} t)",
         lambda k, t: 1 / math.sqrt(1 + k * t),
         lambda s, t: (1 / s**2 - 1) / t,
     ),
-    _Formula("1 - {:g} t", lambda k, t: 1 - k * t, lambda s, t: (1 - s) / t),
+    _Formula(
+        "1 - {0:.10g} t",
+        lambda k, t: 1 - k * t,
+        _fallen,
+        "PolynomialDecay(rate, decay_steps={1:.10g}, end_learning_rate=0)",
+    ),
+    _Formula(
+        "(1 + cos(pi t/{0:.10g}))/2",
+        _cosine,
+        lambda s, t: math.pi * t / math.acos(2 * s - 1),
+        "CosineDecay(rate, decay_steps={0:.10g})",
+    ),
+    # A warm-up, as far as it goes: t + 1 where it begins with the first of its steps.
+    _Formula("1 + {0:.10g} t", lambda k, t: 1 + k * t, lambda s, t: (s - 1) / t),
 )
+
+
+def _stairs(n: int) -> tuple[_Formula, ...]:
+    """Return what changes once in n steps, as where epochs are counted."""
+    return (
+        _Formula(
+            f"{{0:.10g}}^floor(t/{n})",
+            lambda d, t: d ** (t // n),
+            lambda s, t: s ** (1 / (t // n)),
+            f"ExponentialDecay(rate, decay_steps={n}, decay_rate={{0:.10g}}, staircase=True)",
+        ),
+        _Formula(
+            f"1/(1 + {{0:.10g}} floor(t/{n}))",
+            lambda k, t: 1 / (1 + k * (t // n)),
+            lambda s, t: (1 / s - 1) / (t // n),
+            f"InverseTimeDecay(rate, decay_steps={n}, decay_rate={{0:.10g}}, staircase=True)",
+        ),
+    )
+
+
+# It grows by as much with each step until it stays, from the share that the first step has.
+_WARM_UP = _Formula("min(1, (t + 1)/{0:.10g})", lambda n, t: min(1.0, (t + 1) / n), lambda s, t: s)
 
 
 @dataclass(frozen=True)
@@ -64,6 +125,18 @@ class Falling:
     def words(self) -> str:
         """The formula."""
         return self.formula.words.format(self.parameter)
+
+    @property
+    def keras(self) -> str:
+        """Keras's schedule of that formula; "" where Keras has none."""
+        turned = 1 / self.parameter if self.parameter else 0.0
+        return self.formula.keras.format(self.parameter, turned)
+
+    def as_declared(self, optimizer: str = "SGD") -> str:
+        """Return how to declare it, as a sentence; "" where Keras has none."""
+        if not self.keras:
+            return ""
+        return f" Keras has that as {self.keras}: optimizer=keras.optimizers.{optimizer}(that)."
 
     def multiple(self, t: int) -> tuple[float, float]:
         """Return the rate after ``t`` steps in multiples of what is given, and its error."""
@@ -92,8 +165,43 @@ def falling(steps: Sequence[Array], times: Sequence[int], noise: Array) -> Falli
             return None
     if all(abs(size - 1) <= e for size, e in zip(sizes, errors, strict=True)) or min(sizes) <= 0:
         return None
+    return _shortest(_FORMULAS, sizes, errors, times)
+
+
+def named(sizes: Sequence[float], errors: Sequence[float]) -> Falling | None:
+    """Return the formula by which the rates of steps one after the other go, if it is told.
+
+    Here the steps are known to go down their gradients; what changes once in several steps, or
+    stops growing, is told as well, if it has changed more than once.
+
+    Args:
+        sizes: The rates.
+        errors: How far each may be off.
+    """
+    if not sizes or min(sizes) <= 0:
+        return None
+    first, times = sizes[0], range(len(sizes))
+    own = [size / first for size in sizes]
+    room = [(e + errors[0] * s) / first for s, e in zip(own, errors, strict=True)]
+    steady = _shortest(_FORMULAS, own, room, times)
+    if steady is not None:
+        return steady
+    changes = [k for k in times[1:] if abs(own[k] - own[k - 1]) > room[k] + room[k - 1]]
+    if len(changes) < 2:
+        return None
+    stairs = [formula for n in times[2:] for formula in _stairs(n)]
+    return _shortest([_WARM_UP, *stairs], own, room, times)
+
+
+def _shortest(
+    formulas: Sequence[_Formula],
+    sizes: Sequence[float],
+    errors: Sequence[float],
+    times: Sequence[int],
+) -> Falling | None:
+    """Return the formula that fits with the shortest parameter; of several the first."""
     found: list[tuple[int, int, Falling]] = []
-    for place, formula in enumerate(_FORMULAS):
+    for place, formula in enumerate(formulas):
         digits, fitted = _fitted(formula, sizes, errors, times)
         if fitted is not None:
             found.append((digits, place, fitted))
@@ -144,8 +252,7 @@ class FallingStep(Step):
         """What is worth knowing of it."""
         return (
             "Learning rate: it changes inside the step. Each step goes by the rate it is given "
-            f"times {self.rule.words}, t the steps before it. Keras has that as a schedule: "
-            "optimizer=keras.optimizers.SGD(schedule)."
+            f"times {self.rule.words}, t the steps before it.{self.rule.as_declared()}"
         )
 
     def ask(self, probe: Probe) -> Answer:

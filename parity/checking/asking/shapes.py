@@ -127,7 +127,7 @@ def _fit(
     if not kernel and array.ndim == 2 and array.size == units * batch:
         axis = array.shape.index(batch) if batch in array.shape else 0
         total = array.sum(axis=axis).reshape(shape) if batch > 1 else None
-        return (BIAS_NOT_SUMMED, {"how": ""}), total
+        return (BIAS_NOT_SUMMED, {"how": "", "cause": ""}), total
     if not kernel and array.size == batch:
         return (BIAS_AXIS, {"how": ""}), None
     if not kernel and array.size == 1:

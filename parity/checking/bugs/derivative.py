@@ -117,6 +117,26 @@ WEIGHTS_DIFFER = Bug(
     "loss = np.mean(w * (a - y) ** 2); delta = 2 * (a - y) * np.sqrt(w)",
     "give each sample the same weight in both: if the loss has one, multiply its delta by that",
 )
+LAST_SAMPLE = Bug(
+    "samples-left-out",
+    "the gradients are those of the last sample alone",
+    "for i in range(len(x)): dW = np.outer(x[i], delta[i])  # += is meant",
+    "likely each sample's gradient (or error) is assigned, which writes it over those before: add "
+    "them up, dW += ... in the place of dW = ...",
+)
+FIRST_SAMPLE = Bug(
+    "samples-left-out",
+    "the gradients are those of the first sample alone",
+    "for i in range(len(x)): dW += np.outer(x[i], delta[i]); return dW  # inside of the loop",
+    "likely the loop over the samples ends with the first: a return or break inside of it",
+)
+CONDITION_TURNED = Bug(
+    "condition-turned",
+    "the gradients are those of the points that are right already, and not of those that the loss "
+    "counts: the condition is turned round",
+    "if y * (x @ w) > 0: w += learning_rate * y * x  # <= 0 is meant",
+    "let a point count where its loss is above 0, and no other",
+)
 OTHER_LOSS = Bug(
     "other-loss",
     "the gradients are those of another loss: {found}",

@@ -292,7 +292,7 @@ SCHEDULE_BEHIND = Bug(
 OPTION_NOT_CHECKED = Bug(
     "option-not-checked",
     "optimizer option {option} is not checked",
-    "optimizer=keras.optimizers.SGD(0.01, use_ema=True)",
+    "optimizer=keras.optimizers.SGD(0.01, loss_scale_factor=8.0)",
     "declare it without the option, or leave the optimizer out",
     Severity.UNCERTAIN,
     "{title}.",

@@ -58,7 +58,8 @@ KERNEL_AVERAGED = Bug(
 )
 KERNEL_NOT_SUMMED = Bug(
     "kernel-not-summed", "kernel gradient of the {which} sample alone, not of the batch",
-    "dW2 = np.outer(a1[-1], delta2[-1])", "kernel gradient = input.T @ delta, over all samples",
+    "dW2 = np.outer(a1[-1], delta2[-1])",
+    "kernel gradient = input.T @ delta, over all samples{cause}",
 )  # fmt: skip
 KERNEL_ONE_NUMBER = Bug(
     "kernel-one-number",
@@ -68,13 +69,17 @@ KERNEL_ONE_NUMBER = Bug(
     Severity.CONCLUSIVE,
 )
 
+# Why one sample alone may be left of a batch.
+_OF_LAST = "; likely a loop over the samples assigns (=), and writes over those before: += is meant"
+_OF_FIRST = "; likely the loop over the samples ends with the first: a return or break inside of it"
 _BATCH_SUM = "sum the delta over the samples: delta.sum(axis=0) with samples in rows"
 BIAS_AXIS = Bug(
     "bias-axis", "bias gradient summed over the wrong axis{how}", "db2 = np.sum(delta2)",
     _BATCH_SUM,
 )  # fmt: skip
 BIAS_NOT_SUMMED = Bug(
-    "bias-not-summed", "bias gradient not summed over the batch{how}", "db2 = delta2", _BATCH_SUM,
+    "bias-not-summed", "bias gradient not summed over the batch{how}", "db2 = delta2",
+    _BATCH_SUM + "{cause}",
 )  # fmt: skip
 BIAS_MULTIPLIED = Bug(
     "bias-multiplied", "bias gradient multiplied by the bias",
@@ -187,8 +192,8 @@ def kernel_variants() -> Sequence[KernelVariant]:
         KernelVariant(derivative, OVERWRITTEN_INPUT),
         KernelVariant(ones, INPUT_MISSING),
         KernelVariant(means, KERNEL_AVERAGED),
-        KernelVariant(alone(-1), KERNEL_NOT_SUMMED, {"which": "last"}),
-        KernelVariant(alone(0), KERNEL_NOT_SUMMED, {"which": "first"}),
+        KernelVariant(alone(-1), KERNEL_NOT_SUMMED, {"which": "last", "cause": _OF_LAST}),
+        KernelVariant(alone(0), KERNEL_NOT_SUMMED, {"which": "first", "cause": _OF_FIRST}),
     ]
 
 
@@ -254,12 +259,13 @@ def bias_variants(depth: int) -> Sequence[LayerVariant]:
 
         return compute
 
+    alone = " (the {} sample's delta alone)"
     return [
         Variant(right),
         Variant(everything, BIAS_AXIS, {"how": " (over all units, to one number)"}),
         Variant(over_units, BIAS_AXIS, {"how": ""}),
-        Variant(one_row(-1), BIAS_NOT_SUMMED, {"how": " (the last sample's delta alone)"}),
-        Variant(one_row(0), BIAS_NOT_SUMMED, {"how": " (the first sample's delta alone)"}),
+        Variant(one_row(-1), BIAS_NOT_SUMMED, {"how": alone.format("last"), "cause": _OF_LAST}),
+        Variant(one_row(0), BIAS_NOT_SUMMED, {"how": alone.format("first"), "cause": _OF_FIRST}),
         Variant(of_kernel, BIAS_OF_KERNEL),
         Variant(of_bias, BIAS_MULTIPLIED),
         Variant(other_layer(0), BIAS_OF_ACTIVATION),

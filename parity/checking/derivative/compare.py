@@ -195,7 +195,7 @@ class Derivative:
         rule = falling(whole, range(len(steps)), np.concatenate(noise))
         if rule is not None:
             words = f"Learning rate: it changes inside the step, as {rule.words} (t: steps before)."
-            self.notes.remarks.append(words)
+            self.notes.remarks.append(words + rule.as_declared())
         return rule
 
     def _repeats(
@@ -277,9 +277,16 @@ class Derivative:
         agree = not wrong and bool(known)
         comment = f"{len(right)} of {len(tensors)} gradients agree, measured by central differences"
         notes.witnesses.append(Witness(OWN_LOSS, agree if known else None, comment))
-        if right and base != 1.0:
+        # An array of one number has some factor whatever it is, and so may seem to set the scale.
+        whole: Finding | None = None
+        if wrong and base != 1.0:
+            whole = naming.of_another_loss(self.subject, points, known)
+        if whole is not None:
+            severity = None if samples.given else Severity.UNCERTAIN
+            notes.findings[:0] = [replace(whole, severity=severity)]
+        elif right and base != 1.0:
             self._scaled(base, right, points[0])
-        if wrong:
+        if wrong and whole is None:
             # What fits nowhere may be asked with samples that the code is not made for.
             sure = samples.given or bool(right)
             found = naming.named(self.subject, points, wrong, right, base, samples)

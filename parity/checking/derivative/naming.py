@@ -12,11 +12,14 @@ from parity.checking.asking.subject import Subject, TheirError
 from parity.checking.bugs import factors
 from parity.checking.bugs.derivative import (
     ANOTHERS,
+    CONDITION_TURNED,
     DECAY_MISSING,
     DECAY_NOT_IN_LOSS,
     DECAY_OF_TOO_MANY,
     FACTOR,
+    FIRST_SAMPLE,
     FLIPPED,
+    LAST_SAMPLE,
     OF_SOME_SAMPLES,
     OTHER_LOSS,
     PLACES_MISSING,
@@ -29,9 +32,9 @@ from parity.checking.bugs.derivative import (
 )
 from parity.checking.bugs.findings import Finding
 from parity.checking.bugs.table import Bug, Values
-from parity.checking.derivative import counting
+from parity.checking.derivative import counting, margins
 from parity.checking.derivative.pairs import Point, Tensor, same
-from parity.checking.derivative.samples import Samples
+from parity.checking.derivative.samples import Samples, some_of
 from parity.checking.derivative.slopes import Place
 
 # A tensor of more entries than this is not measured entry by entry.
@@ -63,14 +66,9 @@ def named(
         samples: Of what kind they are.
     """
     point = points[0]
-    for bug, values, loss in _other_losses(subject, point):
-        place = Place(subject, point.place.arrays, point.place.x, point.place.y, loss)
-        every = [*wrong, *right] if bug is OTHER_LOSS else wrong
-        if _explains(place, point, every, base):
-            counts = counting.counted(subject, points, every) if bug is OTHER_LOSS else None
-            if counts is not None:
-                return [_of_counts(counts, every, True)]
-            return [Finding(bug, ", ".join(tensor.name for tensor in every), values)]
+    of_one_loss = of_another_loss(subject, points, wrong, right)
+    if of_one_loss is not None:
+        return [of_one_loss]
     # Samples count in all tensors alike, so that none is right.
     counts = None if right else counting.counted(subject, points, wrong)
     if counts is not None:
@@ -91,6 +89,38 @@ def _of_counts(counts: counting.Counts, tensors: Sequence[Tensor], left_out: boo
     evidence = "so they agree, at two sets of weights and along every direction tried"
     names = ", ".join(tensor.name for tensor in tensors)
     return Finding(bug, names, {"what": "the samples", "shares": shares}, evidence)
+
+
+def of_another_loss(
+    subject: Subject,
+    points: Sequence[Point],
+    wrong: Sequence[Tensor],
+    right: Sequence[Tensor] = (),
+) -> Finding | None:
+    """Return that gradients are those of another loss, or of some of the samples, if they are.
+
+    Args:
+        subject: The user's code.
+        points: Where it was asked: the first that tells is enough.
+        wrong: The tensors that this is to explain.
+        right: The others, which a loss of another formula explains too.
+    """
+    for point in points:
+        told = True
+        for bug, values, loss in _other_losses(subject, point):
+            place = Place(subject, point.place.arrays, point.place.x, point.place.y, loss)
+            every = [*wrong, *right] if bug is OTHER_LOSS else wrong
+            explains = _explains(place, point, every)
+            if explains and bug is OTHER_LOSS:
+                counts = counting.counted(subject, points, every)
+                if counts is not None:
+                    return _of_counts(counts, every, True)
+            if explains:
+                return Finding(bug, ", ".join(tensor.name for tensor in every), values)
+            told = told and explains is not None
+        if told:
+            return None
+    return None
 
 
 def factor_words(factor: float, samples: Samples) -> str:
@@ -124,28 +154,20 @@ def _other_losses(
 ) -> Iterator[tuple[Bug, Values, Callable[[], float]]]:
     """Yield losses whose derivative the gradients may be, beside the user's own."""
     x, y = point.place.x, point.place.y
-    for which, part in (
-        ("the first sample", slice(0, 1)),
-        ("the last sample", slice(-1, None)),
-        ("all samples but the first", slice(1, None)),
-        ("all samples but the last", slice(0, -1)),
+    for bug, which, part in (
+        (FIRST_SAMPLE, "the first sample", slice(0, 1)),
+        (LAST_SAMPLE, "the last sample", slice(-1, None)),
+        (OF_SOME_SAMPLES, "all samples but the first", slice(1, None)),
+        (OF_SOME_SAMPLES, "all samples but the last", slice(0, -1)),
     ):
-        some = _some(x, y, part)
+        some = some_of(x, y, part)
         if some is not None:
-            yield OF_SOME_SAMPLES, {"which": which}, _loss_of(subject, *some)
+            yield bug, {"which": which}, _loss_of(subject, *some)
+    turned = margins.turned(subject, point.place)
+    if turned is not None:
+        yield CONDITION_TURNED, {}, turned
     for name, make in losses.LOSSES.items():
         yield OTHER_LOSS, {"found": name.replace("_", " ")}, _known_loss(subject, make, x, y)
-
-
-def _some(x: Any, y: Any, part: slice) -> tuple[Any, Any] | None:
-    """Return some samples of a batch in rows or columns; None where it is no such batch."""
-    if not is_ndarray(x) or not is_ndarray(y) or not y.ndim:
-        return None
-    if len(x) == len(y) > 1:
-        return x[part].copy(), y[part].copy()
-    if x.ndim > 1 and x.shape[-1] == y.shape[-1] > 1:
-        return x[..., part].copy(), y[..., part].copy()
-    return None
 
 
 def is_one_sample(subject: Subject, point: Point) -> bool:
@@ -182,9 +204,13 @@ def _known_loss(
     return value
 
 
-def _explains(place: Place, point: Point, tensors: Sequence[Tensor], base: float) -> bool:
-    """Return whether the gradients are one factor times the derivative of another loss."""
+def _explains(place: Place, point: Point, tensors: Sequence[Tensor]) -> bool | None:
+    """Return whether the gradients are one factor times the derivative of another loss.
+
+    None where that cannot be told here: of some array the gradient is 0, and so is the derivative.
+    """
     factor: float | None = None
+    told = True
     for tensor in tensors:
         gradient = point.gradients[tensor.index]
         rng = np.random.default_rng(tensor.index)
@@ -196,15 +222,20 @@ def _explains(place: Place, point: Point, tensors: Sequence[Tensor], base: float
                 slope = place.along(tensor.index, direction, expected, room)
             except (TheirError, ValueError, FloatingPointError):
                 return False
-            if not np.isfinite(slope.error) or abs(slope.value) <= 1e3 * slope.error:
+            if not np.isfinite(slope.error):
                 return False
+            if abs(slope.value) <= 1e3 * slope.error:
+                if abs(own) > 1e3 * slope.error + room:
+                    return False
+                told = False
+                continue
             if factor is None:
                 factor = own / slope.value
             if factor <= 0 or abs(own / factor - slope.value) > (
                 _ALIKE * abs(slope.value) + 4 * slope.error + room
             ):
                 return False
-    return factor is not None
+    return None if factor is None or not told else True
 
 
 def _entries(point: Point, index: int) -> Array | None:

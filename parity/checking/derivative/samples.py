@@ -88,6 +88,17 @@ def batch_of(x: Any, y: Any) -> int:
     return lengths.pop() if len(lengths) == 1 else 1
 
 
+def some_of(x: Any, y: Any, part: slice | Array) -> tuple[Any, Any] | None:
+    """Return some samples of a batch in rows or columns; None where it is no such batch."""
+    if not is_ndarray(x) or not is_ndarray(y) or not y.ndim:
+        return None
+    if len(x) == len(y) > 1:
+        return x[part].copy(), y[part].copy()
+    if x.ndim > 1 and x.shape[-1] == y.shape[-1] > 1:
+        return x[..., part].copy(), y[..., part].copy()
+    return None
+
+
 def _guesses(
     subject: Subject, rng: np.random.Generator, reasons: dict[str, str]
 ) -> Iterator[Samples]:

@@ -15,13 +15,14 @@ from parity.checking.asking.subject import Subject, TheirError, lowest
 from parity.checking.bugs.findings import Finding, Notes
 from parity.checking.bugs.table import STEP_EXCEPTION, Severity
 from parity.checking.derivative.samples import Samples, spread
-from parity.checking.explain.steps.course import Course, Gradients, GradientsAt, course
+from parity.checking.explain.steps.course import Gradients, GradientsAt, course
 from parity.checking.explain.steps.optimizer import (
-    Identified,
     identify_own,
     idle_tensors,
     of_most,
     of_own,
+    of_own_at_changing_rates,
+    of_own_decayed,
 )
 from parity.checking.explain.steps.stepping import Stepping, classify
 from parity.checking.explain.steps.update import Updates, declared_optimizer_of, unchecked
@@ -95,6 +96,10 @@ def check_steps(subject: Subject, samples: Samples, start: Sequence[Array], seed
         if not usable or not any(draft.gradients_at(taken.probe) for taken in history):
             return Notes(untested=["a step (what it leaves is not finite)"])
         found = identify_own(draft, layout, updates.checkable)
+        if found is None or None in found.others.values():
+            found = (
+                of_own_at_changing_rates(draft, layout) or of_own_decayed(draft, layout) or found
+            )
         if found is not None:
             notes = updates.of_identified(found)
         elif _carries(subject, history[0].probe):
@@ -105,7 +110,7 @@ def check_steps(subject: Subject, samples: Samples, start: Sequence[Array], seed
             parting = updates.parted(draft)
             most = None if parting is not None else of_most(draft, layout)
             if most is not None:
-                notes = _of_most(most, whole, updates)
+                notes = updates.of_identified(most)
             notes.findings += [updates.left_alone(draft.idle)] if draft.idle else []
             notes.findings += [parting] if parting is not None else []
     except TheirError as error:
@@ -123,39 +128,6 @@ def check_steps(subject: Subject, samples: Samples, start: Sequence[Array], seed
     elif not notes.findings:
         notes.untested.append("a step (by your gradients it is no update that is known here)")
     return notes
-
-
-def _of_most(found: Identified, whole: Course, updates: Updates) -> Notes:
-    """Return what is to be said where some arrays alone follow no rule by their own gradients.
-
-    What these have besides may be a share of the weights, as a penalty adds it to the gradient.
-    """
-    unknown = [key for key, rule in found.others.items() if rule is None]
-    shares = {key: _share(whole.only([key]), found) for key in unknown}
-    known = {share for share in shares.values() if share}
-    if not unknown or len(known) != 1 or None in shares.values():
-        return updates.of_identified(found)
-    others = {key: rule for key, rule in found.others.items() if rule is not None}
-    notes = updates.of_identified(replace(found, others=others))
-    notes.remarks.append(
-        f"Weight decay: the step adds {known.pop():g} times the weights to the gradients of some "
-        "arrays, which your own gradients do not have; whether that is meant is not known."
-    )
-    return notes
-
-
-def _share(alone: Course, found: Identified) -> float | None:
-    """Return the share of the weights in an array's gradient, if every step has it there."""
-    if found.rule is None or found.rule.kind != "sgd":
-        return None
-    expected = next(alone.run(found.rule, [found.factor])).value
-    g, w = alone.gradients[0].value, alone.weights[0]
-    size = float(np.vdot(expected, g)) / (float(np.vdot(g, g)) or 1.0)
-    besides = (alone.changes[0] - expected) / size if size else 0 * w
-    share = float(f"{float(np.vdot(besides, w)) / (float(np.vdot(w, w)) or 1.0):.4g}")
-    pairs = zip(alone.gradients, alone.weights, strict=True)
-    penalised = replace(alone, gradients=[g + g.rounding.exact(w) * share for g, w in pairs])
-    return share if share and penalised.follows(found.rule, found.factor) else None
 
 
 def _carries(subject: Subject, probe: Probe) -> bool:

@@ -179,7 +179,26 @@ SOFTMAX_FORMS: dict[str, Callable[[Dual, Dual], Dual]] = {
     "a * da, and nothing is taken off for the sum": lambda z, a: z * a,
     "da - sum(da * a), which is not multiplied by a": lambda z, a: z - a * _added(z),
     "a * (da - sum(da)), and not the sum of da * a": lambda z, a: z * a - _added(z * a),
+    "a * (da + sum(da * a)), with a plus for the minus": lambda z, a: a * (z + _added(z * a)),
+    "-a * sum(da * a), and the part of the diagonal is left out": lambda z, a: -(a * _added(z * a)),
+    "da * z * (1 - z), with the inputs z in the place of the outputs a": lambda z, a: (
+        z * (z * (1.0 - z)).frozen()
+    ),
+    "z * (da - sum(da * z)), with the inputs z in the place of the outputs a": lambda z, a: (
+        _through(z, z.frozen())
+    ),
+    "s * (da - sum(da * s)), where s is softmax(a) and not a": lambda z, a: _through(
+        z, a.softmax(-1)
+    ),
+    "da * s * (1 - s), where s is softmax(a)": lambda z, a: (
+        z * (a.softmax(-1) * (1.0 - a.softmax(-1)))
+    ),
 }
+
+
+def _through(z: Dual, s: Dual) -> Dual:
+    """Return what softmax's own formula passes on with fixed values s."""
+    return s * (z - _added(z * s))
 
 
 def _added(z: Dual) -> Dual:

@@ -19,7 +19,8 @@ from parity.checking.model.torch_optimizers import PREFIX, name_and_options, rea
 # How the weight decay enters.
 Decay = Literal["before", "after", "coupled", "whatever rate"]
 # Options of Keras's that have no say in what a step does to the weights, or are read by name.
-_ELSEWHERE = {"name", "learning_rate", "ema_momentum", "ema_overwrite_frequency"}
+_AVERAGE = {"use_ema", "ema_momentum", "ema_overwrite_frequency"}
+_ELSEWHERE = {"name", "learning_rate", *_AVERAGE}
 _KERAS_NAMES: dict[str, str] = {"adamw": "adam"}
 _READ = {
     *(name for kind in optimizers.OPTIMIZERS.values() for name in signature(kind).parameters),
@@ -65,7 +66,10 @@ class DeclaredOptimizer:
         more = [f"momentum {o['momentum']:g}"] if o.get("momentum") and self.kind != "sgd" else []
         more += [name for name in ("nesterov", "centered", "amsgrad") if o.get(name)]
         more += [f"{n} {o[n]:g}" for n in ("weight_decay", *CLIPPING) if o.get(n)]
-        more += [type(self.schedule).__name__] if self.schedule is not None else []
+        if o.get("use_ema"):
+            every = o.get("ema_overwrite_frequency")
+            more += [f"averaged by {o['ema_momentum']:g}" + (f" every {every} steps" * bool(every))]
+        more += [_in_words(self.schedule)] if self.schedule is not None else []
         return ", ".join([words, *more])
 
     @property
@@ -94,13 +98,24 @@ class DeclaredOptimizer:
     @property
     def keeps_state(self) -> bool:
         """Whether a step goes on from those before it."""
-        return self.kind != "sgd" or bool(self.options.get("momentum")) or bool(self.schedule)
+        kept = self.options.get("momentum"), self.schedule, self.overwrites
+        return self.kind != "sgd" or any(map(bool, kept))
+
+    @property
+    def averages(self) -> bool:
+        """Whether it keeps a moving average of the weights."""
+        return bool(self.options.get("use_ema"))
+
+    @property
+    def overwrites(self) -> bool:
+        """Whether the average takes the weights' place now and then."""
+        return self.averages and bool(self.options.get("ema_overwrite_frequency"))
 
     @property
     def plain_momentum(self) -> bool:
         """Whether it is momentum at a constant rate, and nothing besides."""
         o, forms = self.options, ("keras", "torch", "torch-nesterov")
-        more = self.schedule is not None or self.clips or o.get("weight_decay")
+        more = self.schedule is not None or self.clips or o.get("weight_decay") or self.overwrites
         more = more or o.get("dampening") or self.form not in forms
         return self.kind == "sgd" and bool(o.get("momentum")) and not more
 
@@ -117,6 +132,18 @@ class DeclaredOptimizer:
 
     def change(self, state: State, g: Approx, rate: float, w: Array) -> Approx:
         """Return what one step adds to the weights, of gradients that are clipped already."""
+        change = self._updated(state, g, rate, w)
+        if not self.averages:
+            return change
+        before = g.rounding.exact(w)
+        after, old, stays = before + change, state.get("average"), self.options["ema_momentum"]
+        average = after if old is None else old * stays + after * (1 - stays)
+        state["average"] = average
+        overwritten = self.overwrites and not state["t"] % self.options["ema_overwrite_frequency"]
+        return average - before if overwritten else change
+
+    def _updated(self, state: State, g: Approx, rate: float, w: Array) -> Approx:
+        """Return what the update alone adds to the weights."""
         assert self.kind is not None
         before = g.rounding.exact(w)
         state["t"], state["w"] = state.get("t", 0) + 1, before
@@ -130,6 +157,15 @@ class DeclaredOptimizer:
             return change
         decayed = before + change if self.decay == "after" else before
         return change - decayed * decay * (1.0 if self.decay == "whatever rate" else rate)
+
+
+def _in_words(schedule: LearningRateSchedule) -> str:
+    """Return a schedule with its settings; of one that is counted otherwise, the one inside."""
+    inner: LearningRateSchedule = getattr(schedule, "schedule", schedule)
+    settings = [
+        f"{name}={v}" for name, v in vars(inner).items() if v is not None and v is not False
+    ]
+    return f"{type(inner).__name__}({', '.join(settings)})"
 
 
 _STARTS = ("initial_learning_rate", "warmup_target")
@@ -150,8 +186,7 @@ def of(optimizer: Any) -> DeclaredOptimizer:
         own = type(optimizer) in optimizers.OPTIMIZERS.values()
         kind: Any = known[0] if known and own and not RULES[known[0]].whole else None
         schedule = rate if isinstance(rate, LearningRateSchedule) else None
-        unchecked = (f"ema_momentum={optimizer.ema_momentum!r}",) if optimizer.use_ema else ()
-        return DeclaredOptimizer(name, kind, vars(optimizer), schedule, unchecked=unchecked)
+        return DeclaredOptimizer(name, kind, vars(optimizer), schedule)
     if not hasattr(optimizer, "get_config"):
         raise ValueError(
             f"optimizer: expected a Keras or numpy_impl optimizer, or a name. Received: {name}"
@@ -198,8 +233,6 @@ def _of_keras(name: str, optimizer: Any, config: dict[str, Any]) -> DeclaredOpti
         for option, value in config.items()
         if value and option not in _READ | _ELSEWHERE
     ]
-    if config.get("use_ema"):
-        unchecked[unchecked.index("use_ema=True")] = f"ema_momentum={config['ema_momentum']!r}"
     if config.get("weight_decay"):
         excluded = ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern")
         unchecked += ["exclude_from_weight_decay"] * any(

@@ -42,6 +42,7 @@ class Rule:
         place: Where epsilon stands.
         weight_decay: How many times each weight is taken off besides (AdamW's).
         decay_at_rate: Whether the learning rate is a factor of that.
+        coupled: Whether it is added to the gradient instead, as the derivative of a penalty is.
     """
 
     kind: str
@@ -52,18 +53,26 @@ class Rule:
     place: Place = "keras"
     weight_decay: float = 0.0
     decay_at_rate: bool = True
+    coupled: bool = False
 
     def change(self, state: State, g: Approx, rate: float, w: Array) -> Approx:
         """Return what one step adds to the weights; ``state`` is updated."""
         state["t"], state["w"] = state.get("t", 0) + 1, g.rounding.exact(w)
+        if self.weight_decay and self.coupled:
+            g = g + g.rounding.exact(w) * self.weight_decay
         change = self.known.change(self.options, self.form, state, g, rate, ByAnyone(g.rounding))
-        if not self.weight_decay:
+        if not self.weight_decay or self.coupled:
             return change
         return change - g.rounding.exact(w) * self.weight_decay * self.taken_off(rate)
 
     def taken_off(self, rate: float) -> float:
         """Return what the weight decay is multiplied by at a learning rate."""
         return rate if self.decay_at_rate else 1.0
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is plain descent, which keeps no state."""
+        return self.kind == "sgd" and not self.decay
 
     @property
     def known(self) -> UpdateRule:
@@ -81,7 +90,9 @@ class Rule:
         """The rule with its settings."""
         form = FORMS.get(self.form, "").format(beta=self.beta)
         decay = f", weight decay {self.weight_decay:g}" if self.weight_decay else ""
-        if decay and not self.decay_at_rate:
+        if decay and self.coupled:
+            decay += " in the gradient"
+        elif decay and not self.decay_at_rate:
             decay += " whatever the learning rate"
         return (
             self.known.words(self.options)

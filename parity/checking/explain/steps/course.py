@@ -130,7 +130,12 @@ class Course:
 
     def sizes(self) -> list[float] | None:
         """Return how many times its gradient each step goes down; None where it does not."""
-        found: list[float] = []
+        measured = self.measured_sizes()
+        return None if measured is None else [size for size, _ in measured]
+
+    def measured_sizes(self) -> list[tuple[float, float]] | None:
+        """Return the same, each with how far it may be off."""
+        found: list[tuple[float, float]] = []
         for change, noise, g in zip(self.changes, self.noise, self.gradients, strict=True):
             square = float(np.vdot(g.value, g.value))
             size = -float(np.vdot(change, g.value)) / square if square else 0.0
@@ -139,7 +144,7 @@ class Course:
             room = noise + error * np.abs(g.value)
             if not np.all(_within(change, g * -size * 1.0, room)):
                 return None
-            found.append(size)
+            found.append((size, error))
         return found
 
 

@@ -4,11 +4,12 @@ The gradients are known but for a factor.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
 
+from parity.checking.asking.falling import Falling, named
 from parity.checking.explain.steps.course import Course
 from parity.checking.model.layout import Key
 from parity.checking.model.rules import EPSILONS, Rule, adaptive, momenta
@@ -147,10 +148,47 @@ def _likely(quick: Course, rule: Rule, usual: Factors) -> bool:
     return any(quick.roughly(rough, factor) for rough in roughs for factor in factors)
 
 
-def changing_sizes(exact: Course) -> tuple[float, ...] | None:
-    """Return how many times its gradient each step goes down, if that changes beside the rates."""
-    sizes = exact.sizes()
-    if sizes is None or not all(size > 0 for size in sizes):
+def changing_sizes(exact: Course) -> tuple[tuple[float, float], ...] | None:
+    """Return how many times its gradient each step goes down, if that changes beside the rates.
+
+    Each with how far it may be off.
+    """
+    measured = exact.measured_sizes()
+    if measured is None or not all(size > 0 for size, _ in measured):
         return None
-    own = np.array(sizes) / np.array(exact.rates)
-    return tuple(sizes) if np.ptp(own) > 1e-9 * np.max(own) else None
+    own = np.array([size for size, _ in measured]) / np.array(exact.rates)
+    return tuple(measured) if np.ptp(own) > 1e-9 * np.max(own) else None
+
+
+@dataclass(frozen=True)
+class RateFormula:
+    """By which formula the learning rate changes from step to step.
+
+    Attributes:
+        falling: The formula.
+        given: Whether it is a factor of the rate that the step is given; else that has no say.
+        scale: What the formula is multiplied by: the rate of its own, or a factor of the given one.
+    """
+
+    falling: Falling
+    given: bool
+    scale: float
+
+    @property
+    def words(self) -> str:
+        """Keras's schedule of that formula, or else the formula."""
+        return self.falling.keras or f"the rate times {self.falling.words}"
+
+
+def rate_formula(
+    measured: Sequence[tuple[float, float]], rates: Sequence[float]
+) -> RateFormula | None:
+    """Return the formula by which sizes of steps change, beside the rates given or without."""
+    for given in (True, False):
+        scales = rates if given else [1.0] * len(rates)
+        pairs = [(s / r, e / r) for (s, e), r in zip(measured, scales, strict=True)]
+        found = named(*zip(*pairs, strict=True))
+        if found is not None:
+            scale = pairs[0][0] / found.multiple(0)[0]
+            return RateFormula(found, given, 1.0 if abs(scale - 1) <= 1e-9 else scale)
+    return None

@@ -13,7 +13,13 @@ import numpy as np
 from numpy_impl.types import Array
 from parity.checking.asking.gradients import Direct, Taken
 from parity.checking.bugs.outputs import output_variants
-from parity.checking.explain.steps import crossed_state, look_ahead, shared_state
+from parity.checking.explain.steps import (
+    crossed_state,
+    decay,
+    free_rates,
+    look_ahead,
+    shared_state,
+)
 from parity.checking.explain.steps.below import Below, Mistake
 from parity.checking.explain.steps.course import (
     Course,
@@ -29,10 +35,12 @@ from parity.checking.explain.steps.departures import Departure, departures
 from parity.checking.explain.steps.followed_rule import (
     Factors,
     Found,
+    RateFormula,
     changing_sizes,
     decayed,
     descent,
     piled_up,
+    rate_formula,
     rule_of,
 )
 from parity.checking.model.declared_optimizer import DeclaredOptimizer
@@ -58,6 +66,7 @@ class Identified:
         idle: Tensors that the steps leave as they are.
         others: Tensors with another rule than the most, None for one that is not known.
         sizes: How many times its gradient each step goes down, where that changes.
+        formula: By which formula that changes, if it is one that is known.
         multiples: Of the learning rate of each step, where a schedule gives it.
         shared: What shares one state, though each should have its own.
         ahead: Momentum whose gradients are taken at other weights; there is no rule then.
@@ -79,6 +88,7 @@ class Identified:
     idle: tuple[Key, ...] = ()
     others: dict[Key, Rule | None] = field(default_factory=dict[Key, Rule | None])
     sizes: tuple[float, ...] = ()
+    formula: RateFormula | None = None
     multiples: tuple[float, ...] = ()
     shared: shared_state.Shared | None = None
     ahead: look_ahead.LookAhead | None = None
@@ -172,6 +182,24 @@ def identify_own(
     if found is not None and None not in found.others.values():
         return found
     return attempt.of_shared_state() or attempt.of_crossed_state() or found
+
+
+def of_own_decayed(draft: Identified, layout: Layout) -> Identified | None:
+    """Return the optimizer of steps that have shares of the weights beside own gradients."""
+    exact = course(draft.history, layout, draft.gradients_at)
+    idle = idle_tensors(exact)
+    moving = [key for key in exact.parts if key not in idle]
+    found = decay.decayed(exact.only(moving), [(1.0, draft.words)]) if moving else None
+    return None if found is None else draft.following(found[0], others=found[1], idle=idle)
+
+
+def of_own_at_changing_rates(draft: Identified, layout: Layout) -> Identified | None:
+    """Return an optimizer with a state whose rate changes by a formula, by own gradients."""
+    exact = course(draft.history, layout, draft.gradients_at)
+    idle = idle_tensors(exact)
+    moving = [key for key in exact.parts if key not in idle]
+    found = free_rates.at_changing_rates(exact.only(moving)) if moving else None
+    return None if found is None else replace(draft, rule=found[0], formula=found[1], idle=idle)
 
 
 def of_most(draft: Identified, layout: Layout) -> Identified | None:
@@ -347,11 +375,13 @@ class _Attempt:
         if piled is not None:
             keys, factor, words = piled
             return draft.following((Rule("sgd"), factor, words), piled=keys)
-        sizes = changing_sizes(exact)
-        if sizes is not None:
+        measured = changing_sizes(exact)
+        if measured is not None:
+            sizes = tuple(size for size, _ in measured)
             factor = 1.0 if draft.own else sizes[0] / exact.rates[0]
             words = draft.words or (draft.kind.name if draft.kind is not None else "")
-            return replace(draft, sizes=sizes, factor=factor, words=words)
+            formula = rate_formula(measured, exact.rates)
+            return replace(draft, sizes=sizes, factor=factor, words=words, formula=formula)
         by_tensor = _by_tensor(draft, exact, usual) if draft.own else None
         # What plain descent leaves open may be a share of the weights, looked for elsewhere.
         open_ = by_tensor is not None and None in by_tensor.others.values()

@@ -5,6 +5,7 @@ from itertools import pairwise, product
 
 import numpy as np
 
+from parity.bounds.updates import RULES
 from parity.candidate import Candidate
 from parity.checking.bugs.deltas import UPDATED_WEIGHTS
 from parity.checking.bugs.findings import Finding, Notes
@@ -149,7 +150,7 @@ class Updates:
             else:
                 notes.findings.append(self._departing(found, found.departure))
         elif found.declared:
-            notes.remarks += self.at_one_rate(found)
+            notes.remarks += self.besides(found)
         else:
             notes.add(self._judged(found))
         if found.misled:
@@ -217,6 +218,10 @@ class Updates:
             if departed.departure.is_convention:
                 return None  # it is told as a remark
             return self._departing(replace(departed, idle=draft.idle), departed.departure)
+        if stated.averages and not stated.overwrites:
+            evidence = f"{parting.evidence}; perhaps get_weights returns the averages: let it "
+            evidence += "return the weights"
+            return replace(parting, evidence=evidence, severity=Severity.UNCERTAIN)
         return parting
 
     def _by_place(self, found: Identified) -> list[str]:
@@ -301,25 +306,19 @@ class Updates:
                     notes.findings.append(self._other(rule.words, "", evidence))
         for key, other in found.others.items():
             notes.add(self._tensor(key, other, rule))
-        if found.sizes:
-            rates = [
-                size / taken.rate for size, taken in zip(found.sizes, found.history, strict=True)
-            ]
-            scale = max(rates)
-            listed = ", ".join(f"{rate / scale:.4g}" for rate in rates[:8])
-            notes.remarks.append(
-                "Learning rate: it changes inside the step. Each step goes down its gradient, by "
-                f"the rate it is given times {scale:.6g} times {listed}... A schedule can be "
-                "declared: optimizer=keras.optimizers.SGD(schedule)."
-            )
+        if found.sizes or found.formula is not None:
+            notes.remarks.append(_at_changing_rates(found))
         words = found.rule.words if found.rule else "SGD at changing rates"
+        if found.formula is not None:
+            words = f"{found.rule.words if found.rule else 'SGD'}, {found.formula.words}"
         if found.ahead is not None:
             words, stated = found.ahead.words, self.checkable
             if stated is not None and stated.options.get("nesterov"):
                 # Keras keeps the weights that look ahead, and the other form those behind them.
                 return notes
         parting = self.parted(found, words, certain=True)
-        if parting is not None and isinstance(rule, Rule) and self._by_rate(rule):
+        steady = rule if isinstance(rule, Rule) and found.formula is None else None
+        if parting is not None and steady is not None and self._by_rate(steady):
             notes.remarks.append(self._at_one_rate(words))
         elif parting is not None and not notes.findings:
             notes.findings.append(parting)
@@ -339,12 +338,25 @@ class Updates:
         momentum = stated.options.get("momentum", 0.0)
         if isinstance(rule, DeclaredOptimizer):
             return True  # all else is as declared
+        if rule.weight_decay or stated.overwrites:
+            return False
         same = rule.form.endswith("nesterov") == bool(stated.options.get("nesterov"))
         return same and bool(momentum) and abs(momentum - rule.decay) <= 1e-6
 
-    def at_one_rate(self, found: Identified) -> list[str]:
-        """Say it where the declared momentum has its learning rate in another place."""
-        return [self._at_one_rate(found.rule.words)] if isinstance(found.rule, Rule) else []
+    def besides(self, found: Identified) -> list[str]:
+        """Say what is to be known of steps that are as declared.
+
+        The declared momentum may have its learning rate in another place, and an average of the
+        weights may be kept that no step shows.
+        """
+        remarks = [self._at_one_rate(found.rule.words)] if isinstance(found.rule, Rule) else []
+        stated = self.stated
+        if stated is not None and stated.averages and not stated.overwrites:
+            remarks.append(
+                "Average: the weights' moving average (use_ema) is not compared, as a step does "
+                "not show it; ema_overwrite_frequency puts it in their place."
+            )
+        return remarks
 
     def _at_one_rate(self, words: str) -> str:
         assert self.stated is not None
@@ -391,12 +403,22 @@ class Updates:
         if rule.weight_decay < 0:
             values = {"optimizer": rule.known.title}
             return Notes(findings=[Finding(DECAY_SIGN, where, values, f"{rule.words}: {_STEPS}")])
+        if rule.weight_decay and rule.coupled:
+            of = f" of {name}" if name else ""
+            also = "" if rule.plain else " (a part of the gradient, and not decoupled from it)"
+            remark = (
+                f"Weight decay: the step adds {rule.weight_decay:g} times the weights to the "
+                f"gradients{of}, which your own gradients do not have{also}; whether that is meant "
+                "is not known."
+            )
+            return Notes(remarks=[remark])
         if rule.weight_decay:
             times = "learning rate times " if rule.decay_at_rate else ""
+            besides = f"{name} besides" if name else "besides"
             remark = (
                 f"Weight decay: the step takes {times}{rule.weight_decay:g} times the weights off "
-                "besides, as AdamW does; whether that is meant is not known. A declared optimizer "
-                "tells: optimizer=keras.optimizers.AdamW(...)."
+                f"{besides}, as AdamW does; whether that is meant is not known. A declared "
+                "optimizer tells: optimizer=keras.optimizers.AdamW(...)."
             )
             return Notes(remarks=[remark])
         if (rule.form in FORMS and rule.form != "nesterov") or rule.place in PLACES:
@@ -427,6 +449,28 @@ class Updates:
         return ""
 
 
+def _at_changing_rates(found: Identified) -> str:
+    """Say how the learning rate of steps changes, and by which schedule if that is known."""
+    rule = found.rule
+    each = "Each step goes down its gradient" if rule is None else f"Each step is {rule.words}"
+    start = f"Learning rate: it changes inside the step. {each}, by "
+    if found.formula is not None:
+        falling = found.formula.falling
+        scale = f" times {found.formula.scale:.6g}" if found.formula.scale != 1 else ""
+        rate = f"the rate it is given{scale}"
+        if not found.formula.given:
+            rate = f"a rate of its own, {found.formula.scale:.6g}"
+        declare = falling.as_declared("SGD" if rule is None else RULES[str(rule.kind)].title)
+        return f"{start}{rate} times {falling.words}, t the steps before it.{declare}"
+    rates = [size / taken.rate for size, taken in zip(found.sizes, found.history, strict=True)]
+    scale = max(rates)
+    listed = ", ".join(f"{rate / scale:.4g}" for rate in rates[:8])
+    return (
+        f"{start}the rate it is given times {scale:.6g} times {listed}... A schedule can be "
+        "declared: optimizer=keras.optimizers.SGD(schedule)."
+    )
+
+
 def _ratio(whole: Course, stated: Update, k: int, factor: float = 1.0) -> tuple[str, str]:
     """Return by what a step differs from the declared, in the title's and the evidence's words."""
     first = whole.until(k + 1)
@@ -455,7 +499,7 @@ def _from_before(whole: Course, stated: DeclaredOptimizer, certain: bool) -> boo
         stated: The declared optimizer.
         certain: Whether they follow something else from a state of 0, or do not part at once.
     """
-    if _on_schedule(whole, stated):
+    if stated.overwrites or _on_schedule(whole, stated):
         return True
     if certain or not stated.keeps_state:
         return False
