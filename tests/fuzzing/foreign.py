@@ -86,7 +86,7 @@ def _estimators() -> list[Any]:
     rng = np.random.default_rng(0)
     made: list[Any] = []
     for kind, outputs in ((MLPClassifier, 3), (MLPRegressor, 2)):
-        estimator: Any = kind((6, 4), activation="tanh")
+        estimator: Any = kind(hidden_layer_sizes=(6, 4), activation="tanh")
         shapes = [(5, 6), (6, 4), (4, outputs)]
         estimator.coefs_ = [rng.normal(size=shape) for shape in shapes]
         estimator.intercepts_ = [rng.normal(size=shape[1]) for shape in shapes]

@@ -4,7 +4,8 @@ import contextlib
 import io
 import json
 import os
-from collections.abc import Sequence
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,17 +30,31 @@ def _survey(path: Path) -> None:
 
 
 def _drafted(path: Path) -> None:
-    """Do all that ``parity init`` does in the process that runs the user's program."""
-    os.chdir(path.parent)
+    """Do all that ``parity init`` does but for writing the file."""
+    limits = Namespace(timeout=60.0, memory=2.0)
     arguments = {"module": str(path), "out": str(path.with_name("check_net.py")), "force": False}
-    with contextlib.redirect_stdout(io.StringIO()):
-        told = isolation._told("parity.commands.init:answer", arguments)
-    if told.get("mistake"):
-        raise RuntimeError(told["mistake"])
-    if "returned" not in told:
-        raise CliError(told["message"])
+    with _silent():
+        told = isolation.asked("parity.commands.init:answer", limits, **arguments)
     # What is written is a program, whatever was found.
-    compile(told["returned"]["page"], "check_net.py", "exec")
+    compile(told["page"], "check_net.py", "exec")
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Keep from the screen what a program prints, and see that it ends in no mistake of ours."""
+    kept, said = os.dup(1), io.StringIO()
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+    try:
+        with contextlib.redirect_stderr(said):
+            yield
+    except CliError as error:
+        if str(error) == isolation.MISTAKE:
+            raise RuntimeError(said.getvalue()[-90:]) from error
+        raise
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def _answers(folder: Path) -> Sequence[bytes]:
