@@ -26,7 +26,7 @@ from typing import Any
 from parity.checking.asking import current
 from parity.checking.asking.own_code import foreign
 from parity.commands import processes, theirs
-from terminal_io import USAGE_ERROR, CliError, Signals, os_reason
+from terminal_io import USAGE_ERROR, CliError, Signals, one_line, os_reason
 
 _SECONDS = 600.0
 _GIGABYTES = 8.0
@@ -193,7 +193,8 @@ def _answer(folder: Path, reason: str, hint: str) -> dict[str, Any]:
 
 def no_answer(told: object) -> CliError:
     """Return what to say of an answer that is none."""
-    return CliError(f"cannot tell: expected an answer of the check. Received: {str(told)[:60]}")
+    received = one_line(told)[:60]
+    return CliError(f"cannot tell: expected an answer of the check. Received: {received}")
 
 
 def _place(folder: Path) -> str:

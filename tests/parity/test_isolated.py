@@ -1,6 +1,7 @@
 """Code that loops, crashes, ends Python or spoils it cannot make the check say something false."""
 
 import asyncio
+import json
 import os
 import random
 import signal
@@ -17,7 +18,7 @@ import pytest
 
 import parity
 from parity.commands import processes
-from parity.commands.check import _exit_code
+from parity.commands.check import _exit_code, checked
 from terminal_io import CliError
 
 ROOT = Path(__file__).parents[2]
@@ -500,6 +501,19 @@ def _report(outcome: str, findings: int = 0, tested: int = 1, right: bool = True
 def test_a_report_that_contradicts_itself_is_no_answer(report: dict[str, Any]):
     with pytest.raises(CliError, match="cannot tell: expected a report that agrees with itself"):
         _exit_code(report)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        None, [], {}, "json", {"json": json.dumps(_report("right"))}, {"json": 1, "text": "RIGHT"},
+        {"json": "[" * 10**5, "text": "RIGHT"}, {"json": "[]", "text": "RIGHT"},
+        {"json": json.dumps(_report("right")), "text": None},
+    ],
+)  # fmt: skip
+def test_what_is_no_report_is_no_answer(told: Any):
+    with pytest.raises(CliError, match="cannot tell: expected an answer of the check"):
+        checked(told, ("json", "text"))
 
 
 class Odd(BaseException):
