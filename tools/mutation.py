@@ -28,18 +28,25 @@ import numpy as np
 
 ROOT = Path(__file__).parents[1]
 NETWORKS = ["tests/numpy_impl/test_numpy_network.py", "tests/numpy_impl/test_numpy_gradients.py"]
-BOUNDS = [
-    "test_rounding", "test_dual", "test_formulas", "test_schedules", "test_array_functions",
-    "test_function_accuracy", "test_trajectory", "test_compare", "test_compare_losses",
-]  # fmt: skip
 # Which tests are asked about a file, likely ones first; of several entries the first that fits.
 TESTS: list[tuple[str, list[str]]] = [
     ("numpy_impl/activations.py", ["tests/numpy_impl/test_numpy_activations.py", *NETWORKS]),
     ("numpy_impl/losses.py", ["tests/numpy_impl/test_numpy_losses.py"]),
     ("numpy_impl/optimizers", ["tests/numpy_impl/test_numpy_optimizers.py"]),
-    ("numpy_impl/layers", ["tests/layers", *NETWORKS]),
-    ("parity/bounds", [f"tests/parity/{name}.py" for name in BOUNDS]),
-]
+    ("numpy_impl/layers", [*NETWORKS, "tests/layers"]),
+    ("parity/bounds/dual.py", ["tests/parity/test_dual.py", "tests/parity/test_formulas.py"]),
+    ("parity/bounds/updates", ["tests/parity/test_trajectory.py"]),
+    ("parity/bounds/optimizers.py", ["tests/parity/test_trajectory.py"]),
+    ("parity/bounds/schedules.py", ["tests/parity/test_trajectory.py"]),
+    (
+        "parity/bounds",
+        [
+            f"tests/parity/test_{name}.py"
+            for name in ("rounding", "array_functions", "function_accuracy", "formulas",
+                         "compare_losses", "compare")
+        ],
+    ),
+]  # fmt: skip
 # So many times as long as the unchanged code took, and so many seconds more, a mutant may take.
 SLOWER, MORE = 4.0, 20.0
 OPERATORS: dict[type[ast.AST], tuple[type[ast.AST], ...]] = {
@@ -111,7 +118,7 @@ def _of_node(node: ast.AST) -> Iterator[tuple[int, str, Any]]:
     elif isinstance(node, ast.Compare):
         for new in OPERATORS.get(type(node.ops[0]), ()):
             said = f"{type(node.ops[0]).__name__} -> {new.__name__}"
-            yield line, said, lambda n=node, new=new: n.ops.__setitem__(0, new())
+            yield line, said, lambda n=node, new=new: setattr(n, "ops", [new(), *n.ops[1:]])
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.Not):
         said = f"without {type(node.op).__name__}"
         yield line, said, lambda n=node: setattr(n, "op", _Nothing.get(n))
@@ -120,7 +127,11 @@ def _of_node(node: ast.AST) -> Iterator[tuple[int, str, Any]]:
         if isinstance(value, bool):
             yield line, f"{value} -> {not value}", lambda n=node: setattr(n, "value", not n.value)
         elif isinstance(value, int | float):
-            yield line, f"{value} -> {value + 1}", lambda n=node: setattr(n, "value", n.value + 1)
+            yield (
+                line,
+                f"{value} -> {value + 1}",
+                lambda n=node, v=value: setattr(n, "value", v + 1),
+            )
     elif isinstance(node, ast.If | ast.IfExp | ast.While):
         yield line, "the condition turned round", lambda n=node: _turn(n)
     if isinstance(node, ast.AugAssign) or (
@@ -169,6 +180,13 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
             yield from _codes(constant)
 
 
+def _by_place(module: CodeType) -> dict[tuple[str, int], list[CodeType]]:
+    found: dict[tuple[str, int], list[CodeType]] = {}
+    for code in _codes(module):
+        found.setdefault((code.co_qualname, code.co_firstlineno), []).append(code)
+    return found
+
+
 @contextlib.contextmanager
 def living(mutant: Mutant) -> Iterator[int]:
     """Have the functions of a module compute what a mutant does; yields how many are others."""
@@ -177,17 +195,22 @@ def living(mutant: Mutant) -> Iterator[int]:
     tree = ast.parse(text)
     list(changes(tree))[mutant.number][2]()
     ast.fix_missing_locations(tree)
-    old = list(_codes(compile(text, path, "exec")))
-    new = list(_codes(compile(tree, path, "exec")))
-    other = {a: b for a, b in zip(old, new, strict=True) if a != b}
+    # A statement that is left out may take functions with it.
+    old, new = (_by_place(compile(module, path, "exec")) for module in (text, tree))
+    pairs = [pair for place in old for pair in zip(old[place], new.get(place, []), strict=False)]
+    other = {a: b for a, b in pairs if a != b}
     functions = [f for f in gc.get_objects() if isinstance(f, FunctionType) and f.__code__ in other]
-    before = [f.__code__ for f in functions]
+    before: list[tuple[FunctionType, CodeType]] = []
     try:
         for function in functions:
-            function.__code__ = other[function.__code__]
-        yield len(functions)
+            code = function.__code__
+            # It has other closures, where what is left out names a variable from outside.
+            with contextlib.suppress(ValueError):
+                function.__code__ = other[code]
+                before.append((function, code))
+        yield len(before)
     finally:
-        for function, code in zip(functions, before, strict=True):
+        for function, code in before:
             function.__code__ = code
 
 
@@ -245,6 +268,8 @@ def _work() -> None:
         print(json.dumps(["begun", fields, limit]), file=said, flush=True)
         with living(mutant) as count:
             by = _noticed(tests, limit) if count else NOT_ALIVE
+            # Of what is random or long a sample is run, as by ``make test``; now all of it.
+            by = by or _noticed(["--census", "all", *tests], 10 * limit)
         print(json.dumps(["done", fields, by]), file=said, flush=True)
 
 
@@ -296,18 +321,21 @@ def main() -> int:
     every = [mutant for file in files for mutant in mutants(file)]
     if args.only:
         every = [m for m in every if f"{m.file}:{m.number}" == args.only]
-    rng = np.random.default_rng(args.seed)
-    picked = rng.permutation(len(every))[: args.sample]
-    sample = sorted((every[int(i)] for i in picked), key=lambda m: (m.file, m.number))
+    order = np.random.default_rng(args.seed).permutation(len(every))
+    sample = [every[int(i)] for i in order[: args.sample]]
+    groups: dict[str, list[Mutant]] = {}
+    for mutant in sample:
+        start = next(start for start, _ in TESTS if mutant.file.startswith(start))
+        groups.setdefault(start, []).append(mutant)
     noticed = total = 0
-    for start, tests in TESTS:
-        own = [m for m in sample if m.file.startswith(start)]
-        for mutant, by in tried(own, tests):
+    for start, own in groups.items():
+        for mutant, by in tried(own, dict(TESTS)[start]):
             total += by != NOT_ALIVE
             noticed += by not in ("", NOT_ALIVE)
             if not by:
                 place = f"{mutant.file}:{mutant.line}"
                 print(f"{place}: {mutant.what} (number {mutant.number}) is not noticed", flush=True)
+        print(f"{start}: {noticed} of {total} so far", flush=True)
     print(f"{noticed} of {total} mutants noticed, of {len(every)} that there are")
     return 0
 
