@@ -225,6 +225,23 @@ def test_adafactor() -> None:
     assert not optimizer.state["row"].any()
 
 
+def test_adafactor_keeps_means_of_all_steps() -> None:
+    # With a decay of -1, beta is 0 at the first step and 1 - 1/2 at the second. The squares, first
+    # [[1, 4], [9, 36]] and then four times these, have means of rows 2.5 and 22.5, then 10 and 90,
+    # and of columns 5 and 20, then 20 and 80: half of each is kept.
+    matrix: Any = Matrix([1.0, 2], [3, 6])
+    optimizer = Adafactor(0.5, beta_2_decay=-1.0)
+    optimizer.build_for(matrix)
+    vector, other = np.array([1.0, 2, 3, 6]), Adafactor(0.5, beta_2_decay=-1.0)
+    for g in (np.array([1.0, -2, 3, 6]), np.array([2.0, 4, -6, 12])):
+        optimizer.apply(g, matrix.parameters)
+        other.apply(g, vector)
+    assert optimizer.state["row"] == pytest.approx([6.25, 6.25, 56.25, 56.25], rel=16 * unit())
+    assert optimizer.state["column"] == pytest.approx([12.5, 50, 12.5, 50], rel=16 * unit())
+    (squares,) = (array for name, array in other.state.items() if name not in ("row", "column"))
+    assert squares == pytest.approx([2.5, 10, 22.5, 90], rel=16 * unit())
+
+
 def test_adafactor_clips_what_is_large() -> None:
     # As above, u = sign(g) with rms 1 is cut to 0.25; w of rms 0 counts as epsilon_2 = 0.5; the
     # rate 2 is at most 1 / root(t) = 1.
