@@ -250,6 +250,19 @@ def test_adafactor_clips_what_is_large() -> None:
     assert vector == pytest.approx([-0.125, 0.125], rel=20 * unit())
 
 
+def test_lion_weighs_the_average_and_the_gradient() -> None:
+    # m is 2 after 4, then 0.5. c = 2, then 1 - 0.5 (the average outweighs the gradient), then
+    # 0.25 - 0.375 (it does not).
+    _assert_walk(Lion(1.0, beta_1=0.5, beta_2=0.5), 0, [4, -1, -0.75], [-1, -2, -1])
+
+
+def test_average_of_weights_that_are_not_0() -> None:
+    # 1.5 is the first average, then 0.75 x 1.5 + 0.25 x 1.
+    optimizer = SGD(0.5, use_ema=True, ema_momentum=0.75)
+    _assert_walk(optimizer, 2, [1, 1], [1.5, 1])
+    assert optimizer.state["average"].tolist() == [1.375]
+
+
 @pytest.mark.parametrize("every", [None, 2])
 def test_average_of_the_weights(every: int | None) -> None:
     # w = 1 - 0.5 = 0.5, the first average; w = 0.5 - 0.5 = 0, average 0.75 x 0.5 = 0.375, which
@@ -476,7 +489,8 @@ def test_slots() -> None:
         (lambda: Adam(math.nan), r"Expected learning_rate >= 0\. Received: nan"),
         (lambda: SGD(momentum=1.5), r"Expected momentum in \[0, 1\]\. Received: 1\.5"),
         (lambda: RMSprop(rho=-1), r"rho and momentum in \[0, 1\]\. Received: rho=-1, momentum=0"),
-        (lambda: RMSprop(momentum=2), r"Received: rho=0\.9, momentum=2"),
+        (lambda: RMSprop(rho=1.5), r"Received: rho=1\.5, momentum=0"),
+        (lambda: RMSprop(momentum=1.5), r"Received: rho=0\.9, momentum=1\.5"),
         (lambda: Adam(beta_2=1), r"in \[0, 1\)\. Received: beta_1=0\.9, beta_2=1"),
         (lambda: Adagrad(initial_accumulator_value=-1), r"accumulator_value >= 0\. Received: -1"),
         (lambda: Adadelta(rho=1.1), r"Expected rho in \[0, 1\]\. Received: 1\.1"),
