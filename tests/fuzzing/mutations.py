@@ -155,7 +155,9 @@ def in_the_syntax(data: bytes, rng: Generator) -> bytes:
                     if kind is not None:
                         index = i if isinstance(value, list) else None
                         places.setdefault(kind, []).append((node, name, index))
-        some = places[ast.stmt if rng.integers(2) else ast.expr]
+        some = places.get(ast.stmt if rng.integers(2) else ast.expr, [])
+        if not some:
+            break
         one, other = (some[int(n)] for n in rng.integers(len(some), size=2))
         _put(one, copy.deepcopy(_at(other)), rng)
     try:

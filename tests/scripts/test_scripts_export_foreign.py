@@ -69,7 +69,13 @@ def test_a_kernel_that_is_turned_wrongly_is_refused(
     assert not out.exists()
 
 
-@pytest.mark.parametrize("dump", [joblib.dump, lambda e, path: path.write_bytes(pickle.dumps(e))])
+@pytest.mark.parametrize(
+    "dump",
+    [
+        joblib.dump, lambda e, path: path.write_bytes(pickle.dumps(e)),
+        lambda e, path: path.write_bytes(pickle.dumps(e, 2)),
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
 def test_an_estimator_is_read_without_its_pickle_being_run(
     dump: Any, kind: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
