@@ -33,7 +33,20 @@ TESTS: list[tuple[str, list[str]]] = [
     ("numpy_impl/activations.py", ["tests/numpy_impl/test_numpy_activations.py", *NETWORKS]),
     ("numpy_impl/losses.py", ["tests/numpy_impl/test_numpy_losses.py"]),
     ("numpy_impl/optimizers", ["tests/numpy_impl/test_numpy_optimizers.py"]),
+    *(
+        (f"numpy_impl/layers/{name}", [f"tests/layers/test_{tests}.py"])
+        for tests, names in {
+            "attention": ("attention", "multi_head_attention"),
+            "convolution": ("convolution", "depthwise", "transposed", "zero_padding", "spatial"),
+            "pooling": ("pooling", "global_pooling"),
+            "normalization": ("batch_norm", "layer_norm", "group_norm", "rms_norm"),
+            "merging": ("merging", "concatenate"),
+            "recurrent": ("lstm", "gru", "simple_rnn", "recurrent", "bidirectional"),
+        }.items()
+        for name in names
+    ),
     ("numpy_impl/layers", [*NETWORKS, "tests/layers"]),
+    ("parity/bounds/rounding.py", ["tests/parity/test_rounding.py", "tests/parity/test_dual.py"]),
     ("parity/bounds/dual.py", ["tests/parity/test_dual.py", "tests/parity/test_formulas.py"]),
     ("parity/bounds/updates", ["tests/parity/test_trajectory.py"]),
     ("parity/bounds/optimizers.py", ["tests/parity/test_trajectory.py"]),
@@ -328,14 +341,14 @@ def main() -> int:
         start = next(start for start, _ in TESTS if mutant.file.startswith(start))
         groups.setdefault(start, []).append(mutant)
     noticed = total = 0
-    for start, own in groups.items():
-        for mutant, by in tried(own, dict(TESTS)[start]):
+    with contextlib.suppress(KeyboardInterrupt):
+        for mutant, by in (result for start, own in groups.items()
+                           for result in tried(own, dict(TESTS)[start])):  # fmt: skip
             total += by != NOT_ALIVE
             noticed += by not in ("", NOT_ALIVE)
             if not by:
                 place = f"{mutant.file}:{mutant.line}"
                 print(f"{place}: {mutant.what} (number {mutant.number}) is not noticed", flush=True)
-        print(f"{start}: {noticed} of {total} so far", flush=True)
     print(f"{noticed} of {total} mutants noticed, of {len(every)} that there are")
     return 0
 
