@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,14 +82,7 @@ def run(args: Namespace) -> int:
         html=args.html is not None,
         terminal=sys.stdout.isatty(),
     )
-    try:
-        code = _exit_code(json.loads(told["json"]))
-    except (
-        ValueError,
-        TypeError,
-        KeyError,
-    ) as error:  # the user's code has replaced what writes it
-        raise isolation.no_answer(told) from error
+    code = checked(told, ("json", "text") if args.html is None else ("json", "text", "html"))
     try:
         # Files first, since a reader of the output may close it early.
         if args.html is not None:
@@ -98,6 +92,23 @@ def run(args: Namespace) -> int:
     finally:  # a full disk must not take the answer with it
         print(told["json" if args.json == STDOUT else "text"].rstrip("\n"))
     return code
+
+
+def checked(told: dict[str, Any], forms: Sequence[str]) -> int:
+    """Return the exit code of what the process handed over, once all that is needed is there.
+
+    Raises:
+        CliError: It is no report, or one that contradicts itself.
+    """
+    try:
+        if not all(isinstance(told[form], str) for form in forms):
+            raise TypeError("no text")
+        return _exit_code(json.loads(told["json"]))
+    # The user's code has replaced what writes it.
+    except CliError:
+        raise
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise isolation.no_answer(told) from error
 
 
 def _exit_code(report: dict[str, Any]) -> int:

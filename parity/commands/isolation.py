@@ -19,19 +19,20 @@ import tempfile
 import time
 import traceback
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from parity.checking.asking import current
 from parity.checking.asking.own_code import foreign
-from parity.commands import theirs
-from terminal_io import USAGE_ERROR, CliError, Signals, os_reason
+from parity.commands import processes, theirs
+from terminal_io import USAGE_ERROR, CliError, Signals, one_line, os_reason
 
 _SECONDS = 600.0
 _GIGABYTES = 8.0
 _POLL = 0.05
+# At most a tenth of one processor looks at the processes, of which a machine may have thousands.
+_SHARE = 10
 # So long Python and what we import may take to start, on however busy a machine.
 _START = 60.0
 # So long the process may take to say where it is, before it is ended.
@@ -67,7 +68,8 @@ def add_limits(p: ArgumentParser) -> None:
         type=float,
         default=_GIGABYTES,
         metavar="GB",
-        help=f"end what takes more memory, where the system tells (Linux); default: {_GIGABYTES:g}",
+        help="end what takes more memory, with all that it has started, where the system tells "
+        f"(Linux); default: {_GIGABYTES:g}",
     )
 
 
@@ -92,11 +94,12 @@ def asked(function: str, args: Namespace, **arguments: Any) -> dict[str, Any]:
         current.prepare(folder / _CURRENT)
         (folder / _PARTIAL).touch()  # by us, since the user's code may set another umask
         environment = os.environ | {_MARK: name}
+        mark = os.fsencode(f"{_MARK}={name}")
         process = subprocess.Popen(_command(folder), start_new_session=True, env=environment)
         try:
-            reason, hint = _ended(process, args, folder)
+            reason, hint = _ended(process, args, folder, mark)
         finally:
-            _kill(process, name)
+            _kill(process, mark)
         return _answer(folder, reason, hint)
 
 
@@ -110,7 +113,9 @@ def _command(folder: Path) -> list[str]:
     return [sys.executable, "-c", code]
 
 
-def _ended(process: "subprocess.Popen[bytes]", args: Namespace, folder: Path) -> tuple[str, str]:
+def _ended(
+    process: "subprocess.Popen[bytes]", args: Namespace, folder: Path, mark: bytes
+) -> tuple[str, str]:
     """Wait, and say how the process ended, or what it is to be ended for and what helps."""
     started = time.monotonic()
     began: float | None = None
@@ -122,26 +127,20 @@ def _ended(process: "subprocess.Popen[bytes]", args: Namespace, folder: Path) ->
         if began is not None and now - began > args.timeout:
             _ask_where(process, folder)
             return f"no end within {args.timeout:g} s", "; --timeout sets another limit"
-        if _memory(process.pid) > args.memory * 1e9:
+        looked = time.thread_time()
+        taken = processes.taken(process.pid, mark, args.memory * 1e9)
+        if taken.size > args.memory * 1e9:
             _ask_where(process, folder)
-            return f"over {args.memory:g} GB of memory taken", "; --memory sets another limit"
+            by = f" by {taken.processes} processes" if taken.processes > 1 else ""
+            return f"over {args.memory:g} GB of memory taken{by}", "; --memory sets another limit"
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_POLL)
+            process.wait(max(_POLL, _SHARE * (time.thread_time() - looked)))
     code: int = process.returncode
     if code >= 0:
         return f"the end of Python, with exit code {code}", ""
     with contextlib.suppress(ValueError):
         return f"the end of Python by {signal.Signals(-code).name}", ""
     return f"the end of Python by signal {-code}", ""
-
-
-def _memory(pid: int) -> int:
-    """Return how many bytes a process has in memory; 0 where that cannot be told."""
-    try:
-        pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
-        return int(pages) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, IndexError, ValueError):
-        return 0
 
 
 def _ask_where(process: "subprocess.Popen[bytes]", folder: Path) -> None:
@@ -153,29 +152,22 @@ def _ask_where(process: "subprocess.Popen[bytes]", folder: Path) -> None:
             time.sleep(_POLL / 5)
 
 
-def _kill(process: "subprocess.Popen[bytes]", name: str) -> None:
+def _kill(process: "subprocess.Popen[bytes]", mark: bytes) -> None:
     """End the process and all that it has started, also what has left its group (os.setsid)."""
+    # What it has started is known by it as long as it is there.
+    started = list(processes.family(process.pid, mark))
     with contextlib.suppress(OSError):
         if hasattr(os, "killpg"):
             os.killpg(process.pid, signal.SIGKILL)
         process.kill()
     process.wait()
     for _ in range(_ROUNDS):
-        started = list(_marked(name))
         for pid in started:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
+        started = list(processes.family(process.pid, mark))
         if not started:
             break
-
-
-def _marked(name: str) -> Iterator[int]:
-    """Yield the processes with a mark in their environment; none where that cannot be told."""
-    mark = os.fsencode(f"{_MARK}={name}")
-    for environment in Path("/proc").glob("[0-9]*/environ"):
-        with contextlib.suppress(OSError):  # another user's, or it has ended
-            if mark in environment.read_bytes().split(b"\0"):
-                yield int(environment.parent.name)
 
 
 def _answer(folder: Path, reason: str, hint: str) -> dict[str, Any]:
@@ -201,7 +193,8 @@ def _answer(folder: Path, reason: str, hint: str) -> dict[str, Any]:
 
 def no_answer(told: object) -> CliError:
     """Return what to say of an answer that is none."""
-    return CliError(f"cannot tell: expected an answer of the check. Received: {str(told)[:60]}")
+    received = one_line(told)[:60]
+    return CliError(f"cannot tell: expected an answer of the check. Received: {received}")
 
 
 def _place(folder: Path) -> str:

@@ -53,7 +53,11 @@ def parsed(path: Path) -> ast.Module:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an invalid escape is not what is asked about here
-            return ast.parse(content, str(path))
+            tree = ast.parse(content, str(path))
+            compile(
+                tree, str(path), "exec", dont_inherit=True
+            )  # else a stray "return" is seen later
+            return tree
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise _not_python(path, error) from error
 

@@ -34,7 +34,7 @@ from terminal_io import CliError, os_reason, printable, run
 
 from .. import model_files, run_files, starting
 from . import formats, incoming
-from .proof import Check, KerasOutputs, keras_outputs, prove, prove_read, random_inputs
+from .proof import Check, KerasOutputs, keras_outputs, prove, random_inputs
 from .source import Exported, export
 from .values import NotSpecializable
 
@@ -188,16 +188,14 @@ def _run(argv: Sequence[str] | None) -> int:
     places = _places(options, path)
     if options.to != "numpy":
         formats.check_installed(options.to)
+    agreed: list[Check] = []
     if options.source:
         model = None
-        network, name, opinion = incoming.read(options)
+        network, inputs, check = incoming.compared(options)
+        agreed.append(check)
     else:
         network, model = _read(path)
-        name, opinion = "", None
-    inputs = random_inputs(network, options.samples, np.random.default_rng(options.seed))
-    agreed: list[Check] = []
-    if opinion is not None:
-        agreed.append(prove_read(path, network, inputs, name, [np.asarray(opinion(inputs[0]))]))
+        inputs = random_inputs(network, options.samples, np.random.default_rng(options.seed))
     out = places[0]
     made = [folder for folder in out.parents if not folder.exists()]
     try:

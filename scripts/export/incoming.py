@@ -19,11 +19,12 @@ from numpy_impl.functional import AnyNetwork
 from numpy_impl.layers.convolution import Convolution
 from numpy_impl.network import Sequential
 from numpy_impl.types import Array
-from terminal_io import CliError, os_reason
+from terminal_io import CliError, one_line, os_reason
 
 from .. import model_files
 from . import onnx_files, pickles, torch_files
 from .pickles import Made, PickleError
+from .proof import Check, prove_read, random_inputs
 
 # A batch of the network's inputs to what the other library makes of it.
 Opinion = Callable[[Array], Array]
@@ -43,11 +44,32 @@ def read(options: Namespace) -> tuple[AnyNetwork, str, Opinion]:
         raise CliError(f"expected a file of {kind}. Received: {os_reason(error)}") from error
     except MemoryError as error:
         raise CliError(f"{path}: expected a file of {kind}. Received: one too large") from error
-    except ValueError as error:
-        if isinstance(error, CliError):
-            raise
-        reason = " ".join(str(error).split())
+    except CliError:
+        raise
+    except Exception as error:  # whatever zipfile, zlib, NumPy and the layers raise on damage
+        named = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        reason = one_line(f"{named}{error}")
         raise CliError(f"{path}: expected a file of {kind} to read. Received: {reason}") from error
+
+
+def compared(options: Namespace) -> tuple[AnyNetwork, list[Array], Check]:
+    """Return the network in a file, random inputs, and how it compares there with the opinion.
+
+    Raises:
+        CliError: As for :func:`read`; or the opinion is another one, or there is none to be had.
+    """
+    network, name, opinion = read(options)
+    inputs = random_inputs(network, options.samples, np.random.default_rng(options.seed))
+    try:
+        expected = np.asarray(opinion(inputs[0]))
+    except CliError:
+        raise
+    except Exception as error:  # whatever the other library raises on what the file says
+        raise CliError(
+            f"{options.model}: expected a network that {name} can run. "
+            f"Received: {type(error).__name__}: {one_line(str(error))}"
+        ) from error
+    return network, inputs, prove_read(options.model, network, inputs, name, [expected])
 
 
 # scikit-learn

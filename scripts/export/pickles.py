@@ -195,6 +195,9 @@ def array(value: Any) -> Array:
 
 
 def _filled(raw: Any, dtype: np.dtype, shape: tuple[int, ...], order: Any) -> Array:
+    if isinstance(raw, Made) and raw.path == "_codecs.encode":  # so protocols 0 to 2 write bytes
+        text, encoding = raw.arguments
+        raw = text.encode("latin1") if encoding == "latin1" else raw
     if not isinstance(raw, bytes | bytearray):  # bytes(10**9) would be a billion zeros
         raise PickleError(f"an array of {type(raw).__name__} instead of bytes")
     size = int(np.prod(shape, dtype=object)) * dtype.itemsize

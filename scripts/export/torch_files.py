@@ -2,6 +2,7 @@
 
 import json
 import math
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ _STORAGES = {
 _SAFETENSORS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": _BFLOAT16, "I64": "<i8"}
 # Bytes of the head of a .safetensors file: some 100,000 tensors.
 _LONGEST_HEAD = 1 << 24
+# With this number, a pickle of its own, files of torch.save began before they were archives.
+_BEFORE = pickle.dumps(0x1950A86A20F9469CFC6C, 2)
 # Under these keys training programs keep the state_dict among other things.
 _INSIDE = ("state_dict", "model_state_dict", "model")
 
@@ -45,6 +48,10 @@ def read(path: Path) -> dict[str, Array]:
     with opened(path) as file:
         if path.suffix == ".safetensors":
             return _safetensors(file.read())
+        if file.read(len(_BEFORE)) == _BEFORE:
+            raise ValueError(
+                "a file in the form before PyTorch 1.6; torch.save writes an archive since"
+            )
         with Archive(file, compressed=path.suffix == ".npz") as archive:
             if path.suffix == ".npz":
                 names = [name.removesuffix(".npy") for name in archive.names()]

@@ -28,12 +28,12 @@ def main() -> int:
     findings: list[str] = []
     for reader in readers:
         started = time.perf_counter()
-        count = -(-args.cases // len(readers))
+        count = -(-args.cases // (len(readers) * reader.share))
         outcome = tried(reader, args.seed, range(count))
         findings += outcome.findings
         seconds = time.perf_counter() - started
         print(
-            f"{reader.name:17} {count} cases, {outcome.results} read, "
+            f"{reader.name:20} {count} cases, {outcome.results} read, "
             f"{outcome.documented} refused, {seconds:.0f} s"
         )
         for finding in outcome.findings:

@@ -1,5 +1,7 @@
 """Files changed a little: bytes, whole numbers, JSON, and the members that are packed in them."""
 
+import ast
+import copy
 import gzip
 import io
 import json
@@ -92,12 +94,24 @@ def in_a_member(data: bytes, rng: Generator) -> bytes:
     if name.endswith(".json"):
         members[name] = in_json(members[name], rng)
     elif name == "config.npy" and rng.integers(3):
-        text = str(np.load(io.BytesIO(members[name])))
-        content = io.BytesIO()
-        np.save(content, np.array(in_json(text.encode(), rng).decode(errors="replace")))
-        members[name] = content.getvalue()
+        return in_an_array(data, rng, "config")
     else:
         members[name] = changed(members[name], rng)
+    return _packed(members, rng)
+
+
+def in_an_array(data: bytes, rng: Generator, name: str) -> bytes:
+    """Change the JSON that an ``.npz`` holds as an array of text."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        members = {member: archive.read(member) for member in archive.namelist()}
+    text = str(np.load(io.BytesIO(members[f"{name}.npy"])))
+    content = io.BytesIO()
+    np.save(content, np.array(in_json(text.encode(), rng).decode(errors="replace")))
+    members[f"{name}.npy"] = content.getvalue()
+    return _packed(members, rng)
+
+
+def _packed(members: dict[str, bytes], rng: Generator) -> bytes:
     packed = io.BytesIO()
     method = zipfile.ZIP_STORED if rng.integers(2) else zipfile.ZIP_DEFLATED
     with zipfile.ZipFile(packed, "w", method) as archive:
@@ -127,6 +141,48 @@ def _places(tree: Any) -> Any:
         for key in list(tree) if isinstance(tree, dict) else range(len(tree)):
             yield tree, key
             yield from _places(tree[key])
+
+
+def in_the_syntax(data: bytes, rng: Generator) -> bytes:
+    """Change a program so that it is Python still: nodes of its tree go, come twice or change."""
+    tree = ast.parse(data)
+    for _ in range(rng.integers(1, 4)):
+        places: dict[type, list[tuple[Any, str, int | None]]] = {}
+        for node in ast.walk(tree):
+            for name, value in ast.iter_fields(node):
+                for i, one in enumerate(value if isinstance(value, list) else [value]):
+                    kind = next((k for k in (ast.stmt, ast.expr) if isinstance(one, k)), None)
+                    if kind is not None:
+                        index = i if isinstance(value, list) else None
+                        places.setdefault(kind, []).append((node, name, index))
+        some = places.get(ast.stmt if rng.integers(2) else ast.expr, [])
+        if not some:
+            break
+        one, other = (some[int(n)] for n in rng.integers(len(some), size=2))
+        _put(one, copy.deepcopy(_at(other)), rng)
+    try:
+        program = ast.unparse(ast.fix_missing_locations(tree)).encode()
+        ast.parse(program)
+    except Exception:  # a node where there can be none, such as 3 = x
+        return data
+    return program
+
+
+def _at(place: tuple[Any, str, int | None]) -> Any:
+    node, name, index = place
+    return getattr(node, name) if index is None else getattr(node, name)[index]
+
+
+def _put(place: tuple[Any, str, int | None], new: Any, rng: Generator) -> None:
+    node, name, index = place
+    if index is None:
+        setattr(node, name, new)
+    elif not isinstance(new, ast.stmt) or rng.integers(3) == 0:
+        getattr(node, name)[index] = new
+    elif rng.integers(2):
+        getattr(node, name).insert(index, new)
+    else:
+        getattr(node, name)[index] = ast.Pass()
 
 
 def in_words(data: bytes, rng: Generator) -> bytes:

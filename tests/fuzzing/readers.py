@@ -6,7 +6,6 @@ import json
 import pickle
 import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -16,36 +15,11 @@ from PIL import Image, ImageDraw
 from digit_data.datasets import DatasetError, load_mnist
 from digit_data.pictures.examine import ImageError, examine, open_image
 from numpy_impl import models, serialization
-from parity import drafting
-from parity.commands import sources
 from scripts import model_files
 from terminal_io import CliError
 from tests.digit_data import mnist_writers
-from tests.fuzzing import mutations
-from tests.fuzzing.mutations import Mutation
-
-ROOT = Path(__file__).parents[2]
-
-
-@dataclass(frozen=True)
-class Reader:
-    """One way in.
-
-    Attributes:
-        name: What to call it.
-        bases: Good files.
-        mutations: How they are damaged; one is chosen for each case.
-        read: Reads the file at a path.
-        documented: The exceptions that it may raise.
-        file: What the file is called; a suffix may decide what reads it.
-    """
-
-    name: str
-    bases: Callable[[Path], Sequence[bytes]]
-    mutations: Sequence[Mutation]
-    read: Callable[[Path], object]
-    documented: type[Exception]
-    file: str
+from tests.fuzzing import foreign, mutations, programs, trained
+from tests.fuzzing.reader import Reader
 
 
 def _encoded(image: Image.Image, kind: str, **options: object) -> bytes:
@@ -172,14 +146,6 @@ def _keras(folder: Path) -> Sequence[bytes]:
     return [content.getvalue()]
 
 
-def _programs(folder: Path) -> Sequence[bytes]:
-    return [path.read_bytes() for path in sorted((ROOT / "tests/cases/init").glob("*.py"))]
-
-
-def _survey(path: Path) -> None:
-    drafting.survey(sources.parsed(path))
-
-
 _BYTES = (mutations.changed,)
 _ARCHIVE = (mutations.in_a_member,)
 _GZIP = (mutations.unpacked_first,)
@@ -207,5 +173,7 @@ READERS = [
     Reader("model npz", _network, _ARCHIVE, _ask, CliError, "model.npz"),
     Reader("model keras", _keras, _ARCHIVE, _ask, CliError, "model.keras"),
     Reader("model weights.h5", _weights, _BYTES, _ask, CliError, "model.weights.h5"),
-    Reader("program of init", _programs, (mutations.in_words,), _survey, CliError, "net.py"),
+    *trained.READERS,
+    *foreign.READERS,
+    *programs.READERS,
 ]  # fmt: skip

@@ -190,3 +190,29 @@ def test_a_sequence_counts_as_so_many_samples(name) -> None:
     rows = predicted.reshape(6, 4), true.reshape(6, *true.shape[2:])
     assert value == loss.value(*rows)
     np.testing.assert_array_equal(gradient, loss.gradient(*rows).reshape(2, 3, 4))
+
+
+@pytest.mark.parametrize("name", losses.LOSSES)
+def test_each_step_of_a_sequence_has_a_value_of_its_own(name) -> None:
+    rng = np.random.default_rng(0)
+    predicted = rng.dirichlet(np.ones(4), (2, 3))
+    loss = losses.get(name)
+    true = rng.integers(0, 4, (2, 3)) if loss.sparse else rng.dirichlet(np.ones(4), (2, 3))
+    values = loss.values(predicted, true)
+    assert values.shape == (2, 3)
+    for i, j in np.ndindex(2, 3):
+        alone = loss.value(predicted[i, j : j + 1], true[i, j : j + 1])
+        assert values[i, j] == pytest.approx(alone, rel=8 * unit())
+
+
+def test_losses_of_several_outputs_add_up() -> None:
+    # 1/2 (1 + 0) and 1/2 4, averaged over two samples each: 0.25 and 1; weighted 2 x 0.25 + 3 x 1.
+    ones, zeros = np.array([[1.0], [0]]), np.zeros((2, 1))
+    twos = np.array([[2.0], [0]])
+    own = [losses.Quadratic(), losses.Quadratic()]
+    assert losses.WeightedSum(own).value([ones, twos], [zeros, zeros]) == 1.25
+    weighted = losses.WeightedSum(own, [2, 3])
+    assert weighted.value([ones, twos], [zeros, zeros]) == 3.5
+    # The first output's second sample alone counts, and of the second output the first.
+    counting = [np.array([0.0, 1]), np.array([1.0, 0])]
+    assert weighted.value([ones, twos], [zeros, zeros], counting) == 3

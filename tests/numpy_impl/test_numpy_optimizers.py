@@ -225,12 +225,42 @@ def test_adafactor() -> None:
     assert not optimizer.state["row"].any()
 
 
+def test_adafactor_keeps_means_of_all_steps() -> None:
+    # With a decay of -1, beta is 0 at the first step and 1 - 1/2 at the second. The squares, first
+    # [[1, 4], [9, 36]] and then four times these, have means of rows 2.5 and 22.5, then 10 and 90,
+    # and of columns 5 and 20, then 20 and 80: half of each is kept.
+    matrix: Any = Matrix([1.0, 2], [3, 6])
+    optimizer = Adafactor(0.5, beta_2_decay=-1.0)
+    optimizer.build_for(matrix)
+    vector, other = np.array([1.0, 2, 3, 6]), Adafactor(0.5, beta_2_decay=-1.0)
+    for g in (np.array([1.0, -2, 3, 6]), np.array([2.0, 4, -6, 12])):
+        optimizer.apply(g, matrix.parameters)
+        other.apply(g, vector)
+    assert optimizer.state["row"] == pytest.approx([6.25, 6.25, 56.25, 56.25], rel=16 * unit())
+    assert optimizer.state["column"] == pytest.approx([12.5, 50, 12.5, 50], rel=16 * unit())
+    (squares,) = (array for name, array in other.state.items() if name not in ("row", "column"))
+    assert squares == pytest.approx([2.5, 10, 22.5, 90], rel=16 * unit())
+
+
 def test_adafactor_clips_what_is_large() -> None:
     # As above, u = sign(g) with rms 1 is cut to 0.25; w of rms 0 counts as epsilon_2 = 0.5; the
     # rate 2 is at most 1 / root(t) = 1.
     vector, optimizer = np.zeros(2), Adafactor(2.0, epsilon_2=0.5, clip_threshold=0.25)
     optimizer.apply(np.array([3.0, -5]), vector)
     assert vector == pytest.approx([-0.125, 0.125], rel=20 * unit())
+
+
+def test_lion_weighs_the_average_and_the_gradient() -> None:
+    # m is 2 after 4, then 0.5. c = 2, then 1 - 0.5 (the average outweighs the gradient), then
+    # 0.25 - 0.375 (it does not).
+    _assert_walk(Lion(1.0, beta_1=0.5, beta_2=0.5), 0, [4, -1, -0.75], [-1, -2, -1])
+
+
+def test_average_of_weights_that_are_not_0() -> None:
+    # 1.5 is the first average, then 0.75 x 1.5 + 0.25 x 1.
+    optimizer = SGD(0.5, use_ema=True, ema_momentum=0.75)
+    _assert_walk(optimizer, 2, [1, 1], [1.5, 1])
+    assert optimizer.state["average"].tolist() == [1.375]
 
 
 @pytest.mark.parametrize("every", [None, 2])
@@ -459,7 +489,8 @@ def test_slots() -> None:
         (lambda: Adam(math.nan), r"Expected learning_rate >= 0\. Received: nan"),
         (lambda: SGD(momentum=1.5), r"Expected momentum in \[0, 1\]\. Received: 1\.5"),
         (lambda: RMSprop(rho=-1), r"rho and momentum in \[0, 1\]\. Received: rho=-1, momentum=0"),
-        (lambda: RMSprop(momentum=2), r"Received: rho=0\.9, momentum=2"),
+        (lambda: RMSprop(rho=1.5), r"Received: rho=1\.5, momentum=0"),
+        (lambda: RMSprop(momentum=1.5), r"Received: rho=0\.9, momentum=1\.5"),
         (lambda: Adam(beta_2=1), r"in \[0, 1\)\. Received: beta_1=0\.9, beta_2=1"),
         (lambda: Adagrad(initial_accumulator_value=-1), r"accumulator_value >= 0\. Received: -1"),
         (lambda: Adadelta(rho=1.1), r"Expected rho in \[0, 1\]\. Received: 1\.1"),

@@ -70,3 +70,22 @@ def test_what_is_frozen_has_no_slope_and_what_is_bent_has_anothers():
     bent = (x * x).bent(x * 5.0)
     np.testing.assert_array_equal(bent.value, [1, 4])
     np.testing.assert_array_equal(bent.slope, [[5, 0], [0, 5]])
+
+
+def test_errors_of_values_are_carried_to_slopes_by_the_second_derivative():
+    # (1 / v)'' = 2 / v^3 is 16 at 0.5: an error of 1e-6 there moves the slope by 16e-6, and that
+    # of the value, 1 / v^2 = 4, moves the value by 4e-6. Rounding is far below either.
+    one = np.ones((1, 1))
+    inverse = Dual(0.5 * one[0], one, 1e-6 * one[0], 0 * one, 2.0**-53).reciprocal()
+    np.testing.assert_allclose(inverse.slope, [[-4]], rtol=1e-15)
+    np.testing.assert_allclose(inverse.error, [4e-6], rtol=1e-4)
+    np.testing.assert_allclose(inverse.slope_error, [[16e-6]], rtol=1e-4)
+
+
+def test_parts_are_joined_along_the_axis_counted_from_the_front():
+    first, second = (Dual(a, a[None], 0 * a, 0 * a[None], 2.0**-53)
+                     for a in (np.ones((2, 3)), np.zeros((4, 3))))  # fmt: skip
+    both = joined([first, second], 0)
+    assert both.value.shape == (6, 3)
+    assert both.slope.shape == (1, 6, 3)
+    np.testing.assert_array_equal(both.slope[0], both.value)

@@ -1,6 +1,7 @@
 """Code that loops, crashes, ends Python or spoils it cannot make the check say something false."""
 
 import asyncio
+import json
 import os
 import random
 import signal
@@ -16,7 +17,8 @@ import numpy as np
 import pytest
 
 import parity
-from parity.commands.check import _exit_code
+from parity.commands import processes
+from parity.commands.check import _exit_code, checked
 from terminal_io import CliError
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +41,24 @@ def weights():
 {behind}
 def make():
     return parity.Candidate(get_weights=weights, forward=forward, gradients=gradients)
+"""
+
+
+# Processes, each with memory of its own, that are forked once; "leave" is what a daemon does.
+HOG = """import os, time
+import numpy as np
+forked = []
+def hog(count, size=1, leave=lambda: None):
+    while len(forked) < count:
+        forked.append(os.fork())
+        if not forked[-1]:
+            leave()
+            kept = np.ones(size * 2 * 10**7)
+            time.sleep(99)
+def leave():
+    os.setsid()
+    if os.fork():
+        os._exit(0)
 """
 
 
@@ -116,6 +136,24 @@ ATTACKS = {
     "memory": Attack(
         FORWARD + "over 0.5 GB of memory taken, it.py line 7; --memory sets another limit\n",
         "kept.append(np.ones(4 * 10**6))", before="kept = []", options="--memory 0.5",
+    ),
+    "memory of forks": Attack(
+        FORWARD + "over 0.7 GB of memory taken by 6 processes, it.py line 7; --memory sets",
+        "hog(5); time.sleep(99)", before=HOG, options="--memory 0.7",
+    ),
+    "memory of one that has left": Attack(
+        FORWARD + "over 0.7 GB of memory taken by 2 processes, it.py line 7; --memory sets",
+        "hog(1, 5, leave); time.sleep(99)", before=HOG, options="--memory 0.7",
+    ),
+    "memory of one without its environment": Attack(
+        FORWARD + "over 0.7 GB of memory taken by 2 processes, it.py line 7; --memory sets",
+        "subprocess.run([sys.executable, '-c', code], env={}, start_new_session=True)",
+        before="import subprocess\n"
+        "code = 'import time; b = bytes([1]) * (8 * 10**8); time.sleep(99)'",
+        options="--memory 0.7",
+    ),
+    "memory that forks share": Attack(
+        RIGHT, "hog(4, 0)", before=HOG + "kept = np.ones(5 * 10**7)", options="--memory 0.9"
     ),
     "thread": Attack(
         RIGHT, before="import threading, time; threading.Thread(target=time.sleep, "
@@ -198,7 +236,7 @@ ATTACKS = {
         "    class A:\n     def __repr__(self): return repr(self)\n    repr(A())",
     ),
     "all signals ignored": Attack(
-        ENDLESS.partition(" within")[0], "while True: pass", options="--timeout 6",
+        FORWARD + "no end within 6 s; ", "while True: pass", options="--timeout 6",
         before="import signal\nfor s in (1, 2, 3, 12, 15, 17): signal.signal(s, signal.SIG_IGN)",
     ),
     "handler that raises": Attack(
@@ -350,6 +388,35 @@ def _is_alive(pid: int) -> bool:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_memory_of_several_processes_counts_once():
+    code = """import os, sys, time
+kept = bytearray(300_000_000)
+kept[::4096] = b"x" * len(kept[::4096])
+forked = [0]
+while all(forked[1:]) and len(forked) < 4:
+    forked.append(os.fork())
+if all(forked[1:]):
+    print("ready", flush=True)
+time.sleep(99)
+"""
+    command = [sys.executable, "-S", "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as process:
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()
+            resident = processes.taken(process.pid, b"NO=mark", 1e12)
+            shared = processes.taken(process.pid, b"NO=mark", 0)
+            none = processes.taken(2**22 + 1, b"NO=mark", 0)  # Linux has no process of that number
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+    assert (resident.processes, shared.processes) == (4, 4)
+    # Four times the bytes, and once: an interpreter of its own takes less than 20 MB.
+    assert 1.2e9 < resident.size < 1.28e9
+    assert 3e8 < shared.size < 3.8e8
+    assert none == processes.Taken(0, 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_signal_ends_both_processes(signum: signal.Signals, tmp_path: Path):
     (tmp_path / "it.py").write_text(_with("print('x', file=sys.stderr); sum(range(10**14))"))
@@ -434,6 +501,19 @@ def _report(outcome: str, findings: int = 0, tested: int = 1, right: bool = True
 def test_a_report_that_contradicts_itself_is_no_answer(report: dict[str, Any]):
     with pytest.raises(CliError, match="cannot tell: expected a report that agrees with itself"):
         _exit_code(report)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        None, [], {}, "json", {"json": json.dumps(_report("right"))}, {"json": 1, "text": "RIGHT"},
+        {"json": "[" * 10**5, "text": "RIGHT"}, {"json": "[]", "text": "RIGHT"},
+        {"json": json.dumps(_report("right")), "text": None},
+    ],
+)  # fmt: skip
+def test_what_is_no_report_is_no_answer(told: Any):
+    with pytest.raises(CliError, match="cannot tell: expected an answer of the check"):
+        checked(told, ("json", "text"))
 
 
 class Odd(BaseException):

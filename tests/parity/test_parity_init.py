@@ -235,6 +235,7 @@ def test_a_module_that_imports_from_its_own_package():
         ("mynet.py", "class Net:\n    def forward(self, x): return x\n", "with only Net; "),
         ("mynet.py", "def f(:\n", "expected valid Python. Received: mynet.py line 1: "),
         ("mynet.py", "x = 1\nprint 'hello'\n", "mynet.py line 2: Missing parentheses in call"),
+        ("mynet.py", "x = 1\nreturn x\n", "mynet.py line 2: 'return' outside function: return x"),
         ("mynet.py", "\0", "expected valid Python. Received: mynet.py: "),
         ("mynet.ipynb", "{}", "mynet.ipynb, a notebook; this writes it as Python: jupyter "),
         ("mynet.txt", "", "a Python file, whose name ends in .py. Received: mynet.txt"),

@@ -34,6 +34,9 @@ def test_gamma_of_many_terms_grows_with_the_root():
 
 
 def test_gamma_promises_nothing_where_the_theory_ends():
+    # n u is 1, just above, and 1.5: beyond 1, n u / (1 - n u) would be negative.
+    for n in (2**24, 2**24 + 1, 3 * 2**23):
+        assert Rounding("float32").gamma(n) == math.inf
     assert Rounding("float32").gamma(2**60) == math.inf
 
 
@@ -127,3 +130,10 @@ def test_sums_are_bounded_in_any_order():
     forward = np.add.accumulate(values)[-1]
     assert abs(float(forward) - exact) <= bounded.bound
     assert abs(float(np.sum(values)) - exact) <= bounded.bound
+
+
+def test_the_mean_along_an_axis_is_of_what_lies_along_it():
+    values = np.arange(6.0).reshape(2, 3)
+    one = Rounding("float64").exact(values)
+    for axis in (0, 1, None):
+        np.testing.assert_array_equal(one.mean(axis).value, values.mean(axis))

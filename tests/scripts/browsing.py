@@ -29,6 +29,13 @@ CHROMIUM_OPTIONS = (
 # Milliseconds; Keras takes 5 seconds to load, and far longer on a computer that is busy.
 PATIENCE = 120_000
 EMPTY = "No digit yet."
+# The page paints in the frame after a change, or after the one in which the canvas got its size,
+# which may be long in coming; what was asked for before is done before what is asked for here.
+PAINTED = """async canvas => {
+    for (const _ of [1, 2]) await new Promise(requestAnimationFrame);
+    await new Promise(resolve => setTimeout(resolve));
+    return canvas.toDataURL();
+}"""
 READ_TABLE = "table => [...table.tBodies[0].rows].map(row => row.cells[2].textContent)"
 
 
@@ -160,8 +167,7 @@ class Tab:
 
     def ink(self) -> bytes:
         """Return what is on the paper, as a PNG."""
-        self.page.wait_for_timeout(100)  # it is painted with the next frame
-        url = self.page.locator("#drawing").evaluate("canvas => canvas.toDataURL()")
+        url = self.page.locator("#drawing").evaluate(PAINTED)
         return base64.b64decode(url.split(",")[1])
 
     def seen(self) -> np.ndarray:

@@ -120,6 +120,22 @@ def test_undo_and_clear(tab: Tab):
     tab.settle()
 
 
+def test_a_frame_that_comes_late_is_waited_for(browser: "Browser", address: str):
+    context = browser.new_context()
+    context.add_init_script(
+        "const soon = requestAnimationFrame;"
+        "window.requestAnimationFrame = (f) => setTimeout(() => soon(f), 300);"
+    )
+    tab = Tab(context.new_page())
+    tab.page.goto(address)
+    blank = tab.ink()
+    stroke(tab.page, ONE)
+    one = tab.ink()
+    tab.page.keyboard.press("Escape")
+    assert tab.ink() == blank != one
+    context.close()
+
+
 def test_notes_another_verdict_and_failures_are_said(browser: "Browser", address: str):
     keras: dict[str, Any] = {"verdict": "I am a 7."}
     note = "There <b>seem</b> to be several digits."

@@ -69,7 +69,13 @@ def test_a_kernel_that_is_turned_wrongly_is_refused(
     assert not out.exists()
 
 
-@pytest.mark.parametrize("dump", [joblib.dump, lambda e, path: path.write_bytes(pickle.dumps(e))])
+@pytest.mark.parametrize(
+    "dump",
+    [
+        joblib.dump, lambda e, path: path.write_bytes(pickle.dumps(e)),
+        lambda e, path: path.write_bytes(pickle.dumps(e, 2)),
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
 def test_an_estimator_is_read_without_its_pickle_being_run(
     dump: Any, kind: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -149,6 +155,48 @@ def test_safetensors(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(ValueError, match="in 75 bytes"):
         torch_files.read(path)
+
+
+def damaged(path: Path, source: str, change: Any, *options: str) -> list[str]:
+    path.write_bytes(change((FOREIGN / "mlp.pt").read_bytes()))
+    return [str(path), "--from", source, "--to", "npz", *options]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        # A byte of the weights: zipfile's checksum is no longer right.
+        (lambda b: b.replace(b"cpu", b"gpu", 1), "BadZipFile: Bad CRC-32 for file 'mlp/data.pkl'"),
+        (lambda b: b.replace(b"PK\x03\x04", b"PK\x03\x05", 1), "BadZipFile: Bad magic number"),
+        (lambda b: b.replace(b"PK\x01\x02\x00\x00\x00\x00", b"PK\x01\x02\x00\x00n\x00"),
+         "NotImplementedError: zip file version 11.0"),
+        (lambda b: pickle.dumps(0x1950A86A20F9469CFC6C, 2) + pickle.dumps(1001, 2),
+         "a file in the form before PyTorch 1.6; torch.save writes an archive since"),
+    ],
+)  # fmt: skip
+def test_a_damaged_archive_is_one_line(
+    change: Any, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main(damaged(tmp_path / "m.pt", "torch", change, "--activation", "tanh")) == 2
+    printed = capsys.readouterr().err
+    assert f"expected a file of torch to read. Received: {message}" in printed
+    assert printed.count("\n") == 1
+
+
+def test_an_opinion_that_cannot_be_had_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def gone(*given: Any) -> Any:
+        raise IndexError("tuple index\nout of range")
+
+    monkeypatch.setattr(incoming, "as_torch", gone)
+    given = damaged(tmp_path / "m.pt", "torch", lambda b: b, "--activation", "tanh")
+    assert command.main(given) == 2
+    printed = capsys.readouterr().err
+    assert printed.endswith(
+        "m.pt: expected a network that PyTorch's layout can run. "
+        "Received: IndexError: tuple index out of range\n"
+    )
 
 
 # ONNX
