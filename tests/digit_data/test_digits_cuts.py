@@ -2,8 +2,10 @@
 
 import cv2
 import numpy as np
+import pytest
 
-from digit_data.pictures.cuts import REACH, WIDEST, segments
+from digit_data.pictures import cuts
+from digit_data.pictures.cuts import REACH, WIDEST, Segment, segments
 
 TALL, WIDE = 100, 170
 
@@ -65,6 +67,58 @@ def test_a_cut_bends_around_what_overlaps():
     assert (sheet[:, 48:60].max(axis=0) > 0).all()
     free = [one for one in segments(sheet) if one.start == 0 and one.cut < 0.01]
     assert any(np.count_nonzero(one.ink) == np.count_nonzero(sheet[60:98, 8:60]) for one in free)
+
+
+def _rings_with_one_wall() -> np.ndarray:
+    """Two rings that overlap: the wall between them is a stroke and a third thick."""
+    sheet = np.zeros((120, 220), np.uint8)
+    for x in (60, 140):
+        cv2.ellipse(sheet, (x, 60), (38, 50), 0, 0, 360, 255, 12)
+    left, top, width, height = cv2.boundingRect(sheet)
+    return sheet[top : top + height, left : left + width].astype(np.float32) / 255
+
+
+def _holes(part: np.ndarray) -> int:
+    """How many pieces of paper there are that do not reach the border, by a flood fill."""
+    paper = np.pad(part <= 0.25, 1, constant_values=True).astype(np.uint8)
+    count, _ = cv2.connectedComponents(paper, connectivity=4)
+    return count - 2  # the ink, and the paper around it
+
+
+def _pairs(found: list[Segment]) -> list[tuple[Segment, Segment]]:
+    """The two parts that each cut by itself makes."""
+    last = max(one.stop for one in found)
+    rights = {one.start: one for one in found if one.stop == last and one.start}
+    return [(one, rights[one.stop]) for one in found if one.start == 0 and one.stop in rights]
+
+
+def test_a_cut_leaves_the_rings_closed_that_share_a_wall(monkeypatch: pytest.MonkeyPatch):
+    """The way through the holes crosses less ink, and opens a ring."""
+    ink = _rings_with_one_wall()
+    pairs = _pairs(segments(ink))
+    assert any(_holes(one.ink) == _holes(other.ink) == 1 for one, other in pairs)
+    cheapest = min(pairs, key=lambda pair: pair[0].cut)
+    assert [_holes(one.ink) for one in cheapest] == [1, 1]
+    monkeypatch.setattr(cuts, "_price", lambda small: small)
+    planted = min(_pairs(segments(ink)), key=lambda pair: pair[0].cut)
+    assert [_holes(one.ink) for one in planted] != [1, 1]
+
+
+def test_a_cut_leans_as_digits_do(monkeypatch: pytest.MonkeyPatch):
+    """Two leaning bars with a slit between them, each above the other's foot."""
+    rows, columns = np.indices((100, 100))
+    place = columns - 0.4 * (100 - rows)
+    left, right = (place >= 4) & (place < 26), (place >= 34) & (place < 56)
+    sheet = (left | right).astype(np.float32)
+    assert (left.any(axis=0) & right.any(axis=0)).any()
+
+    def parted() -> bool:
+        free = [pair for pair in _pairs(segments(sheet)) if pair[0].cut < 0.01]
+        return any(np.array_equal(one.ink > 0, left) for one, _ in free)
+
+    assert parted()
+    monkeypatch.setattr(cuts, "SLANTS", (-0.3,))
+    assert not parted()
 
 
 def test_what_is_narrow_is_one():
