@@ -140,7 +140,7 @@ def analyse_outputs(
         precisions: Likewise.
         seen: Likewise.
     """
-    computed, _, states, *_ = _forward(network, x, None, precisions, seen)
+    computed, _, _, states, _ = _forward(network, x, None, precisions, seen)
     return [*(computed[name] for name in network.tensor_names), *states.values()]
 
 
