@@ -23,7 +23,7 @@ from parity.checking.bugs.findings import Finding, Notes, Unreadable
 from parity.checking.bugs.table import EXCEPTION, OTHER_SIZES, UNREADABLE, Severity
 from parity.checking.derivative.compare import REFERENCE as DERIVATIVE
 from parity.checking.derivative.compare import Derivative, check_derivative
-from parity.checking.derivative.samples import in_parts, samples
+from parity.checking.derivative.samples import in_parts, of_other_targets, samples
 from parity.checking.derivative.steps import check_steps
 from parity.checking.forward import Forward
 from parity.checking.model.layout import Layout, readings
@@ -232,6 +232,7 @@ class _Whole:
         self.notes = Notes()
         self.compared_with = "" if plan is None else plan.text
         self.keeps_state = False
+        self.other_targets = False
         self.of_gradients: list[Finding] = []
 
     def check(self, subject: Subject, loss: Declared | None) -> None:
@@ -248,6 +249,7 @@ class _Whole:
                 return
             reasons = [f"{f.title}; {f.evidence}" for f in self.notes.findings[:1]]
             reasons += ["your samples are of several arrays"] if parts else []
+            reasons += ["your targets are not as many as outputs"] if self.other_targets else []
             derivative = Derivative(subject, self.seed, self.search)
             self.notes = derivative.run()
             self.keeps_state, self.of_gradients = subject.keeps_state, derivative.of_gradients
@@ -317,6 +319,11 @@ class _Whole:
             if candidate.gradients is None and candidate.step is None:
                 conclude(subject, sample, notes)
                 return True
+            if self.plan is None and callable(candidate.loss) and candidate.data is not None:
+                outputs = sample.layout.sizes[-1]
+                self.other_targets = of_other_targets(candidate.data, self.seed, outputs)
+                if self.other_targets:
+                    return False
             backward = Backward(
                 subject, sample, known, loss, self.seed, self.keras, notes, self.search
             )

@@ -1,12 +1,14 @@
 """The gradients beside the derivative of the user's own loss, tensor by tensor."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 
 from numpy_impl.types import Array
 from parity.checking.asking.falling import Falling, falling
+from parity.checking.asking.nested import is_ndarray
 from parity.checking.asking.repeating import alike, remembers
 from parity.checking.asking.subject import Subject, TheirError
 from parity.checking.bugs.derivative import (
@@ -49,6 +51,10 @@ LAYERS_UNKNOWN = "what the layers compute"
 _POINTS, _DIRECTIONS = 2, 3
 # Rates by which a step's gradient is read off; powers of two, so that dividing by them is exact.
 _RATES = (2.0**-3, 2.0**-5)
+_OF_THE_BATCH = (
+    "Forward: what it answers for a sample depends on the others of its batch, as with the batch's "
+    "own mean and variance. To predict, moving ones are meant."
+)
 
 
 class Derivative:
@@ -87,8 +93,22 @@ class Derivative:
         tensors = self._measured(known, points)
         self.notes.tensors += [_row(tensor, points[0]) for tensor in tensors if tensor.measured]
         self._conclude(tensors, points)
+        self._ask_forward_for_one(points[0].place)
         if self.candidate.gradients is not None and self.candidate.step is not None:
             self._with_steps(check_steps(self.subject, self.samples, self.start, self.seed))
+
+    def _ask_forward_for_one(self, place: Place) -> None:
+        """Remark on outputs that are others where a sample comes alone."""
+        batch = self.samples.batch
+        if self.candidate.forward is None or not is_ndarray(place.x) or batch == 1:
+            return
+        place.back()
+        with suppress(TheirError):
+            whole, again = (self.subject.forward(place.x)[-1] for _ in range(2))
+            alone = self.subject.forward(place.x[:1])[-1]
+            first = whole[:1]
+            if alike(whole, again) and alone.shape == first.shape and not alike(alone, first):
+                self.notes.remarks.append(_OF_THE_BATCH)
 
     def _with_steps(self, steps: Notes) -> None:
         """Write down what the step is; what is right without it is said of both, or of neither."""

@@ -75,6 +75,19 @@ def in_parts(data: Any, seed: int) -> bool:
     return any(_several(part) for part in given or ())
 
 
+def of_other_targets(data: Any, seed: int, outputs: int) -> bool:
+    """Return whether y of the user's samples cannot stand beside so many outputs a sample.
+
+    A policy's actions and rewards, say: of targets drawn like outputs such code makes something
+    else than is meant, and raises nothing.
+    """
+    try:
+        _, y = data(np.random.default_rng([seed, 7])) if callable(data) else data
+    except Exception:  # which is told where samples are drawn
+        return False
+    return is_ndarray(y) and y.ndim == 2 and not {1, outputs} & set(y.shape)
+
+
 def _several(part: Any) -> bool:
     if isinstance(part, Mapping):
         return True
