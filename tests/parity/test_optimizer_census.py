@@ -402,6 +402,12 @@ WRONG: dict[str, Case] = {
     "constant momentum for Nadam": (nadam("constant"), K.Nadam, "other-optimizer"),
     "torch's Nadam for Keras's": (nadam("torch"), K.Nadam, "other-optimizer"),
     "betas of Lion swapped": (lion(swapped=True), K.Lion, "other-optimizer"),
+    "a velocity made anew at each step": (
+        sgd, lambda: K.SGD(0.1, momentum=0.9), "momentum-missing",
+    ),
+    "coupled, and the paper's epsilon": (
+        adam("paper", 1e-8, coupled=0.1), lambda: K.AdamW(weight_decay=0.1), "weight-decay-enters",
+    ),
     "another momentum": (velocity(0.5), lambda: K.SGD(0.1, momentum=0.9), "other-optimizer"),
     "SGD for Adam": (sgd, K.Adam, "other-optimizer"),
 }  # fmt: skip
@@ -417,6 +423,10 @@ CONVENTIONS: dict[str, tuple[Update, Callable[[], Any], str]] = {
     "Adam, the paper's": (
         adam("paper", 1e-3), lambda: K.Adam(epsilon=1e-3), "epsilon beside the corrected root",
     ),
+    "Adam, PyTorch's default": (
+        adam("paper", 1e-8), K.Adam, "epsilon beside the corrected root",
+    ),
+    "Adam, PyTorch's size in Keras's place": (adam("keras", 1e-8), K.Adam, "epsilon 1e-08"),
     "AdamW, the paper's": (
         adam("paper", 1e-8, decoupled=0.1), lambda: K.AdamW(epsilon=1e-8, weight_decay=0.1),
         "epsilon beside the corrected root",

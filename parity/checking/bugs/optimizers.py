@@ -253,6 +253,12 @@ MOMENTUM_CONVENTION = Bug(
     "v = momentum * v + (1 - momentum) * dW; W -= learning_rate * v",
     "make it {declared}: Keras's is v = momentum * v - learning_rate * dW; W += v",
 )
+MOMENTUM_MISSING = Bug(
+    "momentum-missing",
+    "the momentum that is declared has no effect{parts}: each step is a plain one",
+    "def step(x, y, learning_rate): velocity = [np.zeros_like(w) for w in weights]; ...",
+    "keep the velocity beside the weights, from one step to the next, and add it to them",
+)
 NESTEROV = Bug(
     "nesterov-form",
     "momentum of another form than declared: {found}{parts}",
@@ -351,5 +357,6 @@ OF_UPDATE = (
     *BUGS.values(),
     *(STATE_SHARED, STATE_CROSSED, AHEAD_ADDED, STEP_LEAVES, OTHER_OPTIMIZER, UPDATE_SIGN),
     *(DECAY_SIGN, DECAY_ENTERS, DECAY_MISSING, EPSILON_PLACE, EPSILON_SIZE, MOMENTUM_CONVENTION),
+    MOMENTUM_MISSING,
     *(NESTEROV, ACCUMULATOR_START, CLIPPING_KIND, SCHEDULE_COUNT, SCHEDULE_AHEAD, SCHEDULE_BEHIND),
 )

@@ -46,6 +46,9 @@ def own_loss_of(subject: Subject, assessment: Assessment, judgement: Judgement) 
         if not subject.loss_repeats:
             comment = "the loss is another number at each call (dropout in it?)"
         return Notes(witnesses=[Witness(OWN_LOSS, None, comment)])
+    if own.kind is None and not own_loss.tells(own, assessment.probes):
+        comment = "the derivative of the loss could not be measured well enough"
+        return Notes(witnesses=[Witness(OWN_LOSS, None, comment)])
     times = own_loss.follows(own, assessment.probes)
     agrees = times is not None
     what = own.kind.name if own.kind is not None else "a function unknown here"

@@ -22,6 +22,8 @@ Decay = Literal["before", "after", "coupled", "whatever rate"]
 _AVERAGE = {"use_ema", "ema_momentum", "ema_overwrite_frequency"}
 _ELSEWHERE = {"name", "learning_rate", *_AVERAGE}
 _KERAS_NAMES: dict[str, str] = {"adamw": "adam"}
+# What people call gradient descent with momentum, of whatever convention.
+_MOMENTUM = ("momentum", "nesterov")
 _READ = {
     *(name for kind in optimizers.OPTIMIZERS.values() for name in signature(kind).parameters),
     *CLIPPING,
@@ -199,8 +201,12 @@ def _of_name(text: str) -> DeclaredOptimizer:
     name, given = name_and_options(text) or (text, {})
     kind = _KERAS_NAMES.get(name.lower(), name.lower())
     options = "(" in text
+    if text.lower() in _MOMENTUM:
+        open_ = {**_defaults("sgd"), "momentum": 0.9}
+        return DeclaredOptimizer("SGD with momentum", "sgd", open_, None, True)
     if kind not in RULES or RULES[kind].whole or options > (name.lower() in optimizers.OPTIMIZERS):
-        known = [*(n for n, rule in RULES.items() if not rule.whole), *_KERAS_NAMES]
+        known = [n for n, rule in RULES.items() if not rule.whole]
+        known += [*_KERAS_NAMES, *_MOMENTUM]
         raise ValueError(
             f"optimizer: expected a name of {', '.join(known)}, with options as Keras has them "
             "(SGD(momentum=0.9)) or none, one of PyTorch's such as torch.SGD(momentum=0.9), or a "

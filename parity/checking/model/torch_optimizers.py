@@ -87,9 +87,10 @@ TORCH: dict[str, TorchOptimizer] = {
 }  # fmt: skip
 
 
-def published_places(kind: str) -> set[str]:
-    """Return where Keras and PyTorch have the epsilon of a rule: each is a convention, no bug."""
-    return {"keras", *(known.place for known in TORCH.values() if known.kind == kind)}
+def conventions(kind: str) -> list[tuple[Place, float]]:
+    """Return where Keras and PyTorch have the epsilon of a rule, and its default there."""
+    known = [t for t in TORCH.values() if t.kind == kind and "eps" in t.defaults]
+    return [("keras", 1e-7), *dict.fromkeys((t.place, float(t.defaults["eps"])) for t in known)]
 
 
 def name_and_options(text: str) -> tuple[str, dict[str, Any]] | None:

@@ -6,12 +6,12 @@ if every step follows it up to rounding.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from numpy_impl.schedules import LearningRateSchedule
 from parity.bounds.optimizers import CLIPPING
 from parity.bounds.updates import RULES
-from parity.bounds.updates.rule import UpdateForm
+from parity.bounds.updates.rule import Place, UpdateForm
 from parity.checking.bugs.optimizers import (
     ACCUMULATOR_START,
     BUGS,
@@ -21,6 +21,7 @@ from parity.checking.bugs.optimizers import (
     EPSILON_PLACE,
     EPSILON_SIZE,
     MOMENTUM_CONVENTION,
+    MOMENTUM_MISSING,
     NESTEROV,
     SCHEDULE_AHEAD,
     SCHEDULE_BEHIND,
@@ -29,7 +30,7 @@ from parity.checking.bugs.optimizers import (
 from parity.checking.bugs.table import Bug
 from parity.checking.model.declared_optimizer import Decay, DeclaredOptimizer
 from parity.checking.model.rules import EPSILONS, FORMS, PLACES
-from parity.checking.model.torch_optimizers import published_places
+from parity.checking.model.torch_optimizers import conventions
 
 
 @dataclass(frozen=True)
@@ -40,23 +41,19 @@ class Departure:
         bug: What it is,
         found: and what it is here, in words.
         optimizer: The declared optimizer with it.
+        is_convention: Whether it is as another library has it, which is no bug.
     """
 
     bug: Bug
     found: str
     optimizer: DeclaredOptimizer
+    is_convention: bool = False
 
     @property
     def values(self) -> Mapping[str, object]:
         """What the texts of the bug hold open."""
         title = RULES[str(self.optimizer.kind)].title
         return {"optimizer": title, "found": self.found, "times": ""}
-
-    @property
-    def is_convention(self) -> bool:
-        """Whether it is epsilon where Keras or PyTorch has it, and the declared one the other's."""
-        place = self.optimizer.options.get("epsilon_place")
-        return self.bug is EPSILON_PLACE and place in published_places(str(self.optimizer.kind))
 
 
 def departures(declared: DeclaredOptimizer, steps: int) -> Iterator[Departure]:
@@ -68,6 +65,7 @@ def departures(declared: DeclaredOptimizer, steps: int) -> Iterator[Departure]:
     """
     yield from _of_decay(declared)
     yield from _of_momentum(declared)
+    yield from of_another_library(declared)
     yield from _of_epsilon(declared)
     yield from _of_clipping(declared)
     yield from _of_schedule(declared, steps)
@@ -133,20 +131,45 @@ def _of_momentum(declared: DeclaredOptimizer) -> Iterator[Departure]:
         if form != declared.form and not o.get("nesterov"):
             words = FORMS.get(form, "the learning rate inside the velocity")
             yield Departure(MOMENTUM_CONVENTION, words, replace(declared, form=form))
+    yield Departure(MOMENTUM_MISSING, "", _with(declared, momentum=0.0, nesterov=False))
 
 
 def _of_epsilon(declared: DeclaredOptimizer) -> Iterator[Departure]:
-    o = declared.options
+    if "epsilon" not in declared.options:
+        return
+    own, kind = declared.options.get("epsilon_place", "keras"), str(declared.kind)
+    published = {place for place, _ in conventions(kind)}
+    for place in RULES[kind].places:
+        if place != own and place not in published:
+            yield Departure(EPSILON_PLACE, _place(place), _with(declared, epsilon_place=place))
+    for epsilon in EPSILONS:
+        if epsilon != declared.options["epsilon"]:
+            yield Departure(EPSILON_SIZE, f"{epsilon:g}", _with(declared, epsilon=epsilon))
+
+
+def of_another_library(declared: DeclaredOptimizer) -> Iterator[Departure]:
+    """Yield epsilon where Keras or PyTorch has it, and of the size that is the default there.
+
+    Of another size only where the declared one is a default too: who gives one means that one.
+    """
+    known, o = conventions(str(declared.kind)), declared.options
     if "epsilon" not in o:
         return
-    own = o.get("epsilon_place", "keras")
-    for place in RULES[str(declared.kind)].places:
-        if place != own:
-            words = PLACES.get(place, "epsilon where Keras has it")
-            yield Departure(EPSILON_PLACE, words, _with(declared, epsilon_place=place))
-    for epsilon in EPSILONS:
-        if epsilon != o["epsilon"]:
-            yield Departure(EPSILON_SIZE, f"{epsilon:g}", _with(declared, epsilon=epsilon))
+    defaults = list(dict.fromkeys(epsilon for _, epsilon in known))
+    own = o.get("epsilon_place", "keras"), o["epsilon"]
+    sizes = dict.fromkeys([own[1], *(defaults if own[1] in defaults else [])])
+    for place in dict.fromkeys([own[0], *(place for place, _ in known)]):
+        for epsilon in sizes:
+            if (place, epsilon) == own:
+                continue
+            words = [_place(place)] if place != own[0] else []
+            words += [f"epsilon {epsilon:g}"] if epsilon != own[1] else []
+            other = _with(declared, epsilon_place=place, epsilon=epsilon)
+            yield Departure(EPSILON_PLACE, ", ".join(words), other, is_convention=True)
+
+
+def _place(place: str) -> str:
+    return PLACES.get(cast(Place, place), "epsilon where Keras has it")
 
 
 def _of_clipping(declared: DeclaredOptimizer) -> Iterator[Departure]:

@@ -31,7 +31,11 @@ from parity.checking.explain.steps.course import (
     of_source,
     of_updated,
 )
-from parity.checking.explain.steps.departures import Departure, departures
+from parity.checking.explain.steps.departures import (
+    Departure,
+    departures,
+    of_another_library,
+)
 from parity.checking.explain.steps.followed_rule import (
     Factors,
     Found,
@@ -309,13 +313,20 @@ def as_departed(
     keys: Sequence[Key],
     usual: Factors,
 ) -> Identified | None:
-    """Return the steps read as the declared optimizer's with one thing otherwise, if it is that."""
+    """Return the steps read as the declared optimizer's with one thing otherwise, if it is that.
+
+    With epsilon where and as another library has it, too, which is no bug, another thing may be.
+    """
     if declared.kind is None:
         return None
-    for departure in departures(declared, len(draft.history)):
-        found = as_declared(draft, layout, departure.optimizer, keys, usual)
-        if found is not None:
-            return replace(found, declared=False, departure=departure)
+    others = [each.optimizer for each in of_another_library(declared)]
+    for optimizer in (declared, *others):
+        for departure in departures(optimizer, len(draft.history)):
+            if departure.is_convention and optimizer is not declared:
+                continue
+            found = as_declared(draft, layout, departure.optimizer, keys, usual)
+            if found is not None:
+                return replace(found, declared=False, departure=departure)
     return None
 
 

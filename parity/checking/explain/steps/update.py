@@ -100,7 +100,10 @@ class Updates:
             return Notes(conventions={"optimizer": found.words})
         notes = Notes(conventions={"optimizer": f"{found.words} (declared: {stated.words})"})
         momentum = stated.options.get("momentum", 0.0)
-        if stated.kind != "sgd" or abs(momentum - found.decay) > 1e-6:
+        same = abs(momentum - found.decay) <= 1e-6
+        if stated.named:  # of whatever size
+            same = bool(momentum) == bool(found.decay)
+        if stated.kind != "sgd" or not same:
             notes.findings.append(self._other(found.words, "", f"declared is {stated.words}"))
         return notes
 
@@ -287,7 +290,7 @@ class Updates:
         finding = self._departing(found, departure)
         return (
             f"Optimizer: it has {departure.found}{finding.values['parts']} from what is declared, "
-            f"{finding.values['declared']}. Keras and PyTorch differ in this place: a convention, "
+            f"{finding.values['declared']}. Keras and PyTorch differ in it: a convention, "
             "and no bug."
         )
 
@@ -300,7 +303,9 @@ class Updates:
                 notes.findings = [self._not_kept(found, rule, notes.findings[0])]
             stated = self.checkable
             if stated is not None and stated.named:
-                own = stated.kind != rule.kind or (rule.kind == "sgd" and bool(rule.decay))
+                own = stated.kind != rule.kind or (
+                    rule.kind == "sgd" and bool(rule.decay) != bool(stated.options.get("momentum"))
+                )
                 if own and not wrong:
                     evidence = f"declared is {stated.words}"
                     notes.findings.append(self._other(rule.words, "", evidence))
