@@ -383,7 +383,7 @@ UPDATE_SIGN = Bug(
     "sign",
     "update with the wrong sign: it goes uphill",
     "W += learning_rate * m_hat / (np.sqrt(v_hat) + eps)",
-    "subtract the change instead of adding it; where your loss is to be made large, give its negative",
+    "subtract the change instead of adding it; a loss that is to be made large is given negative",
 )
 OTHER_OPTIMIZER = Bug(
     "other-optimizer",
