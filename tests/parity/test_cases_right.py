@@ -272,7 +272,7 @@ def test_a_step_may_update_after_each_sample_of_its_batch(make):
     assert ("several updates" in said(report)) is (make == "make")
 
 
-def online(columns: bool, bug: str = "", shuffled: bool = False, **more):
+def online(columns: bool, bug: str = "", shuffled: bool = False, **more: Any):
     """Return the maker of a network whose step updates after each sample, by rebinding."""
     rng = np.random.default_rng(5)
     net = {"W": rng.normal(size=(5, 3)), "b": np.zeros(3)}
@@ -301,11 +301,11 @@ def online(columns: bool, bug: str = "", shuffled: bool = False, **more):
 
 @pytest.mark.parametrize("columns", [False, True])
 def test_online_learning_is_the_declared_descent(columns):
-    declared = {"optimizer": "SGD(learning_rate=0.5)"}
-    report = right(parity.check(online(columns, **declared), keras=False))
+    declared = "SGD(learning_rate=0.5)"
+    report = right(parity.check(online(columns, optimizer=declared), keras=False))
     assert report.conventions["optimizer"] == "SGD (declared)"
     assert "several updates" in said(report)
-    report = parity.check(online(columns, "bias", **declared), keras=False)
+    report = parity.check(online(columns, "bias", optimizer=declared), keras=False)
     assert report.outcome is Outcome.WRONG
     report = parity.check(online(columns, optimizer="SGD(momentum=0.9)"), keras=False)
     assert [finding.code for finding in report.findings] == ["other-optimizer"]

@@ -82,7 +82,8 @@ def of_other_targets(data: Any, seed: int, outputs: int) -> bool:
     else than is meant, and raises nothing.
     """
     try:
-        _, y = data(np.random.default_rng([seed, 7])) if callable(data) else data
+        given: Any = data(np.random.default_rng([seed, 7])) if callable(data) else data
+        y = given[1]
     except Exception:  # which is told where samples are drawn
         return False
     return is_ndarray(y) and y.ndim == 2 and not {1, outputs} & set(y.shape)
