@@ -1,6 +1,7 @@
 """Networks that are asked on the user's own samples, as others would mean something else."""
 
 import numpy as np
+import pytest
 
 import parity
 from numpy_impl.types import Array
@@ -69,3 +70,52 @@ def _predicting(own_mean: bool) -> parity.CheckReport:
 def test_outputs_that_depend_on_the_rest_of_the_batch_are_remarked() -> None:
     assert any("the others of its batch" in remark for remark in _predicting(True).remarks)
     assert not any("the others of its batch" in remark for remark in _predicting(False).remarks)
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_a_loss_that_broadcasts_targets_in_one_dimension_is_seen(wrong: bool) -> None:
+    """Outputs (n, 1) less targets (n,) are (n, n): not so with the targets (n, 1)."""
+    rng = np.random.default_rng(3)
+    w = [rng.normal(size=(4, 5)), rng.normal(size=(5, 1))]
+
+    def forward(x: Array) -> Array:
+        return np.tanh(x @ w[0]) @ w[1]
+
+    def loss(x: Array, y: Array) -> float:
+        return float(np.mean((forward(x) - (y if wrong else y.reshape(-1, 1))) ** 2))
+
+    def gradients(x: Array, y: Array) -> list[Array]:
+        h = np.tanh(x @ w[0])
+        delta = 2 * (h @ w[1] - y.reshape(-1, 1)) / len(x)
+        return [x.T @ (delta @ w[1].T * (1 - h**2)), h.T @ delta]
+
+    candidate = parity.Candidate(
+        get_weights=lambda: w, forward=forward, gradients=gradients, loss=loss,
+        data=(rng.normal(size=(9, 4)), rng.normal(size=9)),
+    )  # fmt: skip
+    report = parity.check(candidate)
+    assert report.outcome is (parity.Outcome.WRONG if wrong else parity.Outcome.RIGHT), str(report)
+    assert [f.code for f in report.findings] == ["other-loss"] * wrong
+
+
+@pytest.mark.parametrize("of_the_batch", [False, True])
+def test_a_factor_of_the_batchs_size_is_tried_with_a_sample_less(of_the_batch: bool) -> None:
+    rng = np.random.default_rng(4)
+    w = [rng.normal(size=(4, 3, 2)), rng.normal(size=2)]
+
+    def outputs(x: Array) -> Array:
+        return np.tanh(np.einsum("nij,ijk->nk", x, w[0]) + w[1])
+
+    def gradients(x: Array, y: Array) -> list[Array]:
+        a = outputs(x)
+        delta = 2 * (a - y) * (1 - a**2) / len(x)
+        wrong = len(x) if of_the_batch else 4
+        return [wrong * np.einsum("nij,nk->ijk", x, delta), delta.sum(axis=0)]
+
+    def loss(x: Array, y: Array) -> float:
+        return float(np.mean(np.sum((outputs(x) - y) ** 2, axis=1)))
+
+    data = rng.normal(size=(4, 4, 3)), rng.normal(size=(4, 2))
+    (finding,) = parity.check_gradients(loss, w, gradients, data).findings
+    assert finding.title.startswith("the gradient is 4 times what it should be")
+    assert ("batch size" in finding.title) is of_the_batch

@@ -1,6 +1,7 @@
 """What is wrong with gradients that are not the derivative, told without knowing the layers."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ from parity.checking.bugs.derivative import (
 from parity.checking.bugs.findings import Finding
 from parity.checking.bugs.table import Bug, Values
 from parity.checking.derivative import counting, margins
-from parity.checking.derivative.pairs import Point, Tensor, same
+from parity.checking.derivative.pairs import Pair, Point, Tensor, same
 from parity.checking.derivative.samples import Samples, some_of
 from parity.checking.derivative.slopes import Place
 
@@ -73,6 +74,7 @@ def named(
     counts = None if right else counting.counted(subject, points, wrong)
     if counts is not None:
         return [_of_counts(counts, wrong, counts.left_out)]
+    samples = _batch_that_counts(subject, point, wrong, samples)
     found: list[Finding] = []
     measured = {t.name: _entries(point, t.index) for t in wrong}
     for tensor in wrong:
@@ -80,6 +82,32 @@ def named(
         if bug is not None:
             found.append(Finding(bug, tensor.name, values, evidence))
     return found if len(found) == len(wrong) else []
+
+
+def _batch_that_counts(
+    subject: Subject, point: Point, wrong: Sequence[Tensor], samples: Samples
+) -> Samples:
+    """Return the samples, of no batch size where a factor stays as it is with a sample less.
+
+    Of one batch alone a factor of its size may be any other: 4 of a pooling, say.
+    """
+    tensor = next((t for t in wrong if t.factor is not None and t.measured), None)
+    less = some_of(point.place.x, point.place.y, slice(0, samples.batch - 1))
+    given = subject.candidate.gradients is not None and samples.batch > 2
+    if tensor is None or tensor.factor is None or less is None or not given:
+        return samples
+    place, direction = Place(subject, point.place.arrays, *less), tensor.measured[0].direction
+    try:
+        place.back()
+        gradient = subject.gradients(*less)[tensor.index]
+        if gradient is None or gradient.shape != direction.shape:
+            return samples
+        own, room = float(np.sum(gradient * direction)), point.room(gradient * direction)
+        slope = place.along(tensor.index, direction, own, room)
+    except TheirError:
+        return samples
+    unchanged = Pair(own, slope, room).fits(tensor.factor)
+    return replace(samples, batch=1) if unchanged and np.isfinite(slope.error) else samples
 
 
 def _of_counts(counts: counting.Counts, tensors: Sequence[Tensor], left_out: bool) -> Finding:
@@ -144,7 +172,8 @@ def _root_words(factor: float) -> str:
     """Return that a factor is the root of a whole number, or 1 by it; "" if it is not."""
     for value, words in ((factor**2, "√{}"), (factor**-2, "1/√{}")):
         number = round(value)
-        if 2 <= number <= _MOST_UNDER_A_ROOT and same(value, number):
+        whole = round(number**0.5) ** 2 == number
+        if 2 <= number <= _MOST_UNDER_A_ROOT and same(value, number) and not whole:
             return f" ({words.format(number)})"
     return ""
 

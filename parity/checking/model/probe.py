@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, count
-from typing import Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
@@ -102,12 +102,15 @@ def sample_forms(candidate: Candidate) -> list[Form]:
 
 
 def label_forms(form: Form, candidate: Candidate, outputs: int) -> Iterator[Form]:
-    """Yield the ways to pass labels with samples passed in ``form``."""
-    single = form.samples == "single"
+    """Yield the ways to pass labels with samples passed in ``form``; first as the user's lie."""
+    single, data = form.samples == "single", candidate.data
+    given = cast(tuple[Any, Any], data) if isinstance(data, tuple) else (None, None)
+    flat_first = getattr(given[1], "ndim", None) == 1
     for labels in get_args(Labels):
         if candidate.labels not in (None, labels):
             continue
-        for flat in (0, 1, 2) if single and labels == "integer" else (0, 1):
+        flats = (0, 1, 2) if single and labels == "integer" else (0, 1)
+        for flat in sorted(flats, key=lambda flat: flat != 1) if flat_first else flats:
             # One-hot vectors are flat for one output only.
             if labels == "one-hot" and flat and outputs > 1:
                 continue
