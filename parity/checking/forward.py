@@ -7,6 +7,7 @@ import numpy as np
 
 from numpy_impl.types import Array, DTypeLike
 from parity.checking.asking import conventions
+from parity.checking.asking.coarse import in_bfloat16
 from parity.checking.asking.conventions import Sample
 from parity.checking.asking.repeating import alike
 from parity.checking.asking.shapes import takes_batches
@@ -28,7 +29,6 @@ from parity.checking.bugs.table import (
     UNKNOWN_FORWARD,
     UNKNOWN_LAYERS,
 )
-from parity.checking.coarse import in_bfloat16
 from parity.checking.model.functions import COMMON, LEAKY, OUTPUTS
 from parity.checking.model.layout import Layout
 from parity.checking.model.network import Plan
