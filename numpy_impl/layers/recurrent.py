@@ -38,7 +38,7 @@ class Recurrent(FormulaLayer):
         zero_output_for_mask: Whether a step that a mask leaves out gives zeros; otherwise it gives
             what the step before it gave.
         stateful: Whether a call begins with the state that the call before ended with, sample by
-            sample, until :meth:`reset_state`. No gradient goes back into the call before.
+            sample, until ``reset_state``. No gradient goes back into the call before.
 
     Called on several inputs, it takes the parts of the state to begin with behind the sequence. No
     step is left out then, whatever the mask: Keras does not hand it over (3.15.1).

@@ -146,6 +146,7 @@ def _instead(slot: Slot, scope: Scope) -> Iterator[tuple[float, ast.expr]]:
     indexing = indexing and not isinstance(around, ast.Call | ast.BinOp)
     if isinstance(node, ast.BinOp):
         yield from _of_operation(node)
+        yield from _of_normalization(node, scope)
     elif isinstance(node, ast.Call):
         yield from _of_call(node)
     elif isinstance(node, ast.Name | ast.Attribute):
@@ -223,13 +224,65 @@ def _of_operation(node: ast.BinOp) -> Iterator[tuple[float, ast.expr]]:
     if isinstance(op, ast.Mult):  # softmax, through its whole Jacobian
         for p, d in ((left, right), (right, left)):
             if isinstance(p, ast.Name):
-                for axis in (-1, 0):
-                    text = f"{p.id} * (d - (d * {p.id}).sum(axis={axis}, keepdims=True))"
-                    yield 4.5, _filled(text, d)
+                yield from ((4.5, new) for new in _through_softmax(p, d))
+        yield from _off_the_diagonal(node)
     # A factor inside of a function's argument, and outside.
     if isinstance(op, _SCALING) and isinstance(left, ast.Call) and left.args:
         first = ast.BinOp(left.args[0], op, right)
         yield 5, ast.Call(left.func, [first, *left.args[1:]], left.keywords)
+
+
+def _through_softmax(p: ast.expr, d: ast.expr) -> Iterator[ast.expr]:
+    for axis in (-1, 0):
+        text = ast.unparse(p)
+        yield _filled(f"{text} * (d - (d * {text}).sum(axis={axis}, keepdims=True))", d)
+
+
+def _off_the_diagonal(node: ast.BinOp) -> Iterator[tuple[float, ast.expr]]:
+    """Yield softmax's whole Jacobian in place of its diagonal, d * p * (1 - p)."""
+    factors = _factors(node)
+    for rest in factors:
+        one = isinstance(rest, ast.BinOp) and isinstance(rest.op, ast.Sub)
+        if not one or not isinstance(rest.left, ast.Constant) or rest.left.value != 1:  # type: ignore[union-attr]
+            continue
+        text = ast.unparse(rest.right)  # type: ignore[union-attr]
+        others = [f for f in factors if f is not rest and ast.unparse(f) != text]
+        if len(others) == len(factors) - 2 and others:
+            d = others[0]
+            for more in others[1:]:
+                d = ast.BinOp(d, ast.Mult(), more)
+            yield from ((2.5, new) for new in _through_softmax(expression(text), d))
+
+
+def _factors(node: ast.expr) -> list[ast.expr]:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        return [*_factors(node.left), *_factors(node.right)]
+    return [node]
+
+
+def _of_normalization(node: ast.BinOp, scope: Scope) -> Iterator[tuple[float, ast.expr]]:
+    """Yield what goes back through a mean and a variance, where they are taken as constants.
+
+    Of d / std it is d / std less its mean, less h times the mean of its product with h, the
+    normalized numbers: over the batch where std has one number a column, else over the columns.
+    """
+    if not isinstance(node.op, _SCALING):
+        return
+    sides = [node.right] if isinstance(node.op, ast.Div) else [node.left, node.right]
+    for by in sides:
+        shape = scope.arrays.get(_plain(by), ()) if not isinstance(by, ast.Subscript) else ()
+        if not shape:
+            continue
+        columns = len(shape) == 1 or (len(shape) == 2 and shape[0] == 1)
+        axis = "axis=0" if columns else "axis=-1, keepdims=True"
+        if not columns and shape[-1] != 1:
+            continue
+        for name, other in scope.arrays.items():
+            fits = other[-1:] == shape[-1:] if columns else other[:-1] == shape[:-1]
+            if len(other) < 2 or min(other) < 2 or not fits:
+                continue
+            text = f"d - d.mean({axis}) - {name} * (d * {name}).mean({axis})"
+            yield 4.6, _filled(text, node)
 
 
 def _inside(left: ast.expr, op: ast.operator, right: ast.expr) -> Iterator[ast.expr]:
