@@ -32,7 +32,7 @@ PROPAGATION = [
            'if i > 1: <+ p[f"W{i}"] -= lr * grads[f"W{i}"]\np[f"b{i}"] -= lr * grads[f"b{i}"]',
            "grads = backward(net, p, x, y)\n    update(net, p, grads, state, lr) => "
            "backward(net, p, x, y, lr)"),
-        B=("def backprop(self, x, y): => def backprop(self, x, y, lr):",
+        B=("def backprop(self, x, y): => def backprop(self, x, y, lr=0):",
            "if i > 0: <+ self.weights[i] = self.weights[i] - lr * nabla_w[i]\n"
            "self.biases[i] = self.biases[i] - lr * nabla_b[i]",
            "nabla_w, nabla_b = self.backprop(x, y) => self.backprop(x, y, lr)\n        return"),

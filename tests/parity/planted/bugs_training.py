@@ -1,6 +1,5 @@
 """Samples, weight decay, updates and optimizers, and arrays that are shared by mistake."""
 
-from numpy_impl.optimizers import RMSprop
 from tests.parity.planted.bug import Bug
 from tests.parity.planted.bugs_factors import END_A, END_B, END_C
 from tests.parity.planted.nets import (
@@ -164,13 +163,6 @@ UPDATES = [
         A="p[k] -= lr * g / np.sqrt(s => p[k] += lr * g / np.sqrt(s",
         B="change = -lr * g / np => change = lr * g / np",
         C="p -= lr * g / np => p += lr * g / np",
-    ),
-    Bug(
-        name="RMSprop with epsilon outside the root", net=RMSPROP, by="step",
-        codes="epsilon-place", where="step", text="epsilon outside the root",
-        declared=(("optimizer", RMSprop()),),
-        A="np.sqrt(s + 1e-7) => (np.sqrt(s) + 1e-7)", B="np.sqrt(s + 1e-7) => (np.sqrt(s) + 1e-7)",
-        C="np.sqrt(v + 1e-7) => (np.sqrt(v) + 1e-7)",
     ),
     Bug(
         name="RMSprop without the root", net=RMSPROP, by="step", codes="rmsprop-no-root",
