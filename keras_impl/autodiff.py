@@ -301,7 +301,11 @@ class _TensorFlow:
         # That of an Embedding comes as rows, which may stand for the same row of the table. Keras's
         # optimizers take them one by one, and Adam then squares each instead of their sum
         # (docs/keras-semantics.md). Added up first they are the gradient, as on other backends.
-        return cost, [g if g is None else tf.convert_to_tensor(g) for g in grads]
+        # Of what the loss does not depend on it is None, and zeros on other backends.
+        pairs = zip(grads, self.variables, strict=True)
+        return cost, [
+            tf.zeros_like(v.value) if g is None else tf.convert_to_tensor(g) for g, v in pairs
+        ]
 
     def _step(self, *batch: Any) -> Any:
         cost, grads = self._gradients(*batch)

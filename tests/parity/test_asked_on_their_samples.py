@@ -119,3 +119,25 @@ def test_a_factor_of_the_batchs_size_is_tried_with_a_sample_less(of_the_batch: b
     (finding,) = parity.check_gradients(loss, w, gradients, data).findings
     assert finding.title.startswith("the gradient is 4 times what it should be")
     assert ("batch size" in finding.title) is of_the_batch
+
+
+def test_arrays_that_the_loss_does_not_depend_on_are_no_wrong_gradients() -> None:
+    rng = np.random.default_rng(5)
+    w = rng.normal(size=(4, 3, 2))
+    copy = w.copy()
+
+    def outputs(x: Array) -> Array:
+        return np.tanh(np.einsum("nij,ijk->nk", x, w))
+
+    def gradients(x: Array, y: Array) -> list[Array]:
+        a = outputs(x)
+        return [np.einsum("nij,nk->ijk", x, 2 * (a - y) * (1 - a**2))]
+
+    def loss(x: Array, y: Array) -> float:
+        return float(np.sum((outputs(x) - y) ** 2))
+
+    data = rng.normal(size=(4, 4, 3)), rng.normal(size=(4, 2))
+    report = parity.check_gradients(loss, [copy], gradients, data)
+    assert report.outcome is parity.Outcome.UNKNOWN
+    assert "no copies or averages of them?" in report.findings[0].evidence
+    assert parity.check_gradients(loss, [w], gradients, data).outcome is parity.Outcome.RIGHT

@@ -51,6 +51,10 @@ LAYERS_UNKNOWN = "what the layers compute"
 _POINTS, _DIRECTIONS = 2, 3
 # Rates by which a step's gradient is read off; powers of two, so that dividing by them is exact.
 _RATES = (2.0**-3, 2.0**-5)
+_OF_OTHERS = (
+    "the loss depends on none of the arrays that get_weights returns: are they those that it is "
+    "computed with, and no copies or averages of them?"
+)
 _OF_THE_BATCH = (
     "Forward: what it answers for a sample depends on the others of its batch, as with the batch's "
     "own mean and variance. To predict, moving ones are meant."
@@ -314,6 +318,12 @@ class Derivative:
         if wrong and whole is None:
             # What fits nowhere may be asked with samples that the code is not made for.
             sure = samples.given or bool(right)
+            depends = any(pair.slope.value for tensor in known for pair in tensor.measured)
+            if not depends:
+                names = ", ".join(tensor.name for tensor in wrong)
+                finding = Finding(NOT_THE_DERIVATIVE, names, evidence=_OF_OTHERS)
+                notes.findings[:0] = [replace(finding, severity=Severity.UNCERTAIN)]
+                return
             found = naming.named(self.subject, points, wrong, right, base, samples)
             # That a gradient is not there is seen; where it gets lost may be found.
             if all(finding.bug is ZERO for finding in found):

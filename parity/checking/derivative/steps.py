@@ -102,7 +102,7 @@ def check_steps(subject: Subject, samples: Samples, start: Sequence[Array], seed
             )
         if found is not None:
             notes = updates.of_identified(found)
-        elif _carries(subject, history[0].probe):
+        elif not (stated is not None and stated.averages) and _carries(subject, history[0].probe):
             return Notes(untested=[_CARRIES])
         else:
             whole = course(history, layout, draft.gradients_at)
