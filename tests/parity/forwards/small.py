@@ -114,10 +114,11 @@ def not_run() -> CheckReport:
     i = keras.Input((4,))
 
     class Refuses(keras.layers.Layer):
+        def compute_output_shape(self, input_shape: Any) -> Any:
+            return input_shape
+
         def call(self, x: Any) -> Any:
-            if not isinstance(x, keras.KerasTensor):
-                raise TypeError("expected no numbers")
-            return x
+            raise TypeError("expected no numbers")
 
     return _checked(keras.Model(i, Refuses()(i)), lambda w, x: x)
 
