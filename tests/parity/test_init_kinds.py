@@ -309,7 +309,7 @@ RIGHT = {
 }
 WRONG = {
     "from one": ("np.eye(4)[y - 1]", "np.eye(4)[y - 2]", "shifted by one class"),
-    "state": ("return new, kept", "return new, vel", "another optimizer than declared"),
+    "state": ("return new, kept", "return new, vel", "the momentum that is declared has no effect"),
     "actions": ("np.clip(e[rows, taken] - aims, -1, 1)", "(e[rows, taken] - aims)", "own loss"),
     "closure": ("d @ B.T / (1 + z * z)", "d @ B.T / (1 + z)", "the derivative of your own loss"),
     "vector": ("D @ B * (1 - H * H)", "D @ B * (1 - H)", "derivative"),
