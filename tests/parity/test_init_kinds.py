@@ -312,7 +312,6 @@ WRONG = {
     "state": ("return new, kept", "return new, vel", "the momentum that is declared has no effect"),
     "actions": ("np.clip(e[rows, taken] - aims, -1, 1)", "(e[rows, taken] - aims)", "own loss"),
     "closure": ("d @ B.T / (1 + z * z)", "d @ B.T / (1 + z)", "the derivative of your own loss"),
-    "vector": ("D @ B * (1 - H * H)", "D @ B * (1 - H)", "derivative"),
     "words": (" / around.shape[1])[:, None]", ")[:, None]", "4 times what it should be"),
     "kernels": ("* (1 - self.h ** 2)", "* (1 - self.h)", "own loss"),
 }
@@ -355,6 +354,14 @@ def test_a_bug_is_found_through_it(name: str):
     report = parity.check(_drafted(RIGHT[name][0].replace(right, wrong)))
     assert report.outcome.name == "WRONG", str(report)
     assert said in " ".join(str(report).split("\n\n")[0].split())
+
+
+def test_weights_that_the_loss_is_not_computed_with_are_no_bug():
+    """With no gradient to tell by, the draft makes the packed weights anew."""
+    wrong = VECTOR.replace("D @ B * (1 - H * H)", "D @ B * (1 - H)")
+    report = parity.check(_drafted(wrong))
+    assert report.outcome.name == "UNKNOWN", str(report)
+    assert "no copies or averages of them?" in report.findings[0].evidence
 
 
 def test_gradients_for_which_no_weights_are_known_are_named(capsys: pytest.CaptureFixture[str]):

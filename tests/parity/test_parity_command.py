@@ -278,7 +278,9 @@ def test_a_fault_in_the_target_is_one_line(
     said = capsys.readouterr()
     assert said.out == ""
     first, *rest = said.err.splitlines()
-    assert first.startswith(("parity: expected ", "parity: it.py line 3: Candidate: expected "))
+    assert first.startswith(
+        ("parity: expected ", "parity: it.py line 3: Candidate: expected ", "parity: Candidate: ")
+    )
     assert line in first
     # Below the line stands nothing but the user's own traceback.
     assert ("in your own code" in first and "sys.exit" not in first) == bool(rest)
