@@ -125,6 +125,7 @@ def run(program: str, body: Callable[[], int], failure: int = FAILURE) -> int:
     try:
         code = body()
         print(end="", flush=True)  # not sys.stdout.flush(): it is None where stdout was closed
+        _flush()
         return code
     except SystemExit as exit_:  # argparse, after --help
         return exit_.code if isinstance(exit_.code, int) else 0

@@ -95,10 +95,13 @@ def best_path(found: Sequence[Segment], scores: Sequence[float]) -> list[int]:
 
 
 def _best_cut(model: Classifier, offered: list[Candidate]) -> list[Candidate]:
-    """Return those of a group's candidates that are its digits, from left to right."""
+    """Return those of a group's candidates that are its digits, from left to right.
+
+    None of them where one is likelier no digit: then the group is no number, and stays whole.
+    """
     scores = model.known(np.stack([one.picture for one in offered]))
     way = best_path([one.segment for one in offered], scores.tolist())
-    return [offered[place] for place in way]
+    return [offered[place] for place in way if scores[way].min() >= 0.5]
 
 
 def cut_apart(model: Classifier, seen: Seen) -> Seen:
@@ -121,7 +124,7 @@ def cut_apart(model: Classifier, seen: Seen) -> Seen:
     if model.rejecter is not None and len(groups) <= MOST_GROUPS:
         whole = model.known(np.stack([one.picture for (one,) in chosen]))
         for place in np.flatnonzero(whole < SURELY_ONE).tolist():
-            chosen[place] = _best_cut(model, candidates(groups[place], side, True))
+            chosen[place] = _best_cut(model, candidates(groups[place], side, True)) or chosen[place]
     each = iter(chosen)
     rows = tuple(
         tuple(
