@@ -14,7 +14,7 @@ demo: .venv/ready ## Train two networks in both engines, show that they are the 
 # Three processes, as tests wait for others; one BLAS thread each: idle ones spin.
 PYTEST = OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 3 --dist loadscope
 
-test: .venv/ready ## Run the tests, with a sample of the long census (11 minutes).
+test: .venv/ready ## Run the tests, with a sample of the long census (7 minutes).
 	$(PYTEST)
 
 test-all: .venv/ready ## Run the tests with all of the census (long).
