@@ -19,7 +19,6 @@ from parity.checking.any_layers.probes import Probes
 from parity.checking.asking.kept import global_state
 from parity.checking.asking.subject import Subject
 from parity.checking.backward import Backward
-from parity.checking.bugs.derivative import FACTOR, SIGN
 from parity.checking.bugs.findings import Finding, Notes, Unreadable
 from parity.checking.bugs.table import EXCEPTION, OTHER_SIZES, UNREADABLE, Severity
 from parity.checking.derivative.compare import REFERENCE as DERIVATIVE
@@ -44,10 +43,6 @@ from parity.reports.report import CheckReport, Outcome
 _NO_KNOWN_LOSS = (
     "Loss: it is none that is known here. Your gradients were compared with its derivative, and "
     "with nothing else."
-)
-_OTHER_TARGETS = (
-    "Samples: of samples drawn here your gradients are right, one target for each output. Of yours "
-    "they are not your loss's derivative: look at the shapes that it gets, and at what broadcasts."
 )
 Given = Candidate | Callable[[], Candidate]
 
@@ -273,35 +268,28 @@ class _Whole:
         """Compare with the derivative of the user's loss as it stands, on the user's own samples.
 
         That is where gradients, or the loss, take no others (sample weights may come with these),
-        where no loss that is known explains them, and where a loss may compute something else of
-        targets that lie as the user's do.
+        and where no loss that is known explains them.
         """
         notes, candidate = self.notes, subject.candidate
         refused = bool(notes.findings) and notes.findings[0].bug is EXCEPTION
-        unknown = bool(notes.findings) and not any(
-            finding.follows is not Severity.UNCERTAIN for finding in notes.findings
+        unknown = bool(notes.findings) and all(
+            finding.follows is Severity.UNCERTAIN for finding in notes.findings
         )
-        untested = OWN_LOSS_UNTESTED in notes.untested and not candidate.step
-        again = not notes.findings and candidate.gradients is not None
-        given = candidate.data is not None
-        if not (unknown or (given and (refused or (untested and not notes.findings) or again))):
+        untested = OWN_LOSS_UNTESTED in notes.untested and not (candidate.step or notes.findings)
+        if not (unknown or (candidate.data is not None and (refused or untested))):
             return
         anew = subject.fresh()
-        derivative = Derivative(anew, self.seed, self.search and not unknown, steps=not again)
+        derivative = Derivative(anew, self.seed, self.search and not unknown)
         with anew.preserved():
             found = derivative.run()
         if found.blocked or (unknown and found.findings):
             return
-        if again and any(finding.bug in (FACTOR, SIGN) for finding in found.findings):
-            return  # of that the loss by its name is the better judge
         if not refused and not unknown and not found.findings:
             notes.untested = [text for text in notes.untested if text != OWN_LOSS_UNTESTED]
             notes.tested.append("the derivative of your own loss on your own samples")
             return
         if unknown:
             found.remarks.append(_NO_KNOWN_LOSS)
-        elif again:
-            found.remarks.append(_OTHER_TARGETS)
         else:
             what = "gradients" if refused else "loss"
             found.remarks.append(

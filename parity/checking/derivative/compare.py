@@ -68,14 +68,10 @@ class Derivative:
         subject: The user's code; its loss is callable.
         seed: Of weights, samples and directions.
         search: Whether to search for the line where nothing explains what is wrong.
-        steps: Whether to judge a step beside gradients, too.
     """
 
-    def __init__(
-        self, subject: Subject, seed: int, search: bool = True, steps: bool = True
-    ) -> None:
+    def __init__(self, subject: Subject, seed: int, search: bool = True) -> None:
         self.search = search
-        self.steps_too = steps
         self.subject = subject
         self.candidate = subject.candidate
         self.seed = seed
@@ -102,8 +98,7 @@ class Derivative:
         self.notes.tensors += [_row(tensor, points[0]) for tensor in tensors if tensor.measured]
         self._conclude(tensors, points)
         self._ask_forward_for_one(points[0].place)
-        both = self.candidate.gradients is not None and self.candidate.step is not None
-        if both and self.steps_too:
+        if self.candidate.gradients is not None and self.candidate.step is not None:
             self._with_steps(check_steps(self.subject, self.samples, self.start, self.seed))
 
     def _ask_forward_for_one(self, place: Place) -> None:
