@@ -282,7 +282,8 @@ class _Whole:
         derivative = Derivative(anew, self.seed, self.search and not unknown)
         with anew.preserved():
             found = derivative.run()
-        if found.blocked or (unknown and found.findings):
+        measured = all(finding.follows is not Severity.UNCERTAIN for finding in found.findings)
+        if found.blocked or (unknown and found.findings) or not (refused or measured):
             return
         if not refused and not unknown and not found.findings:
             notes.untested = [text for text in notes.untested if text != OWN_LOSS_UNTESTED]

@@ -1,10 +1,62 @@
 """A derivative from values at steps that halve, extrapolated to step 0.
 
 Ridders (1982), "Accurate computation of F'(x) and F'(x)F''(x)": the tableau also gives an estimate
-of the error, the difference of the best entry from its neighbours.
+of the error, the difference of the best entry from its neighbours. What a value's few digits leave
+open adds to that: a loss may be rounded to decimals, or held in less precision than its weights.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
+
+# So many different values that all have few digits are no chance: a loss at 0 or 1 is one.
+_DIFFERENT = 4
+_DECIMALS = 13
+# Extrapolated estimates err by a spacing over the step, times this: that of a difference once, and
+# the product over the columns of (2^k + 1/2) / (2^k - 1), which is less than 7 to one side.
+AMPLIFIED = 8
+
+
+def spacing(values: Iterable[float]) -> float:
+    """Return how far apart neighbouring values of a function are whose values have few digits.
+
+    Args:
+        values: Of the function, far from one another; no more are taken than are needed.
+
+    Returns:
+        10^-d where all are decimals of d digits, at most 13; eps times the largest where all are
+        numbers of float16 or float32; the larger of them. 0 where a value has all digits of
+        float64, or too few values are different to tell.
+    """
+    seen = set[float]()
+    for value in values:
+        if np.isfinite(value):
+            if not _formats([value]) and _decimals([value], np.float64) is None:
+                return 0.0
+            seen.add(value)
+    if len(seen) < _DIFFERENT:
+        return 0.0
+    formats = _formats(seen)
+    decimals = _decimals(seen, formats[0] if formats else np.float64)
+    size = max(abs(value) for value in seen)
+    each = [float(np.finfo(kind).eps) * size for kind in formats]
+    return max([0.0, *each, *([] if decimals is None else [10.0**-decimals])])
+
+
+def _formats(values: Iterable[float]) -> list[type[np.floating]]:
+    """Return in which formats narrower than float64 the values are, the widest first."""
+    with np.errstate(over="ignore"):
+        return [kind for kind in (np.float32, np.float16) if all(float(kind(v)) == v for v in values)]
+
+
+def _decimals(values: Iterable[float], kind: type[np.floating]) -> int | None:
+    """Return the digits behind the point that all values have, up to some roundings of a format."""
+    unit = float(np.finfo(kind).eps)
+    for digits in range(_DECIMALS + 1):
+        # A sum of rounded values is near to a decimal of as many digits, and may be none.
+        if all(abs(value - round(value, digits)) <= 4 * unit * abs(value) for value in values):
+            return digits
+    return None
 
 
 class Tableau:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from numpy_impl.types import Array, Shape
-from parity.checking.asking.ridders import Tableau
+from parity.checking.asking.ridders import AMPLIFIED, Tableau, spacing
 from parity.checking.asking.subject import Subject, lowest
 
 _ROWS = 6
@@ -26,6 +26,9 @@ _NEAR = 1e-5
 # only the array that changes is written, and what agrees to this share after so few rows is not
 # measured more exactly.
 _MANY, _EARLY, _FEW_ROWS = 2**20, 1e-6, 3
+# A loss of few digits is asked at so many points, each as far from the point itself as that is from
+# 0, how many digits it has. What they leave open to a larger share than this is not measured.
+_ELSEWHERE, _TELLING = 15, 1e-2
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,7 @@ class Place:
         self.many = sum(array.size for array in self.arrays) >= _MANY
         self._alone = self.many and loss is None and self._leaves_weights_alone()
         self._moved: int | None = None
+        self._spacing: float | None = None
 
     def _leaves_weights_alone(self) -> bool:
         """Return whether the loss can be asked again without writing all of the weights again."""
@@ -125,8 +129,13 @@ class Place:
         """Return the derivative along a direction of length 1 in one of the arrays.
 
         An estimate that agrees with what is expected needs no second one; one that nearly does is
-        compared with all.
+        compared with all. One that a loss of few digits leaves open agrees with anything.
         """
+        slope = self._along(index, direction, expected, room)
+        vague = self._spacing and slope.error > _TELLING * abs(slope.value)
+        return _UNKNOWN if vague else slope
+
+    def _along(self, index: int, direction: Array, expected: float, room: float) -> Slope:
         near: Slope | None = None
         typical = max(float(np.sqrt(np.mean(self.arrays[index] ** 2))), 0.1)
         early = (expected, room) if self.many else None
@@ -146,6 +155,16 @@ class Place:
                 near = best
             last = slope
         return near or Slope(last.value, np.inf)
+
+    def _elsewhere(self, first: float) -> Iterator[float]:
+        """Yield a value of the loss, and values far from it."""
+        yield first
+        rng = np.random.default_rng(0)
+        for number in range(_ELSEWHERE):
+            index = number % len(self.arrays)
+            array = self.arrays[index]
+            size = max(float(np.sqrt(np.mean(array**2))), 0.1)
+            yield self.at(index, size * rng.standard_normal(array.shape))
 
     def roughly(self, index: int, direction: Array) -> Slope:
         """Return the derivative from four values of the loss, to tell what is known to be wrong."""
@@ -167,9 +186,12 @@ class Place:
                 high, low = (self._at(index, direction, s * h) for s in (1, -1))
             else:
                 high, low = (self.at(index, s * h * direction) for s in (1, -1))
+            if self._spacing is None:
+                self._spacing = spacing(self._elsewhere(high))
             size = max(size, abs(high), abs(low))
             flat = flat and high == low
-            table.add((high - low) / (2 * h), 16 * self.unit * size / h)
+            rounding = max(16 * self.unit * size, AMPLIFIED * self._spacing)
+            table.add((high - low) / (2 * h), rounding / h)
             if expected is not None and row + 1 >= _FEW_ROWS:
                 slope = Slope(table.best, table.error)
                 if slope.agrees(*expected) and slope.error <= _EARLY * abs(slope.value):

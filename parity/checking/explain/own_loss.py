@@ -5,15 +5,15 @@ Trapp 1998, "Using complex variables to estimate derivatives of real functions")
 code lets complex numbers through; else by central differences extrapolated to step 0.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import cycle, islice, product
 from typing import Literal
 
 import numpy as np
 
 from numpy_impl.types import Array
-from parity.checking.asking.ridders import Tableau
+from parity.checking.asking.ridders import AMPLIFIED, Tableau, spacing
 from parity.checking.asking.subject import Subject, TheirError, lowest
 from parity.checking.bugs.variant import Scene
 from parity.checking.model.layout import Key, Layout
@@ -29,6 +29,8 @@ _HALVINGS = 30
 # A kink of the loss itself is met by smaller steps, down to where rounding is all there is, and
 # then by another direction.
 _SHRINKINGS, _REDRAWS = 5, 3
+# Points far away at which a loss of few digits is asked how many it has.
+_ELSEWHERE = 15
 
 # Slopes tell something of gradients if their errors are at most this part of the steepest one.
 # (One of them may be zero: the bias's of a loss that is centred over the batch.)
@@ -193,6 +195,7 @@ class Line:
         # What the weights are rounded to as they are set, the loss may compute on in more digits.
         held = lowest(probe.dtype, *(array.dtype for array in subject.weights()))
         self.unit = float(np.finfo(held).eps)
+        self._spacing: float | None = None
 
     def at(self, key: Key, step: Array) -> complex:
         probe = self.probe
@@ -248,6 +251,8 @@ class Line:
         """
         step = self._within_a_piece(key, direction)
         here = self.at(key, 0 * direction).real
+        if self._spacing is None:
+            self._spacing = spacing(self._elsewhere(here))
         for _ in range(_SHRINKINGS):
             value, error, smooth = self._extrapolated(key, direction, step, here)
             if smooth:
@@ -255,15 +260,23 @@ class Line:
             step /= 32
         return 0.0, np.inf
 
+    def _elsewhere(self, here: float) -> Iterator[float]:
+        """Yield the loss, and values of it far away: how many digits it has shows there."""
+        yield here
+        rng = np.random.default_rng(0)
+        for key, weight in islice(cycle(self.probe.weights.items()), _ELSEWHERE):
+            yield self.at(key, rng.standard_normal(weight.shape)).real
+
     def _extrapolated(
         self, key: Key, direction: Array, step: float, here: float
     ) -> tuple[float, float, bool]:
         """Return the extrapolated estimate, its error, and whether both sides have it."""
         central, right, left = (Tableau(order) for order in (2, 1, 1))
+        coarse = AMPLIFIED * (self._spacing or 0.0)
         for row in range(8):
             h = step / 2**row
             high, low = (self.at(key, s * h * direction).real for s in (1, -1))
-            rounding = 64 * self.unit * max(abs(high), abs(low), abs(here)) / h
+            rounding = max(64 * self.unit * max(abs(high), abs(low), abs(here)), coarse) / h
             central.add((high - low) / (2 * h), rounding)
             right.add((high - here) / h, rounding)
             left.add((here - low) / h, rounding)
