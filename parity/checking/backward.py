@@ -235,6 +235,8 @@ class Backward:
     ) -> list[Finding]:
         """Return the findings, with a name for a step that updates several times in one call."""
         stepping = answered.stepping
+        if answered.broadcast is not None:
+            return [answered.broadcast]
         plain = stepping is not None and stepping.kind == "plain" and stepping.rate_power == 1
         if plain and not assessment.explains_all and not assessment.masked:
             found = repeated.find(answered.assessor, assessment.form)

@@ -1,5 +1,7 @@
 """Networks that are asked on the user's own samples, as others would mean something else."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -96,6 +98,57 @@ def test_a_loss_that_broadcasts_targets_in_one_dimension_is_seen(wrong: bool) ->
     report = parity.check(candidate)
     assert report.outcome is (parity.Outcome.WRONG if wrong else parity.Outcome.RIGHT), str(report)
     assert [f.code for f in report.findings] == ["other-loss"] * wrong
+
+
+AXES: dict[str, Callable[[Array, Array], Array]] = {
+    "as they are": lambda a, y: a - y,
+    "targets in columns": lambda a, y: a - y.reshape(-1, 1),
+    "outputs in one dimension": lambda a, y: (a.ravel() - y).reshape(len(a), -1),
+}
+
+
+def of_one_output(name: str, axes: int, by_step: bool = False) -> parity.CheckReport:
+    """Check 4-3-1 (tanh, sigmoid) whose delta subtracts targets in one of these ways."""
+    rng = np.random.default_rng(5)
+    w = [rng.normal(size=(4, 3)), rng.normal(size=3), rng.normal(size=(3, 1)), rng.normal(size=1)]
+
+    def forward(x: Array) -> tuple[Array, Array]:
+        h = np.tanh(x @ w[0] + w[1])
+        return h, 1 / (1 + np.exp(-(h @ w[2] + w[3])))
+
+    def gradients(x: Array, y: Array) -> list[Array]:
+        h, a = forward(x)
+        delta = AXES[name](a, y) / len(x)
+        if delta.shape[1] > 1:
+            delta = delta.mean(axis=1, keepdims=True)
+        below = delta @ w[2].T * (1 - h**2)
+        return [x.T @ below, below.sum(axis=0), h.T @ delta, delta.sum(axis=0)]
+
+    def step(x: Array, y: Array, learning_rate: float) -> None:
+        for array, gradient in zip(w, gradients(x, y), strict=True):
+            array -= learning_rate * gradient
+
+    y = rng.integers(2, size=9).astype(float)
+    candidate = parity.Candidate(
+        get_weights=lambda: w, forward=lambda x: forward(x)[1], step=step if by_step else None,
+        gradients=None if by_step else gradients,
+        data=(rng.normal(size=(9, 4)), y if axes == 1 else y[:, None]),
+    )  # fmt: skip
+    return parity.check(candidate, keras=False)
+
+
+@pytest.mark.parametrize("by_step", [False, True], ids=["gradients", "step"])
+@pytest.mark.parametrize("axes", [1, 2])
+@pytest.mark.parametrize("name", AXES)
+def test_targets_are_taken_as_the_user_s_lie(name: str, axes: int, by_step: bool) -> None:
+    """What is right with targets (n, 1) alone is wrong where the user has (n,), and the reverse."""
+    report = of_one_output(name, axes, by_step)
+    right = {"as they are": axes == 2, "outputs in one dimension": axes == 1}.get(name, True)
+    assert report.outcome is (parity.Outcome.RIGHT if right else parity.Outcome.WRONG), str(report)
+    where = "step" if by_step else "gradients"
+    assert [(f.code, f.where) for f in report.findings] == [("targets-broadcast", where)] * (
+        not right
+    )
 
 
 @pytest.mark.parametrize("of_the_batch", [False, True])

@@ -47,6 +47,7 @@ from tests.parity.planted import BUGS, cases
 from tests.parity.planted.bug import answer
 from tests.parity.tagger import MUTATIONS, Tagger, data
 from tests.parity.tagger import checked as tagged
+from tests.parity.test_asked_on_their_samples import of_one_output
 from tests.parity.test_check_dropout import Net as DropoutNet
 from tests.parity.test_common_mistakes_in_steps import UPDATES, said
 from tests.parity.test_forward_of_any_layers import WRONG as FORWARDS
@@ -454,6 +455,7 @@ PLANTED: list[tuple[Bug, Callable[[], CheckReport]]] = [
     (table.UNKNOWN_OPTIMIZER, lambda: of({"step": step_with_state}, gradients=None)),
     (table.UNKNOWN_UPDATE, lambda: of({"step": step_with_state})),
     (table.TRAJECTORY, lambda: of({"step": step_that_stumbles})),
+    (outputs.TARGETS_BROADCAST, lambda: of_one_output("as they are", 1)),
     (outputs.ONE_SAMPLE, lambda: of({"gradients": of_first_sample})),
     (errors.ERROR_AVERAGED, lambda: checked(network(sigmoid, averaged))),
     (

@@ -180,3 +180,102 @@ def test_a_step_that_is_nothing_known_is_not_accused_and_not_called_right() -> N
     found = checked(lambda s, g, w, lr: lr * g**3)
     assert found.outcome is Outcome.RIGHT, str(found)
     assert "a step (by your gradients it is no update that is known here)" in found.untested
+
+
+class Pairs:
+    """Word vectors with Adagrad, whose weights and sums of squares were made in float32."""
+
+    def __init__(self, slip: float = 1.0) -> None:
+        rng = np.random.default_rng(6)
+        self.w = [rng.uniform(-0.5, 0.5, (9, 7)).astype(np.float32) for _ in range(2)]
+        self.sums = [np.zeros_like(array) for array in self.w]
+        self.slip = slip
+
+    def scores(self, x: Array) -> Array:
+        return 1 / (1 + np.exp(-np.sum(self.w[0][x[:, 0]] * self.w[1][x[:, 1]], axis=1)))
+
+    def loss(self, x: Array, y: Array) -> float:
+        p = self.scores(x)
+        return float(-np.mean(y * np.log(p) + (1 - y) * np.log(1 - p)))
+
+    def gradients(self, x: Array, y: Array) -> list[Array]:
+        error = ((self.scores(x) - y) / len(y))[:, None]
+        found = [np.zeros_like(array) for array in self.w]
+        for n, gradient in enumerate(found):
+            np.add.at(gradient, x[:, n], error * self.w[1 - n][x[:, 1 - n]])
+        return found
+
+    def step(self, x: Array, y: Array, learning_rate: float) -> None:
+        for n, gradient in enumerate(self.gradients(x, y)):
+            self.sums[n] += self.slip * gradient**2
+            self.w[n] -= learning_rate * gradient / np.sqrt(self.sums[n] + 1e-7)
+
+    def set_weights(self, arrays: list[Array]) -> None:
+        self.w = [array.copy() for array in arrays]  # in float64, beside sums that stay as they are
+
+    @staticmethod
+    def checked(slip: float) -> CheckReport:
+        rng = np.random.default_rng(7)
+
+        def make() -> parity.Candidate:
+            net = Pairs(slip)
+            return parity.Candidate(
+                get_weights=lambda: net.w, set_weights=net.set_weights, gradients=net.gradients,
+                loss=net.loss, step=net.step, data=(rng.integers(9, size=(30, 2)), rng.random(30)),
+                optimizer="Adagrad(initial_accumulator_value=0.0, epsilon=1e-7)",
+            )  # fmt: skip
+
+        return parity.check(make, keras=False)
+
+
+def test_a_state_in_float32_beside_weights_in_float64_is_rounding_and_no_bug() -> None:
+    report = Pairs.checked(1.0)
+    assert report.outcome is Outcome.RIGHT, str(report)
+    assert any(remark.startswith("Precision: the steps") for remark in report.remarks)
+    assert "Adagrad" in report.summary
+
+
+def test_a_slip_beside_a_state_in_float32_is_seen() -> None:
+    """A thousandth too much in each sum changes a step by a share that float32 shows."""
+    report = Pairs.checked(1.001)
+    assert report.outcome is Outcome.WRONG, str(report)
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_bias_that_cancels_in_the_loss_may_stay_as_it_is(frozen: bool) -> None:
+    """Its gradient is rounding alone; one that a step forgets is told all the same."""
+    rng = np.random.default_rng(8)
+    w = [rng.normal(size=(3, 4)), rng.normal(size=4), rng.normal(size=(4, 2)), rng.normal(size=2)]
+
+    def apart(x: Array) -> tuple[Array, Array]:
+        h = np.tanh(x @ w[0] + w[1])
+        a = h @ w[2] + w[3]
+        return h, a - a[::-1]  # the last bias is in both
+
+    def loss(x: Array, y: Array) -> float:
+        return float(0.25 * np.sum((apart(x)[1] - y) ** 2) / len(x))
+
+    def gradients(x: Array, y: Array) -> list[Array]:
+        h, distance = apart(x)
+        d = 0.5 * (distance - y) / len(x)
+        d = d - d[::-1]
+        below = d @ w[2].T * (1 - h**2)
+        return [x.T @ below, below.sum(axis=0), h.T @ d, d.sum(axis=0)]
+
+    def step(x: Array, y: Array, learning_rate: float) -> None:
+        for n, (array, gradient) in enumerate(zip(w, gradients(x, y), strict=True)):
+            if not (frozen and n == 1):
+                array -= learning_rate * gradient
+
+    x, y = rng.normal(size=(8, 3)), rng.normal(size=(8, 2))
+    report = parity.check(
+        parity.Candidate(
+            get_weights=lambda: w, gradients=gradients, loss=loss, step=step, data=(x, y),
+            forward=lambda x: np.tanh(x @ w[0] + w[1]) @ w[2] + w[3],
+        ),
+        keras=False,
+    )  # fmt: skip
+    assert report.outcome is (Outcome.WRONG if frozen else Outcome.RIGHT), str(report)
+    assert [(f.code, f.values.get("names")) for f in report.findings] == (
+        [("step-leaves", "weights[1]")] * frozen
+    )

@@ -45,8 +45,9 @@ def spacing(values: Iterable[float]) -> float:
 
 def _formats(values: Iterable[float]) -> list[type[np.floating]]:
     """Return in which formats narrower than float64 the values are, the widest first."""
+    kinds: tuple[type[np.floating], ...] = (np.float32, np.float16)
     with np.errstate(over="ignore"):
-        return [kind for kind in (np.float32, np.float16) if all(float(kind(v)) == v for v in values)]
+        return [kind for kind in kinds if all(float(kind(value)) == value for value in values)]
 
 
 def _decimals(values: Iterable[float], kind: type[np.floating]) -> int | None:

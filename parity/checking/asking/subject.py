@@ -111,17 +111,21 @@ class Subject:
 
     def weights(self) -> list[Array]:
         """Return copies of the weights as they are now."""
+        return self._arrays("get_weights", self._as_before())
+
+    def _as_before(self) -> Any:
+        """Return what get_weights returns, which holds as many arrays as at the beginning."""
         container = self._container()
-        arrays = self._arrays("get_weights", container)
-        if len(arrays) != len(self.names):
-            reason = f"expected {len(self.names)} arrays, as before. Received: {len(arrays)}"
+        count = len(self._leaves("get_weights", container))
+        if count != len(self.names):
+            reason = f"expected {len(self.names)} arrays, as before. Received: {count}"
             raise TheirError("get_weights", reason)
-        return arrays
+        return container
 
     def set_weights(self, arrays: Sequence[Array]) -> None:
         """Hand over copies of ``arrays``, in the structure that get_weights returns."""
         self.placed = None
-        container = self._container()
+        container = self._as_before()
         copies = [self._cast(array) for array in arrays]
         if self.candidate.set_weights is None:
             try:

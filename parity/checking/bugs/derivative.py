@@ -79,16 +79,17 @@ SUMMED = Bug(
 )
 DECAY_MISSING = Bug(
     "weight-decay-missing",
-    "the loss contains the weight itself ({number} times it in the derivative), and the gradient "
-    "does not",
+    "the gradient lacks {number} times the weight itself: the loss has a penalty that the gradient "
+    "does not have, or not whole",
     "loss = mse + 0.5 * lam * (W**2).sum(); dW = x.T @ delta",
     "add {number} times the weight to its gradient",
 )
 DECAY_NOT_IN_LOSS = Bug(
     "weight-decay-not-in-loss",
-    "the gradient contains the weight itself ({number} times it), and your own loss does not",
+    "the gradient has {number} times the weight itself too much: a penalty that your own loss does "
+    "not have, or not as large",
     "loss = mse; dW = x.T @ delta + lam * W",
-    "add the penalty to the loss, or leave it out here",
+    "let the loss and the gradient have the same penalty",
 )
 DECAY_OF_TOO_MANY = Bug(
     "weight-decay-of-too-many",

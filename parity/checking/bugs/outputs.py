@@ -68,6 +68,13 @@ ONE_SAMPLE = Bug(
     "go through all samples and add their gradients up; or, if it is meant for one sample a call, "
     'say samples="single"',
 )
+TARGETS_BROADCAST = Bug(
+    "targets-broadcast",
+    "targets and outputs are broadcast against each other: {given} against {other} gives (n, n)",
+    "delta = a - y  # a is (n, 1) and y is (n,)",
+    "give both the same axes first: y.reshape(-1, 1) beside outputs (n, 1), or outputs[:, 0] "
+    "beside y of shape (n,)",
+)  # fmt: skip
 SAMPLE_LEFT_OUT = Bug(
     "sample-left-out", "{which} sample of the batch left out",
     "for i in range(len(x) - 1): ...",

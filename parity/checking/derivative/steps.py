@@ -17,6 +17,7 @@ from parity.checking.bugs.table import STEP_EXCEPTION, Severity
 from parity.checking.derivative.samples import Samples, spread
 from parity.checking.explain.steps.course import Gradients, GradientsAt, course
 from parity.checking.explain.steps.optimizer import (
+    Identified,
     identify_own,
     idle_tensors,
     of_most,
@@ -35,6 +36,10 @@ _MORE = 6
 _CARRIES = (
     "a step (after it your gradients are others at the same weights: it carries more on than "
     "these, such as a recurrent layer's state)"
+)
+_FLOAT32 = (
+    "Precision: the steps are right to float32's rounding only, though the weights are float64. "
+    "The optimizer's state is in float32, or a part of the update is."
 )
 # Small, so that no training runs away.
 _COURSE_RATE = 2.0**-7
@@ -83,7 +88,6 @@ def check_steps(subject: Subject, samples: Samples, start: Sequence[Array], seed
     Raises:
         ValueError: What is declared is no optimizer.
     """
-    notes = Notes()
     stated = declared_optimizer_of(subject.candidate)
     layout = _layout(subject)
     updates = Updates(stated, layout, subject.names, subject.renew is not None)
@@ -91,28 +95,17 @@ def check_steps(subject: Subject, samples: Samples, start: Sequence[Array], seed
         stepping, history = _taken(subject, layout, samples, start, seed)
         if stepping.findings:
             return Notes(findings=[*stepping.findings])
-        usable = all(np.all(np.isfinite(a)) for taken in history for a in taken.after)
         draft = of_own(history, _own_gradients(subject, layout))
+        usable = all(np.all(np.isfinite(a)) for taken in history for a in taken.after)
         if not usable or not any(draft.gradients_at(taken.probe) for taken in history):
             return Notes(untested=["a step (what it leaves is not finite)"])
-        found = identify_own(draft, layout, updates.checkable)
-        if found is None or None in found.others.values():
-            found = (
-                of_own_at_changing_rates(draft, layout) or of_own_decayed(draft, layout) or found
-            )
-        if found is not None:
-            notes = updates.of_identified(found)
-        elif not (stated is not None and stated.averages) and _carries(subject, history[0].probe):
+        notes = _followed(draft, layout, updates)
+        if notes is None or notes.findings:
+            notes = _in_float32(draft, layout, updates) or notes
+        averages = stated is not None and stated.averages
+        if notes is None and not averages and _carries(subject, history[0].probe):
             return Notes(untested=[_CARRIES])
-        else:
-            whole = course(history, layout, draft.gradients_at)
-            draft = replace(draft, idle=idle_tensors(whole))
-            parting = updates.parted(draft)
-            most = None if parting is not None else of_most(draft, layout)
-            if most is not None:
-                notes = updates.of_identified(most)
-            notes.findings += [updates.left_alone(draft.idle)] if draft.idle else []
-            notes.findings += [parting] if parting is not None else []
+        notes = _parted(draft, layout, updates) if notes is None else notes
     except TheirError as error:
         finding = Finding(STEP_EXCEPTION, "step", evidence=error.reason, detail=error.trace)
         return Notes(findings=[finding])
@@ -127,6 +120,48 @@ def check_steps(subject: Subject, samples: Samples, start: Sequence[Array], seed
         notes.tested.append(f"{len(history)} steps ({optimizer}) by your own gradients")
     elif not notes.findings:
         notes.untested.append("a step (by your gradients it is no update that is known here)")
+    return notes
+
+
+def _followed(draft: Identified, layout: Layout, updates: Updates) -> Notes | None:
+    """Return what the optimizer is that the steps follow; None if they follow none."""
+    found = identify_own(draft, layout, updates.checkable)
+    if found is None or None in found.others.values():
+        found = of_own_at_changing_rates(draft, layout) or of_own_decayed(draft, layout) or found
+    return None if found is None else updates.of_identified(found)
+
+
+def _in_float32(draft: Identified, layout: Layout, updates: Updates) -> Notes | None:
+    """Return the same where nothing is wrong but for float32's rounding of the update.
+
+    Weights are handed over in float64, and a state may stay in what it was made in.
+    """
+    dtype = np.dtype(np.float32)
+    if any(taken.probe.dtype == dtype for taken in draft.history):
+        return None
+    rough = [
+        replace(
+            taken,
+            probe=replace(taken.probe, dtype=dtype),
+            change=[change.astype(dtype) for change in taken.change],
+        )
+        for taken in draft.history
+    ]
+    notes = _followed(replace(draft, history=rough), layout, updates)
+    if notes is None or notes.findings:
+        return None
+    notes.remarks.append(_FLOAT32)
+    return notes
+
+
+def _parted(draft: Identified, layout: Layout, updates: Updates) -> Notes:
+    """Return what can be said of steps that follow no optimizer."""
+    draft = replace(draft, idle=idle_tensors(course(draft.history, layout, draft.gradients_at)))
+    parting = updates.parted(draft)
+    most = None if parting is not None else of_most(draft, layout)
+    notes = Notes() if most is None else updates.of_identified(most)
+    notes.findings += [updates.left_alone(draft.idle)] if draft.idle else []
+    notes.findings += [parting] if parting is not None else []
     return notes
 
 

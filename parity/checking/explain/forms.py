@@ -18,7 +18,7 @@ from parity.checking.asking.shapes import observe
 from parity.checking.asking.subject import Subject, TheirError
 from parity.checking.bugs.factors import same
 from parity.checking.bugs.findings import Finding
-from parity.checking.bugs.outputs import ONE_SAMPLE
+from parity.checking.bugs.outputs import ONE_SAMPLE, TARGETS_BROADCAST
 from parity.checking.bugs.table import NONDETERMINISTIC, WRONG_SHAPE
 from parity.checking.bugs.tensors import BIAS_NOT_SUMMED
 from parity.checking.explain import dropout, of_weights, own_error, own_loss, slopes
@@ -34,7 +34,13 @@ from parity.checking.explain.steps.stepping import Stepping, classify
 from parity.checking.model import declared_optimizer
 from parity.checking.model.losses import LossKind, reductions
 from parity.checking.model.network import INVERTED, Plan
-from parity.checking.model.probe import Form, Probe, label_forms, sample_forms
+from parity.checking.model.probe import (
+    Form,
+    Probe,
+    given_labels,
+    label_forms,
+    sample_forms,
+)
 
 _RANDOM = Finding(
     NONDETERMINISTIC, "gradients",
@@ -60,6 +66,7 @@ class Answered:
         remarks: What is worth knowing.
         random: Whether the answer is no ground for a verdict.
         optimizer: The one inside a step that keeps a state, where it is known.
+        broadcast: What to say where only targets of other axes than the user's would do.
         refused: Where samples go one a call though ``forward`` takes batches: what a batch raised,
             or what is wrong with the shapes of the answer to it.
     """
@@ -72,6 +79,7 @@ class Answered:
     remarks: list[str] = field(default_factory=list[str])
     random: bool = False
     optimizer: Identified | None = None
+    broadcast: Finding | None = None
     refused: TheirError | Finding | None = None
 
     @property
@@ -146,13 +154,21 @@ class Asking:
     def _best_form(self) -> Answered:
         best: Answered | None = None
         first: TheirError | None = None
+        given, outputs, taken = given_labels(self.candidate), self.plan.sizes[-1], False
         for samples in self.sample_forms():
-            for form in label_forms(samples, self.candidate, self.plan.sizes[-1]):
+            for form in label_forms(samples, self.candidate, outputs):
+                as_given = samples.samples != "single" and given is not None
+                as_given = as_given and form.has_labels_of(given, outputs)
+                if best is not None and taken and not as_given:
+                    # It is called with targets as the user has them, and judged with those.
+                    best.broadcast = best.broadcast or self._broadcast(form)
+                    continue
                 try:
                     found = self.answer(form)
                 except TheirError as error:
                     first = first or error
                     continue
+                taken = taken or as_given
                 if best is not None and _reads_one_sample(found):
                     continue  # it takes targets in another form, and stops at their end
                 if best is None or found.cost < best.cost:
@@ -166,6 +182,22 @@ class Asking:
             assert first is not None
             raise first
         return best
+
+    def _broadcast(self, other: Form) -> Finding | None:
+        """Return what to say where all is right with targets (n, 1) in place of (n,), or so."""
+        usual = other.labels == "one-hot" and other.turned_labels == other.turned_outputs
+        if self.plan.sizes[-1] != 1 or not usual:
+            return None
+        try:
+            if self.answer(other).cost:
+                return None
+        except TheirError:
+            return None
+        shapes = ["(n, 1)", "(n,)"] if other.flat else ["(n,)", "(n, 1)"]
+        evidence = f"with targets {shapes[1]} it is right, and with {shapes[0]} as yours it is not"
+        values = {"given": f"targets {shapes[0]}", "other": f"outputs {shapes[1]}"}
+        where = "step" if self.by_step else "gradients"
+        return Finding(TARGETS_BROADCAST, where, values, evidence)
 
     def sample_forms(self) -> list[Form]:
         """Return how samples may be passed: as ``forward`` takes them, or else one a call."""

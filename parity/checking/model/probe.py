@@ -64,6 +64,10 @@ class Form:
             return answer.reshape(batch, 1)
         return None
 
+    def has_labels_of(self, shape: Shape, outputs: int) -> bool:
+        """Return whether a batch's labels may have a shape."""
+        return any(np.shape(self.y(np.zeros((n, outputs)))) == shape for n in shape)
+
     @property
     def label_text(self) -> str:
         """The labels' form in words."""
@@ -101,16 +105,32 @@ def sample_forms(candidate: Candidate) -> list[Form]:
     return [form for form in every if candidate.samples in (None, form.samples)]
 
 
-def label_forms(form: Form, candidate: Candidate, outputs: int) -> Iterator[Form]:
-    """Yield the ways to pass labels with samples passed in ``form``; first as the user's lie."""
-    single, data = form.samples == "single", candidate.data
-    given = cast(tuple[Any, Any], data) if isinstance(data, tuple) else (None, None)
-    flat_first = getattr(given[1], "ndim", None) == 1
+def given_labels(candidate: Candidate) -> Shape | None:
+    """Return the shape of the targets in the user's data; None where that is not known."""
+    data = candidate.data
+    if not isinstance(data, tuple):
+        return None
+    try:
+        return np.shape(cast(tuple[Any, Any], data)[1])
+    except ValueError:  # lists of several lengths
+        return None
+
+
+def label_forms(form: Form, candidate: Candidate, outputs: int) -> list[Form]:
+    """Return the ways to pass labels with samples passed in ``form``; first as the user's lie."""
+    every = list(_label_forms(form, candidate, outputs))
+    given = given_labels(candidate)
+    if form.samples != "single" and given is not None:
+        every.sort(key=lambda each: not each.has_labels_of(given, outputs))
+    return every
+
+
+def _label_forms(form: Form, candidate: Candidate, outputs: int) -> Iterator[Form]:
+    single = form.samples == "single"
     for labels in get_args(Labels):
         if candidate.labels not in (None, labels):
             continue
-        flats = (0, 1, 2) if single and labels == "integer" else (0, 1)
-        for flat in sorted(flats, key=lambda flat: flat != 1) if flat_first else flats:
+        for flat in (0, 1, 2) if single and labels == "integer" else (0, 1):
             # One-hot vectors are flat for one output only.
             if labels == "one-hot" and flat and outputs > 1:
                 continue

@@ -145,14 +145,14 @@ class EpsilonOutside(Optimizer):
         return lr * g / (np.sqrt(self.v[i]) + 1e-7)
 
 
-@wrong(code_words=("eps", "root"))
-def make_rmsprop_epsilon_outside_the_root():
-    return connect(EpsilonOutside, 6, 5, 3, declared=optimizers.RMSprop())
-
-
 @right()
 def make_rmsprop_as_pytorch_has_it():
     return connect(EpsilonOutside, 6, 5, 3)
+
+
+@right()  # with a remark: where epsilon stands is PyTorch's convention
+def make_rmsprop_as_pytorch_has_it_declared_as_keras_s():
+    return connect(EpsilonOutside, 6, 5, 3, declared=optimizers.RMSprop())
 
 
 class NoRoot(Optimizer):

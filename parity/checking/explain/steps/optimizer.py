@@ -427,12 +427,20 @@ class _Attempt:
 
 
 def idle_tensors(whole: Course) -> tuple[Key, ...]:
-    """Return the tensors that no step changes, although they have gradients."""
+    """Return the tensors that no step changes, although they have gradients.
+
+    A gradient counts that would show: rate times it is more than the rounding of the weight. (That
+    of a bias which cancels in the loss is rounding itself.)
+    """
+    steps = list(zip(whole.rates, whole.gradients, whole.noise, strict=True))
     return tuple(
         key
         for key, part in whole.parts.items()
         if not any(np.any(change[part]) for change in whole.changes)
-        and any(np.any(np.abs(g.value[part]) > g.bound[part]) for g in whole.gradients)
+        and any(
+            np.any(rate * np.abs(g.value[part]) > rate * g.bound[part] + noise[part])
+            for rate, g, noise in steps
+        )
     )
 
 
