@@ -19,6 +19,8 @@ from tests.scripts.browsing import address, browser, tab
 # Files whose tests share what is slow to make: a site, a wheel, pictures, answers.
 IN_ONE_PROCESS = {
     "tests/digit_data/test_digits_pictures.py",
+    "tests/keras_impl/test_keras_backends.py",
+    "tests/parity/test_isolated.py",
     "tests/parity/test_planted_bugs.py",
     "tests/test_census.py",
     "tests/test_site.py",

@@ -43,10 +43,10 @@ def test_right_networks_are_called_right_with_keras(seed):
 
 
 @pytest.mark.census(keep=2, by=lambda question, chunk: question)
-@pytest.mark.parametrize("chunk", range(10))
+@pytest.mark.parametrize("chunk", range(20))
 @pytest.mark.parametrize("question", [overlooked_entry, overlooked_bias])
 def test_the_smallest_mistake_is_seen(question, chunk):
-    answers = ask(question, chunk, 10)
+    answers = ask(question, chunk, 5)
     overlooked = [answer for answer in answers if answer]
     assert not overlooked, joined(overlooked)
-    assert sum(answer is None for answer in answers) < len(answers) / 2
+    assert sum(answer is None for answer in answers) <= len(answers) / 2

@@ -23,6 +23,7 @@ from numpy_impl import models, serialization
 from scripts import model_files
 from scripts.whatami.answers import CLUTTER, LEAST_SCORE, STEEPNESS, answer
 from scripts.whatami.looking import Seen
+from tests import census
 from tests.pictures import scenes
 from tests.pictures.negatives import doodles
 from tools.rejecter import held_out
@@ -45,11 +46,17 @@ def _silent(images: list[Image.Image]) -> float:
     return float(np.mean([one.digit is None and one.number is None for one in told]))
 
 
+def _told(images: list[Image.Image]) -> float:
+    """Return of how many a digit or a number is said."""
+    return len(images) * (1 - _silent(images))
+
+
 def _printed(characters: str) -> list[Image.Image]:
+    """Return a day's sample of characters in every font."""
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     images: list[Image.Image] = []
     for font in FONTS:
-        for character in characters:
+        for character in census.sample(characters, 10, f"{font} {characters}"):
             image = Image.new("L", (160, 160), 240)
             own = ImageFont.truetype(folder / font, 90)
             ImageDraw.Draw(image).text((80, 80), character, font=own, fill=20, anchor="mm")
@@ -66,12 +73,14 @@ def test_drawings_of_kinds_never_seen_are_turned_down(kind: str, least: float):
 
 
 def test_letters_are_turned_down_and_digits_are_not():
-    assert _silent(_printed("AEFHKMNRWXaehkmnrwx&?%@")) >= 0.9
+    letters = _printed("AEFHKMNRWXaehkmnrwx&?%@")
+    assert _told(letters) <= census.most(0.1, len(letters))
     assert _silent(_printed("0123456789")) <= 0.08
 
 
 def test_doodles_in_scenes_are_turned_down():
-    assert _silent([open_image(BytesIO(each.data)) for each in doodles(5)]) >= 0.9
+    drawn = census.sample(list(doodles(5)), 30, "doodles")
+    assert _told([open_image(BytesIO(each.data)) for each in drawn]) <= census.most(0.1, len(drawn))
 
 
 def _drawn_digits() -> list[tuple[np.ndarray, int]]:

@@ -157,8 +157,11 @@ class Asking:
         given, outputs, taken = given_labels(self.candidate), self.plan.sizes[-1], False
         for samples in self.sample_forms():
             for form in label_forms(samples, self.candidate, outputs):
-                as_given = samples.samples != "single" and given is not None
-                as_given = as_given and form.has_labels_of(given, outputs)
+                as_given = (
+                    given is not None
+                    and samples.samples != "single"
+                    and form.has_labels_of(given, outputs)
+                )
                 if best is not None and taken and not as_given:
                     # It is called with targets as the user has them, and judged with those.
                     best.broadcast = best.broadcast or self._broadcast(form)
