@@ -2,14 +2,26 @@
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
 from types import FunctionType
 from typing import Any
 
 import numpy as np
 
 from parity.checking.repairing.functions import Editable, Kind, kind_of
-from parity.checking.repairing.slots import Change, Slot, Statement, places
+from parity.checking.repairing.jacobians import (
+    SCALING,
+    of_normalization,
+    off_the_diagonal,
+    through_softmax,
+)
+from parity.checking.repairing.slots import (
+    Change,
+    Slot,
+    Statement,
+    expression,
+    places,
+    plain,
+)
 
 _PRODUCTS = ("dot", "matmul")
 _OTHERS = {
@@ -26,14 +38,7 @@ SLOPES = ("(1 - {0} ** 2)", "{0} * (1 - {0})", "({0} > 0)", "(1 - {0})")
 _TURNED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Gt: ast.Lt, ast.Lt: ast.Gt, ast.GtE: ast.LtE, ast.LtE: ast.GtE,
 }  # fmt: skip
-_SCALING = (ast.Mult, ast.Div)
 _LINKED = (ast.Mult, ast.Div, ast.MatMult)
-
-
-@cache
-def expression(text: str) -> Any:
-    """Return the syntax of an expression; nobody may change it."""
-    return ast.parse(text, mode="eval").body
 
 
 class Scope:
@@ -62,7 +67,7 @@ class Scope:
         self.unread = _unread(function.node)
         # What a list or a dict holds, as the function names it: states[t + 1].
         every = [n for n in ast.walk(function.node) if isinstance(n, ast.Subscript)]
-        holds = [n for n in every if self.kinds.get(_plain(n)) in (("list",), ("dict",))]
+        holds = [n for n in every if self.kinds.get(plain(n)) in (("list",), ("dict",))]
         self.held = list(dict.fromkeys(map(ast.unparse, holds)))
         self.arrays = {
             name: kind[1] for name, kind in self.kinds.items()
@@ -81,10 +86,10 @@ class Scope:
     def is_own(self, called: ast.expr) -> bool:
         """Whether what is called is a function of the user's, or a method of no array."""
         if isinstance(called, ast.Attribute):
-            return _plain(called) != f"{self.numpy}.{called.attr}" and not hasattr(
+            return plain(called) != f"{self.numpy}.{called.attr}" and not hasattr(
                 np.ndarray, called.attr
             )
-        return _plain(called) in self.functions
+        return plain(called) in self.functions
 
     def alike(self, name: str) -> list[str]:
         """Return the other names of the same kind of value."""
@@ -131,7 +136,7 @@ def made_of_names(functions: Iterable[Editable]) -> dict[str, list[str]]:
 def changes(statement: Statement, scope: Scope) -> Iterator[Change]:
     """Yield the changes of a statement's expressions."""
     node, value = statement.node, statement.heads[0]
-    if isinstance(node, ast.AugAssign) and isinstance(node.op, _SCALING):  # delta /= n
+    if isinstance(node, ast.AugAssign) and isinstance(node.op, SCALING):  # delta /= n
         for number in (*scope.integers, *scope.lengths, *scope.sizes):
             yield Change(4.2, ((value, expression(number)),))
     for slot in places(statement.heads):
@@ -146,7 +151,8 @@ def _instead(slot: Slot, scope: Scope) -> Iterator[tuple[float, ast.expr]]:
     indexing = indexing and not isinstance(around, ast.Call | ast.BinOp)
     if isinstance(node, ast.BinOp):
         yield from _of_operation(node)
-        yield from _of_normalization(node, scope)
+        yield from of_normalization(node, scope.arrays)
+        yield from _of_axes(node, scope)
     elif isinstance(node, ast.Call):
         yield from _of_call(node)
     elif isinstance(node, ast.Name | ast.Attribute):
@@ -160,7 +166,7 @@ def _instead(slot: Slot, scope: Scope) -> Iterator[tuple[float, ast.expr]]:
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         yield 3, node.operand
     elif isinstance(node, ast.Subscript):
-        if _plain(node) in scope.kinds:
+        if plain(node) in scope.kinds:
             yield 6, node.value
         yield from _of_index(node)
     elif isinstance(node, ast.Slice):
@@ -224,65 +230,27 @@ def _of_operation(node: ast.BinOp) -> Iterator[tuple[float, ast.expr]]:
     if isinstance(op, ast.Mult):  # softmax, through its whole Jacobian
         for p, d in ((left, right), (right, left)):
             if isinstance(p, ast.Name):
-                yield from ((4.5, new) for new in _through_softmax(p, d))
-        yield from _off_the_diagonal(node)
+                yield from ((4.5, new) for new in through_softmax(p, d))
+        yield from off_the_diagonal(node)
     # A factor inside of a function's argument, and outside.
-    if isinstance(op, _SCALING) and isinstance(left, ast.Call) and left.args:
+    if isinstance(op, SCALING) and isinstance(left, ast.Call) and left.args:
         first = ast.BinOp(left.args[0], op, right)
         yield 5, ast.Call(left.func, [first, *left.args[1:]], left.keywords)
 
 
-def _through_softmax(p: ast.expr, d: ast.expr) -> Iterator[ast.expr]:
-    for axis in (-1, 0):
-        text = ast.unparse(p)
-        yield _filled(f"{text} * (d - (d * {text}).sum(axis={axis}, keepdims=True))", d)
-
-
-def _off_the_diagonal(node: ast.BinOp) -> Iterator[tuple[float, ast.expr]]:
-    """Yield softmax's whole Jacobian in place of its diagonal, d * p * (1 - p)."""
-    factors = _factors(node)
-    for rest in factors:
-        one = isinstance(rest, ast.BinOp) and isinstance(rest.op, ast.Sub)
-        if not one or not isinstance(rest.left, ast.Constant) or rest.left.value != 1:  # type: ignore[union-attr]
-            continue
-        text = ast.unparse(rest.right)  # type: ignore[union-attr]
-        others = [f for f in factors if f is not rest and ast.unparse(f) != text]
-        if len(others) == len(factors) - 2 and others:
-            d = others[0]
-            for more in others[1:]:
-                d = ast.BinOp(d, ast.Mult(), more)
-            yield from ((2.5, new) for new in _through_softmax(expression(text), d))
-
-
-def _factors(node: ast.expr) -> list[ast.expr]:
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
-        return [*_factors(node.left), *_factors(node.right)]
-    return [node]
-
-
-def _of_normalization(node: ast.BinOp, scope: Scope) -> Iterator[tuple[float, ast.expr]]:
-    """Yield what goes back through a mean and a variance, where they are taken as constants.
-
-    Of d / std it is d / std less its mean, less h times the mean of its product with h, the
-    normalized numbers: over the batch where std has one number a column, else over the columns.
-    """
-    if not isinstance(node.op, _SCALING):
+def _of_axes(node: ast.BinOp, scope: Scope) -> Iterator[tuple[float, ast.expr]]:
+    """Yield numbers (n,) beside numbers (n, 1) with as many axes, where they make an (n, n)."""
+    kinds = [scope.kinds.get(plain(side), ("",)) for side in (node.left, node.right)]
+    if isinstance(node.op, ast.MatMult) or any(kind[0] != "array" for kind in kinds):
         return
-    sides = [node.right] if isinstance(node.op, ast.Div) else [node.left, node.right]
-    for by in sides:
-        shape = scope.arrays.get(_plain(by), ()) if not isinstance(by, ast.Subscript) else ()
-        if not shape:
-            continue
-        columns = len(shape) == 1 or (len(shape) == 2 and shape[0] == 1)
-        axis = "axis=0" if columns else "axis=-1, keepdims=True"
-        if not columns and shape[-1] != 1:
-            continue
-        for name, other in scope.arrays.items():
-            fits = other[-1:] == shape[-1:] if columns else other[:-1] == shape[:-1]
-            if len(other) < 2 or min(other) < 2 or not fits:
-                continue
-            text = f"d - d.mean({axis}) - {name} * (d * {name}).mean({axis})"
-            yield 4.6, _filled(text, node)
+    shapes = [kind[1] for kind in kinds]
+    if {shapes[0] + (1,), shapes[1] + (1,)} & {*shapes} and min(map(len, shapes)) == 1:
+        flat_left = len(shapes[0]) == 1
+        flat, other = (node.left, node.right) if flat_left else (node.right, node.left)
+        for new in ((expression(f"{ast.unparse(flat)}[:, None]"), other),
+                    (flat, expression(f"{ast.unparse(other)}[:, 0]"))):  # fmt: skip
+            left, right = new if flat_left else new[::-1]
+            yield 1, ast.BinOp(left, node.op, right)
 
 
 def _inside(left: ast.expr, op: ast.operator, right: ast.expr) -> Iterator[ast.expr]:
@@ -293,16 +261,6 @@ def _inside(left: ast.expr, op: ast.operator, right: ast.expr) -> Iterator[ast.e
             for deeper in (ast.BinOp(inner, op, right), *_inside(inner, op, right)):
                 both = {"left": left.left, "right": left.right, side: deeper}
                 yield ast.BinOp(both["left"], left.op, both["right"])
-
-
-def _filled(text: str, d: ast.expr) -> ast.expr:
-    """Return the syntax of a text in which ``d`` is another expression."""
-
-    class Filled(ast.NodeTransformer):
-        def visit_Name(self, node: ast.Name) -> ast.expr:
-            return d if node.id == "d" else node
-
-    return Filled().visit(ast.parse(text, mode="eval").body)
 
 
 def _of_call(node: ast.Call) -> Iterator[tuple[float, ast.expr]]:
@@ -342,23 +300,14 @@ def _of_call(node: ast.Call) -> Iterator[tuple[float, ast.expr]]:
         if isinstance(func, ast.Name) and func.id == "range":
             yield 3, ast.Call(ast.Name("reversed", ast.Load()), [node], [])
             yield 3, ast.Call(func, [ast.Constant(1), args[0]], [])
-    if args and isinstance(args[0], ast.BinOp) and isinstance(args[0].op, _SCALING):
+    if args and isinstance(args[0], ast.BinOp) and isinstance(args[0].op, SCALING):
         inner = args[0]
         yield 5, ast.BinOp(ast.Call(func, [inner.left, *args[1:]], node.keywords), inner.op,
                            inner.right)  # fmt: skip
 
 
-def _plain(node: ast.AST) -> str:
-    """Return a name, or "self.W"; "" for anything else."""
-    if isinstance(node, ast.Name):
-        return node.id
-    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-        return f"{node.value.id}.{node.attr}"
-    return _plain(node.value) if isinstance(node, ast.Subscript) else ""
-
-
 def _of_name(node: ast.Name | ast.Attribute, scope: Scope) -> Iterator[tuple[float, ast.expr]]:
-    name = _plain(node)
+    name = plain(node)
     if name in ("self", scope.numpy):
         return
     for other in scope.alike(name):

@@ -3,9 +3,25 @@
 import ast
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, cast
 
 from parity.checking.repairing.functions import Function
+
+
+@cache
+def expression(text: str) -> Any:
+    """Return the syntax of an expression; nobody may change it."""
+    return ast.parse(text, mode="eval").body
+
+
+def plain(node: ast.AST) -> str:
+    """Return a name, or "self.W", also of what is indexed; "" for anything else."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return f"{node.value.id}.{node.attr}"
+    return plain(node.value) if isinstance(node, ast.Subscript) else ""
 
 
 @dataclass(frozen=True)

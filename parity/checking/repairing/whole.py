@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from itertools import combinations, combinations_with_replacement, permutations
 
-from parity.checking.repairing.expressions import SLOPES, Scope, expression
-from parity.checking.repairing.slots import Change, Slot, Statement, places
+from parity.checking.repairing.expressions import SLOPES, Scope
+from parity.checking.repairing.slots import Change, Slot, Statement, expression, places
 
 # Of more names than these not all pairs are tried.
 _MOST_NAMES = 14

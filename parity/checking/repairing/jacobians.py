@@ -1,0 +1,75 @@
+"""Softmax's and a normalization's whole derivative, where code has a part of it."""
+
+import ast
+from collections.abc import Iterator, Mapping
+
+from numpy_impl.types import Shape
+from parity.checking.repairing.slots import expression, plain
+
+SCALING = (ast.Mult, ast.Div)
+
+
+def through_softmax(p: ast.expr, d: ast.expr) -> Iterator[ast.expr]:
+    """Yield what goes back through a softmax with the outputs ``p``, of what arrives at it."""
+    for axis in (-1, 0):
+        text = ast.unparse(p)
+        yield _filled(f"{text} * (d - (d * {text}).sum(axis={axis}, keepdims=True))", d)
+
+
+def off_the_diagonal(node: ast.BinOp) -> Iterator[tuple[float, ast.expr]]:
+    """Yield softmax's whole Jacobian in place of its diagonal, d * p * (1 - p)."""
+    factors = _factors(node)
+    for rest in factors:
+        one = isinstance(rest, ast.BinOp) and isinstance(rest.op, ast.Sub)
+        if not one or not isinstance(rest.left, ast.Constant) or rest.left.value != 1:  # type: ignore[union-attr]
+            continue
+        text = ast.unparse(rest.right)  # type: ignore[union-attr]
+        others = [f for f in factors if f is not rest and ast.unparse(f) != text]
+        if len(others) == len(factors) - 2 and others:
+            d = others[0]
+            for more in others[1:]:
+                d = ast.BinOp(d, ast.Mult(), more)
+            yield from ((2.5, new) for new in through_softmax(expression(text), d))
+
+
+def of_normalization(
+    node: ast.BinOp, arrays: Mapping[str, Shape]
+) -> Iterator[tuple[float, ast.expr]]:
+    """Yield what goes back through a mean and a variance, where they are taken as constants.
+
+    Of d / std it is d / std less its mean, less h times the mean of its product with h, the
+    normalized numbers: over the batch where std has one number a column, else over the columns.
+    """
+    if not isinstance(node.op, SCALING):
+        return
+    sides = [node.right] if isinstance(node.op, ast.Div) else [node.left, node.right]
+    for by in sides:
+        shape = arrays.get(plain(by), ()) if not isinstance(by, ast.Subscript) else ()
+        if not shape:
+            continue
+        columns = len(shape) == 1 or (len(shape) == 2 and shape[0] == 1)
+        axis = "axis=0" if columns else "axis=-1, keepdims=True"
+        if not columns and shape[-1] != 1:
+            continue
+        for name, other in arrays.items():
+            fits = other[-1:] == shape[-1:] if columns else other[:-1] == shape[:-1]
+            if len(other) < 2 or min(other) < 2 or not fits:
+                continue
+            text = f"d - d.mean({axis}) - {name} * (d * {name}).mean({axis})"
+            yield 4.6, _filled(text, node)
+
+
+def _factors(node: ast.expr) -> list[ast.expr]:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        return [*_factors(node.left), *_factors(node.right)]
+    return [node]
+
+
+def _filled(text: str, d: ast.expr) -> ast.expr:
+    """Return the syntax of a text in which ``d`` is another expression."""
+
+    class Filled(ast.NodeTransformer):
+        def visit_Name(self, node: ast.Name) -> ast.expr:
+            return d if node.id == "d" else node
+
+    return Filled().visit(ast.parse(text, mode="eval").body)
