@@ -19,8 +19,8 @@ never loads it.
 
 Both ways give the same bits, so that it does not matter when. That is so because both round after
 every operation, in the arrays' precision, and because a rule has nothing in it but arithmetic,
-comparisons and the functions of ``SAFE``: libraries agree on these, and on no ``exp`` or ``tanh``,
-which are therefore calls of NumPy's own, outside of rules.
+comparisons and a few functions (``compiling.SAFE``): libraries agree on these, and on no ``exp`` or
+``tanh``, which are therefore calls of NumPy's own, outside of rules.
 """
 
 import time
@@ -33,7 +33,6 @@ import numpy as np
 Each = Annotated[Any, "each"]
 Same = Annotated[Any, "same"]
 
-SAFE = ("sqrt", "abs", "sign", "maximum", "where")
 # Elements of long vectors that NumPy evaluates a rule for at a time: what it makes meanwhile then
 # stays in the cache. Measured: half or twice as many are slower.
 BLOCK = 65_536
@@ -47,6 +46,7 @@ class Rule:
     Attributes:
         formula: The function of numbers itself.
         kinds: For each of its arguments, ``Each`` or ``Same``.
+        numbers: Those that are ``Same``.
         names: The arguments of a call: those of the formula, and the arrays it writes to as well.
         places: Which of these arguments are written.
         kernels: What was compiled, by axes and dtype; None while it is not ready.
@@ -59,6 +59,7 @@ class Rule:
         self.formula = self.__wrapped__ = formula
         self.kinds: dict[str, Any] = dict(formula.__annotations__)
         self.kinds.pop("return", None)
+        self.numbers = [name for name, kind in self.kinds.items() if kind is Same]
         self.names = list(dict.fromkeys([*self.kinds, *writes]))
         self.places = [self.names.index(name) for name in writes]
         self.kernels: dict[tuple[int, str], Callable[..., None] | None] = {}
@@ -106,10 +107,10 @@ class Rule:
         """Return the arguments with numbers as floats; refuse arrays of different shapes."""
         given = list(arguments)
         for i, name in enumerate(self.names):
-            if self.kinds.get(name, Each) is Same:
+            if name in self.numbers:
                 given[i] = float(given[i])
             elif given[i].shape != given[0].shape:
-                raise ValueError(misfit(name))
+                raise ValueError(f"Expected arrays of one shape. Received: another one as {name}")
         return given
 
     def _evaluate(self, given: list[Any]) -> None:
@@ -132,8 +133,3 @@ def rule(*writes: str) -> Callable[[Callable[..., Any]], Rule]:
         return RULES[-1]
 
     return make
-
-
-def misfit(name: str) -> str:
-    """Return what is said of an array of the wrong shape."""
-    return f"Expected arrays of one shape. Received: another one as {name}"
