@@ -49,6 +49,7 @@ class Compilable(Protocol):
 
     formula: Callable[..., Any]
     kinds: dict[str, Any]
+    rows: list[str]
     numbers: list[str]
     names: list[str]
     places: list[int]
@@ -96,8 +97,9 @@ def text(rule: Compilable, ndim: int, dtype: np.dtype) -> str:
             lines.append(f"{name} = np.float64({name})")
             continue
         # Nothing else would see where an array ends. The rule says what did not fit.
-        lines.append(f"if {name}.shape != {first}.shape: raise ValueError")
-        at[name] = f"{name}[{place}]"
+        shape, where = ("shape[-1:]", place[-1]) if name in rule.rows else ("shape", place)
+        lines.append(f"if {name}.shape != {first}.{shape}: raise ValueError")
+        at[name] = f"{name}[{where}]"
     for axis, i in enumerate(LOOPS[:ndim]):
         lines.append(f"{'    ' * axis}for {i} in range({first}.shape[{axis}]):")
     written = ", ".join(at[rule.names[number]] for number in rule.places)

@@ -4,6 +4,7 @@ Nothing here asserts a time: ``make benchmark-check`` does.
 """
 
 import json
+import os
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -104,6 +105,27 @@ def test_one_core_is_kept_busy_while_a_work_is_measured(monkeypatch: pytest.Monk
         result = measure(replace(SMALL, do="check", busy=busy), [checked], rounds=1)
         assert result.of(contenders.CHECK), result
         assert any("while True" in command[-1] for command in started) is busy
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="cores cannot be chosen here")
+def test_small_networks_have_one_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    all_cores, popen = os.sched_getaffinity(0), subprocess.Popen
+    given: list[set[int]] = []
+
+    def noted(command: list[str], **options: Any) -> subprocess.Popen[str]:
+        process = popen(command, **options)
+        given.append(os.sched_getaffinity(process.pid))
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", noted)
+    for one_core in (True, False):
+        given.clear()
+        result = measure(
+            replace(SMALL, one_core=one_core), [contenders.BY_NAME[contenders.OURS]], 1
+        )
+        assert result.of(contenders.OURS), result
+        assert given == [{max(all_cores)} if one_core else all_cores]
+        assert os.sched_getaffinity(0) == all_cores
 
 
 def test_a_contender_that_fails_is_named_with_its_reason() -> None:
