@@ -79,6 +79,7 @@ def test_several_threads_may_be_inside_of_sigmoid_at_once() -> None:
         for found in pool.map(ask, range(threads)):
             np.testing.assert_array_equal(found, expected)
 
+
 def test_kinks_follow_keras() -> None:
     # At a kink: the derivative that Keras on TensorFlow gives.
     at: dict[str, list[tuple[float, float]]] = {

@@ -6,6 +6,7 @@ Nothing here asserts a time: ``make benchmark-check`` does.
 import json
 import os
 import subprocess
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 
 from numpy_impl import losses
 from tools.benchmark import __main__ as benchmark
-from tools.benchmark import contenders, growth, report, targets, works
+from tools.benchmark import contenders, growth, report, targets, worker, works
 from tools.benchmark.rounds import Measured, Result, measure
 from tools.benchmark.sample_loop import SampleLoop
 from tools.benchmark.works import Work
@@ -118,14 +119,15 @@ def test_small_networks_have_one_core(monkeypatch: pytest.MonkeyPatch) -> None:
         return process
 
     monkeypatch.setattr(subprocess, "Popen", noted)
+    ours = contenders.BY_NAME[contenders.OURS]
     for one_core in (True, False):
         given.clear()
-        result = measure(
-            replace(SMALL, one_core=one_core), [contenders.BY_NAME[contenders.OURS]], 1
-        )
-        assert result.of(contenders.OURS), result
+        work = replace(SMALL, one_core=one_core)
+        assert measure(work, [ours], rounds=1).of(contenders.OURS)
         assert given == [{max(all_cores)} if one_core else all_cores]
         assert os.sched_getaffinity(0) == all_cores
+        # What others do does not count then.
+        assert worker.clock(work) is (time.process_time if one_core else time.perf_counter)
 
 
 def test_a_contender_that_fails_is_named_with_its_reason() -> None:

@@ -28,7 +28,7 @@ class Measured:
 
     Attributes:
         contender: Its name.
-        seconds: One value a round.
+        seconds: One value a round; of processor time where the work has one core.
         megabytes: Peak memory of its process, all libraries included.
         failure: Why there is nothing, or None.
     """

@@ -36,9 +36,9 @@ class Work:
         repeat: How often the samples are asked for in one measurement.
         of_a_step: Whether the name speaks of one step (or call), and not of all that is measured.
         busy: Whether another process keeps one core busy meanwhile.
-        one_core: Whether everybody has one core. A small network's products are too small to share:
-            threads only wait for one another, which makes PyTorch's step take 65 times as long on
-            a busy machine, and JAX's 1.7 times the processor time.
+        one_core: Whether everybody has one core, and processor time is measured. A small network's
+            products are too small to share: threads only wait for one another, which makes
+            PyTorch's step take 65 times the processor time on a busy machine, and JAX's 1.7 times.
     """
 
     name: str
