@@ -1,9 +1,11 @@
-"""How a rule of ``numpy_impl.fused`` becomes one compiled loop, which is needed for speed alone.
+"""How a formula of numbers becomes one compiled loop over arrays, which is needed for speed alone.
 
-The formula is written into a small module of its own, below a loop over the elements, and Numba
-compiles that. ``fastmath`` is off: nothing is reordered, no product is contracted with a sum, and
-division by 0 is what NumPy makes of it. Each constant is rounded to the arrays' precision where it
-meets an element, as NumPy does; what is computed of numbers alone stays in double precision before.
+``numpy_impl.fused`` calls this for its rules; nothing here imports it. The formula is written into
+a small module of its own, below a loop over the elements, and Numba compiles that. ``fastmath`` is
+off: nothing is reordered, no product is contracted with a sum, and division by 0 is what NumPy
+makes of it. Each constant is rounded to the arrays' precision where it meets an element, as NumPy
+does; what is computed of numbers alone stays in double precision before. A formula may call the
+functions of ``SAFE`` and no others: libraries agree on these to the last bit.
 
 The modules, with what Numba compiled, lie in the user's cache (``NUMBA_CACHE_DIR``, else
 ``XDG_CACHE_HOME`` or ``~/.cache``) and are found there by the next program. Where that cannot be
@@ -18,15 +20,15 @@ import os
 import sys
 import tempfile
 import textwrap
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from numpy_impl.fused import SAFE, Each, Rule, Same, misfit
-
+SAFE = ("sqrt", "abs", "sign", "maximum", "where")
 LOOPS = "ijkl"
 BEGINNING = """\
 import numba
@@ -42,12 +44,24 @@ def kernel({names}):
 """
 
 
+class Compilable(Protocol):
+    """A rule, as far as it matters here; the attributes are those of ``numpy_impl.fused.Rule``."""
+
+    formula: Callable[..., Any]
+    kinds: dict[str, Any]
+    rows: list[str]
+    numbers: list[str]
+    names: list[str]
+    places: list[int]
+    kernels: dict[tuple[int, str], Callable[..., None] | None]
+
+
 @cache
 def _thread() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, "compiling")
 
 
-def begin(rule: Rule, *arguments: Any) -> None:
+def begin(rule: Compilable, *arguments: Any) -> None:
     """Have a thread compile a rule; where that fails, as without Numba, NumPy goes on."""
     _thread().submit(compile_rule, rule, *arguments)
 
@@ -57,7 +71,7 @@ def wait() -> None:
     _thread().submit(int).result()
 
 
-def compile_rule(rule: Rule, first: Any, *others: Any) -> None:
+def compile_rule(rule: Compilable, first: Any, *others: Any) -> None:
     """Compile a rule, for arguments of these types."""
     name = f"fused_{rule.formula.__name__}_{first.dtype}_{first.ndim}"
     kernel = _module(name, text(rule, first.ndim, first.dtype)).kernel
@@ -65,27 +79,27 @@ def compile_rule(rule: Rule, first: Any, *others: Any) -> None:
     rule.kernels[first.ndim, first.dtype.char] = kernel
 
 
-def text(rule: Rule, ndim: int, dtype: np.dtype) -> str:
+def text(rule: Compilable, ndim: int, dtype: np.dtype) -> str:
     """Return the module that is compiled, for arrays of so many axes."""
-    numbers = [name for name, kind in rule.kinds.items() if kind is Same]
     [formula] = ast.parse(textwrap.dedent(inspect.getsource(rule.formula))).body
     assert isinstance(formula, ast.FunctionDef)
     formula.name, formula.decorator_list, formula.returns = "formula", [], None
     for argument in formula.args.args:
         argument.annotation = None
-    formula = ast.unparse(ast.fix_missing_locations(_Rounding(numbers).visit(formula)))
+    formula = ast.unparse(ast.fix_missing_locations(_Rounding(rule.numbers).visit(formula)))
     first, *others = rule.names
     lines: list[str] = []
     place = ", ".join(LOOPS[:ndim])
     at = {first: f"{first}[{place}]"}
     for name in others:
-        if rule.kinds.get(name, Each) is Same:
+        if name in rule.numbers:
             at[name] = name
             lines.append(f"{name} = np.float64({name})")
             continue
-        # Nothing else would see where an array ends.
-        lines.append(f"if {name}.shape != {first}.shape: raise ValueError({misfit(name)!r})")
-        at[name] = f"{name}[{place}]"
+        # Nothing else would see where an array ends. The rule says what did not fit.
+        shape, where = ("shape[-1:]", place[-1]) if name in rule.rows else ("shape", place)
+        lines.append(f"if {name}.shape != {first}.{shape}: raise ValueError")
+        at[name] = f"{name}[{where}]"
     for axis, i in enumerate(LOOPS[:ndim]):
         lines.append(f"{'    ' * axis}for {i} in range({first}.shape[{axis}]):")
     written = ", ".join(at[rule.names[number]] for number in rule.places)

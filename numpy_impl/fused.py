@@ -9,7 +9,8 @@ A *rule* is a function of a few lines in NumPy's own functions::
 
 The names in ``rule`` say where what it returns goes: into the arguments of these names, in place,
 or into arrays that are handed over behind the arguments. ``Each`` is an element of an array,
-``Same`` a number for all.
+``Same`` a number for all, and ``Row`` an element of a vector that is the same for every row: of
+biases, one for each unit.
 
 NumPy evaluates a rule line by line, with an array for each operation. Once that has taken half a
 second in a program, the rules that are met from there on are compiled by Numba, if it is installed,
@@ -19,8 +20,8 @@ never loads it.
 
 Both ways give the same bits, so that it does not matter when. That is so because both round after
 every operation, in the arrays' precision, and because a rule has nothing in it but arithmetic,
-comparisons and the functions of ``SAFE``: libraries agree on these, and on no ``exp`` or ``tanh``,
-which are therefore calls of NumPy's own, outside of rules.
+comparisons and a few functions (``compiling.SAFE``): libraries agree on these, and on no ``exp`` or
+``tanh``, which are therefore calls of NumPy's own, outside of rules.
 """
 
 import time
@@ -31,9 +32,9 @@ import numpy as np
 
 # What an argument of a rule is.
 Each = Annotated[Any, "each"]
+Row = Annotated[Any, "row"]
 Same = Annotated[Any, "same"]
 
-SAFE = ("sqrt", "abs", "sign", "maximum", "where")
 # Elements of long vectors that NumPy evaluates a rule for at a time: what it makes meanwhile then
 # stays in the cache. Measured: half or twice as many are slower.
 BLOCK = 65_536
@@ -46,7 +47,9 @@ class Rule:
 
     Attributes:
         formula: The function of numbers itself.
-        kinds: For each of its arguments, ``Each`` or ``Same``.
+        kinds: For each of its arguments, ``Each``, ``Row`` or ``Same``.
+        rows: Those that are ``Row``.
+        numbers: Those that are ``Same``.
         names: The arguments of a call: those of the formula, and the arrays it writes to as well.
         places: Which of these arguments are written.
         kernels: What was compiled, by axes and dtype; None while it is not ready.
@@ -59,36 +62,39 @@ class Rule:
         self.formula = self.__wrapped__ = formula
         self.kinds: dict[str, Any] = dict(formula.__annotations__)
         self.kinds.pop("return", None)
+        self.rows = [name for name, kind in self.kinds.items() if kind is Row]
+        self.numbers = [name for name, kind in self.kinds.items() if kind is Same]
         self.names = list(dict.fromkeys([*self.kinds, *writes]))
         self.places = [self.names.index(name) for name in writes]
         self.kernels: dict[tuple[int, str], Callable[..., None] | None] = {}
 
-    def __call__(self, first: Any, *others: Any) -> None:
+    def __call__(self, *arguments: Any) -> None:
         """Run the rule over arrays of one shape and dtype, and numbers, and write what it returns.
 
         Args:
-            first: The first argument of the formula, an array.
-            others: The other arguments, and then the arrays that it writes to beside them.
+            arguments: Those of the formula, an array first, and then the arrays that it writes to
+                beside them.
 
         Raises:
             ValueError: Arrays of different shapes.
         """
+        first = arguments[0]
         key = first.ndim, first.dtype.char
         kernel = self.kernels.get(key)
         if kernel is not None:
             try:
-                kernel(first, *others)
+                kernel(*arguments)
             except Exception:  # Numba has errors of its own for arrays of other axes
-                self._checked([first, *others])
+                self._checked(arguments)
                 raise
             return
         if Rule.seconds > PATIENCE and first.ndim and key not in self.kernels:
             from numpy_impl import compiling  # late, as a program may end without
 
             self.kernels[key] = None
-            compiling.begin(self, first, *others)
+            compiling.begin(self, *arguments)
         start = time.perf_counter()
-        self.evaluate(first, *others)
+        self.evaluate(*arguments)
         Rule.seconds += time.perf_counter() - start
 
     def evaluate(self, *arguments: Any) -> None:
@@ -106,10 +112,12 @@ class Rule:
         """Return the arguments with numbers as floats; refuse arrays of different shapes."""
         given = list(arguments)
         for i, name in enumerate(self.names):
-            if self.kinds.get(name, Each) is Same:
+            if name in self.numbers:
                 given[i] = float(given[i])
-            elif given[i].shape != given[0].shape:
-                raise ValueError(misfit(name))
+                continue
+            shape = given[0].shape[-1:] if name in self.rows else given[0].shape
+            if given[i].shape != shape:
+                raise ValueError(f"Expected arrays of one shape. Received: another one as {name}")
         return given
 
     def _evaluate(self, given: list[Any]) -> None:
@@ -132,8 +140,3 @@ def rule(*writes: str) -> Callable[[Callable[..., Any]], Rule]:
         return RULES[-1]
 
     return make
-
-
-def misfit(name: str) -> str:
-    """Return what is said of an array of the wrong shape."""
-    return f"Expected arrays of one shape. Received: another one as {name}"

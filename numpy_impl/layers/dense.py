@@ -1,11 +1,12 @@
 """The fully connected layer, which does nearly all the work of these networks."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from numpy_impl import activations, initializers, threads
+from numpy_impl.fused import Each, Row, rule
 from numpy_impl.layers.base import Layer
 from numpy_impl.types import Array, Shape
 
@@ -16,6 +17,11 @@ from numpy_impl.types import Array, Shape
 USED_PART = 0.75
 LONGEST_BATCH = 256
 LARGE = 100_000
+
+
+@rule("z")
+def shift(z: Each, bias: Row) -> Any:
+    return z + bias
 
 
 class _Arrays(NamedTuple):
@@ -100,9 +106,9 @@ class Dense(Layer):
 
     def forward(self, x: Array, training: bool = False, mask: Array | None = None) -> Array:
         # Local names until the end: outside training several threads may call this at once.
-        shape = (*x.shape[:-1], self.units)
-        if x.ndim != 2:
-            x = x.reshape(math.prod(shape[:-1]), self.inputs)
+        places = x.shape[:-1]
+        if len(places) != 1:
+            x = x.reshape(math.prod(places), self.inputs)
         if training:
             kept = self._arrays(len(x))
             z, a = kept.z, kept.a
@@ -113,10 +119,10 @@ class Dense(Layer):
         else:
             self.product(x, self.kernel, z)
         if self.use_bias:
-            np.add(z, self.bias, z)
+            shift(z, self.bias)
         a = self.activation(z, a)
-        if len(shape) != 2:
-            z, a = z.reshape(shape), a.reshape(shape)
+        if len(places) != 1:
+            z, a = z.reshape(*places, self.units), a.reshape(*places, self.units)
         self.x, self.z, self.a = x, z, a
         return a
 
@@ -146,7 +152,7 @@ class Dense(Layer):
 
     def backward(self, delta: Array, input_gradient: bool = True) -> Array:
         shape = delta.shape
-        kept = self._arrays(math.prod(shape[:-1]))
+        kept = self._arrays(len(self.x))
         if not self.given_logits_gradient:
             out = kept.delta if len(shape) == 2 else kept.delta.reshape(shape)
             delta = self.activation.backward(self.z, self.a, delta, out)

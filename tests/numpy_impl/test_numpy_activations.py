@@ -1,6 +1,8 @@
 """Every activation and its backward pass against the textbook's formula, by complex step."""
 
 import warnings
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -54,6 +56,28 @@ def test_a_planted_error_is_seen() -> None:
     assert _wrong("softsign", bad)[0] > 500
     bad = activations.ActivationFunction("bad", good.value, ACTIVATIONS["tanh"].derivative)
     assert _wrong("softsign", bad)[1] > 500
+
+
+def test_sigmoid_s_overflow_is_no_error_and_nobody_else_s_business() -> None:
+    z = np.array([-1e4, 0.0, 1e4])
+    with np.errstate(over="raise"):
+        assert activations.sigmoid(z).tolist() == [0.0, 0.5, 1.0]
+        # What the caller wants of overflows is as it was.
+        with pytest.raises(FloatingPointError):
+            np.exp(z)
+
+
+def test_several_threads_may_be_inside_of_sigmoid_at_once() -> None:
+    z, threads = np.linspace(-1e3, 1e3, 1_000_000), 4
+    expected, barrier = activations.sigmoid(z), Barrier(threads)
+
+    def ask(_: int) -> np.ndarray:
+        barrier.wait()
+        return activations.sigmoid(z)
+
+    with ThreadPoolExecutor(threads) as pool:
+        for found in pool.map(ask, range(threads)):
+            np.testing.assert_array_equal(found, expected)
 
 
 def test_kinks_follow_keras() -> None:

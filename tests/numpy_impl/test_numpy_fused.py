@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from numpy_impl import Sequential, compiling, fused, layers, losses, optimizers, training
-from numpy_impl.fused import RULES, Each, Rule, Same, rule
+from numpy_impl.fused import RULES, Each, Row, Rule, Same, rule
 from numpy_impl.optimizers.adam import adam
 from numpy_impl.optimizers.adaptive import rmsprop
 from numpy_impl.types import Array, Precision
@@ -24,7 +24,7 @@ needs_numba = pytest.mark.skipif(find_spec("numba") is None, reason="Numba is no
 
 
 @rule("z", "sums")
-def centre(z: Each, bias: Each, scale: Same) -> Any:
+def centre(z: Each, bias: Row, scale: Same) -> Any:
     """Have all that a rule may have: a number of numbers alone, and constants."""
     halved = 1 - scale / 3
     z = z + bias
@@ -48,8 +48,9 @@ def _arguments(which: Rule, shape: tuple[int, ...], dtype: Precision) -> list[An
     def drawn(kind: Any) -> Any:
         if kind is Same:
             return float(rng.random())
-        values = rng.normal(size=shape) * np.exp(4 * rng.normal(size=shape))
-        values = np.where(rng.random(shape) < 0.2, rng.choice(EXTREMES, size=shape), values)
+        size = shape[-1:] if kind is Row else shape
+        values = rng.normal(size=size) * np.exp(4 * rng.normal(size=size))
+        values = np.where(rng.random(size) < 0.2, rng.choice(EXTREMES, size=size), values)
         return values.astype(dtype)
 
     with np.errstate(all="ignore"):
@@ -114,10 +115,16 @@ def test_long_vectors_are_evaluated_in_blocks(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=needs_numba)])
 def test_arrays_that_do_not_fit_are_refused(compiled: bool) -> None:
-    z, bias = np.zeros((4, 3)), np.zeros((4, 3))
+    z, bias = np.zeros((4, 3)), np.zeros(3)
     if compiled:
         compiling.compile_rule(centre, z, bias, 0.5, z.copy())
-    for wrong in ((z, np.zeros(3), 0.5, z.copy()), (z, bias, 0.5, np.zeros((4, 2)))):
+    for wrong in (
+        (z, np.zeros(2), 0.5, z.copy()),
+        (z, np.zeros(4), 0.5, z.copy()),
+        (z, np.zeros((4, 3)), 0.5, z.copy()),
+        (z, bias, 0.5, np.zeros(3)),
+        (z, bias, 0.5, np.zeros((4, 2))),
+    ):
         with pytest.raises(ValueError, match="Expected arrays of one shape"):
             centre(*wrong)
     assert not z.any()

@@ -4,7 +4,9 @@ Nothing here asserts a time: ``make benchmark-check`` does.
 """
 
 import json
+import os
 import subprocess
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import pytest
 
 from numpy_impl import losses
 from tools.benchmark import __main__ as benchmark
-from tools.benchmark import contenders, growth, report, targets, works
+from tools.benchmark import contenders, growth, report, targets, worker, works
 from tools.benchmark.rounds import Measured, Result, measure
 from tools.benchmark.sample_loop import SampleLoop
 from tools.benchmark.works import Work
@@ -104,6 +106,28 @@ def test_one_core_is_kept_busy_while_a_work_is_measured(monkeypatch: pytest.Monk
         result = measure(replace(SMALL, do="check", busy=busy), [checked], rounds=1)
         assert result.of(contenders.CHECK), result
         assert any("while True" in command[-1] for command in started) is busy
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="cores cannot be chosen here")
+def test_small_networks_have_one_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    all_cores, popen = os.sched_getaffinity(0), subprocess.Popen
+    given: list[set[int]] = []
+
+    def noted(command: list[str], **options: Any) -> subprocess.Popen[str]:
+        process = popen(command, **options)
+        given.append(os.sched_getaffinity(process.pid))
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", noted)
+    ours = contenders.BY_NAME[contenders.OURS]
+    for one_core in (True, False):
+        given.clear()
+        work = replace(SMALL, one_core=one_core)
+        assert measure(work, [ours], rounds=1).of(contenders.OURS)
+        assert given == [{max(all_cores)} if one_core else all_cores]
+        assert os.sched_getaffinity(0) == all_cores
+        # What others do does not count then.
+        assert worker.clock(work) is (time.process_time if one_core else time.perf_counter)
 
 
 def test_a_contender_that_fails_is_named_with_its_reason() -> None:

@@ -9,6 +9,7 @@ import math
 import os
 from collections.abc import Callable
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 
@@ -199,7 +200,7 @@ def pytorch(work: Work, x: Array, y: Array, turn: Turn, compiles: bool = False) 
         stack.append(nn.Linear(inputs, units, bias=work.has_bias))
         if work.activations[i] != "softmax":  # cross-entropy takes the logits
             stack.append(kinds[work.activations[i]]())
-    model = nn.Sequential(*stack)
+    model: Any = nn.Sequential(*stack)
     if compiles:
         model = torch.compile(model)
     inputs, targets = torch.from_numpy(x), torch.from_numpy(y)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -27,7 +28,7 @@ class Measured:
 
     Attributes:
         contender: Its name.
-        seconds: One value a round.
+        seconds: One value a round; of processor time where the work has one core.
         megabytes: Peak memory of its process, all libraries included.
         failure: Why there is nothing, or None.
     """
@@ -130,6 +131,20 @@ def _other_work() -> Iterator[None]:
         process.wait()
 
 
+@contextlib.contextmanager
+def _one_core() -> Iterator[None]:
+    """Have all processes that are started meanwhile run on one core, where a system can do that."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(cores)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
 def measure(
     work: Work,
     contenders: Sequence[Contender],
@@ -149,6 +164,8 @@ def measure(
         name = stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmark-"))
         if work.busy:
             stack.enter_context(_other_work())
+        if work.one_core:
+            stack.enter_context(_one_core())
         folder = Path(name)
         for file, values in zip(("x.npy", "y.npy"), samples(work), strict=True):
             np.save(folder / file, values)
