@@ -315,11 +315,13 @@ def numpy_loss(loss: AnyLoss, model: keras.Model, output: int = 0) -> losses.Los
 
 def _caches_logits(loss: keras.losses.Loss, model: keras.Model, output: int) -> bool:
     found = graph(model)
-    last = found.last_call(found.outputs[output]).layer
-    activation = getattr(last, "activation", None)
+    last: Any = found.last_call(found.outputs[output]).layer
+    name = getattr(getattr(last, "activation", None), "__name__", None)
+    if isinstance(last, keras.layers.Softmax) and len(np.ravel(last.axis)) == 1:
+        name = "softmax"
     return (
         keras.backend.backend() == "tensorflow"
-        and getattr(activation, "__name__", None) in FUSABLE
+        and name in FUSABLE
         and loss.dtype == last.compute_dtype
     )
 
