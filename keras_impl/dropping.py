@@ -67,21 +67,17 @@ def _of_layer(layer: Any) -> _Place:
 def _of_cell(cell: Any, name: str) -> _Place:
     """Return the place of a mask of an RNN's cell, which multiplies by 0 and ``1 / (1 - rate)``.
 
-    Raises:
-        ValueError: The cell would take rows of the mask for those of its gates.
+    With ``implementation=1``, which no file says, each gate has a mask also where there is no
+    ``recurrent_dropout``: all of them the one that is handed over.
     """
     gates = getattr(cell, "dropout_mask_count", None)
-    if gates is None and getattr(cell, "implementation", 2) == 1:
-        raise ValueError(
-            "Expected implementation=2 where there is dropout and no recurrent_dropout: with 1 "
-            "Keras takes the masks of the first samples for those of the gates. Received: "
-            f"{cell.name} with implementation=1"
-        )
     rate = getattr(cell, name)
 
     def hand_over(mask: Any) -> Callable[[], None]:
         factors = keras.ops.cast(mask, cell.compute_dtype) * (1.0 / (1.0 - rate))
-        own = factors[:, 0] if gates is None else [factors[:, k] for k in range(gates)]
+        last = factors.shape[1] - 1
+        of_gates = [factors[:, min(k, last)] for k in range(gates or 1)]
+        own = of_gates[0] if gates is None else of_gates
         setattr(cell, f"_{name}_mask", own)
 
         def take_back() -> None:

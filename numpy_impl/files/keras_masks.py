@@ -1,8 +1,9 @@
 """The masks in a ``.keras`` file that Keras hands to layers by itself, told from all others.
 
 Keras writes down the operations that compute them (``NotEqual`` and ``Any`` of what is masked,
-``LogicalOr`` where layers are added) and gives their result to layers as an argument ``mask``. A
-network here makes its masks anew, so these are left out; any other mask stays, to be refused.
+``LogicalOr`` where layers are added, ``ConvertToTensor`` behind attention) and gives their result
+to layers as an argument ``mask``. A network here makes its masks anew, so these are left out; any
+other mask stays, to be refused.
 """
 
 from typing import Any, cast
@@ -14,7 +15,7 @@ from numpy_impl.layers import LAYERS
 Leaf = tuple[str, int, int]
 # The JSON of a layer or operation, and the group that holds its weights.
 Entry = tuple[Config, str]
-_OPERATIONS = ("NotEqual", "Any", "LogicalOr")
+_OPERATIONS = ("NotEqual", "Any", "LogicalOr", "ConvertToTensor")
 
 
 def tensors(value: Any) -> list[Leaf]:
@@ -136,6 +137,9 @@ class _Masks:
             options = {k: entry["config"].get(k) for k in ("axis", "keepdims")}
             fits = len(parts) == 1 and options == {"axis": -1, "keepdims": False}
             return self._number("any", *parts) if fits else None
+        if entry["class_name"] == "ConvertToTensor":  # which changes nothing of a tensor
+            same = len(parts) == 1 and entry["config"].get("dtype") in (None, "bool")
+            return parts[0] if same else None
         return self._number("or", *parts) if len(parts) == 2 else None
 
     def _handed_on(self, entry: Config, first: list[Leaf], masks: list[int | None]) -> int | None:

@@ -1,6 +1,7 @@
 """Each sample brought to mean 0 and variance 1 by itself, then scaled and shifted."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -51,7 +52,7 @@ class LayerNormalization(FormulaLayer):
         ranks, shape = len(input_shape) + 1, (1, *input_shape)
         given = [self.axis] if isinstance(self.axis, int) else sorted(self.axis)
         axes = [axis + ranks if axis < 0 else axis for axis in given]
-        ascending = all(a < b for a, b in zip(axes, axes[1:], strict=False))
+        ascending = all(a < b for a, b in pairwise(axes))
         if not axes or not ascending or not 0 < axes[0] <= axes[-1] < ranks:
             raise ValueError(
                 f"LayerNormalization expects axes of 1 to {ranks - 1}, each another and all of "
