@@ -109,10 +109,11 @@ class Graph:
 
     @property
     def is_chain(self) -> bool:
-        """Whether each layer is called once, on what the one before gives and nothing else."""
+        """Whether each layer is called once, on all that the one before gives and nothing else."""
         names = [*self.inputs, *(call.name for call in self.calls)]
         taken = [[name for _, name in call.sources] for call in self.calls]
         once = len(self.layers) == len(self.calls) and len(self.inputs) == 1
+        once = once and all(len(call.outputs) == 1 for call in self.calls)
         return once and taken == [[n] for n in names[:-1]] and self.outputs == names[-1:]
 
     def last_call(self, name: str) -> LayerCall:

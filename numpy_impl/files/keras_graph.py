@@ -62,6 +62,7 @@ class Architecture:
         names = [*self.inputs, *(call.name for call in self.calls)]
         taken = [list(call.sources) for call in self.calls]
         once = len(self.layers) == len(self.calls) and len(self.inputs) == 1
+        once = once and all(len(call.outputs) == 1 for call in self.calls)
         if once and taken == [[n] for n in names[:-1]] and self.outputs == names[-1:]:
             (shape,) = self.inputs.values()
             return Sequential(list(self.layers.values()), shape, dtype=self.dtype, name=self.name)

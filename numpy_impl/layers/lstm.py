@@ -66,8 +66,8 @@ class LSTM(Recurrent):
 
     def step(self, z: Number, state: State, seen: Seen, w: Weights) -> tuple[State, Any]:
         c = state[1]
-        u = self.product(seen, w["recurrent_kernel"])
-        z = added(z, u, *((w["bias"],) if self.use_bias else ()))
+        bias = (w["bias"],) if self.use_bias else ()
+        z = added(z, self.product(seen, w["recurrent_kernel"]), *bias)
         n = self.units
         z_i, z_f, z_g, z_o = (z[:, k * n : (k + 1) * n] for k in range(4))
         i, f, o = (activate(v, self.recurrent_activation) for v in (z_i, z_f, z_o))

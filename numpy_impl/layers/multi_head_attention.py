@@ -167,12 +167,14 @@ class MultiHeadAttention(FormulaLayer):
         Args:
             masks: That of each input, shape (batch, steps) or None.
         """
+        if masks is None:
+            return None
         seen: Any = None
+        inputs = len(masks) - self.use_attention_mask
         # That of the query hides its row, those of values and keys hide columns.
-        inputs = len(masks or ()) - self.use_attention_mask
-        for mask, axis in zip((masks or ())[:inputs], (2, 1, 1), strict=False):
+        for mask, axis in zip(masks[:inputs], (2, 1, 1), strict=False):
             if mask is not None:
-                own: Any = np.expand_dims(mask, axis)
+                own: Any = np.expand_dims(np.asarray(mask), axis)
                 seen = own if seen is None else seen & own
         return seen
 

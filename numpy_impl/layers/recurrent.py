@@ -237,7 +237,8 @@ class Recurrent(FormulaLayer):
         caches: list[Any] = []
         outputs: list[Number] = []
         for t in range(times):
-            seen = _apart(state[0], of_state, self.recurrent_dropout)
+            h = state[0]
+            seen = _apart(h, of_state, self.recurrent_dropout)
             befores.append(seen)
             new, kept = self.step(z[t], state, seen, w)
             if taken is not None:

@@ -35,8 +35,8 @@ class SimpleRNN(Recurrent):
         super().__init__(units, activation, use_bias, *options, dropout, recurrent_dropout)
 
     def step(self, z: Number, state: State, seen: Seen, w: Weights) -> tuple[State, Any]:
-        u = self.product(seen, w["recurrent_kernel"])
-        z = added(z, u, *((w["bias"],) if self.use_bias else ()))
+        bias = (w["bias"],) if self.use_bias else ()
+        z = added(z, self.product(seen, w["recurrent_kernel"]), *bias)
         a = activate(z, self.activation)
         return (a,), (z, a)
 

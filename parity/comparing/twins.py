@@ -317,13 +317,22 @@ def _caches_logits(loss: keras.losses.Loss, model: keras.Model, output: int) -> 
     found = graph(model)
     last: Any = found.last_call(found.outputs[output]).layer
     name = getattr(getattr(last, "activation", None), "__name__", None)
-    if isinstance(last, keras.layers.Softmax) and len(np.ravel(last.axis)) == 1:
+    given: Any = last.axis if isinstance(last, keras.layers.Softmax) else []
+    axes: list[int] = np.ravel(given).tolist()
+    if len(axes) == 1:
         name = "softmax"
-    return (
+    kept = (
         keras.backend.backend() == "tensorflow"
         and name in FUSABLE
         and loss.dtype == last.compute_dtype
     )
+    if kept and axes not in ([], [-1]):
+        raise ValueError(
+            "Expected a cross-entropy behind Softmax(axis=-1): Keras on TensorFlow computes it "
+            "from the logits, over the last axis whatever the layer's. "
+            f"Received: axis={last.axis}"
+        )
+    return kept
 
 
 def numpy_layer(

@@ -96,7 +96,7 @@ def test_other_masks_are_seen(name):
         model, network, x, y = harness.pair(MODELS[name], (4, 3))
         right = network.loss_and_gradients
 
-        def with_others(x, y, loss, masks=None, *rest):
+        def with_others(x, y, loss, masks, *rest):
             return right(x, y, loss, [~mask for mask in masks], *rest)
 
         assert parity.compare(model, network, x, y, loss="mse").passed

@@ -15,6 +15,7 @@ from numpy_impl import Call, Functional, losses
 from numpy_impl import layers as numpy_layers
 from numpy_impl.files import keras_files
 from numpy_impl.functional import as_list
+from numpy_impl.types import Precision
 from tests.layers import harness
 
 L = keras.layers
@@ -102,7 +103,7 @@ MODELS = {
 each = pytest.mark.parametrize("name", MODELS)
 
 
-def _pair(name, dtype="float64"):
+def _pair(name: str, dtype: Precision = "float64") -> tuple[keras.Model, Any, Any, Any]:
     """Return a model, its twin, inputs and targets; each sequence has a step that counts.
 
     Padding stands at the end, as causal attention sees nothing else in front.
