@@ -62,6 +62,7 @@ class Network:
         output_names: The names of the outputs.
         shapes: The shape of every tensor by name, without the batch axis.
         trained: The outputs that a weight acts on, that of their layer or of one before.
+        masks_part: Whether live masks of steps are others than noted ones (``step_masks``).
     """
 
     layers: list[Layer]
@@ -71,6 +72,7 @@ class Network:
     input_names: list[str]
     output_names: list[str]
     shapes: dict[str, Shape]
+    masks_part: bool
 
     def _allocate(self, dtype: DTypeLike, name: str) -> None:
         """Give the built layers their weights, states and gradients, all zero."""
@@ -93,6 +95,7 @@ class Network:
             taken = [np.broadcast_to(zero, (1, *self.shapes[source])) for source in call.sources]
             given = taken if call.layer.merges else taken[0]
             masks.hand_on(call.layer, call.sources, given, call.outputs)
+        self.masks_part = masks.parted
         for name in self.output_names:
             if masks.live[name] is not None:
                 raise ValueError(

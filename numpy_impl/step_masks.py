@@ -23,11 +23,13 @@ class StepMasks:
     Attributes:
         live: The live mask of each tensor by name, shape (batch, time); None: all steps count.
         noted: The noted one.
+        parted: Whether a live mask was taken off, so that it is not the noted one any more.
     """
 
     def __init__(self, inputs: Iterable[str]) -> None:
         self.live: dict[str, Array | None] = dict.fromkeys(inputs)
         self.noted = dict(self.live)
+        self.parted = False
 
     def of(self, layer: Layer, sources: Sequence[str]) -> Any:
         """Return the mask of what a layer takes; a list of them if it ``merges``."""
@@ -53,6 +55,7 @@ class StepMasks:
             masks.update(dict.fromkeys(outputs))
             masks[outputs[0]] = layer.compute_mask(taken, own)
         if layer.removes_masks:
+            self.parted |= any(self.live[source] is not None for source in sources)
             self.live.update(dict.fromkeys(sources))
 
     def _among(self, masks: dict[str, Any], layer: Layer, sources: Sequence[str]) -> Any:

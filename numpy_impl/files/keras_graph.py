@@ -66,7 +66,7 @@ class Architecture:
         if once and taken == [[n] for n in names[:-1]] and self.outputs == names[-1:]:
             (shape,) = self.inputs.values()
             return Sequential(list(self.layers.values()), shape, dtype=self.dtype, name=self.name)
-        return Functional(
+        network = Functional(
             self.inputs,
             self.calls,
             self.outputs,
@@ -74,6 +74,13 @@ class Architecture:
             name=self.name,
             layer_names=list(self.layers),
         )
+        if network.masks_part and any("/" in name for name in self.layers):
+            # Keras looks for masks anew in each model, and may find others.
+            raise OtherModel(
+                "no model inside the model where MultiHeadAttention takes masked sequences",
+                f"{self.name!r} with one",
+            )
+        return network
 
 
 def parse(model: Config) -> Architecture:

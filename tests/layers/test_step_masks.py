@@ -225,6 +225,19 @@ def test_a_mask_that_lives_on_is_seen(monkeypatch):
     assert failures[0].tensor.startswith("multi_head_attention")
 
 
+def test_a_model_inside_is_refused_where_attention_takes_masks_off(tmp_path):
+    x, h = _embedded(4)
+    attended = L.LayerNormalization()(L.MultiHeadAttention(1, 4)(h, h))
+    inside = keras.Model(x, attended, name="inside")
+    y = keras.Input((4,))
+    model = keras.Model(y, L.GlobalAveragePooling1D()(inside(y)))
+    with pytest.raises(ValueError, match=r"no model inside .* MultiHeadAttention"):
+        parity.numpy_twin(model)
+    model.save(tmp_path / "model.keras")
+    with pytest.raises(ValueError, match=r"no model inside .* MultiHeadAttention|class Not"):
+        keras_files.load_keras(tmp_path / "model.keras")
+
+
 def test_a_product_of_masked_sequences_is_refused():
     x, h = _embedded(4)
     model = keras.Model(x, L.GRU(2)(L.Multiply()([h, L.Dense(4)(h)])))

@@ -160,8 +160,12 @@ def networks() -> dict[str, AnyNetwork]:
         (5, 2), layers.Masking(0.0), layers.GlobalAveragePooling1D(), layers.Dense(2)
     )
     found["several axes"] = _chain(
-        (3, 4, 2), layers.LayerNormalization([1, 2]), layers.Softmax(1), layers.Softmax([3, 1]),
-        layers.LayerNormalization(2, center=False), layers.Flatten(),
+        (3, 4, 2),
+        layers.LayerNormalization([1, 2]),
+        layers.Softmax(1),
+        layers.Softmax([3, 1]),
+        layers.LayerNormalization(2, center=False),
+        layers.Flatten(),
     )
     found["steps"] = _chain(
         (2, 5, 5, 1),
