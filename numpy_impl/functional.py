@@ -181,9 +181,10 @@ class Functional(Network):
             layer, sources = call.layer, call.sources
             arrays = [tensors[source] for source in sources]
             taken: Any = arrays if layer.merges else arrays[0]
-            if layer.uses_mask:
+            if self.masks_steps and layer.uses_mask:
                 named["mask"] = steps.of(layer, sources)
-            steps.hand_on(layer, sources, taken, call.outputs)
+            if self.masks_steps:
+                steps.hand_on(layer, sources, taken, call.outputs)
             returned = layer.forward(taken, training, **named)
             tensors |= zip(call.outputs, as_list(returned), strict=True)
         return tensors

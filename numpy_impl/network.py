@@ -62,6 +62,7 @@ class Network:
         output_names: The names of the outputs.
         shapes: The shape of every tensor by name, without the batch axis.
         trained: The outputs that a weight acts on, that of their layer or of one before.
+        masks_steps: Whether any tensor has a mask of steps.
         masks_part: Whether live masks of steps are others than noted ones (``step_masks``).
     """
 
@@ -72,6 +73,7 @@ class Network:
     input_names: list[str]
     output_names: list[str]
     shapes: dict[str, Shape]
+    masks_steps: bool
     masks_part: bool
 
     def _allocate(self, dtype: DTypeLike, name: str) -> None:
@@ -95,6 +97,7 @@ class Network:
             taken = [np.broadcast_to(zero, (1, *self.shapes[source])) for source in call.sources]
             given = taken if call.layer.merges else taken[0]
             masks.hand_on(call.layer, call.sources, given, call.outputs)
+        self.masks_steps = any(mask is not None for mask in masks.noted.values())
         self.masks_part = masks.parted
         for name in self.output_names:
             if masks.live[name] is not None:
@@ -272,7 +275,7 @@ class Network:
         Raises:
             ValueError: Another number of masks than :meth:`draw_masks` returns.
         """
-        expected = sum(len(layer.drops()) for layer in self.dropouts)
+        expected = 0 if masks is None else sum(len(layer.drops()) for layer in self.dropouts)
         if masks is not None and len(masks) != expected:
             raise ValueError(f"Expected {expected} dropout masks. Received: {len(masks)}")
         given = iter(masks or ())
@@ -369,9 +372,10 @@ class Sequential(Network):
         steps = StepMasks(self.input_names)
         for call, named in zip(self.calls, self.masks_of_layers(masks), strict=True):
             layer, sources = call.layer, call.sources
-            if layer.uses_mask:
+            if self.masks_steps and layer.uses_mask:
                 named["mask"] = steps.of(layer, sources)
-            steps.hand_on(layer, sources, x, call.outputs)
+            if self.masks_steps:
+                steps.hand_on(layer, sources, x, call.outputs)
             x = layer.forward(x, training, **named)
             outputs.append(x)
         return outputs
