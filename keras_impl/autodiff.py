@@ -6,6 +6,7 @@ are arguments, because each backend draws its own from a seed.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from importlib import import_module
 from itertools import pairwise
 from typing import Any, NamedTuple, cast
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple, cast
 import keras
 import numpy as np
 
+from keras_impl.dropping import dropping, mask_count
 from keras_impl.graph import Graph, graph
 
 Masks = Sequence[np.ndarray]
@@ -46,28 +48,22 @@ def all_outputs(
 ) -> dict[str, Any]:
     """Return every tensor of a model by name; in training, dropout uses ``masks`` in order.
 
-    The masked product is Keras's: kept inputs times ``1 / (1 - rate)``, others 0.
-
     Args:
         x: The inputs.
 
     Raises:
-        ValueError: In training, another number of masks than of calls of dropout layers.
+        ValueError: In training, another number of masks than calls of layers take.
     """
-    dropouts = sum(isinstance(call.layer, keras.layers.Dropout) for call in found.calls)
-    if training and len(masks) != dropouts:
-        raise ValueError(f"Expected {dropouts} dropout masks. Received: {len(masks)}")
+    counts = [mask_count(call.layer) if training else 0 for call in found.calls]
+    if training and len(masks) != sum(counts):
+        raise ValueError(f"Expected {sum(counts)} dropout masks. Received: {len(masks)}")
     given = iter(masks)
     tensors = dict(zip(found.inputs, x, strict=True))
-    for call in found.calls:
-        if training and isinstance(call.layer, keras.layers.Dropout):
-            ((_, source),) = call.sources
-            taken = keras.ops.cast(tensors[source], call.layer.compute_dtype)
-            scaled = taken * (1.0 / (1.0 - call.layer.rate))
-            dropped = keras.ops.where(next(given), scaled, keras.ops.zeros_like(scaled))
-            tensors[call.name] = dropped
-        else:
-            tensors |= call.run(tensors, training)
+    noted: dict[str, Any] = {}
+    for call, count in zip(found.calls, counts, strict=True):
+        own = [next(given) for _ in range(count)]
+        with dropping(call.layer, own) if own else nullcontext():
+            tensors |= call.run(tensors, training, noted)
     return tensors
 
 

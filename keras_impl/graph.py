@@ -7,8 +7,9 @@ number. A chain of layers is the graph in which each takes what the one before g
 
 import inspect
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import keras
 import numpy as np
@@ -31,6 +32,7 @@ class LayerCall:
         layer: The Keras layer.
         owner: The layer's own name, the same in all its calls.
         arguments: What it was called with, by parameter; a :class:`Tensor` stands for each tensor.
+        noted: Whether Keras gave it for good, when the model was made, the mask of what it takes.
     """
 
     name: str
@@ -38,6 +40,7 @@ class LayerCall:
     layer: keras.Layer
     owner: str
     arguments: dict[str, Any]
+    noted: bool = False
 
     @property
     def sources(self) -> list[tuple[str, str]]:
@@ -49,16 +52,34 @@ class LayerCall:
         """The arguments that are no tensors."""
         return {k: value for k, value in self.arguments.items() if not _in(value)}
 
-    def run(self, tensors: dict[str, Any], training: bool) -> dict[str, Any]:
-        """Return the layer's outputs by name, for tensors by name."""
+    def run(
+        self, tensors: dict[str, Any], training: bool, noted: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Return the layer's outputs by name, for tensors by name.
+
+        Args:
+            tensors: What it takes, with the masks that Keras puts on tensors.
+            training: Whether it is trained.
+            noted: The masks of these that Keras knows when a model is made, by their names; those
+                of the outputs are entered. Attention takes masks off tensors, and not from here.
+        """
 
         def filled(leaf: Any) -> Any:
             return tensors[leaf.name] if isinstance(leaf, Tensor) else leaf
 
+        def mask_of(leaf: Any) -> Any:
+            return masks.get(leaf.name) if isinstance(leaf, Tensor) else None
+
         tree: Any = keras.tree
+        masks = {} if noted is None else noted
         first, *others = [tree.map_structure(filled, value) for value in self.arguments.values()]
+        mask = tree.map_structure(mask_of, next(iter(self.arguments.values())))
         named = dict(zip(list(self.arguments)[1:], others, strict=True))
+        named |= {"mask": mask} if self.noted and any(m is not None for m in _flat(mask)) else {}
         returned = self.layer(first, **({"training": training} | named))
+        if self.layer.supports_masking:
+            kept = _flat(self.layer.compute_mask(first, mask))
+            masks |= {n: m for n, m in zip(self.outputs, kept, strict=False) if m is not None}
         return dict(zip(self.outputs, tree.flatten(returned), strict=True))
 
 
@@ -88,10 +109,11 @@ class Graph:
 
     @property
     def is_chain(self) -> bool:
-        """Whether each layer is called once, on what the one before gives and nothing else."""
+        """Whether each layer is called once, on all that the one before gives and nothing else."""
         names = [*self.inputs, *(call.name for call in self.calls)]
         taken = [[name for _, name in call.sources] for call in self.calls]
         once = len(self.layers) == len(self.calls) and len(self.inputs) == 1
+        once = once and all(len(call.outputs) == 1 for call in self.calls)
         return once and taken == [[n] for n in names[:-1]] and self.outputs == names[-1:]
 
     def last_call(self, name: str) -> LayerCall:
@@ -126,6 +148,11 @@ def _refused(model: keras.Model, reason: str = "") -> ValueError:
     )
 
 
+def _flat(value: Any) -> list[Any]:
+    tree: Any = keras.tree
+    return tree.flatten(value)
+
+
 def _in(value: Any) -> list[Tensor]:
     """Return the tensors in an argument."""
     tree: Any = keras.tree
@@ -144,7 +171,8 @@ class _Making:
         if isinstance(model, keras.Sequential):
             for layer in model.layers:
                 first = next(iter(inspect.signature(layer.call).parameters))
-                sources = self._call(layer, {first: Tensor(sources[0])}, prefix, 1)
+                given = {first: Tensor(sources[0])}
+                sources = self._call(layer, given, prefix, 1, _takes_mask(layer))
             return sources
         if not _is_functional(model):
             raise _refused(model)
@@ -154,11 +182,14 @@ class _Making:
             if not isinstance(operation, keras.Layer):
                 raise _refused(model, f", which computes {operation.name!r} besides")
             count = len(node.output_tensors)
-            outputs = self._call(operation, _by_parameter(node, known), prefix, count)
+            given, noted = _by_parameter(node, known), _given(node)[1]
+            outputs = self._call(operation, given, prefix, count, noted)
             known |= dict(zip(map(id, node.output_tensors), outputs, strict=True))
         return [known[id(tensor)] for tensor in model.outputs]
 
-    def _call(self, layer: Any, arguments: dict[str, Any], prefix: str, count: int) -> list[str]:
+    def _call(
+        self, layer: Any, arguments: dict[str, Any], prefix: str, count: int, noted: bool
+    ) -> list[str]:
         """Add a call that returns ``count`` tensors; return their names."""
         owner = prefix + str(layer.name)
         if isinstance(layer, keras.Model):
@@ -170,7 +201,7 @@ class _Making:
             owner = next(call.owner for call in self.graph.calls if call.layer is layer)
         name = owner if number == 1 else f"{owner} ({number})"
         names = name, *(f"{name}:{i}" for i in range(1, count))
-        self.graph.calls.append(LayerCall(name, names, layer, owner, arguments))
+        self.graph.calls.append(LayerCall(name, names, layer, owner, arguments, noted))
         return list(names)
 
 
@@ -190,7 +221,7 @@ def _nodes(model: Any) -> list[Any]:
     for node in reversed(nodes):
         if not leading.isdisjoint(map(id, node.output_tensors)):
             needed.append(node)
-            leading |= set(map(id, _tensors(list(_given(node).values()))))
+            leading |= set(map(id, _tensors(list(_given(node)[0].values()))))
     return needed[::-1]
 
 
@@ -199,23 +230,46 @@ def _tensors(value: Any) -> list[Any]:
     return [leaf for leaf in tree.flatten(value) if isinstance(leaf, keras.KerasTensor)]
 
 
-def _given(node: Any) -> dict[str, Any]:
+def _takes_mask(layer: Any) -> bool:
+    return "mask" in inspect.signature(layer.call).parameters
+
+
+def _given(node: Any) -> tuple[dict[str, Any], bool]:
     """Return the arguments of a call by parameter, but for what Keras adds where nothing is said.
 
-    That is ``training=False``, and to a layer of one argument the mask that its tensor comes with.
+    That is ``training=False``, and to a layer of one argument the mask that its tensor comes with;
+    a list of masks, if that is a list of tensors. Behind them stands whether there was a mask.
     """
     signature = inspect.signature(node.operation.call)
     given = signature.bind(*node.arguments.args, **node.arguments.kwargs).arguments
     found = {k: v for k, v in given.items() if not (k == "training" and v is False)}
     taken = [tensors for k, v in found.items() if k != "mask" and (tensors := _tensors(v))]
-    mask = getattr(taken[0][0], "_keras_mask", None) if len(taken) == 1 else None
-    if mask is not None and _computed_alike(found.get("mask"), mask):
+    noted, given = False, _several(found.get("mask"))
+    own = [getattr(tensor, "_keras_mask", None) for tensor in taken[0]] if len(taken) == 1 else []
+    if len(own) == len(given) and any(mask is not None for mask in own):
+        known: dict[tuple[int, int], bool] = {}
+        noted = all(_computed_alike(a, b, known) for a, b in zip(given, own, strict=True))
+    if noted:
         del found["mask"]
-    return {k: v for k, v in found.items() if v is not None}
+    return {k: v for k, v in found.items() if v is not None}, noted
 
 
-def _computed_alike(one: Any, other: Any) -> bool:
-    """Return whether two tensors are one, or come by the same operations from the same ones."""
+def _several(value: Any) -> list[Any]:
+    return list(cast(Sequence[Any], value)) if isinstance(value, list | tuple) else [value]
+
+
+def _computed_alike(one: Any, other: Any, known: dict[tuple[int, int], bool]) -> bool:
+    """Return whether two tensors are one, or come by the same operations from the same ones.
+
+    ``known`` is what is known of pairs of them: sums take a mask twice, which take it twice again.
+    """
+    pair = id(one), id(other)
+    if pair not in known:
+        known[pair] = _computed_alike_first(one, other, known)
+    return known[pair]
+
+
+def _computed_alike_first(one: Any, other: Any, known: dict[tuple[int, int], bool]) -> bool:
     if one is other or not all(isinstance(t, keras.KerasTensor) for t in (one, other)):
         return one is other or bool(np.all(one == other))
     ways: list[Any] = [t._keras_history for t in (one, other)]
@@ -228,7 +282,7 @@ def _computed_alike(one: Any, other: Any) -> bool:
         type(ways[0].operation) is type(ways[1].operation)
         and options[0] == options[1]
         and len(taken[0]) == len(taken[1])
-        and all(_computed_alike(a, b) for a, b in zip(*taken, strict=True))
+        and all(_computed_alike(a, b, known) for a, b in zip(*taken, strict=True))
     )
 
 
@@ -239,4 +293,4 @@ def _by_parameter(node: Any, known: dict[int, str]) -> dict[str, Any]:
         return Tensor(known[id(leaf)]) if isinstance(leaf, keras.KerasTensor) else leaf
 
     tree: Any = keras.tree
-    return {k: tree.map_structure(named, value) for k, value in _given(node).items()}
+    return {k: tree.map_structure(named, value) for k, value in _given(node)[0].items()}

@@ -29,7 +29,7 @@ from typing import Any, Self, cast
 import numpy as np
 
 from numpy_impl import validation
-from numpy_impl.layers import Dropout, Layer
+from numpy_impl.layers import Layer
 from numpy_impl.losses import Loss
 from numpy_impl.network import (
     Call,
@@ -38,8 +38,8 @@ from numpy_impl.network import (
     check_new,
     fused_layer,
     loss_gradient,
-    mask_of,
 )
+from numpy_impl.step_masks import StepMasks
 from numpy_impl.types import Array, DTypeLike, Shape
 
 # One array, or one for each input or output where there are several.
@@ -156,7 +156,7 @@ class Functional(Network):
             x: The batch, (N, *input_shape); a list of arrays where there are several inputs. It is
                 not checked here, see :meth:`predict`.
             training: As in ``Sequential.forward``.
-            masks: One boolean mask (True: kept) for each call of a dropout layer; None: new ones.
+            masks: Boolean masks (True: kept) as ``draw_masks`` has them; None: new ones.
         """
         tensors = self._tensors(x, training, masks)
         return one_or_list([tensors[name] for name in self.output_names])
@@ -174,23 +174,18 @@ class Functional(Network):
     def _tensors(
         self, x: Arrays, training: bool, masks: Sequence[Array] | None
     ) -> dict[str, Array]:
-        if masks is not None and len(masks) != len(self.dropouts):
-            raise ValueError(f"Expected {len(self.dropouts)} dropout masks. Received: {len(masks)}")
         arrays = [np.asarray(array, self.dtype) for array in as_list(x)]
         tensors = dict(zip(self.input_names, arrays, strict=True))
-        given = iter(masks) if masks is not None else None
-        steps: dict[str, Array | None] = dict.fromkeys(self.input_names)
-        for call in self.calls:
-            name, layer, sources = call
-            named: dict[str, Any] = {}
-            if given is not None and isinstance(layer, Dropout):
-                named["mask"] = next(given)
-            if layer.uses_mask:
-                named["mask"] = steps[sources[0]]
-            taken: Any = [tensors[source] for source in sources]
-            steps |= dict.fromkeys(call.outputs)
-            steps[name] = mask_of(layer, taken, [steps[source] for source in sources])
-            returned = layer.forward(taken if layer.merges else taken[0], training, **named)
+        steps = StepMasks(self.input_names)
+        for call, named in zip(self.calls, self.masks_of_layers(masks), strict=True):
+            layer, sources = call.layer, call.sources
+            arrays = [tensors[source] for source in sources]
+            taken: Any = arrays if layer.merges else arrays[0]
+            if self.masks_steps and layer.uses_mask:
+                named["mask"] = steps.of(layer, sources)
+            if self.masks_steps:
+                steps.hand_on(layer, sources, taken, call.outputs)
+            returned = layer.forward(taken, training, **named)
             tensors |= zip(call.outputs, as_list(returned), strict=True)
         return tensors
 

@@ -5,15 +5,16 @@ layers; ``functional`` has the one whose layers branch and meet again.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from numpy_impl import activations, threads, validation
-from numpy_impl.layers import Activation, Dense, Dropout, Layer, allocate, allocate_states
+from numpy_impl.layers import Activation, Dense, Layer, allocate, allocate_states
 from numpy_impl.losses import Loss
+from numpy_impl.step_masks import StepMasks
 from numpy_impl.types import Array, DTypeLike, Precision, Shape
 
 # The activations whose logits Keras on TensorFlow remembers for the loss (``_keras_logits``).
@@ -44,21 +45,6 @@ def output_names(call: str, count: int) -> tuple[str, ...]:
     return (call, *(f"{call}:{i}" for i in range(1, count)))
 
 
-def mask_of(layer: Layer, taken: Sequence[Any], masks: Sequence[Array | None]) -> Array | None:
-    """Return which steps of a call's output count, shape (batch, time); None: all of them.
-
-    Args:
-        layer: What is called.
-        taken: What it takes.
-        masks: Which steps of each of these count.
-
-    Raises:
-        ValueError: The layer cannot take a mask.
-    """
-    given = [mask for mask in masks if mask is not None]
-    return layer.compute_mask(taken[0], given[0] if given else None)
-
-
 class Network:
     """What all networks have in common: their vectors, their weights, and copies of them.
 
@@ -76,6 +62,8 @@ class Network:
         output_names: The names of the outputs.
         shapes: The shape of every tensor by name, without the batch axis.
         trained: The outputs that a weight acts on, that of their layer or of one before.
+        masks_steps: Whether any tensor has a mask of steps.
+        masks_part: Whether live masks of steps are others than noted ones (``step_masks``).
     """
 
     layers: list[Layer]
@@ -85,6 +73,8 @@ class Network:
     input_names: list[str]
     output_names: list[str]
     shapes: dict[str, Shape]
+    masks_steps: bool
+    masks_part: bool
 
     def _allocate(self, dtype: DTypeLike, name: str) -> None:
         """Give the built layers their weights, states and gradients, all zero."""
@@ -101,20 +91,20 @@ class Network:
 
     def _check_masks(self) -> None:
         """Check, with a sample of zeros, that no mask of steps reaches what cannot take it."""
-        steps: dict[str, Array | None] = dict.fromkeys(self.input_names)
+        masks = StepMasks(self.input_names)
         for call in self.calls:
-            name, layer, sources = call
             zero = np.zeros((), self.dtype)
-            taken = [np.broadcast_to(zero, (1, *self.shapes[source])) for source in sources]
-            # No mask is about a state.
-            steps |= dict.fromkeys(call.outputs)
-            steps[name] = mask_of(layer, taken, [steps[source] for source in sources])
+            taken = [np.broadcast_to(zero, (1, *self.shapes[source])) for source in call.sources]
+            given = taken if call.layer.merges else taken[0]
+            masks.hand_on(call.layer, call.sources, given, call.outputs)
+        self.masks_steps = any(mask is not None for mask in masks.noted.values())
+        self.masks_part = masks.parted
         for name in self.output_names:
-            if steps[name] is not None:
+            if masks.live[name] is not None:
                 raise ValueError(
-                    "Expected, after Masking or mask_zero, a recurrent layer that returns no "
-                    "sequence, as losses here do not leave out steps. Received: outputs of shape "
-                    f"(batch, {', '.join(map(str, self.shapes[name]))}) with a mask"
+                    "Expected, after Masking or mask_zero, a layer that returns no sequence, such "
+                    "as a recurrent one, as losses here do not leave out steps. Received: outputs "
+                    f"of shape (batch, {', '.join(map(str, self.shapes[name]))}) with a mask"
                 )
 
     def _initialize(self, rng: np.random.Generator | None) -> None:
@@ -130,9 +120,9 @@ class Network:
         return "float64" if self.dtype == np.float64 else "float32"
 
     @property
-    def dropouts(self) -> list[Dropout]:
-        """The dropout layers, from the input on; one for each call of a layer."""
-        return [call.layer for call in self.calls if isinstance(call.layer, Dropout)]
+    def dropouts(self) -> list[Layer]:
+        """The layers that drop, from the input on; one for each call of a layer."""
+        return [call.layer for call in self.calls if call.layer.drops()]
 
     @property
     def tensor_names(self) -> list[str]:
@@ -274,9 +264,24 @@ class Network:
     def draw_masks(self, batch_size: int, rng: np.random.Generator | None = None) -> list[Array]:
         """Draw one mask for each dropout layer, to be given to several networks alike.
 
-        They are drawn from ``rng`` if given, else from the layers' own generators.
+        A layer that has dropout inside may need several: ``Layer.drops`` says which. They are drawn
+        from ``rng`` if given, else from the layers' own generators.
         """
-        return [layer.draw_mask(batch_size, rng) for layer in self.dropouts]
+        return [mask for layer in self.dropouts for mask in layer.draw_masks(batch_size, rng)]
+
+    def masks_of_layers(self, masks: Sequence[Array] | None) -> Iterator[dict[str, Any]]:
+        """Yield, for each call, what its layer's ``forward`` is handed of the dropout masks.
+
+        Raises:
+            ValueError: Another number of masks than :meth:`draw_masks` returns.
+        """
+        expected = 0 if masks is None else sum(len(layer.drops()) for layer in self.dropouts)
+        if masks is not None and len(masks) != expected:
+            raise ValueError(f"Expected {expected} dropout masks. Received: {len(masks)}")
+        given = iter(masks or ())
+        for call in self.calls:
+            own = [next(given) for _ in call.layer.drops()] if masks else []
+            yield {"dropout_masks": own} if own else {}
 
 
 class Sequential(Network):
@@ -316,8 +321,9 @@ class Sequential(Network):
             check_new(layer)
             if layer.further_shapes():
                 raise ValueError(
-                    "Sequential expects layers with one output; Functional takes others. "
-                    f"Received: {type(layer).__name__} with return_state=True"
+                    "Sequential expects layers with one output; Functional takes others, with "
+                    "return_state=True or merge_mode=None. "
+                    f"Received: {type(layer).__name__} with {1 + len(layer.further_shapes())}"
                 )
             shape = self.shapes[own] = layer.build(shape)
             layer.built = True
@@ -346,7 +352,7 @@ class Sequential(Network):
             x: The batch; it is not checked here, see :meth:`predict`.
             training: Whether dropout is active. The outputs are then the network's own array, which
                 the next training step overwrites; otherwise they are the caller's.
-            masks: One boolean mask (True: kept) for each dropout layer; None draws new ones.
+            masks: Boolean masks (True: kept) as ``draw_masks`` has them; None draws new ones.
         """
         return self.layer_outputs(x, training, masks)[-1]
 
@@ -361,19 +367,15 @@ class Sequential(Network):
         Raises:
             ValueError: Another number of masks than of dropout layers, or one of another shape.
         """
-        if masks is not None and len(masks) != len(self.dropouts):
-            raise ValueError(f"Expected {len(self.dropouts)} dropout masks. Received: {len(masks)}")
         x = np.asarray(x, self.dtype)
-        given = iter(masks) if masks is not None else None
         outputs: list[Array] = []
-        steps: Array | None = None
-        for layer in self.layers:
-            named: dict[str, Any] = {}
-            if given is not None and isinstance(layer, Dropout):
-                named["mask"] = next(given)
-            if layer.uses_mask:
-                named["mask"] = steps
-            steps = layer.compute_mask(x, steps)
+        steps = StepMasks(self.input_names)
+        for call, named in zip(self.calls, self.masks_of_layers(masks), strict=True):
+            layer, sources = call.layer, call.sources
+            if self.masks_steps and layer.uses_mask:
+                named["mask"] = steps.of(layer, sources)
+            if self.masks_steps:
+                steps.hand_on(layer, sources, x, call.outputs)
             x = layer.forward(x, training, **named)
             outputs.append(x)
         return outputs

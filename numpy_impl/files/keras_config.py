@@ -116,7 +116,7 @@ def layer_of(class_name: str, config: Config) -> Layer:
     Raises:
         ValueError: The class or one of its options is not known here; the message names it.
     """
-    if class_name in _ACTIVATIONS:
+    if class_name in _ACTIVATIONS and config.get("axis", -1) in (-1, [-1]):
         return Activation(_ACTIVATIONS[class_name](config))
     if class_name not in LAYERS:
         raise ValueError(f"Expected a layer that numpy_impl has. Received: {class_name}")

@@ -22,6 +22,7 @@ from numpy_impl.files.keras_config import (
     layer_of,
     snake_case,
 )
+from numpy_impl.files.keras_masks import Leaf, tensors, without_masks
 from numpy_impl.functional import AnyNetwork, Functional
 from numpy_impl.layers import LAYERS, Layer
 from numpy_impl.network import Call, Sequential, output_names
@@ -61,10 +62,11 @@ class Architecture:
         names = [*self.inputs, *(call.name for call in self.calls)]
         taken = [list(call.sources) for call in self.calls]
         once = len(self.layers) == len(self.calls) and len(self.inputs) == 1
+        once = once and all(len(call.outputs) == 1 for call in self.calls)
         if once and taken == [[n] for n in names[:-1]] and self.outputs == names[-1:]:
             (shape,) = self.inputs.values()
             return Sequential(list(self.layers.values()), shape, dtype=self.dtype, name=self.name)
-        return Functional(
+        network = Functional(
             self.inputs,
             self.calls,
             self.outputs,
@@ -72,6 +74,13 @@ class Architecture:
             name=self.name,
             layer_names=list(self.layers),
         )
+        if network.masks_part and any("/" in name for name in self.layers):
+            # Keras looks for masks anew in each model, and may find others.
+            raise OtherModel(
+                "no model inside the model where MultiHeadAttention takes masked sequences",
+                f"{self.name!r} with one",
+            )
+        return network
 
 
 def parse(model: Config) -> Architecture:
@@ -128,12 +137,12 @@ def _build(called: list["_Called"], calls: list[Call], inputs: dict[str, Shape])
     shapes, built = dict(inputs), set[str]()
     for call, (name, layer, sources) in zip(called, calls, strict=True):
         own = copy.copy(layer) if call.owner in built else layer
-        shapes |= zip(Call(name, own, sources).outputs[1:], own.further_shapes(), strict=True)
         built.add(call.owner)
         try:
             shapes[name] = own.build_many([shapes[source] for source in sources])
         except ValueError as error:
             raise OtherModel(f"{describe(call.entry)} as numpy_impl has it", str(error)) from error
+        shapes |= zip(Call(name, own, sources).outputs[1:], own.further_shapes(), strict=True)
 
 
 @dataclass
@@ -170,7 +179,8 @@ class _Reading:
             return sources
         known: dict[tuple[str, int], list[str]] = {}
         config = model["config"]
-        written = _without_masks(list(zip(entries, groups, strict=True)), config["output_layers"])
+        ends = [name for name, *_ in _leaves(config["output_layers"])]
+        written = without_masks(list(zip(entries, groups, strict=True)), ends)
         for (name, *_), source in zip(_leaves(config["input_layers"]), sources, strict=True):
             known[name, 0] = [source]
         waiting = [
@@ -207,14 +217,15 @@ class _Reading:
         count = self.called[own]
         name = own if count == 1 else f"{own} ({count})"
         self.calls.append(_Called(name, own, group, entry, sources, options))
-        return list(output_names(name, 1 + _returned_states(entry)))
+        return list(output_names(name, 1 + _returned_besides(entry)))
 
 
-def _returned_states(entry: Config) -> int:
-    """Return how many states a layer returns; recurrent ones alone return any."""
+def _returned_besides(entry: Config) -> int:
+    """Return how many arrays a layer returns beside its output; recurrent ones alone return any."""
     config: Config = entry["config"]
     if "layer" in config:  # of Bidirectional, which runs two of them
-        return 2 * _returned_states(config["layer"])
+        apart = entry["class_name"] == "Bidirectional" and config.get("merge_mode") is None
+        return 2 * _returned_besides(config["layer"]) + apart
     parts = getattr(LAYERS.get(entry["class_name"]), "parts", ())
     return len(parts) if config.get("return_state") else 0
 
@@ -231,11 +242,7 @@ def _numbered(entries: list[Config]) -> Iterator[str]:
         seen[name] += 1
 
 
-# The layer, the number of its call, and the number of what that returned.
-_Leaf = tuple[str, int, int]
-
-
-def _leaves(ends: Any) -> list[_Leaf]:
+def _leaves(ends: Any) -> list[Leaf]:
     """Return the layer, call and output of each of ``["input", 0, 0]``, a list or dict of such."""
     if isinstance(ends, dict):
         ends = list(cast(Config, ends).values())
@@ -244,102 +251,8 @@ def _leaves(ends: Any) -> list[_Leaf]:
     return [(str(name), int(node), int(place)) for name, node, place in ends]
 
 
-def _tensors(value: Any) -> list[_Leaf]:
-    """Return the layer, call and output of each tensor in an argument."""
-    if isinstance(value, list):
-        return [leaf for part in cast(list[Any], value) for leaf in _tensors(part)]
-    if isinstance(value, dict):
-        entry = cast(Config, value)
-        if entry.get("class_name") == "__keras_tensor__":
-            name, node, place = entry["config"]["keras_history"]
-            return [(str(name), int(node), int(place))]
-        return [leaf for part in entry.values() for leaf in _tensors(part)]
-    return []
-
-
-def _without_masks(entries: list[tuple[Config, str]], outputs: Any) -> list[tuple[Config, str]]:
-    """Return a model's entries without the masks that Keras hands to layers by itself.
-
-    The operations that compute these are left out as well; the network makes its masks anew.
-    """
-    own: dict[str, Config] = {entry["name"]: entry for entry, _ in entries}
-    known: dict[_Leaf, _Leaf | None] = {}
-    left: list[tuple[Config, str]] = []
-    for entry, group in entries:
-        nodes = [_without_mask(node, own, known) for node in entry["inbound_nodes"]]
-        left.append(({**entry, "inbound_nodes": nodes}, group))
-    operations = {e["name"]: e for e, _ in left if e["class_name"] in ("NotEqual", "Any")}
-    waiting = [name for name, *_ in _leaves(outputs)]
-    waiting += [n for e, _ in left if e["name"] not in operations for n in _taken(e)]
-    while waiting:
-        # What something else takes is none of them, nor is what that takes.
-        waiting += _taken(operations.pop(waiting.pop(), {}))
-    return [(entry, group) for entry, group in left if entry["name"] not in operations]
-
-
-def _taken(entry: Config) -> list[str]:
-    nodes = entry.get("inbound_nodes", [])
-    return [name for node in nodes for name, *_ in _tensors([node["args"], node["kwargs"]])]
-
-
-def _without_mask(node: Config, own: dict[str, Config], known: dict[_Leaf, _Leaf | None]) -> Config:
-    kwargs: Config = {k: v for k, v in node["kwargs"].items() if k != "mask"}
-    mask, taken = _tensors(node["kwargs"].get("mask")), _tensors([node["args"], kwargs])
-    if not len(mask) == len(taken) == 1:
-        return node
-    masker = _masker(taken[0], own, known)
-    automatic = masker is not None and _makes(masker, own[mask[0][0]], own)
-    return {**node, "kwargs": kwargs} if automatic else node
-
-
-def _masker(
-    tensor: _Leaf, own: dict[str, Config], known: dict[_Leaf, _Leaf | None]
-) -> _Leaf | None:
-    """Return the output of Masking or Embedding whose mask a tensor comes with; None: no mask."""
-    passed: dict[_Leaf, None] = {}
-    found: _Leaf | None = tensor
-    while tensor not in known:
-        name, number, place = tensor
-        entry = own[name]
-        config, kind = entry["config"], LAYERS.get(entry["class_name"])
-        if entry["class_name"] == "Masking" or config.get("mask_zero"):
-            found = tensor
-            break
-        inner: Config = config.get("layer", {}).get("config", config)
-        passes = kind is not None and (kind.passes_mask or inner.get("return_sequences"))
-        passed[tensor] = None
-        if place or not passes:  # no mask is about a state
-            found = None
-            break
-        tensor = _tensors(entry["inbound_nodes"][number]["args"])[0]
-        if tensor in passed:
-            found = None
-            break
-    else:
-        found = known[tensor]
-    known.update(dict.fromkeys(passed, found))
-    return found
-
-
-def _makes(masker: _Leaf, operation: Config, own: dict[str, Config]) -> bool:
-    """Return whether an operation's result is the mask of Masking or Embedding."""
-    name, number, _ = masker
-    before = _tensors(own[name]["inbound_nodes"][number]["args"])[0]
-    compared, value = operation, own[name]["config"].get("mask_value", 0)
-    if own[name]["class_name"] == "Masking":
-        options = {k: operation["config"].get(k) for k in ("axis", "keepdims")}
-        if operation["class_name"] != "Any" or options != {"axis": -1, "keepdims": False}:
-            return False
-        (source,) = _taken(operation)
-        compared = own[source]
-    (node,) = compared["inbound_nodes"]
-    args = node["args"]
-    same = _tensors(args[0]) == [before] and args[1] == value
-    return compared["class_name"] == "NotEqual" and same
-
-
 def _ready(node: Config, known: dict[tuple[str, int], list[str]]) -> bool:
-    leaves = _tensors([node["args"], node["kwargs"]])
+    leaves = tensors([node["args"], node["kwargs"]])
     return all((name, call) in known for name, call, _ in leaves)
 
 
@@ -359,13 +272,13 @@ def _arguments(
     sources = [
         (argument, known[name, call][place])
         for argument, value in given
-        for name, call, place in _tensors(value)
+        for name, call, place in tensors(value)
     ]
     # Keras notes training=False wherever nothing was said.
     options = {
         argument: value
         for argument, value in given
-        if not (_tensors(value) or value is None or (argument == "training" and value is False))
+        if not (tensors(value) or value is None or (argument == "training" and value is False))
     }
     return sources, options
 

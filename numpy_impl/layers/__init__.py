@@ -44,6 +44,7 @@ from numpy_impl.layers.rescaling import Rescaling
 from numpy_impl.layers.reshaping import Cropping1D, Cropping2D, Permute, Reshape
 from numpy_impl.layers.rms_normalization import RMSNormalization
 from numpy_impl.layers.simple_rnn import SimpleRNN
+from numpy_impl.layers.softmax import Softmax
 from numpy_impl.layers.time_distributed import TimeDistributed
 from numpy_impl.layers.transposed_convolution import Conv1DTranspose, Conv2DTranspose
 from numpy_impl.layers.up_sampling import UpSampling2D
@@ -97,6 +98,7 @@ __all__ = [
     "Reshape",
     "SeparableConv2D",
     "SimpleRNN",
+    "Softmax",
     "Subtract",
     "TimeDistributed",
     "UpSampling2D",

@@ -56,9 +56,15 @@ class Layer:
     # Where Keras's files keep the weights and states, in this order, below the layer's own group.
     groups: tuple[str, ...] = ("",)
     # Whether ``forward`` is handed, as ``mask``, which steps of a sequence count; and whether this
-    # holds of its outputs too, without more ado.
+    # holds of its outputs too, without more ado. ``step_masks`` says which mask that is.
     uses_mask = False
     passes_mask = False
+    # Whether Keras gives the layer its mask when the model is made, and whether the layer takes the
+    # masks off the arrays that it is called on, so that later layers do not find them.
+    notes_mask: bool = False
+    removes_masks = False
+    # Whether, of several inputs that all have masks, the output has the steps of any of them.
+    joins_masks = False
     # Whether it takes a list of arrays, and hands back a list of gradients (``Functional`` alone).
     merges: bool = False
     # Weights whose gradients are 0 in exact arithmetic, so that all that is left is rounding.
@@ -80,6 +86,8 @@ class Layer:
     # What a call leaves for the next one, which begins where it ended; and what the last one left.
     carried_names: tuple[str, ...] = ()
     carried: Mapping[str, Array] = {}
+    # Of a layer that drops in training: where its masks come from, if they are not given.
+    rng: np.random.Generator
     workspace: Workspace
     # Sequential sets these. Whether it belongs to a network,
     built = False
@@ -142,32 +150,48 @@ class Layer:
     def initialize(self, rng: np.random.Generator) -> None:
         """Draw the initial weights."""
 
-    def forward(self, x: Array, training: bool = False, mask: Array | None = None) -> Array:
+    def drops(self) -> list[tuple[float, Shape]]:
+        """Return the rate and the shape, without the batch axis, of each mask that training takes.
+
+        A layer with any is handed them as ``forward(..., dropout_masks=...)``, or draws them.
+        """
+        return []
+
+    def draw_masks(self, batch_size: int, rng: np.random.Generator | None = None) -> list[Array]:
+        """Return a boolean mask of shape (batch, ...), True where kept, for each of ``drops``.
+
+        They are drawn from ``rng`` if given, else from the layer's own generator.
+        """
+        source = self.rng if rng is None else rng
+        return [source.random((batch_size, *shape)) >= rate for rate, shape in self.drops()]
+
+    def forward(self, x: Array, training: bool = False, mask: Any = None) -> Array:
         """Return the output for a batch ``x``.
 
         Args:
             x: The batch.
             training: Whether this is a step of training.
             mask: What is left in, True: of Dropout the inputs, of the same shape; of a layer that
-                ``uses_mask`` the steps, shape (batch, time).
+                ``uses_mask`` the steps, shape (batch, time). Of one that ``merges`` a list.
         """
         return x
 
-    def compute_mask(self, x: Array, mask: Array | None) -> Array | None:
+    def compute_mask(self, x: Any, mask: Any) -> Array | None:
         """Return which steps of the output for ``x`` count, shape (batch, time); None: all of them.
 
         Args:
             x: The inputs.
-            mask: Which steps of these count.
+            mask: Which steps of these count; a list where the inputs are one.
 
         Raises:
             ValueError: There is a mask, and what Keras's layer does with it is not done here.
         """
-        if mask is None or self.passes_mask:
-            return mask
+        given = mask if self.merges else [mask]
+        if self.passes_mask or all(one is None for one in given):
+            return given[0]
         raise ValueError(
-            "Expected, after Masking or mask_zero, layers that hand the mask on, up to a recurrent "
-            f"one that returns no sequence. Received: {type(self).__name__}"
+            "Expected, after Masking or mask_zero, layers that hand the mask on, up to one that "
+            f"returns no sequence. Received: {type(self).__name__}"
         )
 
     def backward(self, delta: Array, input_gradient: bool = True) -> Array:

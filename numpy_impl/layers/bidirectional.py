@@ -1,7 +1,7 @@
 """A sequence read in both directions."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy_impl.layers.formula import FormulaLayer, Number, Weights
 from numpy_impl.layers.recurrent import Recurrent
 from numpy_impl.types import Array, Shape
 
-Merge = Literal["concat", "sum", "ave", "mul"]
+Merge = Literal["concat", "sum", "ave", "mul"] | None
 _DIRECTIONS = ("forward", "backward")
 
 
@@ -20,7 +20,8 @@ class Bidirectional(FormulaLayer):
 
     ``y = merge(forward(x), backward(x))``, where the outputs of each step are merged with those of
     the same step: what the backward layer returns as a sequence is turned round before. ``merge``
-    puts them side by side ("concat"), or is their sum ("sum"), mean ("ave") or product ("mul").
+    puts them side by side ("concat"), or is their sum ("sum"), mean ("ave") or product ("mul");
+    None leaves them apart: two outputs, that of the forward layer first.
 
     Behind them it returns the layers' last states, those of the forward layer first, if the layers
     return theirs.
@@ -37,18 +38,21 @@ class Bidirectional(FormulaLayer):
     """
 
     uses_mask = True
+    notes_mask = True
 
     def __init__(
         self, layer: Layer, merge_mode: Merge = "concat", backward_layer: Layer | None = None
     ) -> None:
         both = [layer, _reversed(layer) if backward_layer is None else backward_layer]
         recurrent = [one for one in both if isinstance(one, Recurrent)]
-        if len(recurrent) < 2 or merge_mode not in _MERGES:
+        if len(recurrent) < 2 or merge_mode not in (*_MERGES, None):
             kinds = ", ".join(type(one).__name__ for one in both)
             raise ValueError(
-                f"Bidirectional expects recurrent layers and merge_mode {', '.join(_MERGES)}. "
-                f"Received: {kinds} and merge_mode={merge_mode!r}"
+                f"Bidirectional expects recurrent layers and merge_mode {', '.join(_MERGES)} or "
+                f"None. Received: {kinds} and merge_mode={merge_mode!r}"
             )
+        self.rng = np.random.default_rng()
+        self.input_shape = ()  # until it is built
         self.forward_layer, self.backward_layer = (copy.copy(one) for one in recurrent)
         self.merge_mode: Merge = merge_mode
         options = ("go_backwards", "return_sequences", "return_state", "stateful", "units")
@@ -97,7 +101,13 @@ class Bidirectional(FormulaLayer):
         return (*shape[:-1], 2 * shape[-1]) if self.merge_mode == "concat" else shape
 
     def further_shapes(self) -> list[Shape]:
-        return [shape for one in self.both for shape in one.further_shapes()]
+        one = self.backward_layer
+        apart = [(*self.input_shape[: one.return_sequences], one.units)]
+        states = [shape for one in self.both for shape in one.further_shapes()]
+        return states if self.merge_mode else apart + states
+
+    def drops(self) -> list[tuple[float, Shape]]:
+        return [mask for one in self.both for mask in one.drops()]
 
     def weight_shapes(self) -> list[Shape]:
         return [shape for one in self.both for shape in one.weight_shapes()]
@@ -113,34 +123,52 @@ class Bidirectional(FormulaLayer):
             one.initialize(rng)
 
     def compute_mask(self, x: Array, mask: Array | None) -> Array | None:
-        return self.forward_layer.compute_mask(x, mask)
+        own = self.forward_layer.compute_mask(x, mask)
+        if own is not None and self.merge_mode is None:
+            raise ValueError(
+                "Expected Bidirectional with merge_mode=None to return no sequences that have a "
+                "mask. Received: return_sequences=True"
+            )
+        return own
 
     def _turned(self, y: Number) -> Number:
         """Return the backward layer's outputs in the order of the inputs; again puts them back."""
         return np.flip(y, 1) if self.backward_layer.return_sequences else y
 
     def compute(
-        self, x: Number, w: Weights, training: bool, mask: Array | None = None
+        self,
+        x: Number,
+        w: Weights,
+        training: bool,
+        mask: Array | None = None,
+        dropout_masks: Sequence[Array] | None = None,
     ) -> tuple[Any, Any]:
+        given = dropout_masks or ()
+        n = len(self.forward_layer.drops()) if given else 0
         (a, kept_a), (b, kept_b) = (
-            one.compute(x, _of(direction, w), training, mask)
-            for direction, one in zip(_DIRECTIONS, self.both, strict=True)
+            one.compute(x, _of(direction, w), training, mask, own)
+            for direction, one, own in zip(
+                _DIRECTIONS, self.both, (given[:n], given[n:]), strict=True
+            )
         )
         states: list[Number] = []
         if self.forward_layer.return_state:
             states = [*a[1:], *b[1:]]
             a, b = a[0], b[0]
         b = self._turned(b)
-        y = _MERGES[self.merge_mode][0](a, b)
-        return [y, *states] if self.forward_layer.return_state else y, (a, b, kept_a, kept_b)
+        outputs = [_MERGES[self.merge_mode][0](a, b)] if self.merge_mode else [a, b]
+        outputs += states
+        return outputs if len(outputs) > 1 else outputs[0], (a, b, kept_a, kept_b)
 
     def differentiate(self, delta: Any, kept: Any, w: Weights) -> tuple[dict[str, Number], Number]:
         a, b, *inner = kept
-        delta, *of_states = delta if self.forward_layer.return_state else [delta]
-        da = db = None
-        if delta is not None:
-            da, db = _MERGES[self.merge_mode][1](delta, a, b)
-            db = self._turned(db)
+        da, *of_states = delta if self.further_shapes() else [delta]
+        db = None
+        if self.merge_mode is None:
+            db, *of_states = of_states
+        elif da is not None:
+            da, db = _MERGES[self.merge_mode][1](da, a, b)
+        db = None if db is None else self._turned(db)
         given: Any = da, db
         if self.forward_layer.return_state:
             n = len(self.forward_layer.parts)
@@ -149,6 +177,8 @@ class Bidirectional(FormulaLayer):
         gradients: dict[str, Number] = {}
         flows: list[Number] = []
         for direction, one, part, cache in parts:
+            if part is None:  # of an output that nobody uses
+                part = np.zeros_like(a)
             own, dx = one.differentiate(part, cache, _of(direction, w))
             gradients |= {f"{direction}_{name}": gradient for name, gradient in own.items()}
             flows.append(dx)
@@ -192,7 +222,7 @@ def _half(delta: Number, a: Number, b: Number) -> tuple[Number, Number]:
 
 # How outputs are merged, and what of the gradient each layer gets.
 _MERGES: dict[
-    Merge,
+    str,
     tuple[
         Callable[[Number, Number], Number],
         Callable[[Number, Number, Number], tuple[Number, Number]],

@@ -1,12 +1,13 @@
 """Dropout: in training each input is kept or set to 0 by a mask."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from numpy_impl.fused import Each, Same, rule
 from numpy_impl.layers.base import Layer
-from numpy_impl.types import Array
+from numpy_impl.types import Array, Shape
 
 
 @rule("out")
@@ -35,6 +36,12 @@ class Dropout(Layer):
         self.rate = rate
         self.rng = np.random.default_rng(seed)
 
+    def drops(self) -> list[tuple[float, Shape]]:
+        return [(self.rate, self.input_shape)]
+
+    def draw_masks(self, batch_size: int, rng: np.random.Generator | None = None) -> list[Array]:
+        return [self.draw_mask(batch_size, rng)]
+
     def draw_mask(self, batch_size: int, rng: np.random.Generator | None = None) -> Array:
         """Return a boolean mask of shape (batch, *input_shape): True where an input is kept.
 
@@ -43,10 +50,18 @@ class Dropout(Layer):
         source = self.rng if rng is None else rng
         return source.random((batch_size, *self.input_shape)) >= self.rate
 
-    def forward(self, x: Array, training: bool = False, mask: Array | None = None) -> Array:
+    def forward(
+        self,
+        x: Array,
+        training: bool = False,
+        mask: Array | None = None,
+        dropout_masks: Sequence[Array] | None = None,
+    ) -> Array:
         self.mask = None
         if not training or self.rate == 0:
             return x
+        if dropout_masks:
+            (mask,) = dropout_masks
         if mask is None:
             mask = self.workspace("mask", x.shape, np.dtype(bool))
             random = self.workspace("random", x.shape, np.dtype(np.float64))

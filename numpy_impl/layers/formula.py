@@ -10,11 +10,11 @@ NumPy's functions that make new arrays (no ``out=``, and ``x[...] = `` only into
 For an activation function they call :func:`activate` and :func:`through`, to take a mean off
 :func:`normalize` and :func:`weigh_standardized`, to choose the largest :func:`first_largest` and
 :func:`share_of_largest`, :func:`sum_products` for sums that a loop adds up, to add three terms or
-more :func:`added`, to say which way a gradient goes :func:`not_less`, and for an index
-:func:`whole`.
+more :func:`added`, to drop some numbers :func:`dropped`, to say which way a gradient goes
+:func:`not_less`, and for an index :func:`whole`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import singledispatch
 from typing import Any
 
@@ -123,6 +123,15 @@ def added(*terms: Number) -> Number:
 
 
 @singledispatch
+def dropped(x: Number, mask: Array, rate: float) -> Number:
+    """Return ``x / (1 - rate)`` where ``mask`` is True and 0 elsewhere: what dropout lets through.
+
+    The gradient passes likewise. The mask may have fewer axes than ``x``, or axes of length 1.
+    """
+    return x * (1 / (1 - rate)) * mask
+
+
+@singledispatch
 def followed(x: Number) -> Number:
     """Return ``x``, shape (..., n), which the same matrix is going to be applied to many times.
 
@@ -172,6 +181,9 @@ class FormulaLayer(Layer):
             x: The inputs.
             w: The weights, the states and what the call before left, by name.
             training: Whether the layer is trained: batch statistics instead of moving ones, say.
+
+        A layer that ``uses_mask`` is given that as ``mask`` besides, and one that ``drops``, in
+        training, its ``dropout_masks``.
         """
         raise TypeError(f"{type(self).__name__} defines no compute")
 
@@ -201,8 +213,17 @@ class FormulaLayer(Layer):
         names = (*self.weight_names, *self.state_names)
         return {name: getattr(self, name) for name in names} | dict(self.carried)
 
-    def forward(self, x: Array, training: bool = False, mask: Array | None = None) -> Array:
-        named = {"mask": mask} if self.uses_mask else {}
+    def forward(
+        self,
+        x: Array,
+        training: bool = False,
+        mask: Any = None,
+        dropout_masks: Sequence[Array] | None = None,
+    ) -> Array:
+        named: dict[str, Any] = {"mask": mask} if self.uses_mask else {}
+        if training and self.drops():
+            samples = len(x[0] if self.merges else x)
+            named["dropout_masks"] = dropout_masks or self.draw_masks(samples)
         self._check_samples(x)
         output, self.kept = self.compute(x, self.arrays, training, **named)
         # Copies, as one may be the output, which is the caller's.

@@ -7,7 +7,7 @@ import numpy as np
 
 from numpy_impl.layers.formula import Number, Weights, share_of_largest
 from numpy_impl.layers.spatial import DataFormat, SpatialLayer
-from numpy_impl.types import Shape
+from numpy_impl.types import Array, Shape
 
 
 class GlobalPooling(SpatialLayer):
@@ -81,9 +81,36 @@ class GlobalMaxPooling2D(GlobalMaxPooling):
 
 
 class GlobalAveragePooling1D(GlobalAveragePooling):
-    """The mean step of each channel: (batch, steps, channels), :class:`GlobalAveragePooling`."""
+    """The mean step of each channel: (batch, steps, channels), :class:`GlobalAveragePooling`.
+
+    Of a sequence with a mask it is the mean of the steps that count, to which alone ``delta`` goes.
+    """
 
     rank = 1
+    uses_mask = True
+    notes_mask = True
+
+    def compute_mask(self, x: Array, mask: Array | None) -> Array | None:
+        return None
+
+    def compute(
+        self, x: Number, w: Weights, training: bool, mask: Array | None = None
+    ) -> tuple[Number, Any]:
+        if mask is None:
+            return super().compute(x, w, training)
+        taken = np.expand_dims(mask, 1 if self.data_format == "channels_first" else 2)
+        # In the precision of x, as it divides.
+        count = np.sum(np.zeros_like(x) + taken, axis=self.axes, keepdims=self.keepdims)
+        total = np.sum(np.where(taken, x, 0.0), axis=self.axes, keepdims=self.keepdims)
+        return total / count, (taken, count)
+
+    def differentiate(
+        self, delta: Number, kept: Any, w: Weights
+    ) -> tuple[dict[str, Number], Number]:
+        if kept is None:
+            return super().differentiate(delta, kept, w)
+        taken, count = kept
+        return {}, np.where(taken, self.spread(delta / count), 0.0)
 
 
 class GlobalAveragePooling2D(GlobalAveragePooling):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy_impl import activations
 from numpy_impl.activations import ActivationFunction
 from numpy_impl.layers.formula import Number, Weights, activate, through
-from numpy_impl.layers.recurrent import Recurrent, State, Summands
+from numpy_impl.layers.recurrent import Recurrent, Seen, State, Summands
 from numpy_impl.types import Shape
 
 
@@ -59,9 +59,11 @@ class GRU(Recurrent):
         go_backwards: bool = False,
         zero_output_for_mask: bool = False,
         stateful: bool = False,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
     ) -> None:
         options = return_sequences, return_state, go_backwards, zero_output_for_mask, stateful
-        super().__init__(units, activation, use_bias, *options)
+        super().__init__(units, activation, use_bias, *options, dropout, recurrent_dropout)
         self.recurrent_activation = activations.get(recurrent_activation)
         self.reset_after = reset_after
 
@@ -69,52 +71,58 @@ class GRU(Recurrent):
         *kernels, last = super().weight_shapes()
         return [*kernels, (2, *last) if self.use_bias and self.reset_after else last]
 
-    def step(self, z: Number, state: State, w: Weights) -> tuple[State, Any]:
+    def step(self, z: Number, state: State, seen: Seen, w: Weights) -> tuple[State, Any]:
         (h,) = state
         n = self.units
         recurrent = w["recurrent_kernel"]
         if self.use_bias:
             z = z + (w["bias"][0] if self.reset_after else w["bias"])
         if self.reset_after:
-            u = h @ recurrent
+            u = self.product(seen, recurrent)
             u = u + w["bias"][1] if self.use_bias else u
         else:
-            u = h @ recurrent[:, : 2 * n]
+            u = self.product(seen[:2], recurrent[:, : 2 * n])
         v_z, v_r = (z[:, part] + u[:, part] for part in (slice(n), slice(n, 2 * n)))
         update, reset = (activate(v, self.recurrent_activation) for v in (v_z, v_r))
         # What the reset gate is multiplied with: the product, or the state itself.
-        seen = u[:, 2 * n :] if self.reset_after else h
-        product = reset * seen
+        reached = u[:, 2 * n :] if self.reset_after else seen[-1]
+        product = reset * reached
         v_g = z[:, 2 * n :] + (product if self.reset_after else product @ recurrent[:, 2 * n :])
         g = activate(v_g, self.activation)
         rest = 1 - update
         gates = (v_z, v_r, v_g), (update, reset, g)
-        return (update * h + rest * g,), (gates, h, rest, seen, product)
+        return (update * h + rest * g,), (gates, h, rest, reached, len(seen), product)
 
-    def step_back(self, deltas: State, kept: Any, w: Weights) -> tuple[Number, Number, Summands]:
-        ((v_z, v_r, v_g), (update, reset, g)), h, rest, seen, _ = kept
+    def step_back(
+        self, deltas: State, kept: Any, w: Weights
+    ) -> tuple[Number, Number, Seen, Summands]:
+        ((v_z, v_r, v_g), (update, reset, g)), h, rest, reached, count, _ = kept
         (d,) = deltas
         n, s, recurrent = self.units, self.recurrent_activation, w["recurrent_kernel"]
         d_g = through(d * rest, self.activation, v_g, g)
         d_z = through(d * h - d * g, s, v_z, update)
         if self.reset_after:
-            d_r = through(d_g * seen, s, v_r, reset)
+            d_r = through(d_g * reached, s, v_r, reset)
             dz = np.concatenate([d_z, d_r, d_g], axis=1)
             du = np.concatenate([d_z, d_r, d_g * reset], axis=1)
-            return dz, du, ((d * update, du @ recurrent.T),)
+            return dz, du, self.product_back(du, recurrent, count), ((d * update,),)
         d_product = d_g @ recurrent[:, 2 * n :].T
-        d_r = through(d_product * seen, s, v_r, reset)
+        d_r = through(d_product * reached, s, v_r, reset)
         dz = np.concatenate([d_z, d_r, d_g], axis=1)
-        further = dz[:, : 2 * n] @ recurrent[:, : 2 * n].T
-        return dz, dz, ((d * update, d_product * reset, further),)
+        of_seen = self.product_back(dz[:, : 2 * n], recurrent[:, : 2 * n], min(count, 2))
+        if count == 1:  # the product takes the state itself
+            return dz, dz, of_seen, ((d * update, d_product * reset),)
+        return dz, dz, [*of_seen, d_product * reset], ((d * update,),)
 
-    def gradient_of_recurrent_kernel(self, h: Number, delta: Number, kept: Sequence[Any]) -> Number:
+    def gradient_of_recurrent_kernel(
+        self, seen: Seen, delta: Number, kept: Sequence[Any]
+    ) -> Number:
         if self.reset_after:
-            return super().gradient_of_recurrent_kernel(h, delta, kept)
+            return super().gradient_of_recurrent_kernel(seen, delta, kept)
         n = self.units
         product = np.concatenate([cache[-1] for cache in kept], axis=0)
-        parts = [h.T @ delta[:, : 2 * n], product.T @ delta[:, 2 * n :]]
-        return np.concatenate(parts, axis=1)
+        of_gates = self.gradient_of_kernel(seen[:2], delta[:, : 2 * n])
+        return np.concatenate([of_gates, product.T @ delta[:, 2 * n :]], axis=1)
 
     def gradient_of_bias(self, dz: Number, du: Number) -> Number:
         if not self.reset_after:

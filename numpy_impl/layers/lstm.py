@@ -7,7 +7,7 @@ import numpy as np
 from numpy_impl import activations
 from numpy_impl.activations import ActivationFunction
 from numpy_impl.layers.formula import Number, Weights, activate, added, through
-from numpy_impl.layers.recurrent import Recurrent, State, Summands
+from numpy_impl.layers.recurrent import Recurrent, Seen, State, Summands
 
 
 class LSTM(Recurrent):
@@ -51,9 +51,11 @@ class LSTM(Recurrent):
         go_backwards: bool = False,
         zero_output_for_mask: bool = False,
         stateful: bool = False,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
     ) -> None:
         options = return_sequences, return_state, go_backwards, zero_output_for_mask, stateful
-        super().__init__(units, activation, use_bias, *options)
+        super().__init__(units, activation, use_bias, *options, dropout, recurrent_dropout)
         self.recurrent_activation = activations.get(recurrent_activation)
         self.unit_forget_bias = unit_forget_bias
 
@@ -62,19 +64,22 @@ class LSTM(Recurrent):
         if self.use_bias and self.unit_forget_bias:
             self.arrays["bias"][self.units : 2 * self.units] = 1
 
-    def step(self, z: Number, state: State, w: Weights) -> tuple[State, Any]:
-        h, c = state
-        z = added(z, h @ w["recurrent_kernel"], *((w["bias"],) if self.use_bias else ()))
+    def step(self, z: Number, state: State, seen: Seen, w: Weights) -> tuple[State, Any]:
+        c = state[1]
+        bias = (w["bias"],) if self.use_bias else ()
+        z = added(z, self.product(seen, w["recurrent_kernel"]), *bias)
         n = self.units
         z_i, z_f, z_g, z_o = (z[:, k * n : (k + 1) * n] for k in range(4))
         i, f, o = (activate(v, self.recurrent_activation) for v in (z_i, z_f, z_o))
         g = activate(z_g, self.activation)
         new = f * c + i * g
         a = activate(new, self.activation)
-        return (o * a, new), ((z_i, z_f, z_g, z_o), (i, f, g, o), c, new, a)
+        return (o * a, new), ((z_i, z_f, z_g, z_o), (i, f, g, o), c, new, a, len(seen))
 
-    def step_back(self, deltas: State, kept: Any, w: Weights) -> tuple[Number, Number, Summands]:
-        (z_i, z_f, z_g, z_o), (i, f, g, o), c, new, a = kept
+    def step_back(
+        self, deltas: State, kept: Any, w: Weights
+    ) -> tuple[Number, Number, Seen, Summands]:
+        (z_i, z_f, z_g, z_o), (i, f, g, o), c, new, a, count = kept
         dh, dc = deltas
         s = self.recurrent_activation
         dc = dc + through(dh * o, self.activation, new, a)
@@ -87,7 +92,7 @@ class LSTM(Recurrent):
             ],
             axis=1,
         )
-        return d, d, ((d @ w["recurrent_kernel"].T,), (dc * f,))
+        return d, d, self.product_back(d, w["recurrent_kernel"], count), ((), (dc * f,))
 
     def config(self) -> dict[str, object]:
         return super().config() | {

@@ -5,18 +5,26 @@ places that it was stretched to are added.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
 
 from numpy_impl.layers.formula import FormulaLayer, Number, Weights, not_less
-from numpy_impl.types import Shape
+from numpy_impl.types import Array, Shape
 
 
 class Merging(FormulaLayer):
     """What these layers have in common: ``x`` is a list of arrays (batch, *shape)."""
 
     merges = True
+
+    def compute_mask(self, x: Any, mask: Any) -> Array | None:
+        if not self.joins_masks:
+            return super().compute_mask(x, mask)
+        given = [one for one in mask if one is not None]
+        # A step counts that counts in any of the terms; where one has no mask, all do.
+        return reduce(np.logical_or, given) if len(given) == len(mask) else None
 
     def build(self, input_shape: Shape) -> Shape:
         name = type(self).__name__
@@ -53,6 +61,8 @@ class Add(Merging):
     Reference: He, Zhang, Ren and Sun (2016), "Deep residual learning for image recognition", eq. 1.
     """
 
+    joins_masks = True
+
     def compute(self, x: Number, w: Weights, training: bool) -> tuple[Number, Any]:
         total = x[0]
         for term in x[1:]:
@@ -80,6 +90,8 @@ class Average(Add):
 
 class Subtract(Merging):
     """``y = x_1 - x_2``; ``dC/dx_1 = dC/dy``, ``dC/dx_2 = -dC/dy``."""
+
+    joins_masks = True
 
     def build_many(self, input_shapes: Sequence[Shape]) -> Shape:
         if len(input_shapes) != 2:

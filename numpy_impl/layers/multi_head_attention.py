@@ -9,7 +9,7 @@ import numpy as np
 from numpy_impl import initializers
 from numpy_impl.layers.attention import attended, through_attended
 from numpy_impl.layers.formula import FormulaLayer, Number, Weights, differs
-from numpy_impl.types import Shape
+from numpy_impl.types import Array, Shape
 
 
 class MultiHeadAttention(FormulaLayer):
@@ -19,6 +19,10 @@ class MultiHeadAttention(FormulaLayer):
     kernels of q and k have shape (dim, num_heads, key_dim), that of v (dim, num_heads, value_dim),
     and the output's (num_heads, value_dim, outputs); ``scale = 1 / sqrt(key_dim)``. Queries are
     (batch, T, dim), keys and values (batch, S, dim'), outputs (batch, T, outputs).
+
+    A query sees the places that all of these leave: the causal mask, the attention mask, and the
+    masks of steps that the inputs come with. A query that is masked itself sees nothing: with a
+    ``dropout`` the heads then give 0, without one the mean of all values, in Keras (3.15.1).
 
     The keys' bias adds the same number to all scores of a query, which changes no softmax: its
     gradient is 0, and what is computed of it is rounding alone.
@@ -33,6 +37,7 @@ class MultiHeadAttention(FormulaLayer):
         use_causal_mask: Whether query t sees the places 0 to t alone.
         use_attention_mask: Whether the last input says, by numbers other than 0, which places
             (batch, T, S) each query sees. These have no gradient.
+        dropout: Rate, in [0, 1), at which weights (the softmax's results) are dropped in training.
         scale: The factor of the scores; None: as above. It is an argument as Keras on TensorFlow
             rounds it to float32.
 
@@ -40,11 +45,14 @@ class MultiHeadAttention(FormulaLayer):
     """
 
     merges = True
+    uses_mask = True
+    passes_mask = True  # that of the queries
+    removes_masks = True
     call_inputs: ClassVar[tuple[str, ...]] = ("query", "value", "key", "attention_mask")
     call_flags: ClassVar[Mapping[str, str]] = {"attention_mask": "use_attention_mask"}
     call_options: ClassVar[tuple[str, ...]] = ("use_causal_mask",)
     cast_constants: ClassVar[tuple[str, ...]] = ("scale",)
-    fixed: ClassVar[Mapping[str, Any]] = {"dropout": 0.0, "use_gate": False}
+    fixed: ClassVar[Mapping[str, Any]] = {"use_gate": False}
     vanishing: ClassVar[tuple[str, ...]] = ("key_bias",)
     groups: tuple[str, ...] = ("query_dense", "key_dense", "value_dense", "output_dense")
 
@@ -58,6 +66,7 @@ class MultiHeadAttention(FormulaLayer):
         attention_axes: int | Sequence[int] | None = None,
         use_causal_mask: bool = False,
         use_attention_mask: bool = False,
+        dropout: float = 0.0,
         scale: float | None = None,
     ) -> None:
         axes = [attention_axes] if isinstance(attention_axes, int) else attention_axes
@@ -68,7 +77,13 @@ class MultiHeadAttention(FormulaLayer):
                 f"and attention_axes=1. Received: num_heads={num_heads}, key_dim={key_dim}, "
                 f"output_shape={output_shape}, attention_axes={attention_axes}"
             )
+        if not 0 <= dropout < 1:
+            raise ValueError(
+                f"MultiHeadAttention expects a rate of dropout in [0, 1). Received: {dropout}"
+            )
         self.num_heads, self.key_dim = num_heads, key_dim
+        self.dropout = dropout
+        self.rng = np.random.default_rng()
         self.value_dim = value_dim or key_dim
         self.use_bias = use_bias
         self.outputs = next(iter(outputs)) if outputs else None
@@ -91,6 +106,7 @@ class MultiHeadAttention(FormulaLayer):
                 f"Received: shapes {', '.join(map(str, input_shapes))}"
             )
         super().build(shapes[0])
+        self.places = (shapes[0][0], shapes[1][0])
         self.dims = (shapes[0][1], shapes[-1][1], shapes[1][1])
         return (shapes[0][0], self.outputs or shapes[0][1])
 
@@ -110,23 +126,57 @@ class MultiHeadAttention(FormulaLayer):
                 inputs = math.prod(array.shape[:2]) if name == "output_kernel" else len(array)
                 array[...] = draw((inputs, array.size // inputs), rng).reshape(array.shape)
 
-    def compute(self, x: Number, w: Weights, training: bool) -> tuple[Number, Any]:
-        seen, mask = None, None
+    def drops(self) -> list[tuple[float, Shape]]:
+        return [(self.dropout, (self.num_heads, *self.places))] if self.dropout else []
+
+    def compute(
+        self,
+        x: Number,
+        w: Weights,
+        training: bool,
+        mask: Any = None,
+        dropout_masks: Sequence[Array] | None = None,
+    ) -> tuple[Number, Any]:
+        seen, attention_mask = self._seen(mask), None
         if self.use_attention_mask:
-            *x, mask = x
-            seen = np.expand_dims(differs(mask, 0.0), 1)  # the same in each head
+            *x, attention_mask = x
+            asked = differs(attention_mask, 0.0)
+            seen = asked if seen is None else asked & seen
+        if seen is not None:
+            seen = np.expand_dims(seen, 1)  # the same in each head
         given = (x[0], x[-1], x[1])  # for queries, keys and values
         q, k, v = (
             self._heads(array, w, part)
             for array, part in zip(given, ("query", "key", "value"), strict=True)
         )
-        scores = np.matmul(q, np.swapaxes(k, 2, 3)) * self.scale
-        y, kept = attended(scores, v, self.use_causal_mask, seen)
+        # Keras takes the scale in first where there may be dropout.
+        q = q * self.scale if self.dropout else q
+        scores = np.matmul(q, np.swapaxes(k, 2, 3))
+        scores = scores if self.dropout else scores * self.scale
+        drop = (self.dropout, dropout_masks[0] if dropout_masks else None)
+        y, kept = attended(scores, v, self.use_causal_mask, seen, drop if self.dropout else None)
         joined = np.transpose(y, (0, 2, 1, 3)).reshape(len(y), -1, self.num_heads * self.value_dim)
         output = np.matmul(joined, _as_matrix(w["output_kernel"], 2))
         if self.use_bias:
             output = output + w["output_bias"]
-        return output, (given, len(x), mask, q, k, v, kept, joined)
+        return output, (given, len(x), attention_mask, q, k, v, kept, joined)
+
+    def _seen(self, masks: Any) -> Array | None:
+        """Return what the masks of steps leave of the places, (batch, T or 1, S or 1); None: all.
+
+        Args:
+            masks: That of each input, shape (batch, steps) or None.
+        """
+        if masks is None:
+            return None
+        seen: Any = None
+        inputs = len(masks) - self.use_attention_mask
+        # That of the query hides its row, those of values and keys hide columns.
+        for mask, axis in zip(masks[:inputs], (2, 1, 1), strict=False):
+            if mask is not None:
+                own: Any = np.expand_dims(np.asarray(mask), axis)
+                seen = own if seen is None else seen & own
+        return seen
 
     def _heads(self, x: Number, w: Weights, part: str) -> Number:
         """Return the projections of x, one matrix for each head: (batch, heads, places, length)."""
@@ -138,7 +188,7 @@ class MultiHeadAttention(FormulaLayer):
     def differentiate(
         self, delta: Number, kept: Any, w: Weights
     ) -> tuple[Mapping[str, Number], Any]:
-        given, inputs, mask, q, k, v, kept, joined = kept
+        given, inputs, attention_mask, q, k, v, kept, joined = kept
         gradients: dict[str, Number] = {}
         matrix = _as_matrix(w["output_kernel"], 2)
         gradients["output_kernel"] = _summed_product(joined, delta, w["output_kernel"].shape)
@@ -147,8 +197,9 @@ class MultiHeadAttention(FormulaLayer):
         d_joined = np.matmul(delta, np.swapaxes(matrix, 0, 1))
         d_heads = d_joined.reshape(len(delta), -1, self.num_heads, self.value_dim)
         d, d_v = through_attended(np.transpose(d_heads, (0, 2, 1, 3)), kept, v)
-        d = d * self.scale
+        d = d if self.dropout else d * self.scale
         d_q, d_k = np.matmul(d, k), np.matmul(np.swapaxes(d, 2, 3), q)
+        d_q = d_q * self.scale if self.dropout else d_q
         back: dict[str, Number] = {}
         parts = zip(("query", "key", "value"), given, (d_q, d_k, d_v), strict=True)
         for part, x, d_part in parts:
@@ -159,7 +210,7 @@ class MultiHeadAttention(FormulaLayer):
             if self.use_bias:
                 gradients[f"{part}_bias"] = np.sum(heads, axis=(0, 1))
             back[part] = np.matmul(rows, np.swapaxes(_as_matrix(kernel, 1), 0, 1))
-        of_mask = [np.zeros_like(mask)] if self.use_attention_mask else []
+        of_mask = [np.zeros_like(attention_mask)] if self.use_attention_mask else []
         if inputs == 2:
             return gradients, [back["query"], back["value"] + back["key"], *of_mask]
         return gradients, [back["query"], back["value"], back["key"], *of_mask]
@@ -174,6 +225,7 @@ class MultiHeadAttention(FormulaLayer):
             "output_shape": self.outputs,
             "use_causal_mask": self.use_causal_mask,
             "use_attention_mask": self.use_attention_mask,
+            "dropout": self.dropout,
             **scale,
         }
 

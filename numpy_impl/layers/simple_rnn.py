@@ -4,7 +4,7 @@ from typing import Any
 
 from numpy_impl.activations import ActivationFunction
 from numpy_impl.layers.formula import Number, Weights, activate, added, through
-from numpy_impl.layers.recurrent import Recurrent, State, Summands
+from numpy_impl.layers.recurrent import Recurrent, Seen, State, Summands
 
 
 class SimpleRNN(Recurrent):
@@ -28,17 +28,21 @@ class SimpleRNN(Recurrent):
         go_backwards: bool = False,
         zero_output_for_mask: bool = False,
         stateful: bool = False,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
     ) -> None:
         options = return_sequences, return_state, go_backwards, zero_output_for_mask, stateful
-        super().__init__(units, activation, use_bias, *options)
+        super().__init__(units, activation, use_bias, *options, dropout, recurrent_dropout)
 
-    def step(self, z: Number, state: State, w: Weights) -> tuple[State, Any]:
-        (h,) = state
-        z = added(z, h @ w["recurrent_kernel"], *((w["bias"],) if self.use_bias else ()))
+    def step(self, z: Number, state: State, seen: Seen, w: Weights) -> tuple[State, Any]:
+        bias = (w["bias"],) if self.use_bias else ()
+        z = added(z, self.product(seen, w["recurrent_kernel"]), *bias)
         a = activate(z, self.activation)
         return (a,), (z, a)
 
-    def step_back(self, deltas: State, kept: Any, w: Weights) -> tuple[Number, Number, Summands]:
+    def step_back(
+        self, deltas: State, kept: Any, w: Weights
+    ) -> tuple[Number, Number, Seen, Summands]:
         z, a = kept
         d = through(deltas[0], self.activation, z, a)
-        return d, d, ((d @ w["recurrent_kernel"].T,),)
+        return d, d, self.product_back(d, w["recurrent_kernel"], 1), ((),)

@@ -22,6 +22,7 @@ class TimeDistributed(Layer):
     """
 
     passes_mask = True
+    notes_mask = True
 
     def __init__(self, layer: Layer) -> None:
         if layer.state_names or layer.uses_mask or isinstance(layer, Dropout):

@@ -9,7 +9,8 @@ import numpy as np
 from numpy_impl import layers, losses
 from numpy_impl.functional import as_list, one_or_list
 from numpy_impl.layers import formula
-from numpy_impl.network import Network, mask_of
+from numpy_impl.network import Network
+from numpy_impl.step_masks import StepMasks
 from numpy_impl.types import Array, DTypeLike
 from parity.bounds.layers import backward, exact_arrays, forward
 from parity.bounds.losses import cost
@@ -159,21 +160,20 @@ def _forward(
     own = network.dtype if precisions is None else "float32"
     r = Rounding(own, _count(network, len(inputs[0])))
     of_layer = _roundings(network, precisions, r)
-    given = None if masks is None else iter(masks)
     tensors = {n: r.exact(v) for n, v in zip(network.input_names, inputs, strict=True)}
     computed = dict(tensors)
     caches: dict[str, Any] = {}
     states: dict[str, Approx] = {}
-    steps: dict[str, Array | None] = dict.fromkeys(network.input_names)
-    for call, owner in zip(network.calls, network.owners, strict=True):
+    steps = StepMasks(network.input_names)
+    calls = zip(network.calls, network.owners, network.masks_of_layers(masks), strict=True)
+    for call, owner, dropped in calls:
         name, layer, sources = call
-        mask = next(given) if given and isinstance(layer, layers.Dropout) else None
-        mask = steps[sources[0]] if layer.uses_mask else mask
         taken: Any = [tensors[source].cast(of_layer[owner]) for source in sources]
         values = [tensor.value for tensor in taken]
-        steps |= dict.fromkeys(call.outputs)
-        steps[name] = mask_of(layer, values, [steps[source] for source in sources])
-        signal, cache = forward(layer, taken if layer.merges else taken[0], mask, training)
+        mask = steps.of(layer, sources) if layer.uses_mask else None
+        steps.hand_on(layer, sources, values if layer.merges else values[0], call.outputs)
+        given = taken if layer.merges else taken[0]
+        signal, cache = forward(layer, given, mask, training, **dropped)
         computed |= zip(call.outputs, as_list(signal), strict=True)
         for output in call.outputs:
             tensors[output] = computed[output]

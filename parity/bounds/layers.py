@@ -5,7 +5,7 @@ their mathematics here. :func:`weighted`, :func:`weight_gradients` and :func:`ma
 Dense and Dropout for whoever has weights and masks; ``activations`` is that of their functions.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import singledispatch
 from typing import Any
 
@@ -41,15 +41,27 @@ def masked(x: Approx, mask: Array, factor: Approx | float) -> Approx:
 
 @singledispatch
 def forward(
-    layer: layers.Layer, x: Approx, mask: Array | None, training: bool
+    layer: layers.Layer,
+    x: Approx,
+    mask: Any,
+    training: bool,
+    dropout_masks: Sequence[Array] = (),
 ) -> tuple[Approx, Any]:
     raise TypeError(f"No error analysis for layer {type(layer).__name__}")
 
 
 @forward.register
-def _(layer: layers.FormulaLayer, x: Any, mask: Array | None, training: bool) -> tuple[Approx, Any]:
+def _(
+    layer: layers.FormulaLayer,
+    x: Any,
+    mask: Any,
+    training: bool,
+    dropout_masks: Sequence[Array] = (),
+) -> tuple[Approx, Any]:
     rounding = (x[0] if layer.merges else x).rounding
-    named = {"mask": mask} if layer.uses_mask else {}
+    named: dict[str, Any] = {"mask": mask} if layer.uses_mask else {}
+    if dropout_masks:
+        named["dropout_masks"] = dropout_masks
     return layer.compute(x, exact_arrays(layer, rounding), training, **named)
 
 
@@ -136,6 +148,11 @@ def _(*terms: Approx) -> Approx:
     return total.of_length(lengths + np.linalg.norm(own, axis=-1, keepdims=True))
 
 
+@formula.dropped.register
+def _(x: Approx, mask: Array, rate: float) -> Approx:
+    return masked(x, mask, 1 / (1 - rate))
+
+
 @formula.followed.register
 def _(x: Approx) -> Approx:
     return x.followed() if x.rounding.tracked else x
@@ -183,7 +200,14 @@ def _(
 
 
 @forward.register
-def _(layer: layers.Dropout, x: Approx, mask: Array | None, training: bool) -> tuple[Approx, Any]:
+def _(
+    layer: layers.Dropout,
+    x: Approx,
+    mask: Array | None,
+    training: bool,
+    dropout_masks: Sequence[Array] = (),
+) -> tuple[Approx, Any]:
+    mask = dropout_masks[0] if dropout_masks else mask
     if mask is None or layer.rate == 0:
         return x, None
     return masked(x, mask, 1 / (1 - layer.rate)), mask

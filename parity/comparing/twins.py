@@ -87,6 +87,11 @@ def numpy_twin(model: Any) -> Any:
         network = Functional(
             inputs, calls, found.outputs, dtype=dtype, name=model.name, layer_names=list(built)
         )
+    if network.masks_part and any("/" in call.owner for call in found.calls):
+        raise ValueError(
+            "Expected no model inside the model where MultiHeadAttention takes masked sequences: "
+            f"Keras looks for masks anew in each. Received: {model.name!r} with one"
+        )
     weights = [array for layer in found.layers.values() for array in layer.get_weights()]
     network.set_weights(weights)
     return network
@@ -315,13 +320,24 @@ def numpy_loss(loss: AnyLoss, model: keras.Model, output: int = 0) -> losses.Los
 
 def _caches_logits(loss: keras.losses.Loss, model: keras.Model, output: int) -> bool:
     found = graph(model)
-    last = found.last_call(found.outputs[output]).layer
-    activation = getattr(last, "activation", None)
-    return (
+    last: Any = found.last_call(found.outputs[output]).layer
+    name = getattr(getattr(last, "activation", None), "__name__", None)
+    given: Any = last.axis if isinstance(last, keras.layers.Softmax) else []
+    axes: list[int] = np.ravel(given).tolist()
+    if len(axes) == 1:
+        name = "softmax"
+    kept = (
         keras.backend.backend() == "tensorflow"
-        and getattr(activation, "__name__", None) in FUSABLE
+        and name in FUSABLE
         and loss.dtype == last.compute_dtype
     )
+    if kept and axes not in ([], [-1]):
+        raise ValueError(
+            "Expected a cross-entropy behind Softmax(axis=-1): Keras on TensorFlow computes it "
+            "from the logits, over the last axis whatever the layer's. "
+            f"Received: axis={last.axis}"
+        )
+    return kept
 
 
 def numpy_layer(
@@ -342,7 +358,8 @@ def numpy_layer(
         raise ValueError(
             f"Expected {name} {layer.name!r} as the NumPy engine has it. Received: {error}"
         ) from error
-    if keras.backend.backend() == "jax" and dtype == "float64" and name == "MultiHeadAttention":
+    fused = name == "MultiHeadAttention" and not config["dropout"]
+    if keras.backend.backend() == "jax" and dtype == "float64" and fused:
         raise ValueError(
             f"Expected {name} {layer.name!r} in float32 on JAX, which takes its softmax in float32 "
             "(jax.nn.dot_product_attention); compare it on TensorFlow or PyTorch. Received: float64"

@@ -136,9 +136,14 @@ def export(network: AnyNetwork, stem: str) -> Exported:
         keys[call] = name if isinstance(network, Sequential) else call
         tensors[call] = f"y[{_quoted(keys[call])}]"
         weights |= {f"{name}/{array}": getattr(layer, array) for array in arrays}
-        # As numpy_impl.network.mask_of has it.
-        mask = next((masks[source] for source in sources if masks.get(source)), None)
-        own_mask = masks.get(sources[0]) if layer.uses_mask else None
+        # As numpy_impl.step_masks has it; live masks and noted ones differ behind attention alone.
+        mask = masks.get(sources[0])
+        if layer.merges and any(masks.get(source) for source in sources):
+            raise NotSpecializable(
+                "Expected masks of steps that go to layers of one input. "
+                f"Received: {call} ({type(layer).__name__}) with one"
+            )
+        own_mask = mask if layer.uses_mask else None
         shapes = [network.shapes[source] for source in sources]
         function = _layer(writer, layer, name, shapes, network.shapes[call], bool(own_mask))
         given = [
@@ -220,6 +225,8 @@ def _mask(
     lines: list[str],
 ) -> str | None:
     """Return the variable that says which steps of an output count; None: all of them."""
+    if layer.merges:
+        return None
     own = Specializer(writer)
     before = Known(None) if mask is None else Code(ast.Name("mask"))
     result = own.call(layer.compute_mask, Code(ast.Name("x"), (None, *shape)), before)

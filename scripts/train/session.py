@@ -107,7 +107,8 @@ class Session:
         self.data = checksum(samples.x_train, samples.y_train)
         self.progress = progress.reporter(choice.recipe.epochs)
         self.worst = divergence.worst(choice.recipe.loss, samples.y_train.shape[1])
-        self.recipe = describe(choice.recipe, [d.rate for d in trainer.network().dropouts])
+        rates = [rate for layer in trainer.network().dropouts for rate, _ in layer.drops()]
+        self.recipe = describe(choice.recipe, rates)
         self.seconds_before = 0.0
         self.started = self.saved_at = time.monotonic()
         self.saved: tuple[int, int] | None = None

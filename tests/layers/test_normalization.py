@@ -7,7 +7,7 @@ import parity
 from keras_impl import keras
 from keras_impl.precision import precision
 from numpy_impl import Sequential
-from numpy_impl.layers import BatchNormalization
+from numpy_impl.layers import BatchNormalization, LayerNormalization
 from parity.comparing.rows import Verdict
 from tests.layers import harness
 
@@ -30,6 +30,14 @@ MODELS = {
     "behind a layer": (
         (5,),
         lambda: [L.Dense(6, "tanh"), L.LayerNormalization(axis=1), L.Dense(2)],
+    ),
+    "of two axes": ((3, 2, 4), behind_another(lambda: L.LayerNormalization(axis=[-1, -2]))),
+    "of the first axis": ((3, 2, 4), behind_another(lambda: L.LayerNormalization(axis=1))),
+    "of all axes": (
+        (3, 2, 4), behind_another(lambda: L.LayerNormalization(axis=[3, 1, 2], center=False)),
+    ),
+    "of axes apart": (
+        (3, 2, 4), behind_another(lambda: L.LayerNormalization(axis=[1, 3], scale=False)),
     ),
     "batch": ((5,), lambda: [L.Dense(6, "tanh"), L.BatchNormalization(), L.Dense(2)]),
     "batch, two": (
@@ -93,6 +101,22 @@ def test_survives_files(name, tmp_path):
 def test_a_wrong_gradient_is_seen(name):
     shape, layers = MODELS[name]
     harness.sees_a_wrong_gradient(layers, shape)
+
+
+@pytest.mark.parametrize("axis", [0, 4, -4, [1, 1], [-1, 1], []])
+def test_axes_that_cannot_be_are_refused(axis):
+    """Of [-1, 1] Keras sorts the numbers, and gives gamma the shape of the axes turned round."""
+    with pytest.raises(ValueError, match=r"expects axes of 1 to 3, .*Received: axis="):
+        LayerNormalization(axis).build((3, 2, 4))
+
+
+def test_layer_normalization_of_two_axes_by_hand():
+    layer = LayerNormalization([1, 2], epsilon=0.0)
+    network = Sequential([layer], (2, 2), np.random.default_rng(0), "float64")
+    # Mean 4 and variance 4, over the four numbers; gamma lies as they do.
+    network.set_weights([np.array([[1.0, 2.0], [3.0, 4.0]]), np.zeros((2, 2))])
+    y = network.forward(np.array([[[2.0, 2.0], [6.0, 6.0]]]))
+    np.testing.assert_array_equal(y, [[[-1, -2], [3, 4]]])
 
 
 def test_batch_normalization_by_hand():

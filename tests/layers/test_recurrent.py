@@ -151,6 +151,38 @@ def test_every_merge_is_keras_own(kind, mode, sequence, tmp_path):
     harness.survives_files(make, (3, 2), tmp_path)
 
 
+@pytest.mark.parametrize("sequence", [False, True])
+@pytest.mark.parametrize("states", [False, True])
+def test_two_directions_may_stay_apart(sequence, states, tmp_path):
+    def model() -> keras.Model:
+        x = keras.Input((3, 2))
+        layer = L.GRU(2, return_sequences=sequence, return_state=states)
+        forward, backward, *ends = L.Bidirectional(layer, merge_mode=None)(L.Dense(2)(x))
+        # One of them is used twice, and of the states one not at all.
+        h = L.Concatenate()([backward, L.Dense(3, "tanh")(forward), backward])
+        h = L.SimpleRNN(2)(h) if sequence else h
+        return keras.Model(x, L.Dense(2)(L.Concatenate()([h, ends[1]]) if ends else h))
+
+    harness.agrees_with_keras(model, dtype="float64")
+    harness.backward_is_the_derivative_of_forward(model)
+    harness.survives_files(model, (), tmp_path)
+
+
+def test_a_direction_that_nobody_uses_has_gradients_of_0():
+    def model() -> keras.Model:
+        x = keras.Input((3, 2))
+        forward, _ = L.Bidirectional(L.LSTM(2), merge_mode=None)(x)
+        return keras.Model(x, L.Dense(2)(forward))
+
+    harness.agrees_with_keras(model, dtype="float64")
+
+
+def test_two_directions_in_a_chain_are_refused():
+    apart = numpy_layers.Bidirectional(numpy_layers.LSTM(2), merge_mode=None)
+    with pytest.raises(ValueError, match=r"merge_mode=None\. Received: Bidirectional with 2"):
+        Sequential([apart], (3, 2))
+
+
 def test_the_backward_layer_may_be_another():
     """Each has its own options; only the units have to be equal, as Keras counts on it."""
 
@@ -164,12 +196,6 @@ def test_the_backward_layer_may_be_another():
 @pytest.mark.parametrize(
     ("layers", "shape", "received"),
     [
-        (lambda: [L.LSTM(2, dropout=0.5)], (3, 2), "dropout=0.5"),
-        (lambda: [L.GRU(2, recurrent_dropout=0.5)], (3, 2), "recurrent_dropout=0.5"),
-        (
-            lambda: [L.Bidirectional(L.LSTM(2, dropout=0.5))], (3, 2), "dropout=0.5",
-        ),
-        (lambda: [L.Bidirectional(L.LSTM(2), merge_mode=None)], (3, 2), "merge_mode=None"),
         (lambda: [L.TimeDistributed(L.Dropout(0.5))], (3, 2), "Dropout"),
         (lambda: [L.TimeDistributed(L.GRU(2))], (3, 2, 2), "GRU"),
         (lambda: [L.Masking(), L.Flatten()], (3, 2), "Flatten"),

@@ -89,8 +89,8 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "lora": (lambda: sequential(L.Dense(3, lora_rank=2)), "Dense .*: lora_rank=2"),
     "another axis": (
-        lambda: sequential(L.LayerNormalization(axis=1, name="m"), shape=(2, 3)),
-        "'m' of .*LayerNormalization expects the last axis, 2",
+        lambda: sequential(L.RMSNormalization(axis=[1, 2], name="m"), shape=(2, 3)),
+        "'m' of .*RMSNormalization expects the last axis, 2",
     ),
     "mixed_float16": (
         lambda: sequential(L.Dense(3, dtype="mixed_float16", name="h")),

@@ -87,7 +87,9 @@ def binary(left_out: bool) -> CheckReport:
     return parity.check(candidate, keras=False)
 
 
-def given_with_the_data(left_out: bool, divided: bool = False) -> CheckReport:
+def given_with_the_data(
+    left_out: bool, divided: bool = False, none: tuple[int, ...] = ()
+) -> CheckReport:
     """A function of layers that are not known, whose weights come with the targets."""
     rng = np.random.default_rng(2)
     w = [rng.normal(size=(3, 5)), rng.normal(size=(5, 2))]
@@ -110,7 +112,9 @@ def given_with_the_data(left_out: bool, divided: bool = False) -> CheckReport:
         return [x.T @ (delta @ w[1].T * np.cos(x @ w[0])), h.T @ delta]
 
     def data(rng: np.random.Generator) -> Any:
-        return rng.normal(size=(6, 3)), (rng.normal(size=(6, 2)), rng.uniform(0.5, 4, 6))
+        counts = rng.uniform(0.5, 4, 6)
+        counts[list(none)] = 0.0
+        return rng.normal(size=(6, 3)), (rng.normal(size=(6, 2)), counts)
 
     return parity.check_gradients(loss, w, gradients, data)
 
@@ -211,6 +215,20 @@ def test_weights_that_are_left_out_are_named(style: str) -> None:
     assert [finding.code for finding in report.findings] == ["sample-weights"], str(report)
     assert said in report.findings[0].title
     assert make(False).outcome is Outcome.RIGHT, str(make(False))
+
+
+@pytest.mark.parametrize("divided", [False, True])
+@pytest.mark.parametrize("none", [(1,), (0, 5)])
+def test_samples_that_count_0_times_are_named_too(divided: bool, none: tuple[int, ...]) -> None:
+    report = given_with_the_data(True, divided, none)
+    assert report.outcome is Outcome.WRONG, str(report)
+    assert [finding.code for finding in report.findings] == ["sample-weights"], str(report)
+    title = report.findings[0].title
+    assert "left out of the gradients" in title
+    shares = title.partition("in the proportion ")[2].partition(",")[0].split(" : ")
+    assert [k for k, share in enumerate(shares) if share == "0"] == list(none), title
+    right = given_with_the_data(False, divided, none)
+    assert right.outcome is Outcome.RIGHT, str(right)
 
 
 def test_what_goes_by_the_networks_weights_is_no_sample_weight() -> None:

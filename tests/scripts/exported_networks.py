@@ -156,6 +156,17 @@ def networks() -> dict[str, AnyNetwork]:
     found["words"] = _chain(
         5, layers.Embedding(7, 3, mask_zero=True), layers.LayerNormalization(), layers.LSTM(3)
     )
+    found["masked mean"] = _chain(
+        (5, 2), layers.Masking(0.0), layers.GlobalAveragePooling1D(), layers.Dense(2)
+    )
+    found["several axes"] = _chain(
+        (3, 4, 2),
+        layers.LayerNormalization([1, 2]),
+        layers.Softmax(1),
+        layers.Softmax([3, 1]),
+        layers.LayerNormalization(2, center=False),
+        layers.Flatten(),
+    )
     found["steps"] = _chain(
         (2, 5, 5, 1),
         layers.TimeDistributed(layers.Conv2D(2, 3, activation="relu")),

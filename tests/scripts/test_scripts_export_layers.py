@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 import parity
+from numpy_impl import layers
 from numpy_impl.files import npz
-from numpy_impl.functional import one_or_list
+from numpy_impl.functional import Functional, one_or_list
 from numpy_impl.layers import LAYERS
+from numpy_impl.network import Call
 from parity.bounds import analyse_outputs
 from parity.comparing.rows import Verdict, compare_tensors
 from scripts.export.proof import random_inputs
@@ -123,3 +125,17 @@ def test_states_that_are_handed_on_are_refused_in_a_line() -> None:
     network = parity.numpy_twin(keras.Model(x, [output, after]))
     with pytest.raises(NotSpecializable, match="Received: reads with one of them"):
         export(network, "states")
+
+
+def test_masks_that_attention_looks_at_are_refused_in_a_line() -> None:
+    network = Functional(
+        {"x": 4},
+        [
+            Call("words", layers.Embedding(5, 4, mask_zero=True), ("x",)),
+            Call("attended", layers.MultiHeadAttention(2, 3), ("words", "words")),
+            Call("mean", layers.GlobalAveragePooling1D(), ("attended",)),
+        ],
+        ["mean"],
+    )
+    with pytest.raises(NotSpecializable, match=r"of one input\. Received: attended \(Multi"):
+        export(network, "program")

@@ -6,6 +6,9 @@ told from more directions than there are samples. Where ``c_n / a_n`` is not the
 samples have other weights in the one than in the other. A mistake that multiplies each sample's
 delta by something (a derivative that is missing at a single output) looks the same, but depends on
 the network's weights; so the numbers have to be the same at two of these.
+
+Of a sample that the loss counts 0 times, nothing is seen on it alone. Where the numbers come in an
+array beside x or y, and the gradients do not go by it, each sample is measured with a 1 in it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -44,10 +47,15 @@ class Counts(NamedTuple):
     left_out: bool = False
 
     @property
+    def shares(self) -> Array:
+        """How often each counts in the loss for once in the gradients; 1 for the least above 0."""
+        shares = self.loss / self.gradients
+        return shares / np.min(shares[shares > 0])
+
+    @property
     def ratio(self) -> Array:
         """How often each counts in the gradients for each time in the loss; 1 for the largest."""
-        ratio = self.gradients / self.loss
-        return ratio / np.max(ratio)
+        return 1 / self.shares
 
 
 def counted(subject: Subject, points: Sequence[Point], tensors: Sequence[Tensor]) -> Counts | None:
@@ -62,6 +70,9 @@ def counted(subject: Subject, points: Sequence[Point], tensors: Sequence[Tensor]
     samples = singles(x, y)
     if samples is None or subject.candidate.gradients is None:
         return None
+    unweighted = _unweighted(subject, points[0], len(samples))
+    if unweighted is not None:
+        samples = singles(*unweighted) or samples
     found: list[tuple[Array, Array]] = []
     for number, point in enumerate(points[:2]):
         draws = (
@@ -72,11 +83,13 @@ def counted(subject: Subject, points: Sequence[Point], tensors: Sequence[Tensor]
         if fit is None:
             return None
         found.append(fit)
-    first, second = (Counts(*fit).ratio for fit in found)
-    if np.min(first) <= 0 or _all_alike(first) or not _alike(second, first):
+    if any(np.min(loss / gradients) < 0 or not np.any(loss) for loss, gradients in found):
         return None
-    left_out = _all_alike(found[0][1]) or _unused(subject, points[0], len(samples))
-    return Counts(*found[0], left_out)
+    first, second = (Counts(*fit).shares for fit in found)
+    if _all_alike(first) or not _alike(second, first):
+        return None
+    left_out = _all_alike(found[0][1]) or unweighted is not None
+    return Counts(*found[0], left_out) if left_out or np.min(first) > 0 else None
 
 
 def words(numbers: Array) -> str:
@@ -131,10 +144,11 @@ def _mapped(given: Any, change: Callable[[Array], Array]) -> Any:
     return given
 
 
-def _unused(subject: Subject, point: Point, count: int) -> bool:
-    """Return whether the loss goes by numbers of the samples that the gradients do not go by.
+def _unweighted(subject: Subject, point: Point, count: int) -> tuple[Any, Any] | None:
+    """Return the batch with ones for numbers that the loss goes by, and the gradients do not.
 
-    These stand in an array beside x or y: one a sample, and the loss is another without them.
+    These stand in an array beside x or y: one a sample, and the loss is another without them. None
+    where there is no such array.
     """
     x, y = point.place.x, point.place.y
     for part, array in ((p, a) for p in (x, y) for a in _arrays(p) if p is not a):
@@ -154,8 +168,8 @@ def _unused(subject: Subject, point: Point, count: int) -> bool:
         pairs = zip(*asked, strict=False)
         same = all(a is not None and b is not None and np.array_equal(a, b) for a, b in pairs)
         if same and losses[0] != losses[1]:
-            return True
-    return False
+            return batch
+    return None
 
 
 def _fitted(
@@ -193,10 +207,8 @@ def _fitted(
     counts = [np.linalg.lstsq(each, values, rcond=None)[0] for values in (of_loss, own)]
     if not all(_alike(each @ c, v) for c, v in zip(counts, (of_loss, own), strict=True)):
         return None
-    loss, gradients_ = counts
-    if np.min(np.abs(loss)) <= _ALIKE * np.max(np.abs(loss)):
-        return None
-    return loss, gradients_
+    loss, gradients_ = (np.where(np.abs(c) > _ALIKE * np.max(np.abs(c)), c, 0.0) for c in counts)
+    return (loss, gradients_) if np.all(gradients_ != 0) else None
 
 
 def _directions(

@@ -113,7 +113,7 @@ def _batch_that_counts(
 def _of_counts(counts: counting.Counts, tensors: Sequence[Tensor], left_out: bool) -> Finding:
     """Return that samples count otherwise in the gradients than in the loss."""
     bug = WEIGHTS_LEFT_OUT if left_out else WEIGHTS_DIFFER
-    shares = counting.words(1 / counts.ratio if left_out else counts.ratio)
+    shares = counting.words(counts.shares if left_out else counts.ratio)
     evidence = "so they agree, at two sets of weights and along every direction tried"
     names = ", ".join(tensor.name for tensor in tensors)
     return Finding(bug, names, {"what": "the samples", "shares": shares}, evidence)

@@ -8,6 +8,7 @@ import numpy as np
 
 from numpy_impl import Sequential
 from numpy_impl.activations import softmax
+from numpy_impl.layers import Dropout
 from numpy_impl.types import Array
 from parity import Candidate
 
@@ -52,7 +53,7 @@ class Published:
 
     def __init__(self, network: Sequential, mistakes: Collection[Mistake] = ALL) -> None:
         self.hidden_kernel, self.output_kernel = network.get_weights()
-        self.dropout = network.dropouts[0] if network.dropouts else None
+        self.dropout = next((d for d in network.layers if isinstance(d, Dropout)), None)
         self.mistakes = frozenset(mistakes)
 
     def predict(self, x: Array) -> Array:
