@@ -97,6 +97,13 @@ def test_two_wrong_lines_that_each_spoil_all_are_located(tmp_path: Path, monkeyp
     assert "no single change" in report.findings[0].evidence
 
 
+def test_a_gradient_that_has_to_be_zero_is_not_mended_by_a_zero(tmp_path: Path):
+    """The last bias cancels in a distance: what makes all gradients nothing mends nothing."""
+    module, _ = loaded("siamese", tmp_path, ("left[name] + right[name]", "left[name]"))
+    found = parity.check(module.make).findings
+    assert [f.code for f in found] != ["one-change"] or "W1" in found[0].where, found
+
+
 def test_of_two_wrong_lines_one_is_named_with_what_it_mends(tmp_path: Path):
     module, line = loaded(
         "vae", tmp_path, ("dmean = dz + mean / n", "dmean = dz - mean / n"),

@@ -104,6 +104,8 @@ class Search:
     tried: int = 0
     ended: bool = False
     _limit: float = field(default=1.0, init=False)
+    _own: Sequence[Array] = field(default=(), init=False)
+    _right: Sequence[bool] = field(default=(), init=False)
 
     def run(self) -> Repair | None:
         """Return the likeliest change with which all gradients are right, or more of them.
@@ -120,6 +122,7 @@ class Search:
         self._calls = made_of_names(editable(of_loss))
         functions = editable(what)
         right = self.trial.fits(own)
+        self._own, self._right = own, right
         self._limit = max(_LEAST_SECONDS, _SLOWER * what.seconds)
         holders = [f.module for f in functions] + [vars(o) for o in what.objects.values()]
         self._held = Held(holders)
@@ -155,10 +158,14 @@ class Search:
             found = self.trial.fits(values)
             if confirm:
                 try:
-                    return [a and b for a, b in zip(found, self.trial.confirmed(), strict=True)]
+                    found = [a and b for a, b in zip(found, self.trial.confirmed(), strict=True)]
                 except _FAILED:
                     return None
-            return found
+            if all(found):
+                return found
+            # A gradient that has to be zero, and is with a change, may be zero by that alone.
+            some = [_is_something(value, own) for value, own in zip(values, self._own, strict=True)]
+            return [f and (r or s) for f, r, s in zip(found, self._right, some, strict=True)]
 
     def _values(self) -> list[Array] | None:
         try:
@@ -269,6 +276,11 @@ _FAILED = (Unreadable, OutOfTime, ValueError, TypeError, ArithmeticError, Lookup
 def _alike(one: Array, other: Array) -> bool:
     size = float(np.max(np.abs(other), initial=0.0))
     return one.shape == other.shape and bool(np.all(np.abs(one - other) <= _SAME * size))
+
+
+def _is_something(value: Array, own: Array) -> bool:
+    """Return whether a gradient is more than nothing beside what it was before."""
+    return bool(np.any(np.abs(value) > _SAME * np.max(np.abs(own), initial=0)))
 
 
 def _better(found: Sequence[bool], right: Sequence[bool]) -> bool:

@@ -8,6 +8,7 @@ P = {
     "b1": 0.1 * r.normal(size=4),
     "W2": 0.5 * r.normal(size=(4, 4)),
     "W3": 0.5 * r.normal(size=(4, 3)),
+    "b3": 0.1 * r.normal(size=3),
 }
 MARGIN = 2.5
 
@@ -15,7 +16,7 @@ MARGIN = 2.5
 def embed(x):
     h = np.tanh(x @ P["W1"] + P["b1"])
     s = h + np.tanh(h @ P["W2"])
-    return h, s, s @ P["W3"]
+    return h, s, s @ P["W3"] + P["b3"]
 
 
 def distance(one, other):
@@ -35,7 +36,8 @@ def branch(x, de):
     dW2 = h.T @ dr
     dh = ds + dr @ P["W2"].T
     dz = dh * (1 - h**2)
-    return {"W1": x.T @ dz, "b1": dz.sum(axis=0), "W2": dW2, "W3": dW3}
+    db3 = de.sum(axis=0)
+    return {"W1": x.T @ dz, "b1": dz.sum(axis=0), "W2": dW2, "W3": dW3, "b3": db3}
 
 
 def gradients(x, same):
