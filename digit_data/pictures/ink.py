@@ -82,7 +82,7 @@ def border_median(picture: Array) -> float:
     width = max(1, min(picture.shape) // 50)
     inner = picture[width:-width]
     frame = (picture[:width], picture[-width:], inner[:, :width], inner[:, -width:])
-    return float(np.median(np.concatenate([side.ravel() for side in frame])))
+    return _median(np.concatenate([side.ravel() for side in frame]))
 
 
 def find_ink(picture: Array) -> Ink:
@@ -123,8 +123,8 @@ def _quiet(picture: Array) -> Array:
 def _noise(picture: Array, scale: float) -> float:
     """Return the standard deviation of what is finer than a scale, in units of ink's strength."""
     residue = (picture - cv2.GaussianBlur(picture, (0, 0), scale))[::2, ::2]
-    deviation = 1.4826 * float(np.median(np.abs(residue - np.median(residue))))
-    return deviation / max(1 - float(np.median(picture[::2, ::2])), LEAST_LIGHT)
+    _, deviation = _median_deviation(residue)
+    return deviation / max(1 - _median(picture[::2, ::2]), LEAST_LIGHT)
 
 
 def _threshold(picture: Array, width: float) -> Ink:
@@ -158,15 +158,28 @@ def _level(strength: Array) -> tuple[float, float]:
     paper = strength <= _otsu(np.clip(strength, 0, 1))
     if paper.mean() < MOST_PAPER and not paper.all():
         own_level, own_noise = _median_deviation(strength[paper])
-        if np.median(strength[~paper]) - own_level >= NOISE_LEVELS * own_noise:
+        if _median(strength[~paper]) - own_level >= NOISE_LEVELS * own_noise:
             return own_level, own_noise
     return level, noise
 
 
 def _median_deviation(values: Array) -> tuple[float, float]:
     """Return the median, and the standard deviation if the values are normally distributed."""
-    median = float(np.median(values))
-    return median, 1.4826 * float(np.median(np.abs(values - median)))
+    median = _median(values)
+    return median, 1.4826 * _median(np.abs(values - median))
+
+
+def _median(values: Array) -> float:
+    """Return the median of numbers, of which there is at least one.
+
+    ``np.median`` parts them at two places at once, for which NumPy has no vector instructions: it
+    takes 20 times as long.
+    """
+    middle = values.size // 2
+    parted = np.partition(values, middle, axis=None)
+    if values.size % 2:
+        return float(parted[middle])
+    return float((parted[:middle].max() + parted[middle]) / 2)
 
 
 def _stands_out(strength: Array, mask: Array) -> bool:
@@ -278,8 +291,8 @@ def _otsu(values: Array) -> float:
 
 def _hysteresis(strength: Array, weak: float, strong: float) -> Array:
     """Return the connected pieces of what is above ``weak`` that reach ``strong`` somewhere."""
-    labels, _ = connected(strength > weak)
-    kept = np.zeros(int(labels.max()) + 1, bool)
+    count, found = cv2.connectedComponents((strength > weak).astype(np.uint8))
+    labels, kept = np.asarray(found), np.zeros(count, bool)
     kept[labels[strength > strong]] = True
     kept[0] = False
     return kept[labels]
@@ -294,7 +307,8 @@ def stroke_width(mask: Array) -> float:
     Args:
         mask: Where ink is, (H, W) bool; some is.
     """
-    distance = _distance(mask.astype(np.uint8))
+    left, top, width, height = cv2.boundingRect(mask.astype(np.uint8))
+    distance = _distance(mask[top : top + height, left : left + width].astype(np.uint8))
     ridge = (distance >= cv2.dilate(distance, np.ones((3, 3), np.uint8))) & (distance > 0)
     # The distance is counted to the nearest paper pixel's centre, half a pixel off the edge.
     return float(2 * np.quantile(distance[ridge], 0.75) - 1)
@@ -302,4 +316,6 @@ def stroke_width(mask: Array) -> float:
 
 def greatest_width(mask: Array) -> float:
     """Return the greatest width of strokes, in pixels: that of the largest disc within them."""
-    return 2 * float(_distance(mask.astype(np.uint8)).max()) - 1
+    left, top, width, height = cv2.boundingRect(mask.astype(np.uint8))
+    inner = mask[top : top + height, left : left + width]
+    return 2 * float(_distance(inner.astype(np.uint8)).max()) - 1

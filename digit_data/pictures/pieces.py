@@ -77,7 +77,8 @@ class Box:
         return max(common, 0) / min(self.width, other.width)
 
 
-@dataclass(frozen=True)
+# Each group is itself alone: of hundreds of pieces, which are left is asked again and again.
+@dataclass(frozen=True, eq=False)
 class Group:
     """Ink of one digit.
 
@@ -108,7 +109,8 @@ def find_pieces(strength: Array, mask: Array) -> tuple[list[Group], Array]:
         is none.
     """
     labels, stats = connected(mask)
-    ink = np.bincount(labels.ravel(), strength.ravel(), len(stats))
+    inked = labels > 0
+    ink = np.bincount(labels[inked], strength[inked], len(stats))
     pieces = [
         Group(Box(left, top, left + width, top + height), (label,), float(ink[label]))
         for label, (left, top, width, height, _) in enumerate(stats.tolist())
@@ -209,12 +211,14 @@ def _without_frames(pieces: list[Group], labels: Array, stats: Array) -> list[Gr
 
     def is_around(piece: Group, other: Group) -> bool:
         box, inner = piece.box, other.box
-        within = inner.left > box.left and inner.right < box.right
-        within = within and inner.top > box.top and inner.bottom < box.bottom
+        if not (inner.left > box.left and inner.right < box.right):
+            return False
+        if not (inner.top > box.top and inner.bottom < box.bottom):
+            return False
         outline = _thickness(piece, stats) <= OUTLINE * min(box.width, box.height)
         outline = outline and box.width * box.height >= SHEET * labels.size
         large = inner.height >= WITHIN * box.height
-        if not within or not (large or outline):
+        if not (large or outline):
             return False
         own = _own(piece, labels)
         return _is_hollow(own, _thickness(piece, stats)) and (large or not _is_round(own))
