@@ -41,6 +41,8 @@ SMOOTHING = (0.002, 0.004, 0.008, 0.016)
 LEAST_LIGHT = 0.25
 # In a piece, weaker ink counts where it touches ink above the threshold, down to this share of it.
 WEAK = 0.6
+# What is strongest around a pixel is looked for so many stroke widths away.
+FADING = 2.0
 # A piece that spans more than this share of the picture may be a net of ruled lines, whose width is
 # at most this share of the digit's strokes' greatest.
 NET = 0.7
@@ -211,8 +213,24 @@ def _pieces(strength: Array, least: float) -> Array:
         if max(width / columns, height / rows) > NET:
             own = _without_lines(own, least)
         strong = max(_otsu(own[own > 0]), least)
-        mask[where] |= _hysteresis(own, max(WEAK * strong, least), strong)
+        mask[where] |= _hysteresis(own, _weakest(own, least, strong), strong)
     return mask
+
+
+def _weakest(own: Array, least: float, strong: float) -> Array:
+    """Return, for each pixel of a piece, below which strength it is no ink.
+
+    A pen that runs dry fades slowly: there, ink counts that has ``WEAK`` of the strength of what is
+    strongest around it, as far as two strokes are wide. A shadow or a ruled line that the digit
+    lies on is weaker at once, and is parted from it by what is too weak beside a stroke.
+    """
+    usual = max(WEAK * strong, least)
+    pen = own > strong
+    if usual <= least or not pen.any():
+        return np.full(own.shape, usual, np.float32)
+    size = 2 * round(FADING * stroke_width(pen)) + 1
+    around = cv2.dilate(own, np.ones((size, size), np.uint8))
+    return np.clip(np.float32(WEAK) * around, np.float32(least), np.float32(usual))
 
 
 def connected(mask: Array) -> tuple[Array, Array]:
@@ -292,7 +310,7 @@ def _otsu(values: Array) -> float:
     return (level + 0.5) / 255
 
 
-def _hysteresis(strength: Array, weak: float, strong: float) -> Array:
+def _hysteresis(strength: Array, weak: Array, strong: float) -> Array:
     """Return the connected pieces of what is above ``weak`` that reach ``strong`` somewhere."""
     count, found = cv2.connectedComponents((strength > weak).astype(np.uint8))
     labels, kept = np.asarray(found), np.zeros(count, bool)
