@@ -104,10 +104,28 @@ def find_ink(picture: Array) -> Ink:
     # A tall stroke may fill most of a narrow picture's width, so its shorter side says too little.
     side = float(np.sqrt(picture.size))
     ink = _threshold(picture, FIRST_SHARE * side)
-    width = STROKES * stroke_width(ink.mask)
+    width = STROKES * _pen(ink.mask)
     if width < FIRST_SHARE * side:
         ink = _threshold(picture, max(width, side / 20))
     return ink
+
+
+def _pen(mask: Array) -> float:
+    """Return the width of the strokes in a first, rough mask of ink.
+
+    A shadow along the border has a ragged edge of many thin pieces. They shall not make the pen
+    seem thin, or what is wider, as where two strokes meet, would be taken for paper: the largest
+    piece that lies within the picture has at least its own width.
+    """
+    width = stroke_width(mask)
+    labels, stats = connected(mask)
+    rows, columns = mask.shape
+    left, top, wide, high, area = stats.T
+    within = (left > 0) & (top > 0) & (left + wide < columns) & (top + high < rows)
+    within[0] = False
+    if not within.any():
+        return width
+    return max(width, stroke_width(labels == int(np.argmax(np.where(within, area, 0)))))
 
 
 def _quiet(picture: Array) -> Array:

@@ -35,6 +35,11 @@ OUTLINE = 0.05
 SHEET = 0.25
 # All ink of a circle, and of an ellipse, is at most this share of its box's side from the box.
 ROUND = (1 - 1 / math.sqrt(2)) / 2
+# The share that a piece's convex hull has in the smallest rectangle around it, however turned: 1 of
+# a rectangle, pi / 4 of an ellipse, closed or not, and 1 / 2 of two sides that meet. The middles
+# part them.
+RECTANGLE = (1 + math.pi / 4) / 2
+ANGLE = (1 / 2 + math.pi / 4) / 2
 # Pieces of one digit are at most this share of its height, or of a wide one's width, apart.
 GAP = 0.15
 # Strokes of one pen differ in width by less than this factor.
@@ -206,7 +211,8 @@ def _without_frames(pieces: list[Group], labels: Array, stats: Array) -> list[Gr
     """Leave out what is drawn around another piece: a box, a circle, the outline of a sheet.
 
     A digit's own pieces lie beside each other or overlap; none has another within its box, but for
-    dots, a stroke that is broken off, and what shines through. No digit but a zero is hollow.
+    dots, a stroke that is broken off, and what shines through. No digit is hollow but a zero, which
+    is round, and a seven, on whose sheet nothing else is as dark.
     """
 
     def is_around(piece: Group, other: Group) -> bool:
@@ -221,7 +227,12 @@ def _without_frames(pieces: list[Group], labels: Array, stats: Array) -> list[Gr
         if not (large or outline):
             return False
         own = _own(piece, labels)
-        return _is_hollow(own, _thickness(piece, stats)) and (large or not _is_round(own))
+        if not _is_hollow(own, _thickness(piece, stats)):
+            return False
+        share = _share_of_rectangle(own)
+        if share <= ANGLE:  # a seven has two sides that meet as well
+            return _darkness(other, stats) >= PALER * _darkness(piece, stats)
+        return large or share >= RECTANGLE
 
     frames = [p for p in pieces if any(is_around(p, q) for q in pieces if q is not p)]
     return [piece for piece in pieces if piece not in frames]
@@ -234,16 +245,11 @@ def _is_hollow(own: Array, thickness: float) -> bool:
     return not own[down : height - down, across : width - across].any()
 
 
-def _is_round(own: Array) -> bool:
-    """Tell an ellipse, closed or not, from a sheet's sides, all four or two that meet.
-
-    By the share that its convex hull has in the smallest rectangle around it, however turned:
-    pi / 4 of an ellipse, 1 of a rectangle, 1 / 2 of a right angle; the middles part them.
-    """
+def _share_of_rectangle(own: Array) -> float:
+    """Return which share a piece's convex hull has of the smallest rectangle around it, turned."""
     points = cv2.convexHull(cv2.findNonZero(own.astype(np.uint8)))
     width, height = cv2.minAreaRect(points)[1]
-    share = cv2.contourArea(points) / max(width * height, 1.0)
-    return (1 / 2 + math.pi / 4) / 2 < share < (1 + math.pi / 4) / 2
+    return cv2.contourArea(points) / max(width * height, 1.0)
 
 
 def _contact(labels: Array) -> Array:
