@@ -29,10 +29,11 @@ THIN = 4
 PALER = 0.85
 # A piece within another's box is a digit in a frame if it is this share of its height; or if the
 # frame may be the edge of a sheet: as thin as this share of its shorter side, and around so much of
-# the picture.
+# the picture. If the frame has four sides and is so large, this share will do.
 WITHIN = 0.4
 OUTLINE = 0.05
 SHEET = 0.25
+BOXED = 0.2
 # All ink of a circle, and of an ellipse, is at most this share of its box's side from the box.
 ROUND = (1 - 1 / math.sqrt(2)) / 2
 # The share that a piece's convex hull has in the smallest rectangle around it, however turned: 1 of
@@ -221,18 +222,21 @@ def _without_frames(pieces: list[Group], labels: Array, stats: Array) -> list[Gr
             return False
         if not (inner.top > box.top and inner.bottom < box.bottom):
             return False
-        outline = _thickness(piece, stats) <= OUTLINE * min(box.width, box.height)
-        outline = outline and box.width * box.height >= SHEET * labels.size
+        sheet = box.width * box.height >= SHEET * labels.size
+        outline = sheet and _thickness(piece, stats) <= OUTLINE * min(box.width, box.height)
         large = inner.height >= WITHIN * box.height
-        if not (large or outline):
-            return False
+        boxed = sheet and inner.height >= BOXED * box.height
         own = _own(piece, labels)
-        if not _is_hollow(own, _thickness(piece, stats)):
+        if not (large or outline or boxed) or not _is_hollow(own, _thickness(piece, stats)):
             return False
         share = _share_of_rectangle(own)
-        if share <= ANGLE:  # a seven has two sides that meet as well
-            return _darkness(other, stats) >= PALER * _darkness(piece, stats)
-        return large or share >= RECTANGLE
+        if share >= RECTANGLE:
+            return True
+        if share > ANGLE:
+            return large
+        # A seven has two sides that meet as well.
+        dark = _darkness(other, stats) >= PALER * _darkness(piece, stats)
+        return dark and (large or outline)
 
     frames = [p for p in pieces if any(is_around(p, q) for q in pieces if q is not p)]
     return [piece for piece in pieces if piece not in frames]

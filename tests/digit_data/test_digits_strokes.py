@@ -1,4 +1,4 @@
-"""Strokes of a pen that runs dry: their paler part is ink, and what lies beneath them is none."""
+"""Strokes that fade, lie on a line, or cross: all of them is ink, and nothing else is."""
 
 import cv2
 import numpy as np
@@ -40,3 +40,24 @@ def test_a_pale_line_beneath_a_stroke_is_none(darkness: Array):
     # The line is seen, by itself, in the picture without the stroke.
     assert find_ink(_sheet(np.zeros(160), line=0.3)).mask[LINE, 40:80].all()
     assert not mask[LINE, 40:80].any()
+
+
+def _crossing(shadow: bool) -> Array:
+    """Two fat strokes that cross, where they are wider than each; a ragged shadow at the border."""
+    sheet = np.zeros((420, 560), np.float32)
+    for ends in (((200, 100), (330, 330)), ((330, 100), (200, 330))):
+        cv2.line(sheet, *ends, 1.0, 26, cv2.LINE_AA)
+    if shadow:
+        rng = np.random.default_rng(3)
+        for row in range(0, 420, 5):
+            sheet[row : row + 2, : rng.integers(10, 60)] = 1
+    return sheet
+
+
+def test_where_strokes_meet_is_ink_beside_a_ragged_shadow(monkeypatch: pytest.MonkeyPatch):
+    """Its many thin pieces once made the pen seem thin, and the crossing paper."""
+    middle = np.s_[205:226, 255:276]
+    assert find_ink(_crossing(shadow=False)).mask[middle].all()
+    assert find_ink(_crossing(shadow=True)).mask[middle].all()
+    monkeypatch.setattr(ink, "_pen", ink.stroke_width)
+    assert not find_ink(_crossing(shadow=True)).mask[middle].all()
