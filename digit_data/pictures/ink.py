@@ -51,6 +51,8 @@ LINE_WIDTH = 0.4
 # point of a small number is this share of its digits.
 SPECK = 0.03
 POINT = 0.1
+# Grain is finer than half of so many pixels.
+GRAIN = 5
 # The paper is what is left when everything narrower than this many stroke widths is taken away;
 # in the first of two rounds, when no stroke width is known, than this share of the picture.
 STROKES = 3.0
@@ -113,9 +115,10 @@ def find_ink(picture: Array) -> Ink:
 def _pen(mask: Array) -> float:
     """Return the width of the strokes in a first, rough mask of ink.
 
-    A shadow along the border has a ragged edge of many thin pieces. They shall not make the pen
-    seem thin, or what is wider, as where two strokes meet, would be taken for paper: the largest
-    piece that lies within the picture has at least its own width.
+    Neither a shadow along the border, whose ragged edge is many thin pieces, nor grain within the
+    strokes shall make the pen seem thin, or what is wider, as where two strokes meet, would be
+    taken for paper. So it is at least that of the largest piece that lies within the picture,
+    smoothed.
     """
     width = stroke_width(mask)
     labels, stats = connected(mask)
@@ -125,7 +128,9 @@ def _pen(mask: Array) -> float:
     within[0] = False
     if not within.any():
         return width
-    return max(width, stroke_width(labels == int(np.argmax(np.where(within, area, 0)))))
+    largest = int(np.argmax(np.where(within, area, 0)))
+    own = cv2.medianBlur((labels == largest).astype(np.uint8), GRAIN) > 0
+    return max(width, stroke_width(own)) if own.any() else width
 
 
 def _quiet(picture: Array) -> Array:

@@ -61,3 +61,18 @@ def test_where_strokes_meet_is_ink_beside_a_ragged_shadow(monkeypatch: pytest.Mo
     assert find_ink(_crossing(shadow=True)).mask[middle].all()
     monkeypatch.setattr(ink, "_pen", ink.stroke_width)
     assert not find_ink(_crossing(shadow=True)).mask[middle].all()
+
+
+def test_where_strokes_meet_is_ink_in_grain(monkeypatch: pytest.MonkeyPatch):
+    """Of a spray can: soft edges, and a rough mask full of holes."""
+    rng = np.random.default_rng(5)
+    sheet = np.zeros((480, 480), np.float32)
+    for end in ((300, 120), (320, 370)):
+        cv2.line(sheet, (170, 330), end, 1.0, 22, cv2.LINE_AA)
+    soft = np.asarray(cv2.GaussianBlur(sheet, (0, 0), 9))
+    cover = np.clip(1.2 * soft - 0.5 * rng.random(soft.shape), 0, 1)
+    sprayed = (0.35 + 0.3 * cover + rng.normal(0, 0.01, soft.shape)).astype(np.float32)
+    middle = np.s_[315:345, 165:200]
+    assert find_ink(sprayed).mask[middle].mean() > 0.8
+    monkeypatch.setattr(ink, "GRAIN", 1)
+    assert find_ink(sprayed).mask[middle].mean() < 0.6
