@@ -51,8 +51,10 @@ LINE_WIDTH = 0.4
 # point of a small number is this share of its digits.
 SPECK = 0.03
 POINT = 0.1
-# Grain is finer than half of so many pixels.
+# Grain is finer than half of so many pixels. Pieces of more than this share of the largest one's
+# area may be the digit.
 GRAIN = 5
+LARGE = 0.2
 # The paper is what is left when everything narrower than this many stroke widths is taken away;
 # in the first of two rounds, when no stroke width is known, than this share of the picture.
 STROKES = 3.0
@@ -115,9 +117,9 @@ def find_ink(picture: Array) -> Ink:
 def _pen(mask: Array) -> float:
     """Return the width of the strokes in a first, rough mask of ink.
 
-    Neither a shadow along the border, whose ragged edge is many thin pieces, nor grain within the
-    strokes shall make the pen seem thin, or what is wider, as where two strokes meet, would be
-    taken for paper. So it is at least that of the largest piece that lies within the picture,
+    Neither a shadow along the border, whose ragged edge is many thin pieces, nor a printed box, nor
+    grain within the strokes shall make the pen seem thin, or what is wider, as where two strokes
+    meet, would be taken for paper. So it is at least that of each large piece within the picture,
     smoothed.
     """
     width = stroke_width(mask)
@@ -126,11 +128,15 @@ def _pen(mask: Array) -> float:
     left, top, wide, high, area = stats.T
     within = (left > 0) & (top > 0) & (left + wide < columns) & (top + high < rows)
     within[0] = False
-    if not within.any():
-        return width
-    largest = int(np.argmax(np.where(within, area, 0)))
-    own = cv2.medianBlur((labels == largest).astype(np.uint8), GRAIN) > 0
-    return max(width, stroke_width(own)) if own.any() else width
+    areas = np.where(within, area, 0)
+    for label in np.flatnonzero(areas > LARGE * areas.max()).tolist():
+        x, y, w, h, _ = stats[label].tolist()
+        own = (labels[y : y + h, x : x + w] == label).astype(np.uint8)
+        framed = cv2.copyMakeBorder(own, GRAIN, GRAIN, GRAIN, GRAIN, cv2.BORDER_CONSTANT, value=0)
+        smooth = cv2.medianBlur(framed, GRAIN) > 0
+        if smooth.any():
+            width = max(width, stroke_width(smooth))
+    return width
 
 
 def _quiet(picture: Array) -> Array:
