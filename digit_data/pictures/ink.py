@@ -342,7 +342,7 @@ def _otsu(values: Array) -> float:
 def _hysteresis(strength: Array, weak: Array, strong: float) -> Array:
     """Return the connected pieces of what is above ``weak`` that reach ``strong`` somewhere."""
     count, found = cv2.connectedComponents((strength > weak).astype(np.uint8))
-    labels, kept = np.asarray(found), np.zeros(count, bool)
+    labels, kept = np.asarray(found, np.int32), np.zeros(count, bool)
     kept[labels[strength > strong]] = True
     kept[0] = False
     return kept[labels]
