@@ -212,6 +212,10 @@ def fitted(ink: Array, size: Size) -> Array:
 
 def _cut(strength: Array, labels: Array, group: Group, soft: int) -> Array:
     """Return the ink of a group alone, its soft edges included, in the smallest box around it."""
+    box = group.box
+    top, left = max(box.top - soft, 0), max(box.left - soft, 0)
+    around = np.s_[top : box.bottom + soft, left : box.right + soft]
+    labels, strength = labels[around], strength[around]
     own = np.isin(labels, group.labels)
     kernel = np.ones((2 * soft + 1, 2 * soft + 1), np.uint8)
     near = cv2.dilate(own.astype(np.uint8), kernel) > 0

@@ -41,6 +41,8 @@ SMOOTHING = (0.002, 0.004, 0.008, 0.016)
 LEAST_LIGHT = 0.25
 # In a piece, weaker ink counts where it touches ink above the threshold, down to this share of it.
 WEAK = 0.6
+# What is strongest around a pixel is looked for so many stroke widths away.
+FADING = 2.0
 # A piece that spans more than this share of the picture may be a net of ruled lines, whose width is
 # at most this share of the digit's strokes' greatest.
 NET = 0.7
@@ -49,6 +51,10 @@ LINE_WIDTH = 0.4
 # point of a small number is this share of its digits.
 SPECK = 0.03
 POINT = 0.1
+# Grain is finer than half of so many pixels. Pieces of more than this share of the largest one's
+# area may be the digit.
+GRAIN = 5
+LARGE = 0.2
 # The paper is what is left when everything narrower than this many stroke widths is taken away;
 # in the first of two rounds, when no stroke width is known, than this share of the picture.
 STROKES = 3.0
@@ -82,7 +88,7 @@ def border_median(picture: Array) -> float:
     width = max(1, min(picture.shape) // 50)
     inner = picture[width:-width]
     frame = (picture[:width], picture[-width:], inner[:, :width], inner[:, -width:])
-    return float(np.median(np.concatenate([side.ravel() for side in frame])))
+    return _median(np.concatenate([side.ravel() for side in frame]))
 
 
 def find_ink(picture: Array) -> Ink:
@@ -102,10 +108,35 @@ def find_ink(picture: Array) -> Ink:
     # A tall stroke may fill most of a narrow picture's width, so its shorter side says too little.
     side = float(np.sqrt(picture.size))
     ink = _threshold(picture, FIRST_SHARE * side)
-    width = STROKES * stroke_width(ink.mask)
+    width = STROKES * _pen(ink.mask)
     if width < FIRST_SHARE * side:
         ink = _threshold(picture, max(width, side / 20))
     return ink
+
+
+def _pen(mask: Array) -> float:
+    """Return the width of the strokes in a first, rough mask of ink.
+
+    Neither a shadow along the border, whose ragged edge is many thin pieces, nor a printed box, nor
+    grain within the strokes shall make the pen seem thin, or what is wider, as where two strokes
+    meet, would be taken for paper. So it is at least that of each large piece within the picture,
+    smoothed.
+    """
+    width = stroke_width(mask)
+    labels, stats = connected(mask)
+    rows, columns = mask.shape
+    left, top, wide, high, area = stats.T
+    within = (left > 0) & (top > 0) & (left + wide < columns) & (top + high < rows)
+    within[0] = False
+    areas = np.where(within, area, 0)
+    for label in np.flatnonzero(areas > LARGE * areas.max()).tolist():
+        x, y, w, h, _ = stats[label].tolist()
+        own = (labels[y : y + h, x : x + w] == label).astype(np.uint8)
+        framed = cv2.copyMakeBorder(own, GRAIN, GRAIN, GRAIN, GRAIN, cv2.BORDER_CONSTANT, value=0)
+        smooth = cv2.medianBlur(framed, GRAIN) > 0
+        if smooth.any():
+            width = max(width, stroke_width(smooth))
+    return width
 
 
 def _quiet(picture: Array) -> Array:
@@ -123,8 +154,8 @@ def _quiet(picture: Array) -> Array:
 def _noise(picture: Array, scale: float) -> float:
     """Return the standard deviation of what is finer than a scale, in units of ink's strength."""
     residue = (picture - cv2.GaussianBlur(picture, (0, 0), scale))[::2, ::2]
-    deviation = 1.4826 * float(np.median(np.abs(residue - np.median(residue))))
-    return deviation / max(1 - float(np.median(picture[::2, ::2])), LEAST_LIGHT)
+    _, deviation = _median_deviation(residue)
+    return deviation / max(1 - _median(picture[::2, ::2]), LEAST_LIGHT)
 
 
 def _threshold(picture: Array, width: float) -> Ink:
@@ -158,15 +189,28 @@ def _level(strength: Array) -> tuple[float, float]:
     paper = strength <= _otsu(np.clip(strength, 0, 1))
     if paper.mean() < MOST_PAPER and not paper.all():
         own_level, own_noise = _median_deviation(strength[paper])
-        if np.median(strength[~paper]) - own_level >= NOISE_LEVELS * own_noise:
+        if _median(strength[~paper]) - own_level >= NOISE_LEVELS * own_noise:
             return own_level, own_noise
     return level, noise
 
 
 def _median_deviation(values: Array) -> tuple[float, float]:
     """Return the median, and the standard deviation if the values are normally distributed."""
-    median = float(np.median(values))
-    return median, 1.4826 * float(np.median(np.abs(values - median)))
+    median = _median(values)
+    return median, 1.4826 * _median(np.abs(values - median))
+
+
+def _median(values: Array) -> float:
+    """Return the median of numbers, of which there is at least one.
+
+    ``np.median`` parts them at two places at once, for which NumPy has no vector instructions:
+    sorting them all is five times as fast.
+    """
+    in_order = np.sort(values, axis=None)
+    middle = values.size // 2
+    if values.size % 2:
+        return float(in_order[middle])
+    return float((in_order[middle - 1] + in_order[middle]) / 2)
 
 
 def _stands_out(strength: Array, mask: Array) -> bool:
@@ -198,8 +242,24 @@ def _pieces(strength: Array, least: float) -> Array:
         if max(width / columns, height / rows) > NET:
             own = _without_lines(own, least)
         strong = max(_otsu(own[own > 0]), least)
-        mask[where] |= _hysteresis(own, max(WEAK * strong, least), strong)
+        mask[where] |= _hysteresis(own, _weakest(own, least, strong), strong)
     return mask
+
+
+def _weakest(own: Array, least: float, strong: float) -> Array:
+    """Return, for each pixel of a piece, below which strength it is no ink.
+
+    A pen that runs dry fades slowly: there, ink counts that has ``WEAK`` of the strength of what is
+    strongest around it, as far as two strokes are wide. A shadow or a ruled line that the digit
+    lies on is weaker at once, and is parted from it by what is too weak beside a stroke.
+    """
+    usual = max(WEAK * strong, least)
+    pen = own > strong
+    if usual <= least or not pen.any():
+        return np.full(own.shape, usual, np.float32)
+    size = 2 * round(FADING * stroke_width(pen)) + 1
+    around = cv2.dilate(own, np.ones((size, size), np.uint8))
+    return np.clip(np.float32(WEAK) * around, np.float32(least), np.float32(usual))
 
 
 def connected(mask: Array) -> tuple[Array, Array]:
@@ -209,7 +269,10 @@ def connected(mask: Array) -> tuple[Array, Array]:
         The number of its piece for each pixel, (H, W), 0 outside the mask; and for each number a
         row of left, top, width, height and area.
     """
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    # The same labels as by default; this way takes less memory at once, and a tenth of the time.
+    _, labels, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(
+        mask.astype(np.uint8), 8, cv2.CV_32S, cv2.CCL_GRANA
+    )
     return np.asarray(labels), np.asarray(stats)
 
 
@@ -276,10 +339,10 @@ def _otsu(values: Array) -> float:
     return (level + 0.5) / 255
 
 
-def _hysteresis(strength: Array, weak: float, strong: float) -> Array:
+def _hysteresis(strength: Array, weak: Array, strong: float) -> Array:
     """Return the connected pieces of what is above ``weak`` that reach ``strong`` somewhere."""
-    labels, _ = connected(strength > weak)
-    kept = np.zeros(int(labels.max()) + 1, bool)
+    count, found = cv2.connectedComponents((strength > weak).astype(np.uint8))
+    labels, kept = np.asarray(found, np.int32), np.zeros(count, bool)
     kept[labels[strength > strong]] = True
     kept[0] = False
     return kept[labels]
@@ -294,7 +357,8 @@ def stroke_width(mask: Array) -> float:
     Args:
         mask: Where ink is, (H, W) bool; some is.
     """
-    distance = _distance(mask.astype(np.uint8))
+    left, top, width, height = cv2.boundingRect(mask.astype(np.uint8))
+    distance = _distance(mask[top : top + height, left : left + width].astype(np.uint8))
     ridge = (distance >= cv2.dilate(distance, np.ones((3, 3), np.uint8))) & (distance > 0)
     # The distance is counted to the nearest paper pixel's centre, half a pixel off the edge.
     return float(2 * np.quantile(distance[ridge], 0.75) - 1)
@@ -302,4 +366,6 @@ def stroke_width(mask: Array) -> float:
 
 def greatest_width(mask: Array) -> float:
     """Return the greatest width of strokes, in pixels: that of the largest disc within them."""
-    return 2 * float(_distance(mask.astype(np.uint8)).max()) - 1
+    left, top, width, height = cv2.boundingRect(mask.astype(np.uint8))
+    inner = mask[top : top + height, left : left + width]
+    return 2 * float(_distance(inner.astype(np.uint8)).max()) - 1

@@ -29,12 +29,18 @@ THIN = 4
 PALER = 0.85
 # A piece within another's box is a digit in a frame if it is this share of its height; or if the
 # frame may be the edge of a sheet: as thin as this share of its shorter side, and around so much of
-# the picture.
+# the picture. If the frame has four sides and is so large, this share will do.
 WITHIN = 0.4
 OUTLINE = 0.05
 SHEET = 0.25
+BOXED = 0.2
 # All ink of a circle, and of an ellipse, is at most this share of its box's side from the box.
 ROUND = (1 - 1 / math.sqrt(2)) / 2
+# The share that a piece's convex hull has in the smallest rectangle around it, however turned: 1 of
+# a rectangle, pi / 4 of an ellipse, closed or not, and 1 / 2 of two sides that meet. The middles
+# part them.
+RECTANGLE = (1 + math.pi / 4) / 2
+ANGLE = (1 / 2 + math.pi / 4) / 2
 # Pieces of one digit are at most this share of its height, or of a wide one's width, apart.
 GAP = 0.15
 # Strokes of one pen differ in width by less than this factor.
@@ -77,7 +83,8 @@ class Box:
         return max(common, 0) / min(self.width, other.width)
 
 
-@dataclass(frozen=True)
+# Each group is itself alone: of hundreds of pieces, which are left is asked again and again.
+@dataclass(frozen=True, eq=False)
 class Group:
     """Ink of one digit.
 
@@ -108,7 +115,8 @@ def find_pieces(strength: Array, mask: Array) -> tuple[list[Group], Array]:
         is none.
     """
     labels, stats = connected(mask)
-    ink = np.bincount(labels.ravel(), strength.ravel(), len(stats))
+    inked = labels > 0
+    ink = np.bincount(labels[inked], strength[inked], len(stats))
     pieces = [
         Group(Box(left, top, left + width, top + height), (label,), float(ink[label]))
         for label, (left, top, width, height, _) in enumerate(stats.tolist())
@@ -204,20 +212,31 @@ def _without_frames(pieces: list[Group], labels: Array, stats: Array) -> list[Gr
     """Leave out what is drawn around another piece: a box, a circle, the outline of a sheet.
 
     A digit's own pieces lie beside each other or overlap; none has another within its box, but for
-    dots, a stroke that is broken off, and what shines through. No digit but a zero is hollow.
+    dots, a stroke that is broken off, and what shines through. No digit is hollow but a zero, which
+    is round, and a seven, on whose sheet nothing else is as dark.
     """
 
     def is_around(piece: Group, other: Group) -> bool:
         box, inner = piece.box, other.box
-        within = inner.left > box.left and inner.right < box.right
-        within = within and inner.top > box.top and inner.bottom < box.bottom
-        outline = _thickness(piece, stats) <= OUTLINE * min(box.width, box.height)
-        outline = outline and box.width * box.height >= SHEET * labels.size
-        large = inner.height >= WITHIN * box.height
-        if not within or not (large or outline):
+        if not (inner.left > box.left and inner.right < box.right):
             return False
+        if not (inner.top > box.top and inner.bottom < box.bottom):
+            return False
+        sheet = box.width * box.height >= SHEET * labels.size
+        outline = sheet and _thickness(piece, stats) <= OUTLINE * min(box.width, box.height)
+        large = inner.height >= WITHIN * box.height
+        boxed = sheet and inner.height >= BOXED * box.height
         own = _own(piece, labels)
-        return _is_hollow(own, _thickness(piece, stats)) and (large or not _is_round(own))
+        if not (large or outline or boxed) or not _is_hollow(own, _thickness(piece, stats)):
+            return False
+        share = _share_of_rectangle(own)
+        if share >= RECTANGLE:
+            return True
+        if share > ANGLE:
+            return large
+        # A seven has two sides that meet as well.
+        dark = _darkness(other, stats) >= PALER * _darkness(piece, stats)
+        return dark and (large or outline)
 
     frames = [p for p in pieces if any(is_around(p, q) for q in pieces if q is not p)]
     return [piece for piece in pieces if piece not in frames]
@@ -230,16 +249,11 @@ def _is_hollow(own: Array, thickness: float) -> bool:
     return not own[down : height - down, across : width - across].any()
 
 
-def _is_round(own: Array) -> bool:
-    """Tell an ellipse, closed or not, from a sheet's sides, all four or two that meet.
-
-    By the share that its convex hull has in the smallest rectangle around it, however turned:
-    pi / 4 of an ellipse, 1 of a rectangle, 1 / 2 of a right angle; the middles part them.
-    """
+def _share_of_rectangle(own: Array) -> float:
+    """Return which share a piece's convex hull has of the smallest rectangle around it, turned."""
     points = cv2.convexHull(cv2.findNonZero(own.astype(np.uint8)))
     width, height = cv2.minAreaRect(points)[1]
-    share = cv2.contourArea(points) / max(width * height, 1.0)
-    return (1 / 2 + math.pi / 4) / 2 < share < (1 + math.pi / 4) / 2
+    return cv2.contourArea(points) / max(width * height, 1.0)
 
 
 def _contact(labels: Array) -> Array:

@@ -35,8 +35,10 @@ DASH_PLACE = (0.25, 0.75)
 DOT = 0.36
 DOT_ASPECT = 2.0
 DOT_PLACE = 0.72
-# A point may stand under the upstroke of a one, on the line.
+# A point may stand under the upstroke of a one, on the line. What is there, and nearer to a digit
+# than this share of its own size, has broken off a stroke, as of a brush that runs dry.
 DOT_ON_LINE = 0.85
+BROKEN_OFF = 0.5
 COMMA = 0.45
 # A dot is about as wide as the pen; what is smaller than this share of it is dust. But a pen wider
 # than this share of a digit's height was pressed down, or is a brush, and dots are smaller.
@@ -125,7 +127,7 @@ def find_rows(pieces: Sequence[Group], labels: Array) -> list[Row]:
         percents = _percents([*row, *rest], labels, tall)
         parts = [piece for pieces in percents for piece in pieces]
         row = [p for p in row if p not in parts] or row
-        marks, strokes = _marks(row, [p for p in rest if p not in parts], tall)
+        marks, strokes = _marks(row, [p for p in rest if p not in parts], tall, labels)
         marks += [Mark("%", functools.reduce(Box.joined, (p.box for p in ps))) for ps in percents]
         slashes = _slashes(row, labels, tall)
         digits = joined([p for p in row if p not in slashes] + strokes)
@@ -180,7 +182,9 @@ def _is_dash(box: Box, tall: float) -> bool:
     return width and box.height <= min(DASH_HEIGHT * tall, box.width / DASH_ASPECT)
 
 
-def _marks(row: list[Group], pieces: list[Group], tall: float) -> tuple[list[Mark], list[Group]]:
+def _marks(
+    row: list[Group], pieces: list[Group], tall: float, labels: Array
+) -> tuple[list[Mark], list[Group]]:
     """Tell a row's marks from strokes that belong to its digits."""
     marks: list[Mark] = []
     strokes: list[Group] = []
@@ -195,7 +199,7 @@ def _marks(row: list[Group], pieces: list[Group], tall: float) -> tuple[list[Mar
         if not -0.3 <= place <= 1.3 or not left - tall <= box.left <= right + tall:
             continue
         alone = all(_covered(box, p.box) <= COVERED for p in row)
-        low = place >= DOT_ON_LINE
+        low = place >= DOT_ON_LINE and _is_apart(piece, row, labels)
         if alone and _is_dash(box, tall) and DASH_PLACE[0] <= place <= DASH_PLACE[1]:
             marks.append(Mark("-", box))
         elif _is_dot(box, tall) and left < box.left and box.right < right and (low or alone):
@@ -214,6 +218,16 @@ def _dot(box: Box, place: float, bottom: float) -> list[Sign]:
         for aspect, below in COMMAS
     )
     return [","] if comma else ["."]
+
+
+def _is_apart(piece: Group, row: list[Group], labels: Array) -> bool:
+    """Tell whether a dot is further than ``BROKEN_OFF`` from all ink of a row's digits."""
+    box = piece.box
+    gap = max(round(BROKEN_OFF * min(box.width, box.height)), 1)
+    around = labels[
+        max(box.top - gap, 0) : box.bottom + gap, max(box.left - gap, 0) : box.right + gap
+    ]
+    return not np.isin(around, [other.labels[0] for other in row]).any()
 
 
 def _is_dot(box: Box, tall: float) -> bool:

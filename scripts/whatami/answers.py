@@ -19,8 +19,10 @@ DECIMALS = 3
 LEAST_SCORE = 50
 # A number that nobody asked for is told only if each of its digits is at least so sure.
 LEAST_OF_NUMBER = 80
-# If the digits touch, so sure.
+# If the digits touch, so sure; and at least so many of them are no one: any straight stroke of a
+# letter or a tick is a one too.
 LEAST_OF_TOUCHING = 99
+LEAST_NO_ONES = 2
 # Where more than the first share of clutter is around it, each further one divides the odds that
 # something is a digit by e to the power of the second: drawn and photographed digits have 0.11 at
 # most, faces 0.2 on average.
@@ -229,8 +231,15 @@ class Number:
         form = next((f for f, sign in FORMS.items() if re.fullmatch(sign, self.shown)), None)
         return self.shown if form is None else f"{self.shown}, {form}"
 
-    def is_sure(self, least: float = LEAST_OF_NUMBER) -> bool:
-        """Return whether there are several digits, each with both its scores at least so high."""
+    def is_sure(self, touching: bool = False) -> bool:
+        """Return whether there are several digits, and both scores of each are high enough.
+
+        Args:
+            touching: Whether they were cut from one thing, which may be no number.
+        """
+        least = LEAST_OF_TOUCHING if touching else LEAST_OF_NUMBER
+        if touching and sum(one.digit != 1 for one in self.digits) < LEAST_NO_ONES:
+            return False
         return len(self.digits) > 1 and all(
             one.digit is not None and min(max(one.scores or [0]), one.digit_score or 0) >= least
             for one in self.digits
@@ -354,7 +363,7 @@ def _digit(model: Classifier, seen: Seen, scored: Iterator[Answer]) -> Answer:
     several = sum(part.ink is not None for row in seen.found.rows for part in row) > 1
     if made.error is None and made.digit is None and (several or made.is_foreign):
         (number,) = read(model, [cut_apart(model, seen)])
-        if number.is_sure(LEAST_OF_NUMBER if several else LEAST_OF_TOUCHING):
+        if number.is_sure(touching=not several):
             made.number = number
         elif made.separate > 1 and number.is_foreign:
             # A page of writing, say: it shall not be called a number of several digits.

@@ -14,11 +14,12 @@ from numpy_impl.types import Array
 from ..model_files import Classifier
 from .looking import Seen
 
-# What a cut costs whose price is the digits' height in ink, in units of -log(score). From 1 to 3
-# the same numbers are read within two of 120.
-CUT = 2.0
-# Every digit costs something, so that one whole digit is not taken for two halves.
-DIGIT = 0.1
+# What a cut costs whose price is the digits' height in ink, in units of -log(score); and what every
+# digit costs, so that one whole digit is not taken for two halves. Of 528 numbers whose digits
+# touch, of two seeds of ``tests.pictures.writing``, 452 are read at these, 438 at 2 and 0.1, and at
+# most 456 anywhere near; of 128 whose digits stand apart 122, 123 and 121.
+CUT = 0.3
+DIGIT = 0.2
 LEAST = 1e-4
 # What is better known as one digit need not be cut: two cost more, however well they are known.
 SURELY_ONE = float(np.exp(-DIGIT))

@@ -18,6 +18,7 @@ from digit_data.pictures.examine import Examined, ImageError, examine, open_imag
 from scripts.model_files import SHIPPED_MODEL, load
 from tests import census
 from tests.pictures import negatives, scenes, several
+from tests.pictures.rendered import WAYS, large
 
 # The processes of the tests take all processors; each of OpenCV's threads would wait for them.
 cv2.setNumThreads(1)
@@ -27,22 +28,6 @@ needs_mnist = pytest.mark.skipif(
 )
 COUNT = 1000
 PLAIN = ("paint", "fax", "finger")
-FACTOR = 8
-EXIF_ORIENTATION = 0x0112
-# How a picture has to be stored so that a viewer that obeys the orientation shows it upright.
-STORED = {
-    1: None,
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_90,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_270,
-}
-
-Rng = np.random.Generator
-Rendered = Callable[[Image.Image, Rng], Image.Image]
 
 
 @pytest.fixture(scope="module")
@@ -50,66 +35,6 @@ def predict() -> Callable[[list[np.ndarray]], np.ndarray]:
     """Return the digits that the shipped network sees in prepared pictures."""
     model = load(SHIPPED_MODEL)
     return lambda pictures: model.scores(np.stack(pictures)).argmax(axis=1)
-
-
-def _saved(image: Image.Image, kind: str, **options: object) -> Image.Image:
-    """Return what is read from a file into which an image was saved."""
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    file.seek(0)
-    return open_image(file)
-
-
-def _bright(image: Image.Image, rng: Rng) -> Image.Image:
-    return Image.eval(image, lambda value: 255 - value)
-
-
-def _shifted(image: Image.Image, rng: Rng) -> Image.Image:
-    sheet = Image.new("L", (400, 360), 255)
-    sheet.paste(
-        image, (int(rng.integers(400 - image.width)), int(rng.integers(360 - image.height)))
-    )
-    return sheet
-
-
-def _turned(image: Image.Image, rng: Rng) -> Image.Image:
-    orientation = int(rng.integers(1, 9))
-    turn = STORED[orientation]
-    exif = Image.Exif()
-    exif[EXIF_ORIENTATION] = orientation
-    stored = image if turn is None else image.transpose(turn)
-    return _saved(stored.convert("RGB"), "JPEG", quality=85, exif=exif.tobytes())
-
-
-def _transparent(image: Image.Image, rng: Rng) -> Image.Image:
-    ink = Image.new("RGBA", image.size, (20, 40, 160, 0))
-    ink.putalpha(Image.eval(image, lambda value: 255 - value))
-    return _saved(ink, "PNG")
-
-
-def _photographed(image: Image.Image, rng: Rng) -> Image.Image:
-    """A light gradient of two to one, and noise with a standard deviation of 6 grey levels."""
-    pixels = np.asarray(image, np.float32) * 0.9
-    height, width = pixels.shape
-    light = np.linspace(1, 0.5, width)[None] * np.linspace(1, 0.9, height)[:, None]
-    noisy = pixels * light + rng.normal(0, 6, pixels.shape)
-    return Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8))
-
-
-WAYS: dict[str, Rendered] = {
-    "black_on_white": lambda image, rng: image,
-    "white_on_black": _bright,
-    "shifted": _shifted,
-    "turned_by_exif": _turned,
-    "transparent": _transparent,
-    "jpeg": lambda image, rng: _saved(image, "JPEG", quality=40),
-    "gradient_and_noise": _photographed,
-}
-
-
-def _large(picture: np.ndarray) -> Image.Image:
-    side = 28 * FACTOR
-    return Image.fromarray(255 - picture).resize((side, side), Image.Resampling.BICUBIC)
 
 
 @needs_mnist
@@ -121,7 +46,7 @@ def test_rendered_mnist_is_read_as_well_as_the_raw_arrays(way: str, predict) -> 
     expected = predict(list(raw / 255)) == labels
     places = census.sample(range(COUNT), 30, f"rendered {way}")
     found = [
-        examine(WAYS[way](_large(raw[place]), np.random.default_rng(place))) for place in places
+        examine(WAYS[way](large(raw[place]), np.random.default_rng(place))) for place in places
     ]
     right = predict([each.pictures[0] for each in found]) == labels[places]
     # What is taken for several digits gets no verdict, so it counts as wrong.

@@ -121,6 +121,15 @@ def test_the_points_of_a_fat_pen_are_smaller_than_it_is_wide(side: int, layout: 
     assert _layout(_sheet(fat[0], point, fat[1])) == [layout]
 
 
+@pytest.mark.parametrize(("gap", "layout"), [(7, "#.#"), (2, "##")])
+def test_what_breaks_off_a_stroke_is_no_point(gap: int, layout: str):
+    """Right of a foot, under an upstroke: a point is apart from both, a dry brush's end is not."""
+    foot, flag = (100, 150, 130, 159), (100, 100, 160, 109)
+    point = (131 + gap, 150, 140 + gap, 159)
+    stem = (100, 100, 109, 159)
+    assert _layout(_sheet(foot, flag, stem, point, _one(200, 100))) == [layout]
+
+
 @pytest.mark.parametrize(("bottom", "layout"), [(169, "#,#"), (161, "#.#")])
 def test_a_short_comma_hangs_below_the_line(bottom: int, layout: str):
     mark = (150, bottom - 15, 162, bottom)

@@ -180,6 +180,67 @@ def open_four(digit: int, rng: Generator) -> Grey:
     return grainy(inked(np.full((rows, columns), 200.0), cover, 40), 3, rng)
 
 
+def fading(digit: int, rng: Generator) -> Grey:
+    """A felt tip that runs dry: from one side to the other its ink fades to a quarter."""
+    side = int(rng.integers(220, 480))
+    edge = 0.2 * side
+    cover = covered(
+        write(digit, rng), (side, side), (edge, edge, side - edge, side - edge),
+        side * rng.uniform(0.04, 0.07),
+    )  # fmt: skip
+    towards = rng.uniform(0, 2 * np.pi)
+    rows, columns = np.mgrid[:side, :side] / side - 0.5
+    across = np.cos(towards) * columns + np.sin(towards) * rows
+    dry = np.clip(0.62 + 0.38 * np.tanh(3 * across), 0.25, 1)
+    return grainy(inked(np.full((side, side), rng.uniform(220, 250)), cover * dry, 50), 2, rng)
+
+
+def thin_pen_in_small_photo(digit: int, rng: Generator) -> Grey:
+    """A ballpoint pen on grey or yellow paper, photographed with 100 to 300 pixels."""
+    rows, columns = (int(n) for n in rng.integers(100, 300, 2))
+    height = min(rows, columns) * rng.uniform(0.45, 0.7)
+    left, top = (columns - 0.8 * height) / 2, (rows - height) / 2
+    box = (left, top, columns - left, rows - top)
+    cover = covered(write(digit, rng), (rows, columns), box, max(0.02 * height, 1.2))
+    light = np.linspace(rng.uniform(0.7, 1), rng.uniform(0.7, 1), columns)[None]
+    return grainy(inked(rng.uniform(170, 210) * light * np.ones((rows, 1)), cover, 65), 4, rng)
+
+
+def alone_on_a_sheet(digit: int, rng: Generator) -> Grey:
+    """A whole sheet with one small digit, in an ink about as bright as blue is."""
+    rows, columns = 1100, 780
+    height = rng.uniform(45, 90)
+    left, top = rng.uniform(0.1, 0.8) * columns, rng.uniform(0.1, 0.8) * rows
+    box = (left, top, left + 0.8 * height, top + height)
+    cover = covered(write(digit, rng), (rows, columns), box, height * rng.uniform(0.05, 0.09))
+    return grainy(inked(np.full((rows, columns), rng.uniform(215, 245)), cover, 80), 3, rng)
+
+
+def printed_box(digit: int, rng: Generator) -> Grey:
+    """A digit in the box of a form, often far from it."""
+    rows, columns = int(rng.integers(120, 260)), int(rng.integers(90, 220))
+    inset = min(rows, columns) * rng.uniform(0.03, 0.1)
+    corners = np.array([
+        [inset, inset], [columns - inset, inset],
+        [columns - inset, rows - inset], [inset, rows - inset],
+    ])  # fmt: skip
+    sheet = np.full((rows, columns), 248.0)
+    frame = quadrilateral(corners, (rows, columns), rng.uniform(1, 4))
+    sheet = inked(sheet, frame, rng.choice([20.0, 110.0]))
+    height = min(rows, columns) * rng.uniform(0.5, 0.62)
+    left, top = (columns - 0.7 * height) / 2, (rows - height) / 2
+    box = (left, top, columns - left, rows - top)
+    cover = covered(write(digit, rng), (rows, columns), box, height * rng.uniform(0.05, 0.1))
+    return grainy(inked(sheet, cover, 30), 2, rng)
+
+
+def one_pixel(digit: int, rng: Generator) -> Grey:
+    """A file of 28x28 pixels with strokes of one pixel, black and white."""
+    edge = rng.uniform(3, 5)
+    cover = covered(write(digit, rng), (28, 28), (edge, edge, 28 - edge, 28 - edge), 1.0) > 0.4
+    return np.asarray(cover, np.float64) * 255
+
+
 KINDS: dict[str, Kind] = {
     "pale_dash": pale_dash,
     "faint_drawing": faint_drawing,
@@ -189,6 +250,11 @@ KINDS: dict[str, Kind] = {
     "framed_card": framed_card,
     "sheet_on_page": sheet_on_page,
     "open_four": open_four,
+    "fading": fading,
+    "thin_pen_in_small_photo": thin_pen_in_small_photo,
+    "alone_on_a_sheet": alone_on_a_sheet,
+    "printed_box": printed_box,
+    "one_pixel": one_pixel,
 }
 ALWAYS = {"narrow_one": 1, "open_four": 4}
 

@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from digit_data.pictures.cuts import Segment
 from digit_data.pictures.examine import examine
@@ -97,6 +97,26 @@ def test_digits_that_touch_are_told_unasked_only_if_they_are_sure(sure: float, t
     (said,) = answer(network, [Seen("x", examine(Image.fromarray(sheet)))])
     assert said.text == told
     assert said.is_foreign == (told == "")
+
+
+@pytest.mark.parametrize(("digits", "told"), [("11", False), ("114", False), ("414", True)])
+def test_strokes_that_touch_are_no_number_however_sure(digits: str, told: bool):
+    """A tick is two strokes, and so is many a letter; apart from each other they are ones."""
+    answers = [Answer("x", list(np.eye(10)[int(d)] * 99.9), digit_score=99.9) for d in digits]
+    number = Number("x", answers)
+    assert number.is_sure(touching=True) == told
+    assert number.is_sure()
+
+
+@pytest.mark.parametrize(
+    "points",
+    [[(40, 110), (80, 160), (160, 40)], [(30, 40), (60, 160), (100, 70), (140, 160), (170, 40)]],
+)
+def test_a_tick_and_a_w_are_no_number(points: list[tuple[int, int]]):
+    sheet = Image.new("L", (200, 200), 250)
+    ImageDraw.Draw(sheet).line(points, fill=20, width=9, joint="curve")
+    (told,) = answer(model(), [Seen("x", examine(sheet))])
+    assert told.text == ""
 
 
 def test_one_sure_digit_is_no_number_by_a_pale_dash_beside_it():

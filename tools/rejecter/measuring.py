@@ -27,6 +27,7 @@ from scripts.whatami.answers import LEAST_SCORE, Answer, answer
 from scripts.whatami.looking import Seen
 from terminal_io import Parser, run, writable_directory, write_text
 from tests.pictures import hard_kinds, scenes
+from tests.pictures.rendered import WAYS, large
 
 from . import held_out
 from .__main__ import HIDDEN
@@ -151,12 +152,25 @@ def scikit_digits(count: int) -> Iterator[tuple[Image.Image, int]]:
         yield Image.fromarray(large.astype(np.uint8)), int(label)
 
 
+def rendered(data: Path | None, count: int) -> Iterator[tuple[Image.Image, int]]:
+    """Yield so many of MNIST's test digits, rendered in seven ways in turn."""
+    test = load_mnist(data)
+    ways = list(WAYS.values())
+    for number, place in enumerate(np.random.default_rng(1).permutation(len(test.x_test))[:count]):
+        way = ways[number % len(ways)]
+        image = way(large(test.x_test[place]), np.random.default_rng(number))
+        yield image, int(test.y_test[place])
+
+
 def digits(model: model_files.Classifier, data: Path | None, share: float) -> dict[str, Measured]:
     """Ask about digits of every kind."""
     seen, labels = mnist(data)
     each = max(round(12 * share), 1)
     return {
         "MNIST's test set": Measured(labels, answer(model, seen)),
+        "MNIST's test set, rendered in seven ways": asked(
+            model, rendered(data, round(7_000 * share))
+        ),
         "scikit-learn's digits, six times as large": asked(
             model, scikit_digits(round(900 * share))
         ),
