@@ -11,6 +11,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
+from digit_data import on_disk
 from numpy_impl.optimizers import OPTIMIZERS, get
 from terminal_io import CliError, Parser, Signals, printable, run
 
@@ -43,6 +44,10 @@ examples:
 
 Networks with 64 inputs use the digits that scikit-learn ships. For those with 784, MNIST is looked
 for in --data, then MNIST_PATH, then Keras's cache, and else downloaded.
+--data may also be a folder with {", ".join(on_disk.ARRAYS)}
+(labels 0 to 9 in y), or with train/0 to train/9 and test/0 to test/9, with pictures of the
+network's size. Such a set stays on the disk and may be larger than memory: it is read a batch at a
+time, in the same order by both engines.
 --add goes on from the weights that come with the project, on your pictures in FOLDER/0 to FOLDER/9,
 such as "python -m scripts.draw --save FOLDER" leaves, and on a part of MNIST if that is there. It
 shows how many are right before and after; a fifth of yours is held out. The weights that come with
@@ -74,7 +79,7 @@ def parser() -> Parser:
     add("--batch-size", type=int, metavar="N", help="samples a step, 1 or more")
     add("--seed", type=int, default=0, metavar="N", help="of weights, order and split; default: 0")
     add("--dtype", choices=("float32", "float64"), default="float32", help="default: float32")
-    add("--data", type=Path, metavar="PATH", help="MNIST: a file or folder, for 784 inputs")
+    add("--data", type=Path, metavar="PATH", help="MNIST, or a set of your own: see below")
     added = "train the weights that come with the project further, on your own labelled pictures"
     add("--add", type=Path, metavar="FOLDER", help=added)
     add("--out", type=Path, metavar="DIR", help="where to write; default: runs/NAME, then -run2")
@@ -105,10 +110,13 @@ def settings(args: argparse.Namespace) -> Settings:
     if args.add is not None:
         recipe = adding.recipe_with(recipe, args.add)
         adding.check_place(args.out)
-    if args.data is not None and recipe.inputs == 64:
+    if args.data is not None and on_disk.is_set(args.data.expanduser()):
+        recipe = _from_disk(recipe, args)
+    elif args.data is not None and recipe.inputs == 64:
         raise CliError(
-            f"--data: expected a network with 784 inputs; {recipe.name} is trained on the digits "
-            f"that scikit-learn ships. Received: {args.data}"
+            f"--data: expected a network with 784 inputs, or a folder with {on_disk.ARRAYS[0]} or "
+            f"{on_disk.PARTS[0]}; {recipe.name} is trained on the digits that scikit-learn ships. "
+            f"Received: {args.data}"
         )
     optimizer = args.optimizer or recipe.optimizer
     if args.momentum is not None and optimizer not in _WITH_MOMENTUM:
@@ -136,6 +144,15 @@ def settings(args: argparse.Namespace) -> Settings:
         kept[name] = None if kept[name] is None else str(kept[name])
     own = args.add is not None
     return Settings(recipe, args.engine, args.seed, args.dtype, args.data, every, kept, own)
+
+
+def _from_disk(recipe: recipes.Recipe, args: argparse.Namespace) -> recipes.Recipe:
+    if args.add is not None:
+        raise CliError(f"--add: expected MNIST as --data with it. Received: {args.data}")
+    try:
+        return recipes.from_disk(recipe)
+    except ValueError as error:
+        raise CliError(f"--data: {error}. Received: {args.data}") from error
 
 
 def _every(text: str) -> str:

@@ -189,6 +189,8 @@ class Session:
                 self._fit(schedule)
         except divergence.Diverged as error:
             raise self._diverged(error) from error
+        except DatasetError as error:  # of samples that are read while it trains
+            raise CliError(f"{error}; {self.kept()}") from error
         except Interrupted:
             self._restore(self.last)
             raise
@@ -219,14 +221,15 @@ class Session:
             return self.batches
 
         def augment(epoch: int, x: Array) -> Array:
-            self.seen = x if distort is None else distort(epoch, x)
+            assert distort is not None
+            self.seen = distort(epoch, x)
             return self.seen
 
         self.trainer.fit(
             data.x_train, data.y_train, epochs=recipe.epochs,
             initial_epoch=self.history.length, initial_step=self.first_step, schedule=begin,
             validation_data=(data.x_valid, data.y_valid), learning_rate=recipe.learning_rate,
-            augment=augment, on_batch=self._on_batch, on_epoch=self._on_epoch,
+            augment=None if distort is None else augment, on_batch=self._on_batch, on_epoch=self._on_epoch,
         )  # fmt: skip
 
     def _on_batch(self, done: int, logs: Logs) -> None:
