@@ -23,10 +23,9 @@ CLASSES = 10
 PARTS = ("train", "test")
 ARRAYS = tuple(f"{axis}_{part}.npy" for part in PARTS for axis in "xy")
 # Pages of a mapped file that were read count as memory of the process until the system needs them
-# for something else. After so many bytes they are given back; they are still in its cache.
-KEPT = 2**26
-# With a page that is asked for Linux maps its neighbours, if they are in the cache.
-NEIGHBOURS = 2**16
+# for something else, and with one page Linux maps its neighbours, up to half a megabyte. After so
+# many rows they are given back; they are still in the system's cache.
+ROWS = 128
 # Read at once where a whole file is gone through.
 PIECE = 2**24
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".tif", ".tiff", ".webp")
@@ -70,16 +69,16 @@ class MappedRows:
             raise DatasetError(f"{path}: expected {count} numbers. Received: a file with {there}")
         self.shape = (shape[0], width)
         self.stored = np.frombuffer(self._map, kind, count, start).reshape(self.shape)
-        self._read = 0
+        self._advise("MADV_RANDOM")  # the order is drawn: what lies beside a row is not next
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, indices: Array, /) -> Array:
-        rows = self.stored[indices]
-        self._read += len(indices) * max(NEIGHBOURS, self.stored[:1].nbytes)
-        if self._read >= KEPT:
-            self._give_back()
+        rows = np.empty((len(indices), self.shape[1]), self.stored.dtype)
+        for start in range(0, len(indices), ROWS):
+            rows[start : start + ROWS] = self.stored[indices[start : start + ROWS]]
+            self._advise("MADV_DONTNEED")
         with np.errstate(over="ignore", invalid="ignore"):
             inputs = self.convert(rows)
             all_finite = rows.dtype.kind != "f" or np.isfinite(inputs.sum())
@@ -94,15 +93,16 @@ class MappedRows:
     def checksum(self, value: int = 0) -> int:
         """Return a CRC-32 of the numbers, which goes on from ``value``."""
         whole = memoryview(self._map)[self._start : self._start + self.stored.nbytes]
+        self._advise("MADV_SEQUENTIAL")
         for start in range(0, len(whole), PIECE):
             value = zlib.crc32(whole[start : start + PIECE], value)
-            self._give_back()
+            self._advise("MADV_DONTNEED")
+        self._advise("MADV_RANDOM")
         return value
 
-    def _give_back(self) -> None:
-        self._read = 0
-        if hasattr(self._map, "madvise"):  # Windows has none
-            self._map.madvise(mmap.MADV_DONTNEED)
+    def _advise(self, advice: str) -> None:
+        if hasattr(mmap, advice):  # Windows has none
+            self._map.madvise(getattr(mmap, advice))
 
 
 class PictureRows:

@@ -18,6 +18,7 @@ import numpy as np
 
 # Seconds. JAX's own are 100 for a process that is silent, and 300 for one that does not come.
 SILENT, COMING, ENDING = 15, 120, 600
+_HERE = ("127.0.0.1", "localhost", "[::1]")
 # What gloo and JAX's coordination service say of a process that has gone.
 _LOST = re.compile(r"gloo|heartbeat|coordination ?service|connection (closed|reset)", re.IGNORECASE)
 
@@ -71,10 +72,13 @@ def joined(coordinator: str, processes: int, process: int) -> Generator[Group, N
     jax: Any = import_module("jax")
     if jax.config.jax_platforms == "cpu":
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    host = coordinator.rpartition(":")[0]
     jax.distributed.initialize(
         coordinator,
         processes,
         process,
+        # By itself process 0 would listen to every machine.
+        coordinator_bind_address=coordinator if host in _HERE and process == 0 else None,
         heartbeat_timeout_seconds=SILENT,
         initialization_timeout=COMING,
         # A process that is done waits for process 0, which still saves.

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from terminal_io import CliError, Parser, Signals, printable, run
 
 from .. import engines, recipes, starting
 from ..run_files import CHECKPOINT, RESULTS
-from . import adding, checkpoint, folder
+from . import adding, checkpoint, folder, processes
 from .session import Every, Settings, train
 
 _WITH_MOMENTUM = [n for n, kind in OPTIMIZERS.items() if "momentum" in signature(kind).parameters]
@@ -93,6 +94,7 @@ def parser() -> Parser:
     add("--no-dropout", action="store_const", dest="dropout", const=0.0, help="as --dropout 0")
     add("--weight-decay", type=float, metavar="F", help="decoupled, times the learning rate")
     add("--decay", choices=recipes.DECAYS, help="how the learning rate falls from epoch to epoch")
+    processes.add_options(p)
     return p
 
 
@@ -143,7 +145,10 @@ def settings(args: argparse.Namespace) -> Settings:
     for name in ("data", "add"):
         kept[name] = None if kept[name] is None else str(kept[name])
     own = args.add is not None
-    return Settings(recipe, args.engine, args.seed, args.dtype, args.data, every, kept, own)
+    return Settings(
+        recipe, args.engine, args.seed, args.dtype, args.data, every, kept, own,
+        processes.member(args),
+    )  # fmt: skip
 
 
 def _from_disk(recipe: recipes.Recipe, args: argparse.Namespace) -> recipes.Recipe:
@@ -170,8 +175,10 @@ def _default_place(name: str) -> Path:
     return Path("runs") / name.replace(":", "_")  # Windows allows no colon
 
 
-def _begin(args: argparse.Namespace, stack: ExitStack) -> folder.RunFolder:
-    """Return the claimed folder of a new training, entered in ``stack``."""
+def _begin(args: argparse.Namespace, saves: bool, stack: ExitStack) -> folder.RunFolder:
+    """Return the folder of a new training: claimed and entered in ``stack``, if this one saves."""
+    if not saves:
+        return folder.RunFolder(args.out or _default_place(args.name))
     if args.out is not None:
         place = stack.enter_context(folder.RunFolder(args.out))
         place.claim("force" if args.force else "new")
@@ -186,19 +193,20 @@ def _begin(args: argparse.Namespace, stack: ExitStack) -> folder.RunFolder:
 
 
 def _go_on(
-    args: argparse.Namespace, argv: Sequence[str] | None, stack: ExitStack
+    args: argparse.Namespace, argv: Sequence[str] | None, saves: bool, stack: ExitStack
 ) -> tuple[folder.RunFolder, checkpoint.Checkpoint, Settings]:
-    """Return the claimed folder of a stopped training, entered, its checkpoint and its settings.
+    """Return the folder of a stopped training, its checkpoint and its settings.
+
+    The folder is claimed, and entered in ``stack``, if this process saves.
 
     Raises:
         CliError: There is none, or other options are asked for than it has.
     """
     if args.force:
         raise CliError("--resume: expected no --force with it")
-    place = stack.enter_context(
-        folder.RunFolder(args.out or folder.newest(_default_place(args.name)))
-    )
-    place.claim("resume")
+    place = folder.RunFolder(args.out or folder.newest(_default_place(args.name)))
+    if saves:
+        stack.enter_context(place).claim("resume")
     found = checkpoint.read(place.latest)
     options: dict[str, Any] = {name: found.options.get(name) for name in OPTIONS}
     for name in ("data", "add"):
@@ -251,14 +259,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = parser().parse_args(argv)
         choice, found = settings(args), None
         engines.check_backend()
+        if choice.member is not None:
+            if choice.member.process < 0:
+                given = sys.argv[1:] if argv is None else argv
+                return processes.supervise(given, choice.member.processes)
+            os.environ.setdefault("KERAS_BACKEND", "jax")
+            os.environ.setdefault("JAX_PLATFORMS", "cpu")
         with Signals() as signals, ExitStack() as stack:
             if args.resume:
-                place, found, choice = _go_on(args, argv, stack)
+                place, found, choice = _go_on(args, argv, choice.saves, stack)
             else:
-                place = _begin(args, stack)
+                place = _begin(args, choice.saves, stack)
             return train(choice, place, signals, found)
 
-    return run("train", body)
+    return processes.end(run("train", body))
 
 
 if __name__ == "__main__":
