@@ -40,7 +40,7 @@ def main(process: int, processes: int, coordinator: str, out: str, planted: str)
         if planted == "same part":  # every process takes the first half
             part = data_parallel.Group(processes, 0).part
         with keras_impl.precision("float64"):
-            model = models.build(NETWORK)
+            model = models.build(NETWORK, np.random.default_rng(0))
             start = numpy_models.build(NETWORK, np.random.default_rng(0), dtype="float64")
             model.set_weights(start.get_weights())
             training.compile_model(model, losses.get("quadratic"), keras.optimizers.SGD(RATE))
