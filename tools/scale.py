@@ -27,7 +27,7 @@ from terminal_io import CliError, Parser, run, write_text
 
 MEASURED = Path(__file__).parents[1] / "docs" / "scale" / "measured.json"
 NETWORKS = ("64-40-10", "784-30-10", "784-64-10", "784-500-300-10")
-TIMED, BATCHES, ROUNDS, STEPS = "784-500-300-10", (100, 1000, 6000), 5, 20
+TIMED, BATCHES, ROUNDS, STEPS = "784-500-300-10", (100, 1000), 5, 20
 FLOAT = 4  # bytes
 
 
@@ -123,18 +123,21 @@ def measured() -> None:
     """Print the table of what was measured."""
     found: Any = json.loads(MEASURED.read_text())
     print(f"Medians of {found['rounds']} times {found['steps']} steps, {found['machine']}:\n")
-    print("| batch | 1 process | 2 processes | speedup | efficiency |")
-    print("| ---: | ---: | ---: | ---: | ---: |")
+    print(
+        "| batch | 1 process | 2 processes | efficiency | processor time, 1 | both | work lost |"
+    )
+    print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for row in found["times"]:
-        one, two = row["seconds"]["1"], row["seconds"]["2"]
+        one, two = row["seconds"]
+        alone, both = row["busy"]
         print(
-            f"| {row['batch']:,} | {one * 1e3:.3g} ms | {two * 1e3:.3g} ms | {one / two:.2f} | "
-            f"{one / two / 2:.0%} |"
+            f"| {row['batch']:,} | {one * 1e3:.3g} ms | {two * 1e3:.3g} ms | {one / two / 2:.0%} | "
+            f"{alone * 1e3:.3g} ms | {both * 1e3:.3g} ms | {1 - alone / both:.0%} |"
         )
 
 
 def _member(process: int, processes: int, place: str, out: Path) -> None:
-    """Time the steps as one of the processes, which has one core; process 0 writes the times."""
+    """Time the steps as one of the processes, which has one core, and write the times."""
     if hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cores[process % len(cores)]})
@@ -146,28 +149,28 @@ def _member(process: int, processes: int, place: str, out: Path) -> None:
         model = keras_models.build(TIMED, np.random.default_rng(0))
         loss = losses.get("categorical_crossentropy")
         training.compile_model(model, loss, keras.optimizers.RMSprop(0.001))
-        found: dict[int, float] = {}
+        found: dict[int, list[float]] = {}
         for batch in BATCHES:
             x = np.zeros((batch * STEPS, 784), "float32")
             y = np.eye(10, dtype="float32")[np.arange(len(x)) % 10]
             order = list(np.arange(len(x)).reshape(STEPS, batch))
-            moments = [time.perf_counter()]
+            moments = [(time.perf_counter(), time.process_time())]
 
-            def ended(epoch: int, logs: Any, moments: list[float] = moments) -> None:
-                moments.append(time.perf_counter())
+            def ended(epoch: int, logs: Any, moments: Any = moments) -> None:
+                moments.append((time.perf_counter(), time.process_time()))
 
             training.fit(
                 model, x, y, epochs=ROUNDS + 1, schedule=lambda epoch, order=order: order,
                 on_epoch=ended, part=(lambda batch: batch) if group is None else group.part,
             )  # fmt: skip
             # The first epoch compiles.
-            found[batch] = float(np.median(np.diff(moments)[1:])) / STEPS
-        if process == 0:
-            out.write_text(json.dumps(found))
+            found[batch] = list(np.median(np.diff(moments, axis=0)[1:], axis=0) / STEPS)
+        out.write_text(json.dumps(found))
 
 
-def _timed(processes: int, folder: Path) -> dict[str, float]:
-    out = folder / f"{processes}.json"
+def _timed(processes: int, folder: Path) -> list[dict[str, list[float]]]:
+    """Return of each process its seconds a step, and those of its processor, by batch."""
+    out = [folder / f"{processes}-{i}.json" for i in range(processes)]
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         place = f"127.0.0.1:{one.getsockname()[1]}"
@@ -175,7 +178,7 @@ def _timed(processes: int, folder: Path) -> dict[str, float]:
     running = [
         subprocess.Popen(
             [sys.executable, "-m", "tools.scale", "--member", str(i), str(processes), place,
-             str(out)],
+             str(out[i])],
             env={**os.environ, **own}, stdout=subprocess.DEVNULL,
         )
         for i in range(processes)
@@ -183,7 +186,7 @@ def _timed(processes: int, folder: Path) -> dict[str, float]:
     codes = [one.wait() for one in running]
     if any(codes):
         raise CliError(f"{processes} processes: expected times. Received: an error, see above", 1)
-    return json.loads(out.read_text())
+    return [json.loads(path.read_text()) for path in out]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -206,7 +209,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             "rounds": ROUNDS,
             "steps": STEPS,
             "times": [
-                {"batch": b, "seconds": {str(n): times[n][str(b)] for n in times}} for b in BATCHES
+                {
+                    "batch": batch,
+                    "seconds": [every[0][str(batch)][0] for every in times.values()],
+                    "busy": [sum(one[str(batch)][1] for one in every) for every in times.values()],
+                }
+                for batch in BATCHES
             ],
         }
         args.out.parent.mkdir(parents=True, exist_ok=True)
