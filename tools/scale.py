@@ -97,18 +97,19 @@ def break_even(count: int, processes: int, kind: Machines) -> float:
 
 def sizes() -> None:
     """Print the table of what a step sends."""
-    print("| network | weights | 2 processes | 4 processes | 16 processes |")
+    print("\n| network | weights | 2 processes | 4 processes | 16 processes |")
     print("| --- | ---: | ---: | ---: | ---: |")
     for name in NETWORKS:
         count = parameters(name)
         each = " | ".join(f"{bytes_a_step(count, n) / 1e3:,.0f} kB" for n in (2, 4, 16))
         print(f"| {name} | {count:,} | {each} |")
+    print()
 
 
 def gains() -> None:
     """Print the table of break-even batches, and of what four machines gain."""
     count = parameters(TIMED)
-    print("| machines | break-even batch, 2 | 4 | 16 | 4 machines, batch 1,000 | batch 100,000 |")
+    print("\n| machines | break-even batch, 2 | 4 | 16 | 4 machines, batch 1,000 | batch 100,000 |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
     for kind in KINDS:
         batches = " | ".join(f"{math.ceil(break_even(count, n, kind)):,}" for n in (2, 4, 16))
@@ -117,15 +118,14 @@ def gains() -> None:
             for b in (1e3, 1e5)
         )
         print(f"| {kind.name} | {batches} | {times} |")
+    print()
 
 
 def measured() -> None:
     """Print the table of what was measured."""
     found: Any = json.loads(MEASURED.read_text())
-    print(f"Medians of {found['rounds']} times {found['steps']} steps, {found['machine']}:\n")
-    print(
-        "| batch | 1 process | 2 processes | efficiency | processor time, 1 | both | work lost |"
-    )
+    print(f"\nMedians of {found['rounds']} times {found['steps']} steps, {found['machine']}:\n")
+    print("| batch | 1 process | 2 processes | efficiency | processor time, 1 | both | work lost |")
     print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for row in found["times"]:
         one, two = row["seconds"]
@@ -134,6 +134,7 @@ def measured() -> None:
             f"| {row['batch']:,} | {one * 1e3:.3g} ms | {two * 1e3:.3g} ms | {one / two / 2:.0%} | "
             f"{alone * 1e3:.3g} ms | {both * 1e3:.3g} ms | {1 - alone / both:.0%} |"
         )
+    print()
 
 
 def _member(process: int, processes: int, place: str, out: Path) -> None:
