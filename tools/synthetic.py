@@ -56,7 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = parser.parse_args(argv)
         for name, least in (("samples", 1), ("seed", 0)):
             if getattr(args, name) < least:
-                raise CliError(f"--{name}: expected {least} or more. Received: {args.samples}")
+                raise CliError(
+                    f"--{name}: expected {least} or more. Received: {getattr(args, name)}"
+                )
         write(args.out, args.samples, args.seed)
         return 0
 
