@@ -6,7 +6,8 @@ in ``numpy_impl.training``: Keras's own shuffling differs from backend to backen
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, Protocol, TypeGuard
 
 import keras
 import numpy as np
@@ -15,19 +16,82 @@ Schedule = Callable[[int], list[np.ndarray]]
 Logs = dict[str, float]
 
 
-class _Batches(keras.utils.PyDataset):
-    """The batches of one epoch, of any lengths."""
+class Rows(Protocol):
+    """Samples that are read a batch at a time, as they are too many to be in memory.
 
-    def __init__(self, x: np.ndarray, y: np.ndarray, batches: list[np.ndarray]) -> None:
+    Attributes:
+        shape: As an array of all of them would have it, (N, ...).
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, indices: np.ndarray, /) -> np.ndarray: ...
+
+
+Part = Callable[[np.ndarray], np.ndarray]
+
+
+def _is_read_by_batch(x: object) -> TypeGuard[Rows]:
+    """Return whether samples are :class:`Rows`: they have a shape and cannot become an array."""
+    return hasattr(x, "shape") and not hasattr(x, "__array__")
+
+
+class _Batches(keras.utils.PyDataset):
+    """The batches of one epoch, of any lengths, each read when its turn comes.
+
+    Args:
+        x: Inputs.
+        y: Targets.
+        batches: The indices of each batch's samples.
+        part: Which of a batch's indices to read; None: all.
+        check: Called with what was read, where it was not checked before.
+
+    Attributes:
+        error: What reading a batch raised. TensorFlow hides it behind an error of its own.
+    """
+
+    def __init__(
+        self,
+        x: np.ndarray | Rows,
+        y: np.ndarray | Rows,
+        batches: list[np.ndarray],
+        part: Part | None = None,
+        check: Callable[[np.ndarray, np.ndarray], None] | None = None,
+    ) -> None:
         super().__init__()
         self.x, self.y, self.batches = x, y, batches
+        self.part, self.check = part, check
+        self.error: Exception | None = None
 
     def __len__(self) -> int:
         return len(self.batches)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         batch = self.batches[index]
-        return self.x[batch], self.y[batch]
+        try:
+            rows = batch if self.part is None else self.part(batch)
+            x, y = self.x[rows], self.y[rows]
+            self._check(rows, x, y)
+        except Exception as error:
+            self.error = error
+            raise
+        return x, y
+
+    def _check(self, rows: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
+        if self.check is None:
+            return
+        try:
+            self.check(x, y)
+        except ValueError as error:
+            for i, sample in enumerate(rows.tolist()):
+                try:
+                    self.check(x[i : i + 1], y[i : i + 1])
+                except ValueError as one:
+                    raise ValueError(f"sample {sample}, alone: {one}") from error
+            raise
 
 
 class _OnBatch(keras.callbacks.Callback):
@@ -102,8 +166,8 @@ def compile_model(
 
 def fit(
     model: keras.Model,
-    x: np.ndarray,
-    y: np.ndarray,
+    x: np.ndarray | Rows,
+    y: np.ndarray | Rows,
     *,
     epochs: int,
     initial_epoch: int = 0,
@@ -115,6 +179,7 @@ def fit(
     augment: Callable[[int, np.ndarray], np.ndarray] | None = None,
     on_batch: Callable[[int, Logs], None] | None = None,
     on_epoch: Callable[[int, Logs], bool | None] | None = None,
+    part: Part | None = None,
 ) -> dict[str, list[float]]:
     """Train a compiled model up to ``epochs`` epochs in all; return each metric's value an epoch.
 
@@ -122,8 +187,9 @@ def fit(
         initial_epoch: How many of them lie behind; the optimizer goes on with the state it has.
         initial_step: How many batches of the next epoch lie behind, too.
         means: The variables that :func:`compile_model` returned, each with what it was then.
-        x: Inputs, shape (N, ...), in the model's dtype.
-        y: Targets as the compiled loss wants them.
+        x: Inputs, shape (N, ...), in the model's dtype. Or :class:`Rows`, of which a few batches at
+            a time are in memory, and which are checked batch by batch.
+        y: Targets as the compiled loss wants them, or ``Rows`` of these.
         schedule: Which samples make up each epoch's batches.
         validation_data: Inputs and targets evaluated after each epoch, as "val_...".
         learning_rate: Gives the learning rate of each epoch, counted from 0; None leaves the
@@ -132,12 +198,20 @@ def fit(
             called with the epoch and ``x``, returns the same shape. Epochs are asked for in order.
         on_batch: Called with the number of batches done in this epoch and the running logs.
         on_epoch: Called after each epoch with its number from 0 and its logs; returning True stops.
+        part: Gives the indices that this process reads of a batch's, where several processes train
+            together (``data_parallel``); None: all.
 
     Raises:
         ValueError: Inputs of another shape or with a NaN or infinity, targets of another length or
             shape, or a label out of range; Keras itself would train on most of these.
     """
-    _check(model, x, y)
+    by_batch = _is_read_by_batch(x) or _is_read_by_batch(y)
+    if by_batch and len(x) != len(y):
+        raise ValueError(f"Expected {len(x)} targets. Received: {len(y)}")
+    if by_batch and augment is not None:
+        raise ValueError("Expected no augment with samples that are read batch by batch")
+    if not by_batch:
+        _check(model, np.asarray(x), np.asarray(y))
     if validation_data is not None:
         _check(model, *validation_data)
     history: dict[str, list[float]] = {}
@@ -145,14 +219,18 @@ def fit(
     for epoch in range(initial_epoch, epochs):
         if learning_rate is not None:
             optimizer.learning_rate = learning_rate(epoch)
-        seen = x if augment is None else augment(epoch, x)
+        seen = x if augment is None else augment(epoch, np.asarray(x))
         step = initial_step if epoch == initial_epoch else 0
         batches = schedule(epoch)
-        data = _arguments(seen, y, batches, step)
+        if by_batch or part is not None:
+            check = partial(_check, model) if by_batch else None
+            data: dict[str, Any] = {"x": _Batches(seen, y, batches[step:], part, check)}
+        else:
+            data = _arguments(np.asarray(seen), np.asarray(y), batches, step)
         callbacks: list[Any] = [_GoOn(means)] if step else []
         if on_batch is not None:
             callbacks.append(_OnBatch(on_batch, step, len(batches)))
-        with _unfinished(optimizer):
+        with _unfinished(optimizer), _told(data["x"]):
             done = model.fit(
                 **data,
                 initial_epoch=epoch,
@@ -188,6 +266,18 @@ def _unfinished(optimizer: Any) -> Generator[None]:
         yield
     finally:
         del optimizer.finalize_variable_values
+
+
+@contextmanager
+def _told(data: Any) -> Generator[None]:
+    """Raise what reading a batch raised, in place of what the backend makes of it."""
+    try:
+        yield
+    except Exception as error:
+        own = getattr(data, "error", None)
+        if own is None or own is error:
+            raise
+        raise own from None
 
 
 def _check(model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:

@@ -15,7 +15,7 @@ from numpy_impl import threads, validation
 from numpy_impl.functional import AnyNetwork
 from numpy_impl.losses import Loss
 from numpy_impl.optimizers import Optimizer
-from numpy_impl.types import Array
+from numpy_impl.types import Array, Rows, is_read_by_batch
 
 Schedule = Callable[[int], list[Array]]
 
@@ -169,6 +169,40 @@ class _Rows:
         return self.rows.take(indices, 0, self.copy, "clip")
 
 
+class _Read:
+    """Reads a batch from samples that are not in memory, and checks it as :func:`fit` does all."""
+
+    def __init__(self, rows: Rows, check: Callable[[Array], Array]) -> None:
+        self.rows, self.check = rows, check
+
+    def __call__(self, indices: Array) -> Array:
+        batch = self.rows[indices]
+        try:
+            return self.check(batch)
+        except ValueError as error:
+            for sample, row in zip(indices.tolist(), batch, strict=True):
+                try:
+                    self.check(row[None])
+                except ValueError as one:
+                    raise ValueError(f"sample {sample}, alone: {one}") from error
+            raise
+
+
+def _inputs(network: AnyNetwork, x: Array | Rows) -> "_Rows | _Read":
+    """Return what gives the inputs of a batch."""
+    if not is_read_by_batch(x):
+        return _Rows(np.asarray(x, network.dtype))
+    return _Read(x, lambda rows: validation.inputs(rows, network.input_shape, network.dtype))
+
+
+def _targets(network: AnyNetwork, y: Array | Rows, sparse: bool) -> "_Rows | _Read":
+    """Return what gives the targets of a batch."""
+    if not is_read_by_batch(y):
+        return _Rows(np.asarray(y))
+    shape, dtype = network.output_shape, network.dtype
+    return _Read(y, lambda rows: validation.targets(rows, len(rows), shape, sparse, dtype))
+
+
 class _Record:
     """The outputs of several steps, kept until they are measured together."""
 
@@ -176,7 +210,7 @@ class _Record:
         self,
         network: AnyNetwork,
         loss: Loss,
-        y: Array,
+        targets: Callable[[Array], Array],
         sample_weight: Array | None,
         longest_batch: int,
     ) -> None:
@@ -184,7 +218,7 @@ class _Record:
         self.outputs = np.empty(shape, network.dtype)
         # What the loss is evaluated at: the outputs, or a fused loss's logits.
         self.loss_inputs = np.empty_like(self.outputs) if loss.fused else self.outputs
-        self.loss, self.y, self.sample_weight = loss, y, sample_weight
+        self.loss, self.targets, self.sample_weight = loss, targets, sample_weight
         self.network = network
         self.batches: list[Array] = []
         self.samples = 0
@@ -206,7 +240,7 @@ class _Record:
         if self.samples:
             outputs, loss_inputs = self.outputs[: self.samples], self.loss_inputs[: self.samples]
             order = np.concatenate(self.batches)
-            targets, weights = self.y[order], _of(order, self.sample_weight)
+            targets, weights = self.targets(order), _of(order, self.sample_weight)
             cost = self.loss.value(loss_inputs, targets, weights) + self.penalties / self.samples
             means.add(cost, outputs, targets)
         self.batches, self.samples, self.penalties = [], 0, 0.0
@@ -220,8 +254,8 @@ def train_epoch(
     network: AnyNetwork,
     loss: Loss,
     optimizer: Optimizer,
-    x: Array,
-    y: Array,
+    x: Array | Rows,
+    y: Array | Rows,
     batches: Iterable[Array],
     metrics: Sequence[str] = ("accuracy",),
     on_batch: Callable[[int, dict[str, float]], None] | None = None,
@@ -250,10 +284,12 @@ def train_epoch(
     means = Means(metrics) if means is None else means
     batches = list(batches)
     _check_indices(batches, len(x))
-    record = _Record(network, loss, y, sample_weight, max(map(len, batches), default=0))
+    inputs, targets = _inputs(network, x), _targets(network, y, loss.sparse)
+    measured = _targets(network, y, loss.sparse)
+    longest = max(map(len, batches), default=0)
+    record = _Record(network, loss, measured, sample_weight, longest)
     if not optimizer.slices:
         optimizer.build_for(network)
-    inputs, targets = _Rows(np.asarray(x, network.dtype)), _Rows(y)
     # What overflows becomes an infinity, which is told once, with the step and the layer.
     with threads.own_threads(), np.errstate(over="ignore"):
         for done, batch in enumerate(batches[initial_step:], initial_step + 1):
@@ -299,16 +335,24 @@ def evaluate(
     return means.logs()
 
 
+def _augmented(augment: Callable[[int, Array], Array], epoch: int, x: Array | Rows) -> Array | Rows:
+    if is_read_by_batch(x):
+        raise ValueError("Expected no augment with samples that are read batch by batch")
+    return augment(epoch, np.asarray(x))
+
+
 def _sample_weights(
     network: AnyNetwork,
-    y: Array,
+    y: Array | Rows,
     sample_weight: Array | None,
     class_weight: Mapping[int, float] | None,
 ) -> Array | None:
     if sample_weight is not None and class_weight is not None:
         raise ValueError("Expected sample_weight or class_weight. Received: both")
     if class_weight is not None:
-        sample_weight = weights_of_classes(y, class_weight, network.output_shape[-1])
+        if is_read_by_batch(y):
+            raise ValueError("Expected no class_weight with targets that are read batch by batch")
+        sample_weight = weights_of_classes(np.asarray(y), class_weight, network.output_shape[-1])
     if sample_weight is None:
         return None
     return validation.sample_weights(sample_weight, len(y), network.output_shape, network.dtype)
@@ -318,8 +362,8 @@ def fit(
     network: AnyNetwork,
     loss: Loss,
     optimizer: Optimizer,
-    x: Array,
-    y: Array,
+    x: Array | Rows,
+    y: Array | Rows,
     *,
     epochs: int,
     initial_epoch: int = 0,
@@ -341,8 +385,11 @@ def fit(
         initial_epoch: How many of them lie behind: the optimizer then goes on with the state that
             it has. Where nothing lies behind, it is built anew.
         initial_step: How many batches of the next epoch lie behind, too.
-        x: Inputs, shape (N, *input_shape); checked for shape and finiteness.
-        y: One-hot targets (N, outputs), or integer labels (N,) for a sparse loss; checked.
+        x: Inputs, shape (N, *input_shape); checked for shape and finiteness. Or
+            :class:`numpy_impl.types.Rows`, of which no more than a batch is ever in memory, and
+            which are checked batch by batch.
+        y: One-hot targets (N, outputs), or integer labels (N,) for a sparse loss; checked. Or
+            ``Rows`` of these.
         schedule: Which samples make up each epoch's batches.
         metrics: Names of ``METRICS`` to measure beside the loss.
         sample_weight: How much each sample counts in the loss, shape (N,); of sequences perhaps
@@ -363,9 +410,15 @@ def fit(
     Raises:
         ValueError: Inputs or targets that do not fit the network.
     """
-    x = validation.inputs(x, network.input_shape, network.dtype)
-    y = validation.targets(y, len(x), network.output_shape, loss.sparse, network.dtype)
+    if not is_read_by_batch(x):
+        x = validation.inputs(np.asarray(x), network.input_shape, network.dtype)
+    if not is_read_by_batch(y):
+        y = validation.targets(
+            np.asarray(y), len(x), network.output_shape, loss.sparse, network.dtype
+        )
     weights = _sample_weights(network, y, sample_weight, class_weight)
+    if len(y) != len(x):
+        raise ValueError(f"Expected {len(x)} targets. Received: {len(y)}")
     if initial_epoch == initial_step == 0:
         optimizer.build_for(network)
     means = Means(metrics) if means is None else means
@@ -373,7 +426,7 @@ def fit(
     for epoch in range(initial_epoch, epochs):
         if learning_rate is not None:
             optimizer.learning_rate = learning_rate(epoch)
-        seen = x if augment is None else augment(epoch, x)
+        seen = x if augment is None else _augmented(augment, epoch, x)
         step = initial_step if epoch == initial_epoch else 0
         if not step:
             means.clear()

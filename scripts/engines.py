@@ -19,6 +19,7 @@ from .recipes import Recipe
 
 if TYPE_CHECKING:
     from keras_impl import keras
+    from keras_impl.data_parallel import Group
 
 Logs = dict[str, float]
 ENGINES = ("keras", "numpy")
@@ -112,6 +113,10 @@ class Trainer(Protocol):
         """
         ...
 
+    def leave(self) -> None:
+        """Do without other processes from here on, if there are any; train no more then."""
+        ...
+
 
 def check_backend() -> None:
     """Refuse a backend of Keras's that is not there, without importing Keras.
@@ -168,7 +173,9 @@ def _check_means(count: int, given: Sequence[float]) -> None:
 
 
 @contextmanager
-def trainer(engine: str, plan: Plan, rng: np.random.Generator) -> Iterator[Trainer]:
+def trainer(
+    engine: str, plan: Plan, rng: np.random.Generator, group: "Group | None" = None
+) -> Iterator[Trainer]:
     """Build a network in an engine; in the block it can be trained and asked.
 
     Args:
@@ -176,6 +183,7 @@ def trainer(engine: str, plan: Plan, rng: np.random.Generator) -> Iterator[Train
         plan: What to build. Both engines start from the same weights for the same ``rng``; the
             masks of a dropout layer differ.
         rng: Draws the initial weights and the dropout masks.
+        group: The processes that train together, with Keras on JAX; None: this one alone.
 
     Raises:
         ValueError: An engine, network, loss or optimizer that is not known.
@@ -188,7 +196,10 @@ def trainer(engine: str, plan: Plan, rng: np.random.Generator) -> Iterator[Train
         import keras_impl
 
         with keras_impl.precision(plan.dtype):
-            yield _KerasTrainer(network, plan, rng)
+            if group is None:
+                yield _KerasTrainer(network, plan, rng)
+            else:
+                yield _DataParallelTrainer(network, plan, rng, group)
     else:
         raise ValueError(f"Expected an engine of {', '.join(ENGINES)}. Received: {engine!r}")
 
@@ -279,6 +290,9 @@ class _NumpyTrainer:
         for i, layer in enumerate(self._network.dropouts):
             restore_generator(layer.rng, state[f"dropout/{i}"])
 
+    def leave(self) -> None:
+        pass
+
 
 class _KerasTrainer:
     def __init__(self, network: Sequential, plan: Plan, rng: np.random.Generator) -> None:
@@ -295,6 +309,7 @@ class _KerasTrainer:
         self._copy_weights = copy_weights
         self._network = network
         self._means: list[float] = []
+        self._part: Callable[[Array], Array] | None = None
         copy_weights(network, self._model)
 
     def fit(
@@ -317,7 +332,7 @@ class _KerasTrainer:
             initial_step=initial_step, schedule=schedule,
             means=list(zip(self._sums, self._means, strict=True)) if initial_step else (),
             validation_data=validation_data, learning_rate=learning_rate, augment=augment,
-            on_batch=on_batch, on_epoch=on_epoch,
+            on_batch=on_batch, on_epoch=on_epoch, part=self._part,
         )  # fmt: skip
 
     def predict(self, x: Array) -> Array:
@@ -348,6 +363,9 @@ class _KerasTrainer:
         for name, variable in self._variables().items():
             variable.assign(state[name])
 
+    def leave(self) -> None:
+        pass
+
     def _sync(self) -> None:
         """Bring the variables up to date: on JAX an epoch's steps leave them as they were."""
         if hasattr(self._model, "jax_state_sync"):
@@ -367,3 +385,63 @@ class _KerasTrainer:
             **{f"optimizer/{i}": variable for i, variable in enumerate(optimizer.variables)},
             **{f"seed/{i}": variable for i, variable in enumerate(seeds)},
         }
+
+
+class _DataParallelTrainer(_KerasTrainer):
+    """Keras in several processes, which all have to ask for the same at the same time.
+
+    They train together, and weights are set in all of them. Outputs are computed by the NumPy twin,
+    in every process for itself: Keras would want the samples of all of them.
+    """
+
+    def __init__(
+        self, network: Sequential, plan: Plan, rng: np.random.Generator, group: "Group"
+    ) -> None:
+        super().__init__(network, plan, rng)
+        from keras_impl import keras
+        from parity import numpy_loss
+
+        model: Any = self._model
+        self._loss = numpy_loss(model.loss, model)
+        self._metrics = plan.metrics
+        self._part = group.part
+        self._distribution = keras.distribution
+        self._is_alone = False
+
+    def fit(
+        self,
+        x: Array,
+        y: Array,
+        *,
+        validation_data: tuple[Array, Array] | None = None,
+        on_epoch: Callable[[int, Logs], bool] | None = None,
+        **options: Any,
+    ) -> None:
+        def measured(epoch: int, logs: Logs) -> bool:
+            if validation_data is not None:
+                network = self.network()
+                own = training.evaluate(network, self._loss, *validation_data, self._metrics)
+                logs = logs | {f"val_{name}": value for name, value in own.items()}
+            return on_epoch is not None and on_epoch(epoch, logs)
+
+        super().fit(x, y, on_epoch=measured, **options)
+
+    def predict(self, x: Array) -> Array:
+        return self.network().predict(x)
+
+    def network(self) -> Sequential:
+        return self._network if self._is_alone else super().network()
+
+    def restore(
+        self, weights: Sequence[Array], state: Mapping[str, Array], means: Sequence[float] = ()
+    ) -> None:
+        if self._is_alone:
+            self._network.set_weights(weights)
+        else:
+            super().restore(weights, state, means)
+
+    def leave(self) -> None:
+        # What Keras makes from here on is for this process alone: the file of the model, say.
+        self._network = self.network()
+        self._is_alone = True
+        self._distribution.set_distribution(None)

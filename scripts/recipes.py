@@ -117,6 +117,20 @@ class Recipe:
         return self.stop_below is not None and stop_error(logs, samples) <= self.stop_below
 
 
+def from_disk(recipe: Recipe) -> Recipe:
+    """Return a recipe for samples that stay on the disk; the test part is its validation set too.
+
+    Raises:
+        ValueError: The recipe distorts all its pictures, for which they have to be in memory.
+    """
+    if recipe.distortions is not None:
+        raise ValueError(
+            f"expected samples that fit into memory, as {recipe.name} distorts them all anew in "
+            "every epoch"
+        )
+    return replace(recipe, load=samples.from_disk(recipe.inputs))
+
+
 def stop_error(logs: Mapping[str, float], samples: Samples) -> float:
     """Return what D2's stop rule looks at.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from digit_data import datasets
+from digit_data import datasets, on_disk
 from numpy_impl.types import Array
 
 Generator = np.random.Generator
@@ -27,7 +27,8 @@ class Samples:
     """A recipe's data: inputs (N, 64 or 784) and one-hot targets (N, 10), all of one float dtype.
 
     Attributes:
-        x_train: Training inputs.
+        x_train: Training inputs. These and their targets are ``numpy_impl.types.Rows`` in place of
+            arrays where they stay on the disk (:func:`from_disk`).
         y_train: Training targets.
         x_valid: Inputs evaluated after every epoch; the test set itself where the document sets
             none apart, which is harmless as long as nothing is chosen by it.
@@ -123,6 +124,21 @@ def mnist_and_drawn(path: Path | None, rng: Generator, dtype: str) -> Samples:
         x_train=np.concatenate([parts.x_train, x]),
         y_train=np.concatenate([parts.y_train, y]),
     )
+
+
+def from_disk(inputs: int) -> Callable[[Path | None, Generator, str], Samples]:
+    """Return a loader of a set that stays on the disk (``digit_data.on_disk``).
+
+    Args:
+        inputs: How many the network takes, 64 or 784.
+    """
+
+    def load(path: Path | None, rng: Generator, dtype: str) -> Samples:
+        assert path is not None
+        train, test = on_disk.load(path.expanduser(), inputs, dtype)
+        return Samples(train.x, train.y, test.x, test.y, test.x, test.y)
+
+    return load
 
 
 def _notice(line: str) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -11,12 +12,13 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
+from digit_data import on_disk
 from numpy_impl.optimizers import OPTIMIZERS, get
 from terminal_io import CliError, Parser, Signals, printable, run
 
 from .. import engines, recipes, starting
 from ..run_files import CHECKPOINT, RESULTS
-from . import adding, checkpoint, folder
+from . import adding, checkpoint, folder, processes
 from .session import Every, Settings, train
 
 _WITH_MOMENTUM = [n for n, kind in OPTIMIZERS.items() if "momentum" in signature(kind).parameters]
@@ -43,6 +45,10 @@ examples:
 
 Networks with 64 inputs use the digits that scikit-learn ships. For those with 784, MNIST is looked
 for in --data, then MNIST_PATH, then Keras's cache, and else downloaded.
+--data may also be a folder with {", ".join(on_disk.ARRAYS)}
+(labels 0 to 9 in y), or with train/0 to train/9 and test/0 to test/9, with pictures of the
+network's size. Such a set stays on the disk and may be larger than memory: it is read a batch at a
+time, in the same order by both engines.
 --add goes on from the weights that come with the project, on your pictures in FOLDER/0 to FOLDER/9,
 such as "python -m scripts.draw --save FOLDER" leaves, and on a part of MNIST if that is there. It
 shows how many are right before and after; a fifth of yours is held out. The weights that come with
@@ -74,7 +80,7 @@ def parser() -> Parser:
     add("--batch-size", type=int, metavar="N", help="samples a step, 1 or more")
     add("--seed", type=int, default=0, metavar="N", help="of weights, order and split; default: 0")
     add("--dtype", choices=("float32", "float64"), default="float32", help="default: float32")
-    add("--data", type=Path, metavar="PATH", help="MNIST: a file or folder, for 784 inputs")
+    add("--data", type=Path, metavar="PATH", help="MNIST, or a set of your own: see below")
     added = "train the weights that come with the project further, on your own labelled pictures"
     add("--add", type=Path, metavar="FOLDER", help=added)
     add("--out", type=Path, metavar="DIR", help="where to write; default: runs/NAME, then -run2")
@@ -88,6 +94,7 @@ def parser() -> Parser:
     add("--no-dropout", action="store_const", dest="dropout", const=0.0, help="as --dropout 0")
     add("--weight-decay", type=float, metavar="F", help="decoupled, times the learning rate")
     add("--decay", choices=recipes.DECAYS, help="how the learning rate falls from epoch to epoch")
+    processes.add_options(p)
     return p
 
 
@@ -105,10 +112,13 @@ def settings(args: argparse.Namespace) -> Settings:
     if args.add is not None:
         recipe = adding.recipe_with(recipe, args.add)
         adding.check_place(args.out)
-    if args.data is not None and recipe.inputs == 64:
+    if args.data is not None and on_disk.is_set(args.data.expanduser()):
+        recipe = _from_disk(recipe, args)
+    elif args.data is not None and recipe.inputs == 64:
         raise CliError(
-            f"--data: expected a network with 784 inputs; {recipe.name} is trained on the digits "
-            f"that scikit-learn ships. Received: {args.data}"
+            f"--data: expected a network with 784 inputs, or a folder with {on_disk.ARRAYS[0]} or "
+            f"{on_disk.PARTS[0]}; {recipe.name} is trained on the digits that scikit-learn ships. "
+            f"Received: {args.data}"
         )
     optimizer = args.optimizer or recipe.optimizer
     if args.momentum is not None and optimizer not in _WITH_MOMENTUM:
@@ -135,7 +145,19 @@ def settings(args: argparse.Namespace) -> Settings:
     for name in ("data", "add"):
         kept[name] = None if kept[name] is None else str(kept[name])
     own = args.add is not None
-    return Settings(recipe, args.engine, args.seed, args.dtype, args.data, every, kept, own)
+    return Settings(
+        recipe, args.engine, args.seed, args.dtype, args.data, every, kept, own,
+        processes.member(args),
+    )  # fmt: skip
+
+
+def _from_disk(recipe: recipes.Recipe, args: argparse.Namespace) -> recipes.Recipe:
+    if args.add is not None:
+        raise CliError(f"--add: expected MNIST as --data with it. Received: {args.data}")
+    try:
+        return recipes.from_disk(recipe)
+    except ValueError as error:
+        raise CliError(f"--data: {error}. Received: {args.data}") from error
 
 
 def _every(text: str) -> str:
@@ -153,8 +175,10 @@ def _default_place(name: str) -> Path:
     return Path("runs") / name.replace(":", "_")  # Windows allows no colon
 
 
-def _begin(args: argparse.Namespace, stack: ExitStack) -> folder.RunFolder:
-    """Return the claimed folder of a new training, entered in ``stack``."""
+def _begin(args: argparse.Namespace, saves: bool, stack: ExitStack) -> folder.RunFolder:
+    """Return the folder of a new training: claimed and entered in ``stack``, if this one saves."""
+    if not saves:
+        return folder.RunFolder(args.out or _default_place(args.name))
     if args.out is not None:
         place = stack.enter_context(folder.RunFolder(args.out))
         place.claim("force" if args.force else "new")
@@ -169,19 +193,20 @@ def _begin(args: argparse.Namespace, stack: ExitStack) -> folder.RunFolder:
 
 
 def _go_on(
-    args: argparse.Namespace, argv: Sequence[str] | None, stack: ExitStack
+    args: argparse.Namespace, argv: Sequence[str] | None, saves: bool, stack: ExitStack
 ) -> tuple[folder.RunFolder, checkpoint.Checkpoint, Settings]:
-    """Return the claimed folder of a stopped training, entered, its checkpoint and its settings.
+    """Return the folder of a stopped training, its checkpoint and its settings.
+
+    The folder is claimed, and entered in ``stack``, if this process saves.
 
     Raises:
         CliError: There is none, or other options are asked for than it has.
     """
     if args.force:
         raise CliError("--resume: expected no --force with it")
-    place = stack.enter_context(
-        folder.RunFolder(args.out or folder.newest(_default_place(args.name)))
-    )
-    place.claim("resume")
+    place = folder.RunFolder(args.out or folder.newest(_default_place(args.name)))
+    if saves:
+        stack.enter_context(place).claim("resume")
     found = checkpoint.read(place.latest)
     options: dict[str, Any] = {name: found.options.get(name) for name in OPTIONS}
     for name in ("data", "add"):
@@ -234,14 +259,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = parser().parse_args(argv)
         choice, found = settings(args), None
         engines.check_backend()
+        if choice.member is not None:
+            if choice.member.process < 0:
+                given = sys.argv[1:] if argv is None else argv
+                return processes.supervise(given, choice.member.processes)
+            os.environ.setdefault("KERAS_BACKEND", "jax")
+            os.environ.setdefault("JAX_PLATFORMS", "cpu")
         with Signals() as signals, ExitStack() as stack:
             if args.resume:
-                place, found, choice = _go_on(args, argv, stack)
+                place, found, choice = _go_on(args, argv, choice.saves, stack)
             else:
-                place = _begin(args, stack)
+                place = _begin(args, choice.saves, stack)
             return train(choice, place, signals, found)
 
-    return run("train", body)
+    return processes.end(run("train", body))
 
 
 if __name__ == "__main__":

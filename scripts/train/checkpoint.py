@@ -149,9 +149,12 @@ def read(path: Path) -> Checkpoint:
         ) from error
 
 
-def checksum(*arrays: Array) -> int:
-    """Return a number that tells one data set from another."""
+def checksum(*arrays: Any) -> int:
+    """Return a number that tells one data set from another, of arrays or what is on the disk."""
     value = 0
     for array in arrays:
-        value = zlib.crc32(np.ascontiguousarray(array).data.cast("B"), value)
+        if hasattr(array, "checksum"):
+            value = array.checksum(value)
+        else:
+            value = zlib.crc32(np.ascontiguousarray(array).data.cast("B"), value)
     return value

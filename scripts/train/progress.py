@@ -58,6 +58,13 @@ class Lines:
         )
 
 
+class Nothing(Lines):
+    """Shows nothing, where another process shows the training."""
+
+    def end_epoch(self, epoch: int, logs: Mapping[str, float]) -> None:
+        """Show nothing."""
+
+
 class Bar(Lines):
     """A bar over all epochs, with the running loss and accuracy and the last epoch's metrics."""
 

@@ -4,7 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,10 @@ from .. import engines, run_files
 from ..engines import Array, Logs, Plan
 from ..recipes import Recipe, Samples
 from ..run_files import FILES, confusion_matrix
-from . import adding, divergence, progress
+from . import adding, divergence, processes, progress
 from .checkpoint import Checkpoint, Moment, checksum
 from .folder import RunFolder
+from .processes import Member
 
 METRICS = ("loss", "accuracy", "squared_error")
 
@@ -46,6 +47,7 @@ class Settings:
     Attributes:
         options: The command line's, as a checkpoint keeps them.
         is_added: Whether it goes on from the weights that come with the project (``adding``).
+        member: Which of several processes this is; None: there is one.
     """
 
     recipe: Recipe
@@ -56,6 +58,12 @@ class Settings:
     every: Every
     options: Mapping[str, Any]
     is_added: bool = False
+    member: Member | None = None
+
+    @property
+    def saves(self) -> bool:
+        """Whether this process saves and shows the training."""
+        return self.member is None or self.member.process == 0
 
     @property
     def plan(self) -> Plan:
@@ -86,6 +94,7 @@ class Session:
         folder: Where to save; claimed.
         signals: Asked after every batch whether to stop.
         generators: What the "order" of the samples is drawn from, and the distorted "pictures".
+        data: The checksum of the training samples.
     """
 
     def __init__(
@@ -96,6 +105,7 @@ class Session:
         folder: RunFolder,
         signals: Signals,
         generators: Mapping[str, np.random.Generator],
+        data: int,
     ) -> None:
         self.choice = choice
         self.samples = samples
@@ -104,8 +114,9 @@ class Session:
         self.signals = signals
         self.generators = generators
         self.history = History()
-        self.data = checksum(samples.x_train, samples.y_train)
-        self.progress = progress.reporter(choice.recipe.epochs)
+        self.data = data
+        epochs = choice.recipe.epochs
+        self.progress = progress.reporter(epochs) if choice.saves else progress.Nothing(epochs)
         self.worst = divergence.worst(choice.recipe.loss, samples.y_train.shape[1])
         rates = [rate for layer in trainer.network().dropouts for rate, _ in layer.drops()]
         self.recipe = describe(choice.recipe, rates)
@@ -185,17 +196,24 @@ class Session:
         """
         self.seen = self.samples.x_train
         self.batches: list[Array] = []
+        member = self.choice.member
+        watched = nullcontext() if member is None else processes.others_watched(self.kept)
         try:
-            with self.progress:
+            with watched, self.progress:
                 self._fit(schedule)
         except divergence.Diverged as error:
             raise self._diverged(error) from error
+        except DatasetError as error:  # of samples that are read while it trains
+            raise CliError(f"{error}; {self.kept()}") from error
         except Interrupted:
+            self.trainer.leave()
             self._restore(self.last)
             raise
 
     def save(self) -> None:
         """Save the training as it was after the last epoch, if not so much of it is saved yet."""
+        if not self.choice.saves:
+            return
         saved = self.saved if self.folder.checkpoint.exists() else None
         if saved is None or saved < self.last.position:
             self._write(self.last)
@@ -210,6 +228,8 @@ class Session:
 
         def begin(epoch: int) -> list[Array]:
             self.batches = schedule(epoch)
+            if self.choice.member is not None:
+                processes.check(self.choice.member.processes, self.batches)
             if self.first_step and self.first_step >= len(self.batches):
                 raise CliError(
                     f"{printable(self.folder.latest)}: expected a checkpoint of this training. "
@@ -220,14 +240,16 @@ class Session:
             return self.batches
 
         def augment(epoch: int, x: Array) -> Array:
-            self.seen = x if distort is None else distort(epoch, x)
+            assert distort is not None
+            self.seen = distort(epoch, x)
             return self.seen
 
         self.trainer.fit(
             data.x_train, data.y_train, epochs=recipe.epochs,
             initial_epoch=self.history.length, initial_step=self.first_step, schedule=begin,
             validation_data=(data.x_valid, data.y_valid), learning_rate=recipe.learning_rate,
-            augment=augment, on_batch=self._on_batch, on_epoch=self._on_epoch,
+            augment=None if distort is None else augment, on_batch=self._on_batch,
+            on_epoch=self._on_epoch,
         )  # fmt: skip
 
     def _on_batch(self, done: int, logs: Logs) -> None:
@@ -238,7 +260,8 @@ class Session:
             return  # the epoch is about to be whole
         every = self.choice.every
         is_due = time.monotonic() - self.saved_at >= every.number
-        if every.seconds and (is_due or self.signals.received is not None):
+        is_wanted = is_due or self.signals.received is not None
+        if every.seconds and is_wanted and self.choice.saves:
             within = self._within(done)
             # Else the loss, which is measured before a step, tells of it in the next one.
             if all(np.isfinite(weight).all() for weight in within.now.weights):
@@ -312,7 +335,7 @@ class Session:
             lambda _: recipe.learning_rate(epoch),
         )  # fmt: skip
         self._restore(last)
-        if self.saved is not None and self.saved > last.position:
+        if self.choice.saves and self.saved is not None and self.saved > last.position:
             # Saved on the way to what has just been seen.
             self.saved = None
             self.folder.checkpoint.unlink(missing_ok=True)
@@ -327,6 +350,8 @@ class Session:
 
     def kept(self) -> str:
         """Return what is on the disk of this training."""
+        if not self.choice.saves:
+            return "process 0 has what is saved"
         if not self.saved:
             return "nothing of it is saved"
         epoch, step = self.saved
@@ -362,15 +387,18 @@ def train(
     recipe = choice.recipe
     schedule = recipe.order(len(samples.x_train), recipe.batch_size, order_rng)
     generators = {"order": order_rng, "pictures": picture_rng}
+    data = checksum(samples.x_train, samples.y_train)
     with ExitStack() as stack:
-        trainer = _build(choice, weights_rng, stack)
+        trainer = _build(choice, weights_rng, stack, data, checkpoint)
         if choice.is_added:
             trainer.restore(adding.start_weights(), trainer.state())
         before = adding.right(trainer.predict, samples)
-        session = Session(choice, samples, trainer, folder, signals, generators)
+        session = Session(choice, samples, trainer, folder, signals, generators, data)
         if checkpoint is not None:
             session.resume(checkpoint, folder.latest)
             if session.is_done and folder.latest != folder.checkpoint:
+                if not choice.saves:
+                    return 0
                 print(f"{printable(folder.place)}: all {session.history.length} epochs are trained")
                 return 0
         signals.defer()
@@ -395,8 +423,10 @@ def _run(session: Session, schedule: Schedule) -> bool:
             print(said, file=sys.stderr, flush=True)
         if not whole:
             return False
-    _finish(session)
-    return True
+    session.trainer.leave()
+    if session.choice.saves:
+        _finish(session)
+    return session.choice.saves
 
 
 def _load(choice: Settings, rng: np.random.Generator) -> Samples:
@@ -406,9 +436,19 @@ def _load(choice: Settings, rng: np.random.Generator) -> Samples:
         raise CliError(str(error)) from error
 
 
-def _build(choice: Settings, rng: np.random.Generator, stack: ExitStack) -> engines.Trainer:
+def _build(
+    choice: Settings,
+    rng: np.random.Generator,
+    stack: ExitStack,
+    data: int,
+    checkpoint: Checkpoint | None,
+) -> engines.Trainer:
+    group = None
+    if choice.member is not None:
+        same = processes.fingerprint(choice.options, data, checkpoint)
+        group = stack.enter_context(processes.joined(choice.member, same))
     try:
-        return stack.enter_context(engines.trainer(choice.engine, choice.plan, rng))
+        return stack.enter_context(engines.trainer(choice.engine, choice.plan, rng, group))
     except (ValueError, OverflowError) as error:  # for example a layer of 10**30 units
         raise CliError(f"{choice.recipe.name}: {error}") from error
 
@@ -445,6 +485,7 @@ def _summary(session: Session, accuracy: float, total: int, seconds: float) -> d
         "document": recipe.document,
         "engine": choice.engine,
         "keras_backend": backend,
+        "processes": choice.member.processes if choice.member is not None else 1,
         "dtype": choice.dtype,
         "seed": choice.seed,
         **session.recipe,
