@@ -197,7 +197,8 @@ def _taken(
     def probe(number: int, arrays: list[Array] | None = None) -> Probe:
         rng = np.random.default_rng([seed, number, 11])
         x, y = samples.draw(rng)
-        arrays = spread(start, rng, 1.0) if arrays is None else arrays
+        if arrays is None:  # what is handed over is what is held, in whatever precision that is
+            arrays = [a.astype(dtype).astype(np.float64) for a in spread(start, rng, 1.0)]
         return Probe(plan, layout.unpack(arrays), x, y, dtype, _AsGiven("rows"), arrays)
 
     before = len(subject.history)

@@ -84,6 +84,7 @@ def _with(declared: DeclaredOptimizer, **options: Any) -> DeclaredOptimizer:
     return replace(declared, options={**declared.options, **options})
 
 
+_OF_THE_PAPER = 1e-8
 _OF_MOMENTUM: tuple[UpdateForm, ...] = (
     "before", "and-gradient", "nesterov-plus", "raw", "raw-rate", "added", "grows",
 )  # fmt: skip
@@ -148,14 +149,16 @@ def _of_epsilon(declared: DeclaredOptimizer) -> Iterator[Departure]:
 
 
 def of_another_library(declared: DeclaredOptimizer) -> Iterator[Departure]:
-    """Yield epsilon where Keras or PyTorch has it, and of the size that is the default there.
+    """Yield epsilon where Keras or PyTorch has it, and of the size that is usual.
 
-    Of another size only where the declared one is a default too: who gives one means that one.
+    That is a default there, or that of Adam's paper (Kingma and Ba 2014), which code written by
+    hand has in every rule. Of another size only where the declared one is a default: who gives one
+    means that one.
     """
     known, o = conventions(str(declared.kind)), declared.options
     if "epsilon" not in o:
         return
-    defaults = list(dict.fromkeys(epsilon for _, epsilon in known))
+    defaults = list(dict.fromkeys([*(epsilon for _, epsilon in known), _OF_THE_PAPER]))
     own = o.get("epsilon_place", "keras"), o["epsilon"]
     sizes = dict.fromkeys([own[1], *(defaults if own[1] in defaults else [])])
     for place in dict.fromkeys([own[0], *(place for place, _ in known)]):

@@ -290,8 +290,8 @@ class Updates:
         finding = self._departing(found, departure)
         return (
             f"Optimizer: it has {departure.found}{finding.values['parts']} from what is declared, "
-            f"{finding.values['declared']}. Keras and PyTorch differ in it: a convention, "
-            "and no bug."
+            f"{finding.values['declared']}. Libraries and papers differ in it: a "
+            "convention, and no bug."
         )
 
     def _judged(self, found: Identified) -> Notes:
