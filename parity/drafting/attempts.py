@@ -51,6 +51,11 @@ class Data:
             return hot[:, 0]
         return hot.T.copy() if self.layout == "crosswise" else self._laid(hot)
 
+    @property
+    def asked(self) -> str:
+        """What a call must mention that has to do with labels."""
+        return "y"
+
     def _laid(self, values: np.ndarray) -> np.ndarray:
         if self.layout in ("rows", "crosswise") or self.many:
             return values

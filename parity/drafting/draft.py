@@ -125,10 +125,15 @@ class Drafting:
             self.why_not = (
                 makes_anew(self.maker.survey) or in_a_loop(self.maker.survey) or self.why_not
             )
-        if not found and (drafted := self._by_loss()) is not None:
-            found.append(drafted)
+        # A loss of the program's own is better than one that was guessed.
+        if not any(_is_sure(draft) for draft in found) and (own := self._by_loss()) is not None:
+            found = [own, *found] if not found or not own.checks else found
         # A layer alone is less than a network of them.
-        best = min(found, key=lambda d: (d.kernels < 2, _doubts(d), len(d.checks)), default=None)
+        best = min(
+            found,
+            key=lambda d: (not _is_sure(d), d.kernels < 2, _doubts(d), len(d.checks)),
+            default=None,
+        )
         if best is not None and "step" not in best.parts:
             best.left = list(_updates(self.maker.survey))
         return best
@@ -207,6 +212,11 @@ class Drafting:
     def _told(self, progress: int, reason: str) -> None:
         if progress > self._progress:
             self._progress, self.why_not = progress, reason
+
+
+def _is_sure(draft: Draft) -> bool:
+    """Whether a draft needs no guess about the slope of the loss."""
+    return not any(c.startswith("the loss: ") for c in draft.checks)
 
 
 def _updates(survey: Survey) -> Iterator[str]:
@@ -308,19 +318,20 @@ def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
 
 
 def _of_loss(setup: Setup, finder: Finder, found: ByLoss) -> Draft:
+    loss, draws = found.loss, found.data.draws
     parts = {
-        "gradients": DraftPart(
-            finished(found.gradients.known, f"return {found.gradients.last}"),
-            found.gradients.uses, found.gradients.remarks,
-        ),
-        "loss": DraftPart(
-            finished(found.loss.known, f"return {found.loss.last}"), found.loss.uses, found.remarks
-        ),
-        "data": DraftPart([f"x = {found.draws[0]}", f"return x, {found.draws[1]}"], ""),
-    }  # fmt: skip
+        "loss": DraftPart(finished(loss.known, f"return {loss.last}"), loss.uses, found.remarks),
+        "data": DraftPart([f"x = {draws[0]}", f"return x, {draws[1]}"], ""),
+    }
+    if (way := found.gradients) is not None:
+        lines = finished(way.known, f"return {way.last}")
+        parts = {"gradients": DraftPart(lines, way.uses, way.remarks), **parts}
     paths = [leaf.path for leaf in finder.weights]
     text = written_in_order(paths, finder.new().roots())
-    return Draft(setup, f"[{text}]" if text == paths[0] else text, parts)
+    weights = f"[{text}]" if text == paths[0] else text
+    if (way := found.step) is not None:
+        parts = {"step": _step(setup, finder, way, weights), **parts}
+    return Draft(setup, weights, parts)
 
 
 def _before(parts: dict[str, DraftPart], line: str) -> list[DraftPart]:

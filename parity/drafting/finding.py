@@ -85,6 +85,9 @@ class Finder:
         known.roles["parameters"] = list(dict.fromkeys([*self.whole, *made]))
         for name in [n for n in known.names if roles.role(n) in ("x", "y", "rate", "once")]:
             del known.names[name]
+        for name in self.seen.objects() if known.roles["parameters"] else ():
+            if roles.role(name) == "output":  # a p that is no prediction
+                known.names.setdefault(name, known.roles["parameters"][0])
         known.names |= self.given
         return known
 

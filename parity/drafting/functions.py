@@ -90,8 +90,8 @@ class Function:
 
     def variable(self, name: str) -> Returned:
         """Return what a variable of the function, or attribute of its object, is."""
-        values = [value for target, value in assignments(self.body) if _base(target) == name]
-        stored = [n for n in self.body if isinstance(n, ast.Subscript) and _base(n) == name]
+        values = [value for target, value in assignments(self.body) if base(target) == name]
+        stored = [n for n in self.body if isinstance(n, ast.Subscript) and base(n) == name]
         indices = [n.slice for n in stored if isinstance(n.ctx, ast.Store)]
         for value in values:
             kind = made(value, lambda _: False)
@@ -147,7 +147,7 @@ class Function:
         """``for w, dw in zip(self.weights, grads): w -= dw`` writes the weights."""
         variables = {n.id for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
         changed = (n.target for n in ast.walk(loop) if isinstance(n, ast.AugAssign))
-        if any(_base(target) in variables for target in changed):
+        if any(base(target) in variables for target in changed):
             found = (own_name(n, self) for n in ast.walk(loop.iter) if isinstance(n, ast.expr))
             self.writes.update(name for name in found if name)
 
@@ -207,7 +207,7 @@ def _targets(node: ast.AST) -> Iterator[ast.expr]:
             yield target
 
 
-def _base(target: ast.expr) -> str:
+def base(target: ast.expr) -> str:
     """Return the variable, or the attribute of whatever object, that a target is in."""
     while isinstance(target, ast.Subscript):
         target = target.value
@@ -228,7 +228,7 @@ def own_name(target: ast.expr, function: Function) -> str:
 
 def _appends_to(node: ast.AST, name: str) -> bool:
     call = node.func if isinstance(node, ast.Call) else None
-    return isinstance(call, ast.Attribute) and call.attr in _FILLING and _base(call.value) == name
+    return isinstance(call, ast.Attribute) and call.attr in _FILLING and base(call.value) == name
 
 
 def _within(body: Iterable[ast.stmt]) -> Iterator[ast.AST]:

@@ -17,6 +17,8 @@ _MOST_CALLS = 12
 _MOST_FUNCTIONS = 20
 # Of each gradient so many elements are compared, the largest.
 _ELEMENTS = 3
+# Signs that agree by chance in one of 64 cases.
+_SIGNS = 6
 _STEP = 1e-5
 # Central differences of that step are much closer where they agree, and a bug is farther off.
 _CLOSE = 1e-4
@@ -39,7 +41,7 @@ def own_loss(follower: Follower, data: Data, gradients: Way | None) -> Way | Non
             named += list(_scalars(follower, callee, data))[:1]
         elif not (
             STARTS.match(callee.name.strip("_"))
-            or roles.named([callee.name], (*roles.STEP, *roles.WHOLE_TRAININGS))
+            or roles.named([callee.name], (*roles.UPDATE, *roles.WHOLE_TRAININGS))
         ):
             others.append(callee)
     if gradients is None:
@@ -97,15 +99,34 @@ def agreeing(follower: Follower, loss: Way, gradients: Way) -> int:
         return 0
 
 
+def pushed(follower: Follower, loss: Way, step: Way) -> bool:
+    """Whether an update moves some weight against the slope of a loss, as far as the signs tell."""
+    try:
+        change = follower.finder.change([*step.known.lines, step.last], step.data)[1]
+        for k, moved in enumerate(c.ravel() for c in change):
+            places = np.argsort(-np.abs(moved))[:_SIGNS]
+            signs = _slopes(follower, loss, k, places) * moved[places] < 0
+            if np.all(signs[moved[places] != 0]) and np.any(moved):
+                return True
+    except BaseException:
+        return False
+    return False
+
+
 def _is_slope(follower: Follower, loss: Way, k: int, gradient: np.ndarray) -> bool:
     largest = np.abs(gradient).max()
     places = np.argsort(-np.abs(gradient))[:_ELEMENTS]
-    slopes = [
-        (_moved(follower, loss, k, place, _STEP) - _moved(follower, loss, k, place, -_STEP))
-        / (2 * _STEP)
-        for place in map(int, places)
-    ]
+    slopes = _slopes(follower, loss, k, places)
     return bool(largest > 0 and np.all(np.abs(slopes - gradient[places]) < _CLOSE * largest))
+
+
+def _slopes(follower: Follower, loss: Way, k: int, places: np.ndarray) -> np.ndarray:
+    """Return the derivative of a loss by some elements of a weight, by central differences."""
+    sides = (
+        (_moved(follower, loss, k, place, _STEP), _moved(follower, loss, k, place, -_STEP))
+        for place in map(int, places)
+    )
+    return np.array([(above - below) / (2 * _STEP) for above, below in sides])
 
 
 def _moved(follower: Follower, loss: Way, k: int, place: int, by: float) -> float:

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from parity.drafting import roles
+from parity.drafting.functions import assignments, base
 from parity.drafting.holding import PICTURES, held_back
 from parity.drafting.world import is_numbers, quiet
 
@@ -31,6 +32,7 @@ _CALLS = 20
 _LONGEST = 20
 _WIDEST = 80
 _PLAIN = (bool, int, float, str, type(None))
+_NUMBERS = (np.ndarray, np.number, int, float)
 _MAKERS = (
     (np.random.Generator, "np.random.default_rng(0)"),
     (np.random.RandomState, "np.random.RandomState(0)"),
@@ -57,6 +59,7 @@ class Span:
     Attributes:
         whole: Whether all its numbers are whole ones.
         integer: Whether they are integers, as indices are.
+        distinct: Whether no number is there twice, as in a choice of indices.
     """
 
     shape: tuple[int, ...]
@@ -64,6 +67,7 @@ class Span:
     high: float
     whole: bool
     integer: bool = False
+    distinct: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class Call:
     Attributes:
         arguments: By parameter, as the draft can write them; None where it cannot.
         spread: What ``*arguments`` got, likewise; empty without it.
-        spans: Of the arrays, and lists of numbers, among the arguments.
+        spans: Of the numbers, and arrays or lists of them, among the arguments.
     """
 
     arguments: dict[str, str | None]
@@ -113,10 +117,12 @@ class Rehearsal:
         calls: The first calls of each function, by its name: ``init``, ``Net.build``, ``Net`` for
             an object that is made.
         zeroes: Whether it sets gradients back that add up, as far as the run tells.
+        updated: The names of what its text changes by what it was: ``W -= ...``.
     """
 
     calls: dict[str, list[Call]] = field(default_factory=dict[str, list[Call]])
     zeroes: bool = True
+    updated: set[str] = field(default_factory=set[str])
 
     def making(self, name: str, function: Any, alias: str) -> str | None:
         """Return the first call of a maker as the draft can write it; None if there is none."""
@@ -169,8 +175,14 @@ class Rehearsal:
         """Return a parameter's array of the first call, with the range of all calls."""
         spans = self._spans(parameter)
         low, high = min(s.low for s in spans), max(s.high for s in spans)
-        kinds = all(s.whole for s in spans), all(s.integer for s in spans)
+        kinds = (all(of) for of in zip(*((s.whole, s.integer, s.distinct) for s in spans), strict=True))
         return Span(spans[0].shape, low, high, *kinds)
+
+    def objects(self) -> set[str]:
+        """Return the parameters that only got objects, or containers that are no numbers."""
+        every = [call for calls in self.calls.values() for call in calls]
+        plain = {n for c in every for n, text in c.arguments.items() if n in c.spans or text}
+        return {n for c in every for n in c.arguments} - plain
 
     def _spans(self, parameter: str) -> list[Span]:
         every = (call for calls in self.calls.values() for call in calls)
@@ -224,6 +236,11 @@ def rehearse(file: Path, alias: str) -> Rehearsal:
         pass
     ran = {name.rpartition(".")[2] for name in seen.calls}
     seen.zeroes = not ran or not ran.isdisjoint(_zeroing(file))
+    tree = ast.parse(file.read_bytes())
+    seen.updated = {base(n.target) for n in ast.walk(tree) if isinstance(n, ast.AugAssign)}
+    for target, value in assignments(ast.walk(tree)):
+        if base(target) in {base(n) for n in ast.walk(value) if isinstance(n, ast.expr)}:
+            seen.updated.add(base(target))
     return seen
 
 
@@ -273,7 +290,7 @@ def _call(frame: FrameType, written: Callable[[Any], str | None]) -> Call:
     if code.co_flags & inspect.CO_VARARGS:
         spread = tuple(map(written, frame.f_locals.get(code.co_varnames[count], ())))
     values = {n: frame.f_locals[n] for n in names if n in frame.f_locals}
-    arrays = [n for n, v in values.items() if isinstance(v, np.ndarray) or is_numbers(v)]
+    arrays = [n for n, v in values.items() if isinstance(v, _NUMBERS) or is_numbers(v)]
     spans = {n: span for n in arrays if (span := _span(values[n])) is not None}
     return Call({n: written(v) for n, v in values.items()}, spread, spans)
 
@@ -285,7 +302,8 @@ def _span(value: Any) -> Span | None:
         return None
     low, high = float(array.min()), float(array.max())
     whole = bool(np.all(array == np.round(array)))
-    return Span(array.shape, low, high, whole, array.dtype.kind in "iu")
+    distinct = array.ndim == 1 and 1 < array.size == len(np.unique(array))
+    return Span(array.shape, low, high, whole, array.dtype.kind in "iu", distinct)
 
 
 def _short(value: Any, module: ModuleType, alias: str) -> str | None:

@@ -79,7 +79,7 @@ class Steps:
             for path, value in self.finder.objects():
                 more.lines += _once(path, value, callee)
             for text in arguments(callee, more):
-                if not re.search(r"\by\b", " ".join([*more.lines, text])):
+                if not re.search(rf"\b{data.asked}\b", " ".join([*more.lines, text])):
                     continue
                 tried = self._tried(callee, more, text, data)
                 if tried is not None:
@@ -111,7 +111,7 @@ class Steps:
     def _after(self, back: Callee, known: Known, data: Data) -> Known | None:
         """Return what is known after a backward pass."""
         for text in arguments(back, known):
-            if not re.search(r"\by\b", " ".join([*known.lines, text])):
+            if not re.search(rf"\b{data.asked}\b", " ".join([*known.lines, text])):
                 continue
             try:
                 world = self.finder.new()
