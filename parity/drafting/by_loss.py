@@ -81,7 +81,7 @@ class ByLoss:
 
 def by_loss(finder: Finder) -> ByLoss | None:
     """Return a loss with its gradients, or else with an update; None if none fit."""
-    given = finder.given
+    given, finder.flat = finder.given, False
     losses = list(itertools.islice(_losses(finder), _MOST_LOSSES))
     best, most = None, -1
     for found, names in losses:

@@ -111,6 +111,10 @@ def callees(world: World) -> list[Callee]:
     for path, value in world.roots().items():
         if inspect.isfunction(value) and is_own(value, world):
             found[path] = callee(path, value)
+        elif isinstance(value, dict):  # of functions around the weights
+            inner: dict[Any, Any] = value
+            functions = {k: f for k, f in inner.items() if inspect.isfunction(f)}
+            found |= {f'{path}["{k}"]': callee(f'{path}["{k}"]', f) for k, f in functions.items()}
         elif value.__class__ is GeneratorType:
             found[path] = _coroutine(path, value)
         elif is_own(value.__class__, world) and not path.startswith(f"{world.alias}."):

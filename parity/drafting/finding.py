@@ -37,6 +37,9 @@ class Finder:
         given: What parameters of some names are given.
         seen: What was seen of the program's own run.
         kept: What updates keep from step to step, by their names.
+
+    Attributes:
+        flat: Whether samples have one axis each, so that what got more of them is not called.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Finder:
     ) -> None:
         self.kept = kept or {}
         self.fresh = fresh
+        self.flat = True
         self.given = seen.settings() | given
         self.seen = seen
         self.stuck = stuck
@@ -111,7 +115,8 @@ class Finder:
                 return 0, place[callee.name]
             return (1 if re.search(pattern, callee.name, re.I) else 2), 0
 
-        return sorted((c for c in self.callees if c.name not in self.stuck), key=rank)
+        asked = (c for c in self.callees if c.name not in self.stuck)
+        return sorted((c for c in asked if not (self.flat and self.seen.deep(c.name))), key=rank)
 
     # Forward pass.
 
@@ -231,7 +236,7 @@ class Finder:
         self, world: World, known: Known, text: str, before: dict[str, Any], values: dict[str, Any]
     ) -> dict[str, np.ndarray]:
         """Return all arrays that a call gives or leaves, by expression."""
-        values = {name: value.copy() for name, value in values.items()}
+        values = {name: copy.copy(value) for name, value in values.items()}
         result = world.run(known.lines, text, **values)
         if inspect.isgenerator(result):
             result = list(result)
@@ -529,6 +534,10 @@ def _best_output(texts: list[str], callee: Callee) -> str:
             return callee.returned[int(index[1])]
         return re.split(r'[."\[\]]+', text.rstrip('"]'))[-1]
 
+    # What is returned as it is goes before what is kept in something else that is returned.
+    texts = [t for t in texts if t.count("[") == min(text.count("[") for text in texts)]
+    if len(texts) == 1:
+        return texts[0]
     names = {name(t): t for t in texts}
     if len(names) == len(texts):
         return names[roles.best_output(list(names))]

@@ -178,6 +178,12 @@ class Rehearsal:
         kinds = (all(of) for of in zip(*((s.whole, s.integer, s.distinct) for s in spans), strict=True))
         return Span(spans[0].shape, low, high, *kinds)
 
+    def deep(self, function: str) -> bool:
+        """Whether all that functions of this name were given first had three axes, or more."""
+        firsts = (next(iter(call.spans.values()), None) for call in self.of(function))
+        axes = [len(span.shape) for span in firsts if span is not None]
+        return bool(axes) and min(axes) > 2
+
     def objects(self) -> set[str]:
         """Return the parameters that only got objects, or containers that are no numbers."""
         every = [call for calls in self.calls.values() for call in calls]

@@ -41,7 +41,7 @@ class Survey:
         constants: The literal of each name that has one, and only one, anywhere.
         objects: The call of a class to which a variable, and nothing else, is assigned.
         names: All that has a name once the module is imported.
-        unpacked: What a function's results are called where it is called.
+        kept: What the program calls a function's result, or its elements, where it keeps them.
         actions: What happens when it is imported.
         relative: Whether it imports from its own package.
         imports_numpy: Whether it imports NumPy, or what builds on it.
@@ -54,7 +54,7 @@ class Survey:
     constants: dict[str, ast.expr] = field(default_factory=dict[str, ast.expr])
     objects: dict[str, ast.expr] = field(default_factory=dict[str, ast.expr])
     names: set[str] = field(default_factory=set[str])
-    unpacked: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    kept: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     actions: list[Action] = field(default_factory=list[Action])
     relative: bool = False
     imports_numpy: bool = False
@@ -103,8 +103,8 @@ def survey(tree: ast.Module, beside: Callable[[str], ast.Module | None] | None =
         ),
     )
     for target, value in assignments(ast.walk(tree)):
-        if isinstance(target, ast.Tuple) and called(value):
-            found.unpacked.setdefault(called(value), element_names(target))
+        if isinstance(target, (ast.Tuple, ast.Name)) and called(value):
+            found.kept.setdefault(called(value), element_names(target))
     return found
 
 
