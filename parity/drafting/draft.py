@@ -280,7 +280,7 @@ def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
         parts["loss"] = DraftPart(loss_lines, "")
     if many:
         parts["forward"].lines = _each_sample(parts["forward"].lines, forward.data.layout)
-    loss = None if "loss" in parts else own_loss(follower, last.data, gradients)
+    loss = None if "loss" in parts else own_loss(follower, last.data, gradients, step)
     if loss is not None:
         lines = finished(loss.known, f"return {loss.last}")
         parts["loss"] = DraftPart(lines, loss.uses, loss.remarks)
@@ -291,6 +291,10 @@ def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
             part.lines.insert(part.lines[0].startswith("nonlocal"), rows)
         lines = parts["forward"].lines
         lines[-1] = f"return np.ravel({lines[-1].removeprefix('return ')})"
+    if forward.data.bare and not many:
+        lines = parts["forward"].lines
+        lines[-1] = f"return np.ravel({lines[-1].removeprefix('return ')})"
+        _before(parts, "y = float(np.ravel(y)[0])")
     if last.data.flat:
         _before(parts, "y = np.ravel(y)")
     if last.data.first:
@@ -312,7 +316,7 @@ def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
     hot = "one-hot" if looped and forward.data.outputs > 1 else ""
     labels = "integer" if classes else hot
     kernels = sum(np.ndim(array) > 1 for array in finder.saved)
-    samples = "rows" if many else "single" if single else ""
+    samples = "rows" if many else "single" if single or forward.data.bare else ""
     optimizer = claimed(finder, step) if step is not None else ""
     return Draft(setup, weights, parts, updates, labels, kernels, samples, optimizer)
 

@@ -226,9 +226,10 @@ class Finder:
         done = known.copy()
         rows = [int(m[1]) for t in outputs if (m := re.fullmatch(r"output\[(\d+)\]", t))]
         output = self._keep(done, callee, text, chosen, max(rows, default=None))
-        flat = data.layout == "rows" and outputs[chosen].ndim == 1
+        axes = outputs[chosen].ndim
+        flat, bare = data.layout == "rows" and axes == 1, axes == 0
         return Forward(
-            done, output, callee.name, Data(data.layout, data.inputs, width, flat=flat),
+            done, output, callee.name, Data(data.layout, data.inputs, width, flat=flat, bare=bare),
             max((depend[t] for t in best), key=len),
         )  # fmt: skip
 
@@ -548,7 +549,7 @@ def is_weightlike(value: Any) -> bool:
     """Whether a value may be a weight: an array of floats, or a list of Python's numbers."""
     array: Any = value
     if isinstance(value, np.ndarray):
-        return array.dtype.kind == "f" and array.ndim > 0 and bool(array.flags.writeable)
+        return array.dtype.kind == "f" and bool(array.flags.writeable)
     return isinstance(value, (list, Nodes))
 
 

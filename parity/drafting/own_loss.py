@@ -24,16 +24,19 @@ _STEP = 1e-5
 _CLOSE = 1e-4
 
 
-def own_loss(follower: Follower, data: Data, gradients: Way | None) -> Way | None:
+def own_loss(
+    follower: Follower, data: Data, gradients: Way | None, step: Way | None = None
+) -> Way | None:
     """Return the user's own loss, where it is certain which function that is.
 
     By its name, if one only has such a name; or else it is the function by which some gradient is
-    the derivative.
+    the derivative, or along whose slope an update leads in all weights.
 
     Args:
         follower: What was found so far.
         data: What gradients or update were tried with.
         gradients: The way to the gradients, if there is one.
+        step: The way to an update, if there is one.
     """
     named, others = list[Way](), list[Callee]()
     for callee in follower.finder.callees:
@@ -44,13 +47,15 @@ def own_loss(follower: Follower, data: Data, gradients: Way | None) -> Way | Non
             or roles.named([callee.name], (*roles.UPDATE, *roles.WHOLE_TRAININGS))
         ):
             others.append(callee)
+    candidates = (w for c in others[:_MOST_FUNCTIONS] for w in _scalars(follower, c, data))
     if gradients is None:
-        return named[0] if len(named) == 1 else None
+        if len(named) == 1 or step is None:
+            return named[0] if named else None
+        return next((w for w in (*named, *candidates) if _is_descended(follower, w, step)), None)
     if len(named) == 1:
         if agreeing(follower, named[0], gradients) == 0:
             named[0].remarks.append(f"that {named[0].uses} is the loss: no gradient is its slope")
         return named[0]
-    candidates = (w for c in others[:_MOST_FUNCTIONS] for w in _scalars(follower, c, data))
     for way in (*named, *candidates):
         if agreeing(follower, way, gradients):
             return way
@@ -97,6 +102,16 @@ def agreeing(follower: Follower, loss: Way, gradients: Way) -> int:
         return sum(_is_slope(follower, loss, k, a.ravel()) for k, a in enumerate(arrays))
     except BaseException:
         return 0
+
+
+def _is_descended(follower: Follower, loss: Way, step: Way) -> bool:
+    """Whether an update is plain descent on a loss, in every weight."""
+    rate = 0.125
+    try:
+        change = follower.finder.change([*step.known.lines, step.last], step.data, rate)[1]
+    except BaseException:
+        return False
+    return all(_is_slope(follower, loss, k, c.ravel() / -rate) for k, c in enumerate(change))
 
 
 def pushed(follower: Follower, loss: Way, step: Way) -> bool:
