@@ -11,7 +11,19 @@ weights that are objects of one number each. ``draft`` puts them together, and `
 
 from parity.drafting.draft import Draft, Drafting
 from parity.drafting.page import UserModule, page
-from parity.drafting.rehearsing import rehearse
+from parity.drafting.rehearsing import Rehearsal, rehearse
 from parity.drafting.survey import Survey, survey
+from parity.drafting.training_loop import LoopError, loop_functions
 
-__all__ = ["Draft", "Drafting", "Survey", "UserModule", "page", "rehearse", "survey"]
+__all__ = [
+    "Draft",
+    "Drafting",
+    "LoopError",
+    "Rehearsal",
+    "Survey",
+    "UserModule",
+    "loop_functions",
+    "page",
+    "rehearse",
+    "survey",
+]

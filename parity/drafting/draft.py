@@ -22,7 +22,7 @@ from parity.drafting.gradients import Gradients
 from parity.drafting.making import Maker
 from parity.drafting.nodes import Nodes, nodes_of
 from parity.drafting.own_loss import own_loss
-from parity.drafting.reasons import in_a_loop, makes_anew
+from parity.drafting.reasons import makes_anew
 from parity.drafting.rehearsing import Rehearsal
 from parity.drafting.steps import Steps
 from parity.drafting.subjects import Setup, optimizers, setups, with_states
@@ -122,9 +122,7 @@ class Drafting:
             if found and not found[-1].checks and found[-1].kernels > 1:
                 break
         if not found and self._progress < 3:
-            self.why_not = (
-                makes_anew(self.maker.survey) or in_a_loop(self.maker.survey) or self.why_not
-            )
+            self.why_not = makes_anew(self.maker.survey) or self.why_not
         # A loss of the program's own is better than one that was guessed.
         if not any(_is_sure(draft) for draft in found) and (own := self._by_loss()) is not None:
             found = [own, *found] if not found or not own.checks else found
