@@ -10,17 +10,18 @@ import ast
 import builtins
 import contextlib
 import copy
+import functools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 import numpy as np
 
 from parity.drafting import roles
-from parity.drafting.functions import base
+from parity.drafting.functions import assignments, base
 from parity.loading import action, called, definitions, is_guard, statements
 
 _PRODUCTS = ("dot", "matmul", "einsum")
@@ -57,20 +58,37 @@ def loop_functions(path: str | Path) -> ModuleType:
         OSError: The file cannot be read.
         SyntaxError: It is not Python.
     """
+    path = Path(path).resolve()
+    content = path.read_bytes()
     module = definitions(path)
-    before, loop = _found(ast.parse(Path(path).read_bytes(), str(path)))
-    names: dict[str, Any] = module.__dict__
-    for statement in before:
-        if not action(statement):
-            with contextlib.suppress(Exception):
-                exec(_compiled([statement], str(path)), names)
-    functions = _Taken(loop, names).functions(before)
-    exec(_compiled(functions, str(path)), names)
+    for code in _before(str(path), content):
+        with contextlib.suppress(Exception):
+            exec(code, module.__dict__)
+    exec(_functions(str(path), content), module.__dict__)
     return module
 
 
-def _compiled(body: list[Any], path: str) -> Any:
-    return compile(ast.fix_missing_locations(ast.Module(body, [])), path, "exec", dont_inherit=True)
+@functools.lru_cache(maxsize=16)
+def _before(path: str, content: bytes) -> tuple[CodeType, ...]:
+    """Return the code of each statement before the loop that an import would not run."""
+    before, _ = _found(ast.parse(content, path))
+    return tuple(_compiled([s], path) for s in before if not action(s))
+
+
+@functools.lru_cache(maxsize=16)
+def _functions(path: str, content: bytes) -> CodeType:
+    """Return the code of the functions that are made of the loop."""
+    names = definitions(path).__dict__
+    for code in _before(path, content):
+        with contextlib.suppress(Exception):
+            exec(code, names)
+    _, loop = _found(ast.parse(content, path))
+    return _compiled(_Taken(loop, names).functions(), path)
+
+
+def _compiled(body: list[ast.stmt], path: str) -> CodeType:
+    tree = ast.fix_missing_locations(ast.Module(body, []))
+    return compile(tree, path, "exec", dont_inherit=True)
 
 
 def _found(tree: ast.Module) -> tuple[list[ast.stmt], ast.For | ast.While]:
@@ -436,7 +454,7 @@ class _Taken:
 
     # The functions.
 
-    def functions(self, before: list[ast.stmt]) -> list[ast.stmt]:
+    def functions(self) -> list[ast.stmt]:
         """Return the functions, and what they need beside the module's variables."""
         goals: dict[str, tuple[list[ast.stmt], list[str], str]] = {}
         last = max(k for k, name, _ in self._flow((self.x, self.y)) if name == self.output)
@@ -448,22 +466,46 @@ class _Taken:
             used = any(name in _read(s) for s in _slice(self.body, self.weights))
             if plain and _LOSS.fullmatch(name) and not used and "loss" not in goals:
                 goals["loss"] = _slice(self.body[: k + 1], [name]), ["x", "y"], f"return {name}"
-        names = {name for _, name, _ in flow}
-        found = {w: roles.gradient_of(w, sorted(names)) for w in sorted(self.weights)}
-        if None not in found.values():
-            pairs = ", ".join(f'"{n}": {n}' for n in found.values())
-            gradients = [n for n in found.values() if n]
-            goals["gradients"] = _slice(self.body, gradients), ["x", "y"], f"return {{{pairs}}}"
+        found = {w: self._gradient(w) for w in sorted(self.weights)}
+        if all(found.values()):
+            pairs = ", ".join(f'"d{w}": {n}' for w, n in found.items())
+            body = _slice(self.body, found.values())
+            goals["gradients"] = body, ["x", "y"], f"return {{{pairs}}}"
         step = _slice(self.body, self.weights)
         goals["step"] = step, ["x", "y", "learning_rate"], ""
         counted, counter = self._counting(step)
         written: list[ast.stmt] = list(counted)
         for name, (body, given, result) in goals.items():
             free = _NAMES[name] if name in self.names else name
-            lines = self._given(body, given, before)
+            lines = self._given(body, given)
             lines += [counter] * (name == "step" and bool(counter))
             written.append(self._function(free, given, lines, body, result))
         return written
+
+    def _gradient(self, weight: str) -> str:
+        """Return the variable by which a weight is lowered, also through averages of it; or ""."""
+        found, waiting, seen = set[str](), [(weight, -1)], set[str]()
+        labelled = {n for _, n, deps in self._flow((self.x, self.y)) if self.y in deps}
+        while waiting:
+            name, sign = waiting.pop()
+            for target, value in _values(self.body):
+                if base(target) != name or not labelled & _read(value):
+                    continue
+                if _multiplies(value):
+                    return ""
+                for other in (_read(value) & labelled) - {name, self.output}:
+                    state = other in self.carried - self.weights
+                    over = state or any(
+                        _read(v) & (self.carried - self.weights) for t, v in _values(self.body)
+                        if base(t) == other
+                    )  # fmt: skip
+                    signed = sign * _sign(value, other)
+                    if over and other not in seen:
+                        seen.add(other)
+                        waiting.append((other, signed))
+                    elif not over:
+                        found.add(other if signed > 0 else "")
+        return found.pop() if len(found) == 1 else ""
 
     def _counting(self, step: list[ast.stmt]) -> tuple[list[ast.stmt], str]:
         """Return what makes the counter of steps, where the update reads it, and what counts."""
@@ -479,7 +521,7 @@ class _Taken:
         start = ast.parse(f"{name} = ({ast.unparse(first)}) - 1").body
         return start, f"{name} = {name} + 1"
 
-    def _given(self, body: list[ast.stmt], given: list[str], before: list[ast.stmt]) -> list[str]:
+    def _given(self, body: list[ast.stmt], given: list[str]) -> list[str]:
         """Return the statements that call what is handed over as the loop calls it."""
         pairs = [(self.x, "x")]
         pairs += [(self.y, "y")] * ("y" in given)
@@ -546,6 +588,29 @@ def _parts(statement: ast.stmt) -> list[ast.stmt]:
         return [statement]
     pairs = zip(target.elts, statement.value.elts, strict=True)
     return [ast.copy_location(ast.Assign([t], v), statement) for t, v in pairs]
+
+
+def _values(body: Iterable[ast.stmt]) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """Yield target and new value of each assignment, ``W - dW`` for ``W -= dW``."""
+    for node in (n for s in body for n in ast.walk(s)):
+        if isinstance(node, ast.AugAssign):
+            loaded = ast.parse(ast.unparse(node.target), mode="eval").body
+            yield node.target, ast.BinOp(loaded, node.op, node.value)
+        else:
+            yield from assignments([node])
+
+
+def _sign(value: ast.expr, name: str) -> int:
+    """Return -1 where a variable is subtracted, or stands in what is; 1 where it is not."""
+    if isinstance(value, ast.UnaryOp) and isinstance(value.op, ast.USub):
+        return -_sign(value.operand, name)
+    if isinstance(value, ast.BinOp):
+        inner = value.left if name in _read(value.left) else value.right
+        turned = isinstance(value.op, ast.Sub) and inner is value.right
+        others = value.right if inner is value.left else value.left
+        product = isinstance(value.op, (ast.Mult, ast.Div)) and isinstance(others, ast.UnaryOp)
+        return (-1 if turned else 1) * (-1 if product else 1) * _sign(inner, name)
+    return 1
 
 
 class _Numbers(ast.NodeTransformer):
