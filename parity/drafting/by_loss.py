@@ -224,7 +224,7 @@ def _samples(
         elif len(rest) == 1:
             texts[rest[0]] = "y"
             yield Samples("rows", 1, 1, draws=(x, drawn(rest[0], False))), texts
-        elif all(len(handed[name].shape) == 1 for name in rest):
+        elif len({handed[n].shape for n in rest}) == 1 and len(handed[rest[0]].shape) == 1:
             for k, name in enumerate(rest):
                 whole = finder.seen.span(name).whole
                 texts[name] = f"y[:, {k}].astype(int)" if whole else f"y[:, {k}]"
