@@ -253,7 +253,8 @@ class Steps:
                 ends.append([a + c for a, c in zip(self.finder.saved, change, strict=True)])
         finally:
             self.finder.saved = saved
-        pairs = zip(*ends, strict=True)
+        # Biases of zero are none the less for being scaled.
+        pairs = (p for p, w in zip(zip(*ends, strict=True), saved, strict=True) if np.any(w))
         return any(np.allclose(a, b) and np.abs(a).max(initial=0) > 0 for a, b in pairs)
 
 

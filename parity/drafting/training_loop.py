@@ -22,6 +22,7 @@ import numpy as np
 
 from parity.drafting import roles
 from parity.drafting.functions import assignments, base
+from parity.drafting.world import inside, is_numbers
 from parity.loading import action, called, definitions, is_guard, statements
 
 _PRODUCTS = ("dot", "matmul", "einsum")
@@ -129,13 +130,16 @@ def _trains(loop: ast.For | ast.While) -> bool:
 
 
 def _read(node: ast.AST) -> set[str]:
-    found = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-    stored = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)
-              and not isinstance(n.ctx, ast.Load)}  # fmt: skip
-    loaded = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)
-              and isinstance(n.ctx, ast.Load)}  # fmt: skip
-    augmented = {base(n.target) for n in ast.walk(node) if isinstance(n, ast.AugAssign)}
-    return (found - stored) | loaded | augmented
+    """Return the variables whose value a statement or expression uses, without those it binds."""
+    found, bound = set[str](), set[str]()
+    for n in ast.walk(node):
+        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load):
+            found.add(n.id)
+        elif isinstance(n, ast.AugAssign):
+            found.add(base(n.target))
+        elif isinstance(n, (ast.For, ast.comprehension)):
+            bound |= _written(n.target)
+    return found - bound
 
 
 def _written(node: ast.AST) -> set[str]:
@@ -152,7 +156,9 @@ def _written(node: ast.AST) -> set[str]:
             found.add(_root(n.args[0]) if of_numpy and n.args else of)
         elif isinstance(n, ast.keyword) and n.arg == "out":
             found.add(_root(n.value))
-    return found - {""}
+        elif isinstance(n, ast.For) and _written(ast.Module(n.body, [])) & _written(n.target):
+            found |= _read(n.iter)  # for w, g in zip(weights, gradients): w -= g
+    return found - {"", "zip", "enumerate", "reversed", "range"}
 
 
 def _root(node: ast.AST) -> str:
@@ -168,16 +174,6 @@ def _replaces(statement: ast.stmt) -> set[str]:
         return set()
     elements = [e for t in statement.targets for e in getattr(t, "elts", [t])]
     return {e.id for e in elements if isinstance(e, ast.Name)}
-
-
-def _slice(body: Sequence[ast.stmt], goals: Iterable[str]) -> list[ast.stmt]:
-    """Return the statements on which some variables depend, as they are at the end."""
-    needed, kept = set(goals), list[ast.stmt]()
-    for statement in reversed(body):
-        if _written(statement) & needed:
-            kept.insert(0, statement)
-            needed = (needed - _replaces(statement)) | _read(statement)
-    return kept
 
 
 # The loop.
@@ -326,9 +322,10 @@ class _Taken:
         body = [whole.visit(s) for s in copy.deepcopy(nest.body)]
         body = [part for s in body for part in _parts(s) if not _same(part)]
         self.axis, self.sizes = whole.axis, nest.sizes
+        self.within, self.rates = _shared(names), set[int]()
         rates = {n for s in body for n in _read(s) if roles.role(n) == "rate"}
         # A schedule is none of the update: the rate is handed over.
-        self.body = [s for s in body if not _written(s) or not _written(s) <= rates]
+        self.body = [s for s in body if not self._written(s) or not self._written(s) <= rates]
         self.counter = nest.counter
         carried = self._carried()
         self.carried = {n for n in carried if not isinstance(names.get(n), (int, float, str))}
@@ -342,18 +339,32 @@ class _Taken:
         self._check_pairing(whole)
         self._count_samples()
 
+    def _written(self, statement: ast.stmt) -> set[str]:
+        """Return what a statement changes, also what lies in a list or dict that it changes."""
+        found = _written(statement)
+        return found.union(*(self.within.get(n, set[str]()) for n in found))
+
+    def _slice(self, body: Sequence[ast.stmt], goals: Iterable[str]) -> list[ast.stmt]:
+        """Return the statements on which some variables depend, as they are at the end."""
+        needed, kept = set(goals), list[ast.stmt]()
+        for statement in reversed(body):
+            if self._written(statement) & needed:
+                kept.insert(0, statement)
+                needed = (needed - _replaces(statement)) | _read(statement)
+        return kept
+
     def _carried(self) -> set[str]:
         """Return the variables that a round reads before it gives them a new value, and changes."""
         ready, exposed = set[str](), set[str]()
         for s in self.body:
             exposed |= _read(s) - ready
             ready |= _replaces(s)
-        return exposed & {n for s in self.body for n in _written(s)}
+        return exposed & {n for s in self.body for n in self._written(s)}
 
     def _needed(self, goals: Iterable[str]) -> list[str]:
         """Return the free variables on which some depend, in the order in which they are read."""
         ready, needed = set[str](), list[str]()
-        for s in _slice(self.body, goals):
+        for s in self._slice(self.body, goals):
             needed += sorted(_read(s) - ready - {*needed})
             ready |= _replaces(s)
         return needed
@@ -391,34 +402,43 @@ class _Taken:
 
         A number that stands there itself gets the name ``learning_rate``.
         """
-        updates = [s for s in self.body if _written(s) & self.weights and self._moves(s)]
-        names = [{n for n in _read(s) if isinstance(self.names.get(n), float)} for s in updates]
-        common = set.intersection(*names) if names else set[str]()
-        if len(common) == 1:
-            return common.pop()
-        numbers = [
-            {n.value for n in ast.walk(s) if isinstance(n, ast.Constant)
-             and isinstance(n.value, float)} for s in updates
-        ]  # fmt: skip
-        common_number = set.intersection(*numbers) if numbers else set[float]()
-        if len(common_number) != 1 or common:
+        factors = [_factors(change) for s in self.body for change in self._changes(s)]
+        names = [{n.id for n in f if isinstance(n, ast.Name)
+                  and isinstance(self.names.get(n.id), float)} for f in factors]  # fmt: skip
+        numbers = [{n.value for n in f if isinstance(n, ast.Constant)} for f in factors]
+        name = set[str].intersection(*names) if names else set[str]()
+        number = set[Any].intersection(*numbers) if numbers else set[Any]()
+        if len(name) == 1:
+            return name.pop()
+        if len(number) != 1:
             return ""
-        rate = _Numbers(common_number, "learning_rate")
-        self.body = [rate.visit(s) if s in updates else s for s in self.body]
+        for node in (n for f in factors for n in f):
+            if isinstance(node, ast.Constant) and node.value in number:
+                self.rates.add(id(node))
+        self.body = [_Rate(self.rates).visit(s) for s in self.body]
         return "learning_rate"
 
-    def _moves(self, statement: ast.stmt) -> bool:
-        changed = isinstance(statement, ast.AugAssign) or bool(
-            _written(statement) & _read(statement)
-        )
-        return changed and isinstance(statement, (ast.AugAssign, ast.Assign))
+    def _changes(self, statement: ast.stmt) -> Iterator[ast.expr]:
+        """Yield what a statement adds to a weight, or takes from it."""
+        ours = set(self.weights)
+        for n in (n for n in ast.walk(statement) if isinstance(n, ast.For)):
+            if isinstance(n.iter, ast.Call) and isinstance(n.target, ast.Tuple):
+                for target, of in zip(n.target.elts, n.iter.args, strict=False):
+                    if ({_root(of)} | self.within.get(_root(of), set())) & self.weights:
+                        ours |= _written(target)
+        for n in ast.walk(statement):
+            if isinstance(n, ast.AugAssign) and base(n.target) in ours:
+                yield n.value
+        for target, value in assignments(ast.walk(statement)):
+            if base(target) in ours and isinstance(value, ast.BinOp) and _root(value.left) in ours:
+                yield value.right
 
     def _flow(self, data: tuple[str, str]) -> Iterator[tuple[int, str, set[str]]]:
         """Yield each value that a round gives: its statement, its name, and what it depends on."""
         deps: dict[str, set[str]] = {n: {n} for n in (*self.carried, *data)}
         for k, s in enumerate(self.body):
             every = set[str]().union(*(deps.get(n, set[str]()) for n in _read(s)))
-            for name in _written(s):
+            for name in self._written(s):
                 more = set[str]() if name in _replaces(s) else deps.get(name, set[str]())
                 deps[name] = every | more
                 yield k, name, deps[name]
@@ -459,19 +479,19 @@ class _Taken:
         goals: dict[str, tuple[list[ast.stmt], list[str], str]] = {}
         last = max(k for k, name, _ in self._flow((self.x, self.y)) if name == self.output)
         until = self.body[: last + 1]
-        goals["forward"] = _slice(until, [self.output]), ["x"], f"return {self.output}"
+        goals["forward"] = self._slice(until, [self.output]), ["x"], f"return {self.output}"
         flow = list(self._flow((self.x, self.y)))
         for k, name, deps in flow:
             plain = name in _replaces(self.body[k]) and self.y in deps and deps & self.weights
-            used = any(name in _read(s) for s in _slice(self.body, self.weights))
+            used = any(name in _read(s) for s in self._slice(self.body, self.weights))
             if plain and _LOSS.fullmatch(name) and not used and "loss" not in goals:
-                goals["loss"] = _slice(self.body[: k + 1], [name]), ["x", "y"], f"return {name}"
+                goals["loss"] = self._slice(self.body[: k + 1], [name]), ["x", "y"], f"return {name}"
         found = {w: self._gradient(w) for w in sorted(self.weights)}
         if all(found.values()):
             pairs = ", ".join(f'"d{w}": {n}' for w, n in found.items())
-            body = _slice(self.body, found.values())
+            body = self._slice(self.body, found.values())
             goals["gradients"] = body, ["x", "y"], f"return {{{pairs}}}"
-        step = _slice(self.body, self.weights)
+        step = self._slice(self.body, self.weights)
         goals["step"] = step, ["x", "y", "learning_rate"], ""
         counted, counter = self._counting(step)
         written: list[ast.stmt] = list(counted)
@@ -554,13 +574,13 @@ class _Taken:
         # A number that is made of inputs that are read from a file.
         self.unknown = {n for n in self._needed(self.weights) if self._may_be_data(n)
                         and n not in self.names} - {self.x, self.y, "learning_rate"}  # fmt: skip
-        size = _Numbers(self.counts, f"{self.x}.shape[{self.axis}]", divided=True)
+        size = _Divisors(self.counts, f"{self.x}.shape[{self.axis}]")
         self.body = [size.visit(s) for s in self.body]
 
     def _function(
         self, name: str, given: list[str], lines: list[str], body: list[ast.stmt], result: str
     ) -> ast.stmt:
-        stored = {n for s in body for n in _written(s)} & (self.carried | self.scalars)
+        stored = {n for s in body for n in self._written(s)} & (self.carried | self.scalars)
         stored |= {self.counter[0]} if self.counter and any("+ 1" in x for x in lines) else set()
         head = [f"global {', '.join(sorted(stored))}"] * bool(stored)
         text = f"def {name}({', '.join(given)}):\n"
@@ -613,26 +633,42 @@ def _sign(value: ast.expr, name: str) -> int:
     return 1
 
 
-class _Numbers(ast.NodeTransformer):
-    """Puts an expression in the place of some numbers, everywhere or where they divide."""
+def _factors(value: ast.expr) -> list[ast.expr]:
+    """Return what an expression is the product of."""
+    if isinstance(value, ast.UnaryOp):
+        return _factors(value.operand)
+    if isinstance(value, ast.BinOp) and isinstance(value.op, (ast.Mult, ast.MatMult)):
+        return [*_factors(value.left), *_factors(value.right)]
+    if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Div):
+        return _factors(value.left)
+    return [value]
 
-    def __init__(self, numbers: set[Any], text: str, divided: bool = False) -> None:
-        self.numbers, self.text, self.divided = numbers, text, divided
+
+class _Rate(ast.NodeTransformer):
+    """Puts the name of the learning rate in the place of some numbers."""
+
+    def __init__(self, places: set[int]) -> None:
+        self.places = places
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        return node if self.divided else self._put(node)
+        name = ast.copy_location(ast.Name("learning_rate", ast.Load()), node)
+        return name if id(node) in self.places else node
+
+
+class _Divisors(ast.NodeTransformer):
+    """Puts an expression in the place of some numbers that divide."""
+
+    def __init__(self, numbers: set[int], text: str) -> None:
+        self.numbers, self.text = numbers, text
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         done = self.generic_visit(node)
         assert isinstance(done, ast.BinOp)
-        if self.divided and isinstance(done.op, ast.Div) and isinstance(done.right, ast.Constant):
-            done.right = self._put(done.right)
+        by = done.right
+        if isinstance(done.op, ast.Div) and isinstance(by, ast.Constant):
+            new = ast.parse(self.text, mode="eval").body
+            done.right = ast.copy_location(new, by) if by.value in self.numbers else by
         return done
-
-    def _put(self, node: ast.Constant) -> ast.expr:
-        if node.value not in self.numbers:
-            return node
-        return ast.copy_location(ast.parse(self.text, mode="eval").body, node)
 
 
 def _same(statement: ast.stmt) -> bool:
@@ -642,6 +678,17 @@ def _same(statement: ast.stmt) -> bool:
     ) == ast.unparse(statement.value)
 
 
+def _shared(names: dict[str, Any]) -> dict[str, set[str]]:
+    """Return, for each list or dict of arrays, the variables of the arrays in it, and back."""
+    own = {id(v): n for n, v in names.items() if isinstance(v, np.ndarray)}
+    found: dict[str, set[str]] = {}
+    for name, value in names.items():
+        if not name.startswith("__") and isinstance(value, (list, tuple, dict)):
+            for _, _, inner in inside(value):
+                if id(inner) in own:
+                    found.setdefault(name, set()).add(own[id(inner)])
+    return found
+
+
 def _is_data(value: Any) -> bool:
-    array = isinstance(value, np.ndarray) and value.ndim > 0 and value.size > 1
-    return array or (isinstance(value, list) and len(np.shape(value)) > 0)  # pyright: ignore
+    return (isinstance(value, np.ndarray) and value.ndim > 0 and value.size > 1) or is_numbers(value)
