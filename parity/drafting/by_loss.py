@@ -152,17 +152,19 @@ def _handed(finder: Finder, callee: Callee) -> dict[str, Span]:
     nothing: dict[str, Span] = {}
     calls = finder.seen.of(callee.name)
     spans = next((c.spans for c in calls if c.spans), nothing)
-    settings = ("parameters", "cache", "rate", "once", "size", "off")
+    own = _states(finder, spans)
 
     def counts(name: str, span: Span) -> bool:
-        numbers = {c.spans[name].low for c in calls if name in c.spans}
-        return bool(span.shape) or len(numbers) > 1 or roles.role(name) in ("x", "y")
+        role = roles.role(name)
+        if span.shape or role in ("x", "y"):
+            return role not in ("parameters", "cache")
+        every = finder.seen.span(name)  # a number that changes from call to call
+        return every.low < every.high and role not in ("rate", "once", "size", "off")
 
-    own = _states(finder, spans)
     return {
         name: span
         for name, span in spans.items()
-        if name not in known.names and name not in own and roles.role(name) not in settings and counts(name, span)
+        if name not in known.names and name not in own and counts(name, span)
         and any(p.name == name for p in callee.parameters)
     }  # fmt: skip
 

@@ -24,11 +24,13 @@ import numpy as np
 from parity.drafting import roles
 from parity.drafting.functions import assignments, base
 from parity.drafting.holding import PICTURES, held_back
-from parity.drafting.world import is_numbers, quiet
+from parity.drafting.world import Leaf, found, is_numbers, quiet
 
 # A run in which nothing new is called any more has shown what it can.
 _STILL = 0.4
 _CALLS = 20
+# Of so many objects it is seen which arrays change.
+_OBJECTS = 8
 _LONGEST = 20
 _WIDEST = 80
 _PLAIN = (bool, int, float, str, type(None))
@@ -117,7 +119,8 @@ class Rehearsal:
         calls: The first calls of each function, by its name: ``init``, ``Net.build``, ``Net`` for
             an object that is made.
         zeroes: Whether it sets gradients back that add up, as far as the run tells.
-        updated: The names of what its text changes by what it was: ``W -= ...``.
+        updated: The names of what it changes by what it was, ``W -= ...``, and of the arrays of its
+            objects that were others at the end of the run.
     """
 
     calls: dict[str, list[Call]] = field(default_factory=dict[str, list[Call]])
@@ -212,6 +215,7 @@ def rehearse(file: Path, alias: str) -> Rehearsal:
     module.__file__ = path
     _preload(file)
     new = time.monotonic()
+    objects: dict[int, tuple[Any, list[Leaf]]] = {}
 
     def see(frame: FrameType, event: str, _: Any) -> None:
         nonlocal new
@@ -224,6 +228,7 @@ def rehearse(file: Path, alias: str) -> Rehearsal:
         name = _name(frame)
         calls = seen.calls.setdefault(name, [])
         new = now if not calls else new
+        _remember(frame, objects)
         if len(calls) < _CALLS:
             calls.append(_call(frame, lambda value: _short(value, module, alias)))
         if now - new > _STILL:
@@ -247,7 +252,25 @@ def rehearse(file: Path, alias: str) -> Rehearsal:
     for target, value in assignments(ast.walk(tree)):
         if base(target) in {base(n) for n in ast.walk(value) if isinstance(n, ast.expr)}:
             seen.updated.add(base(target))
+    for value, before in objects.values():
+        after = {leaf.path: leaf.array for leaf in found({"net": value})}
+        seen.updated |= {
+            leaf.name
+            for leaf in before
+            if not np.array_equal(leaf.value, after.get(leaf.path, np.empty(0)))
+        }
     return seen
+
+
+def _remember(frame: FrameType, objects: dict[int, tuple[Any, list[Leaf]]]) -> None:
+    """Keep copies of the arrays of an object, as its first method that is called finds them."""
+    code = frame.f_code
+    if "." not in code.co_qualname or code.co_name == "__init__" or not code.co_argcount:
+        return
+    value = frame.f_locals.get(code.co_varnames[0])
+    if id(value) not in objects and len(objects) < _OBJECTS and hasattr(value, "__dict__"):
+        leaves = [Leaf(k.path, k.name, k.array.copy()) for k in found({"net": value})]
+        objects[id(value)] = value, leaves
 
 
 def _preload(file: Path) -> None:
