@@ -93,6 +93,7 @@ class Forward:
         uses: What is called.
         data: What it was tried with.
         weights: The numbers that the output depends on.
+        given: What its parameters are given whose names say nothing.
     """
 
     known: Known
@@ -100,6 +101,7 @@ class Forward:
     uses: str
     data: Data
     weights: list[Leaf]
+    given: dict[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass

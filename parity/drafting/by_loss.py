@@ -7,7 +7,7 @@ the gradients are the derivative. The check compares them with its own measured 
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -81,7 +81,8 @@ class ByLoss:
 
 def by_loss(finder: Finder) -> ByLoss | None:
     """Return a loss with its gradients, or else with an update; None if none fit."""
-    given, finder.flat = finder.given, False
+    finder.flat, given = False, finder.own_given
+    finder.given = given
     losses = list(itertools.islice(_losses(finder), _MOST_LOSSES))
     best, most = None, -1
     for found, names in losses:
@@ -123,7 +124,7 @@ def _losses(finder: Finder) -> Iterator[tuple[ByLoss, dict[str, str]]]:
             shapes = {**inputs, **handed}
             for data, names in _samples(finder, shapes):
                 names |= {output: "output"} if output else {}
-                names |= _states(finder, [p.name for p in callee.parameters])
+                names |= _states(finder, callee)
                 finder.given = given | names
                 known = _known(finder, before)
                 for text in list(arguments(callee, known))[:_MOST_CALLS]:
@@ -152,7 +153,7 @@ def _handed(finder: Finder, callee: Callee) -> dict[str, Span]:
     nothing: dict[str, Span] = {}
     calls = finder.seen.of(callee.name)
     spans = next((c.spans for c in calls if c.spans), nothing)
-    own = _states(finder, spans)
+    own = _states(finder, callee)
 
     def counts(name: str, span: Span) -> bool:
         role = roles.role(name)
@@ -169,12 +170,18 @@ def _handed(finder: Finder, callee: Callee) -> dict[str, Span]:
     }  # fmt: skip
 
 
-def _states(finder: Finder, handed: Iterable[str]) -> dict[str, str]:
-    """Return the states of a network that it is handed itself, by parameter: ``self.h_prev``."""
-    found: dict[str, str] = {}
+def _states(finder: Finder, callee: Callee) -> dict[str, str]:
+    """Return the states that a function is handed: ``self.h_prev``, or zeros at the beginning."""
+    spans = next((c.spans for c in finder.seen.of(callee.name) if c.spans), dict[str, Span]())
+    found = {
+        name: f"np.zeros({span.shape})"
+        for name, span in spans.items()
+        if span.shape and not span.integer and span.low == span.high == 0
+        and roles.role(name) not in ("x", "y", "output")
+    }  # fmt: skip
     for path, value in finder.objects():
-        names = variables(value)
-        found |= {n: f"{path}.{n}" for n in handed if isinstance(names.get(n), np.ndarray)}
+        own = variables(value)
+        found |= {n: f"{path}.{n}" for n in spans if isinstance(own.get(n), np.ndarray)}
     return found
 
 
@@ -200,9 +207,7 @@ def _outputs(
                     return
 
 
-def _samples(
-    finder: Finder, handed: dict[str, Span]
-) -> Iterator[tuple[Samples, dict[str, str]]]:
+def _samples(finder: Finder, handed: dict[str, Span]) -> Iterator[tuple[Samples, dict[str, str]]]:
     """Yield samples like those of the run, and what each parameter is given of x and y.
 
     First a batch of few samples, where it is known which axis that is.
@@ -257,9 +262,7 @@ def _drawn(span: Span, shape: tuple[int, ...], inputs: bool) -> str:
     return f"rng.normal(0, {scale:.1g}, {shape})"
 
 
-def _loss(
-    finder: Finder, callee: Callee, known: Known, text: str, data: Samples
-) -> ByLoss | None:
+def _loss(finder: Finder, callee: Callee, known: Known, text: str, data: Samples) -> ByLoss | None:
     """Return the way to one number, where a call gives it, alone or before other things."""
     if not re.search(r"\bx\b", " ".join([*known.lines, text])):
         return None
@@ -296,7 +299,9 @@ def _trained(finder: Finder, found: ByLoss) -> Iterator[ByLoss]:
 def _follower(finder: Finder, found: ByLoss) -> Follower:
     known = found.loss.known.copy()
     known.roles["slope"] = []
-    return Follower(finder, Forward(known, "x", found.loss.uses, found.data, found.weights))
+    given = {n: t for n, t in finder.given.items() if n not in finder.own_given}
+    forward = Forward(known, "x", found.loss.uses, found.data, found.weights, given)
+    return Follower(finder, forward)
 
 
 def _gradients(finder: Finder, found: ByLoss) -> Iterator[tuple[Way, int]]:
@@ -321,5 +326,7 @@ def _gradients(finder: Finder, found: ByLoss) -> Iterator[tuple[Way, int]]:
                 if way is None:
                     continue
                 fits = agreeing(follower, found.loss, way)
+                if not fits and agreeing(follower, found.loss, way, -1.0) == len(found.weights):
+                    continue  # the directions of descent, which are added: no gradients
                 if fits or named:
                     yield way, fits

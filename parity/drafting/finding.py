@@ -53,7 +53,7 @@ class Finder:
         self.kept = kept or {}
         self.fresh = fresh
         self.flat = True
-        self.given = seen.settings() | given
+        self.given = self.own_given = seen.settings() | given
         self.seen = seen
         self.stuck = stuck
         self.world = fresh()
@@ -230,7 +230,7 @@ class Finder:
         flat, bare = data.layout == "rows" and axes == 1, axes == 0
         return Forward(
             done, output, callee.name, Data(data.layout, data.inputs, width, flat=flat, bare=bare),
-            max((depend[t] for t in best), key=len),
+            max((depend[t] for t in best), key=len), _inputs(callee, text),
         )  # fmt: skip
 
     def _outputs(
@@ -354,6 +354,7 @@ class Finder:
     def follow(self, forward: Forward) -> None:
         """Take over a forward pass's weights as those to be looked at from now on."""
         self.weights = forward.weights
+        self.given = self.own_given | forward.given
         world = self.fresh()
         whole = written([w.path for w in self.weights], world.roots())
         self.whole = [whole] if not whole.startswith("[") else []
@@ -401,6 +402,15 @@ class Finder:
             self.stuck.add(callee.name)
         said = str(error).partition("\n")[0][:90]
         self.trouble.setdefault(stage, f"{callee.name}: {type(error).__name__}: {said}")
+
+
+def _inputs(callee: Callee, text: str) -> dict[str, str]:
+    """Return the parameter that gets x, whose name says nothing: others of the name get x too."""
+    call = ast.parse(text, mode="eval").body
+    given = call.args if isinstance(call, ast.Call) and not callee.packed else []
+    pairs = zip(callee.parameters, given, strict=False)
+    named = (p.name for p, a in pairs if isinstance(a, ast.Name) and a.id == "x")
+    return {name: "x" for name in named if not roles.role(name)}
 
 
 def _is_dangerous(callee: Callee) -> bool:

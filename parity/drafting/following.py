@@ -30,6 +30,7 @@ class Follower:
         self.forward = forward
         self.data = forward.data
         finder.follow(forward)
+        forward.known.names |= forward.given
         there = forward.known.roles.get("parameters", [])
         forward.known.roles["parameters"] = list(dict.fromkeys([*finder.whole, *there]))
 

@@ -90,8 +90,8 @@ def _value(follower: Follower, known: Known, text: str, data: Data) -> Any:
     return world.run(known.lines, text, x=data.x(), y=data.y(), learning_rate=0.125)
 
 
-def agreeing(follower: Follower, loss: Way, gradients: Way) -> int:
-    """Return how many gradients are the derivative of a loss, by central differences."""
+def agreeing(follower: Follower, loss: Way, gradients: Way, factor: float = 1.0) -> int:
+    """Return how many gradients, times a factor, are a loss's slope, by central differences."""
     finder, data = follower.finder, gradients.data
     try:
         values: dict[str, Any] = {"x": data.x(), "y": data.y(), "learning_rate": 0.125}
@@ -99,7 +99,7 @@ def agreeing(follower: Follower, loss: Way, gradients: Way) -> int:
         arrays = [leaf.array for leaf in found({"r": result})]
         if [a.size for a in arrays] != [a.size for a in finder.saved]:
             return 0
-        return sum(_is_slope(follower, loss, k, a.ravel()) for k, a in enumerate(arrays))
+        return sum(_is_slope(follower, loss, k, factor * a.ravel()) for k, a in enumerate(arrays))
     except BaseException:
         return 0
 

@@ -178,7 +178,9 @@ class Rehearsal:
         """Return a parameter's array of the first call, with the range of all calls."""
         spans = self._spans(parameter)
         low, high = min(s.low for s in spans), max(s.high for s in spans)
-        kinds = (all(of) for of in zip(*((s.whole, s.integer, s.distinct) for s in spans), strict=True))
+        kinds = (
+            all(of) for of in zip(*((s.whole, s.integer, s.distinct) for s in spans), strict=True)
+        )
         return Span(spans[0].shape, low, high, *kinds)
 
     def deep(self, function: str) -> bool:

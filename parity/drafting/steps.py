@@ -117,6 +117,8 @@ class Steps:
                 world = self.finder.new()
                 world.run(known.lines, x=data.x(), y=data.y(), learning_rate=0.125)
                 result = world.run([], text)
+                if any(map(differ, self.finder.values(world), self.finder.saved)):
+                    continue  # it is an update itself, such as an adagrad_step
             except BaseException:
                 continue
             after = known.copy()

@@ -91,7 +91,14 @@ def _likeness(found: type, maker: Maker) -> int:
     names = dir(found)
     vocabularies = (roles.FORWARD, roles.BACKWARD, roles.STEP)
     likely = sum(bool(roles.named(names, v)) for v in vocabularies)
-    return likely - 4 * is_part(found.__name__) + bool(_WHOLE.search(found.__name__))
+    name = found.__name__
+    used = any(
+        called(n) == name
+        for other in maker.survey.tree.body
+        if isinstance(other, ast.ClassDef) and other.name != name
+        for n in ast.walk(other)
+    )
+    return likely - 4 * (is_part(name) or used) + bool(_WHOLE.search(name))
 
 
 def is_part(name: str) -> bool:

@@ -150,7 +150,9 @@ def _written(node: ast.AST) -> set[str]:
             found.add(n.id)
         elif isinstance(n, (ast.Subscript, ast.Attribute)) and isinstance(n.ctx, ast.Store):
             found.add(_root(n))
-        elif isinstance(n, ast.Call) and called(n) in _CHANGING and isinstance(n.func, ast.Attribute):
+        elif (
+            isinstance(n, ast.Call) and called(n) in _CHANGING and isinstance(n.func, ast.Attribute)
+        ):
             of = _root(n.func.value)
             of_numpy = of in ("np", "numpy", "random")
             found.add(_root(n.args[0]) if of_numpy and n.args else of)
@@ -271,8 +273,9 @@ def _nest(loop: ast.For | ast.While) -> _Nest:
 
 def _takes(value: ast.expr) -> bool:
     """Whether an expression, or all of a tuple, is an element of something by a subscript."""
-    return all(isinstance(e, ast.Subscript) for e in getattr(value, "elts", [value])) and not any(
-        isinstance(n, ast.Slice) for n in ast.walk(value)
+    return (
+        all(isinstance(e, ast.Subscript) for e in getattr(value, "elts", [value]))
+        and not any(isinstance(n, ast.Slice) for n in ast.walk(value))
     ) or (isinstance(value, ast.Tuple))
 
 
@@ -335,7 +338,9 @@ class _Taken:
         self.elements, self.roots = nest.elements, whole.roots
         self.x, self.y = self._data(whole, nest)
         self.output, self.weights = self._output()
-        self.rate = next((n for n in self._needed(self.carried) if n in rates), "") or self._factor()
+        self.rate = (
+            next((n for n in self._needed(self.carried) if n in rates), "") or self._factor()
+        )
         self._check_pairing(whole)
         self._count_samples()
 
@@ -393,9 +398,7 @@ class _Taken:
 
     def _may_be_data(self, name: str) -> bool:
         """Whether a variable holds an array, or was left out with what reads files."""
-        return _is_data(self.names.get(name)) or not (
-            name in self.names or hasattr(builtins, name)
-        )
+        return _is_data(self.names.get(name)) or not (name in self.names or hasattr(builtins, name))
 
     def _factor(self) -> str:
         """Return the one number by which all updates are multiplied, whatever it is called.
@@ -485,7 +488,11 @@ class _Taken:
             plain = name in _replaces(self.body[k]) and self.y in deps and deps & self.weights
             used = any(name in _read(s) for s in self._slice(self.body, self.weights))
             if plain and _LOSS.fullmatch(name) and not used and "loss" not in goals:
-                goals["loss"] = self._slice(self.body[: k + 1], [name]), ["x", "y"], f"return {name}"
+                goals["loss"] = (
+                    self._slice(self.body[: k + 1], [name]),
+                    ["x", "y"],
+                    f"return {name}",
+                )
         found = {w: self._gradient(w) for w in sorted(self.weights)}
         if all(found.values()):
             pairs = ", ".join(f'"d{w}": {n}' for w, n in found.items())
@@ -673,9 +680,11 @@ class _Divisors(ast.NodeTransformer):
 
 def _same(statement: ast.stmt) -> bool:
     """Whether a statement gives variables the values that they have: ``X = X``."""
-    return isinstance(statement, ast.Assign) and len(statement.targets) == 1 and ast.unparse(
-        statement.targets[0]
-    ) == ast.unparse(statement.value)
+    return (
+        isinstance(statement, ast.Assign)
+        and len(statement.targets) == 1
+        and ast.unparse(statement.targets[0]) == ast.unparse(statement.value)
+    )
 
 
 def _shared(names: dict[str, Any]) -> dict[str, set[str]]:
@@ -691,4 +700,6 @@ def _shared(names: dict[str, Any]) -> dict[str, set[str]]:
 
 
 def _is_data(value: Any) -> bool:
-    return (isinstance(value, np.ndarray) and value.ndim > 0 and value.size > 1) or is_numbers(value)
+    return (isinstance(value, np.ndarray) and value.ndim > 0 and value.size > 1) or is_numbers(
+        value
+    )

@@ -127,7 +127,12 @@ PROGRAMS: dict[str, tuple[str, tuple[str, ...], str, str]] = {
     "ones": (ONES, ("Wa", "Wb"), "P, T, lr", "SGD with momentum 0.8"),
     "batches": (BATCHES, ("W1", "b1", "W2", "b2"), "xb, yb, 0.01", "4-7-3 (relu, softmax)"),
     "main": (MAIN, ("W1", "b1", "W2", "b2"), "X, Y, 1.2", "3-5-1 (tanh, sigmoid)"),
-    "single": (SINGLE, ("weights_ih", "weights_ho"), "entrada, objetivo, tasa", "3-4-2 (sigmoid, s"),
+    "single": (
+        SINGLE,
+        ("weights_ih", "weights_ho"),
+        "entrada, objetivo, tasa",
+        "3-4-2 (sigmoid, s",
+    ),
 }
 # What only runs once, of which ``step`` is one round.
 ONCE = (
