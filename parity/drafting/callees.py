@@ -15,7 +15,7 @@ from typing import Any
 from parity.drafting import roles
 from parity.drafting.functions import Function, Parameter
 from parity.drafting.roles import Role
-from parity.drafting.world import World, variables
+from parity.drafting.world import World, inside, variables
 
 _MOST_CALLS = 60
 # A gradient by its name, for which nothing else will do.
@@ -112,8 +112,7 @@ def callees(world: World) -> list[Callee]:
         if inspect.isfunction(value) and is_own(value, world):
             found[path] = callee(path, value)
         elif isinstance(value, dict):  # of functions around the weights
-            inner: dict[Any, Any] = value
-            functions = {k: f for k, f in inner.items() if inspect.isfunction(f)}
+            functions = {k: f for _, k, f in inside(value) if inspect.isfunction(f)}
             found |= {f'{path}["{k}"]': callee(f'{path}["{k}"]', f) for k, f in functions.items()}
         elif value.__class__ is GeneratorType:
             found[path] = _coroutine(path, value)

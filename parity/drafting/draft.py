@@ -15,18 +15,16 @@ from parity.drafting import roles
 from parity.drafting.attempts import Forward, Way
 from parity.drafting.by_loss import ByLoss, by_loss
 from parity.drafting.callees import Known
-from parity.drafting.claiming import claimed
 from parity.drafting.finding import Finder
 from parity.drafting.following import Follower
 from parity.drafting.gradients import Gradients
 from parity.drafting.making import Maker
 from parity.drafting.nodes import Nodes, nodes_of
 from parity.drafting.own_loss import own_loss
-from parity.drafting.reasons import makes_anew
 from parity.drafting.rehearsing import Rehearsal
-from parity.drafting.steps import Steps
+from parity.drafting.steps import Steps, claimed
 from parity.drafting.subjects import Setup, optimizers, setups, with_states
-from parity.drafting.survey import Survey
+from parity.drafting.survey import Survey, makes_anew
 from parity.drafting.taping import written_in_order
 from parity.drafting.units import by_unit
 from parity.drafting.world import TookTooLong, World

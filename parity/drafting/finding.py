@@ -17,7 +17,19 @@ from parity.drafting.keeping import Kept
 from parity.drafting.nodes import Nodes, are_numbers, nodes_of
 from parity.drafting.rehearsing import Rehearsal
 from parity.drafting.roles import Role
-from parity.drafting.world import Leaf, TookTooLong, World, found, inside, variables, written
+from parity.drafting.world import (
+    Leaf,
+    TookTooLong,
+    World,
+    counts,
+    found,
+    inside,
+    is_view,
+    is_weightlike,
+    put,
+    variables,
+    written,
+)  # fmt: skip
 
 _DANGEROUS = re.compile(
     r"save|load|plot|show|draw|print|export|download|fetch|open|write|display|visual|main|summary|"
@@ -260,7 +272,7 @@ class Finder:
         for leaf in world.leaves():
             if len(leaves) < _MOST_LEAVES and is_weightlike(leaf.value):
                 fixed = leaf.path.startswith(f"{world.alias}.") and roles.is_constant(leaf.name)
-                leaves += [leaf] * (not fixed and not _is_view(leaf, leaves))
+                leaves += [leaf] * (not fixed and not is_view(leaf, leaves))
         before = {leaf.path: leaf.array.copy() for leaf in world.leaves()}
         base = self._outputs(world, known, text, before, values)
         rng = np.random.default_rng(1)
@@ -277,7 +289,7 @@ class Finder:
             try:
                 now = self._outputs(world, known, text, before, values)
             except TypeError:
-                if not _counts(numbers):
+                if not counts(numbers):
                     raise
                 continue
             finally:
@@ -488,16 +500,6 @@ def _numbers_in(result: Any) -> dict[str, np.ndarray]:
     }
 
 
-def _is_view(leaf: Leaf, others: list[Leaf]) -> bool:
-    """Whether an array is another one seen otherwise, as ``W.T``: the same weights once more."""
-    array: Any = leaf.value
-    arrays: list[Any] = [other.value for other in others]
-    return isinstance(array, np.ndarray) and any(
-        isinstance(o, np.ndarray) and np.may_share_memory(array, o)  # pyright: ignore
-        for o in arrays
-    )
-
-
 def _of_all(some: list[Leaf], every: list[Leaf]) -> bool:
     """Return whether an output depends on all weights, or on all but the last bias.
 
@@ -553,30 +555,3 @@ def _best_output(texts: list[str], callee: Callee) -> str:
     if len(names) == len(texts):
         return names[roles.best_output(list(names))]
     return next((text for text in texts if roles.role(name(text)) == "output"), texts[-1])
-
-
-def is_weightlike(value: Any) -> bool:
-    """Whether a value may be a weight: an array of floats, or a list of Python's numbers."""
-    array: Any = value
-    if isinstance(value, np.ndarray):
-        return array.dtype.kind == "f" and bool(array.flags.writeable)
-    return isinstance(value, (list, Nodes))
-
-
-def put(place: Any, values: Any) -> None:
-    """Write numbers into an array or a nested list."""
-    if isinstance(place, np.ndarray):
-        place[...] = values
-    elif isinstance(place, Nodes):
-        place.put(values)
-    elif isinstance(place, list):
-        for k, value in enumerate(values):
-            if isinstance(place[k], list):
-                put(place[k], value)
-            else:
-                place[k] = value if isinstance(value, int) else float(value)
-
-
-def _counts(value: Any) -> bool:
-    """Whether a list holds numbers of units, which are none of the weights."""
-    return isinstance(value, list) and all(isinstance(v, int) for v in value)  # pyright: ignore

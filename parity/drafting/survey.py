@@ -4,8 +4,17 @@ import ast
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from parity.drafting.expressions import Made, element_names, keys, made
-from parity.drafting.functions import Function, assignments, own_name, reach
+from parity.drafting import roles
+from parity.drafting.functions import (
+    Function,
+    Made,
+    assignments,
+    element_names,
+    keys,
+    made,
+    own_name,
+    reach,
+)
 from parity.loading import Action, action, called, makes_array, statements
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -221,3 +230,18 @@ def _bound(statement: ast.stmt) -> set[str]:
         return {(a.asname or a.name).partition(".")[0] for a in statement.names}
     stored = (n for n in ast.walk(statement) if isinstance(n, ast.Name))
     return {n.id for n in stored if isinstance(n.ctx, ast.Store)}
+
+
+def makes_anew(survey: Survey) -> str:
+    """Return that a training makes the weights itself, so that no others can be tried in it."""
+    for name, found in survey.classes.items():
+        for method in roles.named(found.methods, roles.WHOLE_TRAININGS):
+            function = found.methods[method]
+            for target, value in assignments(function.body):
+                if isinstance(target, ast.Attribute) and makes_array(value):
+                    return (
+                        f"{name}.{method} makes new weights at each call (line {value.lineno}), so "
+                        "that no others can be tried in it: make them in __init__, or in a method "
+                        f"that {method} calls"
+                    )
+    return ""

@@ -13,7 +13,6 @@ import copy
 import functools
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
@@ -22,16 +21,26 @@ import numpy as np
 
 from parity.drafting import roles
 from parity.drafting.functions import assignments, base
+from parity.drafting.loop_nest import Nest, Whole, nest_of
+from parity.drafting.statements import (
+    LOOPS,
+    Divisors,
+    Renamed,
+    changes_nothing,
+    factors,
+    multiplies,
+    parts,
+    read,
+    replaces,
+    root,
+    sign,
+    values,
+    written,
+)  # fmt: skip
 from parity.drafting.world import inside, is_numbers
 from parity.loading import action, called, definitions, is_guard, statements
 
-_PRODUCTS = ("dot", "matmul", "einsum")
-_LOOPS = (ast.For, ast.While)
 _LOSS = re.compile(r"(?!d)\w*(loss|cost|objective|cross_?entropy|mse|verlust)\w*|j", re.I)
-# What a method of this name does to its object, or a function of it to its first argument.
-_CHANGING = ("append", "insert", "extend", "pop", "clear", "update", "fill", "sort", "shuffle", "at",
-             "copyto", "put_along_axis")  # fmt: skip
-_DRAWN = re.compile(r"permut|choice|rand|shuffle|arange|sample|range")
 # The functions' names, and what they are called where the file has one of that name.
 _NAMES = {"forward": "forward_pass", "loss": "compute_loss", "gradients": "compute_gradients",
           "step": "train_step"}  # fmt: skip
@@ -83,8 +92,20 @@ def _functions(path: str, content: bytes) -> CodeType:
     for code in _before(path, content):
         with contextlib.suppress(Exception):
             exec(code, names)
-    _, loop = _found(ast.parse(content, path))
-    return _compiled(_Taken(loop, names).functions(), path)
+    tree = ast.parse(content, path)
+    _, loop = _found(tree)
+    return _compiled(_Taken(loop, names, _counting(tree)).functions(), path)
+
+
+def _counting(tree: ast.Module) -> set[str]:
+    """Return the variables that are lengths: ``N = len(X)``, ``m = X.shape[1]``."""
+    return {
+        base(target)
+        for target, value in assignments(ast.walk(tree))
+        if called(value) == "len"
+        or (isinstance(value, ast.Subscript) and isinstance(value.value, ast.Attribute)
+            and value.value.attr == "shape")
+    }  # fmt: skip
 
 
 def _compiled(body: list[ast.stmt], path: str) -> CodeType:
@@ -99,7 +120,7 @@ def _found(tree: ast.Module) -> tuple[list[ast.stmt], ast.For | ast.While]:
     mains = [s.body for s in top if isinstance(s, ast.FunctionDef) and not _needs(s)]
     for body in (top, *guards, *mains):
         for k, statement in enumerate(body):
-            if isinstance(statement, _LOOPS) and _trains(statement):
+            if isinstance(statement, LOOPS) and _trains(statement):
                 return [] if body is top else body[:k], statement
     raise LoopError
 
@@ -110,203 +131,13 @@ def _needs(function: ast.FunctionDef) -> bool:
     return required > 0 or None in a.kw_defaults or bool(a.defaults)
 
 
-def _multiplies(node: ast.AST) -> bool:
-    return any(
-        called(n) in _PRODUCTS or (isinstance(n, ast.BinOp) and isinstance(n.op, ast.MatMult))
-        for n in ast.walk(node)
-    )
-
-
 def _trains(loop: ast.For | ast.While) -> bool:
     """Whether a loop multiplies matrices and changes something by what it was."""
     changed = (
         n for n in ast.walk(loop) if isinstance(n, ast.AugAssign)
-        or (isinstance(n, ast.Assign) and _written(n) & _read(n.value))
+        or (isinstance(n, ast.Assign) and written(n) & read(n.value))
     )  # fmt: skip
-    return _multiplies(loop) and next(changed, None) is not None
-
-
-# What a statement reads and writes.
-
-
-def _read(node: ast.AST) -> set[str]:
-    """Return the variables whose value a statement or expression uses, without those it binds."""
-    found, bound = set[str](), set[str]()
-    for n in ast.walk(node):
-        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load):
-            found.add(n.id)
-        elif isinstance(n, ast.AugAssign):
-            found.add(base(n.target))
-        elif isinstance(n, (ast.For, ast.comprehension)):
-            bound |= _written(n.target)
-    return found - bound
-
-
-def _written(node: ast.AST) -> set[str]:
-    """Return the variables that a statement assigns or changes, also in part."""
-    found = set[str]()
-    for n in ast.walk(node):
-        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store):
-            found.add(n.id)
-        elif isinstance(n, (ast.Subscript, ast.Attribute)) and isinstance(n.ctx, ast.Store):
-            found.add(_root(n))
-        elif (
-            isinstance(n, ast.Call) and called(n) in _CHANGING and isinstance(n.func, ast.Attribute)
-        ):
-            of = _root(n.func.value)
-            of_numpy = of in ("np", "numpy", "random")
-            found.add(_root(n.args[0]) if of_numpy and n.args else of)
-        elif isinstance(n, ast.keyword) and n.arg == "out":
-            found.add(_root(n.value))
-        elif isinstance(n, ast.For) and _written(ast.Module(n.body, [])) & _written(n.target):
-            found |= _read(n.iter)  # for w, g in zip(weights, gradients): w -= g
-    return found - {"", "zip", "enumerate", "reversed", "range"}
-
-
-def _root(node: ast.AST) -> str:
-    """Return the variable that an attribute or element is of."""
-    while isinstance(node, (ast.Subscript, ast.Attribute)):
-        node = node.value
-    return node.id if isinstance(node, ast.Name) else ""
-
-
-def _replaces(statement: ast.stmt) -> set[str]:
-    """Return the variables to which a statement gives new values as a whole, whatever they were."""
-    if not isinstance(statement, ast.Assign):
-        return set()
-    elements = [e for t in statement.targets for e in getattr(t, "elts", [t])]
-    return {e.id for e in elements if isinstance(e, ast.Name)}
-
-
-# The loop.
-
-
-class _Whole(ast.NodeTransformer):
-    """Puts a whole array where an element or a part of it was taken by an index of the loop."""
-
-    def __init__(self, indices: set[str]) -> None:
-        self.indices = indices
-        self.taken: dict[str, list[ast.expr]] = {}
-        self.roots: dict[str, str] = {}
-        self.axis: int | None = None
-
-    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
-        name = node.value.id if isinstance(node.value, ast.Name) else ""
-        ours = _read(node.slice) & self.indices and isinstance(node.ctx, ast.Load)
-        if not ours or not name or name in self.indices:
-            return self.generic_visit(node)
-        self.taken.setdefault(self.roots.get(name, name), []).append(_plain(node.slice))
-        first = node.slice.elts[0] if isinstance(node.slice, ast.Tuple) else node.slice
-        self.axis = int(ast.dump(first) == ast.dump(ast.Slice()))
-        return ast.copy_location(ast.Name(name, ast.Load()), node)
-
-    def visit_Assign(self, node: ast.Assign) -> ast.AST:
-        done = self.generic_visit(node)
-        assert isinstance(done, ast.Assign)
-        values = getattr(done.value, "elts", [done.value])
-        targets = getattr(done.targets[0], "elts", [done.targets[0]])
-        for target, value in zip(targets, values, strict=False):
-            if isinstance(value, ast.Name) and isinstance(target, ast.Name):
-                self.roots[target.id] = self.roots.get(value.id, value.id)
-        return done
-
-
-def _plain(index: ast.expr) -> ast.expr:
-    """Return an index without axes that are taken whole: ids for ``[:, ids]``, i for ``[i:i+1]``."""
-    if isinstance(index, ast.Tuple):
-        whole = ast.dump(ast.Slice())
-        parts = [e for e in index.elts if ast.dump(e) != whole]
-        index = parts[0] if len(parts) == 1 else index
-    if isinstance(index, ast.Slice) and index.lower is not None and index.upper is not None:
-        one = ast.parse(f"{ast.unparse(index.lower)} + 1", mode="eval").body
-        if ast.dump(index.upper) == ast.dump(one):
-            return index.lower
-    return index
-
-
-@dataclass
-class _Nest:
-    """The loops around one update, as one list of statements.
-
-    Attributes:
-        body: The statements of one round.
-        elements: What the loops hand out themselves: for each variable what it is an element of.
-        indices: The variables of indices.
-        sizes: The numbers of samples in a batch, as the loops name them.
-        counter: The innermost counter, and its first value.
-    """
-
-    body: list[ast.stmt] = field(default_factory=list[ast.stmt])
-    elements: dict[str, ast.expr] = field(default_factory=dict[str, ast.expr])
-    sizes: list[ast.expr] = field(default_factory=list[ast.expr])
-    indices: set[str] = field(default_factory=set[str])
-    counter: tuple[str, ast.expr] | None = None
-
-
-def _nest(loop: ast.For | ast.While) -> _Nest:
-    nest = _Nest()
-    while True:
-        if isinstance(loop, ast.For):
-            _targets(loop, nest)
-        inner = [k for k, s in enumerate(loop.body) if isinstance(s, _LOOPS) and _multiplies(s)]
-        rest = [s for k, s in enumerate(loop.body) if k not in inner]
-        alone = len(inner) == 1 and not any(map(_multiplies, rest))
-        below = loop.body[inner[0]] if alone else None
-        after = loop.body[inner[0] + 1 :] if alone else []
-        if not isinstance(below, _LOOPS) or any(_written(s) & _read(below) for s in after):
-            nest.body += loop.body
-            break
-        nest.body += loop.body[: inner[0]]
-        loop = below
-    changed = True
-    while changed:
-        found = set[str]()
-        for s in nest.body:
-            if isinstance(s, ast.Assign) and not _multiplies(s):
-                calls = [called(n) for n in ast.walk(s.value) if isinstance(n, ast.Call)]
-                drawn = any(map(_DRAWN.search, calls)) or _read(s.value) & nest.indices
-                found |= _replaces(s) if drawn and not _takes(s.value) else set()
-        changed = not found <= nest.indices
-        nest.indices |= found
-    return nest
-
-
-def _takes(value: ast.expr) -> bool:
-    """Whether an expression, or all of a tuple, is an element of something by a subscript."""
-    return (
-        all(isinstance(e, ast.Subscript) for e in getattr(value, "elts", [value]))
-        and not any(isinstance(n, ast.Slice) for n in ast.walk(value))
-    ) or (isinstance(value, ast.Tuple))
-
-
-def _targets(loop: ast.For, nest: _Nest) -> None:
-    """Note what a loop hands out: numbers, elements of arrays, or batches of a generator."""
-    target, over = loop.target, loop.iter
-    if called(over) == "enumerate" and isinstance(over, ast.Call):
-        start = over.args[1] if len(over.args) > 1 else ast.Constant(0)
-        assert isinstance(target, ast.Tuple)
-        if isinstance(target.elts[0], ast.Name):
-            nest.indices.add(target.elts[0].id)
-            nest.counter = target.elts[0].id, start
-        target, over = target.elts[1], over.args[0]
-    names = [e.id for e in getattr(target, "elts", [target]) if isinstance(e, ast.Name)]
-    if called(over) == "range" and isinstance(over, ast.Call):
-        nest.indices |= set(names)
-        first = over.args[0] if len(over.args) > 1 else ast.Constant(0)
-        nest.counter = (names[0], first) if names and len(over.args) < 3 else None
-        nest.sizes += over.args[2:]
-        return
-    nest.counter = None
-    if called(over) == "zip" and isinstance(over, ast.Call):
-        nest.elements |= dict(zip(names, over.args, strict=False))
-    elif len(names) == 1 and _is_index(names[0], loop):
-        nest.indices |= set(names)
-    else:
-        nest.elements |= {name: ast.Name(name, ast.Load()) for name in names}
-
-
-def _is_index(name: str, loop: ast.For) -> bool:
-    return any(isinstance(n, ast.Subscript) and name in _read(n.slice) for n in ast.walk(loop))
+    return multiplies(loop) and next(changed, None) is not None
 
 
 class _Taken:
@@ -315,26 +146,28 @@ class _Taken:
     Args:
         loop: The loop.
         names: The variables of the module.
+        lengths: The variables that are lengths.
     """
 
-    def __init__(self, loop: ast.For | ast.While, names: dict[str, Any]) -> None:
-        self.line, self.names = loop.lineno, names
-        nest = _nest(loop)
-        whole = _Whole(nest.indices)
+    def __init__(self, loop: ast.For | ast.While, names: dict[str, Any], lengths: set[str]) -> None:
+        self.line, self.names, self.lengths = loop.lineno, names, lengths
+        nest = nest_of(loop)
+        whole = Whole(nest.indices)
         self.indices = nest.indices
         body = [whole.visit(s) for s in copy.deepcopy(nest.body)]
-        body = [part for s in body for part in _parts(s) if not _same(part)]
+        body = [part for s in body for part in parts(s) if not changes_nothing(part)]
         self.axis, self.sizes = whole.axis, nest.sizes
         self.within, self.rates = _shared(names), set[int]()
-        rates = {n for s in body for n in _read(s) if roles.role(n) == "rate"}
+        rates = {n for s in body for n in read(s) if roles.role(n) == "rate"}
         # A schedule is none of the update: the rate is handed over.
-        self.body = [s for s in body if not self._written(s) or not self._written(s) <= rates]
+        self.body = [s for s in body if not self._changed(s) or not self._changed(s) <= rates]
         self.counter = nest.counter
+        self.counters = nest.indices - {n for s in nest.body for n in replaces(s)}
         carried = self._carried()
         self.carried = {n for n in carried if not isinstance(names.get(n), (int, float, str))}
         self.scalars = carried - self.carried
         for name, of in nest.elements.items():
-            whole.roots[name] = _root(whole.visit(copy.deepcopy(of)))
+            whole.roots[name] = root(whole.visit(copy.deepcopy(of)))
         self.elements, self.roots = nest.elements, whole.roots
         self.x, self.y = self._data(whole, nest)
         self.output, self.weights = self._output()
@@ -344,37 +177,37 @@ class _Taken:
         self._check_pairing(whole)
         self._count_samples()
 
-    def _written(self, statement: ast.stmt) -> set[str]:
+    def _changed(self, statement: ast.stmt) -> set[str]:
         """Return what a statement changes, also what lies in a list or dict that it changes."""
-        found = _written(statement)
+        found = written(statement)
         return found.union(*(self.within.get(n, set[str]()) for n in found))
 
     def _slice(self, body: Sequence[ast.stmt], goals: Iterable[str]) -> list[ast.stmt]:
         """Return the statements on which some variables depend, as they are at the end."""
         needed, kept = set(goals), list[ast.stmt]()
         for statement in reversed(body):
-            if self._written(statement) & needed:
+            if self._changed(statement) & needed:
                 kept.insert(0, statement)
-                needed = (needed - _replaces(statement)) | _read(statement)
+                needed = (needed - replaces(statement)) | read(statement)
         return kept
 
     def _carried(self) -> set[str]:
         """Return the variables that a round reads before it gives them a new value, and changes."""
         ready, exposed = set[str](), set[str]()
         for s in self.body:
-            exposed |= _read(s) - ready
-            ready |= _replaces(s)
-        return exposed & {n for s in self.body for n in self._written(s)}
+            exposed |= read(s) - ready
+            ready |= replaces(s)
+        return exposed & {n for s in self.body for n in self._changed(s)}
 
     def _needed(self, goals: Iterable[str]) -> list[str]:
         """Return the free variables on which some depend, in the order in which they are read."""
         ready, needed = set[str](), list[str]()
         for s in self._slice(self.body, goals):
-            needed += sorted(_read(s) - ready - {*needed})
-            ready |= _replaces(s)
+            needed += sorted(read(s) - ready - {*needed})
+            ready |= replaces(s)
         return needed
 
-    def _data(self, whole: _Whole, nest: _Nest) -> tuple[str, str]:
+    def _data(self, whole: Whole, nest: Nest) -> tuple[str, str]:
         """Return the variables of inputs and labels."""
         needed = [n for n in self._needed(self.carried) if n not in self.carried]
         taken = [n for n in needed if n in whole.taken or n in nest.elements]
@@ -383,7 +216,7 @@ class _Taken:
         if not found:
             named = ", ".join(taken or free) or "nothing"
             raise LoopError(
-                f"the network stands in the loop of line {self.line}, where it cannot be told which "
+                f"the network stands in the loop of line {self.line}, where nothing tells which "
                 f"are the inputs and the labels (found: {named}): put it into functions, "
                 "forward(x) and gradients(x, y) or step(x, y)"
             )
@@ -398,27 +231,28 @@ class _Taken:
 
     def _may_be_data(self, name: str) -> bool:
         """Whether a variable holds an array, or was left out with what reads files."""
-        return _is_data(self.names.get(name)) or not (name in self.names or hasattr(builtins, name))
+        left_out = not (name in self.names or name in self.lengths or hasattr(builtins, name))
+        return _is_data(self.names.get(name)) or left_out
 
     def _factor(self) -> str:
         """Return the one number by which all updates are multiplied, whatever it is called.
 
         A number that stands there itself gets the name ``learning_rate``.
         """
-        factors = [_factors(change) for s in self.body for change in self._changes(s)]
+        products = [factors(change) for s in self.body for change in self._changes(s)]
         names = [{n.id for n in f if isinstance(n, ast.Name)
-                  and isinstance(self.names.get(n.id), float)} for f in factors]  # fmt: skip
-        numbers = [{n.value for n in f if isinstance(n, ast.Constant)} for f in factors]
+                  and isinstance(self.names.get(n.id), float)} for f in products]  # fmt: skip
+        numbers = [{n.value for n in f if isinstance(n, ast.Constant)} for f in products]
         name = set[str].intersection(*names) if names else set[str]()
         number = set[Any].intersection(*numbers) if numbers else set[Any]()
         if len(name) == 1:
             return name.pop()
         if len(number) != 1:
             return ""
-        for node in (n for f in factors for n in f):
+        for node in (n for f in products for n in f):
             if isinstance(node, ast.Constant) and node.value in number:
                 self.rates.add(id(node))
-        self.body = [_Rate(self.rates).visit(s) for s in self.body]
+        self.body = [Renamed(self.rates).visit(s) for s in self.body]
         return "learning_rate"
 
     def _changes(self, statement: ast.stmt) -> Iterator[ast.expr]:
@@ -427,22 +261,22 @@ class _Taken:
         for n in (n for n in ast.walk(statement) if isinstance(n, ast.For)):
             if isinstance(n.iter, ast.Call) and isinstance(n.target, ast.Tuple):
                 for target, of in zip(n.target.elts, n.iter.args, strict=False):
-                    if ({_root(of)} | self.within.get(_root(of), set())) & self.weights:
-                        ours |= _written(target)
+                    if ({root(of)} | self.within.get(root(of), set())) & self.weights:
+                        ours |= written(target)
         for n in ast.walk(statement):
             if isinstance(n, ast.AugAssign) and base(n.target) in ours:
                 yield n.value
         for target, value in assignments(ast.walk(statement)):
-            if base(target) in ours and isinstance(value, ast.BinOp) and _root(value.left) in ours:
+            if base(target) in ours and isinstance(value, ast.BinOp) and root(value.left) in ours:
                 yield value.right
 
     def _flow(self, data: tuple[str, str]) -> Iterator[tuple[int, str, set[str]]]:
         """Yield each value that a round gives: its statement, its name, and what it depends on."""
         deps: dict[str, set[str]] = {n: {n} for n in (*self.carried, *data)}
         for k, s in enumerate(self.body):
-            every = set[str]().union(*(deps.get(n, set[str]()) for n in _read(s)))
-            for name in self._written(s):
-                more = set[str]() if name in _replaces(s) else deps.get(name, set[str]())
+            every = set[str]().union(*(deps.get(n, set[str]()) for n in read(s)))
+            for name in self._changed(s):
+                more = set[str]() if name in replaces(s) else deps.get(name, set[str]())
                 deps[name] = every | more
                 yield k, name, deps[name]
 
@@ -451,16 +285,16 @@ class _Taken:
         there: dict[str, set[str]] = {}
         for k, name, deps in self._flow((self.x, self.y)):
             if self.y in deps and self.x in deps:  # the output is what meets the labels first
-                read = [n for n in there if n in _read(self.body[k])]
-                best = max(read, key=lambda n: (len(there[n]), [*there].index(n)), default="")
+                met = [n for n in there if n in read(self.body[k])]
+                best = max(met, key=lambda n: (len(there[n]), [*there].index(n)), default="")
                 if best:
                     return best, there[best]
-            elif self.x in deps and deps & self.carried and name in _replaces(self.body[k]):
+            elif self.x in deps and deps & self.carried and name in replaces(self.body[k]):
                 there.pop(name, None)
                 there[name] = deps & self.carried
         raise LoopError(f"the loop of line {self.line} compares no output with its labels")
 
-    def _check_pairing(self, whole: _Whole) -> None:
+    def _check_pairing(self, whole: Whole) -> None:
         """Refuse a loop that takes other samples' labels, which no function would show.
 
         Raises:
@@ -485,8 +319,8 @@ class _Taken:
         goals["forward"] = self._slice(until, [self.output]), ["x"], f"return {self.output}"
         flow = list(self._flow((self.x, self.y)))
         for k, name, deps in flow:
-            plain = name in _replaces(self.body[k]) and self.y in deps and deps & self.weights
-            used = any(name in _read(s) for s in self._slice(self.body, self.weights))
+            plain = name in replaces(self.body[k]) and self.y in deps and deps & self.weights
+            used = any(name in read(s) for s in self._slice(self.body, self.weights))
             if plain and _LOSS.fullmatch(name) and not used and "loss" not in goals:
                 goals["loss"] = (
                     self._slice(self.body[: k + 1], [name]),
@@ -501,32 +335,32 @@ class _Taken:
         step = self._slice(self.body, self.weights)
         goals["step"] = step, ["x", "y", "learning_rate"], ""
         counted, counter = self._counting(step)
-        written: list[ast.stmt] = list(counted)
+        made: list[ast.stmt] = list(counted)
         for name, (body, given, result) in goals.items():
             free = _NAMES[name] if name in self.names else name
             lines = self._given(body, given)
             lines += [counter] * (name == "step" and bool(counter))
-            written.append(self._function(free, given, lines, body, result))
-        return written
+            made.append(self._function(free, given, lines, body, result))
+        return made
 
     def _gradient(self, weight: str) -> str:
         """Return the variable by which a weight is lowered, also through averages of it; or ""."""
         found, waiting, seen = set[str](), [(weight, -1)], set[str]()
         labelled = {n for _, n, deps in self._flow((self.x, self.y)) if self.y in deps}
         while waiting:
-            name, sign = waiting.pop()
-            for target, value in _values(self.body):
-                if base(target) != name or not labelled & _read(value):
+            name, direction = waiting.pop()
+            for target, value in values(self.body):
+                if base(target) != name or not labelled & read(value):
                     continue
-                if _multiplies(value):
+                if multiplies(value):
                     return ""
-                for other in (_read(value) & labelled) - {name, self.output}:
+                for other in (read(value) & labelled) - {name, self.output}:
                     state = other in self.carried - self.weights
                     over = state or any(
-                        _read(v) & (self.carried - self.weights) for t, v in _values(self.body)
+                        read(v) & (self.carried - self.weights) for t, v in values(self.body)
                         if base(t) == other
                     )  # fmt: skip
-                    signed = sign * _sign(value, other)
+                    signed = direction * sign(value, other)
                     if over and other not in seen:
                         seen.add(other)
                         waiting.append((other, signed))
@@ -536,12 +370,12 @@ class _Taken:
 
     def _counting(self, step: list[ast.stmt]) -> tuple[list[ast.stmt], str]:
         """Return what makes the counter of steps, where the update reads it, and what counts."""
-        read = {n for s in step for n in _read(s)} & self.indices
-        if not read:
+        used = {n for n in self._needed(self.weights) if n in self.counters}
+        if not used:
             return [], ""
-        if self.counter is None or read != {self.counter[0]}:
+        if self.counter is None or used != {self.counter[0]}:
             raise LoopError(
-                f"the update in the loop of line {self.line} depends on {', '.join(sorted(read))}, "
+                f"the update in the loop of line {self.line} depends on {', '.join(sorted(used))}, "
                 "of which a function of one update knows nothing"
             )
         name, first = self.counter
@@ -558,7 +392,7 @@ class _Taken:
 
     def _counts(self, body: list[ast.stmt]) -> Iterator[str]:
         """Yield what makes the program's number of samples that of those handed over."""
-        for name in sorted({n for s in body for n in _read(s)}):
+        for name in sorted({n for s in body for n in read(s)}):
             value = self.names.get(name)
             missing = name in self.unknown
             if missing or (value.__class__ is int and value in self.counts):
@@ -566,28 +400,25 @@ class _Taken:
 
     def _count_samples(self) -> None:
         """Find the numbers of samples; one that the loop divides by becomes that of the inputs."""
-        shapes = [np.shape(v) if _is_data(v) else () for v in (
-            self.names.get(self.roots.get(n, n)) for n in (self.x, self.y))]  # fmt: skip
+        shapes = [_shape(self.names.get(self.roots.get(n, n))) for n in (self.x, self.y)]
         if self.axis is None:
             self.axis = int(bool(all(shapes)) and shapes[0][0] != shapes[1][0])
-        arrays = [self.names.get(n) for n in self.weights]
-        widths = {n for a in arrays if isinstance(a, np.ndarray) for n in a.shape}
+        widths = {n for name in self.weights for n in _shape(self.names.get(name))}
         sizes = [self.names.get(e.id) if isinstance(e, ast.Name) else getattr(e, "value", None)
                  for e in self.sizes]  # fmt: skip
-        whole = {shapes[0][self.axis]} if len(shapes[0]) > self.axis else set[int]()
+        whole = shapes[0][self.axis : self.axis + 1]
         one = self.x in self.elements and self.x != self.roots[self.x]
-        self.counts = {n for n in (*whole, *sizes) if isinstance(n, int)} - widths
-        self.counts = set[int]() if one else self.counts
+        known = {n for n in (*whole, *sizes) if isinstance(n, int) and n > 1}
+        self.counts = set[int]() if one else known - widths
         # A number that is made of inputs that are read from a file.
-        self.unknown = {n for n in self._needed(self.weights) if self._may_be_data(n)
-                        and n not in self.names} - {self.x, self.y, "learning_rate"}  # fmt: skip
-        size = _Divisors(self.counts, f"{self.x}.shape[{self.axis}]")
+        self.unknown = self.lengths - {*self.names}
+        size = Divisors(self.counts, self.indices, f"{self.x}.shape[{self.axis}]")
         self.body = [size.visit(s) for s in self.body]
 
     def _function(
         self, name: str, given: list[str], lines: list[str], body: list[ast.stmt], result: str
     ) -> ast.stmt:
-        stored = {n for s in body for n in self._written(s)} & (self.carried | self.scalars)
+        stored = {n for s in body for n in self._changed(s)} & (self.carried | self.scalars)
         stored |= {self.counter[0]} if self.counter and any("+ 1" in x for x in lines) else set()
         head = [f"global {', '.join(sorted(stored))}"] * bool(stored)
         text = f"def {name}({', '.join(given)}):\n"
@@ -602,94 +433,9 @@ class _Taken:
         return function
 
 
-def _parts(statement: ast.stmt) -> list[ast.stmt]:
-    """Return ``x = X`` and ``t = T`` for ``x, t = X, T``, where none is read that is assigned."""
-    if not isinstance(statement, ast.Assign) or not isinstance(statement.value, ast.Tuple):
-        return [statement]
-    target = statement.targets[0]
-    if len(statement.targets) > 1 or not isinstance(target, ast.Tuple):
-        return [statement]
-    if _written(statement) & _read(statement.value) or len(target.elts) != len(
-        statement.value.elts
-    ):
-        return [statement]
-    pairs = zip(target.elts, statement.value.elts, strict=True)
-    return [ast.copy_location(ast.Assign([t], v), statement) for t, v in pairs]
-
-
-def _values(body: Iterable[ast.stmt]) -> Iterator[tuple[ast.expr, ast.expr]]:
-    """Yield target and new value of each assignment, ``W - dW`` for ``W -= dW``."""
-    for node in (n for s in body for n in ast.walk(s)):
-        if isinstance(node, ast.AugAssign):
-            loaded = ast.parse(ast.unparse(node.target), mode="eval").body
-            yield node.target, ast.BinOp(loaded, node.op, node.value)
-        else:
-            yield from assignments([node])
-
-
-def _sign(value: ast.expr, name: str) -> int:
-    """Return -1 where a variable is subtracted, or stands in what is; 1 where it is not."""
-    if isinstance(value, ast.UnaryOp) and isinstance(value.op, ast.USub):
-        return -_sign(value.operand, name)
-    if isinstance(value, ast.BinOp):
-        inner = value.left if name in _read(value.left) else value.right
-        turned = isinstance(value.op, ast.Sub) and inner is value.right
-        others = value.right if inner is value.left else value.left
-        product = isinstance(value.op, (ast.Mult, ast.Div)) and isinstance(others, ast.UnaryOp)
-        return (-1 if turned else 1) * (-1 if product else 1) * _sign(inner, name)
-    return 1
-
-
-def _factors(value: ast.expr) -> list[ast.expr]:
-    """Return what an expression is the product of."""
-    if isinstance(value, ast.UnaryOp):
-        return _factors(value.operand)
-    if isinstance(value, ast.BinOp) and isinstance(value.op, (ast.Mult, ast.MatMult)):
-        return [*_factors(value.left), *_factors(value.right)]
-    if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Div):
-        return _factors(value.left)
-    return [value]
-
-
-class _Rate(ast.NodeTransformer):
-    """Puts the name of the learning rate in the place of some numbers."""
-
-    def __init__(self, places: set[int]) -> None:
-        self.places = places
-
-    def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        name = ast.copy_location(ast.Name("learning_rate", ast.Load()), node)
-        return name if id(node) in self.places else node
-
-
-class _Divisors(ast.NodeTransformer):
-    """Puts an expression in the place of some numbers that divide."""
-
-    def __init__(self, numbers: set[int], text: str) -> None:
-        self.numbers, self.text = numbers, text
-
-    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
-        done = self.generic_visit(node)
-        assert isinstance(done, ast.BinOp)
-        by = done.right
-        if isinstance(done.op, ast.Div) and isinstance(by, ast.Constant):
-            new = ast.parse(self.text, mode="eval").body
-            done.right = ast.copy_location(new, by) if by.value in self.numbers else by
-        return done
-
-
-def _same(statement: ast.stmt) -> bool:
-    """Whether a statement gives variables the values that they have: ``X = X``."""
-    return (
-        isinstance(statement, ast.Assign)
-        and len(statement.targets) == 1
-        and ast.unparse(statement.targets[0]) == ast.unparse(statement.value)
-    )
-
-
 def _shared(names: dict[str, Any]) -> dict[str, set[str]]:
     """Return, for each list or dict of arrays, the variables of the arrays in it, and back."""
-    own = {id(v): n for n, v in names.items() if isinstance(v, np.ndarray)}
+    own = {id(v): n for n, v in names.items() if v.__class__ is np.ndarray}
     found: dict[str, set[str]] = {}
     for name, value in names.items():
         if not name.startswith("__") and isinstance(value, (list, tuple, dict)):
@@ -697,6 +443,10 @@ def _shared(names: dict[str, Any]) -> dict[str, set[str]]:
                 if id(inner) in own:
                     found.setdefault(name, set()).add(own[id(inner)])
     return found
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    return np.shape(value) if _is_data(value) else ()
 
 
 def _is_data(value: Any) -> bool:
