@@ -184,9 +184,12 @@ class Rehearsal:
         return Span(spans[0].shape, low, high, *kinds)
 
     def deep(self, function: str) -> bool:
-        """Whether all that functions of this name were given first had three axes, or more."""
+        """Whether all that functions of this name were given first had three axes, or more.
+
+        An axis of length 1 is none: samples are often rows of a matrix each, (n, 1, features).
+        """
         firsts = (next(iter(call.spans.values()), None) for call in self.of(function))
-        axes = [len(span.shape) for span in firsts if span is not None]
+        axes = [sum(n > 1 for n in span.shape) for span in firsts if span is not None]
         return bool(axes) and min(axes) > 2
 
     def objects(self) -> set[str]:
