@@ -26,10 +26,11 @@ example:
   python -m parity check check_mynet.py
 
 What is looked for in mynet.py: a class, functions or layers with weights, a forward pass, and
-gradients or an update. First mynet.py is run for a moment, to see what it calls them with; it can
-write, draw, print and send nothing in it. Then they are tried on a few numbers, without mynet.py's
-training and reading of files. Lines of the new file with "# check:" are guesses. Exit codes:
-0 written; 2 nothing found, or the file cannot be read or written.
+gradients or an update; or a training loop in which all of it stands. First mynet.py is run for a
+moment, to see what it calls them with; it can write, draw, print and send nothing in it. Then they
+are tried on a few numbers, without mynet.py's training and reading of files. Lines of the new file
+with "# check:" are guesses. Exit codes: 0 written; 2 nothing found, or the file cannot be read or
+written.
 """
 _MOST_ACTIONS = 5
 # Names that the adapter itself uses.
