@@ -151,6 +151,13 @@ class Divisors(ast.NodeTransformer):
         return ast.copy_location(ast.parse(self.text, mode="eval").body, at)
 
 
+def divides_only(body: Iterable[ast.stmt], name: str) -> bool:
+    """Whether a variable stands nowhere but behind a stroke of division."""
+    nodes = [n for s in body for n in ast.walk(s)]
+    by = {id(n.right) for n in nodes if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Div)}
+    return all(id(n) in by for n in nodes if isinstance(n, ast.Name) and n.id == name)
+
+
 def changes_nothing(statement: ast.stmt) -> bool:
     """Whether a statement gives variables the values that they have: ``X = X``."""
     return (

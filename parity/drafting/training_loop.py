@@ -27,6 +27,7 @@ from parity.drafting.statements import (
     Divisors,
     Renamed,
     changes_nothing,
+    divides_only,
     factors,
     multiplies,
     parts,
@@ -94,7 +95,15 @@ def _functions(path: str, content: bytes) -> CodeType:
             exec(code, names)
     tree = ast.parse(content, path)
     _, loop = _found(tree)
-    return _compiled(_Taken(loop, names, _counting(tree)).functions(), path)
+    try:
+        return _compiled(_Taken(loop, names, _counting(tree)).functions(), path)
+    except LoopError:
+        raise
+    except Exception as error:  # whatever a program may have written there
+        raise LoopError(
+            f"the network stands in the loop of line {loop.lineno}, which could not be taken apart "
+            f"({type(error).__name__}: {error}): put it into functions, forward(x) and step(x, y)"
+        ) from error
 
 
 def _counting(tree: ast.Module) -> set[str]:
@@ -394,25 +403,36 @@ class _Taken:
         """Yield what makes the program's number of samples that of those handed over."""
         for name in sorted({n for s in body for n in read(s)}):
             value = self.names.get(name)
-            missing = name in self.unknown
-            if missing or (value.__class__ is int and value in self.counts):
+            counts = (
+                isinstance(value, int)
+                and value in self.counts
+                and (name in self.lengths or value not in self.widths or divides_only(body, name))
+            )
+            if name in self.unknown or counts:
                 yield f"{name} = {self.x}.shape[{self.axis}]"
 
     def _count_samples(self) -> None:
         """Find the numbers of samples; one that the loop divides by becomes that of the inputs."""
         shapes = [_shape(self.names.get(self.roots.get(n, n))) for n in (self.x, self.y)]
-        if self.axis is None:
-            self.axis = int(bool(all(shapes)) and shapes[0][0] != shapes[1][0])
+        lengths = {self.names.get(name) for name in self.lengths}
+        if self.axis is None and all(shapes):
+            rows = shapes[0][0] == shapes[1][0]
+            columns = shapes[0][-1] == shapes[1][-1] and len(shapes[0]) == len(shapes[1]) == 2
+            both = rows and columns and shapes[0][0] not in lengths and shapes[0][-1] in lengths
+            self.axis = int(not rows or both)
+        self.axis = self.axis or 0
         widths = {n for name in self.weights for n in _shape(self.names.get(name))}
         sizes = [self.names.get(e.id) if isinstance(e, ast.Name) else getattr(e, "value", None)
                  for e in self.sizes]  # fmt: skip
         whole = shapes[0][self.axis : self.axis + 1]
         one = self.x in self.elements and self.x != self.roots[self.x]
         known = {n for n in (*whole, *sizes) if isinstance(n, int) and n > 1}
-        self.counts = set[int]() if one else known - widths
+        # A divisor is a number of samples also where a layer is as wide; but a half is a half.
+        self.counts = set[int]() if one else known
+        self.widths = widths
         # A number that is made of inputs that are read from a file.
         self.unknown = self.lengths - {*self.names}
-        size = Divisors(self.counts, self.indices, f"{self.x}.shape[{self.axis}]")
+        size = Divisors(self.counts - {2}, self.indices, f"{self.x}.shape[{self.axis}]")
         self.body = [size.visit(s) for s in self.body]
 
     def _function(

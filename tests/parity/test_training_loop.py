@@ -247,6 +247,37 @@ def test_the_number_of_samples_is_that_of_those_handed_over(size: str):
     )
 
 
+# As many samples as units: a divisor is none the less the number of samples.
+AS_WIDE = """
+import numpy as np
+np.random.seed(0)
+X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=float)
+y = np.array([[0], [1], [1], [0]], dtype=float)
+m = X.shape[0]
+W1, b1 = np.random.randn(2, 4), np.zeros((1, 4))
+W2, b2 = np.random.randn(4, 1), np.zeros((1, 1))
+lr = 0.5
+for i in range(5000):
+    a1 = np.tanh(X @ W1 + b1)
+    a2 = 1 / (1 + np.exp(-(a1 @ W2 + b2)))
+    loss = -np.sum(y * np.log(a2) + (1 - y) * np.log(1 - a2)) / m
+    dz2 = a2 - y
+    dz1 = dz2 @ W2.T * (1 - a1 ** 2)
+    dW2, db2 = a1.T @ dz2 / m, np.sum(dz2, axis=0, keepdims=True) / m
+    dW1, db1 = X.T @ dz1 / m, np.sum(dz1, axis=0, keepdims=True) / m
+    W1, b1 = W1 - lr * dW1, b1 - lr * db1
+    W2, b2 = W2 - lr * dW2, b2 - lr * db2
+"""
+
+
+@pytest.mark.parametrize("count", ["X.shape[0]", "4", "a literal"])
+def test_a_network_as_wide_as_its_data_are_long_is_right(count: str):
+    literal = count.startswith("a")
+    text = AS_WIDE.replace("/ m", "/ 4") if literal else AS_WIDE.replace("X.shape[0]", count)
+    report = parity.check(_drafted(text))
+    assert report.outcome.name == "RIGHT", str(report)
+
+
 def test_what_reads_files_is_left_out_and_its_count_is_that_of_the_samples():
     text = ONES.replace("N = 60\nP = np.hstack([r.randn(N, 2), np.ones((N, 1))])\n", "")
     text = text.replace(
