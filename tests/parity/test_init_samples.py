@@ -264,3 +264,46 @@ def test_a_bug_is_found_through_it(name: str):
     report = parity.check(_drafted(RIGHT[name][0].replace(right, wrong)))
     assert report.outcome.name == "WRONG", str(report)
     assert said in " ".join(str(report).split("\n\n")[0].split()), str(report)
+
+
+def test_objects_of_several_kinds_in_a_list_are_no_weights_in_nodes():
+    """Layers of which three have an epsilon, and the others in their list have none."""
+    text = """
+import numpy as np
+class Scale:
+    def __init__(self, n):
+        self.eps, self.g = 1e-5, np.ones(n)
+    def forward(self, x):
+        self.x = x
+        return x * self.g
+    def backward(self, d):
+        self.dg = (d * self.x).sum(axis=0)
+        return d * self.g
+class Affine:
+    def __init__(self, i, o):
+        r = np.random.default_rng(1)
+        self.W = r.normal(size=(i, o))
+    def forward(self, x):
+        self.x = x
+        return x @ self.W
+    def backward(self, d):
+        self.dW = self.x.T @ d
+        return d @ self.W.T
+class Net:
+    def __init__(self):
+        self.stack = [Affine(3, 5), Scale(5), Scale(5), Scale(5), Affine(5, 2)]
+    def forward(self, x):
+        for part in self.stack:
+            x = part.forward(x)
+        return x
+    def loss(self, x, y):
+        return ((self.forward(x) - y) ** 2).sum() / len(x)
+    def backward(self, x, y):
+        d = 2 * (self.forward(x) - y) / len(x)
+        for part in reversed(self.stack):
+            d = part.backward(d)
+if __name__ == "__main__":
+    net, x = Net(), np.random.default_rng(0).normal(size=(20, 3))
+    net.backward(x, x[:, :2])
+"""
+    assert parity.check(_drafted(text)).outcome.name == "RIGHT"
