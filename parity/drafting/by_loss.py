@@ -173,12 +173,14 @@ def _handed(finder: Finder, callee: Callee) -> dict[str, Span]:
 def _states(finder: Finder, callee: Callee) -> dict[str, str]:
     """Return the states that a function is handed: ``self.h_prev``, or zeros at the beginning."""
     spans = next((c.spans for c in finder.seen.of(callee.name) if c.spans), dict[str, Span]())
-    found = {
-        name: f"np.zeros({span.shape})"
-        for name, span in spans.items()
-        if span.shape and not span.integer and span.low == span.high == 0
-        and roles.role(name) not in ("x", "y", "output")
-    }  # fmt: skip
+    found: dict[str, str] = {}
+    for name, span in spans.items():
+        start = span.shape and not span.integer and span.low == span.high == 0
+        if start and roles.role(name) not in ("x", "y", "output"):
+            every = finder.seen.span(name)
+            # One that is carried on is no longer zero, and a bug may show only then.
+            ramp = f"np.linspace(-0.5, 0.5, {int(np.prod(span.shape))}).reshape({span.shape})"
+            found[name] = ramp if every.low < every.high else f"np.zeros({span.shape})"
     for path, value in finder.objects():
         own = variables(value)
         found |= {n: f"{path}.{n}" for n in spans if isinstance(own.get(n), np.ndarray)}

@@ -35,7 +35,7 @@ CASES = {
     "init/stored_input": (("step",), "RIGHT", "64-4-1 (sigmoid, sigmoid, no biases)"),
     "init/neurons": (("step",), "RIGHT", "6-5-3 (sigmoid, sigmoid)"),
     "init/added_layers": (("gradients", "step"), "RIGHT", "784-64-10 (sigmoid, sigmoid)"),
-    "init/two_files": (("step",), "RIGHT", "2-3-1 (tanh, tanh)"),
+    "init/two_files": (("step", "loss"), "RIGHT", "2-3-1 (tanh, tanh)"),
     "init/trains_on_import": (("step",), "WRONG", "missing activation derivative"),
     "init/nested_params": (("gradients", "step", "loss"), "RIGHT", "64-40-10 (relu, linear)"),
     "init/list_of_dicts": (("gradients", "step"), "RIGHT", "64-40-10 (relu, linear)"),
