@@ -186,10 +186,10 @@ class Rehearsal:
     def deep(self, function: str) -> bool:
         """Whether all that functions of this name were given first had three axes, or more.
 
-        An axis of length 1 is none: samples are often rows of a matrix each, (n, 1, features).
+        One of length 1 between others is none: samples are often rows of a matrix, (n, 1, features).
         """
         firsts = (next(iter(call.spans.values()), None) for call in self.of(function))
-        axes = [sum(n > 1 for n in span.shape) for span in firsts if span is not None]
+        axes = [len(s.shape) - s.shape[1:-1].count(1) for s in firsts if s is not None]
         return bool(axes) and min(axes) > 2
 
     def objects(self) -> set[str]:
