@@ -186,7 +186,7 @@ class Rehearsal:
     def deep(self, function: str) -> bool:
         """Whether all that functions of this name were given first had three axes, or more.
 
-        One of length 1 between others is none: samples are often rows of a matrix, (n, 1, features).
+        One of length 1 between others is none: rows are often matrices, (n, 1, features).
         """
         firsts = (next(iter(call.spans.values()), None) for call in self.of(function))
         axes = [len(s.shape) - s.shape[1:-1].count(1) for s in firsts if s is not None]
