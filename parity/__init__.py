@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from parity.comparing.rows import Row, Verdict
     from parity.comparing.twins import keras_twin, numpy_loss, numpy_optimizer, numpy_twin
     from parity.comparing.weights import copy_weights, distance
+    from parity.drafting.training_loop import loop_functions
     from parity.loading import definitions
     from parity.reports.report import CheckReport, Outcome
 
@@ -58,6 +59,7 @@ _HOME = {
     "copy_weights": "comparing.weights",
     "definitions": "loading",
     "distance": "comparing.weights",
+    "loop_functions": "drafting.training_loop",
     "load_state_dict": "comparing.foreign",
     "match_weights": "checking.checker",
     "MatchedWeight": "checking.any_layers.matching",
@@ -89,6 +91,7 @@ __all__ = [
     "distance",
     "keras_twin",
     "load_state_dict",
+    "loop_functions",
     "match_weights",
     "numpy_loss",
     "numpy_optimizer",

@@ -7,6 +7,7 @@ import os
 import re
 from argparse import Namespace
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +26,11 @@ example:
   python -m parity check check_mynet.py
 
 What is looked for in mynet.py: a class, functions or layers with weights, a forward pass, and
-gradients or an update. First mynet.py is run for a moment, to see what it calls them with; it can
-write, draw, print and send nothing in it. Then they are tried on a few numbers, without mynet.py's
-training and reading of files. Lines of the new file with "# check:" are guesses. Exit codes:
-0 written; 2 nothing found, or the file cannot be read or written.
+gradients or an update; or a training loop in which all of it stands. First mynet.py is run for a
+moment, to see what it calls them with; it can write, draw, print and send nothing in it. Then they
+are tried on a few numbers, without mynet.py's training and reading of files. Lines of the new file
+with "# check:" are guesses. Exit codes: 0 written; 2 nothing found, or the file cannot be read or
+written.
 """
 _MOST_ACTIONS = 5
 # Names that the adapter itself uses.
@@ -78,11 +80,28 @@ def answer(module: str, out: str, force: bool) -> dict[str, Any]:
     with current.awaiting(f"what {own.name} defines to be tried"):
         seen = drafting.rehearse(own, source.alias)
         drafting_ = drafting.Drafting(survey, source.alias, lambda: loading.definitions(own), seen)
-        draft = drafting_.best()
+        draft, why_not = drafting_.best(), drafting_.why_not
+        if draft is None:
+            draft, told = _in_a_loop(own, survey, source.alias, seen)
+            source, why_not = replace(source, loop=True), told or why_not
     if draft is None:
-        raise CliError(_nothing(own, survey, drafting_.why_not))
+        raise CliError(_nothing(own, survey, why_not))
     page = drafting.page(draft, source, new.name)
     return {"page": page, "lines": list(_lines(draft, survey, own, new))}
+
+
+def _in_a_loop(
+    module: Path, survey: "drafting.Survey", alias: str, seen: "drafting.Rehearsal"
+) -> "tuple[drafting.Draft | None, str]":
+    """Return a draft of a network that stands in its training loop; or None, and why."""
+    from parity import drafting
+
+    try:
+        drafting.loop_functions(module)
+    except drafting.LoopError as error:
+        return None, str(error)
+    drafting_ = drafting.Drafting(survey, alias, lambda: drafting.loop_functions(module), seen)
+    return drafting_.best(), drafting_.why_not
 
 
 def _beside(module: Path, name: str) -> ast.Module | None:

@@ -23,6 +23,7 @@ class Data:
         many: Whether several samples in rows go to code whose forward pass takes one a call.
         flat: Whether the labels of one output lie in one dimension.
         first: The number of the first class.
+        bare: Whether the one output of one sample is a number without axes, and so is its label.
     """
 
     layout: str
@@ -32,6 +33,7 @@ class Data:
     many: bool = False
     flat: bool = False
     first: int = 0
+    bare: bool = False
 
     def x(self, seed: int = 0) -> np.ndarray:
         """Return inputs."""
@@ -47,9 +49,16 @@ class Data:
         # Softmax with cross-entropy has its usual slope only where labels sum to 1.
         classes = max(self.outputs, 2)
         hot = (0.8 * np.eye(classes)[number] + 0.2 / classes)[:, : self.outputs]
+        if self.bare:
+            return hot[0, 0]
         if self.flat:
             return hot[:, 0]
         return hot.T.copy() if self.layout == "crosswise" else self._laid(hot)
+
+    @property
+    def asked(self) -> str:
+        """What a call must mention that has to do with labels."""
+        return "y"
 
     def _laid(self, values: np.ndarray) -> np.ndarray:
         if self.layout in ("rows", "crosswise") or self.many:
@@ -67,7 +76,7 @@ class Data:
             return array.shape[:1] == (SAMPLES,) and array.ndim <= 2
         if self.layout in ("columns", "crosswise"):
             return array.ndim == 2 and array.shape[1] == SAMPLES
-        return array.ndim == 1 or (array.ndim == 2 and 1 in array.shape)
+        return array.ndim < 2 or (array.ndim == 2 and 1 in array.shape)
 
     def width(self, array: np.ndarray) -> int:
         """Return how many outputs there are a sample."""
@@ -84,6 +93,7 @@ class Forward:
         uses: What is called.
         data: What it was tried with.
         weights: The numbers that the output depends on.
+        given: What its parameters are given whose names say nothing.
     """
 
     known: Known
@@ -91,6 +101,7 @@ class Forward:
     uses: str
     data: Data
     weights: list[Leaf]
+    given: dict[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass

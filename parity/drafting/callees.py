@@ -15,7 +15,7 @@ from typing import Any
 from parity.drafting import roles
 from parity.drafting.functions import Function, Parameter
 from parity.drafting.roles import Role
-from parity.drafting.world import World, variables
+from parity.drafting.world import World, inside, variables
 
 _MOST_CALLS = 60
 # A gradient by its name, for which nothing else will do.
@@ -111,6 +111,9 @@ def callees(world: World) -> list[Callee]:
     for path, value in world.roots().items():
         if inspect.isfunction(value) and is_own(value, world):
             found[path] = callee(path, value)
+        elif isinstance(value, dict):  # of functions around the weights
+            functions = {k: f for _, k, f in inside(value) if inspect.isfunction(f)}
+            found |= {f'{path}["{k}"]': callee(f'{path}["{k}"]', f) for k, f in functions.items()}
         elif value.__class__ is GeneratorType:
             found[path] = _coroutine(path, value)
         elif is_own(value.__class__, world) and not path.startswith(f"{world.alias}."):

@@ -15,18 +15,16 @@ from parity.drafting import roles
 from parity.drafting.attempts import Forward, Way
 from parity.drafting.by_loss import ByLoss, by_loss
 from parity.drafting.callees import Known
-from parity.drafting.claiming import claimed
 from parity.drafting.finding import Finder
 from parity.drafting.following import Follower
 from parity.drafting.gradients import Gradients
 from parity.drafting.making import Maker
 from parity.drafting.nodes import Nodes, nodes_of
 from parity.drafting.own_loss import own_loss
-from parity.drafting.reasons import in_a_loop, makes_anew
 from parity.drafting.rehearsing import Rehearsal
-from parity.drafting.steps import Steps
+from parity.drafting.steps import Steps, claimed
 from parity.drafting.subjects import Setup, optimizers, setups, with_states
-from parity.drafting.survey import Survey
+from parity.drafting.survey import Survey, makes_anew
 from parity.drafting.taping import written_in_order
 from parity.drafting.units import by_unit
 from parity.drafting.world import TookTooLong, World
@@ -122,13 +120,16 @@ class Drafting:
             if found and not found[-1].checks and found[-1].kernels > 1:
                 break
         if not found and self._progress < 3:
-            self.why_not = (
-                makes_anew(self.maker.survey) or in_a_loop(self.maker.survey) or self.why_not
-            )
-        if not found and (drafted := self._by_loss()) is not None:
-            found.append(drafted)
+            self.why_not = makes_anew(self.maker.survey) or self.why_not
+        # A loss of the program's own is better than one that was guessed.
+        if not any(_is_sure(draft) for draft in found) and (own := self._by_loss()) is not None:
+            found = [own, *found] if not found or not own.checks else found
         # A layer alone is less than a network of them.
-        best = min(found, key=lambda d: (d.kernels < 2, _doubts(d), len(d.checks)), default=None)
+        best = min(
+            found,
+            key=lambda d: (not _is_sure(d), d.kernels < 2, _doubts(d), len(d.checks)),
+            default=None,
+        )
         if best is not None and "step" not in best.parts:
             best.left = list(_updates(self.maker.survey))
         return best
@@ -209,6 +210,11 @@ class Drafting:
             self._progress, self.why_not = progress, reason
 
 
+def _is_sure(draft: Draft) -> bool:
+    """Whether a draft needs no guess about the slope of the loss."""
+    return not any(c.startswith("the loss: ") for c in draft.checks)
+
+
 def _updates(survey: Survey) -> Iterator[str]:
     """Yield what may be an update by its name."""
     for name, found in survey.classes.items():
@@ -270,7 +276,7 @@ def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
         parts["loss"] = DraftPart(loss_lines, "")
     if many:
         parts["forward"].lines = _each_sample(parts["forward"].lines, forward.data.layout)
-    loss = None if "loss" in parts else own_loss(follower, last.data, gradients)
+    loss = None if "loss" in parts else own_loss(follower, last.data, gradients, step)
     if loss is not None:
         lines = finished(loss.known, f"return {loss.last}")
         parts["loss"] = DraftPart(lines, loss.uses, loss.remarks)
@@ -281,6 +287,10 @@ def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
             part.lines.insert(part.lines[0].startswith("nonlocal"), rows)
         lines = parts["forward"].lines
         lines[-1] = f"return np.ravel({lines[-1].removeprefix('return ')})"
+    if forward.data.bare and not many:
+        lines = parts["forward"].lines
+        lines[-1] = f"return np.ravel({lines[-1].removeprefix('return ')})"
+        _before(parts, "y = float(np.ravel(y)[0])")
     if last.data.flat:
         _before(parts, "y = np.ravel(y)")
     if last.data.first:
@@ -302,25 +312,26 @@ def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
     hot = "one-hot" if looped and forward.data.outputs > 1 else ""
     labels = "integer" if classes else hot
     kernels = sum(np.ndim(array) > 1 for array in finder.saved)
-    samples = "rows" if many else "single" if single else ""
+    samples = "rows" if many else "single" if single or forward.data.bare else ""
     optimizer = claimed(finder, step) if step is not None else ""
     return Draft(setup, weights, parts, updates, labels, kernels, samples, optimizer)
 
 
 def _of_loss(setup: Setup, finder: Finder, found: ByLoss) -> Draft:
+    loss, draws = found.loss, found.data.draws
     parts = {
-        "gradients": DraftPart(
-            finished(found.gradients.known, f"return {found.gradients.last}"),
-            found.gradients.uses, found.gradients.remarks,
-        ),
-        "loss": DraftPart(
-            finished(found.loss.known, f"return {found.loss.last}"), found.loss.uses, found.remarks
-        ),
-        "data": DraftPart([f"x = {found.draws[0]}", f"return x, {found.draws[1]}"], ""),
-    }  # fmt: skip
+        "loss": DraftPart(finished(loss.known, f"return {loss.last}"), loss.uses, found.remarks),
+        "data": DraftPart([f"x = {draws[0]}", f"return x, {draws[1]}"], ""),
+    }
+    if (way := found.gradients) is not None:
+        lines = finished(way.known, f"return {way.last}")
+        parts = {"gradients": DraftPart(lines, way.uses, way.remarks), **parts}
     paths = [leaf.path for leaf in finder.weights]
     text = written_in_order(paths, finder.new().roots())
-    return Draft(setup, f"[{text}]" if text == paths[0] else text, parts)
+    weights = f"[{text}]" if text == paths[0] else text
+    if (way := found.step) is not None:
+        parts = {"step": _step(setup, finder, way, weights), **parts}
+    return Draft(setup, weights, parts)
 
 
 def _before(parts: dict[str, DraftPart], line: str) -> list[DraftPart]:

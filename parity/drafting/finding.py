@@ -17,7 +17,19 @@ from parity.drafting.keeping import Kept
 from parity.drafting.nodes import Nodes, are_numbers, nodes_of
 from parity.drafting.rehearsing import Rehearsal
 from parity.drafting.roles import Role
-from parity.drafting.world import Leaf, TookTooLong, World, found, inside, variables, written
+from parity.drafting.world import (
+    Leaf,
+    TookTooLong,
+    World,
+    counts,
+    found,
+    inside,
+    is_view,
+    is_weightlike,
+    put,
+    variables,
+    written,
+)  # fmt: skip
 
 _DANGEROUS = re.compile(
     r"save|load|plot|show|draw|print|export|download|fetch|open|write|display|visual|main|summary|"
@@ -37,6 +49,9 @@ class Finder:
         given: What parameters of some names are given.
         seen: What was seen of the program's own run.
         kept: What updates keep from step to step, by their names.
+
+    Attributes:
+        flat: Whether samples have one axis each, so that what got more of them is not called.
     """
 
     def __init__(
@@ -49,7 +64,8 @@ class Finder:
     ) -> None:
         self.kept = kept or {}
         self.fresh = fresh
-        self.given = seen.settings() | given
+        self.flat = True
+        self.given = self.own_given = seen.settings() | given
         self.seen = seen
         self.stuck = stuck
         self.world = fresh()
@@ -85,6 +101,9 @@ class Finder:
         known.roles["parameters"] = list(dict.fromkeys([*self.whole, *made]))
         for name in [n for n in known.names if roles.role(n) in ("x", "y", "rate", "once")]:
             del known.names[name]
+        for name in self.seen.objects() if known.roles["parameters"] else ():
+            if roles.role(name) == "output":  # a p that is no prediction
+                known.names.setdefault(name, known.roles["parameters"][0])
         known.names |= self.given
         return known
 
@@ -108,7 +127,8 @@ class Finder:
                 return 0, place[callee.name]
             return (1 if re.search(pattern, callee.name, re.I) else 2), 0
 
-        return sorted((c for c in self.callees if c.name not in self.stuck), key=rank)
+        asked = (c for c in self.callees if c.name not in self.stuck)
+        return sorted((c for c in asked if not (self.flat and self.seen.deep(c.name))), key=rank)
 
     # Forward pass.
 
@@ -218,17 +238,18 @@ class Finder:
         done = known.copy()
         rows = [int(m[1]) for t in outputs if (m := re.fullmatch(r"output\[(\d+)\]", t))]
         output = self._keep(done, callee, text, chosen, max(rows, default=None))
-        flat = data.layout == "rows" and outputs[chosen].ndim == 1
+        axes = outputs[chosen].ndim
+        flat, bare = data.layout == "rows" and axes == 1, axes == 0
         return Forward(
-            done, output, callee.name, Data(data.layout, data.inputs, width, flat=flat),
-            max((depend[t] for t in best), key=len),
+            done, output, callee.name, Data(data.layout, data.inputs, width, flat=flat, bare=bare),
+            max((depend[t] for t in best), key=len), _inputs(callee, text),
         )  # fmt: skip
 
     def _outputs(
         self, world: World, known: Known, text: str, before: dict[str, Any], values: dict[str, Any]
     ) -> dict[str, np.ndarray]:
         """Return all arrays that a call gives or leaves, by expression."""
-        values = {name: value.copy() for name, value in values.items()}
+        values = {name: copy.copy(value) for name, value in values.items()}
         result = world.run(known.lines, text, **values)
         if inspect.isgenerator(result):
             result = list(result)
@@ -251,7 +272,7 @@ class Finder:
         for leaf in world.leaves():
             if len(leaves) < _MOST_LEAVES and is_weightlike(leaf.value):
                 fixed = leaf.path.startswith(f"{world.alias}.") and roles.is_constant(leaf.name)
-                leaves += [leaf] * (not fixed and not _is_view(leaf, leaves))
+                leaves += [leaf] * (not fixed and not is_view(leaf, leaves))
         before = {leaf.path: leaf.array.copy() for leaf in world.leaves()}
         base = self._outputs(world, known, text, before, values)
         rng = np.random.default_rng(1)
@@ -268,7 +289,7 @@ class Finder:
             try:
                 now = self._outputs(world, known, text, before, values)
             except TypeError:
-                if not _counts(numbers):
+                if not counts(numbers):
                     raise
                 continue
             finally:
@@ -345,6 +366,7 @@ class Finder:
     def follow(self, forward: Forward) -> None:
         """Take over a forward pass's weights as those to be looked at from now on."""
         self.weights = forward.weights
+        self.given = self.own_given | forward.given
         world = self.fresh()
         whole = written([w.path for w in self.weights], world.roots())
         self.whole = [whole] if not whole.startswith("[") else []
@@ -392,6 +414,15 @@ class Finder:
             self.stuck.add(callee.name)
         said = str(error).partition("\n")[0][:90]
         self.trouble.setdefault(stage, f"{callee.name}: {type(error).__name__}: {said}")
+
+
+def _inputs(callee: Callee, text: str) -> dict[str, str]:
+    """Return the parameter that gets x, whose name says nothing: others of the name get x too."""
+    call = ast.parse(text, mode="eval").body
+    given = call.args if isinstance(call, ast.Call) and not callee.packed else []
+    pairs = zip(callee.parameters, given, strict=False)
+    named = (p.name for p, a in pairs if isinstance(a, ast.Name) and a.id == "x")
+    return {name: "x" for name in named if not roles.role(name)}
 
 
 def _is_dangerous(callee: Callee) -> bool:
@@ -469,16 +500,6 @@ def _numbers_in(result: Any) -> dict[str, np.ndarray]:
     }
 
 
-def _is_view(leaf: Leaf, others: list[Leaf]) -> bool:
-    """Whether an array is another one seen otherwise, as ``W.T``: the same weights once more."""
-    array: Any = leaf.value
-    arrays: list[Any] = [other.value for other in others]
-    return isinstance(array, np.ndarray) and any(
-        isinstance(o, np.ndarray) and np.may_share_memory(array, o)  # pyright: ignore
-        for o in arrays
-    )
-
-
 def _of_all(some: list[Leaf], every: list[Leaf]) -> bool:
     """Return whether an output depends on all weights, or on all but the last bias.
 
@@ -526,34 +547,11 @@ def _best_output(texts: list[str], callee: Callee) -> str:
             return callee.returned[int(index[1])]
         return re.split(r'[."\[\]]+', text.rstrip('"]'))[-1]
 
+    # What is returned as it is goes before what is kept in something else that is returned.
+    texts = [t for t in texts if t.count("[") == min(text.count("[") for text in texts)]
+    if len(texts) == 1:
+        return texts[0]
     names = {name(t): t for t in texts}
     if len(names) == len(texts):
         return names[roles.best_output(list(names))]
     return next((text for text in texts if roles.role(name(text)) == "output"), texts[-1])
-
-
-def is_weightlike(value: Any) -> bool:
-    """Whether a value may be a weight: an array of floats, or a list of Python's numbers."""
-    array: Any = value
-    if isinstance(value, np.ndarray):
-        return array.dtype.kind == "f" and array.ndim > 0 and bool(array.flags.writeable)
-    return isinstance(value, (list, Nodes))
-
-
-def put(place: Any, values: Any) -> None:
-    """Write numbers into an array or a nested list."""
-    if isinstance(place, np.ndarray):
-        place[...] = values
-    elif isinstance(place, Nodes):
-        place.put(values)
-    elif isinstance(place, list):
-        for k, value in enumerate(values):
-            if isinstance(place[k], list):
-                put(place[k], value)
-            else:
-                place[k] = value if isinstance(value, int) else float(value)
-
-
-def _counts(value: Any) -> bool:
-    """Whether a list holds numbers of units, which are none of the weights."""
-    return isinstance(value, list) and all(isinstance(v, int) for v in value)  # pyright: ignore

@@ -30,6 +30,7 @@ class Follower:
         self.forward = forward
         self.data = forward.data
         finder.follow(forward)
+        forward.known.names |= forward.given
         there = forward.known.roles.get("parameters", [])
         forward.known.roles["parameters"] = list(dict.fromkeys([*finder.whole, *there]))
 
@@ -58,9 +59,9 @@ class Follower:
         """Return the data with one-hot labels, with class numbers, and many samples at a time."""
         kinds = [self._labelled(callee)]
         if callee is not None and self.data.layout in ("single", "column"):
-            several = [replace(self.data, many=True)]
+            several = [replace(self.data, many=True, bare=False)]
             if self.data.outputs == 1:
-                several.append(replace(self.data, many=True, flat=True))
+                several.append(replace(self.data, many=True, flat=True, bare=False))
                 several.sort(key=lambda data: data.flat != (self._label_axes(callee) == 1))
             pairs = any(roles.role(p.name) == "pairs" for p in callee.parameters)
             if pairs:

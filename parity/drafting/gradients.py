@@ -265,7 +265,7 @@ class Gradients:
         for leaf, shape in zip(self.finder.weights, self.shapes, strict=True):
             fitting = [c for c in left if c[2].shape == shape]
             # A bias's of another shape is the bias's by its name; that it is wrong, the check says.
-            others = fitting or (left if min(shape) == 1 or len(shape) == 1 else [])
+            others = fitting or (left if min(shape, default=1) == 1 or len(shape) == 1 else [])
             best = [c for c in others if roles.gradient_of(leaf.name, [c[1]])]
             # Beside the numbers of a parameter that is an object: weight.data and weight.grad.
             beside = leaf.path.rpartition(".")[0]

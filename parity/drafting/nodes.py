@@ -70,7 +70,7 @@ def tensors(paths: Sequence[str], run: Callable[[str], Any]) -> Iterator[tuple[s
                     try:
                         nodes = Nodes(run(text), attribute)
                         shape = np.shape(np.asarray(nodes))
-                    except (TypeError, ValueError):
+                    except (AttributeError, TypeError, ValueError):
                         continue  # of unequal lengths, or no numbers at this moment
                     if shape:
                         yield numbers_of(text, attribute, len(shape)), attribute, nodes

@@ -17,21 +17,26 @@ _MOST_CALLS = 12
 _MOST_FUNCTIONS = 20
 # Of each gradient so many elements are compared, the largest.
 _ELEMENTS = 3
+# Signs that agree by chance in one of 64 cases.
+_SIGNS = 6
 _STEP = 1e-5
 # Central differences of that step are much closer where they agree, and a bug is farther off.
 _CLOSE = 1e-4
 
 
-def own_loss(follower: Follower, data: Data, gradients: Way | None) -> Way | None:
+def own_loss(
+    follower: Follower, data: Data, gradients: Way | None, step: Way | None = None
+) -> Way | None:
     """Return the user's own loss, where it is certain which function that is.
 
     By its name, if one only has such a name; or else it is the function by which some gradient is
-    the derivative.
+    the derivative, or along whose slope an update leads in all weights.
 
     Args:
         follower: What was found so far.
         data: What gradients or update were tried with.
         gradients: The way to the gradients, if there is one.
+        step: The way to an update, if there is one.
     """
     named, others = list[Way](), list[Callee]()
     for callee in follower.finder.callees:
@@ -39,16 +44,18 @@ def own_loss(follower: Follower, data: Data, gradients: Way | None) -> Way | Non
             named += list(_scalars(follower, callee, data))[:1]
         elif not (
             STARTS.match(callee.name.strip("_"))
-            or roles.named([callee.name], (*roles.STEP, *roles.WHOLE_TRAININGS))
+            or roles.named([callee.name], (*roles.UPDATE, *roles.WHOLE_TRAININGS))
         ):
             others.append(callee)
+    candidates = (w for c in others[:_MOST_FUNCTIONS] for w in _scalars(follower, c, data))
     if gradients is None:
-        return named[0] if len(named) == 1 else None
+        if len(named) == 1 or step is None:
+            return named[0] if named else None
+        return next((w for w in (*named, *candidates) if _is_descended(follower, w, step)), None)
     if len(named) == 1:
         if agreeing(follower, named[0], gradients) == 0:
             named[0].remarks.append(f"that {named[0].uses} is the loss: no gradient is its slope")
         return named[0]
-    candidates = (w for c in others[:_MOST_FUNCTIONS] for w in _scalars(follower, c, data))
     for way in (*named, *candidates):
         if agreeing(follower, way, gradients):
             return way
@@ -83,8 +90,8 @@ def _value(follower: Follower, known: Known, text: str, data: Data) -> Any:
     return world.run(known.lines, text, x=data.x(), y=data.y(), learning_rate=0.125)
 
 
-def agreeing(follower: Follower, loss: Way, gradients: Way) -> int:
-    """Return how many gradients are the derivative of a loss, by central differences."""
+def agreeing(follower: Follower, loss: Way, gradients: Way, factor: float = 1.0) -> int:
+    """Return how many gradients, times a factor, are a loss's slope, by central differences."""
     finder, data = follower.finder, gradients.data
     try:
         values: dict[str, Any] = {"x": data.x(), "y": data.y(), "learning_rate": 0.125}
@@ -92,20 +99,49 @@ def agreeing(follower: Follower, loss: Way, gradients: Way) -> int:
         arrays = [leaf.array for leaf in found({"r": result})]
         if [a.size for a in arrays] != [a.size for a in finder.saved]:
             return 0
-        return sum(_is_slope(follower, loss, k, a.ravel()) for k, a in enumerate(arrays))
+        return sum(_is_slope(follower, loss, k, factor * a.ravel()) for k, a in enumerate(arrays))
     except BaseException:
         return 0
+
+
+def _is_descended(follower: Follower, loss: Way, step: Way) -> bool:
+    """Whether an update is plain descent on a loss, in every weight."""
+    rate = 0.125
+    try:
+        change = follower.finder.change([*step.known.lines, step.last], step.data, rate)[1]
+    except BaseException:
+        return False
+    return all(_is_slope(follower, loss, k, c.ravel() / -rate) for k, c in enumerate(change))
+
+
+def pushed(follower: Follower, loss: Way, step: Way) -> bool:
+    """Whether an update moves some weight against the slope of a loss, as far as the signs tell."""
+    try:
+        change = follower.finder.change([*step.known.lines, step.last], step.data)[1]
+        for k, moved in enumerate(c.ravel() for c in change):
+            places = np.argsort(-np.abs(moved))[:_SIGNS]
+            signs = _slopes(follower, loss, k, places) * moved[places] < 0
+            if np.all(signs[moved[places] != 0]) and np.any(moved):
+                return True
+    except BaseException:
+        return False
+    return False
 
 
 def _is_slope(follower: Follower, loss: Way, k: int, gradient: np.ndarray) -> bool:
     largest = np.abs(gradient).max()
     places = np.argsort(-np.abs(gradient))[:_ELEMENTS]
-    slopes = [
-        (_moved(follower, loss, k, place, _STEP) - _moved(follower, loss, k, place, -_STEP))
-        / (2 * _STEP)
-        for place in map(int, places)
-    ]
+    slopes = _slopes(follower, loss, k, places)
     return bool(largest > 0 and np.all(np.abs(slopes - gradient[places]) < _CLOSE * largest))
+
+
+def _slopes(follower: Follower, loss: Way, k: int, places: np.ndarray) -> np.ndarray:
+    """Return the derivative of a loss by some elements of a weight, by central differences."""
+    sides = (
+        (_moved(follower, loss, k, place, _STEP), _moved(follower, loss, k, place, -_STEP))
+        for place in map(int, places)
+    )
+    return np.array([(above - below) / (2 * _STEP) for above, below in sides])
 
 
 def _moved(follower: Follower, loss: Way, k: int, place: int, by: float) -> float:

@@ -34,6 +34,7 @@ class UserModule:
         root: The folder to be put on Python's path, relative to the adapter's; "" if it is its own.
         trains: Whether importing it does more than to define.
         file: Its path, relative to the adapter's folder.
+        loop: Whether the network stands in its training loop.
     """
 
     shown: str
@@ -42,6 +43,7 @@ class UserModule:
     root: str = ""
     trains: bool = False
     file: str = ""
+    loop: bool = False
 
 
 def page(draft: Draft, source: UserModule, adapter: str) -> str:
@@ -77,11 +79,13 @@ def _quotable(name: str) -> str:
 def _imports(source: UserModule, body: str) -> list[str]:
     standard: list[str] = []
     own = f"import {source.module}"
-    if source.trains:
+    if source.trains or source.loop:
         name = json.dumps(source.file, ensure_ascii=False)
-        own = f"{source.alias} = parity.definitions(Path(__file__).parent / {name})"
+        read = "loop_functions" if source.loop else "definitions"
+        own = f"{source.alias} = parity.{read}(Path(__file__).parent / {name})"
         lines = ["from pathlib import Path", "", *_numpy(body), "import parity", ""]
-        return [*lines, "# Without its training, printing and reading of files.", own]
+        made = "# The functions are made of the lines of its training loop." * source.loop
+        return [*lines, made or "# Without its training, printing and reading of files.", own]
     parts = source.module.split(".")
     if not all(p.isidentifier() and not keyword.iskeyword(p) for p in parts):  # my-net, 2_layers
         standard.append("import importlib")

@@ -22,15 +22,19 @@ from typing import Any
 import numpy as np
 
 from parity.drafting import roles
+from parity.drafting.functions import assignments, base
 from parity.drafting.holding import PICTURES, held_back
-from parity.drafting.world import is_numbers, quiet
+from parity.drafting.world import Leaf, found, is_numbers, quiet
 
 # A run in which nothing new is called any more has shown what it can.
 _STILL = 0.4
 _CALLS = 20
+# Of so many objects it is seen which arrays change.
+_OBJECTS = 8
 _LONGEST = 20
 _WIDEST = 80
 _PLAIN = (bool, int, float, str, type(None))
+_NUMBERS = (np.ndarray, np.number, int, float)
 _MAKERS = (
     (np.random.Generator, "np.random.default_rng(0)"),
     (np.random.RandomState, "np.random.RandomState(0)"),
@@ -57,6 +61,7 @@ class Span:
     Attributes:
         whole: Whether all its numbers are whole ones.
         integer: Whether they are integers, as indices are.
+        distinct: Whether no number is there twice, as in a choice of indices.
     """
 
     shape: tuple[int, ...]
@@ -64,6 +69,7 @@ class Span:
     high: float
     whole: bool
     integer: bool = False
+    distinct: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,7 @@ class Call:
     Attributes:
         arguments: By parameter, as the draft can write them; None where it cannot.
         spread: What ``*arguments`` got, likewise; empty without it.
-        spans: Of the arrays, and lists of numbers, among the arguments.
+        spans: Of the numbers, and arrays or lists of them, among the arguments.
     """
 
     arguments: dict[str, str | None]
@@ -113,10 +119,13 @@ class Rehearsal:
         calls: The first calls of each function, by its name: ``init``, ``Net.build``, ``Net`` for
             an object that is made.
         zeroes: Whether it sets gradients back that add up, as far as the run tells.
+        updated: The names of what it changes by what it was, ``W -= ...``, and of the arrays of its
+            objects that were others at the end of the run.
     """
 
     calls: dict[str, list[Call]] = field(default_factory=dict[str, list[Call]])
     zeroes: bool = True
+    updated: set[str] = field(default_factory=set[str])
 
     def making(self, name: str, function: Any, alias: str) -> str | None:
         """Return the first call of a maker as the draft can write it; None if there is none."""
@@ -169,8 +178,25 @@ class Rehearsal:
         """Return a parameter's array of the first call, with the range of all calls."""
         spans = self._spans(parameter)
         low, high = min(s.low for s in spans), max(s.high for s in spans)
-        kinds = all(s.whole for s in spans), all(s.integer for s in spans)
+        kinds = (
+            all(of) for of in zip(*((s.whole, s.integer, s.distinct) for s in spans), strict=True)
+        )
         return Span(spans[0].shape, low, high, *kinds)
+
+    def deep(self, function: str) -> bool:
+        """Whether all that functions of this name were given first had three axes, or more.
+
+        One of length 1 between others is none: rows are often matrices, (n, 1, features).
+        """
+        firsts = (next(iter(call.spans.values()), None) for call in self.of(function))
+        axes = [len(s.shape) - s.shape[1:-1].count(1) for s in firsts if s is not None]
+        return bool(axes) and min(axes) > 2
+
+    def objects(self) -> set[str]:
+        """Return the parameters that only got objects, or containers that are no numbers."""
+        every = [call for calls in self.calls.values() for call in calls]
+        plain = {n for c in every for n, text in c.arguments.items() if n in c.spans or text}
+        return {n for c in every for n in c.arguments} - plain
 
     def _spans(self, parameter: str) -> list[Span]:
         every = (call for calls in self.calls.values() for call in calls)
@@ -194,6 +220,7 @@ def rehearse(file: Path, alias: str) -> Rehearsal:
     module.__file__ = path
     _preload(file)
     new = time.monotonic()
+    objects: dict[int, tuple[Any, list[Leaf]]] = {}
 
     def see(frame: FrameType, event: str, _: Any) -> None:
         nonlocal new
@@ -206,6 +233,7 @@ def rehearse(file: Path, alias: str) -> Rehearsal:
         name = _name(frame)
         calls = seen.calls.setdefault(name, [])
         new = now if not calls else new
+        _remember(frame, objects)
         if len(calls) < _CALLS:
             calls.append(_call(frame, lambda value: _short(value, module, alias)))
         if now - new > _STILL:
@@ -224,7 +252,30 @@ def rehearse(file: Path, alias: str) -> Rehearsal:
         pass
     ran = {name.rpartition(".")[2] for name in seen.calls}
     seen.zeroes = not ran or not ran.isdisjoint(_zeroing(file))
+    tree = ast.parse(file.read_bytes())
+    seen.updated = {base(n.target) for n in ast.walk(tree) if isinstance(n, ast.AugAssign)}
+    for target, value in assignments(ast.walk(tree)):
+        if base(target) in {base(n) for n in ast.walk(value) if isinstance(n, ast.expr)}:
+            seen.updated.add(base(target))
+    for value, before in objects.values():
+        after = {leaf.path: leaf.array for leaf in found({"net": value})}
+        seen.updated |= {
+            leaf.name
+            for leaf in before
+            if not np.array_equal(leaf.value, after.get(leaf.path, np.empty(0)))
+        }
     return seen
+
+
+def _remember(frame: FrameType, objects: dict[int, tuple[Any, list[Leaf]]]) -> None:
+    """Keep copies of the arrays of an object, as its first method that is called finds them."""
+    code = frame.f_code
+    if "." not in code.co_qualname or code.co_name == "__init__" or not code.co_argcount:
+        return
+    value = frame.f_locals.get(code.co_varnames[0])
+    if id(value) not in objects and len(objects) < _OBJECTS and hasattr(value, "__dict__"):
+        leaves = [Leaf(k.path, k.name, k.array.copy()) for k in found({"net": value})]
+        objects[id(value)] = value, leaves
 
 
 def _preload(file: Path) -> None:
@@ -273,7 +324,7 @@ def _call(frame: FrameType, written: Callable[[Any], str | None]) -> Call:
     if code.co_flags & inspect.CO_VARARGS:
         spread = tuple(map(written, frame.f_locals.get(code.co_varnames[count], ())))
     values = {n: frame.f_locals[n] for n in names if n in frame.f_locals}
-    arrays = [n for n, v in values.items() if isinstance(v, np.ndarray) or is_numbers(v)]
+    arrays = [n for n, v in values.items() if isinstance(v, _NUMBERS) or is_numbers(v)]
     spans = {n: span for n in arrays if (span := _span(values[n])) is not None}
     return Call({n: written(v) for n, v in values.items()}, spread, spans)
 
@@ -285,7 +336,8 @@ def _span(value: Any) -> Span | None:
         return None
     low, high = float(array.min()), float(array.max())
     whole = bool(np.all(array == np.round(array)))
-    return Span(array.shape, low, high, whole, array.dtype.kind in "iu")
+    distinct = array.ndim == 1 and 1 < array.size == len(np.unique(array))
+    return Span(array.shape, low, high, whole, array.dtype.kind in "iu", distinct)
 
 
 def _short(value: Any, module: ModuleType, alias: str) -> str | None:

@@ -25,7 +25,8 @@ _ROLES: dict[Role, str] = {
     "size": r"(mini_?)?batch_?size",
     "off": r"verbose|print_?(cost|loss)|show|plot|shuffle|train(ing)?|is_?train(ing)?|debug",
     "upstream": r"g|d_?out(put)?s?|grad(ient)?|grad_?out(put)?|out(put)?_?grad(ient)?|upstream|"
-    r"(loss|output)_?(grad(ient)?|error)|error|delta|d_?values|da|dl|dy|d_?loss|accum_?grad",
+    r"(loss|output)_?(grad(ient)?|error)|error|delta|d_?values|d_?(?![wb])[a-z]{1,2}\d?|d_?loss|"
+    r"d_?(logits|scores|probs|preds?|hidden|y_?hat|cost)|accum_?grad",
     "grads": r"grads|gradients|derivatives|d_?params|d_?parameters|updates",
     "parameters": r"params?|parameters?|weights|theta|model|network|net",
     "cache": r"caches?|memory|(forward_?)?cache|activations|zs?",

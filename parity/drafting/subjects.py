@@ -1,5 +1,6 @@
 """What in a module can be checked: an object, a list of layers, or functions and their weights."""
 
+import ast
 import inspect
 import itertools
 import re
@@ -16,7 +17,9 @@ from parity.drafting.callees import callee
 from parity.drafting.finding import STARTS, free_name
 from parity.drafting.keeping import Kept, kept_by, variables_of
 from parity.drafting.making import Maker
+from parity.drafting.survey import Survey
 from parity.drafting.world import quiet, variables
+from parity.loading import called
 
 _MOST_WAYS = 8
 _SIZES = r"layers|sizes|widths|dims|network|shape|arch|units|neurons|nodes|hidden"
@@ -88,7 +91,14 @@ def _likeness(found: type, maker: Maker) -> int:
     names = dir(found)
     vocabularies = (roles.FORWARD, roles.BACKWARD, roles.STEP)
     likely = sum(bool(roles.named(names, v)) for v in vocabularies)
-    return likely - 4 * is_part(found.__name__) + bool(_WHOLE.search(found.__name__))
+    name = found.__name__
+    used = any(
+        called(n) == name
+        for other in maker.survey.tree.body
+        if isinstance(other, ast.ClassDef) and other.name != name
+        for n in ast.walk(other)
+    )
+    return likely - 4 * (is_part(name) or used) + bool(_WHOLE.search(name))
 
 
 def is_part(name: str) -> bool:
@@ -156,14 +166,37 @@ def _made_by(name: str, function: Any, maker: Maker, module: Any) -> Iterator[Se
         return
     names = list(returned.names) if returned.kind == "many" else []
     variable = returned.names[0] if returned.kind in ("one", "list") and returned.names else ""
+    # The program itself may keep a tuple whole, or give its elements other names.
+    kept = maker.survey.kept.get(name, ())
+    given: dict[str, str] = {}
+    if len(kept) == 1 and kept[0]:
+        names, variable = [], kept[0]
+        given = _spread_elements(maker.survey, variable)
+    elif len(kept) > 1 and len(kept) == len(names):
+        names = list(kept)
     plain = variable.isidentifier() and free_name(variable, 0) == variable
     for text, _, remarks in _ways(name, function, maker):
-        names = names or _functions_in(module, maker, text)
+        names = names or ([] if given else _functions_in(module, maker, text))
         own = [free_name(n, k) for k, n in enumerate(names)]
         if not any(names):
             own = []  # a tuple of weights that only its user takes apart
         target = ", ".join(own) if len(own) > 1 else variable if plain else "parameters"
-        yield Setup("functions", [f"{target} = {text}"], remarks)
+        own_names = {p: item.format(target) for p, item in given.items()}
+        yield Setup("functions", [f"{target} = {text}"], remarks, own_names)
+
+
+def _spread_elements(survey: Survey, variable: str) -> dict[str, str]:
+    """Return which element of a tuple each parameter is given by ``f(x, *weights)``."""
+    found: dict[str, str] = {}
+    for call in (n for n in ast.walk(survey.tree) if isinstance(n, ast.Call)):
+        function = survey.functions.get(called(call))
+        star = call.args[-1] if call.args else None
+        if function is None or not isinstance(star, ast.Starred) or call.keywords:
+            continue
+        if isinstance(star.value, ast.Name) and star.value.id == variable:
+            rest = function.parameters[len(call.args) - 1 :]
+            found |= {p.name: f"{{}}[{k}]" for k, p in enumerate(rest)}
+    return found
 
 
 def _one_by_one(functions: dict[str, Any], maker: Maker) -> Iterator[Setup]:

@@ -4,8 +4,17 @@ import ast
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from parity.drafting.expressions import Made, element_names, keys, made
-from parity.drafting.functions import Function, assignments, own_name, reach
+from parity.drafting import roles
+from parity.drafting.functions import (
+    Function,
+    Made,
+    assignments,
+    element_names,
+    keys,
+    made,
+    own_name,
+    reach,
+)
 from parity.loading import Action, action, called, makes_array, statements
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -41,7 +50,7 @@ class Survey:
         constants: The literal of each name that has one, and only one, anywhere.
         objects: The call of a class to which a variable, and nothing else, is assigned.
         names: All that has a name once the module is imported.
-        unpacked: What a function's results are called where it is called.
+        kept: What the program calls a function's result, or its elements, where it keeps them.
         actions: What happens when it is imported.
         relative: Whether it imports from its own package.
         imports_numpy: Whether it imports NumPy, or what builds on it.
@@ -54,7 +63,7 @@ class Survey:
     constants: dict[str, ast.expr] = field(default_factory=dict[str, ast.expr])
     objects: dict[str, ast.expr] = field(default_factory=dict[str, ast.expr])
     names: set[str] = field(default_factory=set[str])
-    unpacked: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    kept: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     actions: list[Action] = field(default_factory=list[Action])
     relative: bool = False
     imports_numpy: bool = False
@@ -103,8 +112,8 @@ def survey(tree: ast.Module, beside: Callable[[str], ast.Module | None] | None =
         ),
     )
     for target, value in assignments(ast.walk(tree)):
-        if isinstance(target, ast.Tuple) and called(value):
-            found.unpacked.setdefault(called(value), element_names(target))
+        if isinstance(target, (ast.Tuple, ast.Name)) and called(value):
+            found.kept.setdefault(called(value), element_names(target))
     return found
 
 
@@ -221,3 +230,18 @@ def _bound(statement: ast.stmt) -> set[str]:
         return {(a.asname or a.name).partition(".")[0] for a in statement.names}
     stored = (n for n in ast.walk(statement) if isinstance(n, ast.Name))
     return {n.id for n in stored if isinstance(n.ctx, ast.Store)}
+
+
+def makes_anew(survey: Survey) -> str:
+    """Return that a training makes the weights itself, so that no others can be tried in it."""
+    for name, found in survey.classes.items():
+        for method in roles.named(found.methods, roles.WHOLE_TRAININGS):
+            function = found.methods[method]
+            for target, value in assignments(function.body):
+                if isinstance(target, ast.Attribute) and makes_array(value):
+                    return (
+                        f"{name}.{method} makes new weights at each call (line {value.lineno}), so "
+                        "that no others can be tried in it: make them in __init__, or in a method "
+                        f"that {method} calls"
+                    )
+    return ""

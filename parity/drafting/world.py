@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from parity.drafting.nodes import tensors
+from parity.drafting.nodes import Nodes, tensors
 
 SECONDS = 3.0
 _DEEPEST = 7
@@ -285,3 +285,40 @@ def _texts(value: Any, path: str, wanted: set[str], depth: int, seen: set[int]) 
             if len(parts) > _MOST_SAID:
                 return [f"[[{', '.join(pattern)}] for {variable} in {path}]"]
     return [text for inner in texts for text in inner]
+
+
+def is_view(leaf: Leaf, others: list[Leaf]) -> bool:
+    """Whether an array is another one seen otherwise, as ``W.T``: the same weights once more."""
+    array: Any = leaf.value
+    arrays: list[Any] = [other.value for other in others]
+    return isinstance(array, np.ndarray) and any(
+        isinstance(o, np.ndarray) and np.may_share_memory(array, o)  # pyright: ignore
+        for o in arrays
+    )
+
+
+def is_weightlike(value: Any) -> bool:
+    """Whether a value may be a weight: an array of floats, or a list of Python's numbers."""
+    array: Any = value
+    if isinstance(value, np.ndarray):
+        return array.dtype.kind == "f" and bool(array.flags.writeable)
+    return isinstance(value, (list, Nodes))
+
+
+def put(place: Any, values: Any) -> None:
+    """Write numbers into an array or a nested list."""
+    if isinstance(place, np.ndarray):
+        place[...] = values
+    elif isinstance(place, Nodes):
+        place.put(values)
+    elif isinstance(place, list):
+        for k, value in enumerate(values):
+            if isinstance(place[k], list):
+                put(place[k], value)
+            else:
+                place[k] = value if isinstance(value, int) else float(value)
+
+
+def counts(value: Any) -> bool:
+    """Whether a list holds numbers of units, which are none of the weights."""
+    return isinstance(value, list) and all(isinstance(v, int) for v in value)  # pyright: ignore

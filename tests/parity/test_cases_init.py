@@ -35,7 +35,7 @@ CASES = {
     "init/stored_input": (("step",), "RIGHT", "64-4-1 (sigmoid, sigmoid, no biases)"),
     "init/neurons": (("step",), "RIGHT", "6-5-3 (sigmoid, sigmoid)"),
     "init/added_layers": (("gradients", "step"), "RIGHT", "784-64-10 (sigmoid, sigmoid)"),
-    "init/two_files": (("step",), "RIGHT", "2-3-1 (tanh, tanh)"),
+    "init/two_files": (("step", "loss"), "RIGHT", "2-3-1 (tanh, tanh)"),
     "init/trains_on_import": (("step",), "WRONG", "missing activation derivative"),
     "init/nested_params": (("gradients", "step", "loss"), "RIGHT", "64-40-10 (relu, linear)"),
     "init/list_of_dicts": (("gradients", "step"), "RIGHT", "64-40-10 (relu, linear)"),
@@ -65,12 +65,12 @@ CASES = {
     "init/softmax_axis": (("gradients",), "WRONG", "softmax over the wrong axis"),
     "init/rate_twice": (("step",), "WRONG", "learning rate applied twice"),
     "init/velocities_beside": (("step",), "RIGHT", "2-12-1 (sin, linear)"),
+    "init/script": (("step",), "RIGHT", "3-4-1 (sigmoid, sigmoid, no biases)"),
+    "init/main_function": (("step",), "RIGHT", "3-4-1 (sigmoid, sigmoid)"),
     "init/spread_sizes": (("gradients",), "WRONG", "last sample of the batch left out"),
 }
 WHY_NOT = {
     "init/fit_makes_weights": "NeuralNetwork.fit makes new weights at each call (line 15), so that",
-    "init/script": "the network stands in the loop of line 13, which nothing can call",
-    "init/main_function": "the network stands in the loop of line 13, which nothing can call",
 }
 
 

@@ -356,12 +356,12 @@ def test_a_bug_is_found_through_it(name: str):
     assert said in " ".join(str(report).split("\n\n")[0].split())
 
 
-def test_weights_that_the_loss_is_not_computed_with_are_no_bug():
-    """With no gradient to tell by, the draft makes the packed weights anew."""
+def test_a_bug_is_found_in_weights_that_are_one_vector():
+    """The vector itself is drafted, although no gradient tells that it is what the loss takes."""
     wrong = VECTOR.replace("D @ B * (1 - H * H)", "D @ B * (1 - H)")
     report = parity.check(_drafted(wrong))
-    assert report.outcome.name == "UNKNOWN", str(report)
-    assert "no copies or averages of them?" in report.findings[0].evidence
+    assert report.outcome.name == "WRONG", str(report)
+    assert "weights[0]" in str(report).split("\n\n")[0]
 
 
 def test_gradients_for_which_no_weights_are_known_are_named(capsys: pytest.CaptureFixture[str]):
