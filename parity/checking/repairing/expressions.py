@@ -69,6 +69,7 @@ class Scope:
         every = [n for n in ast.walk(function.node) if isinstance(n, ast.Subscript)]
         holds = [n for n in every if self.kinds.get(plain(n)) in (("list",), ("dict",))]
         self.held = list(dict.fromkeys(map(ast.unparse, holds)))
+        self.neighbours = list(dict.fromkeys(text for n in holds for text in _beside(n)))
         self.arrays = {
             name: kind[1] for name, kind in self.kinds.items()
             if kind[0] == "array" and kind[2] in "fc" and kind[1] != ()
@@ -97,6 +98,14 @@ class Scope:
         if kind is None or kind[0] in ("function", "type", "module", "str", "NoneType", "ufunc"):
             return []
         return [n for n, other in self.kinds.items() if other == kind and n != name]
+
+
+def _beside(node: ast.Subscript) -> Iterator[str]:
+    """Yield what a list holds at an index, a step before and a step after: states[t + 1]."""
+    names = [n.id for n in ast.walk(node.slice) if isinstance(n, ast.Name)]
+    if len(names) == 1:
+        for step in ("", " - 1", " + 1"):
+            yield f"{ast.unparse(node.value)}[{names[0]}{step}]"
 
 
 def _unread(function: ast.AST) -> set[str]:
@@ -315,6 +324,8 @@ def _of_name(node: ast.Name | ast.Attribute, scope: Scope) -> Iterator[tuple[flo
     for call in scope.calls.get(name, ()):
         yield 3.2, expression(call)
     shape = scope.arrays.get(name, ())
+    for text in scope.neighbours if shape else ():
+        yield 3.1, expression(text)
     for other, theirs in scope.arrays.items() if shape else ():
         if theirs == shape and other != name:
             yield 5.8, ast.BinOp(node, ast.Sub(), expression(other))

@@ -54,6 +54,7 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("policy", "dh = dlogits @ w2.T + dvalue @ wv.T", "dh = dlogits @ w2.T - dvalue @ wv.T"),
     ("policy", "dz = dh * (1 - h * h)", "dz = dh * h * (1 - h)"),
     ("siamese", "dd = 2 * same * d - 2 * (1 - same)", "dd = 2 * same * d + 2 * (1 - same)"),
+    ("carry", "df = dc * cs[t]", "df = dc * c"),
     ("scores", "error = p[:, None] - y", "error = p - y"),
     ("siamese", "dh = ds + dr @ P[\"W2\"].T", "dh = dr @ P[\"W2\"].T"),
     ("objects", "mean = dxhat.mean(axis=-1, keepdims=True)\n"
