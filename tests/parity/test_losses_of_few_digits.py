@@ -91,6 +91,8 @@ def test_how_far_values_of_few_digits_are_apart():
     thirds = [float(np.float32(v / 3)) for v in (1, 2, 4, 5)]
     assert spacing(thirds) == pytest.approx(2.0**-23 * 5 / 3)
     assert spacing([v / 3 for v in (1, 2, 4, 5)]) == 0.0
+    # Large numbers are near to decimals whatever they are.
+    assert spacing([1e10 / 3, 2e10 / 3, 1e10 / 7, 2e10 / 7]) == 0.0
     # A loss that is flat, or one hinge that is not met, says nothing of its digits.
     assert spacing([0.0, 0.5, 0.0, 1.0, 0.5]) == 0.0
     assert spacing([0.25, 1.5, 3.01, np.nan, 0.7, np.inf]) == 0.01

@@ -5,7 +5,7 @@ of the error, the difference of the best entry from its neighbours. What a value
 open adds to that: a loss may be rounded to decimals, or held in less precision than its weights.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 
@@ -50,12 +50,14 @@ def _formats(values: Iterable[float]) -> list[type[np.floating]]:
         return [kind for kind in kinds if all(float(kind(value)) == value for value in values)]
 
 
-def _decimals(values: Iterable[float], kind: type[np.floating]) -> int | None:
+def _decimals(values: Collection[float], kind: type[np.floating]) -> int | None:
     """Return the digits behind the point that all values have, up to some roundings of a format."""
-    unit = float(np.finfo(kind).eps)
+    room = 4 * float(np.finfo(kind).eps) * max(abs(value) for value in values)
     for digits in range(_DECIMALS + 1):
+        if 10.0**-digits <= 16 * room:  # any number of the format is as near to such a decimal
+            return None
         # A sum of rounded values is near to a decimal of as many digits, and may be none.
-        if all(abs(value - round(value, digits)) <= 4 * unit * abs(value) for value in values):
+        if all(abs(value - round(value, digits)) <= room for value in values):
             return digits
     return None
 
