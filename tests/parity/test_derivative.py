@@ -48,6 +48,24 @@ def test_swapped_gradients_are_named_on_both():
     assert "weights['recurrent']" in report.findings[0].title
 
 
+@pytest.mark.parametrize("factor", [2.0, 0.5])
+def test_a_half_of_the_square_is_a_convention_and_every_row_is_right(factor: float):
+    report = checked(lambda net, g, x, y: {name: factor * array for name, array in g.items()})
+    assert report.outcome is Outcome.RIGHT, str(report)
+    assert any(
+        remark.startswith(f"Scale: your gradients are {factor:g} times")
+        for remark in report.remarks
+    )
+    assert all(row.right and row.ratio <= 1 for row in report.tensors), str(report)
+    assert "DIFFERENT" not in str(report)
+
+
+def test_a_factor_of_one_array_is_no_convention():
+    report = checked(lambda net, g, x, y: g | {"inward": 2 * g["inward"]})
+    assert report.outcome is Outcome.WRONG
+    assert [row.name for row in report.tensors if not row.right] == ["weights['inward']"]
+
+
 def test_a_penalty_that_the_gradient_lacks():
     net = Tagger()
     net.DECAY = 0.2

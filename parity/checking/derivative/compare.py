@@ -79,6 +79,8 @@ class Derivative:
         self.start = subject.weights()
         self.falling: Falling | None = None
         self.steps = 0
+        # How many times the derivative right gradients are.
+        self.scale = 1.0
         self.of_gradients: list[Finding] = []
 
     def run(self) -> Notes:
@@ -95,8 +97,9 @@ class Derivative:
             return
         known = [index for index in range(len(self.subject.names)) if index in points[0].gradients]
         tensors = self._measured(known, points)
-        self.notes.tensors += [_row(tensor, points[0]) for tensor in tensors if tensor.measured]
         self._conclude(tensors, points)
+        measured = [tensor for tensor in tensors if tensor.measured]
+        self.notes.tensors += [_row(tensor, points[0], self.scale) for tensor in measured]
         self._ask_forward_for_one(points[0].place)
         if self.candidate.gradients is not None and self.candidate.step is not None:
             self._with_steps(check_steps(self.subject, self.samples, self.start, self.seed))
@@ -370,6 +373,7 @@ class Derivative:
             samples = replace(samples, batch=1)
         words = naming.factor_words(base, samples)
         if base > 0 and words:
+            self.scale = base
             self.notes.remarks.append(
                 f"Scale: your gradients are {base:.7g} times the derivative of your own loss"
                 f"{words}. Another reduction, no bug; it acts like a learning rate."
@@ -406,19 +410,25 @@ def _base(tensors: Sequence[Tensor]) -> float:
     return max(factors, key=lambda f: sum(same(g, f) for g in factors))
 
 
-def _row(tensor: Tensor, point: Point) -> TensorResult:
-    """Return the worst direction of a tensor as a row."""
+def _row(tensor: Tensor, point: Point, scale: float) -> TensorResult:
+    """Return the worst direction of a tensor as a row, beside ``scale`` times the derivative."""
     pairs = tensor.measured
 
+    def bound(pair: Pair) -> float:
+        return 4 * abs(scale) * pair.slope.error + pair.room
+
+    def error(pair: Pair) -> float:
+        return abs(pair.own - scale * pair.slope.value)
+
     def ratio(pair: Pair) -> float:
-        bound = 4 * pair.slope.error + pair.room
-        error = abs(pair.own - pair.slope.value)
-        return error / bound if bound else float(error > 0)
+        return error(pair) / bound(pair) if bound(pair) else float(error(pair) > 0)
 
     worst = max(pairs, key=ratio)
     own = np.array([p.own for p in pairs])
     true = np.array([p.slope.value for p in pairs])
     tt, oo, ot = float(true @ true), float(own @ own), float(own @ true)
+    # A common factor is as exact as it was measured, and a gradient that has it is right.
+    right = ratio(worst) <= 1 or (tensor.factor is not None and same(tensor.factor, scale))
     return TensorResult(
         kind="gradient",
         name=tensor.name,
@@ -426,17 +436,17 @@ def _row(tensor: Tensor, point: Point) -> TensorResult:
         shape=point.place.arrays[tensor.index].shape,
         index=(),
         value=worst.own,
-        expected=worst.slope.value,
+        expected=scale * worst.slope.value,
         keras=None,
-        error=abs(worst.own - worst.slope.value),
-        bound=4 * worst.slope.error + worst.room,
+        error=error(worst),
+        bound=bound(worst),
         ratio=ratio(worst),
         scale=ot / tt if tt else float("nan"),
         cosine=ot / np.sqrt(tt * oo) if tt and oo else float("nan"),
-        right=ratio(worst) <= 1,
-        errors=np.abs(own - true),
-        bounds=np.array([4 * p.slope.error + p.room for p in pairs]),
-        largest=float(np.max(np.abs(true))),
+        right=right,
+        errors=np.array([error(p) for p in pairs]),
+        bounds=np.array([bound(p) for p in pairs]),
+        largest=abs(scale) * float(np.max(np.abs(true))),
     )
 
 
