@@ -268,7 +268,7 @@ class _Whole:
         """Compare with the derivative of the user's loss as it stands, on the user's own samples.
 
         That is where gradients, or the loss, take no others (sample weights may come with these),
-        and where no loss that is known explains them.
+        where no loss that is known explains them, and where gradients are cut off at a number.
         """
         notes, candidate = self.notes, subject.candidate
         refused = bool(notes.findings) and notes.findings[0].bug is EXCEPTION
@@ -276,7 +276,8 @@ class _Whole:
             finding.follows is Severity.UNCERTAIN for finding in notes.findings
         )
         untested = OWN_LOSS_UNTESTED in notes.untested and not (candidate.step or notes.findings)
-        if not (unknown or (candidate.data is not None and (refused or untested))):
+        clipped = bool(notes.findings) and not (refused or unknown) and self._clips(subject.fresh())
+        if not (unknown or clipped or (candidate.data is not None and (refused or untested))):
             return
         anew = subject.fresh()
         derivative = Derivative(anew, self.seed, self.search and not unknown)
@@ -285,13 +286,13 @@ class _Whole:
         measured = all(finding.follows is not Severity.UNCERTAIN for finding in found.findings)
         if found.blocked or (unknown and found.findings) or not (refused or measured):
             return
-        if not refused and not unknown and not found.findings:
+        if untested and not found.findings:
             notes.untested = [text for text in notes.untested if text != OWN_LOSS_UNTESTED]
             notes.tested.append("the derivative of your own loss on your own samples")
             return
         if unknown:
             found.remarks.append(_NO_KNOWN_LOSS)
-        else:
+        elif not clipped:
             what = "gradients" if refused else "loss"
             found.remarks.append(
                 f"Samples: your {what} could be asked on yours alone. There your gradients were "
@@ -299,6 +300,10 @@ class _Whole:
             )
         self.notes, self.compared_with = found, DERIVATIVE
         self.keeps_state, self.of_gradients = subject.keeps_state, derivative.of_gradients
+
+    def _clips(self, subject: Subject) -> bool:
+        with subject.preserved():
+            return Derivative(subject, self.seed).is_clipped()
 
     def _steps_alone(self, subject: Subject) -> None:
         """Judge the step by the user's own gradients, where these cannot be judged themselves."""

@@ -36,7 +36,7 @@ from parity.checking.bugs.table import (
     WRONG_SHAPE,
     Severity,
 )
-from parity.checking.derivative import naming
+from parity.checking.derivative import clipping, naming
 from parity.checking.derivative.mending import OfLoss
 from parity.checking.derivative.pairs import Pair, Point, Tensor, same
 from parity.checking.derivative.samples import batch_of, samples, spread
@@ -89,13 +89,25 @@ class Derivative:
             self._run()
         return self.notes
 
-    def _run(self) -> None:
+    def is_clipped(self) -> bool:
+        """Return whether the user's gradients are cut off at a number."""
+        try:
+            points = self._points()
+            return clipping.limit(points) is not None or clipping.stretched(points) is not None
+        except Unreadable:
+            return False
+
+    def _points(self) -> list[Point]:
         self.samples = samples(self.subject, np.random.default_rng([self.seed, 7]))
+        return [self._point(number) for number in range(_POINTS)]
+
+    def _run(self) -> None:
+        points = self._points()
         self.notes.conventions["samples"] = self.samples.text
-        points = [self._point(number) for number in range(_POINTS)]
         if any(finding.follows is not Severity.INCOMPLETE for finding in self.notes.findings):
             return
         known = [index for index in range(len(self.subject.names)) if index in points[0].gradients]
+        self._look_for_clipping(points)
         tensors = self._measured(known, points)
         self._conclude(tensors, points)
         measured = [tensor for tensor in tensors if tensor.measured]
@@ -103,6 +115,25 @@ class Derivative:
         self._ask_forward_for_one(points[0].place)
         if self.candidate.gradients is not None and self.candidate.step is not None:
             self._with_steps(check_steps(self.subject, self.samples, self.start, self.seed))
+
+    def _look_for_clipping(self, points: Sequence[Point]) -> None:
+        """Leave out of the comparison what the user's code cuts off, and say so."""
+        number, norm = clipping.limit(points), None
+        if number is not None:
+            for point in points:
+                point.cut = clipping.held(point, number)
+            self.notes.remarks.append(
+                f"Clipping: your gradients are cut off at {number:g}. Where they are, it was "
+                "compared that the derivative is no smaller; elsewhere, that they are the "
+                "derivative."
+            )
+        else:
+            norm = clipping.stretched(points)
+        if norm is not None:
+            self.notes.remarks.append(
+                f"Clipping: your gradients are shrunk to the norm {norm:.6g}, and were compared as "
+                "long as the derivative is."
+            )
 
     def _ask_forward_for_one(self, place: Place) -> None:
         """Remark on outputs that are others where a sample comes alone."""
@@ -284,6 +315,7 @@ class Derivative:
         for _ in range(_DIRECTIONS):
             length = np.sqrt(max(gradient.size, 1))
             direction = rng.choice([-1.0, 1.0], gradient.shape) / length
+            direction[point.cut.get(tensor.index, False)] = 0.0
             along = gradient * direction
             own, room = float(np.sum(along)), point.room(along)
             slope = point.place.along(tensor.index, direction, own, room)

@@ -18,10 +18,12 @@ class Point:
     Attributes:
         place: The loss near these weights.
         gradients: The user's, by the place of the weight; those of its shape.
+        cut: Where they are cut off at a number, and say nothing more.
     """
 
     place: Place
     gradients: dict[int, Array]
+    cut: dict[int, Array] = field(default_factory=dict[int, Array])
 
     def room(self, values: Array) -> float:
         """Return what rounding may have done to a sum of a gradient's entries."""
