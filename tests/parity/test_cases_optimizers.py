@@ -527,6 +527,7 @@ def test_an_unknown_rule_is_wrong_where_another_is_declared():
     [
         (lambda: K.SGD(0.01, gradient_accumulation_steps=2), "gradient_accumulation_steps=2"),
         (lambda: K.SGD(0.01, loss_scale_factor=8.0), "loss_scale_factor=8.0"),
+        (lambda: "Lamb", "of class Lamb"),
         (lambda: K.Lamb(0.01), "of class Lamb"),
         (lambda: K.Adafactor(0.01), "of class Adafactor"),
         (lambda: optimizers.Adafactor(0.01), "of class Adafactor"),

@@ -196,11 +196,17 @@ def of(optimizer: Any) -> DeclaredOptimizer:
     return _of_keras(name, optimizer, optimizer.get_config())
 
 
+# Keras has these too. A step that is declared as one of them is not compared, and that is said.
+_NOT_KNOWN = {"adafactor": "Adafactor", "lamb": "Lamb", "muon": "Muon"}
+
+
 def _of_name(text: str) -> DeclaredOptimizer:
     """Return what a name alone declares, its settings open, or a name with Keras's options."""
     name, given = name_and_options(text) or (text, {})
     kind = _KERAS_NAMES.get(name.lower(), name.lower())
     options = "(" in text
+    if name.lower() in _NOT_KNOWN:
+        return DeclaredOptimizer(_NOT_KNOWN[name.lower()], None, {}, None)
     if text.lower() in _MOMENTUM:
         open_ = {**_defaults("sgd"), "momentum": 0.9}
         return DeclaredOptimizer("SGD with momentum", "sgd", open_, None, True)
