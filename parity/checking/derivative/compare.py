@@ -382,7 +382,11 @@ class Derivative:
         def again() -> dict[int, bool]:
             more = self._point(_POINTS)
             tensors = self._measured([t.index for t in known], [more])
-            return {t.index: t.factor is not None and same(t.factor, base) for t in tensors}
+            # Where a kink is too near in every direction, this draw tells nothing.
+            return {
+                t.index: not t.measured or (t.factor is not None and same(t.factor, base))
+                for t in tensors
+            }
 
         trial = OfLoss(points, known, base, ask, again)
         return mended(trial, self.subject, located)

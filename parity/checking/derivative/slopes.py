@@ -22,6 +22,9 @@ _SMALLER = (1 / 16, 1 / 256, 1 / 4096)
 # The estimate of an error may be too small by chance. What differs by a smaller share than this is
 # no bug that people write, and is measured at the other steps too before it is called a difference.
 _NEAR = 1e-5
+# Across a kink two estimates may agree, and neither is the derivative. Of a smooth loss they are
+# known to a smaller share than the first of these, or to so many times the rounding.
+_ROUGH, _ROUGHER = 1e-6, 1e3
 # From so many weights on, writing them all and computing the loss again take most of the time. Then
 # only the array that changes is written, and what agrees to this share after so few rows is not
 # measured more exactly.
@@ -39,11 +42,14 @@ class Slope:
         value: The derivative.
         error: How far it may be off; infinite where no two estimates agree.
         flat: Whether the loss did not change at all.
+        rough: Whether steps of several sizes give it far less exactly than rounding would let them,
+            as they do across a kink.
     """
 
     value: float
     error: float
     flat: bool = False
+    rough: bool = False
 
     def agrees(self, other: float, room: float) -> bool:
         """Return whether a number may be this derivative; ``room`` is for the number's rounding."""
@@ -148,8 +154,8 @@ class Place:
                 return slope
             if slope.flat and not last.flat:  # behind a kink, or a loss of few digits
                 return slope if slope.agrees(expected, room) else Slope(0.0, np.inf)
-            if slope.same(last) and near is None:
-                best = min(slope, last, key=lambda s: s.error)
+            best = min(slope, last, key=lambda s: s.error)
+            if slope.same(last) and near is None and not best.rough:
                 if abs(best.value - expected) > _NEAR * abs(best.value):
                     return best
                 near = best
@@ -196,7 +202,12 @@ class Place:
                 slope = Slope(table.best, table.error)
                 if slope.agrees(*expected) and slope.error <= _EARLY * abs(slope.value):
                     return slope
-        return Slope(table.best, table.error, flat) if np.isfinite(table.best) else _UNKNOWN
+        if not np.isfinite(table.best):
+            return _UNKNOWN
+        # The first step sees rounding least.
+        least = max(16 * self.unit * size, AMPLIFIED * (self._spacing or 0.0)) / first
+        rough = table.error > _ROUGH * abs(table.best) + _ROUGHER * least
+        return Slope(table.best, table.error, flat, rough)
 
 
 def _blocks(shape: Shape) -> Iterator[Any]:

@@ -1,13 +1,13 @@
 """Changes of an expression, each with how likely it is; the less, the likelier."""
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from types import FunctionType
 from typing import Any
 
 import numpy as np
 
-from parity.checking.repairing.functions import Editable, Kind, kind_of
+from parity.checking.repairing.functions import Editable, Kind, entries, kind_of
 from parity.checking.repairing.jacobians import (
     SCALING,
     of_normalization,
@@ -47,9 +47,12 @@ class Scope:
     Args:
         function: The function.
         calls: What the loss makes of a name, by that name: {"y": ["smooth(y, 0.1)"]}.
+        read: By which names the user's functions read something from a dict.
     """
 
-    def __init__(self, function: Editable, calls: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self, function: Editable, calls: Mapping[str, Sequence[str]], read: Set[str]
+    ) -> None:
         self.calls = calls
         self.numpy = next(
             (n for n, v in function.module.items() if getattr(v, "__name__", "") == "numpy"), "np"
@@ -59,12 +62,15 @@ class Scope:
         for name in function.code.co_names:
             if name in function.module and name not in self.kinds:
                 self.kinds[name] = kind_of(function.module[name])
+                self.kinds |= entries(name, function.module[name])
         self.functions = [
             name for name, value in function.module.items() if isinstance(value, FunctionType)
         ]
         self.integers = [name for name, kind in self.kinds.items() if kind == ("int",)]
         self.floats = [name for name, kind in self.kinds.items() if kind == ("float",)]
+        held = [name for name in self.kinds if name.endswith("']")]
         self.unread = _unread(function.node)
+        self.unread |= {name for name in held if name.split("['")[-1][:-2] not in read}
         # What a list or a dict holds, as the function names it: states[t + 1].
         every = [n for n in ast.walk(function.node) if isinstance(n, ast.Subscript)]
         holds = [n for n in every if self.kinds.get(plain(n)) in (("list",), ("dict",))]
@@ -76,7 +82,7 @@ class Scope:
         }  # fmt: skip
         # What a mean may be taken of: the axes of an array, or a mask that is 1 where it counts.
         local: Mapping[str, Kind] = function.kinds
-        own = [name for name in self.arrays if name in local and "." not in name]
+        own = [name for name in self.arrays if name in local and name.isidentifier()]
         self.sizes = [f"{name}.sum()" for name in own]
         for name in own:
             if name in function.code.co_varnames[: function.code.co_argcount]:
@@ -115,6 +121,13 @@ def _unread(function: ast.AST) -> set[str]:
     given = {node.arg for node in ast.walk(function) if isinstance(node, ast.arg)}
     every = given | {name.id for name in names if isinstance(name.ctx, ast.Store)}
     return {name for name in every - read if not name.startswith("_") and name != "self"}
+
+
+def read_by_name(functions: Iterable[Editable]) -> set[str]:
+    """Return the names by which functions read something from a dict."""
+    every = [node for function in functions for node in ast.walk(function.node)]
+    read = [n.slice for n in every if isinstance(n, ast.Subscript) and isinstance(n.ctx, ast.Load)]
+    return {key.value for key in read if isinstance(key, ast.Constant) and type(key.value) is str}
 
 
 def made_of_names(functions: Iterable[Editable]) -> dict[str, list[str]]:
@@ -175,6 +188,8 @@ def _instead(slot: Slot, scope: Scope) -> Iterator[tuple[float, ast.expr]]:
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         yield 3, node.operand
     elif isinstance(node, ast.Subscript):
+        for other in scope.alike(ast.unparse(node)):
+            yield 2, expression(other)
         if plain(node) in scope.kinds:
             yield 6, node.value
         yield from _of_index(node)

@@ -115,6 +115,8 @@ def _traced(function: Callable[[FrameType, str, Any], Any]) -> Generator[None]:
         sys.settrace(before)
 
 
+# A dict of more arrays is no cache of one pass.
+_MOST_ENTRIES = 24
 # So many lines or calls are let go before the time is asked for.
 _TURNS = 16
 # By these a list grows, over which a loop may run.
@@ -159,7 +161,20 @@ def _kinds(frame: FrameType) -> dict[str, Kind]:
             attributes = cast(dict[str, Any], vars(value))
             for attribute, held in list(attributes.items()):
                 found[f"{name}.{attribute}"] = kind_of(held)
+                found |= entries(f"{name}.{attribute}", held)
+        found |= entries(name, value)
     return found
+
+
+def entries(name: str, value: Any) -> dict[str, Kind]:
+    """Return the kinds of the arrays that a dict holds by name, as code writes them."""
+    if type(value) is not dict:
+        return {}
+    held = cast(dict[Any, Any], value)
+    names = [k for k, v in held.items() if isinstance(k, str) and isinstance(v, np.ndarray)]
+    if len(names) > _MOST_ENTRIES:
+        return {}
+    return {f"{name}[{key!r}]": kind_of(held[key]) for key in names}
 
 
 def kind_of(value: Any) -> Kind:

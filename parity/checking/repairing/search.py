@@ -15,7 +15,7 @@ from parity.checking.asking.subject import Subject
 from parity.checking.bugs.derivative import ONE_CHANGE
 from parity.checking.bugs.findings import Finding, Unreadable, listed
 from parity.checking.repairing import expressions, whole
-from parity.checking.repairing.expressions import Scope, made_of_names
+from parity.checking.repairing.expressions import Scope, made_of_names, read_by_name
 from parity.checking.repairing.functions import Editable, OutOfTime, editable, seen, within
 from parity.checking.repairing.slots import Change, Statement, statements
 from parity.checking.repairing.state import Held
@@ -197,8 +197,9 @@ class Search:
     ) -> list[_Candidate]:  # fmt: skip
         """Return the changes to be tried, the likeliest first."""
         found: list[_Candidate] = []
+        read = read_by_name(functions)
         for function in functions:
-            scope, forward = Scope(function, self._calls), function.code in of_loss
+            scope, forward = Scope(function, self._calls, read), function.code in of_loss
             reached: list[tuple[Statement, float]] = []
             for statement in statements(function.node):
                 if not any((function.filename, n) in lines for n in statement.lines):

@@ -74,7 +74,7 @@ class Change:
     def names(self, some: Set[str]) -> bool:
         """Whether what it puts in has one of these names."""
         return bool(some) and any(
-            isinstance(part, ast.Name) and part.id in some
+            isinstance(part, ast.Name | ast.Subscript) and ast.unparse(part) in some
             for _, node in self.puts
             for part in ast.walk(node)
         )
