@@ -231,6 +231,7 @@ def test_a_difference_below_the_fifth_digit_is_measured_at_all_steps(
     def along(*estimates: Slope) -> Slope:
         left = iter(estimates)
         monkeypatch.setattr(place, "_central", lambda *_, **__: next(left))
+        monkeypatch.setattr(place, "_is_of_both_sides", lambda *_: True)  # no kink is near
         return place.along(0, np.zeros(subject.weights()[0].shape), 1.0, 0.0)
 
     off, more = Slope(1 + 3e-8, 1e-10), Slope(1 + 3e-8, 2e-10)
@@ -263,3 +264,24 @@ def test_a_factor_is_no_reduction_where_the_data_are_one_samples_vectors(batched
     else:
         assert report.outcome is parity.Outcome.WRONG
         assert report.findings[0].values["factor"] == "4"
+
+
+@pytest.mark.parametrize("curve", [0.0, 0.7], ids=["straight", "curved"])
+def test_no_estimate_across_a_kink_is_taken_for_the_derivative(curve: float):
+    """However far the kink is: what is measured is right, or it is said that it is not known."""
+    w = np.array([1.0])
+    true = 3 + curve * np.cos(1.0)
+    for distance in np.geomspace(1e-9, 0.3, 60):
+
+        def loss(x: Any, y: Any, distance: float = distance) -> float:
+            return float(3 * w[0] + curve * np.sin(w[0]) + 2 * max(w[0] - 1 - distance, 0))
+
+        candidate = parity.Candidate(get_weights=lambda: [w], gradients=lambda x, y: [w], loss=loss)
+        for off in (0.0, 0.1, 0.5):
+            place = Place(Subject(candidate), [np.array([1.0])], 0, 0)
+            slope = place.along(0, np.ones(1), true + off, 1e-14)
+            assert slope.agrees(true, 0.0), (distance, off, slope)
+            if distance > 1e-4:
+                assert np.isfinite(slope.error) or off, (distance, slope)
+            if distance > 0.2:
+                assert np.isfinite(slope.error), (distance, off)

@@ -14,7 +14,7 @@ from numpy_impl.types import Array, Shape
 from parity.checking.asking.ridders import AMPLIFIED, Tableau, spacing
 from parity.checking.asking.subject import Subject, lowest
 
-_ROWS = 6
+_ROWS, _SIDE_ROWS = 6, 5
 # A first step as large as a tenth of the weights sees rounding least; a kink (ReLU's at 0) within
 # it shows as an estimate that other first steps do not give, and only smaller ones escape it.
 _FIRST = 0.1
@@ -139,7 +139,10 @@ class Place:
         """
         slope = self._along(index, direction, expected, room)
         vague = self._spacing and slope.error > _TELLING * abs(slope.value)
-        return _UNKNOWN if vague else slope
+        differs = np.isfinite(slope.error) and not slope.agrees(expected, room)
+        if vague or (differs and not self._is_of_both_sides(index, direction, slope)):
+            return _UNKNOWN
+        return slope
 
     def _along(self, index: int, direction: Array, expected: float, room: float) -> Slope:
         near: Slope | None = None
@@ -161,6 +164,29 @@ class Place:
                 near = best
             last = slope
         return near or Slope(last.value, np.inf)
+
+    def _is_of_both_sides(self, index: int, direction: Array, slope: Slope) -> bool:
+        """Return whether small steps to either side give the same derivative as an estimate.
+
+        Close to a kink the difference of both sides gives something between, and exactly so.
+        """
+        typical = max(float(np.sqrt(np.mean(self.arrays[index] ** 2))), 0.1)
+        here = self.at(index, 0 * direction)
+        for sign in (1, -1):
+            side = Tableau(order=1)
+            for row in range(_SIDE_ROWS):
+                step = sign * _FIRST * typical * min(_SMALLER) / 2**row
+                there = self.at(index, step * direction)
+                size = max(16 * self.unit * max(abs(here), abs(there)), self._rounded)
+                side.add((there - here) / step, size / abs(step))
+            if abs(side.best - slope.value) > 4 * (side.error + slope.error):
+                return False
+        return True
+
+    @property
+    def _rounded(self) -> float:
+        """What few digits leave open in a difference of two losses."""
+        return AMPLIFIED * (self._spacing or 0.0)
 
     def _elsewhere(self, first: float) -> Iterator[float]:
         """Yield a value of the loss, and values far from it."""
@@ -196,7 +222,7 @@ class Place:
                 self._spacing = spacing(self._elsewhere(high))
             size = max(size, abs(high), abs(low))
             flat = flat and high == low
-            rounding = max(16 * self.unit * size, AMPLIFIED * self._spacing)
+            rounding = max(16 * self.unit * size, self._rounded)
             table.add((high - low) / (2 * h), rounding / h)
             if expected is not None and row + 1 >= _FEW_ROWS:
                 slope = Slope(table.best, table.error)
@@ -205,7 +231,7 @@ class Place:
         if not np.isfinite(table.best):
             return _UNKNOWN
         # The first step sees rounding least.
-        least = max(16 * self.unit * size, AMPLIFIED * (self._spacing or 0.0)) / first
+        least = max(16 * self.unit * size, self._rounded) / first
         rough = table.error > _ROUGH * abs(table.best) + _ROUGHER * least
         return Slope(table.best, table.error, flat, rough)
 
