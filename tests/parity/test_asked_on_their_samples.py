@@ -194,3 +194,57 @@ def test_arrays_that_the_loss_does_not_depend_on_are_no_wrong_gradients() -> Non
     assert report.outcome is parity.Outcome.UNKNOWN
     assert "no copies or averages of them?" in report.findings[0].evidence
     assert parity.check_gradients(loss, [w], gradients, data).outcome is parity.Outcome.RIGHT
+
+
+def test_data_of_one_column_leave_code_for_one_sample_a_call_right() -> None:
+    """Outputs take many columns and the step one: targets (k, 1) fit a batch of one sample."""
+    rng = np.random.default_rng(6)
+    w = [rng.normal(size=(3, 4)), rng.normal(size=(3, 1)), rng.normal(size=(2, 3))]
+    w.append(rng.normal(size=(2, 1)))
+
+    def forward(x: Array) -> tuple[Array, Array]:
+        h = 1 / (1 + np.exp(-(w[0] @ x + w[1])))
+        return h, 1 / (1 + np.exp(-(w[2] @ h + w[3])))
+
+    def step(x: Array, y: Array, learning_rate: float) -> None:
+        h, a = forward(x)
+        delta = (a - y) * a * (1 - a)
+        below = w[2].T @ delta * h * (1 - h)
+        found = [below @ x.T, below, delta @ h.T, delta]
+        w[:] = [array - learning_rate * g for array, g in zip(w, found, strict=True)]
+
+    def set_weights(arrays: list[Array]) -> None:
+        w[:] = arrays
+
+    candidate = parity.Candidate(
+        get_weights=lambda: w, set_weights=set_weights, forward=lambda x: forward(x)[1],
+        step=step, data=(rng.normal(size=(4, 1)), np.array([[0.0], [1.0]])),
+    )  # fmt: skip
+    report = parity.check(candidate, keras=False)
+    assert report.outcome is parity.Outcome.RIGHT, str(report)
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.1])
+def test_a_bias_without_axes_is_measured(factor: float) -> None:
+    rng = np.random.default_rng(7)
+    w = {"E": rng.normal(size=(6, 3)), "v": rng.normal(size=3), "b": np.array(0.3)}
+
+    def scores(x: Array) -> Array:
+        return np.tanh(w["E"][x].mean(axis=1)) @ w["v"] + w["b"]
+
+    def loss(x: Array, y: Array) -> float:
+        return float(np.mean(np.log1p(np.exp(-y * scores(x)))))
+
+    def gradients(x: Array, y: Array) -> dict[str, Array]:
+        h = np.tanh(w["E"][x].mean(axis=1))
+        delta = -y / (1 + np.exp(y * scores(x))) / len(x)
+        table = np.zeros_like(w["E"])
+        below = np.outer(delta, w["v"]) * (1 - h**2) / x.shape[1]
+        np.add.at(table, x, np.repeat(below[:, None], x.shape[1], axis=1))
+        return {"E": table, "v": h.T @ delta, "b": factor * np.asarray(delta.sum())}
+
+    data = rng.integers(6, size=(8, 4)), rng.choice([-1.0, 1.0], 8)
+    report = parity.check_gradients(loss, lambda: w, gradients, data)
+    right = factor == 1.0
+    assert report.outcome is (parity.Outcome.RIGHT if right else parity.Outcome.WRONG), str(report)
+    assert [row.name for row in report.tensors if not row.right] == ["weights['b']"] * (not right)

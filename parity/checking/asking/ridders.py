@@ -21,25 +21,25 @@ def spacing(values: Iterable[float]) -> float:
     """Return how far apart neighbouring values of a function are whose values have few digits.
 
     Args:
-        values: Of the function, far from one another; no more are taken than are needed.
+        values: Of the function: that where its neighbours are meant, and some far from it. No more
+            are taken than are needed.
 
     Returns:
-        10^-d where all are decimals of d digits, at most 13; eps times the largest where all are
+        10^-d where all are decimals of d digits, at most 13; eps times the first where all are
         numbers of float16 or float32; the larger of them. 0 where a value has all digits of
         float64, or too few values are different to tell.
     """
-    seen = set[float]()
+    seen: list[float] = []
     for value in values:
         if np.isfinite(value):
             if not _formats([value]) and _decimals([value], np.float64) is None:
                 return 0.0
-            seen.add(value)
-    if len(seen) < _DIFFERENT:
+            seen.append(value)
+    if len(set(seen)) < _DIFFERENT:
         return 0.0
     formats = _formats(seen)
     decimals = _decimals(seen, formats[0] if formats else np.float64)
-    size = max(abs(value) for value in seen)
-    each = [float(np.finfo(kind).eps) * size for kind in formats]
+    each = [float(np.finfo(kind).eps) * abs(seen[0]) for kind in formats]
     return max([0.0, *each, *([] if decimals is None else [10.0**-decimals])])
 
 

@@ -314,8 +314,9 @@ class Derivative:
         rng = np.random.default_rng([self.seed, number, tensor.index])
         for _ in range(_DIRECTIONS):
             length = np.sqrt(max(gradient.size, 1))
-            direction = rng.choice([-1.0, 1.0], gradient.shape) / length
-            direction[point.cut.get(tensor.index, False)] = 0.0
+            direction = np.asarray(rng.choice([-1.0, 1.0], gradient.shape) / length)
+            if tensor.index in point.cut:
+                direction = np.where(point.cut[tensor.index], 0.0, direction)
             along = gradient * direction
             own, room = float(np.sum(along)), point.room(along)
             slope = point.place.along(tensor.index, direction, own, room)

@@ -219,7 +219,9 @@ class Place:
             else:
                 high, low = (self.at(index, s * h * direction) for s in (1, -1))
             if self._spacing is None:
-                self._spacing = spacing(self._elsewhere(high))
+                found = spacing(self._elsewhere(high))
+                # The weights' own precision is known, and none of few digits.
+                self._spacing = found if found > self.unit * abs(high) else 0.0
             size = max(size, abs(high), abs(low))
             flat = flat and high == low
             rounding = max(16 * self.unit * size, self._rounded)

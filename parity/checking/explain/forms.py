@@ -157,12 +157,9 @@ class Asking:
         given, outputs, taken = given_labels(self.candidate), self.plan.sizes[-1], False
         for samples in self.sample_forms():
             for form in label_forms(samples, self.candidate, outputs):
-                as_given = (
-                    given is not None
-                    and samples.samples != "single"
-                    and form.has_labels_of(given, outputs)
-                )
-                if best is not None and taken and not as_given:
+                batch = samples.samples != "single"
+                as_given = batch and given is not None and form.has_labels_of(given, outputs)
+                if best is not None and taken and batch and not as_given:
                     # It is called with targets as the user has them, and judged with those.
                     best.broadcast = best.broadcast or self._broadcast(form)
                     continue
