@@ -150,9 +150,7 @@ def _known(finder: Finder, before: list[str]) -> Known:
 def _handed(finder: Finder, callee: Callee) -> dict[str, Span]:
     """Return the samples that the run handed over, by parameter."""
     known = finder.known()
-    nothing: dict[str, Span] = {}
-    calls = finder.seen.of(callee.name)
-    spans = next((c.spans for c in calls if c.spans), nothing)
+    spans = _spans(finder, callee)
     own = _states(finder, callee)
 
     def counts(name: str, span: Span) -> bool:
@@ -170,9 +168,18 @@ def _handed(finder: Finder, callee: Callee) -> dict[str, Span]:
     }  # fmt: skip
 
 
+def _spans(finder: Finder, callee: Callee) -> dict[str, Span]:
+    """Return what the run handed a function, or another one for the same parameters."""
+    names = {p.name for p in callee.parameters}
+    every = (call for calls in finder.seen.calls.values() for call in calls)
+    others = (call for call in every if names and names <= call.spans.keys())
+    calls = itertools.chain(finder.seen.of(callee.name), others)
+    return next((c.spans for c in calls if c.spans), dict[str, Span]())
+
+
 def _states(finder: Finder, callee: Callee) -> dict[str, str]:
     """Return the states that a function is handed: ``self.h_prev``, or zeros at the beginning."""
-    spans = next((c.spans for c in finder.seen.of(callee.name) if c.spans), dict[str, Span]())
+    spans = _spans(finder, callee)
     found: dict[str, str] = {}
     for name, span in spans.items():
         start = span.shape and not span.integer and span.low == span.high == 0

@@ -29,9 +29,6 @@ def own_activation(x: Any) -> Any:
     return x
 
 
-def _attention(layer: Any, **options: Any) -> keras.Model:
-    x = keras.Input((3, 4))
-    return keras.Model(x, layer(x, x, **options))
 
 
 def _masked() -> keras.Model:
@@ -75,7 +72,6 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "unknown activation": (
         lambda: sequential(L.Activation("sparsemax", name="a")), "'a' of .*Received: 'sparsemax'",
     ),
-    "axis": (lambda: sequential(L.Softmax(1), shape=(2, 3)), "Softmax .*: axis=1"),
     "noise_shape": (
         lambda: sequential(L.Dropout(0.5, noise_shape=(1, 4))),
         r"Dropout .*: noise_shape=\[1, 4\]",
@@ -119,10 +115,6 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "masks": (_masked, "'att' of class Attention as .*'att' called with a tensor as mask"),
     "scores": (_scores, "'mha' of class MultiHeadAttention as .*: return_attention_scores=True"),
     "two options": (_two_options, "calls of a layer with the same options.*'mha'"),
-    "attention with dropout": (
-        lambda: _attention(L.MultiHeadAttention(2, 3, dropout=0.1, name="mha")),
-        "'mha' .*: dropout=0.1",
-    ),
 }  # fmt: skip
 
 

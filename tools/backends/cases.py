@@ -213,6 +213,7 @@ _LAYERS: dict[str, tuple[Callable[[], Any], Any]] = {
     "RepeatVector": _on(_ROW, partial(L.RepeatVector, 3), partial(L.SimpleRNN, 4)),
     "BatchNormalization": _on(_ROW, partial(L.Dense, 6, "tanh"), L.BatchNormalization),
     "GroupNormalization": _on(_ROW, partial(L.Dense, 6, "tanh"), partial(L.GroupNormalization, 3)),
+    "Softmax": _on(_ROW, partial(L.Dense, 6), L.Softmax, partial(L.Dense, 4)),
     "LayerNormalization": _on(_ROW, partial(L.Dense, 6, "tanh"), L.LayerNormalization),
     "RMSNormalization": _on(_ROW, partial(L.Dense, 6, "tanh"), L.RMSNormalization),
     **{
