@@ -32,7 +32,8 @@ def _data(network: Sequential, samples: int = 6, seed: int = 2) -> tuple[np.ndar
 
 def _masks(network: Sequential, samples: int) -> Masks:
     rng = np.random.default_rng(3)
-    return [rng.random((samples, *d.input_shape)) >= d.rate for d in network.dropouts]
+    dropouts = [layer for layer in network.dropouts if isinstance(layer, Dropout)]
+    return [rng.random((samples, *d.input_shape)) >= d.rate for d in dropouts]
 
 
 def _errors(
