@@ -29,8 +29,6 @@ def own_activation(x: Any) -> Any:
     return x
 
 
-
-
 def _masked() -> keras.Model:
     x, mask = keras.Input((3, 4)), keras.Input((3,), name="mask", dtype="bool")
     return keras.Model([x, mask], L.Attention(name="att")([x, x], mask=[mask, mask]))
