@@ -1,15 +1,11 @@
 """``python -m parity init``: programs whose calls take more, or less, than x and y."""
 
-import os
-import sys
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 import parity
-from parity.__main__ import main
-from parity.commands import targets
+from tests.parity.drafted import drafted, is_right, is_wrong, own_imports
+
+__all__ = ["own_imports"]  # a fixture that every test here has
 
 # Labels count from 1; the run shows it.
 FROM_ONE = """
@@ -317,49 +313,20 @@ WRONG = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _own_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    before = set(sys.modules)
-    yield
-    for name in set(sys.modules) - before:
-        if str(getattr(sys.modules[name], "__file__", None)).startswith(str(tmp_path)):
-            del sys.modules[name]
-
-
-def _drafted(text: str) -> parity.Candidate:
-    name = f"program_{abs(hash(text)) % 10**8}_{os.getpid()}"
-    Path(f"{name}.py").write_text(text)
-    assert main(["init", f"{name}.py"]) == 0
-    make = targets.candidate(f"check_{name}.py")
-    return make if isinstance(make, parity.Candidate) else make()
-
-
 @pytest.mark.parametrize("name", RIGHT)
 def test_the_draft_of_such_a_program_is_right_unedited(name: str):
-    text, parts, said = RIGHT[name]
-    candidate = _drafted(text)
-    found = [p for p in ("gradients", "step", "loss") if getattr(candidate, p) is not None]
-    assert found == list(parts)
-    report = parity.check(candidate)
-    assert report.outcome.name == "RIGHT", str(report)
-    assert said in " ".join(str(report).split("\n\n")[0].split())
+    is_right(*RIGHT[name])
 
 
 @pytest.mark.parametrize("name", WRONG)
 def test_a_bug_is_found_through_it(name: str):
-    right, wrong, said = WRONG[name]
-    assert right in RIGHT[name][0]
-    report = parity.check(_drafted(RIGHT[name][0].replace(right, wrong)))
-    assert report.outcome.name == "WRONG", str(report)
-    assert said in " ".join(str(report).split("\n\n")[0].split())
+    is_wrong(RIGHT[name][0], *WRONG[name])
 
 
 def test_a_bug_is_found_in_weights_that_are_one_vector():
     """The vector itself is drafted, although no gradient tells that it is what the loss takes."""
     wrong = VECTOR.replace("D @ B * (1 - H * H)", "D @ B * (1 - H)")
-    report = parity.check(_drafted(wrong))
+    report = parity.check(drafted(wrong))
     assert report.outcome.name == "WRONG", str(report)
     assert "weights[0]" in str(report).split("\n\n")[0]
 
@@ -371,5 +338,5 @@ def test_gradients_for_which_no_weights_are_known_are_named(capsys: pytest.Captu
         "        self.seen =", "        self.K = np.ones((3, 2, 4)) / 6\n        self.seen =", 1
     )
     text = text.replace("(net.K, net.c,", "(net.c,")
-    _drafted(text.replace("net.gradients(x, x[:, :1, 0])):", "net.gradients(x, x[:, :1, 0])[1:]):"))
+    drafted(text.replace("net.gradients(x, x[:, :1, 0])):", "net.gradients(x, x[:, :1, 0])[1:]):"))
     assert "check: that dK are no gradients" in " ".join(capsys.readouterr().out.split())

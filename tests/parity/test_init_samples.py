@@ -1,15 +1,11 @@
 """``python -m parity init``: samples of any axes, losses of any name, and weights in one piece."""
 
-import os
-import sys
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 import parity
-from parity.__main__ import main
-from parity.commands import targets
+from tests.parity.drafted import drafted, is_right, is_wrong, own_imports
+
+__all__ = ["own_imports"]  # a fixture that every test here has
 
 # One picture a call and its class as a number; backward is given nothing but that.
 PICTURES = """
@@ -227,43 +223,14 @@ WRONG = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _own_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    before = set(sys.modules)
-    yield
-    for name in set(sys.modules) - before:
-        if str(getattr(sys.modules[name], "__file__", None)).startswith(str(tmp_path)):
-            del sys.modules[name]
-
-
-def _drafted(text: str) -> parity.Candidate:
-    name = f"program_{abs(hash(text)) % 10**8}_{os.getpid()}"
-    Path(f"{name}.py").write_text(text)
-    assert main(["init", f"{name}.py"]) == 0
-    make = targets.candidate(f"check_{name}.py")
-    return make if isinstance(make, parity.Candidate) else make()
-
-
 @pytest.mark.parametrize("name", RIGHT)
 def test_the_draft_of_such_a_program_is_right_unedited(name: str):
-    text, parts, said = RIGHT[name]
-    candidate = _drafted(text)
-    found = [p for p in ("gradients", "step", "loss") if getattr(candidate, p) is not None]
-    assert found == list(parts)
-    report = parity.check(candidate)
-    assert report.outcome.name == "RIGHT", str(report)
-    assert said in " ".join(str(report).split("\n\n")[0].split())
+    is_right(*RIGHT[name])
 
 
 @pytest.mark.parametrize("name", WRONG)
 def test_a_bug_is_found_through_it(name: str):
-    right, wrong, said = WRONG[name]
-    assert right in RIGHT[name][0]
-    report = parity.check(_drafted(RIGHT[name][0].replace(right, wrong)))
-    assert report.outcome.name == "WRONG", str(report)
-    assert said in " ".join(str(report).split("\n\n")[0].split()), str(report)
+    is_wrong(RIGHT[name][0], *WRONG[name])
 
 
 def test_objects_of_several_kinds_in_a_list_are_no_weights_in_nodes():
@@ -306,4 +273,4 @@ if __name__ == "__main__":
     net, x = Net(), np.random.default_rng(0).normal(size=(20, 3))
     net.backward(x, x[:, :2])
 """
-    assert parity.check(_drafted(text)).outcome.name == "RIGHT"
+    assert parity.check(drafted(text)).outcome.name == "RIGHT"
