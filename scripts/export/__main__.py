@@ -36,7 +36,7 @@ from .. import model_files, run_files, starting
 from . import formats, incoming
 from .proof import Check, KerasOutputs, keras_outputs, prove, random_inputs
 from .source import Exported, export
-from .values import NotSpecializable
+from .symbolic import NotSpecializable
 
 RUNS = Path("runs")
 EPILOG = """\

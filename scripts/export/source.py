@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FunctionType
+from typing import Any
 
 from numpy_impl.functional import AnyNetwork
 from numpy_impl.layers import Dense, FormulaLayer, Layer, TimeDistributed
@@ -20,16 +21,22 @@ from numpy_impl.types import Array, Shape
 from parity.bounds.layers import weighted
 from terminal_io import printable
 
-from .specializing import Specializer
-from .tidying import WIDTH, text_of, tidy, wrapped
-from .values import Code, Known, Named, NotSpecializable, Several, Value, lift
+from .printing import WIDTH, text_of, wrapped
+from .recording import Recorder
+from .symbolic import NotSpecializable, Symbolic, lift
+from .tidying import tidy
 
-_IMPORTS = {"np": "import numpy as np", "Path": "from pathlib import Path"}
+# What a file imports: always, and where a formula needs it.
+_ALWAYS = ["import numpy as np", "from pathlib import Path"]
+_IMPORTS = {
+    "math": "import math",
+    "product": "from itertools import product",
+    "sliding_window_view": "from numpy.lib.stride_tricks import sliding_window_view",
+}
 # Names that mean something else in the file, or in the formulas.
 _TAKEN = {
-    *dir(builtins), *_IMPORTS, "WEIGHTS", "DTYPE", "forward", "predict", "arrays", "w", "y", "i",
-    "starts", "batches", "batch_size",
-    "math", "prod", "product", "sliding_window_view",
+    *dir(builtins), *_IMPORTS, "np", "Path", "WEIGHTS", "DTYPE", "forward", "predict", "arrays",
+    "w", "y", "i", "starts", "batches", "batch_size",
 }  # fmt: skip
 # A reference to another class in the documentation.
 _ROLE = re.compile(r":\w+:`~?([^`]+)`")
@@ -62,7 +69,7 @@ class Exported:
 class _Definition:
     name: str
     text: str
-    imports: Mapping[str, str]
+    imports: set[str]
 
 
 @dataclass
@@ -73,44 +80,45 @@ class _Writer:
     functions: list[_Definition] = field(default_factory=list)
     layers: list[_Definition] = field(default_factory=list)
 
-    def define(self, function: FunctionType, name: str, arguments: Mapping[str, Value]) -> str:
+    def define(self, function: FunctionType, name: str, arguments: Mapping[str, Any]) -> str:
         """Define a function of the project under its name, for what is known of its arguments."""
-        own = Specializer(self)
+        own = Recorder(self.define)
         given = {
-            n: Code(ast.Name(n)) if isinstance(value, Code) else value
+            n: Symbolic(own, ast.Name(n)) if isinstance(value, Symbolic) else value
             for n, value in arguments.items()
         }
-        names = [n for n, value in given.items() if isinstance(value, Code)]
-        result = own.call(function, **given)
+        names = [n for n, value in given.items() if isinstance(value, Symbolic)]
+        result = own.run(function, **given)
         says = _paragraphs(inspect.getdoc(function) or f"Return {name} of ``z``.")[:1]
         return self.add(self.functions, own, name, names, result, says)
 
     def add(
         self,
         where: list[_Definition],
-        own: Specializer,
+        own: Recorder,
         name: str,
         arguments: list[str],
-        result: Value,
+        result: Any,
         says: list[str],
     ) -> str:
-        """Define what a specializer wrote down; return its name, which is as given or like it."""
-        nodes = [node for s in [*own.statements, lift(result)] for node in ast.walk(s)]
-        used = {node.id for node in nodes if isinstance(node, ast.Name)}
+        """Define what a recorder wrote down; return its name, which is as given or like it."""
+        outside = _names(*own.statements, lift(result)) - set(own.bases) - set(arguments)
         body = tidy(
-            own.statements, lift(result), arguments, own.bases, own.names, own.temporary,
-            used - set(own.bases) - set(arguments),
-        )  # fmt: skip
+            own.statements, lift(result), arguments, own.bases, own.names, own.temporary, outside
+        )
         rest = "\n".join([_docstring(says), *(text_of(statement, 4) for statement in body)])
         for other in where:
             if other.name.startswith(name) and other.text.endswith(f":\n{rest}"):
                 return other.name
         name = _free(name, self.taken)
         text = "\n".join([*wrapped(f"def {name}({', '.join(arguments)}):"), rest])
-        used = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
-        imports = {n: line for n, line in own.imports.items() if n in used}
-        where.append(_Definition(name, text, imports))
+        used = outside & _IMPORTS.keys() & _names(*body)
+        where.append(_Definition(name, text, {_IMPORTS[n] for n in used}))
         return name
+
+
+def _names(*nodes: ast.AST) -> set[str]:
+    return {n.id for node in nodes for n in ast.walk(node) if isinstance(n, ast.Name)}
 
 
 def export(network: AnyNetwork, stem: str) -> Exported:
@@ -182,14 +190,14 @@ def _layer(
     writer: _Writer, layer: Layer, name: str, inputs: list[Shape], output: Shape, masked: bool
 ) -> str:
     """Define a layer's function; return its name."""
-    own = Specializer(writer)
+    own = Recorder(writer.define)
     names = [f"x_{i}" for i in range(1, len(inputs) + 1)] if layer.merges else ["x"]
     given = dict(zip(names, inputs, strict=True))
-    entries: list[Value] = [Code(ast.Name(n), (None, *shape)) for n, shape in given.items()]
+    entries = [Symbolic(own, ast.Name(n), (None, *shape)) for n, shape in given.items()]
     arrays = {n: getattr(layer, n).shape for n in (*layer.weight_names, *layer.state_names)}
-    w: dict[str, Value] = {n: Code(ast.Name(n), shape) for n, shape in arrays.items()}
-    mask = Code(ast.Name("mask")) if masked else Known(None)
-    result = _output(own, layer, Several(entries, list) if layer.merges else entries[0], w, mask)
+    w = {n: Symbolic(own, ast.Name(n), shape) for n, shape in arrays.items()}
+    mask = Symbolic(own, ast.Name("mask")) if masked else None
+    result = _output(own, layer, entries if layer.merges else entries[0], w, mask)
     arguments = [*names, *arrays, *(["mask"] if masked else [])]
     shapes = [f"{n} {_shape(shape)}" for n, shape in given.items()]
     shapes += [f"{n} {shape}" for n, shape in arrays.items()]
@@ -199,20 +207,19 @@ def _layer(
     return writer.add(writer.layers, own, function, arguments, result, [title, *_formula(layer)])
 
 
-def _output(own: Specializer, layer: Layer, x: Value, w: Mapping[str, Value], mask: Value) -> Value:
+def _output(own: Recorder, layer: Layer, x: Any, w: Mapping[str, Symbolic], mask: Any) -> Any:
     """Return what a layer gives for ``x``, not in training."""
     if isinstance(layer, FormulaLayer):
         further = {"mask": mask} if layer.uses_mask else {}
-        both = own.call(layer.compute, x, Named(dict(w)), Known(False), **further)
-        assert isinstance(both, Several)
-        return both.items[0]
+        output, _ = own.run(layer.compute, x, w, False, **further)
+        return output
     if isinstance(layer, Dense):
         # Dense.forward is for speed; this is the formula that its errors are bounded by.
-        z = own.call(weighted, x, w["kernel"], w.get("bias", Known(None)))
-        return own.call(activate, z, Known(layer.activation))
+        z = own.run(weighted, x, w["kernel"], w.get("bias"))
+        return own.run(activate, z, layer.activation)
     if isinstance(layer, TimeDistributed):
-        own.inner = lambda inner, rows: _output(own, inner, rows, w, Known(None))
-    return own.call(layer.forward, x)
+        own.inner = lambda inner, rows: _output(own, inner, rows, w, None)
+    return own.run(layer.forward, x)
 
 
 def _mask(
@@ -227,12 +234,12 @@ def _mask(
     """Return the variable that says which steps of an output count; None: all of them."""
     if layer.merges:
         return None
-    own = Specializer(writer)
-    before = Known(None) if mask is None else Code(ast.Name("mask"))
-    result = own.call(layer.compute_mask, Code(ast.Name("x"), (None, *shape)), before)
-    if isinstance(result, Known):
+    own = Recorder(writer.define)
+    before = None if mask is None else Symbolic(own, ast.Name("mask"))
+    result = own.run(layer.compute_mask, Symbolic(own, ast.Name("x"), (None, *shape)), before)
+    if result is None:
         return None
-    if lift(result) is lift(before):
+    if result is before:
         return mask
     says = ["Return which steps of the layer's output count, shape (N, steps)."]
     plain = _snake_case(name)
@@ -336,10 +343,8 @@ def _file(
     network: AnyNetwork, stem: str, writer: _Writer, lines: list[str], tensors: Mapping[str, str]
 ) -> str:
     definitions = [*writer.functions, *writer.layers]
-    used = dict(_IMPORTS)
-    for definition in definitions:
-        used |= definition.imports
-    imports = sorted(set(used.values()), key=lambda line: (line.startswith("from"), line))
+    used = {line for definition in definitions for line in definition.imports}
+    imports = sorted({*_ALWAYS, *used}, key=lambda line: (line.startswith("from"), line))
     given = [f"{tensors[n]} {_shape(network.shapes[n])}" for n in network.input_names]
     shapes = " and ".join(_shape(network.shapes[n]) for n in network.output_names)
     arguments = ", ".join(tensors[n] for n in network.input_names)

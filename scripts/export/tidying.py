@@ -6,14 +6,10 @@ in the source.
 """
 
 import ast
-import io
-import tokenize
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from itertools import pairwise
 
-WIDTH = 100
-_INDENT = 4
+from .printing import INDENT, WIDTH
 
 
 def tidy(
@@ -54,31 +50,24 @@ def _blocks(s: ast.stmt) -> list[list[ast.stmt]]:
 
 def _targets(s: ast.stmt) -> list[str]:
     """Return the variables that a statement assigns."""
-    targets = s.targets if isinstance(s, ast.Assign) else []
-    targets = [s.target] if isinstance(s, ast.For) else targets
-    names: list[str] = []
-    for target in targets:
-        if not isinstance(target, ast.Subscript):
-            names += [node.id for node in ast.walk(target) if isinstance(node, ast.Name)]
-    return names
+    match s:
+        case ast.Assign(targets=[target]) | ast.For(target=target):
+            return [node.id for node in ast.walk(target) if isinstance(node, ast.Name)]
+    return []
 
 
 def _read(s: ast.stmt) -> list[ast.expr]:
     """Return the expressions that a statement evaluates itself, apart from those inside it."""
     match s:
-        case ast.Assign(targets=[target], value=value):
-            return [value, target] if isinstance(target, ast.Subscript) else [value]
-        case ast.AugAssign(target=target, value=value):
-            return [target, value]
-        case ast.For(iter=value) | ast.If(test=value):
+        case ast.Assign(value=value) | ast.For(iter=value) | ast.If(test=value):
             return [value]
-        case ast.With(items=[item]):
-            return [item.context_expr]
-        case ast.Expr(value=value):
+        case ast.Expr(value=value) | ast.With(items=[ast.withitem(context_expr=value)]):
             return [value]
         case ast.Return(value=ast.expr() as value) | ast.Raise(exc=ast.expr() as value):
             return [value]
-    raise TypeError(f"Expected a statement of a specializer. Received: {ast.dump(s)}")
+        case ast.AugAssign(target=target, value=value):
+            return [target, value]
+    raise TypeError(f"Expected a statement of a recorder. Received: {ast.dump(s)}")
 
 
 def _uses(*nodes: ast.AST) -> Counter[str]:
@@ -87,14 +76,12 @@ def _uses(*nodes: ast.AST) -> Counter[str]:
 
 def _written_to(s: ast.stmt) -> str | None:
     """Return the array or list that a statement writes into."""
-    node: ast.AST | None = None
-    if isinstance(s, ast.Assign | ast.AugAssign):
-        target = s.targets[0] if isinstance(s, ast.Assign) else s.target
-        node = target.value if isinstance(target, ast.Subscript) else None
-    elif isinstance(s, ast.Expr) and isinstance(s.value, ast.Call):
-        node = s.value.func
-        node = node.value if isinstance(node, ast.Attribute) else None
-    return node.id if isinstance(node, ast.Name) else None
+    match s:
+        case ast.AugAssign(target=ast.Subscript(value=ast.Name(id=name))):
+            return name
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=name)))):
+            return name
+    return None
 
 
 def _every(body: list[ast.stmt]) -> Iterator[ast.stmt]:
@@ -199,10 +186,7 @@ def _write_state_in_place(loop: ast.For, body: list[ast.stmt]) -> None:
     # Another state that is still to be written must not read one that is written before.
     if set(_uses(*(value for _, value in left))) & {*renamed.values()}:
         return
-    for s in _every(body):
-        for node in ast.walk(s):
-            if isinstance(node, ast.Name):
-                node.id = renamed.get(node.id, node.id)
+    _call_by(body, renamed)
     if left:
         _assign_together(last, left)
     else:
@@ -216,46 +200,39 @@ def _put_back(body: list[ast.stmt], temporary: Collection[str], bases: Mapping[s
     """Write one variable's code where it is used; return whether there was one."""
     definitions = Counter(name for s in _every(body) for name in _targets(s))
     uses = sum((_uses(*_read(s)) for s in _every(body)), Counter[str]())
-    single = {name for name in definitions if definitions[name] == uses[name] == 1}
-    return _put_back_in(body, single, temporary, bases, definitions, _INDENT)
-
-
-def _put_back_in(
-    body: list[ast.stmt],
-    single: set[str],
-    temporary: Collection[str],
-    bases: Mapping[str, str],
-    definitions: Counter[str],
-    indent: int,
-) -> bool:
-    for i, s in enumerate(body):
-        for block in _blocks(s):
-            further = (single, temporary, bases, definitions, indent + _INDENT)
-            if _put_back_in(block, *further):
+    for block, indent in _indented(body, INDENT):
+        for i, s in enumerate(block):
+            match s:
+                case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                    later = block[i + 1 :]
+                case _:
+                    continue
+            if isinstance(value, ast.Name) and definitions[name] == definitions[value.id] == 1:
+                _replace(later, name, value)
+                del block[i]
                 return True
-        match s:
-            case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                pass
-            case _:
+            user = next((u for u in later if name in _uses(*_read(u))), None)
+            if user is None or not definitions[name] == uses[name] == 1:
                 continue
-        if isinstance(value, ast.Name) and definitions[name] == definitions[value.id] == 1:
-            _replace(body[i + 1 :], name, value)
-            del body[i]
-            return True
-        if name not in single:
-            continue
-        user = next((u for u in body[i + 1 :] if name in _uses(*_read(u))), None)
-        if user is None:
-            continue
-        between = body[i + 1 : body.index(user)]
-        direct = isinstance(user, ast.Return) and isinstance(user.value, ast.Name) and not between
-        if name not in temporary and not direct and not _goes_on(name, user, bases):
-            continue
-        if _fits(value, user, between, name, bases, indent):
-            _replace([user], name, value)
-            del body[i]
-            return True
+            between = later[: later.index(user)]
+            match user:
+                case ast.Return(value=ast.Name()) if not between:
+                    nameless = True
+                case _:
+                    nameless = name in temporary or _goes_on(name, user, bases)
+            if nameless and _fits(value, user, between, name, bases, indent):
+                _replace([user], name, value)
+                del block[i]
+                return True
     return False
+
+
+def _indented(body: list[ast.stmt], indent: int) -> Iterator[tuple[list[ast.stmt], int]]:
+    """Yield each block and how far it is indented, inner ones first."""
+    for s in body:
+        for block in _blocks(s):
+            yield from _indented(block, indent + INDENT)
+    yield body, indent
 
 
 def _goes_on(name: str, user: ast.stmt, bases: Mapping[str, str]) -> bool:
@@ -322,10 +299,14 @@ def _rename(
         while free in busy or free in taken:
             free, number = f"{base}_{number}", number + 1
         given[name] = free if start < end else "_"
+    _call_by(body, given)
+
+
+def _call_by(body: list[ast.stmt], names: Mapping[str, str]) -> None:
     for s in body:
         for node in ast.walk(s):
             if isinstance(node, ast.Name):
-                node.id = given.get(node.id, node.id)
+                node.id = names.get(node.id, node.id)
 
 
 def _measure(body: list[ast.stmt], spans: dict[str, list[float]], at: int, own: set[str]) -> int:
@@ -350,106 +331,3 @@ def _measure(body: list[ast.stmt], spans: dict[str, list[float]], at: int, own: 
                         spans[name][1] = max(spans[name][1], at)
                 at += 1
     return at
-
-
-# Lines
-
-
-def text_of(node: ast.AST, indent: int = 0) -> str:
-    """Return the text of statements, in lines of at most ``WIDTH`` columns where possible."""
-    lines: list[str] = []
-    for line in ast.unparse(node).split("\n"):
-        lines += wrapped(" " * indent + _quoted(_without_pairs(line)))
-    return "\n".join(lines)
-
-
-def _without_pairs(line: str) -> str:
-    """Return a line without the second brackets in calls such as ``tuple((k for k in x))``."""
-    stack: list[tuple[int, bool]] = []
-    closed: dict[int, tuple[int, bool]] = {}
-    drop: set[int] = set()
-    margin = len(line) - len(line.lstrip())
-    for token in _tokens(line):
-        column = token.start[1] + margin
-        if token.string == "for" and stack:
-            stack[-1] = stack[-1][0], True
-        elif token.string == "(":
-            stack.append((column, False))
-        elif token.string == ")" and stack:
-            opening, loop = stack.pop()
-            closed[opening] = column, loop
-            inner = closed.get(opening + 1)
-            called = line[opening - 1 : opening].isidentifier()
-            if called and inner == (column - 1, True):
-                drop |= {opening + 1, column - 1}
-    return "".join(c for i, c in enumerate(line) if i not in drop)
-
-
-def _quoted(line: str) -> str:
-    """Return a line with double quotes around its strings, as everywhere in the project."""
-    tokens = _tokens(line)
-    margin = len(line) - len(line.lstrip())
-    for token in tokens:
-        text, start = token.string, token.start[1] + margin
-        plain = text[1:-1] if text.startswith("'") else text[2:-1] if text[:2] == "f'" else None
-        if token.type == tokenize.STRING and plain is not None and not set(plain) & {'"', "\\"}:
-            new = text[: text.index("'")] + f'"{plain}"'
-            line = line[:start] + new + line[start + len(text) :]
-    return line
-
-
-def wrapped(line: str) -> list[str]:
-    """Return a line of code as lines of at most ``WIDTH`` columns, where brackets allow it."""
-    if len(line) <= WIDTH:
-        return [line]
-    margin = len(line) - len(line.lstrip())
-    opening, ends, closing = _outermost(line.strip(), margin)
-    if not closing:
-        return [line]
-    inner = line[opening + 1 : closing].strip()
-    first, last = line[: opening + 1], " " * margin + line[closing:]
-    if margin + _INDENT + len(inner) <= WIDTH or not ends:
-        parts = [inner]
-    else:
-        bounds = [opening, *ends, closing]
-        comma = "," if line[ends[0]] == "," else ""
-        parts = [line[a + 1 : b].strip() + comma for a, b in pairwise(bounds)]
-    pieces = [piece for part in parts for piece in wrapped(" " * (margin + _INDENT) + part)]
-    return [first, *pieces, *wrapped(last)]
-
-
-def _tokens(line: str) -> list[tokenize.TokenInfo]:
-    """Return the tokens of a line, which may have brackets that close in another."""
-    found: list[tokenize.TokenInfo] = []
-    inside = 0  # f-strings, whose parts are tokens since Python 3.12
-    try:
-        for token in tokenize.generate_tokens(io.StringIO(line.strip()).readline):
-            kind = tokenize.tok_name[token.type]
-            inside += (kind == "FSTRING_START") - (kind == "FSTRING_END")
-            if not inside and kind != "FSTRING_END":
-                found.append(token)
-    except (tokenize.TokenError, IndentationError):
-        pass
-    return found
-
-
-def _outermost(line: str, margin: int) -> tuple[int, list[int], int]:
-    """Return where the longest pair of brackets in a line opens, can be parted, and closes."""
-    best: tuple[int, list[int], int] = (0, [], 0)
-    stack: list[tuple[int, list[int]]] = []
-    loops: dict[int, list[int]] = {}
-    for token in _tokens(line):
-        if token.string == "for" and stack:  # the blank before it
-            loops[stack[-1][0]] = [token.start[1] + margin - 1]
-        if token.type != tokenize.OP:
-            continue
-        column = token.start[1] + margin
-        if token.string in "([{":
-            stack.append((column, []))
-        elif token.string in ")]}" and stack:
-            opening, commas = stack.pop()
-            if not stack and column - opening > best[2] - best[0]:
-                best = opening, loops.get(opening, commas), column
-        elif token.string == "," and stack:
-            stack[-1][1].append(column)
-    return best

@@ -17,7 +17,7 @@ from parity.bounds import analyse_outputs
 from parity.comparing.rows import Verdict, compare_tensors
 from scripts.export.proof import random_inputs
 from scripts.export.source import export
-from scripts.export.values import NotSpecializable
+from scripts.export.symbolic import NotSpecializable
 from tests.scripts.exported_networks import networks
 
 NETWORKS = networks()
