@@ -31,7 +31,7 @@ from numpy_impl.fused import Rule
 from numpy_impl.layers import Layer
 
 from .calls import written_call
-from .rewriting import MARK, rewritten
+from .rewriting import MARK, is_rewritten, rewritten
 from .symbolic import Listed, NotSpecializable, Symbolic, axes_of, call_of, lift
 
 # A variable of a loop, or a tuple of them.
@@ -235,7 +235,8 @@ class Recorder:
         except ValueError as error:
             written.body.append(ast.Raise(call_of(ast.Name("ValueError"), error.args, {})))
         else:
-            raise NotSpecializable(f"Expected an error behind if. Received: {ast.unparse(written)}")
+            test = ast.unparse(written.test)
+            raise NotSpecializable(f"Expected an error at the end. Received: if {test}")
 
     @contextmanager
     def loop(
@@ -307,8 +308,8 @@ class Recorder:
         count, item = len(self._block), self._new(pattern)
         (element,) = rounds([item])
         if len(self._block) != count:
-            written = ast.unparse(self._block[-1])
-            raise NotSpecializable(f"Expected one expression for each item. Received: {written}")
+            first = ast.unparse(ast.fix_missing_locations(self._block[count]))
+            raise NotSpecializable(f"Expected one expression for each item. Received: {first}")
         kind = ast.GeneratorExp if lazy else ast.ListComp
         return over.but(kind(lift(element), [ast.comprehension(lift(item), over.node, [], 0)]))
 
@@ -360,7 +361,8 @@ def one_or_tuple(values: list[Any]) -> Any:
 
 
 def _is_ours(function: FunctionType | MethodType) -> bool:
-    return function.__module__.partition(".")[0] in ("numpy_impl", "parity")
+    package = function.__module__.partition(".")[0]
+    return package in ("numpy_impl", "parity") or is_rewritten(function)
 
 
 def _is_of_numpy(function: Any) -> bool:

@@ -11,11 +11,11 @@ known before the written code is run: how often a loop goes round, and whether a
 """
 
 import ast
-import inspect
-import textwrap
+import copy
 from collections.abc import Iterator, Sequence
 from functools import cache
-from types import CodeType, FunctionType
+from pathlib import Path
+from types import CodeType, FunctionType, MethodType
 from typing import Any, NoReturn
 
 from .symbolic import NotSpecializable
@@ -31,13 +31,18 @@ _STATEMENTS = (
 )  # fmt: skip
 
 
+def is_rewritten(function: FunctionType | MethodType) -> bool:
+    """Return whether a function is rewritten already, as one inside another is."""
+    return function.__code__.co_filename == _FILE
+
+
 def rewritten(function: FunctionType, record: Any) -> FunctionType:
     """Return a function that computes the same and tells a recorder about it.
 
     Raises:
         NotSpecializable: Its source is not there, or has a statement that is not understood.
     """
-    if function.__code__.co_filename == _FILE:  # defined in one that is rewritten
+    if is_rewritten(function):
         return function
     free = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
     outside = {**function.__globals__, **{name: cell.cell_contents for name, cell in free}}
@@ -49,11 +54,11 @@ def rewritten(function: FunctionType, record: Any) -> FunctionType:
 @cache
 def _compiled(function: FunctionType) -> CodeType:
     """Return what defines a rewritten function under the name ``_FUNCTION``."""
-    source = _source_of(function)
+    source = _source_of(function.__code__)
     if isinstance(source, ast.FunctionDef):
         source.decorator_list, source.name = [], _FUNCTION
         source.args.defaults, source.args.kw_defaults = [], [None] * len(source.args.kwonlyargs)
-        (definition,) = _listed(_Rewriter().visit(source))
+        definition = _Rewriter().visit(source)
     else:
         definition = ast.Assign([ast.Name(_FUNCTION, ast.Store())], _Rewriter().visit(source))
     tree = ast.fix_missing_locations(ast.Module([definition], []))
@@ -61,30 +66,32 @@ def _compiled(function: FunctionType) -> CodeType:
 
 
 @cache
-def _file(path: str) -> str:
-    with open(path, encoding="utf-8") as file:
-        return file.read()
+def _definitions(path: str) -> list[ast.FunctionDef | ast.Lambda]:
+    """Return the functions that a file defines."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise NotSpecializable(f"Expected this project's source. Received: {error}") from error
+    nodes = ast.walk(ast.parse(text))
+    return [node for node in nodes if isinstance(node, ast.FunctionDef | ast.Lambda)]
 
 
-def _source_of(function: FunctionType) -> ast.FunctionDef | ast.Lambda:
-    if function.__name__ != "<lambda>":
-        try:
-            text = textwrap.dedent(inspect.getsource(function))
-        except OSError as error:
-            raise NotSpecializable(f"Expected this project's source. Received: {error}") from error
-        found = ast.parse(text).body[0]
-        assert isinstance(found, ast.FunctionDef)
-        return found
-    code = function.__code__
+def _source_of(code: CodeType) -> ast.FunctionDef | ast.Lambda:
     # The first instructions of a function stand nowhere in its body.
     spans = [p for p in code.co_positions() if p[2] != p[3] and None not in p]
-    for node in ast.walk(ast.parse(_file(code.co_filename))):
-        if isinstance(node, ast.Lambda):
+    for node in _definitions(code.co_filename):
+        if isinstance(node, ast.FunctionDef):
+            first = min(part.lineno for part in (node, *node.decorator_list))
+            found = (node.name, first) == (code.co_name, code.co_firstlineno)
+        else:
             body = node.body
             start, end = (body.lineno, body.col_offset), (body.end_lineno, body.end_col_offset)
-            if all(start <= (p[0], p[2]) and (p[1], p[3]) <= end for p in spans):
-                return node
-    raise NotSpecializable(f"Expected the source of a lambda. Received: {code}")
+            found = bool(spans) and all(
+                start <= (p[0], p[2]) and (p[1], p[3]) <= end for p in spans
+            )
+        if found:
+            return copy.deepcopy(node)
+    raise NotSpecializable(f"Expected the source of a function. Received: {code}")
 
 
 class _Rewriter(ast.NodeTransformer):
@@ -121,7 +128,7 @@ class _Rewriter(ast.NodeTransformer):
     def visit_AnnAssign(self, node: ast.AnnAssign) -> Sequence[ast.stmt]:
         if node.value is None:
             return []
-        return _listed(self.visit(ast.Assign([node.target], node.value)))
+        return self.visit_Assign(ast.Assign([node.target], node.value))
 
     def visit_AugAssign(self, node: ast.AugAssign) -> Sequence[ast.stmt]:
         if isinstance(node.target, ast.Attribute):
@@ -275,7 +282,3 @@ def _changed(body: Sequence[ast.stmt]) -> tuple[list[str], list[str]]:
             case _:
                 pass
     return sorted(assigned), sorted(added)
-
-
-def _listed(statements: Any) -> list[ast.stmt]:
-    return statements if isinstance(statements, list) else [statements]

@@ -16,7 +16,7 @@ Axes = tuple[int | None, ...]
 _SAME = ("np.exp", "np.tanh", "np.square", "np.sqrt", "np.abs", "np.zeros_like", "np.flip")
 
 
-def combined(op: ast.operator, a: Axes | None, b: Axes | None) -> Axes | None:
+def combined(op: ast.AST, a: Axes | None, b: Axes | None) -> Axes | None:
     """Return the shape of ``a op b``, which is broadcast unless ``op`` is ``@``."""
     if a is None or b is None:
         return None

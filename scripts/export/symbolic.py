@@ -135,14 +135,12 @@ class Symbolic:
 
 # Operators
 
-_BINARY: dict[str, type[ast.operator]] = {
+_BINARY: dict[str, type[ast.operator | ast.cmpop]] = {
     "add": ast.Add, "sub": ast.Sub, "mul": ast.Mult, "truediv": ast.Div, "floordiv": ast.FloorDiv,
     "mod": ast.Mod, "pow": ast.Pow, "matmul": ast.MatMult, "and": ast.BitAnd, "or": ast.BitOr,
-}  # fmt: skip
-_UNARY: dict[str, type[ast.unaryop]] = {"neg": ast.USub, "pos": ast.UAdd, "invert": ast.Invert}
-_COMPARISONS: dict[str, type[ast.cmpop]] = {
     "eq": ast.Eq, "ne": ast.NotEq, "lt": ast.Lt, "le": ast.LtE, "gt": ast.Gt, "ge": ast.GtE,
 }  # fmt: skip
+_UNARY: dict[str, type[ast.unaryop]] = {"neg": ast.USub, "pos": ast.UAdd, "invert": ast.Invert}
 
 
 def axes_of(value: Any) -> Axes | None:
@@ -159,17 +157,14 @@ def reshaped(lengths: Any) -> Axes | None:
     return tuple(n if isinstance(n, int) and n != -1 else None for n in given)
 
 
-def binary(op: ast.operator, a: Any, b: Any) -> Symbolic:
+def binary(op: ast.operator | ast.cmpop, a: Any, b: Any) -> Symbolic:
     """Return ``a op b``, of which one is a symbol at least."""
     one: Symbolic = a if isinstance(a, Symbolic) else b
+    left, right = lift(a), lift(b)
     axes = [side.axes if isinstance(side, Symbolic) else () for side in (a, b)]
-    return one.but(ast.BinOp(lift(a), op, lift(b)), combined(op, *axes))
-
-
-def _comparison(op: ast.cmpop, a: Symbolic, b: Any) -> Symbolic:
-    axes = b.axes if isinstance(b, Symbolic) else ()
-    node = ast.Compare(a.node, [op], [lift(b)])
-    return a.but(node, combined(ast.Add(), a.axes, axes))
+    calculates = isinstance(op, ast.operator)
+    node = ast.BinOp(left, op, right) if calculates else ast.Compare(left, [op], [right])
+    return one.but(node, combined(op, *axes))
 
 
 for _name, _binary in _BINARY.items():
@@ -177,8 +172,6 @@ for _name, _binary in _BINARY.items():
     setattr(Symbolic, f"__r{_name}__", lambda b, a, op=_binary: binary(op(), a, b))
 for _name, _unary in _UNARY.items():
     setattr(Symbolic, f"__{_name}__", lambda a, op=_unary: a.but(ast.UnaryOp(op(), a.node), a.axes))
-for _name, _compared in _COMPARISONS.items():
-    setattr(Symbolic, f"__{_name}__", lambda a, b, op=_compared: _comparison(op(), a, b))
 
 
 # Values as code
