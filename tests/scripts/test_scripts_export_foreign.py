@@ -12,8 +12,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from numpy_impl import layers, serialization
+from numpy_impl.functional import AnyNetwork
 from numpy_impl.layers import Layer
 from numpy_impl.network import Sequential
+from parity.bounds import analyse_outputs
+from parity.comparing.rows import Verdict, compare_tensors
 from scripts.export import __main__ as command
 from scripts.export import incoming, onnx_files, pickles, torch_files
 
@@ -24,6 +27,23 @@ OUTPUTS = np.load(FOREIGN / "outputs.npz")
 
 def network_of(path: Path) -> Sequential:
     return serialization.load(path)
+
+
+def assert_rounding(network: AnyNetwork, x: np.ndarray, expected: np.ndarray) -> None:
+    """Assert that a network gives what another library does, up to that one's rounding.
+
+    That added the products of each sum in an order of its own, in the network's precision; the
+    network itself is run in double precision, so that hardly any rounding is allowed to it. That
+    such bounds would not hide an error of a hundred-thousandth is seen by planting one.
+    """
+    assert expected.dtype == network.dtype
+    double = network.clone("float64")
+    theirs, own = (analyse_outputs(one, [x.astype(one.dtype)])[-1] for one in (network, double))
+    found = double.predict(x.astype(np.float64))
+    row = compare_tensors("forward", "output", expected, found, theirs, own=own)
+    assert row.verdict in (Verdict.IDENTICAL, Verdict.ROUNDING), row
+    wrong = compare_tensors("forward", "output", expected, found * (1 + 1e-5), theirs, own=own)
+    assert wrong.verdict is Verdict.DIFFERENT, wrong
 
 
 def with_pictures(folder: Path) -> Path:
@@ -43,7 +63,7 @@ def test_a_perceptron_of_torch_computes_what_torch_did(
     assert command.main([*given, "--activation", "tanh"]) == 0
     assert "PyTorch's layout   float32" in capsys.readouterr().out
     x = (np.arange(12, dtype=np.float32) / 7 - 1).reshape(3, 4)
-    np.testing.assert_allclose(network_of(out).predict(x), OUTPUTS["mlp"], rtol=0, atol=1e-6)
+    assert_rounding(network_of(out), x, OUTPUTS["mlp"])
     assert command.main([*given, "--force"]) == 2
     assert "--activation relu says it" in capsys.readouterr().err
 
@@ -53,7 +73,7 @@ def test_pictures_of_torch_go_through_the_layers_of_a_model(tmp_path: Path) -> N
     given = [str(FOREIGN / "cnn.pt"), "--from", "torch", "--like", str(with_pictures(tmp_path))]
     assert command.main([*given, "--to", "npz", "--out", str(out)]) == 0
     x = np.moveaxis(OUTPUTS["sines"], 1, -1)
-    np.testing.assert_allclose(network_of(out).predict(x), OUTPUTS["cnn"], rtol=0, atol=1e-5)
+    assert_rounding(network_of(out), x, OUTPUTS["cnn"])
 
 
 def test_a_kernel_that_is_turned_wrongly_is_refused(
@@ -92,7 +112,7 @@ def test_an_estimator_is_read_without_its_pickle_being_run(
     arguments: Any = [str(tmp_path / "mlp.joblib"), "--from", "sklearn", "--to", "numpy"]
     network, _, opinion = incoming.read(command._options(arguments))
     own: Any = estimator.predict_proba(x) if kind is MLPClassifier else estimator.predict(x)
-    np.testing.assert_allclose(network.predict(x), own, rtol=0, atol=1e-12)
+    assert_rounding(network, x, own)
     np.testing.assert_array_equal(opinion(x), own)
 
 
@@ -240,8 +260,7 @@ def test_an_onnx_file_computes_what_its_evaluator_does(
     z = np.einsum("nchwij,fcij->nfhw", windows, w["k"]) + w["c"][:, None, None]
     a = np.maximum(z, 0)[:, :, :4].reshape(2, 3, 2, 2, 2, 2).max((3, 5))
     expected = a.reshape(2, 12) @ w["w"].T + w["b"]
-    network = network_of(tmp_path / "cnn.npz")
-    np.testing.assert_allclose(network.predict(np.moveaxis(x, 1, -1)), expected, rtol=0, atol=1e-4)
+    assert_rounding(network_of(tmp_path / "cnn.npz"), np.moveaxis(x, 1, -1), expected)
 
 
 @pytest.mark.parametrize(

@@ -143,9 +143,9 @@ def test_an_error_is_raised_by_what_is_written() -> None:
 
 def either(x: Any) -> Any:
     if x.size:
-        x = x + 1
+        x, _ = x + 1, x
     else:
-        x = x - 1
+        x, _ = x - 1, x
     return x
 
 
