@@ -23,16 +23,13 @@ from terminal_io import printable
 
 from .printing import WIDTH, text_of, wrapped
 from .recording import Recorder
-from .symbolic import NotSpecializable, Symbolic, lift
+from .symbolic import IMPORTED, NotSpecializable, Symbolic, lift
 from .tidying import tidy
 
 # What a file imports: always, and where a formula needs it.
 _ALWAYS = ["import numpy as np", "from pathlib import Path"]
-_IMPORTS = {
-    "math": "import math",
-    "product": "from itertools import product",
-    "sliding_window_view": "from numpy.lib.stride_tricks import sliding_window_view",
-}
+_IMPORTS = {name: f"from {module} import {name}" for name, module in IMPORTED.items()}
+_IMPORTS |= {"math": "import math"}
 # Names that mean something else in the file, or in the formulas.
 _TAKEN = {
     *dir(builtins), *_IMPORTS, "np", "Path", "WEIGHTS", "DTYPE", "forward", "predict", "arrays",

@@ -15,8 +15,8 @@ from .shapes import Axes, combined
 
 # What a name in the written code is of, by the module that has it.
 _PREFIXES = {"numpy": "np.", "math": "math.", "builtins": ""}
-# Functions that are imported by their names.
-_NAMED = [("itertools", "product"), ("numpy.lib.stride_tricks", "sliding_window_view")]
+# Functions that are imported by their names, from where.
+IMPORTED = {"product": "itertools", "sliding_window_view": "numpy.lib.stride_tricks"}
 # Around the code of a symbol in a text, such as the message of an error.
 _QUOTE = "\0"
 
@@ -226,7 +226,7 @@ def path_of(function: Any) -> str:
     if isinstance(owner, np.ufunc):
         return f"np.{owner.__name__}.{name}"
     module = getattr(function, "__module__", "")
-    if (module, name) in _NAMED:
+    if name and IMPORTED.get(name) == module:
         return name
     if not name or module not in _PREFIXES:
         raise NotSpecializable(f"Expected a value that can be written. Received: {function!r}")

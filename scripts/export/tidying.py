@@ -1,4 +1,4 @@
-"""What a specializer wrote down, made readable; what it computes stays the same.
+"""What a recorder wrote down, made readable; what it computes stays the same.
 
 Nothing is left that leads to no result. What the source has no name for goes back to where it is
 used, a loop's state is written to where it is computed, and variables get the names that they have
@@ -33,7 +33,7 @@ def tidy(
         taken: Names that mean something else in the function.
     """
     body = [*body, ast.Return(result)]
-    _drop(body, _needed(body))
+    _drop(body)
     _write_states_in_place(body)
     while _put_back(body, temporary, bases):
         pass
@@ -94,47 +94,38 @@ def _every(body: list[ast.stmt]) -> Iterator[ast.stmt]:
 # What leads to no result
 
 
-def _needed(body: list[ast.stmt]) -> set[str]:
+def _drop(body: list[ast.stmt]) -> None:
+    """Leave the statements that lead to a result or an error."""
     needed: set[str] = set()
-    while True:
+    kept, before = list[ast.stmt](), -1
+    while before < len(needed):  # what a loop needs of its own rounds is seen the next time
         before = len(needed)
-        _collect(body, needed)
-        if len(needed) == before:
-            return needed
+        kept = _leading(body, needed)
+    for block, _ in _indented(body, 0):
+        block[:] = [s for s in block if s in kept]
+    for s in kept:
+        # Of several that are assigned together those alone.
+        pairs = _pairs(s)
+        if len(pairs) > 1:
+            _assign_together(s, [pair for pair in pairs if pair[0] in needed])
 
 
-def _collect(body: list[ast.stmt], needed: set[str]) -> bool:
-    """Add what the statements that are needed use; return whether there are any."""
-    found = False
+def _leading(body: list[ast.stmt], needed: set[str]) -> list[ast.stmt]:
+    """Return the statements that lead to what is needed, and add what they use themselves."""
+    found: list[ast.stmt] = []
     for s in body:
-        inside = [_collect(block, needed) for block in _blocks(s)]
-        if any(inside) or _is_needed(s, needed):
+        inside = [part for block in _blocks(s) for part in _leading(block, needed)]
+        if inside or _is_needed(s, needed):
             needed |= set(_uses(*_read(s)))
-            found = True
+            found += [s, *inside]
     return found
 
 
 def _is_needed(s: ast.stmt, needed: set[str]) -> bool:
     if isinstance(s, ast.Return | ast.Raise):
         return True
-    if _blocks(s):
-        return False
-    names = [*_targets(s), _written_to(s)]
+    names = [] if _blocks(s) else [*_targets(s), _written_to(s)]
     return any(name in needed for name in names)
-
-
-def _drop(body: list[ast.stmt], needed: set[str]) -> None:
-    kept: list[ast.stmt] = []
-    for s in body:
-        for block in _blocks(s):
-            _drop(block, needed)
-        if _is_needed(s, needed) or any(_blocks(s)):
-            kept.append(s)
-        # Of several that are assigned together those alone.
-        pairs = _pairs(s)
-        if len(pairs) > 1:
-            _assign_together(s, [pair for pair in pairs if pair[0] in needed])
-    body[:] = kept
 
 
 def _pairs(s: ast.stmt) -> list[tuple[str, ast.expr]]:
@@ -236,9 +227,12 @@ def _indented(body: list[ast.stmt], indent: int) -> Iterator[tuple[list[ast.stmt
 
 
 def _goes_on(name: str, user: ast.stmt, bases: Mapping[str, str]) -> bool:
-    """Return whether a statement adds, say, one more term to what a variable was so far."""
+    """Return whether a statement goes on with a variable: has it once more, or adds a term."""
     match user:
-        case ast.Assign(targets=[ast.Name(id=new)], value=ast.BinOp(left=ast.Name(id=old))):
+        case ast.Assign(
+            targets=[ast.Name(id=new)],
+            value=ast.Name(id=old) | ast.BinOp(left=ast.Name(id=old)),
+        ):
             return old == name and bases.get(new) == bases[name]
     return False
 

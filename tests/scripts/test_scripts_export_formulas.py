@@ -82,12 +82,63 @@ def unknown_length(x: Any) -> Any:
     return np.reshape(x, (-1, *shape[:1])) + len(x) + math.prod((len(x), 2)) + x.shape[1]
 
 
+def axes_that_stay(x: Any) -> Any:
+    whole = np.moveaxis(np.reshape(np.moveaxis(x, -1, 1), (*x.shape[::-1][:1], -1)), -1, -1)
+    return np.moveaxis(whole, 0, 1)
+
+
 def inner_functions(x: Any) -> Any:
     def both(a: Any, *, b: Any = 1.0) -> Any:
         return a - b
 
     twice: Any = lambda v: v + v  # noqa: E731
     return both(twice(x[:, :1]), b=x[:, 1:]) + sum(both(k) for k in range(2))
+
+
+def state_that_is_needed_again(x: Any) -> Any:
+    h = x[:, 0]
+    outputs: list[Any] = []
+    for t in range(3):
+        new = h + x[:, t]
+        outputs.append(h * new)
+        h = new
+    return np.stack(outputs) * h
+
+
+def read_before_it_is_written(x: Any) -> Any:
+    total = np.ones_like(x)
+
+    def then(v: Any) -> Any:
+        total[:2] += x[:2]
+        return v
+
+    return then(total * 2) + total
+
+
+def one_name_for_two(x: Any) -> Any:
+    kept: list[Any] = []
+    for factor in (2, 3):
+        y = np.exp(x * factor)
+        kept.append(y)
+    first, second = kept
+    return (first - second) * (first + second)
+
+
+def named_by_who_calls(x: Any) -> Any:
+    def inner(v: Any) -> Any:
+        y = np.exp(v)
+        y = y + np.sum(y)
+        return y, v
+
+    scores, _ = inner(x)
+    return scores * scores
+
+
+def for_each_row(x: Any) -> Any:
+    def plus(a: Any) -> Any:
+        return np.stack([row + a for row in x])
+
+    return plus(np.sum(x))
 
 
 def an_error(x: Any) -> Any:
@@ -100,7 +151,8 @@ def an_error(x: Any) -> Any:
 
 FORMULAS = [
     settings, state_of_two_parts, term_by_term, written_into, added_in_place, unknown_length,
-    inner_functions, an_error,
+    axes_that_stay, inner_functions, state_that_is_needed_again, read_before_it_is_written,
+    one_name_for_two, named_by_who_calls, for_each_row, an_error,
 ]  # fmt: skip
 
 
@@ -117,17 +169,61 @@ def test_settings_leave_one_branch() -> None:
     assert written(settings, False, None)[0] == "return x - 1"
 
 
-def test_a_loop_is_written_as_one_and_has_its_state() -> None:
-    assert written(state_of_two_parts)[0].split("\n") == [
-        "outputs = []",
-        "h = x[:, 0]",
-        "c = x[:, 1]",
-        "for t in range(3):",
-        "    c = np.tanh(c + x[:, t])",
-        "    h = h * c",
-        "    outputs.append(h)",
-        "return np.stack(outputs, axis=1)",
-    ]
+TEXTS: dict[Callable[..., Any], str] = {
+    state_of_two_parts: """
+outputs = []
+h = x[:, 0]
+c = x[:, 1]
+for t in range(3):
+    c = np.tanh(c + x[:, t])
+    h = h * c
+    outputs.append(h)
+return np.stack(outputs, axis=1)
+""",
+    state_that_is_needed_again: """
+outputs = []
+h = x[:, 0]
+for t in range(3):
+    new = h + x[:, t]
+    outputs.append(h * new)
+    h = new
+return np.stack(outputs) * h
+""",
+    axes_that_stay: """
+whole = np.reshape(x, (3, -1))
+return np.moveaxis(whole, 0, 1)
+""",
+    inner_functions: """
+v = x[:, :1]
+return v + v - x[:, 1:] + -1.0
+""",
+    one_name_for_two: """
+y = np.exp(x * 2)
+y_2 = np.exp(x * 3)
+return (y - y_2) * (y + y_2)
+""",
+    named_by_who_calls: """
+y = np.exp(x)
+scores = y + np.sum(y)
+return scores * scores
+""",
+    for_each_row: """
+a = np.sum(x)
+return np.stack([row + a for row in x])
+""",
+    an_error: """
+wrong = x[x > 3]
+if wrong.size:
+    place = tuple(float(v) for v in wrong[:2])
+    raise ValueError(f"Expected 3 at most. Received: {place} in 'x'")
+return x
+""",
+}
+
+
+@pytest.mark.parametrize("formula", TEXTS, ids=lambda f: f.__name__)
+def test_what_is_written_reads_well(formula: Callable[..., Any]) -> None:
+    assert f"\n{written(formula)[0]}\n" == TEXTS[formula]
 
 
 def test_an_error_is_raised_by_what_is_written() -> None:
@@ -198,6 +294,11 @@ def writes(x: Any) -> Any:
     return x
 
 
+def copies(x: Any) -> Any:
+    x[0] = x[1]
+    return x
+
+
 def chooses(x: Any) -> Any:
     return x if x.size else -x
 
@@ -231,6 +332,7 @@ REFUSED: dict[Callable[..., Any], str] = {
     over_samples: "Expected a known length. Received: enumerate(x)",
     statements_for_each: "Expected one expression for each item. Received: ",
     writes: "Expected += alone in an array. Received: x[0] = ...",
+    copies: "Expected += alone in an array. Received: x[0] = ...",
     chooses: "Expected what is known before. Received: x.size",
     between: "Expected what is known before. Received: x > 0",
     formatted: "Expected {...} in a text. Received: {...:.3f}",
