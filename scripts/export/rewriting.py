@@ -47,14 +47,14 @@ def rewritten(function: FunctionType, record: Any) -> FunctionType:
     free = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
     outside = {**function.__globals__, **{name: cell.cell_contents for name, cell in free}}
     outside[_RECORD] = record
-    exec(_compiled(function), outside)
+    exec(_compiled(function.__code__), outside)
     return outside[_FUNCTION]
 
 
 @cache
-def _compiled(function: FunctionType) -> CodeType:
+def _compiled(code: CodeType) -> CodeType:
     """Return what defines a rewritten function under the name ``_FUNCTION``."""
-    source = _source_of(function.__code__)
+    source = _source_of(code)
     if isinstance(source, ast.FunctionDef):
         source.decorator_list, source.name = [], _FUNCTION
         source.args.defaults, source.args.kw_defaults = [], [None] * len(source.args.kwonlyargs)
