@@ -12,6 +12,7 @@ from numpy_impl.types import Array
 from parity.bounds.dual import Dual, joined
 from parity.checking.bugs.layers import (
     AVERAGE_NOT_DIVIDED,
+    DILATION_FORGOTTEN,
     KERNEL_FLIPPED,
     KERNEL_NOT_FLIPPED,
     MAX_TO_ALL,
@@ -64,19 +65,27 @@ class Windows:
         """Yield the places in a window, row by row."""
         yield from np.ndindex(*self.kernel)  # pyright: ignore[reportReturnType]
 
-    def seen(self, x: Dual, strides: Pair | None = None, shifted: bool = False) -> list[Dual]:
+    def seen(
+        self,
+        x: Dual,
+        strides: Pair | None = None,
+        shifted: bool = False,
+        dilation: Pair | None = None,
+    ) -> list[Dual]:
         """Return for each place in the windows what lies there, (batch, *out, channels).
 
         Args:
             x: (batch, height, width, channels).
             strides: Other ones, as a slip has them.
             shifted: With the slip that puts x into the corner of its padded form.
+            dilation: Another one, as a slip has it.
         """
         (top, bottom), (left, right) = self.pads
         if shifted:
             top, bottom, left, right = 0, top + bottom, 0, left + right
         wide = padded(x, [(0, 0), (top, bottom), (left, right), (0, 0)])
-        (s, t), (d, e), (rows, columns) = strides or self.strides, self.dilation, self.out
+        (s, t), (d, e) = strides or self.strides, dilation or self.dilation
+        rows, columns = self.out
         return [
             wide[:, i * d : i * d + s * rows : s, j * e : j * e + t * columns : t][
                 :, :rows, :columns
@@ -106,6 +115,8 @@ class Windows:
         """Yield what can be wrong with the places of windows."""
         if self.strides != (1, 1):
             yield Slip(STRIDE_FORGOTTEN)
+        if self.dilation != (1, 1):
+            yield Slip(DILATION_FORGOTTEN)
         if any(sum(p) for p in self.pads):
             yield Slip(PADDING_FORGOTTEN, None, {"how": ""})
         if self.overlap:
@@ -115,6 +126,8 @@ class Windows:
         """Return what a backward function with a slip takes to lie in the windows."""
         if STRIDE_FORGOTTEN in slips:
             return self.seen(x, strides=(1, 1))
+        if DILATION_FORGOTTEN in slips:
+            return self.seen(x, dilation=(1, 1))
         if PADDING_FORGOTTEN in slips:
             return self.seen(x, shifted=True)
         if WINDOWS_OVERWRITTEN in slips:
