@@ -17,10 +17,11 @@ OTHER_FUNCTION = Bug(
 )
 NOT_THE_REFERENCE = Bug(
     "unknown-forward",
-    "unknown: forward computes another function than {reference}",
+    "forward computes another function than {reference}",
     "x = x.reshape(N, G, C // G, H, W)  # where the channels are x's last axis",
     "compare forward with the reference on one small input; until then backward is judged as the "
     "derivative of your own forward",
+    summary="{title}.",
 )
 GRADIENT_WRONG = Bug(
     "unknown",

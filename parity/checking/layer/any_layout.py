@@ -28,15 +28,16 @@ def orders(count: int) -> list[Order]:
 
 def layouts(ranks: Sequence[int]) -> Iterator[tuple[Order, ...]]:
     """Yield how inputs with so many axes may lie, all in the same way if they have as many."""
+    if not ranks:
+        yield ()
+        return
     if len(set(ranks)) > 1:
         yield tuple(tuple(range(rank)) for rank in ranks)
         yield tuple(tuple(range(1, rank + 1)) for rank in ranks)
         return
     for first in (0, 1):  # 1: of one sample, without the batch
-        for order in orders(max(ranks, default=0)):
+        for order in orders(ranks[0]):
             yield tuple(tuple(axis + first for axis in order) for _ in ranks)
-        if not ranks:
-            return
 
 
 def as_keras(shape: Shape, order: Order) -> Shape:

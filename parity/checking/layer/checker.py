@@ -33,7 +33,7 @@ from parity.checking.bugs.table import (
     Severity,
 )
 from parity.checking.layer import moving, special
-from parity.checking.layer.any_kind import Beside, asked
+from parity.checking.layer.any_fit import Beside, asked
 from parity.checking.layer.explaining import Explaining, Right
 from parity.checking.layer.fit import Draw, Fit, fitted
 from parity.checking.layer.given import as_numbers, examples_of, layer_of, options_of
@@ -246,7 +246,7 @@ class _Check:
             return
         off = int(np.count_nonzero(~(row.errors <= row.bounds)))
         evidence = (
-            f"of {row.errors.size} numbers {off} differ, in every order of axes and of gates; at "
+            f"of {row.errors.size} outputs {off} differ, and no order of axes makes them equal; at "
             f"{list(row.index)} yours is {row.value:g}, Keras's {row.expected:g}"
         )
         notes.findings.append(Finding(NOT_THE_REFERENCE, "forward", values, evidence))

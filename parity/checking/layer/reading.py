@@ -40,12 +40,14 @@ class Reading:
         sizes: Lengths of the axes, by letter.
         axes: How the axes of each of the user's arrays lie, by role.
         order: In which order the gates lie; empty where there are none.
+        mixed: Whether the gates of each unit lie side by side, and not the units of each gate.
     """
 
     places: Mapping[str, Array]
     sizes: Mapping[str, int]
     axes: Mapping[str, str]
     order: tuple[int, ...] = ()
+    mixed: bool = False
 
     @property
     def conventions(self) -> dict[str, str]:
@@ -55,6 +57,7 @@ class Reading:
             letters = _GATES[len(self.order)]
             # order[k] is the block of the user's where Keras's gate k lies.
             found["gates"] = ", ".join(letters[self.order.index(k)] for k in range(len(letters)))
+            found["gates"] += ", of each unit side by side" if self.mixed else ""
         return found
 
 
@@ -331,4 +334,4 @@ def _orders(kind: Kind, reading: Reading, mixed: bool) -> Iterator[Reading]:
                     whole = np.swapaxes(units, -1, -2).reshape(whole.shape)
                 blocks = np.split(whole, kind.gates, axis=-1)
                 places[role.name] = np.concatenate([blocks[k] for k in order], axis=-1)
-        yield replace(reading, places=places, order=order)
+        yield replace(reading, places=places, order=order, mixed=mixed)

@@ -1,7 +1,7 @@
 """What a reference is: the kind and the options of a Keras layer."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from parity.checking.layer.attention import ATTENTION, MULTI_HEAD_ATTENTION
@@ -43,7 +43,7 @@ _IMPLIED: dict[str, dict[str, Any]] = {
 }
 # Options that change what a layer computes, with the one value that is known here.
 _ONLY: dict[str, Any] = {
-    "use_scale": False, "score_mode": "dot", "groups": 1, "max_value": None, "negative_slope": 0.0,
+    "use_scale": False, "score_mode": "dot", "max_value": None, "negative_slope": 0.0,
     "threshold": 0.0, "rms_scaling": False, "go_backwards": False, "stateful": False,
     "zero_output_for_mask": False, "mask_zero": False, "time_major": False, "lora_rank": None,
     "num_query_groups": None, "output_shape": None, "noise_shape": None, "renorm": False,
@@ -110,7 +110,8 @@ def resolve(reference: Any, given: Options) -> Reference:
     options = None if name is None else _known(name, config)
     if name is None or options is None:
         return Reference(_ANY, dict(given), _said(reference), {}, reference)
-    return Reference(KINDS[name], {**options, **given}, name, config, reference)
+    kind = replace(KINDS[name], **KINDS[name].varied(options))
+    return Reference(kind, {**options, **given}, name, config, reference)
 
 
 def _is_keras_s(kind: type) -> bool:

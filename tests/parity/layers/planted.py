@@ -123,6 +123,12 @@ for bug, where, name, stride, pad in (
             (2, 2, 6, 5), None, options,
         )  # fmt: skip
 
+for bug, name in ((None, ""), (layers.DILATION_FORGOTTEN, "forgotten")):
+    plant(
+        "conv", bug, "dx", functions.dilated(name), ("Conv1D", 4, 3), (2, 3, 9),
+        [(4, 3, 3), (4,)], {"dilation_rate": 2},
+    )  # fmt: skip
+
 PICTURE = (2, 3, 6, 4)
 for bug, name in (
     (None, ""),
@@ -255,6 +261,8 @@ for bug, where, name in (
     (layers.DERIVATIVE_MISSING, "dx, dh, dc, dwx, dwh and db", "function of c"),
     (layers.DC_NEXT, "dx, dh, dc, dwx, dwh and db", "dc_next"),
     (layers.GATE_ORDER, STEP, "order"),
+    (layers.CELL_FUNCTION_MISSING, "forward", "cell"),
+    (layers.CELL_FUNCTION_MISSING, STEP, "cell back"),
     (layers.KERNEL_UNTRANSPOSED, "dh", "untransposed"),
 ):
     plant(
