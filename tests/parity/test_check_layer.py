@@ -144,13 +144,6 @@ def test_bad_input_is_refused_in_one_line(given: dict[str, Any], said: str):
     assert "\n" not in str(caught.value)
 
 
-def test_an_option_that_is_not_known_is_refused():
-    with pytest.raises(ValueError, match=r"Expected Conv2D with groups=1\. Received: 2"):
-        parity.check_layer(
-            *functions.conv(), keras_layer("Conv2D", 4, 3, groups=2), inputs=(2, 2, 6, 5)
-        )
-
-
 def test_an_exception_of_theirs_is_a_finding_and_says_what_was_called():
     report = parity.check_layer(*functions.affine(), inputs=(5, 3))
     assert report.outcome is Outcome.UNKNOWN

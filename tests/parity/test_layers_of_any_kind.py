@@ -88,6 +88,12 @@ def test_arrays_may_lie_in_another_order(bug: str):
         assert report.conventions["kernel"] == "Keras's axes in the order (3, 2, 0, 1)"
 
 
+def test_height_for_width_is_no_layout_but_nobody_is_called_wrong_for_it():
+    report = checked(CASES["DepthwiseConv2D"], "swapped")
+    assert report.outcome is Outcome.UNKNOWN, report
+    assert "equal with height and width exchanged in kernel" in report.findings[0].evidence
+
+
 def test_a_dropout_that_is_not_there_is_not_called_right():
     pair: Pair = (lambda x: (x * 1.0, 0), lambda g, _: g)
     report = parity.check_layer(*pair, keras_layer("SpatialDropout1D", 0.5), inputs=(2, 3, 4))

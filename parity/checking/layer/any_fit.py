@@ -12,7 +12,7 @@ from numpy_impl.types import Array
 from parity.bounds.dual import independent
 from parity.checking.bugs.findings import TensorResult, listed
 from parity.checking.layer.any_kind import Asked
-from parity.checking.layer.any_layout import in_words, layouts
+from parity.checking.layer.any_layout import in_words, is_usual, layouts
 from parity.checking.layer.fit import Draw, Fit, matched
 from parity.checking.layer.kind import NO_SLIPS, Slip
 from parity.checking.layer.reading import MOST, Reading, flat, readings
@@ -85,6 +85,17 @@ class AskedFit(Fit):
         return found
 
     @property
+    def unusual(self) -> str:
+        """The names of arrays in which height and width have changed places."""
+        kind = self.reference.kind
+        spaces = {role.name: (role.axes[0], 1) for role in kind.inputs}
+        spaces |= {role.name: (role.axes[0], 0) for role in kind.weights}
+        found = [n for n, axes in self.reading.axes.items() if not is_usual(axes, *spaces[n])]
+        if not all(is_usual(axes, kind.outputs[which][0], 1) for which, axes in self.outputs):
+            found.append("outputs")
+        return listed(found)
+
+    @property
     def conventions(self) -> dict[str, str]:
         """How the arrays lie beside Keras's, in words."""
         kind = self.reference.kind
@@ -124,7 +135,7 @@ def asked(
         return Beside(f"{reference.words} is compared in the layouts that are known here alone")
     shapes = [array.shape for array in draws[0].arrays]
     first: Beside | None = None
-    refused, most = "", 0
+    refused, turned, most = "", "", 0
     for layout in layouts([len(shape) for shape in shapes[:inputs]]):
         try:
             keras = Asked(reference.layer, given, layout)
@@ -136,19 +147,23 @@ def asked(
         own = replace(reference, kind=keras.kind, options={})
         ways = list(islice(readings(keras.kind, {}, shapes, inputs), _MOST_READINGS))
         most = max(most, len(ways))
-        fit = next(_fits(own, keras, ways, draws), None)
-        if fit is not None:
-            return fit
+        for fit in _fits(own, keras, ways, draws):
+            unusual = fit.unusual
+            if not unusual:
+                return fit
+            turned = turned or unusual
         first = first or _beside(keras, reference, ways, draws)
     if first is None:
         return Beside(f"{reference.words} does not take such inputs: {refused}")
+    if turned:
+        return Beside(f"{reference.words} is equal with height and width exchanged in {turned}")
     some = most == _MOST_READINGS or inputs > 1 or any(len(shape) > _MOST_AXES for shape in shapes)
     return replace(first, is_all=first.is_all and not some)
 
 
 def _fits(
     own: Reference, keras: Asked, ways: Sequence[Reading], draws: Sequence[Draw]
-) -> Iterator[Fit]:
+) -> Iterator[AskedFit]:
     """Yield the readings with which the user's forward is Keras's up to rounding."""
     for reading in ways:
         if matched(own, reading, draws, None) is None:

@@ -222,7 +222,7 @@ def _model(layer: Any, examples: Sequence[Array]) -> Any:
 def _copied(layer: Any) -> Any:
     """Return a layer with the same options, that is not built yet."""
     try:
-        make: Any = type(layer).from_config
-        return make(layer.get_config())
+        kind: Any = type(layer)
+        return kind.from_config(layer.get_config())
     except Exception:  # a layer of the user's that does not say its options
         return deepcopy(layer)

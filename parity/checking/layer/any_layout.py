@@ -60,6 +60,15 @@ def every(letters: Sequence[str], shape: Shape) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def is_usual(axes: str, own: str, first: int) -> bool:
+    """Return whether height and width keep their order: they begin at axis ``first`` of Keras's."""
+    letters = own.split()
+    space = letters[first : first + len(letters) - 2]
+    return [letter for letter in axes.split() if letter in space] == [
+        letter for letter in space if letter in axes.split()
+    ]
+
+
 def in_words(axes: str, own: str) -> str:
     """Return how an array lies beside Keras's."""
     if axes == own:

@@ -120,7 +120,15 @@ def transposed(bug: str) -> Pair:
 
 
 def depthwise(bug: str) -> Pair:
-    """Pictures (N, H, W, C) and kernels (k, k, C, M), to (N, H', W', C * M)."""
+    """Pictures (N, H, W, C) and kernels (k, k, C, M), to (N, H', W', C * M).
+
+    "forward" has one row of the kernel twice, "swapped" its height for its width.
+    """
+
+    def place(i, j):
+        if bug == "swapped":
+            return j, i
+        return (0, j) if bug == "forward" and i == 1 else (i, j)
 
     def forward(x, w, b):
         k, _, c, m = w.shape
@@ -128,8 +136,7 @@ def depthwise(bug: str) -> Pair:
         out = np.zeros((len(x), rows, columns, c, m))
         for i in range(k):
             for j in range(k):
-                at = (j, i) if bug == "forward" else (i, j)
-                out += x[:, i : i + rows, j : j + columns, :, None] * w[at]
+                out += x[:, i : i + rows, j : j + columns, :, None] * w[place(i, j)]
         return out.reshape(*out.shape[:3], -1) + b, (x, w)
 
     def backward(dout, cache):
@@ -140,11 +147,11 @@ def depthwise(bug: str) -> Pair:
         dx, dw = np.zeros_like(x), np.zeros_like(w)
         for i in range(k):
             for j in range(k):
-                at = (j, i) if bug == "forward" else (i, j)
+                at = place(i, j)
                 there = (slice(None), slice(i, i + rows), slice(j, j + columns))
                 used = w[::-1, ::-1][at] if bug == "back" else w[at]
                 dx[there] += (d * used).sum(axis=-1)
-                dw[at] = np.einsum("nhwc,nhwcm->cm", x[there], d)
+                dw[at] += np.einsum("nhwc,nhwcm->cm", x[there], d)
         return dx, dw, dout.sum(axis=(0, 1, 2))
 
     return forward, backward

@@ -301,12 +301,20 @@ plant(
     ("GRU", 5), [(3, 2), (3, 5)], [(2, 15), (5, 15), (15,), (15,)],
 )  # fmt: skip
 plant(
-    "affine", layers.OTHER_FUNCTION, "forward",
+    "affine", layers.NOT_THE_REFERENCE, "forward",
     (
         lambda x, w, b: (1.1 * (x @ w) + b, (x, w)),
         lambda d, cache: (1.1 * d @ cache[1].T, 1.1 * cache[0].T @ d, d.sum(axis=0)),
     ),
     ("Dense", 3), (5, 3), [(3, 3), (3,)],
+)  # fmt: skip
+plant(  # its kernel lies in another way than Keras's, so that other ways may be left to try
+    "affine", layers.OTHER_FUNCTION, "forward",
+    (
+        lambda x, w, b: (1.1 * (x @ w.T) + b, (x, w)),
+        lambda d, cache: (1.1 * d @ cache[1], 1.1 * d.T @ cache[0], d.sum(axis=0)),
+    ),
+    ("Dense", 4), (5, 3), [(4, 3), (4,)],
 )  # fmt: skip
 
 ALL = "dx, dw, du and db"
