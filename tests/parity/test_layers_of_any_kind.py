@@ -138,6 +138,47 @@ def test_numbers_of_half_the_digits_are_judged_by_their_own_rounding_here_too():
         assert report.outcome is outcome, report
 
 
+def _doubled(n: int) -> Any:
+    """The matrix of linear interpolation to twice as many numbers, between their centres."""
+    matrix = np.zeros((2 * n, n))
+    for i in range(2 * n):
+        below = int(np.floor((i - 0.5) / 2))
+        share = (i - 0.5) / 2 - below
+        matrix[i, min(max(below, 0), n - 1)] += 1 - share
+        matrix[i, min(below + 1, n - 1)] += share
+    return matrix
+
+
+def test_what_keras_computes_in_float32_is_compared_in_that():
+    for factor, outcome in ((1.0, Outcome.RIGHT), (1.001, Outcome.WRONG)):
+        report = parity.check_layer(
+            lambda x: (np.einsum("ih,jw,nhwc->nijc", _doubled(3), _doubled(4), x), x),
+            lambda g, x, f=factor: f * np.einsum("ih,jw,nijc->nhwc", _doubled(3), _doubled(4), g),
+            keras_layer("UpSampling2D", interpolation="bilinear"),
+            inputs=(2, 3, 4, 2),
+        )
+        assert report.outcome is outcome, report
+        from keras_impl import keras
+
+        if keras.backend.backend() == "tensorflow":
+            assert "Keras computes this layer in float32" in report.remarks[0]
+
+
+def test_a_difference_of_the_size_of_float32_s_rounding_is_neither_right_nor_wrong():
+    case = CASES["RMSNormalization"]
+    for epsilon, outcome in (
+        (1e-3, Outcome.RIGHT), (1e-3 + 1e-8, Outcome.UNKNOWN), (2e-3, Outcome.WRONG),
+    ):  # fmt: skip
+        reference = keras_layer("RMSNormalization", epsilon=epsilon)
+        report = parity.check_layer(
+            *case.make(""), reference, inputs=case.inputs, weights=list(case.weights)
+        )
+        assert report.outcome is outcome, report
+    assert report.findings[0].title == (
+        "forward computes another function than Keras's RMSNormalization"
+    )
+
+
 def test_every_order_of_up_to_four_axes_is_tried_once():
     for count, all_of_them in ((1, 1), (2, 2), (3, 6), (4, 24)):
         assert len(orders(count)) == len(set(orders(count))) == all_of_them

@@ -24,8 +24,8 @@ _MOST_READINGS = 200
 # Of arrays with more axes not every order is tried.
 _MOST_AXES = 4
 _PRECISION = (
-    "Precision: forward agrees with Keras's layer as far as float32's rounding goes, in which "
-    "Keras computes a part of it; smaller errors are not seen."
+    "Precision: Keras computes this layer in float32, and forward agrees with it as far as the "
+    "rounding of that goes; smaller errors are not seen."
 )
 
 
@@ -35,12 +35,10 @@ class AskedFit(Fit):
 
     Attributes:
         asked: Keras's layer.
-        unit: The rounding with which it agrees, where that is coarser than the user's numbers'.
         rooms: What rounding may do to the gradients of each draw, where it has been measured.
     """
 
     asked: Any = None
-    unit: float = 0.0
     rooms: dict[Any, list[Array]] = field(default_factory=dict[Any, list[Array]])
 
     def slopes(
@@ -61,7 +59,7 @@ class AskedFit(Fit):
         arrays, own = self.canonical(draw), self.canonical_douts(draw, shapes)
         key = tuple(array.tobytes() for array in draw.arrays)
         if key not in self.rooms:
-            rooms = self.asked.rooms(arrays, own, max(self.unit, draw.unit))
+            rooms = self.asked.rooms(arrays, own, draw.unit)
             self.rooms[key] = [2 * room for room in self.back(rooms, draw)]
         if douts is not None:  # a part of the draw's own, with no more room than that
             own = self.canonical_douts(replace(draw, douts=list(douts)), shapes)
@@ -75,7 +73,7 @@ class AskedFit(Fit):
     @property
     def remarks(self) -> list[str]:
         """What is to be said of the comparison."""
-        found = [_PRECISION] if max(self.unit, self.asked.opened.unit) >= _FLOAT32 else []
+        found = [_PRECISION] if self.asked.precision >= _FLOAT32 else []
         if self.asked.untrained:
             held = listed(self.asked.untrained)
             found.append(
@@ -168,11 +166,10 @@ def _fits(
     for reading in ways:
         if matched(own, reading, draws, None) is None:
             continue
-        for unit in (0.0, _FLOAT32):
-            exact = replace(own, kind=replace(own.kind, formula=partial(keras.exactly, unit)))
-            fit = matched(exact, reading, draws, None)
-            if fit is not None:
-                yield AskedFit(own, reading, fit.outputs, asked=keras, unit=unit)
+        exact = replace(own, kind=replace(own.kind, formula=partial(keras.exactly, 0.0)))
+        fit = matched(exact, reading, draws, None)
+        if fit is not None:
+            yield AskedFit(own, reading, fit.outputs, asked=keras)
 
 
 def _beside(
@@ -195,6 +192,8 @@ def _beside(
     if meant.shape != said.shape:
         return Beside(f"{words}, and outputs of shape {meant.shape}")
     row = TensorResult.of_arrays("forward", "output", "forward", said, meant.value, 2 * meant.error)
+    if row.right:
+        words += "; they agree to float32's rounding, and no further"
     return Beside(words, row, not keras.untrained and _all_known(keras, reference, draws))
 
 

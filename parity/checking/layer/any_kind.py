@@ -35,6 +35,7 @@ class Asked:
 
     Attributes:
         kind: What our formulas have, with Keras itself as the formula.
+        precision: Unit roundoff of what it answers.
 
     Raises:
         Exception: Whatever Keras raises that does not take such inputs.
@@ -53,8 +54,23 @@ class Asked:
         self.names = [
             name for name, v in zip(self.names, self.opened.variables, strict=True) if v.trainable
         ]
-        run = self.run([np.zeros(shape) for shape in shapes], self.opened.values())
+        rng = np.random.default_rng(0)
+        run = self._first([rng.standard_normal(shape) for shape in shapes], rng)
+        self.precision = max(map(_precision, run.outputs))
         self.kind = self._kind(shapes, layout, [output.shape for output in run.outputs])
+
+    def _first(self, inputs: Sequence[Array], rng: np.random.Generator) -> Run:
+        """Return a run; where the layer does not run in float64, it is run in float32 from now on.
+
+        A layer that holds numbers of its own in float32 does not.
+        """
+        values = self.opened.values()
+        values |= {id(v): rng.standard_normal(tuple(v.shape)) for v in self.trained}
+        try:
+            return self.run(inputs, values)
+        except Exception:
+            self.opened.dtype = "float32"
+            return self.run(inputs, values)
 
     def _with(self, arrays: Sequence[Any]) -> list[Any]:
         """Return all inputs, with arrays in the places of those that are differentiated by."""
@@ -120,16 +136,16 @@ class Asked:
         ]
         return _duals(arrays, run, rooms)
 
-    def exactly(self, unit: float, arrays: Arrays, options: Options, slips: Slips) -> list[Dual]:
-        """Return the outputs with the room that rounding has: of theirs and of Keras's."""
+    def exactly(self, lowest: float, arrays: Arrays, options: Options, slips: Slips) -> list[Dual]:
+        """Return the outputs with the room that rounding has: of theirs and of Keras's.
+
+        ``lowest`` is a unit roundoff that is allowed in any case.
+        """
         inputs, values = self._parts({role: array.value for role, array in arrays.items()})
-        run, unit = self.run(inputs, values), self.unit(arrays, unit)
+        run = self.run(inputs, values)
+        unit = max(lowest, self.precision, *(array.unit for array in arrays.values()))
         rooms = bounds(self.opened, self._with(inputs), values, run, unit)
         return _duals(arrays, run, rooms[-1])
-
-    def unit(self, arrays: Arrays, unit: float) -> float:
-        """Return the larger of the roundings of the user's numbers, Keras's, and another one."""
-        return max(unit, self.opened.unit, *(array.unit for array in arrays.values()))
 
     def gradients(
         self, arrays: Mapping[str, Array], douts: Sequence[Array | None]
@@ -164,7 +180,7 @@ class Asked:
             return [noise.given(gradient) for gradient in self.gradients(moved, given).values()]
 
         right = list(self.gradients(arrays, douts).values())
-        found = spread(right, disturbed, max(unit, self.opened.unit), {id(None): longest})
+        found = spread(right, disturbed, max(unit, self.precision), {id(None): longest})
         return dict(zip(arrays, found, strict=True))
 
     @property
@@ -198,6 +214,15 @@ def _duals(arrays: Arrays, run: Run, rooms: Sequence[Array]) -> list[Dual]:
     ]
 
 
+def _precision(output: Array) -> float:
+    """Return the unit roundoff of an output: of numbers that are all float32's, that of float32.
+
+    TensorFlow resizes pictures in float32, whatever it is given, and Keras casts that back.
+    """
+    is_low = np.array_equal(output, output.astype(np.float32)) and bool(np.any(output % 1))
+    return float(np.finfo(np.float32 if is_low else output.dtype).eps) / 2
+
+
 def _short(path: str) -> str:
     return path.rpartition("/")[2]
 
@@ -222,7 +247,7 @@ def _model(layer: Any, examples: Sequence[Array]) -> Any:
 def _copied(layer: Any) -> Any:
     """Return a layer with the same options, that is not built yet."""
     try:
-        kind: Any = type(layer)
-        return kind.from_config(layer.get_config())
+        make: Any = getattr(layer, "from_config")  # noqa: B009 (its type is not known)
+        return make(layer.get_config())
     except Exception:  # a layer of the user's that does not say its options
         return deepcopy(layer)

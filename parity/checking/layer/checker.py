@@ -246,8 +246,9 @@ class _Check:
             return
         off = int(np.count_nonzero(~(row.errors <= row.bounds)))
         evidence = (
-            f"of {row.errors.size} outputs {off} differ, and no order of axes makes them equal; at "
-            f"{list(row.index)} yours is {row.value:g}, Keras's {row.expected:g}"
+            f"of {row.errors.size} outputs {off} differ by more than float32's rounding, and no "
+            f"order of axes makes them equal; at {list(row.index)} yours is {row.value:g}, "
+            f"Keras's {row.expected:g}"
         )
         notes.findings.append(Finding(NOT_THE_REFERENCE, "forward", values, evidence))
         notes.tensors.append(row)
