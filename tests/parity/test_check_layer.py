@@ -144,6 +144,21 @@ def test_bad_input_is_refused_in_one_line(given: dict[str, Any], said: str):
     assert "\n" not in str(caught.value)
 
 
+def test_gradients_in_another_order_belong_to_the_arrays_of_their_shapes():
+    """A column and a vector of as many numbers are two shapes, with and without a reference."""
+
+    def forward(x: Any, w: Any, b: Any) -> Any:
+        return x * b + x @ w, (x, w, b)
+
+    def backward(dout: Any, cache: Any) -> Any:
+        x, w, b = cache
+        dw = x.T @ dout.sum(axis=1, keepdims=True)
+        return dout * b + dout.sum(axis=1, keepdims=True) @ w.T, (dout * x).sum(axis=0), dw
+
+    report = parity.check_layer(forward, backward, inputs=(5, 3), weights=[(3, 1), (3,)])
+    assert report.outcome is Outcome.RIGHT, report
+
+
 def test_an_exception_of_theirs_is_a_finding_and_says_what_was_called():
     report = parity.check_layer(*functions.affine(), inputs=(5, 3))
     assert report.outcome is Outcome.UNKNOWN

@@ -8,12 +8,14 @@ import pytest
 
 import parity
 from parity import CheckReport, Outcome
+from parity.checking.layer import reference
 from parity.checking.layer.any_layout import as_keras, every, layouts, orders
 from tests.parity.layers import functions, recurrent
 from tests.parity.layers.any_kind import CASES, Case
 from tests.parity.layers.functions import Pair
 from tests.parity.layers.layouts import turned
 from tests.parity.layers.planted import keras_layer
+from tests.parity.layers.random_right import KINDS, right
 
 NAMES = sorted(CASES)
 
@@ -169,14 +171,33 @@ def test_a_difference_of_the_size_of_float32_s_rounding_is_neither_right_nor_wro
     for epsilon, outcome in (
         (1e-3, Outcome.RIGHT), (1e-3 + 1e-8, Outcome.UNKNOWN), (2e-3, Outcome.WRONG),
     ):  # fmt: skip
-        reference = keras_layer("RMSNormalization", epsilon=epsilon)
+        norm = keras_layer("RMSNormalization", epsilon=epsilon)
         report = parity.check_layer(
-            *case.make(""), reference, inputs=case.inputs, weights=list(case.weights)
+            *case.make(""), norm, inputs=case.inputs, weights=list(case.weights)
         )
         assert report.outcome is outcome, report
     assert report.findings[0].title == (
         "forward computes another function than Keras's RMSNormalization"
     )
+
+
+# Kinds of random_right that black boxes cannot answer: several inputs in an order of their own, or
+# what is no layer; weights of another form; gates and dropout.
+_ANSWERED = {"dense", "activation", "conv", "pool", "embedding"}
+
+
+@pytest.mark.census(keep=2, by=lambda number: number % len(KINDS))
+@pytest.mark.parametrize("number", range(180))
+def test_without_any_formula_no_right_layer_of_chance_is_called_wrong(
+    number: int, monkeypatch: pytest.MonkeyPatch
+):
+    kind = KINDS[number % len(KINDS)].__name__
+    if kind == "attention":
+        pytest.skip("keras.ops.dot_product_attention is no layer")
+    monkeypatch.setattr(reference, "KINDS", {})
+    report = right(number)
+    assert report.outcome in (Outcome.RIGHT, Outcome.UNKNOWN), report
+    assert kind not in _ANSWERED or report.outcome is Outcome.RIGHT, report
 
 
 def test_every_order_of_up_to_four_axes_is_tried_once():
