@@ -191,6 +191,8 @@ def _beside(
     meant = keras.exactly(_FLOAT32, arrays, {}, NO_SLIPS)[0]
     if meant.shape != said.shape:
         return Beside(f"{words}, and outputs of shape {meant.shape}")
+    if not np.all(np.isfinite(meant.value)):
+        return Beside(f"{words}, and outputs that are not finite for some of these inputs")
     row = TensorResult.of_arrays("forward", "output", "forward", said, meant.value, 2 * meant.error)
     if row.right:
         words += "; they agree to float32's rounding, and no further"

@@ -34,6 +34,8 @@ class Asked:
         layout: How those lie by which a layer is differentiated.
 
     Attributes:
+        given: All inputs that are arrays; and of each whether it is differentiated by.
+        trained: The layer's trained variables, with their names.
         kind: What our formulas have, with Keras itself as the formula.
         precision: Unit roundoff of what it answers.
 
@@ -48,12 +50,10 @@ class Asked:
         shapes = [as_keras(shape, order) for shape, order in zip(floats, layout, strict=True)]
         self.opened = Opened(_model(layer, self._with([np.zeros(shape) for shape in shapes])))
         self.trained = [v for v in self.opened.variables if v.trainable]
-        self.names = [_short(p) for p in self.opened.paths]
-        if len(set(self.names)) < len(self.names):
-            self.names = list(self.opened.paths)
-        self.names = [
-            name for name, v in zip(self.names, self.opened.variables, strict=True) if v.trainable
-        ]
+        paths = dict(zip(map(id, self.opened.variables), self.opened.paths, strict=True))
+        whole = [paths[id(v)] for v in self.trained]
+        short = [path.rpartition("/")[2] for path in whole]
+        self.names = short if len(set(short)) == len(short) else whole
         rng = np.random.default_rng(0)
         run = self._first([rng.standard_normal(shape) for shape in shapes], rng)
         self.precision = max(map(_precision, run.outputs))
@@ -221,10 +221,6 @@ def _precision(output: Array) -> float:
     """
     is_low = np.array_equal(output, output.astype(np.float32)) and bool(np.any(output % 1))
     return float(np.finfo(np.float32 if is_low else output.dtype).eps) / 2
-
-
-def _short(path: str) -> str:
-    return path.rpartition("/")[2]
 
 
 def _model(layer: Any, examples: Sequence[Array]) -> Any:
