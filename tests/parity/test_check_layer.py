@@ -144,11 +144,19 @@ def test_bad_input_is_refused_in_one_line(given: dict[str, Any], said: str):
     assert "\n" not in str(caught.value)
 
 
-def test_an_option_that_is_not_known_is_refused():
-    with pytest.raises(ValueError, match=r"Expected Conv2D with groups=1\. Received: 2"):
-        parity.check_layer(
-            *functions.conv(), keras_layer("Conv2D", 4, 3, groups=2), inputs=(2, 2, 6, 5)
-        )
+def test_gradients_in_another_order_belong_to_the_arrays_of_their_shapes():
+    """A column and a vector of as many numbers are two shapes, with and without a reference."""
+
+    def forward(x: Any, w: Any, b: Any) -> Any:
+        return x * b + x @ w, (x, w, b)
+
+    def backward(dout: Any, cache: Any) -> Any:
+        x, w, b = cache
+        dw = x.T @ dout.sum(axis=1, keepdims=True)
+        return dout * b + dout.sum(axis=1, keepdims=True) @ w.T, (dout * x).sum(axis=0), dw
+
+    report = parity.check_layer(forward, backward, inputs=(5, 3), weights=[(3, 1), (3,)])
+    assert report.outcome is Outcome.RIGHT, report
 
 
 def test_an_exception_of_theirs_is_a_finding_and_says_what_was_called():

@@ -1,6 +1,6 @@
 """How far rounding may lead in a Keras model: its layers run on numbers that are disturbed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -95,18 +95,39 @@ def bounds(
         unit: Unit roundoff.
         changes: What is done otherwise, also in ``right``.
     """
-    special: Any = import_module("scipy.special")
+    right_outputs = [a for call in right.calls for a in call.outputs]
 
-    squares = [[np.zeros(a.shape) for a in call.outputs] for call in right.calls]
-    longest = terms(right)
-    for number in range(_RUNS):
-        noise = Noise(unit, longest, np.random.default_rng([_SEED, number]))
+    def disturbed(noise: Noise) -> list[Array]:
         run = in_place(opened.run(inputs, values, changes, noise), right)
         assert run is not None  # the same calls as without disturbance, at the most
-        for call, other, sums in zip(right.calls, run.calls, squares, strict=True):
-            for a, b, square in zip(call.outputs, other.outputs, sums, strict=True):
-                square += (b - a) ** 2
-    count = sum(square.size for sums in squares for square in sums)
+        return [a for call in run.calls for a in call.outputs]
+
+    rooms = iter(spread(right_outputs, disturbed, unit, terms(right)))
+    return [[next(rooms) for _ in call.outputs] for call in right.calls]
+
+
+def spread(
+    right: Sequence[Array],
+    disturbed: Callable[[Noise], Sequence[Array]],
+    unit: float,
+    longest: Mapping[int, int],
+) -> list[Array]:
+    """Return how far rounding may take each number of some arrays.
+
+    Args:
+        right: The arrays without disturbance.
+        disturbed: ``(noise) -> arrays`` with it.
+        unit: Unit roundoff.
+        longest: Terms of the longest sum of each layer, by the layers' ``id``.
+    """
+    special: Any = import_module("scipy.special")
+
+    squares = [np.zeros(a.shape) for a in right]
+    for number in range(_RUNS):
+        noise = Noise(unit, longest, np.random.default_rng([_SEED, number]))
+        for square, a, b in zip(squares, right, disturbed(noise), strict=True):
+            square += (b - a) ** 2
+    count = sum(square.size for square in squares)
     # A sum of many small errors is normal; one over a spread that was estimated is a Student's t.
     width = -float(special.stdtrit(_RUNS, _FALSE_ALARM / 2 / count))
-    return [[width * np.sqrt(square / _RUNS) for square in sums] for sums in squares]
+    return [width * np.sqrt(square / _RUNS) for square in squares]

@@ -15,6 +15,14 @@ OTHER_FUNCTION = Bug(
     Severity.UNCERTAIN,
     "It cannot be told: {title}.",
 )
+NOT_THE_REFERENCE = Bug(
+    "unknown-forward",
+    "forward computes another function than {reference}",
+    "x = x.reshape(N, G, C // G, H, W)  # where the channels are x's last axis",
+    "compare forward with the reference on one small input; until then backward is judged as the "
+    "derivative of your own forward",
+    summary="{title}.",
+)
 GRADIENT_WRONG = Bug(
     "unknown",
     "unknown: the gradient is wrong, and nothing in the catalogue explains it",
@@ -87,6 +95,12 @@ STRIDE_FORGOTTEN = Bug(
     "the stride is forgotten in backward",
     "dx[i : i + k, j : j + k] += w * dout[i, j]  # with stride 2",
     "the window of output (i, j) starts at (i * stride, j * stride), as in forward",
+)
+DILATION_FORGOTTEN = Bug(
+    "dilation-forgotten",
+    "the dilation is forgotten in backward",
+    "dx[:, s : s + k] += w * dout[:, i]  # with dilation 2",
+    "the elements of a window lie so far apart: dx[:, s : s + dilation * (k - 1) + 1 : dilation]",
 )
 PADDING_FORGOTTEN = Bug(
     "padding-forgotten",
@@ -288,6 +302,12 @@ OTHER_TIME = Bug(
     "backward takes {taken} where {meant} belongs",
     "df = dc * c[t]; dU += h[t].T @ dz  # and not those of t - 1",
     "keep in the cache what forward used at that place: {meant}",
+)
+CELL_FUNCTION_MISSING = Bug(
+    "cell-function-missing",
+    "c stands where {function}(c) is meant{where_it_is}",
+    "h = o * c  # where o * np.tanh(c) is meant; or do = dh * c",
+    "h = o * tanh(c); in backward, do = dh * tanh(c), and dc += dh * o * (1 - tanh(c)^2)",
 )
 SLOPE_OF_OTHER_GATE = Bug(
     "slope-of-other-gate",

@@ -21,7 +21,7 @@ from parity.checking.bugs.findings import (
     Witness,
     listed,
 )
-from parity.checking.bugs.layers import GRADIENT_WRONG, OTHER_FUNCTION
+from parity.checking.bugs.layers import GRADIENT_WRONG, NOT_THE_REFERENCE, OTHER_FUNCTION
 from parity.checking.bugs.table import (
     ACCUMULATED,
     ALIASING,
@@ -33,6 +33,7 @@ from parity.checking.bugs.table import (
     Severity,
 )
 from parity.checking.layer import moving, special
+from parity.checking.layer.any_fit import Beside, asked
 from parity.checking.layer.explaining import Explaining, Right
 from parity.checking.layer.fit import Draw, Fit, fitted
 from parity.checking.layer.given import as_numbers, examples_of, layer_of, options_of
@@ -75,8 +76,9 @@ def check_layer(
             ``backward``, or a function without arguments (a class) that makes one.
         backward: ``(dout, cache) -> gradients`` of the arrays that forward takes, in a tuple, a
             list, or a dict by names such as ``dW``. None for an object.
-        reference: What it is meant to be: a Keras layer, such as ``keras.layers.LSTM(4)``, or
-            ``keras.ops.dot_product_attention``. None: the derivative of forward decides alone.
+        reference: What it is meant to be: any Keras layer, such as ``keras.layers.LSTM(4)``, a
+            Keras model, or ``keras.ops.dot_product_attention``. None: the derivative of forward
+            decides alone.
         inputs: An example of the input, or its shape; a list of these where there are several.
             Arrays of whole numbers (indices) or of 0 and 1 (masks) are handed over as they are.
         weights: Of functions: examples of the arrays behind the inputs, or their shapes; a dict is
@@ -91,8 +93,8 @@ def check_layer(
         The report, as of :func:`parity.check`. It does not raise if the layer is wrong.
 
     Raises:
-        TypeError: The reference is nothing that is known here.
-        ValueError: It has an option that is not known; or nothing to call is given.
+        TypeError: The reference is no Keras layer.
+        ValueError: Nothing to call is given.
 
     Source: Baydin et al. (2018), "Automatic differentiation in machine learning: a survey", JMLR
     18(153), section 3.
@@ -106,7 +108,7 @@ def check_layer(
             examples = as_numbers(examples)
     with notes.until_blocked():
         theirs = layer_of(forward, backward, examples, weights, arguments)
-        check = _Check(theirs, known, seed, notes)
+        check = _Check(theirs, known, examples, seed, notes)
         check.run()
     notes.findings = [
         replace(f, values={**f.values, "or_say": _OR_SAY}) if f.bug is EXCEPTION else f
@@ -122,14 +124,16 @@ class _Check:
     Args:
         theirs: The user's layer.
         reference: What it is meant to be; None: nothing is known of it.
+        given: Examples of its inputs.
         seed: Of the draws.
         notes: Takes what is found.
     """
 
     def __init__(
-        self, theirs: Theirs, reference: Reference | None, seed: int, notes: Notes
+        self, theirs: Theirs, reference: Reference | None, given: list[Any], seed: int, notes: Notes
     ) -> None:
         self.theirs, self.reference, self.seed, self.notes = theirs, reference, seed, notes
+        self.given = given
         self.names = theirs.names
         self.misshapen: dict[int, Array] = {}
 
@@ -148,8 +152,13 @@ class _Check:
         repeats = self._repeats(*answers[0])
         fit = None
         if self.reference is not None:
-            fit = fitted(self.reference, draws, self.theirs.inputs)
-            self._forward(fit)
+            found = fitted(self.reference, draws, self.theirs.inputs)
+            found = found or asked(self.reference, draws, self.given, self.theirs.inputs)
+            if isinstance(found, Beside):
+                self._other_function(found, repeats)
+            else:
+                fit = found
+                self._forward(fit)
         if fit is not None:
             self._backward(fit, answers)
             self._specially(fit, draws[0])
@@ -213,22 +222,36 @@ class _Check:
         fit = fitted(self.reference, [draw], self.theirs.inputs)
         return fit is not None and bool(special.begun_anew(self.theirs, fit, draw).findings)
 
-    def _forward(self, fit: Fit | None) -> None:
+    def _forward(self, fit: Fit) -> None:
         assert self.reference is not None
         words, notes = self.reference.words, self.notes
-        if fit is None:
-            evidence = f"your arrays: {self._shapes()}"
-            finding = Finding(OTHER_FUNCTION, "forward", {"reference": words}, evidence)
-            notes.findings.append(finding)
-            notes.witnesses.append(Witness(FORWARD_PASS, False, "no layout makes them equal"))
-            return
         notes.conventions |= fit.conventions
+        notes.remarks += fit.remarks
         if fit.slip is None:
             notes.witnesses.append(Witness(FORWARD_PASS, True, "equal up to rounding"))
             return
         evidence = f"with it every output agrees with {words} up to rounding"
         notes.findings.append(Finding(fit.slip.bug, "forward", fit.slip.values, evidence))
         notes.witnesses.append(Witness(FORWARD_PASS, False, "they differ by what is named"))
+
+    def _other_function(self, beside: Beside, repeats: bool) -> None:
+        """Say that no layout makes the forwards equal; it is wrong where none is left to try."""
+        assert self.reference is not None
+        row, notes = beside.row, self.notes
+        values = {"reference": self.reference.words}
+        evidence = f"your arrays: {self._shapes()}; {beside.words}"
+        notes.witnesses.append(Witness(FORWARD_PASS, False, "no layout makes them equal"))
+        if row is None or row.right or not beside.is_all or not repeats:
+            notes.findings.append(Finding(OTHER_FUNCTION, "forward", values, evidence))
+            return
+        off = int(np.count_nonzero(~(row.errors <= row.bounds)))
+        evidence = (
+            f"of {row.errors.size} outputs {off} differ by more than float32's rounding, and no "
+            f"order of axes makes them equal; at {list(row.index)} yours is {row.value:g}, "
+            f"Keras's {row.expected:g}"
+        )
+        notes.findings.append(Finding(NOT_THE_REFERENCE, "forward", values, evidence))
+        notes.tensors.append(row)
 
     def _shapes(self) -> str:
         arrays = zip(self.names, self.theirs.arrays, strict=True)
@@ -239,7 +262,7 @@ class _Check:
         right: list[Right] = [fit.gradients(draw) for draw in draws]
         self._assign(answers, right[0])
         explaining = Explaining(fit, draws, right, self.names, self.misshapen, self.seed)
-        keras = self._keras(fit, draws[0])
+        keras = self._keras(fit, draws[0], right[0])
         self.notes.findings += explaining.findings()
         for k, own in enumerate(draws[0].gradients):
             if own is not None:
@@ -301,13 +324,15 @@ class _Check:
         arrays = own, values[k], bounds[k], expected
         return TensorResult.of_arrays("gradient", theirs, "backward", *arrays)
 
-    def _keras(self, fit: Fit, draw: Draw) -> list[Array] | None:
+    def _keras(self, fit: Fit, draw: Draw, right: Right) -> list[Array] | None:
         """Return Keras's gradients of the user's arrays; None where it is not asked.
 
         Raises:
             TheirError: Keras computes something else with the reference than is known here.
         """
         observed = fit.reference.kind.observed(draw.outputs)
+        if fit.by_keras:
+            return right[0]
         if fit.slip is not None or observed:
             why = "forward is another function" if fit.slip else "its mask is its own"
             self.notes.witnesses.append(Witness(KERAS, None, why))

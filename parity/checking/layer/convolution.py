@@ -12,6 +12,7 @@ from numpy_impl.types import Array
 from parity.bounds.dual import Dual, joined
 from parity.checking.bugs.layers import (
     AVERAGE_NOT_DIVIDED,
+    DILATION_FORGOTTEN,
     KERNEL_FLIPPED,
     KERNEL_NOT_FLIPPED,
     MAX_TO_ALL,
@@ -64,19 +65,27 @@ class Windows:
         """Yield the places in a window, row by row."""
         yield from np.ndindex(*self.kernel)  # pyright: ignore[reportReturnType]
 
-    def seen(self, x: Dual, strides: Pair | None = None, shifted: bool = False) -> list[Dual]:
+    def seen(
+        self,
+        x: Dual,
+        strides: Pair | None = None,
+        shifted: bool = False,
+        dilation: Pair | None = None,
+    ) -> list[Dual]:
         """Return for each place in the windows what lies there, (batch, *out, channels).
 
         Args:
             x: (batch, height, width, channels).
             strides: Other ones, as a slip has them.
             shifted: With the slip that puts x into the corner of its padded form.
+            dilation: Another one, as a slip has it.
         """
         (top, bottom), (left, right) = self.pads
         if shifted:
             top, bottom, left, right = 0, top + bottom, 0, left + right
         wide = padded(x, [(0, 0), (top, bottom), (left, right), (0, 0)])
-        (s, t), (d, e), (rows, columns) = strides or self.strides, self.dilation, self.out
+        (s, t), (d, e) = strides or self.strides, dilation or self.dilation
+        rows, columns = self.out
         return [
             wide[:, i * d : i * d + s * rows : s, j * e : j * e + t * columns : t][
                 :, :rows, :columns
@@ -106,6 +115,8 @@ class Windows:
         """Yield what can be wrong with the places of windows."""
         if self.strides != (1, 1):
             yield Slip(STRIDE_FORGOTTEN)
+        if self.dilation != (1, 1):
+            yield Slip(DILATION_FORGOTTEN)
         if any(sum(p) for p in self.pads):
             yield Slip(PADDING_FORGOTTEN, None, {"how": ""})
         if self.overlap:
@@ -115,6 +126,8 @@ class Windows:
         """Return what a backward function with a slip takes to lie in the windows."""
         if STRIDE_FORGOTTEN in slips:
             return self.seen(x, strides=(1, 1))
+        if DILATION_FORGOTTEN in slips:
+            return self.seen(x, dilation=(1, 1))
         if PADDING_FORGOTTEN in slips:
             return self.seen(x, shifted=True)
         if WINDOWS_OVERWRITTEN in slips:
@@ -151,32 +164,50 @@ def _windows(x: Dual, kernel: Pair, options: Options) -> Windows:
     return Windows(size, kernel, options["strides"], options["padding"], dilation)
 
 
-def _correlated(parts: list[Dual], kernel: Dual, flipped: bool = False) -> Dual:
+def _correlated(parts: list[Dual], kernel: Dual, groups: int, flipped: bool = False) -> Dual:
     rows, columns = kernel.shape[:2]
     total: Dual | None = None
     for place, part in enumerate(parts):
         i, j = divmod(place, columns)
         at = kernel[rows - 1 - i, columns - 1 - j] if flipped else kernel[i, j]
-        total = part @ at if total is None else total + part @ at
+        share = _in_groups(part, at, groups)
+        total = share if total is None else total + share
     assert total is not None
     return total
 
 
+def _in_groups(part: Dual, at: Dual, groups: int) -> Dual:
+    """Return ``part @ at``; with groups, of each group of channels with its own filters."""
+    if groups == 1:
+        return part @ at
+    c, f = at.shape[0], at.shape[1] // groups
+    if part.shape[-1] != c * groups or at.shape[1] != f * groups:
+        raise ValueError(f"expected {groups} groups of {c} channels. Received: {part.shape[-1]}")
+    return joined(
+        [part[..., g * c : (g + 1) * c] @ at[:, g * f : (g + 1) * f] for g in range(groups)],
+        -1,
+    )
+
+
 def _conv(arrays: Arrays, options: Options, slips: Slips) -> list[Dual]:
-    x, kernel = arrays["x"], arrays["kernel"]
+    x, kernel, groups = arrays["x"], arrays["kernel"], options["groups"]
     windows = _windows(x, _pair(kernel.shape[:2]), options)
+
+    def summed(parts: list[Dual], kernel: Dual, flipped: bool = False) -> Dual:
+        return _correlated(parts, kernel, groups, flipped)
+
     parts = windows.seen(x)
-    out = _correlated(parts, kernel, KERNEL_FLIPPED in slips)
+    out = summed(parts, kernel, KERNEL_FLIPPED in slips)
     fixed = [part.frozen() for part in parts]
     out = slips.bent(
         KERNEL_NOT_FLIPPED,
         out,
-        lambda: _correlated(parts, kernel.frozen(), True) + _correlated(fixed, kernel),
+        lambda: summed(parts, kernel.frozen(), True) + summed(fixed, kernel),
     )
     misplaced = windows.misplaced(x, slips)
     if misplaced is not None:
         there = fixed if WINDOWS_OVERWRITTEN in slips else [part.frozen() for part in misplaced]
-        out = out.bent(_correlated(misplaced, kernel.frozen()) + _correlated(there, kernel))
+        out = out.bent(summed(misplaced, kernel.frozen()) + summed(there, kernel))
     return [activation(options["activation"], out + arrays["bias"], slips)]
 
 
@@ -205,6 +236,7 @@ def _conv_options(config: Options) -> Options:
         "filters": config["filters"],
         "use_bias": config["use_bias"],
         "sequence": len(config["kernel_size"]) == 1,
+        "groups": config["groups"],
     }
 
 
@@ -224,6 +256,14 @@ def _for_keras(ops: Any, weights: Mapping[str, Any], options: Options) -> list[A
     return [kernel[:, 0] if options["sequence"] else kernel, weights["bias"]]
 
 
+def _inputs(options: Options) -> dict[str, Any]:
+    """Return the inputs, which have as many times the kernel's channels as there are groups."""
+    groups = options["groups"]
+    many = "c" if groups == 1 else f"{groups}c"
+    axes = (*_PICTURES, "b h c", "b c h", "h c", "c h")
+    return {"inputs": (Role("x", tuple(each.replace("c", many) for each in axes)),)}
+
+
 _PICTURES = ("b h w c", "b c h w", "h w c b", "c h w b", "h w c", "c h w", "h w", "b h w")
 _FILTERED = tuple(axes.replace("c", "f") for axes in _PICTURES)
 CONV = Kind(
@@ -241,6 +281,7 @@ CONV = Kind(
     slips=_conv_slips,
     options=_conv_options,
     sizes=_conv_sizes,
+    varied=_inputs,
     keras=_for_keras,
 )  # fmt: skip
 

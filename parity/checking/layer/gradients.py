@@ -29,7 +29,8 @@ def assigned(
         found: As the user's backward returned them.
         names: Of the arrays.
         shapes: Of the arrays.
-        agreeing: How many of the gradients in an order are right; None: their order decides.
+        agreeing: How many of the gradients in an order are right; None: their order decides, once
+            as many as can have exactly the shape of their array.
 
     Raises:
         TheirError: No name of a dict's entries is that of an array; or there are too many.
@@ -51,10 +52,15 @@ def assigned(
     orders = list(_orders(padded, shapes))
     if not orders:
         return padded[: len(names)], []
-    if agreeing is None:
-        chosen = orders[0]
-    else:
-        chosen = max(orders, key=lambda order: agreeing([padded[k] for k in order]))
+
+    def likely(order: list[int]) -> tuple[int, int]:
+        ordered = [padded[k] for k in order]
+        exact = sum(
+            g is not None and g.shape == shape for g, shape in zip(ordered, shapes, strict=True)
+        )
+        return 0 if agreeing is None else agreeing(ordered), exact
+
+    chosen = max(orders, key=likely)
     return [padded[k] for k in chosen], chosen
 
 

@@ -104,8 +104,10 @@ class Kind:
         slips: ``(sizes, options) -> slips`` that can be in it.
         options: ``(config of the Keras layer) -> options``.
         sizes: ``(options) -> lengths`` that are known from the reference, by letter.
+        varied: ``(options) -> attributes`` that are others with them.
         gates: How many blocks a weight has, which may lie in any order.
         stacked: Two weights that may be one array, one below the other.
+        paired: Two weights of one shape that may be one array, as two rows, columns or halves.
         keras: ``(keras.ops, weights by role, options) -> weights`` as Keras's layer takes them.
         keras_dtype: The precision of Keras's own computation.
         at_ties: Slips that differ only where elements are equal, and whether each is right.
@@ -120,8 +122,10 @@ class Kind:
     slips: Callable[[Mapping[str, int], Options], Iterable[Slip]]
     options: Callable[[Options], Options] = dict
     sizes: Callable[[Options], dict[str, int]] = lambda options: {}
+    varied: Callable[[Options], dict[str, Any]] = lambda options: {}
     gates: int = 1
     stacked: tuple[str, str] | None = None
+    paired: tuple[str, str] | None = None
     keras: Callable[[Any, Mapping[str, Any], Options], list[Any]] = lambda ops, weights, options: (
         list(weights.values())
     )

@@ -6,7 +6,7 @@ comes. The user's arrays are counted through as one flat vector, in the order of
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations, permutations
+from itertools import combinations, islice, permutations
 
 import numpy as np
 
@@ -28,7 +28,7 @@ _WORDS = {
 # What stands in no array of the user's: behind the flat vector come a 0 and a 1.
 _CONSTANTS = np.array([0.0, 1.0])
 # So many ways to read the arrays are tried.
-_MOST = 3000
+MOST = 3000
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,14 @@ class Reading:
         sizes: Lengths of the axes, by letter.
         axes: How the axes of each of the user's arrays lie, by role.
         order: In which order the gates lie; empty where there are none.
+        mixed: Whether the gates of each unit lie side by side, and not the units of each gate.
     """
 
     places: Mapping[str, Array]
     sizes: Mapping[str, int]
     axes: Mapping[str, str]
     order: tuple[int, ...] = ()
+    mixed: bool = False
 
     @property
     def conventions(self) -> dict[str, str]:
@@ -55,6 +57,7 @@ class Reading:
             letters = _GATES[len(self.order)]
             # order[k] is the block of the user's where Keras's gate k lies.
             found["gates"] = ", ".join(letters[self.order.index(k)] for k in range(len(letters)))
+            found["gates"] += ", of each unit side by side" if self.mixed else ""
         return found
 
 
@@ -97,15 +100,16 @@ def readings(
         for start, end, shape in zip(ends[:-1], ends[1:], shapes, strict=True)
     ]
     known = kind.sizes(options)
-    count = 0
-    for weights in _grouped(kind, given[inputs:]):
-        for roles in _assigned(kind, options, inputs, len(weights)):
-            for found in _read(roles, [*given[:inputs], *weights], known):
-                for reading in _orders(kind, _completed(kind, found, ends[-1])):
-                    yield reading
-                    count += 1
-                    if count == _MOST:
-                        return
+
+    def every(mixed: bool) -> Iterator[Reading]:
+        for weights in _grouped(kind, given[inputs:]):
+            for roles in _assigned(kind, options, inputs, len(weights)):
+                for found in _read(roles, [*given[:inputs], *weights], known):
+                    yield from _orders(kind, _completed(kind, found, ends[-1]), mixed)
+
+    yield from islice(every(mixed=False), MOST)
+    if kind.gates > 1:
+        yield from islice(every(mixed=True), MOST)
 
 
 def arranged(places: Array, axes: str, own: str) -> Array | None:
@@ -128,17 +132,52 @@ def arranged(places: Array, axes: str, own: str) -> Array | None:
 
 
 def _grouped(kind: Kind, weights: Sequence[_Given]) -> Iterator[list[_Given]]:
+    """Yield the weights as they are; with those of the gates as one; and with one taken apart."""
+    for each in _by_gates(kind, weights):
+        yield each
+        if kind.paired is not None:
+            yield from _halved(each)
+
+
+def _by_gates(kind: Kind, weights: Sequence[_Given]) -> Iterator[list[_Given]]:
     """Yield the weights as they are; and where each gate has its own, those of one shape as one."""
     yield list(weights)
+    if kind.gates == 1 or not weights:
+        return
+    if all(len(each.places) == kind.gates and each.places.ndim > 1 for each in weights):
+        yield [_Given(each.places, apart=True) for each in weights]
     groups: dict[Shape, list[Array]] = {}
     for each in weights:
         groups.setdefault(each.places.shape, []).append(each.places)
-    if kind.gates > 1 and groups and all(len(g) % kind.gates == 0 for g in groups.values()):
+    if any(len(group) % kind.gates for group in groups.values()):
+        return
+    for mixed in (False, True):  # all of one kernel first, or gate by gate
         yield [
-            _Given(np.stack(g[k : k + kind.gates]), apart=True)
-            for g in groups.values()
-            for k in range(0, len(g), kind.gates)
+            _Given(np.stack(part), apart=True)
+            for group in groups.values()
+            for part in _parts(group, len(group) // kind.gates, mixed)
         ]
+
+
+def _parts(group: Sequence[Array], count: int, mixed: bool) -> list[Sequence[Array]]:
+    each = len(group) // count
+    return [group[k::count] if mixed else group[k * each : (k + 1) * each] for k in range(count)]
+
+
+def _halved(weights: Sequence[_Given]) -> Iterator[list[_Given]]:
+    """Yield the weights with one of them as two: its two rows, its two columns, or its halves."""
+    for n, each in enumerate(weights):
+        first = 1 if each.apart else 0
+        for axis in dict.fromkeys((first, each.places.ndim - 1)):
+            shape = each.places.shape
+            if axis < first or axis >= len(shape) or shape[axis] % 2:
+                continue
+            halves = np.split(each.places, 2, axis)
+            if shape[axis] == 2 and len(shape) > first + 1:
+                halves = [half.squeeze(axis) for half in halves]
+            elif len(shape) > first + 1:
+                continue
+            yield [*weights[:n], *(_Given(half, each.apart) for half in halves), *weights[n + 1 :]]
 
 
 def _assigned(kind: Kind, options: Options, inputs: int, weights: int) -> Iterator[list[Role]]:
@@ -279,8 +318,8 @@ def _length(letter: str, sizes: Mapping[str, int]) -> int:
     return sizes.get(name, 1) * int(letter[: len(letter) - len(name)] or 1)
 
 
-def _orders(kind: Kind, reading: Reading) -> Iterator[Reading]:
-    """Yield a reading with the gates in every order."""
+def _orders(kind: Kind, reading: Reading, mixed: bool) -> Iterator[Reading]:
+    """Yield a reading with the gates in every order; or, mixed, those of each unit side by side."""
     if kind.gates == 1:
         yield reading
         return
@@ -289,6 +328,10 @@ def _orders(kind: Kind, reading: Reading) -> Iterator[Reading]:
         places = dict(reading.places)
         for role in kind.weights:
             if role.axes[0].split()[-1].startswith(str(kind.gates)):
-                blocks = np.split(places[role.name], kind.gates, axis=-1)
+                whole = places[role.name]
+                if mixed:
+                    units = whole.reshape(*whole.shape[:-1], -1, kind.gates)
+                    whole = np.swapaxes(units, -1, -2).reshape(whole.shape)
+                blocks = np.split(whole, kind.gates, axis=-1)
                 places[role.name] = np.concatenate([blocks[k] for k in order], axis=-1)
-        yield replace(reading, places=places, order=order)
+        yield replace(reading, places=places, order=order, mixed=mixed)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy_impl.types import Array
 from parity.bounds.dual import Dual, joined
 from parity.checking.bugs.layers import (
+    CELL_FUNCTION_MISSING,
     DC_NEXT,
     DERIVATIVE_MISSING,
     DH_NEXT,
@@ -177,7 +178,9 @@ def _lstm(x: Dual, state: State, w: Weights, options: Options, slips: Slips) -> 
     if name in SLOPES:
         old = FUNCTIONS[name](c).frozen()
         shown = slips.bent(OTHER_TIME, shown, lambda: new * SLOPES[name](old).frozen(), "slope")
-    out = o * shown
+    out = slips.instead(CELL_FUNCTION_MISSING, o * shown, lambda: o * new, "forward")
+    if slips.has(CELL_FUNCTION_MISSING, "backward"):
+        out = out.bent(o * new.frozen() + o.frozen() * shown)
     if slips.has(OTHER_TIME, "c of o"):
         out = out.bent(o * FUNCTIONS[name](c).frozen() + o.frozen() * shown)
     return out, new
@@ -392,6 +395,10 @@ def _lstm_slips(sizes: Mapping[str, int], options: Options) -> Iterator[Slip]:
     yield Slip(OTHER_TIME, "c of f", {"taken": new, "meant": f"{old}, in the forget gate's delta,"})
     yield Slip(OTHER_TIME, "c of o", {"taken": old, "meant": f"{new}, in the output gate's delta,"})
     yield Slip(OTHER_TIME, "slope", {"taken": old, "meant": f"{new}, in tanh's derivative,"})
+    if options["activation"] != "linear":
+        for how, where in (("forward", ""), ("backward", ", in the output gate's delta")):
+            values = {"function": options["activation"], "where_it_is": where}
+            yield Slip(CELL_FUNCTION_MISSING, how, values)
     if options["recurrent_activation"] in SLOPES:
         for one, other in permutations("ifo", 2):
             values = {"gate": _LSTM_GATES[one], "other": _LSTM_GATES[other]}
@@ -450,6 +457,7 @@ def _kind(cell: Cell, gates: int, states: int, slips: Callable[..., Iterator[Sli
         sizes=lambda options: {"u": int(options["units"]), "v": int(options["units"])},
         gates=gates,
         stacked=("kernel", "recurrent_kernel"),
+        paired=("bias", "recurrent_bias"),
         keras=_for_keras,
     )
 

@@ -1,7 +1,7 @@
 """What a reference is: the kind and the options of a Keras layer."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from parity.checking.layer.attention import ATTENTION, MULTI_HEAD_ATTENTION
@@ -43,7 +43,7 @@ _IMPLIED: dict[str, dict[str, Any]] = {
 }
 # Options that change what a layer computes, with the one value that is known here.
 _ONLY: dict[str, Any] = {
-    "use_scale": False, "score_mode": "dot", "groups": 1, "max_value": None, "negative_slope": 0.0,
+    "use_scale": False, "score_mode": "dot", "max_value": None, "negative_slope": 0.0,
     "threshold": 0.0, "rms_scaling": False, "go_backwards": False, "stateful": False,
     "zero_output_for_mask": False, "mask_zero": False, "time_major": False, "lora_rank": None,
     "num_query_groups": None, "output_shape": None, "noise_shape": None, "renorm": False,
@@ -80,6 +80,13 @@ class Reference:
         return make(config)
 
 
+# A layer of which no formula is known: Keras's own computes it.
+_ANY = Kind(
+    inputs=(), weights=(), outputs=(), formula=lambda arrays, options, slips: [],
+    slips=lambda sizes, options: (),
+)  # fmt: skip
+
+
 def resolve(reference: Any, given: Options) -> Reference:
     """Return what a reference is.
 
@@ -88,28 +95,44 @@ def resolve(reference: Any, given: Options) -> Reference:
         given: Options from beside it: "mask", "indices".
 
     Raises:
-        TypeError: It is nothing that is known here.
-        ValueError: It has an option that is not known here.
+        TypeError: It is neither.
     """
-    bases = [kind.__name__ for kind in type(reference).__mro__]
-    names = [*bases, getattr(reference, "__name__", "")]
-    name = next((name for name in names if name in KINDS), None)
-    if name is None:
+    bases = type(reference).__mro__
+    own = [kind.__name__ for kind in bases if kind is bases[0] or not _is_keras_s(bases[0])]
+    name = next((n for n in [*own, getattr(reference, "__name__", "")] if n in KINDS), None)
+    is_layer = any(kind.__name__ == "Layer" and _is_keras_s(kind) for kind in bases)
+    if name is None and not is_layer:
         raise TypeError(
-            f"Expected a Keras layer of one of the kinds {', '.join(KINDS)}. "
+            "Expected a Keras layer or model, or keras.ops.dot_product_attention. "
             f"Received: {type(reference).__name__}"
         )
-    config: dict[str, Any] = reference.get_config() if name in bases else {}
-    for option, only in _ONLY.items():
-        if config.get(option, only) != only:
-            raise ValueError(
-                f"Expected {name} with {option}={only!r}. Received: {config[option]!r}"
-            )
-    options = KINDS[name].options({**config, **_IMPLIED.get(name, {})})
-    for option in ("activation", "recurrent_activation"):
-        if options.get(option, "linear") not in FUNCTIONS:
-            raise ValueError(
-                f"Expected {name} with {option} one of {', '.join(FUNCTIONS)}. "
-                f"Received: {options[option]!r}"
-            )
-    return Reference(KINDS[name], {**options, **given}, name, config, reference)
+    config: dict[str, Any] = reference.get_config() if name in own else {}
+    options = None if name is None else _known(name, config)
+    if name is None or options is None:
+        return Reference(_ANY, dict(given), _said(reference), {}, reference)
+    kind = replace(KINDS[name], **KINDS[name].varied(options))
+    return Reference(kind, {**options, **given}, name, config, reference)
+
+
+def _is_keras_s(kind: type) -> bool:
+    return kind.__module__.partition(".")[0] == "keras"
+
+
+def _known(name: str, config: Options) -> Options | None:
+    """Return the options of a formula; None where the layer has one that the formula has not."""
+    if any(config.get(option, only) != only for option, only in _ONLY.items()):
+        return None
+    try:
+        options = KINDS[name].options({**config, **_IMPLIED.get(name, {})})
+    except ValueError:
+        return None
+    functions = [options.get(o, "linear") for o in ("activation", "recurrent_activation")]
+    known = all(isinstance(f, str) and f in FUNCTIONS for f in functions)
+    return options if known else None
+
+
+def _said(layer: Any) -> str:
+    """Return a layer's name with that of the one inside it: "Bidirectional(LSTM)"."""
+    inside = [type(each).__name__ for each in getattr(layer, "layers", ())]
+    inside += [type(each).__name__ for each in (getattr(layer, "layer", None),) if each is not None]
+    return type(layer).__name__ + (f"({', '.join(inside)})" if inside else "")

@@ -109,6 +109,31 @@ def conv(bug: str = "", stride: int = 1, pad: int = 0) -> Pair:
     return forward, backward
 
 
+def dilated(bug: str = "", dilation: int = 2) -> Pair:
+    """Sequences (N, C, T) and kernels (F, C, k), whose elements lie apart."""
+
+    def forward(x, w, b):
+        k = w.shape[2]
+        span = dilation * (k - 1) + 1
+        out = np.zeros((len(x), len(w), x.shape[2] - span + 1))
+        for t in range(out.shape[2]):
+            at = x[:, :, t : t + span : dilation]
+            out[:, :, t] = np.einsum("nck,fck->nf", at, w) + b
+        return out, (x, w)
+
+    def backward(dout, cache):
+        x, w = cache
+        dx, dw, k = np.zeros_like(x), np.zeros_like(w), w.shape[2]
+        for t in range(dout.shape[2]):
+            right = slice(t, t + dilation * (k - 1) + 1, dilation)
+            at = slice(t, t + k) if bug else right
+            dx[:, :, at] += np.einsum("nf,fck->nck", dout[:, :, t], w)
+            dw += np.einsum("nf,nck->fck", dout[:, :, t], x[:, :, right])
+        return dx, dw, dout.sum(axis=(0, 2))
+
+    return forward, backward
+
+
 def pool(largest: bool = True, bug: str = "", k: int = 2, stride: int = 2) -> Pair:
     """Pictures (N, C, H, W)."""
 

@@ -123,6 +123,12 @@ for bug, where, name, stride, pad in (
             (2, 2, 6, 5), None, options,
         )  # fmt: skip
 
+for bug, name in ((None, ""), (layers.DILATION_FORGOTTEN, "forgotten")):
+    plant(
+        "conv", bug, "dx", functions.dilated(name), ("Conv1D", 4, 3), (2, 3, 9),
+        [(4, 3, 3), (4,)], {"dilation_rate": 2},
+    )  # fmt: skip
+
 PICTURE = (2, 3, 6, 4)
 for bug, name in (
     (None, ""),
@@ -255,6 +261,8 @@ for bug, where, name in (
     (layers.DERIVATIVE_MISSING, "dx, dh, dc, dwx, dwh and db", "function of c"),
     (layers.DC_NEXT, "dx, dh, dc, dwx, dwh and db", "dc_next"),
     (layers.GATE_ORDER, STEP, "order"),
+    (layers.CELL_FUNCTION_MISSING, "forward", "cell"),
+    (layers.CELL_FUNCTION_MISSING, STEP, "cell back"),
     (layers.KERNEL_UNTRANSPOSED, "dh", "untransposed"),
 ):
     plant(
@@ -293,12 +301,20 @@ plant(
     ("GRU", 5), [(3, 2), (3, 5)], [(2, 15), (5, 15), (15,), (15,)],
 )  # fmt: skip
 plant(
-    "affine", layers.OTHER_FUNCTION, "forward",
+    "affine", layers.NOT_THE_REFERENCE, "forward",
     (
         lambda x, w, b: (1.1 * (x @ w) + b, (x, w)),
         lambda d, cache: (1.1 * d @ cache[1].T, 1.1 * cache[0].T @ d, d.sum(axis=0)),
     ),
     ("Dense", 3), (5, 3), [(3, 3), (3,)],
+)  # fmt: skip
+plant(  # its kernel lies in another way than Keras's, so that other ways may be left to try
+    "affine", layers.OTHER_FUNCTION, "forward",
+    (
+        lambda x, w, b: (1.1 * (x @ w.T) + b, (x, w)),
+        lambda d, cache: (1.1 * d @ cache[1], 1.1 * d.T @ cache[0], d.sum(axis=0)),
+    ),
+    ("Dense", 4), (5, 3), [(4, 3), (4,)],
 )  # fmt: skip
 
 ALL = "dx, dw, du and db"

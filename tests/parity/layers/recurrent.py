@@ -86,15 +86,17 @@ def lstm_step(bug: str = "") -> Pair:
         zi, zf, zo, zg = np.split(x @ wx + h @ wh + b, 4, axis=1)
         i, f, o, g = gate(zi), gate(zf), gate(zo), np.tanh(zg)
         new = f * c + i * g
-        return o * np.tanh(new), new, (x, h, c, wx, wh, i, f, o, g, new, (zi, zf, zo))
+        shown = new if bug == "cell" else np.tanh(new)
+        return o * shown, new, (x, h, c, wx, wh, i, f, o, g, new, (zi, zf, zo))
 
     def backward(dh, dc, cache):
         x, h, c, wx, wh, i, f, o, g, new, zs = cache
         t = np.tanh(new)
         given = 0 if bug == "dc_next" else dc
-        dc = given + (dh * o if bug == "function of c" else dh * o * (1 - t**2))
+        dc = given + (dh * o if bug in ("function of c", "cell") else dh * o * (1 - t**2))
         deltas = []
-        for a, z, d in zip((i, f, o), zs, (dc * g, dc * c, dh * t), strict=True):
+        shown = new if bug in ("cell", "cell back") else t
+        for a, z, d in zip((i, f, o), zs, (dc * g, dc * c, dh * shown), strict=True):
             slope = a * (1 - a)
             if bug == "hard":
                 slope = 0.2 * ((z > -2.5) & (z < 2.5))
