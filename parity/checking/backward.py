@@ -264,7 +264,8 @@ class Backward:
             factor = declared.factor(*assessment.probes[0].y.shape) or 0.0
         if not factor:
             return unknown
-        trial = OfChain(answered.assessor, source, assessment.form, assessment.kind, factor)
+        known = own if own is not None and own_loss.tells(own, assessment.probes) else None
+        trial = OfChain(answered.assessor, source, assessment.form, assessment.kind, factor, known)
         return mended(trial, self.subject, unknown)
 
     def _plain(self, stepping: Stepping, assessment: Assessment) -> Notes:

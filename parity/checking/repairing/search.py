@@ -15,14 +15,15 @@ from parity.checking.asking.subject import Subject
 from parity.checking.bugs.derivative import ONE_CHANGE
 from parity.checking.bugs.findings import Finding, Unreadable, listed
 from parity.checking.repairing import expressions, whole
-from parity.checking.repairing.expressions import Scope, made_of_names, read_by_name
 from parity.checking.repairing.functions import Editable, OutOfTime, editable, seen, within
+from parity.checking.repairing.glance import Glance
+from parity.checking.repairing.scope import Scope, known_of
 from parity.checking.repairing.slots import Change, Statement, statements
 from parity.checking.repairing.state import Held
 from parity.checking.repairing.wording import place, texts
 
 # What the search may cost.
-SECONDS, CHANGES = 8.0, 6000
+SECONDS, CHANGES = 8.0, 40_000
 # Of a machine that others share a search takes no more than so many times its own time.
 _SHARED = 2
 # A changed function may take so many times as long as the user's own, and so long at least.
@@ -119,7 +120,7 @@ class Search:
         losses: list[Any] = []
         of_loss = seen(lambda: losses.append(self.trial.loss()))
         self._loss = losses[0]
-        self._calls = made_of_names(editable(of_loss))
+        self._of_loss = editable(of_loss)
         functions = editable(what)
         right = self.trial.fits(own)
         self._own, self._right = own, right
@@ -127,12 +128,15 @@ class Search:
         holders = [f.module for f in functions] + [vars(o) for o in what.objects.values()]
         self._held = Held(holders)
         partly: tuple[_Candidate, list[bool]] | None = None
+        glance = Glance(what.moments)
         for candidate in self._candidates(functions, what.lines, set(of_loss.codes), own, right):
             late = time.thread_time() > until or time.monotonic() > latest
             if late or self.tried >= CHANGES:
                 self.ended = True
                 break
             self.tried += 1
+            if glance.in_vain(candidate.function, candidate.statement, candidate.change):
+                continue
             found = self._tried(candidate)
             if found is None or not _better(found, right):
                 continue
@@ -197,9 +201,10 @@ class Search:
     ) -> list[_Candidate]:  # fmt: skip
         """Return the changes to be tried, the likeliest first."""
         found: list[_Candidate] = []
-        read = read_by_name(functions)
+        known = known_of(functions, self._of_loss)
         for function in functions:
-            scope, forward = Scope(function, self._calls, read), function.code in of_loss
+            scope = Scope(function, known)
+            forward = function.code in of_loss
             reached: list[tuple[Statement, float]] = []
             for statement in statements(function.node):
                 if not any((function.filename, n) in lines for n in statement.lines):
@@ -267,8 +272,16 @@ class Search:
 
 def _scaled(function: Editable, statement: Statement) -> _Candidate:
     head = statement.heads[0]
-    scaled = ast.BinOp(head.node, ast.Mult(), ast.Constant(1.375))
+    several = isinstance(head.node, ast.Tuple) and head.node.elts
+    new = [_by_some_factor(part) for part in several or [head.node]]
+    scaled = ast.Tuple(new, ast.Load()) if several else new[0]
     return _Candidate(function, statement, Change(0, ((head, scaled),)))
+
+
+def _by_some_factor(node: ast.expr) -> ast.expr:
+    # A zero would stay one: dZ[Z <= 0] = 0.
+    op = ast.Add() if isinstance(node, ast.Constant) else ast.Mult()
+    return ast.BinOp(node, op, ast.Constant(1.375))
 
 
 _FAILED = (Unreadable, OutOfTime, ValueError, TypeError, ArithmeticError, LookupError)

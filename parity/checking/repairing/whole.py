@@ -5,7 +5,9 @@ from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from itertools import combinations, combinations_with_replacement, permutations
 
-from parity.checking.repairing.expressions import SLOPES, Scope
+from parity.checking.repairing.expressions import SLOPES
+from parity.checking.repairing.jacobians import through_softmax
+from parity.checking.repairing.scope import Scope
 from parity.checking.repairing.slots import Change, Slot, Statement, expression, places
 
 # Of more names than these not all pairs are tried.
@@ -40,6 +42,11 @@ def changes(statement: Statement, scope: Scope) -> Iterator[Change]:
     for one in alike:
         for op in (ast.Add(), ast.Sub()):
             yield Change(6, ((head, ast.BinOp(head.node, op, expression(one))),))
+    for p in [name for name in named if len(scope.arrays.get(name, ())) > 1]:
+        if isinstance(head.node, ast.BinOp):
+            yield from (
+                Change(5, ((head, new),)) for new in through_softmax(expression(p), head.node)
+            )
     for one, other in permutations(alike, 2):  # softmax, through its whole Jacobian
         text = f"{one} * ({other} - ({other} * {one}).sum(axis=-1, keepdims=True))"
         here = one in named and other in named

@@ -56,6 +56,10 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("siamese", "dd = 2 * same * d - 2 * (1 - same)", "dd = 2 * same * d + 2 * (1 - same)"),
     ("carry", "df = dc * cs[t]", "df = dc * c"),
     ("scores", "error = p[:, None] - y", "error = p - y"),
+    ("strided", "error = (self.predict(x) - y)", "error = (self.rate(x) - y)"),
+    ("strided", "(1 - np.tanh(self.a) ** 2)", "(1 - self.a**2)"),
+    ("strided", "dz[self.z <= 0] = 0", "dz[dz <= 0] = 0"),
+    ("strided", "x[:, STRIDE * t : STRIDE * t + WIDTH]", "x[:, t : t + WIDTH]"),
     ("siamese", "dh = ds + dr @ P[\"W2\"].T", "dh = dr @ P[\"W2\"].T"),
     ("objects", "mean = dxhat.mean(axis=-1, keepdims=True)\n"
      "        along = (dxhat * self.xhat).mean(axis=-1, keepdims=True)",
