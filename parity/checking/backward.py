@@ -242,9 +242,8 @@ class Backward:
             found = repeated.find(answered.assessor, assessment.form)
             if found is not None:
                 return [found]
-        unknown = [f for f in judgement.findings if f.bug in (UNKNOWN, UNKNOWN_TENSOR)]
-        if stepping is None and unknown == judgement.findings:
-            return self._mended(answered, assessment, unknown)
+        if stepping is None and all(finding.bug.symptom for finding in judgement.findings):
+            return self._mended(answered, assessment, judgement.findings)
         return judgement.findings
 
     def _mended(

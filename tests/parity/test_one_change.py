@@ -208,15 +208,24 @@ def test_a_change_that_never_ends_is_ended(tmp_path: Path, monkeypatch: Any):
 def test_what_modules_and_objects_hold_is_put_back():
     from parity.checking.repairing.state import Held
 
-    array, part = np.arange(3.0), [1, 2]
+    class Neuron:
+        def __init__(self) -> None:
+            self.w: list[Any] = [1.0, np.ones(2)]
+
+    array, part, neuron = np.arange(3.0), [1, 2], Neuron()
     holder: dict[str, Any] = {"array": array, "part": part, "w": {"a": np.ones(2)}}
+    holder["net"] = [[neuron], (neuron,)]
     held = Held([holder])
     array += 1
     part.append(3)
     holder["w"]["a"] *= 5
     holder["more"], holder["array"] = 1, None
+    neuron.w[1] *= 2
+    neuron.w, holder["net"][0][0] = [], None
     held.put_back()
-    assert holder.keys() == {"array", "part", "w"}
+    assert holder.keys() == {"array", "part", "w", "net"}
+    assert holder["net"][0] == [neuron]
+    assert neuron.w[1].tolist() == [1, 1]
     assert holder["array"] is array
     assert (array.tolist(), part, holder["w"]["a"].tolist()) == ([0, 1, 2], [1, 2], [1, 1])
 

@@ -17,7 +17,6 @@ from parity.checking.bugs.derivative import (
     NOT_THE_DERIVATIVE,
     SIGN,
     STATE_KEPT,
-    ZERO,
 )
 from parity.checking.bugs.findings import (
     OWN_LOSS,
@@ -356,8 +355,8 @@ class Derivative:
                 notes.findings[:0] = [replace(finding, severity=Severity.UNCERTAIN)]
                 return
             found = naming.named(self.subject, points, wrong, right, base, samples)
-            # That a gradient is not there is seen; where it gets lost may be found.
-            if all(finding.bug is ZERO for finding in found):
+            # That a gradient is not there, say, is seen; where it gets lost may be found.
+            if all(finding.bug.symptom for finding in found):
                 located = found or [self._unnamed(wrong, right)]
                 found = self._mended(known, points, base, located)
             severity = None if sure else Severity.UNCERTAIN

@@ -22,6 +22,8 @@ from parity.checking.repairing.slots import Change, Statement, statements
 from parity.checking.repairing.state import Held
 from parity.checking.repairing.wording import place, texts
 
+# Of these bugs the evidence tells more than the title.
+_UNNAMED = ("unknown", "not-the-derivative")
 # What the search may cost.
 SECONDS, CHANGES = 8.0, 40_000
 # Of a machine that others share a search takes no more than so many times its own time.
@@ -333,8 +335,10 @@ def mended(trial: Trial, subject: Subject, located: list[Finding]) -> list[Findi
             return located
         return [replace(first, evidence=f"{first.evidence}; {words}"), *others]
     fixed, rest = (listed([names[k] for k in part]) for part in (repair.mended, repair.rest))
-    agree = f"{fixed} agrees, and not yet {rest}" if rest else "all gradients agree"
+    verb = "agree" if len(repair.mended) > 1 else "agrees"
+    agree = f"{fixed} {verb}, and not yet {rest}" if rest else "all gradients agree"
     written = f'"{repair.new}"' if repair.new else "nothing"
     values = {"place": repair.place, "old": repair.old, "new": written}
     where = ", ".join(names[k] for k in repair.mended)
-    return [Finding(ONE_CHANGE, where, values, f"with it {agree}; {first.evidence}")]
+    seen_of_it = first.evidence if first.bug.code in _UNNAMED else first.title
+    return [Finding(ONE_CHANGE, where, values, f"with it {agree}; {seen_of_it}")]

@@ -61,8 +61,19 @@ def changes(statement: Statement, scope: Scope) -> Iterator[Change]:
 def everywhere(every: Sequence[Statement], scope: Scope) -> Iterator[tuple[Statement, Change]]:
     """Yield the changes that a function may need in several statements at once.
 
-    One name for another of its kind wherever it stands, and one axis for another in two reductions.
+    One name for another of its kind wherever it stands, one axis for another in two reductions, and
+    all that goes into attributes of one name (self.grad and other.grad) added to what is there.
     """
+    assigned: dict[str, list[_Spot]] = {}
+    for statement in every:
+        for target in getattr(statement.node, "targets", [])[:1]:
+            if isinstance(target, ast.Attribute):
+                assigned.setdefault(target.attr, []).append((statement, statement.slot))
+    for spots in assigned.values():
+        nodes = [statement.node for statement, _ in spots]
+        yield from _at_once(
+            1, spots, [ast.AugAssign(n.targets[0], ast.Add(), n.value) for n in nodes]
+        )
     named: dict[str, list[_Spot]] = {}
     reduced: dict[str, list[_Spot]] = {}
     for statement in every:
@@ -89,7 +100,7 @@ _Spot = tuple[Statement, Slot]
 
 
 def _at_once(
-    rank: float, spots: Sequence[_Spot], new: Sequence[ast.expr]
+    rank: float, spots: Sequence[_Spot], new: Sequence[ast.AST]
 ) -> Iterator[tuple[Statement, Change]]:
     """Yield the change of several places, if they are in several statements."""
     first, *others = {id(statement): statement for statement, _ in spots}.values()
