@@ -49,6 +49,13 @@ ZERO = Bug(
     "add this weight's share of the loss",
     symptom=True,
 )
+UPDATED_FIRST = Bug(
+    "updated-weights",
+    "the step goes by weights that it has updated already: only as the learning rate falls does it "
+    "tend to the derivative",
+    "p = P[u]; P[u] += rate * e * Q[i]; Q[i] += rate * e * p  # P[u].copy() is meant",
+    "work out all changes first, then update; of a row that is updated keep a copy",
+)
 PLACES_MISSING = Bug(
     "places-missing",
     "the gradient is zero at {places}, though the loss depends on them",
