@@ -90,3 +90,7 @@ class OfChain:
             return [False] * len(self._keys)
         found = [self._right(number, self._asked(number)) for number in self._more]
         return [all(each) for each in zip(*found, strict=True)]
+
+    def fits_its_own_loss(self) -> list[bool]:
+        """Return that none is: what forward computes is known here, and judged before."""
+        return [False] * len(self._keys)

@@ -61,6 +61,10 @@ class Trial(Protocol):
         """Call the loss alone."""
         ...
 
+    def fits_its_own_loss(self) -> list[bool]:
+        """Return which gradients are right where a change made the loss another one."""
+        ...
+
 
 @dataclass(frozen=True)
 class Repair:
@@ -72,6 +76,7 @@ class Repair:
         new: What it becomes.
         mended: The numbers of the gradients that are right with it, and not without.
         rest: Those that are wrong with it, too.
+        of_forward: Whether the loss is another with it.
     """
 
     place: str
@@ -79,6 +84,7 @@ class Repair:
     new: str
     mended: list[int]
     rest: list[int]
+    of_forward: bool = False
 
 
 @dataclass
@@ -151,7 +157,30 @@ class Search:
                 return _said(candidate, found, right)
             if partly is None or sum(found) > sum(partly[1]):
                 partly = candidate, found
-        return None if partly is None else _said(*partly, right)
+        if partly is None:
+            return self._in_forward(until)
+        return _said(*partly, right)
+
+    def _in_forward(self, until: float) -> Repair | None:
+        """Return another axis in what the loss is made of, with which all gradients are right.
+
+        They may be those of a loss that is meant, as where softmax adds up along the wrong axis.
+        """
+        for function in self._of_loss:
+            for statement, change in whole.axes([*statements(function.node)]):
+                if time.thread_time() > until:
+                    self.ended = True
+                    return None
+                self.tried += 1
+                candidate = _Candidate(function, statement, change)
+                with self._changed(candidate) as possible:
+                    try:
+                        found = self.trial.fits_its_own_loss() if possible else [False]
+                    except _FAILED:
+                        continue
+                if all(found):
+                    return replace(_said(candidate, found, self._right), of_forward=True)
+        return None
 
     def _tried(self, candidate: _Candidate, confirm: bool = False) -> list[bool] | None:
         """Return which gradients are right with a change; None where it cannot be run."""
@@ -335,10 +364,11 @@ def mended(trial: Trial, subject: Subject, located: list[Finding]) -> list[Findi
             return located
         return [replace(first, evidence=f"{first.evidence}; {words}"), *others]
     fixed, rest = (listed([names[k] for k in part]) for part in (repair.mended, repair.rest))
+    of_forward = " (and your loss is another)" if repair.of_forward else ""
     verb = "agree" if len(repair.mended) > 1 else "agrees"
     agree = f"{fixed} {verb}, and not yet {rest}" if rest else "all gradients agree"
     written = f'"{repair.new}"' if repair.new else "nothing"
     values = {"place": repair.place, "old": repair.old, "new": written}
     where = ", ".join(names[k] for k in repair.mended)
     seen_of_it = first.evidence if first.bug.code in _UNNAMED else first.title
-    return [Finding(ONE_CHANGE, where, values, f"with it {agree}; {seen_of_it}")]
+    return [Finding(ONE_CHANGE, where, values, f"with it {agree}{of_forward}; {seen_of_it}")]

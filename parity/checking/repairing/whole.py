@@ -80,10 +80,8 @@ def everywhere(every: Sequence[Statement], scope: Scope) -> Iterator[tuple[State
         for slot in places(statement.heads):
             if isinstance(slot.node, ast.Name) and slot.node.id in scope.arrays:
                 named.setdefault(slot.node.id, []).append((statement, slot))
-            elif isinstance(slot.node, ast.Call):
-                axis = next((k.value for k in slot.node.keywords if k.arg == "axis"), None)
-                if axis is not None:
-                    reduced.setdefault(ast.unparse(axis), []).append((statement, slot))
+            elif (axis := _axis(slot.node)) is not None:
+                reduced.setdefault(ast.unparse(axis), []).append((statement, slot))
     for old, spots in named.items():
         for new in scope.alike(old):
             yield from _at_once(5.5, spots, [expression(new) for _ in spots])
@@ -93,6 +91,33 @@ def everywhere(every: Sequence[Statement], scope: Scope) -> Iterator[tuple[State
                 for kept in (False, True):
                     new = [_reduced(slot.node, axis, kept) for _, slot in pair]
                     yield from _at_once(4.6, pair, new)
+
+
+def axes(every: Sequence[Statement]) -> Iterator[tuple[Statement, Change]]:
+    """Yield one axis for another in each reduction, and then in two of one axis."""
+    reduced: dict[str, list[_Spot]] = {}
+    for statement in every:
+        for slot in places(statement.heads):
+            axis = _axis(slot.node)
+            if axis is not None:
+                reduced.setdefault(ast.unparse(axis), []).append((statement, slot))
+    for own, spots in reduced.items():
+        for axis in (1, 0, -1):
+            for kept in (False, True):
+                if str(axis) == own and not kept:
+                    continue
+                new = [_reduced(slot.node, axis, kept) for _, slot in spots]
+                for (statement, slot), node in zip(spots, new, strict=True):
+                    yield statement, Change(1, ((slot, node),))
+                for one, other in combinations(zip(spots, new, strict=True), 2):
+                    puts = tuple((slot, node) for (_, slot), node in (one, other))
+                    also = () if one[0][0] is other[0][0] else (other[0][0],)
+                    yield one[0][0], Change(1, puts, also)
+
+
+def _axis(node: ast.AST) -> ast.expr | None:
+    keywords = node.keywords if isinstance(node, ast.Call) else []
+    return next((k.value for k in keywords if k.arg == "axis"), None)
 
 
 # A place, and the statement that it is a part of.

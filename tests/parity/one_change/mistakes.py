@@ -56,6 +56,7 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("siamese", "dd = 2 * same * d - 2 * (1 - same)", "dd = 2 * same * d + 2 * (1 - same)"),
     ("carry", "df = dc * cs[t]", "df = dc * c"),
     ("scores", "error = p[:, None] - y", "error = p - y"),
+    ("policy", "p = e / e.sum(axis=1, keepdims=True)", "p = e / e.sum(axis=0, keepdims=True)"),
     ("micrograd",
      "self.grad += other.data * out.grad\n            other.grad += self.data * out.grad",
      "self.grad = other.data * out.grad\n            other.grad = self.data * out.grad"),
