@@ -242,9 +242,8 @@ class Backward:
             found = repeated.find(answered.assessor, assessment.form)
             if found is not None:
                 return [found]
-        unknown = [f for f in judgement.findings if f.bug in (UNKNOWN, UNKNOWN_TENSOR)]
-        if stepping is None and unknown == judgement.findings:
-            return self._mended(answered, assessment, unknown)
+        if stepping is None and all(finding.bug.symptom for finding in judgement.findings):
+            return self._mended(answered, assessment, judgement.findings)
         return judgement.findings
 
     def _mended(
@@ -264,7 +263,8 @@ class Backward:
             factor = declared.factor(*assessment.probes[0].y.shape) or 0.0
         if not factor:
             return unknown
-        trial = OfChain(answered.assessor, source, assessment.form, assessment.kind, factor)
+        known = own if own is not None and own_loss.tells(own, assessment.probes) else None
+        trial = OfChain(answered.assessor, source, assessment.form, assessment.kind, factor, known)
         return mended(trial, self.subject, unknown)
 
     def _plain(self, stepping: Stepping, assessment: Assessment) -> Notes:

@@ -208,14 +208,72 @@ def test_a_change_that_never_ends_is_ended(tmp_path: Path, monkeypatch: Any):
 def test_what_modules_and_objects_hold_is_put_back():
     from parity.checking.repairing.state import Held
 
-    array, part = np.arange(3.0), [1, 2]
+    class Neuron:
+        def __init__(self) -> None:
+            self.w: list[Any] = [1.0, np.ones(2)]
+
+    array, part, neuron = np.arange(3.0), [1, 2], Neuron()
     holder: dict[str, Any] = {"array": array, "part": part, "w": {"a": np.ones(2)}}
+    holder["net"] = [[neuron], (neuron,)]
     held = Held([holder])
     array += 1
     part.append(3)
     holder["w"]["a"] *= 5
     holder["more"], holder["array"] = 1, None
+    neuron.w[1] *= 2
+    neuron.w, holder["net"][0][0] = [], None
     held.put_back()
-    assert holder.keys() == {"array", "part", "w"}
+    assert holder.keys() == {"array", "part", "w", "net"}
+    assert holder["net"][0] == [neuron]
+    assert neuron.w[1].tolist() == [1, 1]
     assert holder["array"] is array
     assert (array.tolist(), part, holder["w"]["a"].tolist()) == ([0, 1, 2], [1, 2], [1, 1])
+
+
+GUARDED = """
+import numpy as np
+
+r = np.random.default_rng(2)
+W1, b1 = 0.5 * r.normal(size=(5, 6)), 0.1 * r.normal(size=6)
+W2, b2 = 0.5 * r.normal(size=(6, 3)), 0.1 * r.normal(size=3)
+
+def softmax_backward(dp, p):
+    return p * (dp - (dp * p).sum(axis=1, keepdims=True))
+
+def run(x):
+    h = np.tanh(x @ W1 + b1)
+    e = np.exp(h @ W2 + b2)
+    return h, e / e.sum(axis=1, keepdims=True)
+
+def loss(x, y):
+    return -np.mean(np.sum(y * np.log(run(x)[1] + 1e-9), axis=1))
+
+def gradients(x, y):
+    h, p = run(x)
+    d = softmax_backward(-y / (p + 1e-9) / len(x), p)
+    dz = d @ W2.T * (1 - h**2)
+    return [x.T @ dz, dz.sum(axis=0), h.T @ d, d.sum(axis=0)]
+
+def make():
+    import parity
+    return parity.Candidate(get_weights=lambda: [W1, b1, W2, b2], forward=lambda x: run(x)[1],
+                            loss=loss, gradients=gradients)
+"""
+
+
+def test_a_guard_in_the_logarithm_hides_no_wrong_line(tmp_path: Path, monkeypatch: Any):
+    """Gradients of a loss with a guard are the usual one's only to some digits, and right."""
+    monkeypatch.setattr(search, "SECONDS", 60.0)
+    right = "p * (dp - (dp * p).sum(axis=1, keepdims=True))"
+    for text, outcome in ((right, Outcome.RIGHT), ("dp * p * (1 - p)", Outcome.WRONG)):
+        path = tmp_path / f"guarded_{outcome.name}.py"
+        path.write_text(GUARDED.replace(right, text))
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        report = parity.check(module.make)
+        assert report.outcome is outcome, str(report)
+    assert asked(report) == ["one-change"], str(report)
+    assert report.findings[0].values["old"] == "return dp * p * (1 - p)"

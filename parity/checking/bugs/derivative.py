@@ -33,6 +33,7 @@ NOT_THE_DERIVATIVE = Bug(
     "dW = x.T @ np.sin(delta)",
     "look at how the error reaches these",
     summary="{title}: {where}.",
+    symptom=True,
 )
 ONE_CHANGE = Bug(
     "one-change",
@@ -46,6 +47,14 @@ ZERO = Bug(
     "the gradient is zero, though the loss depends on this weight",
     "grads = {name: np.zeros_like(w) for name, w in weights.items()}  # and one is never filled",
     "add this weight's share of the loss",
+    symptom=True,
+)
+UPDATED_FIRST = Bug(
+    "updated-weights",
+    "the step goes by weights that it has updated already: only as the learning rate falls does it "
+    "tend to the derivative",
+    "p = P[u]; P[u] += rate * e * Q[i]; Q[i] += rate * e * p  # P[u].copy() is meant",
+    "work out all changes first, then update; of a row that is updated keep a copy",
 )
 PLACES_MISSING = Bug(
     "places-missing",
@@ -124,12 +133,14 @@ LAST_SAMPLE = Bug(
     "for i in range(len(x)): dW = np.outer(x[i], delta[i])  # += is meant",
     "likely each sample's gradient (or error) is assigned, which writes it over those before: add "
     "them up, dW += ... in the place of dW = ...",
+    symptom=True,
 )
 FIRST_SAMPLE = Bug(
     "samples-left-out",
     "the gradients are those of the first sample alone",
     "for i in range(len(x)): dW += np.outer(x[i], delta[i]); return dW  # inside of the loop",
     "likely the loop over the samples ends with the first: a return or break inside of it",
+    symptom=True,
 )
 CONDITION_TURNED = Bug(
     "condition-turned",

@@ -114,6 +114,7 @@ LOSS_DERIVATIVE = Bug(
     "the derivative of your own loss is written wrong, where backpropagation starts: {points}",
     "delta2 = np.where(np.abs(e) <= d, e, d)  # d * np.sign(e) is meant",
     "compare what you start from with (C(z + h) - C(z - h)) / 2h at these outputs and targets",
+    symptom=True,
 )
 # What is alike to so many digits is right, or has the relation that is named.
 _ALIKE = 1e-6

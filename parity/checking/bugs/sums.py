@@ -20,6 +20,7 @@ ONE_SHARE = Bug(
     "arrives: the shares are assigned, not added up",
     "def backward(): x.grad = w.data * out.grad  # and x is used by several units",
     "add each unit's share to those before: x.grad += w.data * out.grad",
+    symptom=True,
 )
 ONE_SHARE_EACH = Bug(
     "one-share",

@@ -34,6 +34,7 @@ class Bug:
         fix: What puts it right, in one line; places are held open as in the title.
         severity: What follows from it.
         summary: The whole report in one sentence where this finding stands first.
+        symptom: Whether it is what is seen, and which line is wrong is looked for.
     """
 
     code: str
@@ -42,6 +43,7 @@ class Bug:
     fix: str = ""
     severity: Severity = Severity.WRONG
     summary: str = "{title}: {where}."
+    symptom: bool = False
 
 
 # Before anything is compared: the callables and what they return.
@@ -210,6 +212,7 @@ UNKNOWN = Bug(
     "delta1 = np.sin(delta2 @ W2.T)",
     "work this layer's delta out for one sample: what the layer above propagates, delta @ W.T, "
     "times f'(z), z being this layer's own pre-activation",
+    symptom=True,
 )
 UNKNOWN_LOSS = Bug(
     "unknown",
@@ -224,6 +227,7 @@ UNKNOWN_TENSOR = Bug(
     "unknown: the {part} gradient is wrong, and nothing in the catalogue explains it",
     "dW2[3, 1] += 0.1",
     "recompute it from the layer's input and delta, which are right",
+    symptom=True,
 )
 PENALTY_UNKNOWN = Bug(
     "unknown",

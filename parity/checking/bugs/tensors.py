@@ -60,6 +60,7 @@ KERNEL_NOT_SUMMED = Bug(
     "kernel-not-summed", "kernel gradient of the {which} sample alone, not of the batch",
     "dW2 = np.outer(a1[-1], delta2[-1])",
     "kernel gradient = input.T @ delta, over all samples{cause}",
+    symptom=True,
 )  # fmt: skip
 KERNEL_ONE_NUMBER = Bug(
     "kernel-one-number",

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 
 from numpy_impl.types import Array
-from parity.checking.asking.falling import Falling, falling
 from parity.checking.asking.nested import is_ndarray
 from parity.checking.asking.repeating import alike, remembers
 from parity.checking.asking.subject import Subject, TheirError
@@ -17,7 +16,6 @@ from parity.checking.bugs.derivative import (
     NOT_THE_DERIVATIVE,
     SIGN,
     STATE_KEPT,
-    ZERO,
 )
 from parity.checking.bugs.findings import (
     OWN_LOSS,
@@ -39,6 +37,7 @@ from parity.checking.bugs.table import (
 from parity.checking.derivative import clipping, naming
 from parity.checking.derivative.mending import OfLoss
 from parity.checking.derivative.pairs import Pair, Point, Tensor, same
+from parity.checking.derivative.reading import OfSteps
 from parity.checking.derivative.samples import batch_of, samples, spread
 from parity.checking.derivative.slopes import Place
 from parity.checking.derivative.steps import check_steps
@@ -49,8 +48,6 @@ LAYERS_UNKNOWN = "what the layers compute"
 # Weights and samples are drawn so often, and so many directions are tried in each tensor. Each
 # direction has a part along every entry, so that a wrong entry shows in all of them.
 _POINTS, _DIRECTIONS = 2, 3
-# Rates by which a step's gradient is read off; powers of two, so that dividing by them is exact.
-_RATES = (2.0**-3, 2.0**-5)
 _OF_OTHERS = (
     "the loss depends on none of the arrays that get_weights returns: are they those that it is "
     "computed with, and no copies or averages of them?"
@@ -77,8 +74,7 @@ class Derivative:
         self.seed = seed
         self.notes = Notes()
         self.start = subject.weights()
-        self.falling: Falling | None = None
-        self.steps = 0
+        self.read = OfSteps(subject, self.notes)
         # How many times the derivative right gradients are.
         self.scale = 1.0
         self.of_gradients: list[Finding] = []
@@ -110,6 +106,7 @@ class Derivative:
         self._look_for_clipping(points)
         tensors = self._measured(known, points)
         self._conclude(tensors, points)
+        self.read.conclude(tensors)
         measured = [tensor for tensor in tensors if tensor.measured]
         self.notes.tensors += [_row(tensor, points[0], self.scale) for tensor in measured]
         self._ask_forward_for_one(points[0].place)
@@ -202,67 +199,15 @@ class Derivative:
         place.back()
         if self.candidate.gradients is not None:
             return self.subject.gradients(place.x, place.y)
-        changes = [self._change(place, rate) for rate in _RATES]
-        found = self._plain(place, changes)
-        if found is None and self.falling is None:
-            self.falling = self._falling(place, changes)
-            if self.falling is not None:
-                found = self._plain(place, [self._change(place, rate) for rate in _RATES])
-        if found is None:
-            reason = (
-                "the step is no plain one (weights -= learning_rate * gradient), from which "
-                "gradients could be read off: give gradients as well"
-            )
-            raise TheirError("step", reason)
-        return found
-
-    def _plain(self, place: Place, changes: list[list[Array]]) -> list[Array | None] | None:
-        """Return the gradients of steps at two rates, if they are the same."""
-        whole = zip(*changes, self._lost(place, changes[0]), strict=True)
-        if not all(alike(a, b) or np.all(np.abs(a - b) <= room) for a, b, room in whole):
-            return None
-        return list(changes[0])
-
-    def _lost(self, place: Place, gradients: Sequence[Array | None]) -> list[Array | float]:
-        """Return by how much what is read off two steps may differ, array by array."""
-        rate, error = (1.0, 0.0) if self.falling is None else self.falling.multiple(self.steps)
-        # A weight that is changed is rounded, by half a unit of its own.
-        rounded = [2 * place.unit * np.max(np.abs(w), initial=0.0) for w in place.arrays]
-        return [
-            one / min(_RATES) / rate + (0.0 if g is None else 2 * error / rate * np.abs(g))
-            for one, g in zip(rounded, gradients, strict=True)
-        ]
-
-    def _change(self, place: Place, rate: float) -> list[Array]:
-        """Return what a step takes off the weights, divided by the learning rate that it has."""
-        place.back()
-        self.subject.step(place.x, place.y, rate)
-        if self.falling is not None:
-            rate *= self.falling.multiple(self.steps)[0]
-        self.steps += 1
-        after = self.subject.weights()
-        return [(old - new) / rate for old, new in zip(place.arrays, after, strict=True)]
-
-    def _falling(self, place: Place, changes: list[list[Array]]) -> Falling | None:
-        """Return the formula by which the rate goes on from the first two steps, if any."""
-        if self.steps > len(changes):
-            return None
-        steps = [*changes, *(self._change(place, _RATES[0]) for _ in range(3))]
-        whole = [np.concatenate([c.ravel() for c in step]) for step in steps]
-        noise = [2 * place.unit * np.abs(w).ravel() / min(_RATES) for w in place.arrays]
-        rule = falling(whole, range(len(steps)), np.concatenate(noise))
-        if rule is not None:
-            words = f"Learning rate: it changes inside the step, as {rule.words} (t: steps before)."
-            self.notes.remarks.append(words + rule.as_declared())
-        return rule
+        return self.read.gradients(place)
 
     def _repeats(
         self, first: Sequence[Array | None], second: Sequence[Array | None], place: Place
     ) -> None:
         """Say where two calls on equal input, or two losses, differ."""
         lost: Sequence[Array | float] = [0.0] * len(first)
-        if self.falling is not None:
-            lost = self._lost(place, first)
+        if self.read.falling is not None:
+            lost = self.read.lost(place, first)
         pairs = [
             (a, b)
             for a, b, room in zip(first, second, lost, strict=False)
@@ -356,8 +301,8 @@ class Derivative:
                 notes.findings[:0] = [replace(finding, severity=Severity.UNCERTAIN)]
                 return
             found = naming.named(self.subject, points, wrong, right, base, samples)
-            # That a gradient is not there is seen; where it gets lost may be found.
-            if all(finding.bug is ZERO for finding in found):
+            # That a gradient is not there, say, is seen; where it gets lost may be found.
+            if all(finding.bug.symptom for finding in found):
                 located = found or [self._unnamed(wrong, right)]
                 found = self._mended(known, points, base, located)
             severity = None if sure else Severity.UNCERTAIN
@@ -373,7 +318,7 @@ class Derivative:
         self, known: Sequence[Tensor], points: Sequence[Point], base: float, located: list[Finding]
     ) -> list[Finding]:
         """Return the one change with which the gradients are the derivative, or what is known."""
-        if not self.search or self.falling is not None:
+        if not self.search or self.read.falling is not None:
             return located
 
         def ask(point: Point) -> dict[int, Array]:

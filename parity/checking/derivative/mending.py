@@ -85,3 +85,8 @@ class OfLoss:
             return none
         more = self._again()
         return [a and more.get(t.index, False) for a, t in zip(found, self._tensors, strict=True)]
+
+    def fits_its_own_loss(self) -> list[bool]:
+        """Return which are the derivative of the loss as it is now."""
+        now = self._again()
+        return [now.get(tensor.index, False) for tensor in self._tensors]

@@ -10,6 +10,7 @@ from parity.checking.asking.gradients import Source
 from parity.checking.asking.subject import TheirError
 from parity.checking.explain.agreement import compared
 from parity.checking.explain.assessment import Assessor
+from parity.checking.explain.own_loss import OwnLoss, is_derivative
 from parity.checking.model.layout import Key
 from parity.checking.model.losses import LossKind
 from parity.checking.model.probe import Form, Probe
@@ -27,21 +28,25 @@ class OfChain:
         form: How samples and labels are passed.
         kind: Of which loss they are meant to be.
         factor: On the loss that is summed over batch and outputs.
+        own: The user's own loss, as it was measured on the first probes: its derivative is right,
+            too, as where a guard in its logarithm keeps it from being the usual one to rounding.
 
     Attributes:
         names: Of the user's arrays.
     """
 
     def __init__(
-        self, assessor: Assessor, source: Source, form: Form, kind: LossKind, factor: float
-    ) -> None:
+        self, assessor: Assessor, source: Source, form: Form, kind: LossKind, factor: float,
+        own: OwnLoss | None,
+    ) -> None:  # fmt: skip
         self._assessor, self._source, self._form = assessor, source, form
-        self._kind, self._factor = kind, factor
+        self._kind, self._factor, self._own = kind, factor, own
+        self._more = _MORE if own is None else sorted({slope.probe for slope in own.slopes})
         self._probe = assessor.draw(form, 0)
         self._keys: list[Key] = list(self._probe.weights)
         layout, names = assessor.layout, assessor.subject.names
         self.names = [names[layout.place(key)] for key in self._keys]
-        self._outputs = [self._output(number) for number in (0, *_MORE)]
+        self._outputs = [self._output(number) for number in (0, *self._more)]
 
     def _output(self, number: int) -> Array:
         probe, subject = self._assessor.draw(self._form, number), self._assessor.subject
@@ -54,9 +59,15 @@ class OfChain:
             raise TheirError("gradients", "expected arrays of the weights' shapes")
         return probe
 
-    def _right(self, probe: Probe) -> list[bool]:
+    def _right(self, number: int, probe: Probe) -> list[bool]:
         pairs = {each.key: each for each in compared(probe, self._kind, self._factor)}
-        return [pairs[key].equals(pairs[key].right) for key in self._keys]
+        right = [pairs[key].equals(pairs[key].right) for key in self._keys]
+        if self._own is None:
+            return right
+        return [
+            yes or is_derivative(self._own, number, key, pairs[key].own, probe.dtype)
+            for yes, key in zip(right, self._keys, strict=True)
+        ]
 
     def values(self) -> list[Array]:
         """Return the gradients of the first probe."""
@@ -66,7 +77,7 @@ class OfChain:
     def fits(self, values: Sequence[Array]) -> list[bool]:
         """Return which of them are right."""
         self._probe.gradients = dict(zip(self._keys, values, strict=True))
-        return self._right(self._probe)
+        return self._right(0, self._probe)
 
     def loss(self) -> Any:
         """Call forward alone: what runs there as well is less likely to be wrong."""
@@ -74,8 +85,12 @@ class OfChain:
 
     def confirmed(self) -> list[bool]:
         """Return which are right on other probes; none if forward computes something else."""
-        again = [self._output(number) for number in (0, *_MORE)]
+        again = [self._output(number) for number in (0, *self._more)]
         if not all(map(np.allclose, again, self._outputs)):
             return [False] * len(self._keys)
-        found = [self._right(self._asked(number)) for number in _MORE]
+        found = [self._right(number, self._asked(number)) for number in self._more]
         return [all(each) for each in zip(*found, strict=True)]
+
+    def fits_its_own_loss(self) -> list[bool]:
+        """Return that none is: what forward computes is known here, and judged before."""
+        return [False] * len(self._keys)

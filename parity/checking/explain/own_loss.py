@@ -8,7 +8,7 @@ code lets complex numbers through; else by central differences extrapolated to s
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import cycle, islice, product
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -140,15 +140,12 @@ def follows(own: OwnLoss, probes: Sequence[Probe]) -> float | None:
     along: list[float] = []
     room: list[float] = []
     for slope in own.slopes:
-        probe = probes[slope.probe]
-        gradient = probe.gradients.get(slope.key)
+        gradient = probes[slope.probe].gradients.get(slope.key)
         if gradient is None:
             return None
-        unit = float(np.finfo(probe.dtype).eps)
-        each = gradient * slope.direction
-        along.append(float(np.sum(each)))
-        # No bound is known for a loss that is not known: n roundings of the terms on either side.
-        room.append(2 * unit * gradient.size * float(np.sum(np.abs(each))))
+        one, its_room = _along(slope, gradient, probes[slope.probe].dtype)
+        along.append(one)
+        room.append(its_room)
     if not tells(own, probes):
         return None
     values = np.array([slope.value for slope in own.slopes])
@@ -162,6 +159,34 @@ def follows(own: OwnLoss, probes: Sequence[Probe]) -> float | None:
     spread = float(allowed @ np.abs(values)) / size if size else 0.0
     fits = np.abs(np.array(along) - factor * values) <= allowed + spread * np.abs(values)
     return factor if factor > 0 and np.all(fits) else None
+
+
+def is_derivative(own: OwnLoss, number: int, key: Key, gradient: Array, dtype: Any) -> bool:
+    """Return whether one gradient is, on a probe, what was measured of the user's own loss.
+
+    Args:
+        own: The loss, with the slopes in each tensor of this probe.
+        number: Of the probe.
+        key: Which tensor.
+        gradient: Its gradient.
+        dtype: In which the user's code computes.
+    """
+    slopes = [slope for slope in own.slopes if (slope.probe, slope.key) == (number, key)]
+    for slope in slopes:
+        along, room = _along(slope, gradient, dtype)
+        if not abs(along - slope.value) <= room + slope.error:
+            return False
+    return bool(slopes)
+
+
+def _along(slope: Slope, gradient: Array, dtype: Any) -> tuple[float, float]:
+    """Return a gradient along a slope's direction, and how far rounding may move it.
+
+    No bound is known for a loss that is not known: n roundings of the terms on either side.
+    """
+    each = gradient * slope.direction
+    unit = float(np.finfo(dtype).eps)
+    return float(np.sum(each)), 2 * unit * gradient.size * float(np.sum(np.abs(each)))
 
 
 def _slopes(

@@ -1,19 +1,17 @@
 """Changes of an expression, each with how likely it is; the less, the likelier."""
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from types import FunctionType
+from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
-import numpy as np
-
-from parity.checking.repairing.functions import Editable, Kind, entries, kind_of
 from parity.checking.repairing.jacobians import (
     SCALING,
     of_normalization,
+    of_softmax,
     off_the_diagonal,
-    through_softmax,
 )
+from parity.checking.repairing.scope import Scope, ranges
 from parity.checking.repairing.slots import (
     Change,
     Slot,
@@ -41,120 +39,6 @@ _TURNED: dict[type[ast.cmpop], type[ast.cmpop]] = {
 _LINKED = (ast.Mult, ast.Div, ast.MatMult)
 
 
-class Scope:
-    """What names may stand for each other in a function.
-
-    Args:
-        function: The function.
-        calls: What the loss makes of a name, by that name: {"y": ["smooth(y, 0.1)"]}.
-        read: By which names the user's functions read something from a dict.
-    """
-
-    def __init__(
-        self, function: Editable, calls: Mapping[str, Sequence[str]], read: Set[str]
-    ) -> None:
-        self.calls = calls
-        self.numpy = next(
-            (n for n, v in function.module.items() if getattr(v, "__name__", "") == "numpy"), "np"
-        )
-        self.kinds: dict[str, Kind] = dict(function.kinds)
-        # Names of the module count where the function itself has them.
-        for name in function.code.co_names:
-            if name in function.module and name not in self.kinds:
-                self.kinds[name] = kind_of(function.module[name])
-                self.kinds |= entries(name, function.module[name])
-        self.functions = [
-            name for name, value in function.module.items() if isinstance(value, FunctionType)
-        ]
-        self.integers = [name for name, kind in self.kinds.items() if kind == ("int",)]
-        self.floats = [name for name, kind in self.kinds.items() if kind == ("float",)]
-        held = [name for name in self.kinds if name.endswith("']")]
-        self.unread = _unread(function.node)
-        self.unread |= {name for name in held if name.split("['")[-1][:-2] not in read}
-        # What a list or a dict holds, as the function names it: states[t + 1].
-        every = [n for n in ast.walk(function.node) if isinstance(n, ast.Subscript)]
-        holds = [n for n in every if self.kinds.get(plain(n)) in (("list",), ("dict",))]
-        self.held = list(dict.fromkeys(map(ast.unparse, holds)))
-        self.neighbours = list(dict.fromkeys(text for n in holds for text in _beside(n)))
-        self.arrays = {
-            name: kind[1] for name, kind in self.kinds.items()
-            if kind[0] == "array" and kind[2] in "fc" and kind[1] != ()
-        }  # fmt: skip
-        # What a mean may be taken of: the axes of an array, or a mask that is 1 where it counts.
-        local: Mapping[str, Kind] = function.kinds
-        own = [name for name in self.arrays if name in local and name.isidentifier()]
-        self.sizes = [f"{name}.sum()" for name in own]
-        for name in own:
-            if name in function.code.co_varnames[: function.code.co_argcount]:
-                self.sizes += [f"{name}.shape[{k}]" for k in range(len(self.arrays[name]))]
-        self.lengths = [f"len({n})" for n in function.code.co_varnames[: function.code.co_argcount]
-                        if local.get(n, ("",))[0] in ("array", "list", "tuple")]  # fmt: skip
-
-    def is_own(self, called: ast.expr) -> bool:
-        """Whether what is called is a function of the user's, or a method of no array."""
-        if isinstance(called, ast.Attribute):
-            return plain(called) != f"{self.numpy}.{called.attr}" and not hasattr(
-                np.ndarray, called.attr
-            )
-        return plain(called) in self.functions
-
-    def alike(self, name: str) -> list[str]:
-        """Return the other names of the same kind of value."""
-        kind = self.kinds.get(name)
-        if kind is None or kind[0] in ("function", "type", "module", "str", "NoneType", "ufunc"):
-            return []
-        return [n for n, other in self.kinds.items() if other == kind and n != name]
-
-
-def _beside(node: ast.Subscript) -> Iterator[str]:
-    """Yield what a list holds at an index, a step before and a step after: states[t + 1]."""
-    names = [n.id for n in ast.walk(node.slice) if isinstance(n, ast.Name)]
-    if len(names) == 1:
-        for step in ("", " - 1", " + 1"):
-            yield f"{ast.unparse(node.value)}[{names[0]}{step}]"
-
-
-def _unread(function: ast.AST) -> set[str]:
-    """Return the names that a function takes or computes, and nowhere reads."""
-    names = [node for node in ast.walk(function) if isinstance(node, ast.Name)]
-    read = {name.id for name in names if isinstance(name.ctx, ast.Load)}
-    given = {node.arg for node in ast.walk(function) if isinstance(node, ast.arg)}
-    every = given | {name.id for name in names if isinstance(name.ctx, ast.Store)}
-    return {name for name in every - read if not name.startswith("_") and name != "self"}
-
-
-def read_by_name(functions: Iterable[Editable]) -> set[str]:
-    """Return the names by which functions read something from a dict."""
-    every = [node for function in functions for node in ast.walk(function.node)]
-    read = [n.slice for n in every if isinstance(n, ast.Subscript) and isinstance(n.ctx, ast.Load)]
-    return {key.value for key in read if isinstance(key, ast.Constant) and type(key.value) is str}
-
-
-def made_of_names(functions: Iterable[Editable]) -> dict[str, list[str]]:
-    """Return the calls of the user's functions that the loss takes in the place of a name.
-
-    What else they are given has to be a number, or a default of the function that they stand in:
-    ``smooth(y, eps)`` is "smooth(y, 0.1)" where a loss has ``eps=0.1``.
-    """
-    found: dict[str, list[str]] = {}
-    for function in functions:
-        for node in ast.walk(function.node):
-            if not isinstance(node, ast.Call) or node.keywords:
-                continue
-            names = [part.id for part in node.args if isinstance(part, ast.Name)]
-            given = [name for name in names if name not in function.defaults]
-            own = isinstance(node.func, ast.Name) and isinstance(
-                function.module.get(node.func.id), FunctionType
-            )
-            plain = all(isinstance(part, ast.Name | ast.Constant) for part in node.args)
-            if own and plain and len(given) == 1:
-                defaults = {name: repr(value) for name, value in function.defaults.items()}
-                arguments = [defaults.get(text, text) for text in map(ast.unparse, node.args)]
-                text = f"{ast.unparse(node.func)}({', '.join(arguments)})"
-                found.setdefault(given[0], []).append(text)
-    return found
-
-
 def changes(statement: Statement, scope: Scope) -> Iterator[Change]:
     """Yield the changes of a statement's expressions."""
     node, value = statement.node, statement.heads[0]
@@ -162,21 +46,30 @@ def changes(statement: Statement, scope: Scope) -> Iterator[Change]:
         for number in (*scope.integers, *scope.lengths, *scope.sizes):
             yield Change(4.2, ((value, expression(number)),))
     for slot in places(statement.heads):
-        for rank, new in _instead(slot, scope):
+        number = slot != value or _takes_a_number(node, scope)
+        for rank, new in _instead(slot, scope, number):
             yield Change(rank, ((slot, new),))
 
 
-def _instead(slot: Slot, scope: Scope) -> Iterator[tuple[float, ast.expr]]:
+def _takes_a_number(node: ast.AST, scope: Scope) -> bool:
+    """Whether a statement's value may be a number or an array, by what it is assigned to."""
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    return not any(isinstance(t, ast.Tuple) or not scope.is_numeric(t) for t in targets)
+
+
+def _instead(slot: Slot, scope: Scope, number: bool) -> Iterator[tuple[float, ast.expr]]:
     node: Any = slot.node
+    if slot.key == "slice":
+        yield from _of_window(node, scope)
     around = slot.nodes[-1] if slot.nodes else None
     indexing = any(isinstance(n, ast.Subscript | ast.Slice) for n in slot.nodes[-2:])
     indexing = indexing and not isinstance(around, ast.Call | ast.BinOp)
     if isinstance(node, ast.BinOp):
-        yield from _of_operation(node)
+        yield from _of_operation(node, scope)
         yield from of_normalization(node, scope.arrays)
         yield from _of_axes(node, scope)
     elif isinstance(node, ast.Call):
-        yield from _of_call(node)
+        yield from _of_call(node, scope)
     elif isinstance(node, ast.Name | ast.Attribute):
         yield from _of_name(node, scope)
     elif isinstance(node, ast.Constant):
@@ -202,7 +95,11 @@ def _instead(slot: Slot, scope: Scope) -> Iterator[tuple[float, ast.expr]]:
     elif (indexing or _in_range(around)) and offset:
         for by in (-1, 1):
             yield 2, ast.BinOp(node, ast.Sub() if by < 0 else ast.Add(), ast.Constant(1))
-    value = not indexing and not isinstance(node, ast.Constant | ast.Tuple | ast.List | ast.keyword)
+    value = (
+        number
+        and not indexing
+        and not isinstance(node, ast.Constant | ast.Tuple | ast.List | ast.keyword)
+    )
     if value and not isinstance(around, ast.keyword | ast.Slice | ast.Compare):
         yield from _scaled(slot.node, around, scope)
 
@@ -234,7 +131,7 @@ def _products(a: ast.expr, b: ast.expr) -> Iterator[tuple[float, ast.expr, ast.e
     yield 0.5, b, _turned(a)
 
 
-def _of_operation(node: ast.BinOp) -> Iterator[tuple[float, ast.expr]]:
+def _of_operation(node: ast.BinOp, scope: Scope) -> Iterator[tuple[float, ast.expr]]:
     left, op, right = node.left, node.op, node.right
     if isinstance(op, ast.MatMult):
         for rank, a, b in _products(left, right):
@@ -251,11 +148,9 @@ def _of_operation(node: ast.BinOp) -> Iterator[tuple[float, ast.expr]]:
         yield 5, ast.BinOp(ast.BinOp(left, op, right.left), right.op, right.right)
     for moved in _inside(left, op, right):
         yield 5, moved
-    if isinstance(op, ast.Mult):  # softmax, through its whole Jacobian
-        for p, d in ((left, right), (right, left)):
-            if isinstance(p, ast.Name):
-                yield from ((4.5, new) for new in through_softmax(p, d))
+    if isinstance(op, ast.Mult):
         yield from off_the_diagonal(node)
+        yield from of_softmax(node, scope.arrays)
     # A factor inside of a function's argument, and outside.
     if isinstance(op, SCALING) and isinstance(left, ast.Call) and left.args:
         first = ast.BinOp(left.args[0], op, right)
@@ -287,8 +182,12 @@ def _inside(left: ast.expr, op: ast.operator, right: ast.expr) -> Iterator[ast.e
                 yield ast.BinOp(both["left"], left.op, both["right"])
 
 
-def _of_call(node: ast.Call) -> Iterator[tuple[float, ast.expr]]:
+def _of_call(node: ast.Call, scope: Scope) -> Iterator[tuple[float, ast.expr]]:
     func, args = node.func, node.args
+    if scope.is_own(func):
+        for other in scope.methods if plain(func).startswith("self.") else scope.functions:
+            if other != plain(func):
+                yield 3, ast.Call(expression(other), args, node.keywords)
     name = func.attr if isinstance(func, ast.Attribute) else ""
     if name in _PRODUCTS and len(args) == 2:
         for rank, a, b in _products(*args):
@@ -380,11 +279,35 @@ def _of_index(node: ast.Subscript) -> Iterator[tuple[float, ast.expr]]:
             yield 2, ast.Subscript(node.value, sliced, ast.Load())
 
 
+def _of_window(window: ast.expr, scope: Scope) -> Iterator[tuple[float, ast.expr]]:
+    """Yield the indices of other arrays, and those at a multiple: s * stride for s."""
+    if not ranges(window):
+        return
+    own, axes = ast.unparse(window), len(getattr(window, "elts", [1]))
+    for text, other in scope.windows.items():
+        if text != own and len(getattr(other, "elts", [1])) == axes:
+            yield 2.4, other
+    names = dict.fromkeys(part.id for part in ast.walk(window) if isinstance(part, ast.Name))
+    for name in names:
+        for factor in scope.strides if name in scope.integers else ():
+            yield 2.6, _multiplied(window, name, factor)
+
+
+def _multiplied(window: ast.expr, name: str, factor: str) -> ast.expr:
+    """Return a copy with a name times a factor wherever it stands."""
+
+    class Multiplied(ast.NodeTransformer):
+        def visit_Name(self, node: ast.Name) -> ast.expr:
+            return expression(f"{name} * {factor}") if node.id == name else node
+
+    return Multiplied().visit(deepcopy(window))
+
+
 def _scaled(
     node: ast.expr, around: ast.AST | None, scope: Scope
 ) -> Iterator[tuple[float, ast.expr]]:
     """Yield an expression with a factor, a term or a sign more."""
-    if isinstance(around, ast.Subscript):
+    if isinstance(around, ast.Subscript) or not scope.is_numeric(node):
         return
     linked = isinstance(around, ast.BinOp) and isinstance(around.op, _LINKED)
     if isinstance(around, ast.Call) and scope.is_own(around.func):

@@ -18,6 +18,7 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.checking.asking.own_code import foreign
+from parity.checking.repairing.moments import Moment
 
 Function = ast.FunctionDef | ast.Lambda
 # What is known of a name's value: its type, and an array's shape.
@@ -26,6 +27,14 @@ Kind = tuple[Any, ...]
 
 class OutOfTime(BaseException):
     """A changed function has run for much longer than the user's own."""
+
+
+# A loop's first pass may begin with zeros; what a change gives is seen in the next ones.
+_MOMENTS = 3
+
+
+def _no_moments() -> dict[tuple[CodeType, int], list[Moment]]:
+    return {}
 
 
 @dataclass
@@ -37,6 +46,7 @@ class Seen:
         lines: Those that ran, (file, number).
         kinds: By code, what the names in it stood for in the end; "self.W" for attributes.
         objects: The objects whose methods ran.
+        moments: What the names stood for as a line was reached the first times, by code and line.
         seconds: How long it took, watched.
     """
 
@@ -44,6 +54,7 @@ class Seen:
     lines: set[tuple[str, int]] = field(default_factory=set[tuple[str, int]])
     kinds: dict[CodeType, dict[str, Kind]] = field(default_factory=dict[CodeType, dict[str, Kind]])
     objects: dict[int, Any] = field(default_factory=dict[int, Any])
+    moments: dict[tuple[CodeType, int], list[Moment]] = field(default_factory=_no_moments)
     seconds: float = 0.0
 
 
@@ -55,6 +66,9 @@ def seen(call: Callable[[], Any]) -> Seen:
         code = frame.f_code
         if event == "line":
             found.lines.add((code.co_filename, frame.f_lineno))
+            here = found.moments.setdefault((code, frame.f_lineno), [])
+            if len(here) < _MOMENTS:
+                here.append(Moment(frame.f_locals, frame.f_globals))
         elif event == "return":
             found.kinds.setdefault(code, {}).update(_kinds(frame))
         return local

@@ -1,7 +1,7 @@
 """Softmax's and a normalization's whole derivative, where code has a part of it."""
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from numpy_impl.types import Shape
 from parity.checking.repairing.slots import expression, plain
@@ -16,6 +16,19 @@ def through_softmax(p: ast.expr, d: ast.expr) -> Iterator[ast.expr]:
         yield _filled(f"{text} * (d - (d * {text}).sum(axis={axis}, keepdims=True))", d)
 
 
+def of_softmax(node: ast.BinOp, arrays: Mapping[str, Shape]) -> Iterator[tuple[float, ast.expr]]:
+    """Yield what goes back through a softmax where a product, d * p, is taken for it."""
+    factors = _factors(node)
+    for p in factors:
+        if plain(p) in arrays and not isinstance(p, ast.Subscript):
+            d = _product([factor for factor in factors if factor is not p])
+            yield from ((4.5, new) for new in through_softmax(p, d))
+    for d in (node.left, node.right):
+        for name, shape in arrays.items():
+            if len(shape) > 1:
+                yield from ((5.8, new) for new in through_softmax(expression(name), d))
+
+
 def off_the_diagonal(node: ast.BinOp) -> Iterator[tuple[float, ast.expr]]:
     """Yield softmax's whole Jacobian in place of its diagonal, d * p * (1 - p)."""
     factors = _factors(node)
@@ -26,9 +39,7 @@ def off_the_diagonal(node: ast.BinOp) -> Iterator[tuple[float, ast.expr]]:
         text = ast.unparse(rest.right)  # type: ignore[union-attr]
         others = [f for f in factors if f is not rest and ast.unparse(f) != text]
         if len(others) == len(factors) - 2 and others:
-            d = others[0]
-            for more in others[1:]:
-                d = ast.BinOp(d, ast.Mult(), more)
+            d = _product(others)
             yield from ((2.5, new) for new in through_softmax(expression(text), d))
 
 
@@ -42,6 +53,9 @@ def of_normalization(
     """
     if not isinstance(node.op, SCALING):
         return
+    if any(len(arrays.get(plain(side), ())) > 1 for side in (node.left, node.right)):
+        yield 4.7, _filled("d - d.mean(axis=0)", node)  # through the mean alone
+        yield 4.9, _filled("d - d.mean(axis=-1, keepdims=True)", node)
     sides = [node.right] if isinstance(node.op, ast.Div) else [node.left, node.right]
     for by in sides:
         shape = arrays.get(plain(by), ()) if not isinstance(by, ast.Subscript) else ()
@@ -57,12 +71,22 @@ def of_normalization(
                 continue
             text = f"d - d.mean({axis}) - {name} * (d * {name}).mean({axis})"
             yield 4.6, _filled(text, node)
+            if not columns:  # through a length of 1
+                text = f"d - {name} * (d * {name}).sum({axis})"
+                yield 4.6, _filled(text, node)
 
 
 def _factors(node: ast.expr) -> list[ast.expr]:
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
         return [*_factors(node.left), *_factors(node.right)]
     return [node]
+
+
+def _product(factors: Sequence[ast.expr]) -> ast.expr:
+    first, *others = factors
+    for other in others:
+        first = ast.BinOp(first, ast.Mult(), other)
+    return first
 
 
 def _filled(text: str, d: ast.expr) -> ast.expr:

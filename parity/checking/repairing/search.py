@@ -15,14 +15,17 @@ from parity.checking.asking.subject import Subject
 from parity.checking.bugs.derivative import ONE_CHANGE
 from parity.checking.bugs.findings import Finding, Unreadable, listed
 from parity.checking.repairing import expressions, whole
-from parity.checking.repairing.expressions import Scope, made_of_names, read_by_name
 from parity.checking.repairing.functions import Editable, OutOfTime, editable, seen, within
+from parity.checking.repairing.glance import Glance
+from parity.checking.repairing.scope import Scope, known_of
 from parity.checking.repairing.slots import Change, Statement, statements
 from parity.checking.repairing.state import Held
 from parity.checking.repairing.wording import place, texts
 
+# Of these bugs the evidence tells more than the title.
+_UNNAMED = ("unknown", "not-the-derivative")
 # What the search may cost.
-SECONDS, CHANGES = 8.0, 6000
+SECONDS, CHANGES = 8.0, 40_000
 # Of a machine that others share a search takes no more than so many times its own time.
 _SHARED = 2
 # A changed function may take so many times as long as the user's own, and so long at least.
@@ -58,6 +61,10 @@ class Trial(Protocol):
         """Call the loss alone."""
         ...
 
+    def fits_its_own_loss(self) -> list[bool]:
+        """Return which gradients are right where a change made the loss another one."""
+        ...
+
 
 @dataclass(frozen=True)
 class Repair:
@@ -69,6 +76,7 @@ class Repair:
         new: What it becomes.
         mended: The numbers of the gradients that are right with it, and not without.
         rest: Those that are wrong with it, too.
+        of_forward: Whether the loss is another with it.
     """
 
     place: str
@@ -76,6 +84,7 @@ class Repair:
     new: str
     mended: list[int]
     rest: list[int]
+    of_forward: bool = False
 
 
 @dataclass
@@ -119,7 +128,7 @@ class Search:
         losses: list[Any] = []
         of_loss = seen(lambda: losses.append(self.trial.loss()))
         self._loss = losses[0]
-        self._calls = made_of_names(editable(of_loss))
+        self._of_loss = editable(of_loss)
         functions = editable(what)
         right = self.trial.fits(own)
         self._own, self._right = own, right
@@ -127,12 +136,15 @@ class Search:
         holders = [f.module for f in functions] + [vars(o) for o in what.objects.values()]
         self._held = Held(holders)
         partly: tuple[_Candidate, list[bool]] | None = None
+        glance = Glance(what.moments)
         for candidate in self._candidates(functions, what.lines, set(of_loss.codes), own, right):
             late = time.thread_time() > until or time.monotonic() > latest
             if late or self.tried >= CHANGES:
                 self.ended = True
                 break
             self.tried += 1
+            if glance.in_vain(candidate.function, candidate.statement, candidate.change):
+                continue
             found = self._tried(candidate)
             if found is None or not _better(found, right):
                 continue
@@ -145,7 +157,30 @@ class Search:
                 return _said(candidate, found, right)
             if partly is None or sum(found) > sum(partly[1]):
                 partly = candidate, found
-        return None if partly is None else _said(*partly, right)
+        if partly is None:
+            return self._in_forward(until)
+        return _said(*partly, right)
+
+    def _in_forward(self, until: float) -> Repair | None:
+        """Return another axis in what the loss is made of, with which all gradients are right.
+
+        They may be those of a loss that is meant, as where softmax adds up along the wrong axis.
+        """
+        for function in self._of_loss:
+            for statement, change in whole.axes([*statements(function.node)]):
+                if time.thread_time() > until:
+                    self.ended = True
+                    return None
+                self.tried += 1
+                candidate = _Candidate(function, statement, change)
+                with self._changed(candidate) as possible:
+                    try:
+                        found = self.trial.fits_its_own_loss() if possible else [False]
+                    except _FAILED:
+                        continue
+                if all(found):
+                    return replace(_said(candidate, found, self._right), of_forward=True)
+        return None
 
     def _tried(self, candidate: _Candidate, confirm: bool = False) -> list[bool] | None:
         """Return which gradients are right with a change; None where it cannot be run."""
@@ -197,9 +232,10 @@ class Search:
     ) -> list[_Candidate]:  # fmt: skip
         """Return the changes to be tried, the likeliest first."""
         found: list[_Candidate] = []
-        read = read_by_name(functions)
+        known = known_of(functions, self._of_loss)
         for function in functions:
-            scope, forward = Scope(function, self._calls, read), function.code in of_loss
+            scope = Scope(function, known)
+            forward = function.code in of_loss
             reached: list[tuple[Statement, float]] = []
             for statement in statements(function.node):
                 if not any((function.filename, n) in lines for n in statement.lines):
@@ -267,8 +303,16 @@ class Search:
 
 def _scaled(function: Editable, statement: Statement) -> _Candidate:
     head = statement.heads[0]
-    scaled = ast.BinOp(head.node, ast.Mult(), ast.Constant(1.375))
+    several = isinstance(head.node, ast.Tuple) and head.node.elts
+    new = [_by_some_factor(part) for part in several or [head.node]]
+    scaled = ast.Tuple(new, ast.Load()) if several else new[0]
     return _Candidate(function, statement, Change(0, ((head, scaled),)))
+
+
+def _by_some_factor(node: ast.expr) -> ast.expr:
+    # A zero would stay one: dZ[Z <= 0] = 0.
+    op = ast.Add() if isinstance(node, ast.Constant) else ast.Mult()
+    return ast.BinOp(node, op, ast.Constant(1.375))
 
 
 _FAILED = (Unreadable, OutOfTime, ValueError, TypeError, ArithmeticError, LookupError)
@@ -320,8 +364,11 @@ def mended(trial: Trial, subject: Subject, located: list[Finding]) -> list[Findi
             return located
         return [replace(first, evidence=f"{first.evidence}; {words}"), *others]
     fixed, rest = (listed([names[k] for k in part]) for part in (repair.mended, repair.rest))
-    agree = f"{fixed} agrees, and not yet {rest}" if rest else "all gradients agree"
+    of_forward = " (and your loss is another)" if repair.of_forward else ""
+    verb = "agree" if len(repair.mended) > 1 else "agrees"
+    agree = f"{fixed} {verb}, and not yet {rest}" if rest else "all gradients agree"
     written = f'"{repair.new}"' if repair.new else "nothing"
     values = {"place": repair.place, "old": repair.old, "new": written}
     where = ", ".join(names[k] for k in repair.mended)
-    return [Finding(ONE_CHANGE, where, values, f"with it {agree}; {first.evidence}")]
+    seen_of_it = first.evidence if first.bug.code in _UNNAMED else first.title
+    return [Finding(ONE_CHANGE, where, values, f"with it {agree}{of_forward}; {seen_of_it}")]

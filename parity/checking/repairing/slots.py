@@ -69,7 +69,7 @@ class Change:
 
     def moves(self, statement: "Statement") -> bool:
         """Whether a statement changes places with the next one."""
-        return any(slot == statement.behind for slot, _ in self.puts)
+        return not self.also and any(slot == statement.behind for slot, _ in self.puts)
 
     def names(self, some: Set[str]) -> bool:
         """Whether what it puts in has one of these names."""

@@ -1,6 +1,7 @@
 """What the user's objects and modules hold, put back after each change that was tried."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from types import ModuleType
 from typing import Any, cast
 
 import numpy as np
@@ -9,32 +10,52 @@ from numpy_impl.types import Array
 
 # Larger arrays are data sets, which no gradient changes; to copy them each time would take long.
 _MOST_ENTRIES = 50_000
+# What is held by what is held, and so on, down to so many lists, dicts and objects.
+_MOST_PARTS = 3000
+
+_Part = list[Any] | dict[Any, Any]
 
 
 class Held:
-    """The values of attributes and of a module's names, and what arrays, lists and dicts hold.
+    """What is reached from attributes of objects and names of modules: in lists, dicts and objects.
 
     Args:
-        holders: The dicts that hold them: ``vars(object)``, a function's ``__globals__``.
+        holders: The dicts that hold it: ``vars(object)``, a function's ``__globals__``.
     """
 
     def __init__(self, holders: Iterable[dict[str, Any]]) -> None:
-        self._holders = [(holder, dict(holder)) for holder in {id(h): h for h in holders}.values()]
-        held: dict[int, Any] = {id(v): v for _, vs in self._holders for v in vs.values()}
-        # A list's or a dict's own arrays, too: {"W1": ...}.
-        for value in list(held.values()):
-            if type(value) in (list, dict):
-                parts = cast(dict[Any, Any] | list[Any], value)
-                inner: list[Any] = list(parts.values()) if isinstance(parts, dict) else parts
-                arrays = [v for v in inner if isinstance(v, np.ndarray)]
-                held |= dict(zip(map(id, arrays), arrays, strict=True))
-        arrays: list[Array] = [v for v in held.values() if isinstance(v, np.ndarray)]
-        changeable = [v for v in arrays if v.flags.writeable and v.size <= _MOST_ENTRIES]
-        self._arrays = [(v, v.copy()) for v in changeable]
-        lists = [cast(list[Any], v) for v in held.values() if type(v) is list]
-        dicts = [cast(dict[Any, Any], v) for v in held.values() if type(v) is dict]
-        self._lists = [(v, list(v)) for v in lists]
-        self._dicts = [(v, dict(v)) for v in dicts]
+        self._arrays: list[tuple[Array, Array]] = []
+        self._lists: list[tuple[list[Any], list[Any]]] = []
+        self._dicts: list[tuple[dict[Any, Any], dict[Any, Any]]] = []
+        known: set[int] = set()
+        level: list[Any] = list(holders)
+        while level:
+            below: list[Any] = []
+            for value in level:
+                if id(value) in known or len(known) > _MOST_PARTS:
+                    continue
+                known.add(id(value))
+                below += self._noted(value)
+            level = below
+
+    def _noted(self, value: Any) -> Iterator[Any]:
+        """Note an array or a part, and yield what it holds."""
+        if isinstance(value, np.ndarray):
+            array = cast(Array, value)
+            if array.flags.writeable and array.size <= _MOST_ENTRIES:
+                self._arrays.append((array, array.copy()))
+        elif isinstance(value, list):
+            items = cast(list[Any], value)
+            self._lists.append((items, list(items)))
+            yield from filter(_holds, items)
+        elif isinstance(value, dict):
+            held = cast(dict[Any, Any], value)
+            self._dicts.append((held, dict(held)))
+            yield from filter(_holds, held.values())
+        elif isinstance(value, tuple):
+            yield from filter(_holds, cast(tuple[Any, ...], value))
+        else:
+            yield vars(value)
 
     def put_back(self) -> None:
         """Make all as it was."""
@@ -42,9 +63,20 @@ class Held:
             array[...] = before
         for part, items in self._lists:
             part[:] = items
-        for holder, values in [*self._dicts, *self._holders]:
-            for name in holder.keys() - values.keys():
-                del holder[name]
-            for name, value in values.items():
-                if name not in holder or holder[name] is not value:
-                    holder[name] = value
+        for holder, values in self._dicts:
+            holder.update(values)
+            if len(holder) > len(values):
+                for name in [name for name in holder if name not in values]:
+                    del holder[name]
+
+
+def _holds(value: Any) -> bool:
+    """Whether something may hold what a change could spoil; functions and modules are left."""
+    if isinstance(value, np.ndarray | list | dict | tuple):
+        return True
+    attributes = getattr(value, "__dict__", None)
+    return (
+        isinstance(attributes, dict)
+        and not isinstance(value, ModuleType | type)
+        and not (callable(value) and type(value).__module__ == "builtins")
+    )

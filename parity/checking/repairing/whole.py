@@ -5,7 +5,9 @@ from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from itertools import combinations, combinations_with_replacement, permutations
 
-from parity.checking.repairing.expressions import SLOPES, Scope
+from parity.checking.repairing.expressions import SLOPES
+from parity.checking.repairing.jacobians import through_softmax
+from parity.checking.repairing.scope import Scope
 from parity.checking.repairing.slots import Change, Slot, Statement, expression, places
 
 # Of more names than these not all pairs are tried.
@@ -40,6 +42,11 @@ def changes(statement: Statement, scope: Scope) -> Iterator[Change]:
     for one in alike:
         for op in (ast.Add(), ast.Sub()):
             yield Change(6, ((head, ast.BinOp(head.node, op, expression(one))),))
+    for p in [name for name in named if len(scope.arrays.get(name, ())) > 1]:
+        if isinstance(head.node, ast.BinOp):
+            yield from (
+                Change(5, ((head, new),)) for new in through_softmax(expression(p), head.node)
+            )
     for one, other in permutations(alike, 2):  # softmax, through its whole Jacobian
         text = f"{one} * ({other} - ({other} * {one}).sum(axis=-1, keepdims=True))"
         here = one in named and other in named
@@ -54,18 +61,27 @@ def changes(statement: Statement, scope: Scope) -> Iterator[Change]:
 def everywhere(every: Sequence[Statement], scope: Scope) -> Iterator[tuple[Statement, Change]]:
     """Yield the changes that a function may need in several statements at once.
 
-    One name for another of its kind wherever it stands, and one axis for another in two reductions.
+    One name for another of its kind wherever it stands, one axis for another in two reductions, and
+    all that goes into attributes of one name (self.grad and other.grad) added to what is there.
     """
+    assigned: dict[str, list[_Spot]] = {}
+    for statement in every:
+        for target in getattr(statement.node, "targets", [])[:1]:
+            if isinstance(target, ast.Attribute):
+                assigned.setdefault(target.attr, []).append((statement, statement.slot))
+    for spots in assigned.values():
+        nodes = [statement.node for statement, _ in spots]
+        yield from _at_once(
+            1, spots, [ast.AugAssign(n.targets[0], ast.Add(), n.value) for n in nodes]
+        )
     named: dict[str, list[_Spot]] = {}
     reduced: dict[str, list[_Spot]] = {}
     for statement in every:
         for slot in places(statement.heads):
             if isinstance(slot.node, ast.Name) and slot.node.id in scope.arrays:
                 named.setdefault(slot.node.id, []).append((statement, slot))
-            elif isinstance(slot.node, ast.Call):
-                axis = next((k.value for k in slot.node.keywords if k.arg == "axis"), None)
-                if axis is not None:
-                    reduced.setdefault(ast.unparse(axis), []).append((statement, slot))
+            elif (axis := _axis(slot.node)) is not None:
+                reduced.setdefault(ast.unparse(axis), []).append((statement, slot))
     for old, spots in named.items():
         for new in scope.alike(old):
             yield from _at_once(5.5, spots, [expression(new) for _ in spots])
@@ -77,12 +93,39 @@ def everywhere(every: Sequence[Statement], scope: Scope) -> Iterator[tuple[State
                     yield from _at_once(4.6, pair, new)
 
 
+def axes(every: Sequence[Statement]) -> Iterator[tuple[Statement, Change]]:
+    """Yield one axis for another in each reduction, and then in two of one axis."""
+    reduced: dict[str, list[_Spot]] = {}
+    for statement in every:
+        for slot in places(statement.heads):
+            axis = _axis(slot.node)
+            if axis is not None:
+                reduced.setdefault(ast.unparse(axis), []).append((statement, slot))
+    for own, spots in reduced.items():
+        for axis in (1, 0, -1):
+            for kept in (False, True):
+                if str(axis) == own and not kept:
+                    continue
+                new = [_reduced(slot.node, axis, kept) for _, slot in spots]
+                for (statement, slot), node in zip(spots, new, strict=True):
+                    yield statement, Change(1, ((slot, node),))
+                for one, other in combinations(zip(spots, new, strict=True), 2):
+                    puts = tuple((slot, node) for (_, slot), node in (one, other))
+                    also = () if one[0][0] is other[0][0] else (other[0][0],)
+                    yield one[0][0], Change(1, puts, also)
+
+
+def _axis(node: ast.AST) -> ast.expr | None:
+    keywords = node.keywords if isinstance(node, ast.Call) else []
+    return next((k.value for k in keywords if k.arg == "axis"), None)
+
+
 # A place, and the statement that it is a part of.
 _Spot = tuple[Statement, Slot]
 
 
 def _at_once(
-    rank: float, spots: Sequence[_Spot], new: Sequence[ast.expr]
+    rank: float, spots: Sequence[_Spot], new: Sequence[ast.AST]
 ) -> Iterator[tuple[Statement, Change]]:
     """Yield the change of several places, if they are in several statements."""
     first, *others = {id(statement): statement for statement, _ in spots}.values()

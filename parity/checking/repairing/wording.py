@@ -28,7 +28,7 @@ def texts(filename: str, statement: Statement, change: Change) -> tuple[str, str
 
 def _of_one(filename: str, statement: Statement, change: Change) -> tuple[str, str]:
     blocks = [slot for slot in (statement.slot, statement.behind) if slot is not None]
-    moved = sum(slot in blocks for slot, _ in change.puts) > 1
+    moved = not change.also and sum(slot in blocks for slot, _ in change.puts) > 1
     shown = blocks if moved else blocks[:1]
     old = "; ".join(_text(slot.node) for slot in shown)
     before = change.apply()

@@ -1,0 +1,155 @@
+"""Gradients as they are read off steps, where a step is all that there is."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from numpy_impl.types import Array
+from parity.checking.asking.falling import Falling, falling
+from parity.checking.asking.repeating import alike
+from parity.checking.asking.subject import Subject, TheirError
+from parity.checking.bugs.derivative import UPDATED_FIRST
+from parity.checking.bugs.findings import Finding, Notes
+from parity.checking.bugs.table import Severity
+from parity.checking.derivative.pairs import Tensor
+from parity.checking.derivative.slopes import Place
+
+# Rates by which a step's gradient is read off; powers of two, so that dividing by them is exact.
+_RATES = (2.0**-3, 2.0**-5)
+# Further down, to see what it tends to: each half the one before.
+_SMALLER = tuple(2.0**-k for k in range(5, 11))
+# Two estimates of what it tends to that differ by no more than this part are one.
+_CONVERGED = 1e-9
+_NO_PLAIN_ONE = (
+    "the step is no plain one (weights -= learning_rate * gradient), from which gradients could be "
+    "read off: give gradients as well"
+)
+
+
+class OfSteps:
+    """Reads gradients off steps, (weights before - weights after) / learning rate.
+
+    Args:
+        subject: The user's code.
+        notes: Takes what is found of the rate.
+
+    Attributes:
+        falling: The formula by which the rate goes on inside of the step, if it does.
+        updated: The arrays whose change is no multiple of the rate, and tends to one as it falls.
+    """
+
+    def __init__(self, subject: Subject, notes: Notes) -> None:
+        self.subject, self.notes = subject, notes
+        self.falling: Falling | None = None
+        self.updated: set[int] = set()
+        self._steps = 0
+
+    def gradients(self, place: Place) -> list[Array | None]:
+        """Return them at a place.
+
+        Raises:
+            TheirError: The step is none from which they could be read off.
+        """
+        changes = [self._change(place, rate) for rate in _RATES]
+        found = self._plain(place, changes)
+        if found is None and self.falling is None:
+            self.falling = self._falling(place, changes)
+            if self.falling is not None:
+                found = self._plain(place, [self._change(place, rate) for rate in _RATES])
+        if found is None:
+            found = self._in_the_limit(place)
+        if found is None:
+            raise TheirError("step", _NO_PLAIN_ONE)
+        return found
+
+    def _plain(self, place: Place, changes: list[list[Array]]) -> list[Array | None] | None:
+        """Return the gradients of steps at two rates, if they are the same."""
+        whole = zip(*changes, self.lost(place, changes[0]), strict=True)
+        if not all(alike(a, b) or np.all(np.abs(a - b) <= room) for a, b, room in whole):
+            return None
+        return list(changes[0])
+
+    def lost(self, place: Place, gradients: Sequence[Array | None]) -> list[Array | float]:
+        """Return by how much what is read off two steps may differ, array by array."""
+        rate, error = (1.0, 0.0) if self.falling is None else self.falling.multiple(self._steps)
+        # A weight that is changed is rounded, by half a unit of its own.
+        rounded = [2 * place.unit * np.max(np.abs(w), initial=0.0) for w in place.arrays]
+        return [
+            one / min(_RATES) / rate + (0.0 if g is None else 2 * error / rate * np.abs(g))
+            for one, g in zip(rounded, gradients, strict=True)
+        ]
+
+    def _change(self, place: Place, rate: float) -> list[Array]:
+        """Return what a step takes off the weights, divided by the learning rate that it has."""
+        place.back()
+        self.subject.step(place.x, place.y, rate)
+        if self.falling is not None:
+            rate *= self.falling.multiple(self._steps)[0]
+        self._steps += 1
+        after = self.subject.weights()
+        return [(old - new) / rate for old, new in zip(place.arrays, after, strict=True)]
+
+    def _falling(self, place: Place, changes: list[list[Array]]) -> Falling | None:
+        """Return the formula by which the rate goes on from the first two steps, if any."""
+        if self._steps > len(changes):
+            return None
+        steps = [*changes, *(self._change(place, _RATES[0]) for _ in range(3))]
+        whole = [np.concatenate([c.ravel() for c in step]) for step in steps]
+        noise = [2 * place.unit * np.abs(w).ravel() / min(_RATES) for w in place.arrays]
+        rule = falling(whole, range(len(steps)), np.concatenate(noise))
+        if rule is not None:
+            words = f"Learning rate: it changes inside the step, as {rule.words} (t: steps before)."
+            self.notes.remarks.append(words + rule.as_declared())
+        return rule
+
+    def _in_the_limit(self, place: Place) -> list[Array | None] | None:
+        """Return what the changes tend to as the rate falls, if a step leaves no state behind."""
+        first, again = (self._change(place, _SMALLER[0]) for _ in range(2))
+        if self.falling is not None or not all(map(np.array_equal, first, again)):
+            return None
+        changes = [first, *(self._change(place, rate) for rate in _SMALLER[1:])]
+        rounded = self.lost(place, [None] * len(first))
+        found: list[Array | None] = []
+        for index, each in enumerate(zip(*changes, strict=True)):
+            coarse, fine = _towards_zero(each[:-1]), _towards_zero(each[1:])
+            # Rounding of the weights grows as the rate falls, and with what is taken of it.
+            noise = 8 * rounded[index] * min(_RATES) / _SMALLER[-1]
+            gap = np.abs(fine - coarse)
+            if not np.all(gap <= noise + _CONVERGED * np.max(np.abs(fine), initial=0.0)):
+                return None
+            if np.any(np.abs(each[0] - fine) > noise):
+                self.updated.add(index)
+            found.append(fine)
+        return found
+
+    def conclude(self, tensors: Sequence[Tensor]) -> None:
+        """Say what steps are that are right in the limit alone.
+
+        Where they are not right there either, they are none from which gradients can be read off.
+
+        Raises:
+            TheirError: They are none.
+        """
+        if not self.updated:
+            return
+        notes, declared = self.notes, self.subject.candidate.optimizer is not None
+        if notes.findings:
+            notes.findings.clear()
+            notes.witnesses.clear()
+            raise TheirError("step", _NO_PLAIN_ONE)
+        names = ", ".join(t.name for t in tensors if t.index in self.updated)
+        severity = None if declared else Severity.UNCERTAIN
+        notes.findings.append(Finding(UPDATED_FIRST, f"step, {names}", severity=severity))
+        notes.tested.clear()
+
+
+def _towards_zero(values: Sequence[Array]) -> Array:
+    """Return what a smooth function of the rate tends to; each rate is half the one before.
+
+    Neville's scheme at 0: with n values it is exact for polynomials of degree n - 1.
+    """
+    row = [*values]
+    for order in range(1, len(row)):
+        row = [(2**order * b - a) / (2**order - 1) for a, b in pairwise(row)]
+    return row[0]
