@@ -21,6 +21,7 @@ from parity.checking.asking.subject import Subject
 from parity.checking.backward import Backward
 from parity.checking.bugs.findings import Finding, Notes, Unreadable
 from parity.checking.bugs.table import EXCEPTION, OTHER_SIZES, UNREADABLE, Severity
+from parity.checking.derivative.belonging import broadcast
 from parity.checking.derivative.compare import REFERENCE as DERIVATIVE
 from parity.checking.derivative.compare import Derivative, check_derivative
 from parity.checking.derivative.samples import in_parts, of_other_targets, samples
@@ -247,6 +248,7 @@ class _Whole:
             if not parts and self._as_chain(subject, loss):
                 if own:
                     self._by_their_loss(subject)
+                    self._look_at_targets(subject)
                 return
             if not own:
                 self._steps_alone(subject)
@@ -263,6 +265,15 @@ class _Whole:
                 "your gradients were compared with the derivative of your own loss, and with "
                 "nothing else."
             )
+            self._look_at_targets(subject)
+
+    def _look_at_targets(self, subject: Subject) -> None:
+        """Say where a loss compares each output with the targets of all samples."""
+        notes = self.notes
+        finding = None if notes.findings else broadcast(subject.fresh(), self.seed)
+        if finding is not None:
+            notes.findings = [finding]
+            notes.tested = notes.untested = []
 
     def _by_their_loss(self, subject: Subject) -> None:
         """Compare with the derivative of the user's loss as it stands, on the user's own samples.

@@ -5,6 +5,7 @@ the biases are folded into them. :func:`readings` lists all that fit the shapes;
 is found by calling ``forward``.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
@@ -21,6 +22,7 @@ Fold = Literal["", "first", "last"]
 _ORIENTATIONS: tuple[Kernel, ...] = ("in-out", "out-in")
 # More arrays of one row or column than this are taken as biases only: 2^n readings otherwise.
 _MOST_AMBIGUOUS = 10
+_MOST_READINGS = 500
 
 
 class Key(NamedTuple):
@@ -117,11 +119,15 @@ class Layout:
 
 
 def readings(shapes: Sequence[Shape]) -> list[Layout]:
-    """Return every reading of the arrays as a chain of layers; the likeliest first."""
+    """Return every reading of the arrays as a chain of layers; the likeliest first.
+
+    Where they could be read in very many ways, as twelve square kernels and half as many biases
+    could, it is no chain that is told by its shapes: then there is none.
+    """
     shapes = tuple(shapes)
     if any(len(shape) > 2 for shape in shapes):
         return []
-    found: list[Layout] = []
+    found: dict[Layout, None] = {}
     for kernels in _kernel_choices(shapes):
         rest = [i for i in range(len(shapes)) if i not in kernels]
         for order in (kernels, kernels[::-1]):
@@ -129,9 +135,9 @@ def readings(shapes: Sequence[Shape]) -> list[Layout]:
             for orientation, fold in product(_ORIENTATIONS, folds):
                 for sizes in _chains([shapes[k] for k in order], orientation, bool(fold)):
                     for biases in _bias_choices(shapes, rest, sizes[1:]):
-                        layout = Layout(shapes, order, biases, orientation, fold, sizes)
-                        if layout not in found:
-                            found.append(layout)
+                        found[Layout(shapes, order, biases, orientation, fold, sizes)] = None
+                        if len(found) > _MOST_READINGS:
+                            return []
     return sorted(found, key=lambda layout: not layout.plausible)
 
 
@@ -177,7 +183,21 @@ def _bias_choices(
         return
     for order in (rest, rest[::-1]):
         sizes = lengths if order is rest else lengths[::-1]
-        for layers in combinations(range(len(units)), len(rest)):
-            if all(units[layer] == n for layer, n in zip(layers, sizes, strict=True)):
-                where = dict(zip(layers, order, strict=True))
-                yield tuple(where.get(layer) for layer in range(len(units)))
+        for layers in _places(sizes, units, 0):
+            where = dict(zip(layers, order, strict=True))
+            yield tuple(where.get(layer) for layer in range(len(units)))
+
+
+def _places(
+    lengths: Sequence[int], units: tuple[int, ...], first: int
+) -> Iterator[tuple[int, ...]]:
+    """Yield the layers, from a first one on, that have these numbers of units in this order."""
+    if not lengths:
+        yield ()
+        return
+    if Counter(lengths) - Counter(units[first:]):
+        return
+    for layer in range(first, len(units) - len(lengths) + 1):
+        if units[layer] == lengths[0]:
+            for more in _places(lengths[1:], units, layer + 1):
+                yield (layer, *more)

@@ -330,6 +330,7 @@ def _scaled(
     # Names come before numbers that may be equal to them by chance.
     for number in scope.floats:
         yield 4.3, ast.BinOp(node, ast.Mult(), expression(number))
+        yield 4.3, ast.BinOp(node, ast.Div(), expression(number))
     for factor in (2, 0.5):
         yield 4.5, ast.BinOp(ast.Constant(factor), ast.Mult(), node)
     for number in (*scope.integers, *scope.lengths):

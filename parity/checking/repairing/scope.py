@@ -10,6 +10,8 @@ import numpy as np
 from parity.checking.repairing.functions import Editable, Kind, entries, kind_of
 from parity.checking.repairing.slots import plain
 
+# Of a module's numbers that a function does not name no more are tried.
+_MOST_NUMBERS = 6
 _NO_VALUES = ("function", "type", "module", "str", "NoneType", "ufunc")
 _NO_NUMBERS = (*_NO_VALUES, "list", "tuple", "dict", "set", "method", "bool", "Generator")
 
@@ -73,6 +75,8 @@ class Scope:
         self.strides = [n for n, v in function.module.items() if type(v) is int]
         self.strides += [name for name in self.integers if name not in self.strides]
         self.floats = [name for name, kind in self.kinds.items() if kind == ("float",)]
+        held = [n for n, v in function.module.items() if type(v) is float and n not in self.kinds]
+        self.floats += held[:_MOST_NUMBERS]  # the share that dropout keeps, say
         held = [name for name in self.kinds if name.endswith("']")]
         self.unread = _unread(function.node)
         self.unread |= {name for name in held if name.split("['")[-1][:-2] not in known.read}

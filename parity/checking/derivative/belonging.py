@@ -1,0 +1,62 @@
+"""Whether it matters to a loss which target belongs to which sample."""
+
+from typing import Any
+
+import numpy as np
+
+from numpy_impl.types import Array
+from parity.checking.asking.nested import is_ndarray
+from parity.checking.asking.subject import Subject, TheirError
+from parity.checking.bugs.findings import Finding, Unreadable
+from parity.checking.bugs.outputs import TARGETS_BROADCAST
+from parity.checking.derivative.samples import samples, spread
+
+# Two losses are the same if they differ by no more than rounding of the sum.
+_SAME = 1e-12
+_FEWEST = 3
+_SHAPES = ("(n,)", "(n, 1)")
+
+
+def broadcast(subject: Subject, seed: int) -> Finding | None:
+    """Return that targets (n,) and outputs (n, 1), or so, are compared all with all.
+
+    Then the loss is the same whichever target belongs to which sample, and with targets of the
+    outputs' shape it is not. Gradients may well be the derivative of such a loss.
+
+    Args:
+        subject: The user's code, with ``forward``, ``loss`` and samples of the user's own.
+        seed: Of weights and samples.
+    """
+    candidate = subject.candidate
+    if candidate.forward is None or candidate.data is None:
+        return None
+    rng = np.random.default_rng([seed, 29])
+    try:
+        x, y = samples(subject, rng).draw(rng)
+        subject.set_weights(spread(subject.weights(), rng, 1.0))
+        outputs = subject.forward(x)[-1] if is_ndarray(y) and y.dtype.kind in "fiu" else None
+        if outputs is None or sorted((outputs.ndim, y.ndim)) != [1, 2]:
+            return None
+        if outputs.size != y.size or len(outputs) != len(y) or not _several(y, outputs):
+            return None
+        other = y.reshape(outputs.shape)
+        if not _same_for_any_order(subject, x, y) or _same_for_any_order(subject, x, other):
+            return None
+    except (TheirError, Unreadable):
+        return None
+    given, theirs = _SHAPES if outputs.ndim == 2 else _SHAPES[::-1]
+    values = {"given": f"targets {given}", "other": f"outputs {theirs}"}
+    evidence = (
+        f"the loss is the same whichever target belongs to which sample; with targets {theirs} it "
+        "is not"
+    )
+    return Finding(TARGETS_BROADCAST, "loss", values, evidence)
+
+
+def _several(*arrays: Array) -> bool:
+    return all(len(np.unique(np.round(a, 6))) >= _FEWEST for a in arrays)
+
+
+def _same_for_any_order(subject: Subject, x: Any, y: Array) -> bool:
+    losses = [float(subject.loss(x, np.roll(y, shift, axis=0))) for shift in range(len(y))]
+    return bool(np.ptp(losses) <= _SAME * np.max(np.abs(losses)))
