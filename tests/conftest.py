@@ -1,5 +1,8 @@
 """Settings for all tests."""
 
+import gc
+import os
+import sys
 from typing import Any
 
 import pytest
@@ -25,6 +28,11 @@ IN_ONE_PROCESS = {
     "tests/test_census.py",
     "tests/test_site.py",
     "tests/test_wheel.py",
+    # These wait for others, and would be the last ones, with a processor idle.
+    "tests/test_fuzzing.py",
+    "tests/test_notebooks.py",
+    "tests/tools/test_benchmark.py",
+    "tests/tools/test_comparisons.py",
 }
 # These share a browser and the page's server.
 WITH_A_BROWSER = {
@@ -52,6 +60,20 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return file if file in IN_ONE_PROCESS else nodeid
 
     return Scheduling(config, log)
+
+
+# Modules and tests, millions of objects, stay until the end: while they are made the garbage
+# collector would look at them in vain, time and again.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector work, seldom, and keep from now on no compiled file."""
+    gc.enable()
+    gc.set_threshold(20_000, 20)
+    # Of a program that a test changes within a second the compiled file would be the old one.
+    sys.dont_write_bytecode = True
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests import census
 from tests.scripts.browsing import give_up, open_tab
 from tests.site_reading import Reader, elsewhere, leftover, read
 
@@ -28,11 +29,14 @@ PHONE = 360
 
 
 def build(config: Path, site: Path) -> subprocess.CompletedProcess[str]:
-    """Build a site as ``make docs`` does."""
+    """Build a site as ``make docs`` does; in a sample without source code or set signatures."""
+    own = {
+        "NO_MKDOCS_2_WARNING": "1", "SITE_WHOLE": "true" if census.settings.all else "false"
+    }  # fmt: skip
     return subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict",
          "--config-file", str(config), "--site-dir", str(site)],
-        cwd=ROOT, capture_output=True, text=True, env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
+        cwd=ROOT, capture_output=True, text=True, env=os.environ | own,
     )  # fmt: skip
 
 

@@ -226,11 +226,15 @@ PARTS: tuple[Callable[[], Any], ...] = (
 )  # fmt: skip
 
 
-def main() -> None:
-    """Print what every part gives as one line of JSON, the last one."""
+def found() -> dict[str, Any]:
+    """Return what every part gives."""
     assert keras.backend.backend() in autodiff.ENGINES
-    found = {part.__name__: part() for part in PARTS}
-    print(json.dumps(found), flush=True)
+    return {part.__name__: part() for part in PARTS}
+
+
+def main() -> None:
+    """Print it as one line of JSON, the last one."""
+    print(json.dumps(found()), flush=True)
 
 
 if __name__ == "__main__":

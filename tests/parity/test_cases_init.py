@@ -156,7 +156,7 @@ def test_definitions_run_no_training_and_need_nothing_that_is_missing(tmp_path: 
 def test_an_endless_forward_pass_is_given_up(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(world, "SECONDS", 0.3)
+    monkeypatch.setattr(world, "SECONDS", 0.1)
     Path("stuck.py").write_text(
         "import numpy as np\n"
         "class Net:\n"

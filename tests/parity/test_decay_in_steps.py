@@ -129,6 +129,7 @@ STRANGE: dict[str, Decay] = {
 }
 
 
+@pytest.mark.census(keep=2)
 @pytest.mark.parametrize("name", STRANGE)
 @pytest.mark.parametrize("rule", [sgd, momentum, adam])
 def test_what_is_no_share_of_the_weights_is_not_told_as_one(rule: Rule, name: str) -> None:

@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
+from tests import census
 from tests.parity.random_correct.answers import false_alarm, overlooked_bias, overlooked_entry
 
 
 def ask(question: Callable[[int], Any], chunk: int, size: int) -> list[Any]:
-    """Return the answers for one chunk of seeds."""
-    return [question(seed) for seed in range(size * chunk, size * (chunk + 1))]
+    """Return the answers for one chunk of seeds; in a sample for two fifths of it."""
+    seeds, key = range(size * chunk, size * (chunk + 1)), f"{question.__name__} {chunk}"
+    return [question(seed) for seed in census.sample(seeds, 2 * size // 5, key)]
 
 
 def joined(answers: list[str]) -> str:
@@ -49,4 +51,5 @@ def test_the_smallest_mistake_is_seen(question, chunk):
     answers = ask(question, chunk, 5)
     overlooked = [answer for answer in answers if answer]
     assert not overlooked, joined(overlooked)
-    assert any(answer is not None for answer in answers)  # in some the mistake shows
+    # In some the mistake shows.
+    assert any(answer is not None for answer in answers) or not census.settings.all

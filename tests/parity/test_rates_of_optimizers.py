@@ -95,6 +95,7 @@ def test_another_rate_than_declared_is_wrong_and_named(name: str) -> None:
     assert "parts at step 2" in title
 
 
+@pytest.mark.census(keep=2)
 @pytest.mark.parametrize("name", RULES)
 def test_rates_of_no_formula_and_a_constant_one_are_not_named(name: str) -> None:
     drawn = np.random.default_rng(5).uniform(0.5, 1, 60)

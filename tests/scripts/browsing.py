@@ -69,7 +69,7 @@ def chromium(give_up: Callable[[str], Any]) -> Iterator["Browser"]:
 Points = Sequence[tuple[float, float]]
 
 
-def smooth(points: Points, steps: int = 8) -> list[tuple[float, float]]:
+def smooth(points: Points, steps: int = 4) -> list[tuple[float, float]]:
     """Return a curve through points (Catmull and Rom's spline), as a steady hand would draw it."""
     curve = []
     padded = [points[0], *points, points[-1]]

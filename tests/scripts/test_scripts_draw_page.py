@@ -1,9 +1,8 @@
 """The page of ``scripts.draw`` in a browser: drawing, picture files, and both engines' scores."""
 
+import contextlib
 import io
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +12,9 @@ from PIL import Image
 
 from digit_data.pictures.examine import open_image, prepare
 from scripts.model_files import SHIPPED_MODEL
+from scripts.whatami import __main__ as whatami
 from tests.scripts.browsing import EMPTY, ONE, THREE, Tab, deliver, open_tab, stroke, three
-from tests.scripts.serving import ROOT, command
+from tests.scripts.serving import command
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Route
@@ -24,11 +24,10 @@ def by_command(picture: bytes, path: Path, engine: str = "numpy") -> dict[str, A
     """Return what ``python -m scripts.whatami`` says about a picture."""
     path.write_bytes(picture)
     options = ["--model", str(SHIPPED_MODEL), "--engine", engine, "--json"]
-    done = subprocess.run(
-        [sys.executable, "-m", "scripts.whatami", str(path), *options],
-        cwd=ROOT, capture_output=True, check=True,
-    )  # fmt: skip
-    return json.loads(done.stdout)[0]
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        assert whatami.main([str(path), *options]) == 0
+    return json.loads(said.getvalue())[0]
 
 
 def assert_shows(tab: Tab, record: dict[str, Any], engine: str = "numpy") -> None:

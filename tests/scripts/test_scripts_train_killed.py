@@ -52,7 +52,7 @@ def test_a_killed_training_goes_on_bit_for_bit(engine: str, tmp_path: Path, smal
     # An epoch has some 150 steps, and is saved four times on the way.
     options = ["--batch-size", "2", "--epochs", "3", "--checkpoint-every", "0s"]
     arguments = ["mnist-robust", "--data", str(small_mnist), *options]
-    count = census.count(50, {"numpy": 2, "keras": 1}[engine])
+    count = census.count(50, 1)
     moments = killing.moments(count, census.settings.seed)
     results = killing.killed_and_resumed(engine, moments, tmp_path, arguments, 64)
     assert [found["moment"] for found in results] == moments
