@@ -8,14 +8,13 @@ import numpy as np
 
 from numpy_impl import activations
 from numpy_impl.types import Array
-from parity.bounds.rounding import Rounding
 from parity.checking.asking.gradients import Direct, Step, Taken
 from parity.checking.asking.repeating import alike
 from parity.checking.asking.subject import Subject, TheirError, lowest
 from parity.checking.bugs.findings import Finding, Notes
 from parity.checking.bugs.table import STEP_EXCEPTION, Severity
 from parity.checking.derivative.samples import Samples, spread
-from parity.checking.explain.steps.course import Gradients, GradientsAt, course
+from parity.checking.explain.steps.course import course, of_source
 from parity.checking.explain.steps.optimizer import (
     Identified,
     identify_own,
@@ -95,7 +94,7 @@ def check_steps(subject: Subject, samples: Samples, start: Sequence[Array], seed
         stepping, history = _taken(subject, layout, samples, start, seed)
         if stepping.findings:
             return Notes(findings=[*stepping.findings])
-        draft = of_own(history, _own_gradients(subject, layout))
+        draft = of_own(history, of_source(Direct(subject), layout, of_any_layers=True))
         usable = all(np.all(np.isfinite(a)) for taken in history for a in taken.after)
         if not usable or not any(draft.gradients_at(taken.probe) for taken in history):
             return Notes(untested=["a step (what it leaves is not finite)"])
@@ -208,18 +207,3 @@ def _taken(
         step.change(probe(2 + number, arrays), reset=arrays is None)
         arrays = step.taken[-1].after
     return stepping, subject.history[before:]
-
-
-def _own_gradients(subject: Subject, layout: Layout) -> GradientsAt:
-    """Return the user's own gradients, asked for once at each probe."""
-    source, asked = Direct(subject), dict[int, tuple[Probe, Gradients]]()
-
-    def at(probe: Probe) -> Gradients:
-        if id(probe) not in asked:
-            pairs = zip(source.ask(probe).arrays, layout.shapes, strict=True)
-            own = layout.unpack([None if a is None else a.reshape(shape) for a, shape in pairs])
-            rounding = Rounding(probe.dtype, 2 * sum(a.size for a in probe.arrays), True, True)
-            asked[id(probe)] = probe, {key: rounding.exact(g) for key, g in own.items()}
-        return asked[id(probe)][1]
-
-    return at

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from numpy_impl.types import Array
-from parity.bounds.rounding import Approx
+from parity.bounds.rounding import Approx, Rounding
 from parity.checking.asking.gradients import Direct, Taken
 from parity.checking.asking.subject import lowest
 from parity.checking.bugs.variant import OutputVariant, Scene
@@ -189,10 +189,16 @@ def of_updated(kind: LossKind, factor: float) -> GradientsAt:
     return at
 
 
-def of_source(source: Direct, layout: Layout) -> GradientsAt:
+def of_source(source: Direct, layout: Layout, of_any_layers: bool = False) -> GradientsAt:
     """Return the user's own gradients, asked for once at each probe.
 
     Whoever asks raises ``TheirError`` where the user's code fails.
+
+    Args:
+        source: Where they are asked for.
+        layout: Of the weights.
+        of_any_layers: Whether the probe's plan is none of the network's, whose layers are not
+            known: then a sum is as long as all weights together.
     """
     asked: dict[int, tuple[Probe, Gradients]] = {}
 
@@ -200,7 +206,10 @@ def of_source(source: Direct, layout: Layout) -> GradientsAt:
         if id(probe) not in asked:
             pairs = zip(source.ask(probe).arrays, layout.shapes, strict=True)
             own = layout.unpack([None if a is None else a.reshape(shape) for a, shape in pairs])
-            rounding = rounding_for(probe.plan, len(probe.x), probe.dtype, True)
+            if of_any_layers:
+                rounding = Rounding(probe.dtype, 2 * sum(a.size for a in probe.arrays), True, True)
+            else:
+                rounding = rounding_for(probe.plan, len(probe.x), probe.dtype, True)
             asked[id(probe)] = probe, {key: rounding.exact(g) for key, g in own.items()}
         return asked[id(probe)][1]
 
