@@ -53,6 +53,13 @@ def checked(name: str, y: Any, mended: bool, forward: bool = True) -> CheckRepor
     )
 
 
+def test_two_classes_are_enough() -> None:
+    y = np.array([0.0, 1.0, 1.0, 0.0, 1.0, 0.0, 0.0])
+    report = checked("log-cosh", y, mended=False)
+    assert [finding.code for finding in report.findings] == ["targets-broadcast"]
+    assert checked("log-cosh", y, mended=True).outcome is Outcome.RIGHT
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_loss_of_each_output_with_every_target_is_wrong(name: str) -> None:
     y = np.random.default_rng(5).normal(size=7)

@@ -13,8 +13,8 @@ from parity.checking.derivative.samples import samples, spread
 
 # Two losses are the same if they differ by no more than rounding of the sum.
 _SAME = 1e-12
-# So many samples are needed, and so many orders of them are tried.
-_FEWEST = 3
+# So many outputs have to differ, and so many orders of the targets are tried.
+_FEWEST, _ORDERS = 3, 4
 _SHAPES = ("(n,)", "(n, 1)")
 
 
@@ -38,7 +38,7 @@ def broadcast(subject: Subject, seed: int) -> Finding | None:
         outputs = subject.forward(x)[-1] if is_ndarray(y) and y.dtype.kind in "fiu" else None
         if outputs is None or sorted((outputs.ndim, y.ndim)) != [1, 2]:
             return None
-        if outputs.size != y.size or len(outputs) != len(y) or not _several(y, outputs):
+        if outputs.size != y.size or len(outputs) != len(y) or not _tell_samples_apart(y, outputs):
             return None
         other = y.reshape(outputs.shape)
         if not _same_for_any_order(subject, x, y) or _same_for_any_order(subject, x, other):
@@ -54,10 +54,15 @@ def broadcast(subject: Subject, seed: int) -> Finding | None:
     return Finding(TARGETS_BROADCAST, "loss", values, evidence)
 
 
-def _several(*arrays: Array) -> bool:
-    return all(len(np.unique(np.round(a, 6))) >= _FEWEST for a in arrays)
+def _tell_samples_apart(y: Array, outputs: Array) -> bool:
+    """Return whether a loss has to change where these targets change places."""
+    kinds, several = len(np.unique(y)), len(np.unique(np.round(outputs, 6)))
+    return kinds > 1 and several >= _FEWEST
 
 
 def _same_for_any_order(subject: Subject, x: Any, y: Array) -> bool:
-    losses = [float(subject.loss(x, np.roll(y, shift, axis=0))) for shift in range(_FEWEST)]
-    return bool(np.ptp(losses) <= _SAME * np.max(np.abs(losses)))
+    rng = np.random.default_rng(0)
+    orders = [rng.permutation(len(y)) for _ in range(_ORDERS)]
+    targets = [y, *(y[order] for order in orders if not np.array_equal(y[order], y))]
+    losses = [float(subject.loss(x, t)) for t in targets]
+    return len(targets) > 1 and bool(np.ptp(losses) <= _SAME * np.max(np.abs(losses)))
