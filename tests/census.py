@@ -24,9 +24,9 @@ import pytest
 
 T = TypeVar("T")
 # So many cases of a parametrized test run every day, unless it says how many.
-MOST = 3
+MOST = 2
 # So many seconds of a processor the cases of one test may take every day.
-SECONDS = 0.4
+SECONDS = 0.3
 # A test is slow if the cases that it may keep take longer than that together.
 _SLOW = SECONDS / MOST
 FILE = Path(__file__).with_name("seconds.json")
