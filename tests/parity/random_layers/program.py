@@ -25,6 +25,7 @@ MAKERS: dict[int, list[Maker]] = {
     ],
     1: ANYWHERE,
 }  # fmt: skip
+FOUND_OUT = {"sgd", "momentum", "nesterov", "torch momentum", "adam"}
 SHAPES = {"pictures": (5, 6, 2), "sequences": (5, 3), "ids": (5,), "vectors": (4,)}
 
 
@@ -58,7 +59,7 @@ class Program:
             self.order.sort()
         turned = rng.random(len(drawn)) < rng.choice([0.0, 0.5])
         self.axes = [
-            tuple(rng.permutation(w.ndim)) if turn else tuple(range(w.ndim))
+            tuple(map(int, rng.permutation(w.ndim))) if turn else tuple(range(w.ndim))
             for w, turn in zip(drawn, turned, strict=True)
         ]
         self.keeps = str(rng.choice(["list", "dict", "nested", "packed"]))
@@ -70,7 +71,8 @@ class Program:
         self.steps = declared or bool(rng.random() < 0.5)
         self.rule_name = str(rng.choice(list(RULES)))
         self.rule, self.words = RULES[self.rule_name]
-        self.declares = declared or bool(rng.random() < 0.6)
+        # That a step clips, or divides, takes the check long to find out: it is always declared.
+        self.declares = declared or self.rule_name not in FOUND_OUT or bool(rng.random() < 0.5)
         # What a wrong program spoils; see wrong.py.
         self.spoil_flow: Callable[[int, Any], Any] = lambda k, d: d
         self.spoil: Callable[[list[Any]], None] = lambda found: None
@@ -87,7 +89,11 @@ class Program:
             "seed kind loss_name scale dtype columns fixed_data has_forward keeps gives order axes "
             "rebinds sets samples outputs"
         )
-        step = f"{self.rule_name} ({self.declares=})" if self.steps else "no step"
+        step = (
+            f"{self.rule_name} {'declared' if self.declares else 'found out'}"
+            if self.steps
+            else "no step"
+        )
         return f"{layers}; {step}; " + ", ".join(f"{n}={getattr(self, n)}" for n in names.split())
 
     def _layers(self) -> list[Block]:
@@ -179,7 +185,7 @@ class Program:
         if keeps == "nested":
             return [arrays[:1], *([arrays[1:]] if arrays[1:] else [])]
         if keeps == "packed":
-            return arrays[0]
+            return arrays[0] if self.sets else arrays  # what is written into lies in a list
         return tuple(arrays) if keeps == "tuple" else list(arrays)
 
     def set_weights(self, given: Any) -> None:

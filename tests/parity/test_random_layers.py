@@ -1,0 +1,84 @@
+"""Random right programs of layers that the check does not know are called right; wrong ones wrong."""
+
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+import parity
+from parity import CheckReport
+from parity.checking.repairing import search
+from tests import census
+from tests.parity.random_layers.program import Program
+from tests.parity.random_layers.wrong import planted
+
+CHUNK = 10
+
+
+def checked(make: Callable[[], Program]) -> CheckReport:
+    """Check a program, made anew each time for its state; a warning is no answer."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return parity.check(lambda: make().candidate(), keras=False)
+
+
+def sampled(chunk: int, keep: int, key: str) -> list[int]:
+    return census.sample(range(CHUNK * chunk, CHUNK * (chunk + 1)), keep, f"{key} {chunk}")
+
+
+@pytest.mark.census(keep=1)
+@pytest.mark.parametrize("chunk", range(50))
+def test_right_programs_are_called_right(chunk: int) -> None:
+    unsure = list[str]()
+    for seed in sampled(chunk, 4, "right"):
+        report = checked(lambda seed=seed: Program(seed))
+        if report.outcome is parity.Outcome.UNKNOWN:
+            unsure.append(f"{Program(seed)}\n{report}")
+            continue
+        assert report.outcome is parity.Outcome.RIGHT, f"{Program(seed)}\n{report}"
+    # A few kinks, and float32, cannot be told.
+    assert len(unsure) <= 1, "\n\n".join(unsure)
+
+
+@pytest.mark.census(keep=1)
+@pytest.mark.parametrize("chunk", range(10))
+def test_a_planted_mistake_is_seen(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "SECONDS", 0.0)  # the line need not be found
+    shown = 0
+    for seed in sampled(chunk, 4, "wrong"):
+        mistake = planted(seed)
+        if mistake is not None:
+            shown += 1
+            report = checked(mistake[1])
+            assert report.outcome is parity.Outcome.WRONG, f"{mistake[0]}\n{report}"
+    assert shown or not census.settings.all
+
+
+def slope(
+    program: Program, k: int, along: np.ndarray, data: tuple[np.ndarray, np.ndarray]
+) -> float:
+    """Return the loss's derivative along a direction in one array: two central differences."""
+    kept, found = program.arrays[k], list[float]()
+    for h in (1e-4, 5e-5):
+        values = list[float]()
+        for sign in (1, -1):
+            program.arrays[k] = kept + sign * h * along
+            values.append(float(program.loss(*data)))
+        found.append((values[0] - values[1]) / (2 * h))
+    program.arrays[k] = kept
+    return (4 * found[1] - found[0]) / 3  # without the term of h**2
+
+
+@pytest.mark.parametrize("seed", range(0, 500, 10))
+def test_the_gradients_of_the_programs_are_derivatives(seed: int) -> None:
+    program = Program(seed, exact=True)
+    rng = np.random.default_rng(seed)
+    data = program.data(rng)
+    for k, gradient in enumerate(program.stored_gradients(*data)):
+        along = rng.normal(size=gradient.shape)
+        along /= np.linalg.norm(along)
+        # Differences of a loss of about 1 at 1e-4 have an error of some 1e-11.
+        expected = float(np.sum(gradient * along))
+        size = 1 + float(np.linalg.norm(gradient))
+        assert abs(slope(program, k, along, data) - expected) < 1e-7 * size, f"{program}, {k}"
