@@ -1,4 +1,4 @@
-"""Random right programs of layers that the check does not know are called right; wrong ones wrong."""
+"""Random right programs of layers unknown to the check are called right, and wrong ones wrong."""
 
 import warnings
 from collections.abc import Callable
@@ -55,30 +55,33 @@ def test_a_planted_mistake_is_seen(chunk: int, monkeypatch: pytest.MonkeyPatch) 
     assert shown or not census.settings.all
 
 
-def slope(
+def slopes(
     program: Program, k: int, along: np.ndarray, data: tuple[np.ndarray, np.ndarray]
-) -> float:
-    """Return the loss's derivative along a direction in one array: two central differences."""
+) -> list[float]:
+    """Return the loss's derivative along a direction in one array: central differences."""
     kept, found = program.arrays[k], list[float]()
-    for h in (1e-4, 5e-5):
+    for h in (1e-6, 1e-7, 1e-8):
         values = list[float]()
         for sign in (1, -1):
             program.arrays[k] = kept + sign * h * along
             values.append(float(program.loss(*data)))
         found.append((values[0] - values[1]) / (2 * h))
     program.arrays[k] = kept
-    return (4 * found[1] - found[0]) / 3  # without the term of h**2
+    return found
 
 
-@pytest.mark.parametrize("seed", range(0, 500, 10))
+@pytest.mark.parametrize("seed", range(0, 500, 5))
 def test_the_gradients_of_the_programs_are_derivatives(seed: int) -> None:
     program = Program(seed, exact=True)
     rng = np.random.default_rng(seed)
     data = program.data(rng)
+    value = float(program.loss(*data))
     for k, gradient in enumerate(program.stored_gradients(*data)):
         along = rng.normal(size=gradient.shape)
         along /= np.linalg.norm(along)
-        # Differences of a loss of about 1 at 1e-4 have an error of some 1e-11.
         expected = float(np.sum(gradient * along))
-        size = 1 + float(np.linalg.norm(gradient))
-        assert abs(slope(program, k, along, data) - expected) < 1e-7 * size, f"{program}, {k}"
+        # At 1e-8 a loss's rounding, some units in its last place, is 1e-7 of it. A kink close by
+        # spoils the wider differences alone, a wrong gradient all of them.
+        bound = 1e-6 * (abs(value) + float(np.linalg.norm(gradient)))
+        off = [abs(slope - expected) for slope in slopes(program, k, along, data)]
+        assert min(off) < bound, f"{program}, {k}: {off}"
