@@ -37,12 +37,12 @@ def test_right_programs_are_called_right(chunk: int) -> None:
             unsure.append(f"{Program(seed)}\n{report}")
             continue
         assert report.outcome is parity.Outcome.RIGHT, f"{Program(seed)}\n{report}"
-    # A few kinks, and float32, cannot be told.
+    # One of the 500 cannot be told: beside a kink two sets of weights and samples differ.
     assert len(unsure) <= 1, "\n\n".join(unsure)
 
 
 @pytest.mark.census(keep=1)
-@pytest.mark.parametrize("chunk", range(10))
+@pytest.mark.parametrize("chunk", range(7))
 def test_a_planted_mistake_is_seen(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "SECONDS", 0.0)  # the line need not be found
     shown = 0
@@ -53,6 +53,19 @@ def test_a_planted_mistake_is_seen(chunk: int, monkeypatch: pytest.MonkeyPatch) 
             report = checked(mistake[1])
             assert report.outcome is parity.Outcome.WRONG, f"{mistake[0]}\n{report}"
     assert shown or not census.settings.all
+
+
+def test_two_exchanged_entries_are_seen_in_every_direction() -> None:
+    """The error of a transposed 2 by 2 gradient cancels along signs that are equal off its diagonal.
+
+    With seed 0 they were in each of this program's directions, while these were signs alone.
+    """
+    mistake = planted(93)
+    assert mistake is not None
+    assert mistake[0].startswith("transposed in embedding, gated, flatten, dense")
+    report = checked(mistake[1])
+    assert report.outcome is parity.Outcome.WRONG, str(report)
+    assert [finding.code for finding in report.findings] == ["transposed"], str(report)
 
 
 def slopes(

@@ -71,6 +71,8 @@ class Program:
         self.steps = declared or bool(rng.random() < 0.5)
         self.rule_name = str(rng.choice(list(RULES)))
         self.rule, self.words = RULES[self.rule_name]
+        if self.rule_name in ("sgd", "adam") and not declared:
+            self.words = self.rule_name  # the name alone, which leaves the settings open
         # That a step clips, or divides, takes the check long to find out: it is always declared.
         self.declares = declared or self.rule_name not in FOUND_OUT or bool(rng.random() < 0.5)
         # What a wrong program spoils; see wrong.py.

@@ -83,14 +83,14 @@ def clipped_by_norm(rule: Rule) -> Rule:
 
 # The rule and its declaration.
 RULES: dict[str, tuple[Rule, str]] = {
-    "sgd": (sgd, "SGD"),
+    "sgd": (sgd, "SGD(momentum=0.0)"),
     "momentum": (momentum, "SGD(momentum=0.9)"),
     "nesterov": (nesterov, "SGD(momentum=0.9, nesterov=True)"),
     "torch momentum": (torch_momentum, "torch.SGD(momentum=0.9)"),
     "rmsprop": (rmsprop, "RMSprop(rho=0.9, epsilon=1e-7)"),
     "rmsprop outside": (rmsprop_outside, "torch.RMSprop()"),
     "adagrad": (adagrad, "Adagrad(initial_accumulator_value=0.0, epsilon=1e-7)"),
-    "adam": (adam, "Adam"),
+    "adam": (adam, "Adam(epsilon=1e-7)"),
     "torch adam": (torch_adam, "torch.Adam()"),
     "adamw": (adamw, "AdamW(weight_decay=0.01)"),
     "clipped": (clipped(sgd), "SGD(clipvalue=0.05)"),
