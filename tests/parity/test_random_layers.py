@@ -56,7 +56,7 @@ def test_a_planted_mistake_is_seen(chunk: int, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_two_exchanged_entries_are_seen_in_every_direction() -> None:
-    """The error of a transposed 2 by 2 gradient cancels along signs that are equal off its diagonal.
+    """The error of a transposed 2 by 2 gradient cancels where two signs of a direction are equal.
 
     With seed 0 they were in each of this program's directions, while these were signs alone.
     """
