@@ -37,7 +37,7 @@ def test_right_programs_are_called_right(chunk: int) -> None:
             unsure.append(f"{Program(seed)}\n{report}")
             continue
         assert report.outcome is parity.Outcome.RIGHT, f"{Program(seed)}\n{report}"
-    # One of the 500 cannot be told: beside a kink two sets of weights and samples differ.
+    # Beside a kink a slope may be too rough to tell; of these 500 none is.
     assert len(unsure) <= 1, "\n\n".join(unsure)
 
 
@@ -66,6 +66,13 @@ def test_two_exchanged_entries_are_seen_in_every_direction() -> None:
     report = checked(mistake[1])
     assert report.outcome is parity.Outcome.WRONG, str(report)
     assert [finding.code for finding in report.findings] == ["transposed"], str(report)
+
+
+def test_a_rough_slope_beside_a_norm_of_few_digits_is_no_clipping() -> None:
+    """The gradients' norm is 1.283 up to 2e-6 by chance, and a kink makes the slope rough."""
+    report = checked(lambda: Program(265))
+    assert report.outcome is parity.Outcome.RIGHT, str(report)
+    assert not any(remark.startswith("Clipping") for remark in report.remarks), str(report)
 
 
 def slopes(
