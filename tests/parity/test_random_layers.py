@@ -42,7 +42,7 @@ def test_right_programs_are_called_right(chunk: int) -> None:
 
 
 @pytest.mark.census(keep=1)
-@pytest.mark.parametrize("chunk", range(7))
+@pytest.mark.parametrize("chunk", range(6))
 def test_a_planted_mistake_is_seen(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "SECONDS", 0.0)  # the line need not be found
     shown = 0
