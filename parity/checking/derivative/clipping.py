@@ -105,5 +105,7 @@ def _times(point: Point, which: Sequence[int], together: bool) -> dict[int, floa
     for index in asked:
         gradient = point.gradients[index]
         slope = point.place.along(index, gradient / length[index], length[index], 0.0)
-        found[index] = slope.value / length[index]
+        # Beside a kink the slope is rough: what its error explains is no other length.
+        equal = abs(slope.value - length[index]) <= slope.error
+        found[index] = 1.0 if equal else slope.value / length[index]
     return dict.fromkeys(which, found[asked[0]]) if together and asked else found

@@ -46,7 +46,8 @@ from parity.checking.repairing.search import mended
 REFERENCE = "the derivative of your own loss"
 LAYERS_UNKNOWN = "what the layers compute"
 # Weights and samples are drawn so often, and so many directions are tried in each tensor. Each
-# direction has a part along every entry, so that a wrong entry shows in all of them.
+# direction has a part along every entry, so that a wrong entry shows in all of them, and no two
+# parts are of one size: two entries that were exchanged would cancel where their signs are equal.
 _POINTS, _DIRECTIONS = 2, 3
 _OF_OTHERS = (
     "the loss depends on none of the arrays that get_weights returns: are they those that it is "
@@ -261,7 +262,11 @@ class Derivative:
         rng = np.random.default_rng([self.seed, number, tensor.index])
         for _ in range(_DIRECTIONS):
             length = np.sqrt(max(gradient.size, 1))
-            direction = np.asarray(rng.choice([-1.0, 1.0], gradient.shape) / length)
+            signs, sizes = (
+                rng.choice([-1.0, 1.0], gradient.shape),
+                rng.uniform(0.7, 1.3, gradient.shape),
+            )
+            direction = np.asarray(signs * sizes / length)
             if tensor.index in point.cut:
                 direction = np.where(point.cut[tensor.index], 0.0, direction)
             along = gradient * direction
