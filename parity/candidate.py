@@ -41,7 +41,7 @@ class Candidate:
 
     Args:
         get_weights: ``() -> arrays``: a list, tuple, dict or nested list of arrays (nested lists
-            of Python numbers also). Called again each time, so that rebinding is seen. None for
+            of Python numbers also), or one array that holds all weights. Called again each time, so that rebinding is seen. None for
             ``forward`` alone, where it holds the weights of a Keras reference itself.
         set_weights: ``(arrays) -> None``: takes over new values in the structure that
             ``get_weights`` returns. None: they are written into the arrays of ``get_weights``.

@@ -279,3 +279,50 @@ def test_a_bias_that_cancels_in_the_loss_may_stay_as_it_is(frozen: bool) -> None
     assert [(f.code, f.values.get("names")) for f in report.findings] == (
         [("step-leaves", "weights[1]")] * frozen
     )
+
+
+class OneStepLate:
+    """All weights in one vector; a step applies the gradients of the step before."""
+
+    def __init__(self) -> None:
+        self.theta = np.random.default_rng(0).normal(size=11)
+        self.last = np.zeros(11)
+
+    def parts(self) -> Any:
+        return self.theta[:6].reshape(2, 3), self.theta[6:9], np.append(self.theta[9:], 1.0)
+
+    def loss(self, x: Any, y: Any) -> float:
+        w, b, v = self.parts()
+        return float(np.mean((np.tanh(x @ w + b) @ v - y) ** 2))
+
+    def gradients(self, x: Any, y: Any) -> Any:
+        w, b, v = self.parts()
+        h = np.tanh(x @ w + b)
+        d = 2 * (h @ v - y) / len(y)
+        dz = np.outer(d, v) * (1 - h * h)
+        return np.concatenate([(x.T @ dz).ravel(), dz.sum(axis=0), (h.T @ d)[:2]])
+
+    def step(self, x: Any, y: Any, rate: float) -> None:
+        gradient = self.gradients(x, y)
+        self.theta -= rate * self.last
+        self.last = gradient
+
+
+@pytest.mark.parametrize(
+    ("declared", "outcome"),
+    [(None, Outcome.RIGHT), ("sgd", Outcome.UNKNOWN), ("SGD(momentum=0.0)", Outcome.WRONG)],
+)
+def test_a_step_that_is_none_of_the_declared_optimizers_is_not_passed_over(
+    declared: str | None, outcome: Outcome
+):
+    def make() -> parity.Candidate:
+        net = OneStepLate()
+        return parity.Candidate(
+            get_weights=lambda: net.theta, gradients=net.gradients, loss=net.loss, step=net.step,
+            optimizer=declared, data=lambda r: (r.normal(size=(6, 2)), r.normal(size=6)),
+        )  # fmt: skip
+
+    report = parity.check(make)
+    assert report.outcome is outcome, str(report)
+    if declared is None:
+        assert "a step (by your gradients it is no update" in report.summary

@@ -280,6 +280,10 @@ def write_in_place(container: Any, arrays: list[Array]) -> None:
     Raises:
         ValueError: One of them is read-only, or sits in a tuple and is no array.
     """
+    if _parts(container) is None and arrays:  # one array alone, all weights in it
+        if not overwrite(container, arrays[0]):
+            raise ValueError("it cannot be written to: give set_weights as well")
+        return
     _fill(container, iter(arrays), "")
 
 

@@ -161,6 +161,9 @@ def _parted(draft: Identified, layout: Layout, updates: Updates) -> Notes:
     notes = Notes() if most is None else updates.of_identified(most)
     notes.findings += [updates.left_alone(draft.idle)] if draft.idle else []
     notes.findings += [parting] if parting is not None else []
+    stated = updates.stated
+    if not notes.findings and most is None and stated is not None and stated.named:
+        notes.add(updates.of_unknown("", gradients_right=True))  # its settings may be any
     return notes
 
 
