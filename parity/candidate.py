@@ -41,8 +41,9 @@ class Candidate:
 
     Args:
         get_weights: ``() -> arrays``: a list, tuple, dict or nested list of arrays (nested lists
-            of Python numbers also), or one array that holds all weights. Called again each time, so that rebinding is seen. None for
-            ``forward`` alone, where it holds the weights of a Keras reference itself.
+            of Python numbers also), or one array that holds all weights. Called again each time,
+            so that rebinding is seen. None for ``forward`` alone, where it holds the weights of a
+            Keras reference itself.
         set_weights: ``(arrays) -> None``: takes over new values in the structure that
             ``get_weights`` returns. None: they are written into the arrays of ``get_weights``.
         forward: ``(x) -> outputs``, or a list of every layer's activations with the output last.

@@ -19,6 +19,7 @@ from parity.checking.any_layers.probes import Probes
 from parity.checking.asking.kept import global_state
 from parity.checking.asking.subject import Subject
 from parity.checking.backward import Backward
+from parity.checking.bugs.derivative import OTHER_LOSS
 from parity.checking.bugs.findings import Finding, Notes, Unreadable
 from parity.checking.bugs.table import EXCEPTION, OTHER_SIZES, UNREADABLE, Severity
 from parity.checking.derivative.belonging import broadcast
@@ -270,9 +271,11 @@ class _Whole:
     def _look_at_targets(self, subject: Subject) -> None:
         """Say where a loss compares each output with the targets of all samples."""
         notes = self.notes
-        finding = None if notes.findings else broadcast(subject.fresh(), self.seed)
+        finding = None if notes.blocked else broadcast(subject.fresh(), self.seed)
         if finding is not None:
-            notes.findings = [finding]
+            # Gradients of the loss that is meant are another's than the one that is there.
+            rest = [f for f in notes.findings if f.bug.code != finding.bug.code]
+            notes.findings = [finding, *(f for f in rest if f.bug.code != OTHER_LOSS.code)]
             notes.tested = notes.untested = []
 
     def _by_their_loss(self, subject: Subject) -> None:

@@ -23,8 +23,11 @@ SLOPES = {
 }  # fmt: skip
 
 
-def checked(name: str, y: Any, mended: bool, forward: bool = True) -> CheckReport:
-    """Check a network whose loss takes the difference of targets and outputs (n, 1) as they are."""
+def checked(name: str, y: Any, mended: bool, meant: bool = False) -> CheckReport:
+    """Check a network whose loss takes the difference of targets and outputs (n, 1) as they are.
+
+    Where it is meant its gradients are those of each sample's own difference all the same.
+    """
     r = np.random.default_rng(3)
     w = [0.8 * r.normal(size=(2, 4)), 0.1 * r.normal(size=4), r.normal(size=(4, 1)), np.zeros(1)]
 
@@ -32,12 +35,12 @@ def checked(name: str, y: Any, mended: bool, forward: bool = True) -> CheckRepor
         h = np.tanh(x @ w[0] + w[1])
         return h, h @ w[2] + w[3]
 
-    def difference(x: Any, y: Any) -> Any:
+    def difference(x: Any, y: Any, own: bool = mended) -> Any:
         out = run(x)[1]
-        return (y.reshape(out.shape) if mended else y) - out
+        return (y.reshape(out.shape) if own else y) - out
 
     def gradients(x: Any, y: Any) -> Any:
-        h, e = run(x)[0], difference(x, y)
+        h, e = run(x)[0], difference(x, y, mended or meant)
         d = -(SLOPES[name](e) / e.size).sum(axis=1, keepdims=True)
         dz = d @ w[2].T * (1 - h**2)
         return [x.T @ dz, dz.sum(axis=0), h.T @ d, d.sum(axis=0)]
@@ -45,7 +48,7 @@ def checked(name: str, y: Any, mended: bool, forward: bool = True) -> CheckRepor
     return parity.check(
         lambda: parity.Candidate(
             get_weights=lambda: w,
-            forward=(lambda x: run(x)[1]) if forward else None,
+            forward=lambda x: run(x)[1],
             gradients=gradients,
             loss=lambda x, y: float(np.mean(LOSSES[name](difference(x, y)))),
             data=(r.normal(size=(7, 2)), y),
@@ -68,6 +71,15 @@ def test_a_loss_of_each_output_with_every_target_is_wrong(name: str) -> None:
     assert [finding.code for finding in report.findings] == ["targets-broadcast"]
     assert checked(name, y, mended=True).outcome is Outcome.RIGHT
     assert checked(name, y[:, None], mended=False).outcome is Outcome.RIGHT
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_it_is_the_loss_that_is_wrong_where_gradients_are_those_of_the_one_that_is_meant(name: str):
+    y = np.random.default_rng(5).normal(size=7)
+    report = checked(name, y, mended=False, meant=True)
+    assert report.outcome is Outcome.WRONG, str(report)
+    assert report.findings[0].code == "targets-broadcast", str(report)
+    assert "other-loss" not in [finding.code for finding in report.findings]
 
 
 def test_targets_that_are_all_alike_tell_nothing() -> None:
