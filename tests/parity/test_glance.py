@@ -17,6 +17,9 @@ class Layer:
     def __init__(self) -> None:
         self.out = np.array([[0.2, 0.7], [0.5, 0.1]])
 
+    def __call__(self, x: Any) -> Any:
+        return x * self.out
+
     def slope(self) -> Any:
         return 1 - self.out
 
@@ -72,6 +75,12 @@ def test_what_cannot_help_is_told(start: str, text: str, vain: bool) -> None:
     before = ast.unparse(function.node)
     assert glance.in_vain(function, statement, change(statement, text)) is vain
     assert ast.unparse(function.node) == before
+
+
+def test_what_an_object_that_can_be_called_holds_is_known() -> None:
+    _, function, _ = looked_at()
+    assert function.kinds["layer.out"] == ("array", (2, 2), "f")
+    assert not any(name.startswith("helper.") for name in function.kinds)
 
 
 def test_what_an_earlier_change_gave_is_not_run_again() -> None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.checking.asking.own_code import foreign
-from parity.checking.repairing.moments import Moment
+from parity.checking.repairing.moments import Moment, is_object
 
 Function = ast.FunctionDef | ast.Lambda
 # What is known of a name's value: its type, and an array's shape.
@@ -171,7 +171,7 @@ def _kinds(frame: FrameType) -> dict[str, Kind]:
     found: dict[str, Kind] = {}
     for name, value in list(frame.f_locals.items()):
         found[name] = kind_of(value)
-        if isinstance(getattr(value, "__dict__", None), dict) and not callable(value):
+        if is_object(value):
             attributes = cast(dict[str, Any], vars(value))
             for attribute, held in list(attributes.items()):
                 found[f"{name}.{attribute}"] = kind_of(held)

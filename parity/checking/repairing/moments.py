@@ -78,8 +78,14 @@ def _kept(value: Any, depth: int) -> Any:
             return {name: _kept(part, depth + 1) for name, part in held.items()}
         parts = [_kept(part, depth + 1) for part in held]
         return tuple(parts) if isinstance(held, tuple) else parts
-    attributes = getattr(value, "__dict__", None)
-    if depth or not isinstance(attributes, dict) or callable(value):
+    if depth or not is_object(value):
         return Kept({})
-    own = cast(dict[str, Any], attributes)
+    own = cast(dict[str, Any], vars(value))
     return Kept({name: _kept(part, depth + 1) for name, part in own.items()})
+
+
+def is_object(value: Any) -> bool:
+    """Whether something is an object of the user's with attributes; it may be called as well."""
+    attributes = getattr(value, "__dict__", None)
+    made_by_python = type(value).__module__ == "builtins"  # functions, classes, modules
+    return isinstance(attributes, dict) and not made_by_python and not isinstance(value, type)

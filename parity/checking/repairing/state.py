@@ -1,12 +1,12 @@
 """What the user's objects and modules hold, put back after each change that was tried."""
 
 from collections.abc import Iterable, Iterator
-from types import ModuleType
 from typing import Any, cast
 
 import numpy as np
 
 from numpy_impl.types import Array
+from parity.checking.repairing.moments import is_object
 
 # Larger arrays are data sets, which no gradient changes; to copy them each time would take long.
 _MOST_ENTRIES = 50_000
@@ -72,11 +72,4 @@ class Held:
 
 def _holds(value: Any) -> bool:
     """Whether something may hold what a change could spoil; functions and modules are left."""
-    if isinstance(value, np.ndarray | list | dict | tuple):
-        return True
-    attributes = getattr(value, "__dict__", None)
-    return (
-        isinstance(attributes, dict)
-        and not isinstance(value, ModuleType | type)
-        and not (callable(value) and type(value).__module__ == "builtins")
-    )
+    return isinstance(value, np.ndarray | list | dict | tuple) or is_object(value)
