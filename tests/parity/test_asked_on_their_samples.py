@@ -97,7 +97,7 @@ def test_a_loss_that_broadcasts_targets_in_one_dimension_is_seen(wrong: bool) ->
     )  # fmt: skip
     report = parity.check(candidate)
     assert report.outcome is (parity.Outcome.WRONG if wrong else parity.Outcome.RIGHT), str(report)
-    assert [f.code for f in report.findings] == ["other-loss"] * wrong
+    assert [f.code for f in report.findings] == ["targets-broadcast"] * wrong
 
 
 AXES: dict[str, Callable[[Array, Array], Array]] = {
