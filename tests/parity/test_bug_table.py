@@ -57,6 +57,8 @@ from tests.parity.test_optimizer_census import WRONG as OPTIMIZERS
 from tests.parity.test_optimizer_census import report as report_of_step
 from tests.parity.test_output_errors import averaged, network, overwritten, sigmoid
 from tests.parity.test_samples_that_count import Margin, of_margin
+from tests.parity.test_steps_in_the_limit import Factors
+from tests.parity.test_steps_in_the_limit import checked as limited
 from tests.parity.test_wrong_slopes import slipped
 
 PAGE = Path(__file__).parents[2] / "docs" / "bugs.md"
@@ -421,6 +423,7 @@ DERIVATIVES: dict[str, Callable[[], CheckReport]] = {
 }
 # What no case of tests.parity.planted brings out.
 PLANTED: list[tuple[Bug, Callable[[], CheckReport]]] = [
+    (derivative.UPDATED_FIRST, lambda: limited(Factors(lambda p: p), optimizer="SGD()")),
     (table.UNREADABLE, lambda: of({"weights": lambda net: [net.w1, net.b1, net.w1, net.b2]})),
     (table.OTHER_SIZES, lambda: checked(Net().candidate(), "64-40-10")),
     (table.OUTPUTS_SHAPE, lambda: of({"forward": lambda net, x: np.ones((17, 2))})),

@@ -130,7 +130,7 @@ def test_a_body_that_comes_slowly_is_refused(model_784: Path, monkeypatch: pytes
             slow.sendall(b"x")
             assert client.scores(png(seven())).status == 200
             time.sleep(0.1)
-        answer = slow.recv(10_000)
+        answer = b"".join(iter(lambda: slow.recv(10_000), b""))  # the body may come by itself
         assert answer.startswith(b"HTTP/1.1 408 ")
         assert b"within 0.5 seconds" in answer
 
