@@ -274,8 +274,8 @@ class _Whole:
         finding = None if notes.blocked else broadcast(subject.fresh(), self.seed)
         if finding is not None:
             # Gradients of the loss that is meant are another's than the one that is there.
-            rest = [f for f in notes.findings if f.bug.code != finding.bug.code]
-            notes.findings = [finding, *(f for f in rest if f.bug.code != OTHER_LOSS.code)]
+            said = (finding.bug.code, OTHER_LOSS.code)
+            notes.findings = [finding, *(f for f in notes.findings if f.bug.code not in said)]
             notes.tested = notes.untested = []
 
     def _by_their_loss(self, subject: Subject) -> None:

@@ -1,8 +1,6 @@
 """``python -m parity init`` on programs from the field: each draft is checked as it was written."""
 
 import shutil
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +10,9 @@ from parity.__main__ import main
 from parity.commands import targets
 from parity.drafting import world
 from tests.cases import HERE
+from tests.parity.drafted import own_imports
+
+__all__ = ["own_imports"]  # a fixture that every test here has
 
 # What is drafted, the outcome of its check, and what the first sentences say.
 CASES = {
@@ -72,18 +73,6 @@ CASES = {
 WHY_NOT = {
     "init/fit_makes_weights": "NeuralNetwork.fit makes new weights at each call (line 15), so that",
 }
-
-
-@pytest.fixture(autouse=True)
-def _own_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Work in an empty folder, and forget afterwards what was imported from it."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    before = set(sys.modules)
-    yield
-    for name in set(sys.modules) - before:
-        if str(getattr(sys.modules[name], "__file__", None)).startswith(str(tmp_path)):
-            del sys.modules[name]
 
 
 def _copied(name: str) -> str:

@@ -1,6 +1,7 @@
 """Changes that cannot help are told by what their expression gives where it stands."""
 
 import ast
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -96,16 +97,21 @@ def test_what_an_earlier_change_gave_is_not_run_again() -> None:
 def test_a_moment_keeps_arrays_as_they_were_and_knows_no_more() -> None:
     array, layer = np.ones(2), Layer()
     names: dict[str, Any] = {"array": array, "held": {"a": [array]}, "layer": layer, "f": helper}
+    cache: list[int] = []
+    names |= {"randn": np.random.RandomState(0).randn, "append": cache.append, "sqrt": math.sqrt}
     moment = Moment(names, {"np": np, "scale": 3.0, "helper": helper})
     array += 1
     layer.out += 1
     assert moment["array"].tolist() == moment["held"]["a"][0].tolist() == [1, 1]
     assert moment["layer"].out[0, 0] == 0.2
     assert moment["scale"] == 3.0
+    assert moment["sqrt"](4.0) == 2.0
     assert moment["len"]([1, 2]) == 2
     unknown: list[Callable[[], Any]] = [
         lambda: moment["open"],
         lambda: moment["f"](1.0),
+        lambda: moment["randn"](2),
+        lambda: moment["append"](2),
         lambda: moment["helper"](1.0),
         lambda: moment["layer"].slope(),
         lambda: moment["layer"] * 2.0,
@@ -114,3 +120,4 @@ def test_a_moment_keeps_arrays_as_they_were_and_knows_no_more() -> None:
     for each in unknown:
         with pytest.raises(UnknownError):
             each()
+    assert not cache

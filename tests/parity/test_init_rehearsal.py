@@ -3,7 +3,6 @@
 import os
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,9 @@ from tests.parity import in_process
 
 COURSE = """
 import numpy as np
+from tests.parity.drafted import own_imports
+
+__all__ = ["own_imports"]  # a fixture that every test here has
 
 def load():
     r = np.random.RandomState(0)
@@ -261,16 +263,9 @@ BUGS = {
 
 
 @pytest.fixture(autouse=True)
-def _own_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Work in an empty folder, and forget afterwards what was imported from it."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
+def _asked_here(own_imports: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask in this process, in an empty folder of whose modules none stays."""
     monkeypatch.setattr(isolation, "asked", in_process.asked)
-    before = set(sys.modules)
-    yield
-    for name in set(sys.modules) - before:
-        if str(getattr(sys.modules[name], "__file__", None)).startswith(str(tmp_path)):
-            del sys.modules[name]
 
 
 def _drafted(name: str, text: str) -> parity.Candidate:

@@ -2,7 +2,6 @@
 
 import ast
 import os
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,20 +15,16 @@ from parity.__main__ import main
 from parity.commands import isolation, targets
 from tests import census
 from tests.parity import in_process
+from tests.parity.drafted import own_imports
 from tests.parity.drafted_styles import STYLES, Style
+
+__all__ = ["own_imports"]  # a fixture that every test here has
 
 
 @pytest.fixture(autouse=True)
-def _own_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Work in an empty folder, and forget afterwards what was imported from it."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
+def _asked_here(own_imports: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask in this process, in an empty folder of whose modules none stays."""
     monkeypatch.setattr(isolation, "asked", in_process.asked)
-    before = set(sys.modules)
-    yield
-    for name in set(sys.modules) - before:
-        if str(getattr(sys.modules[name], "__file__", None)).startswith(str(tmp_path)):
-            del sys.modules[name]
 
 
 def _init(name: str, text: str, *options: str) -> int:

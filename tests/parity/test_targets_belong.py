@@ -23,21 +23,24 @@ SLOPES = {
 }  # fmt: skip
 
 
-def checked(name: str, y: Any, mended: bool, meant: bool = False) -> CheckReport:
+def checked(
+    name: str, y: Any, mended: bool, meant: bool = False, dtype: Any = np.float64
+) -> CheckReport:
     """Check a network whose loss takes the difference of targets and outputs (n, 1) as they are.
 
-    Where it is meant its gradients are those of each sample's own difference all the same.
+    Outputs and differences are rounded to ``dtype``. Where it is meant its gradients are those of
+    each sample's own difference all the same.
     """
     r = np.random.default_rng(3)
     w = [0.8 * r.normal(size=(2, 4)), 0.1 * r.normal(size=4), r.normal(size=(4, 1)), np.zeros(1)]
 
     def run(x: Any) -> Any:
         h = np.tanh(x @ w[0] + w[1])
-        return h, h @ w[2] + w[3]
+        return h, (h @ w[2] + w[3]).astype(dtype)
 
     def difference(x: Any, y: Any, own: bool = mended) -> Any:
         out = run(x)[1]
-        return (y.reshape(out.shape) if own else y) - out
+        return ((y.reshape(out.shape) if own else y) - out).astype(dtype)
 
     def gradients(x: Any, y: Any) -> Any:
         h, e = run(x)[0], difference(x, y, mended or meant)
@@ -51,9 +54,16 @@ def checked(name: str, y: Any, mended: bool, meant: bool = False) -> CheckReport
             forward=lambda x: run(x)[1],
             gradients=gradients,
             loss=lambda x, y: float(np.mean(LOSSES[name](difference(x, y)))),
-            data=(r.normal(size=(7, 2)), y),
+            data=(r.normal(size=(len(y), 2)), y),
         )
     )
+
+
+def test_a_loss_in_float32_is_the_same_to_its_digits() -> None:
+    y = np.random.default_rng(5).normal(size=60).astype(np.float32)
+    report = checked("square", y, mended=False, dtype=np.float32)
+    assert [finding.code for finding in report.findings] == ["targets-broadcast"], str(report)
+    assert checked("square", y, mended=True, dtype=np.float32).outcome is Outcome.RIGHT
 
 
 def test_two_classes_are_enough() -> None:

@@ -6,13 +6,11 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.checking.asking.nested import is_ndarray
-from parity.checking.asking.subject import Subject, TheirError
+from parity.checking.asking.subject import Subject, TheirError, lowest
 from parity.checking.bugs.findings import Finding, Unreadable
 from parity.checking.bugs.outputs import TARGETS_BROADCAST
 from parity.checking.derivative.samples import samples, spread
 
-# Two losses are the same if they differ by no more than rounding of the sum.
-_SAME = 1e-12
 # So many outputs have to differ, and so many orders of the targets are tried.
 _FEWEST, _ORDERS = 3, 4
 _SHAPES = ("(n,)", "(n, 1)")
@@ -41,7 +39,11 @@ def broadcast(subject: Subject, seed: int) -> Finding | None:
         if outputs.size != y.size or len(outputs) != len(y) or not _tell_samples_apart(y, outputs):
             return None
         other = y.reshape(outputs.shape)
-        if not _same_for_any_order(subject, x, y) or _same_for_any_order(subject, x, other):
+        own = np.asarray(subject.loss(x, y)).dtype  # a loss may be rounded more than outputs are
+        precision = lowest(outputs.dtype, *[own] * (own.kind == "f"))
+        unit = float(np.finfo(precision).eps)
+        same = (_same_for_any_order(subject, x, targets, unit) for targets in (y, other))
+        if not next(same) or next(same):
             return None
     except (TheirError, Unreadable):
         return None
@@ -60,9 +62,14 @@ def _tell_samples_apart(y: Array, outputs: Array) -> bool:
     return kinds > 1 and several >= _FEWEST
 
 
-def _same_for_any_order(subject: Subject, x: Any, y: Array) -> bool:
+def _same_for_any_order(subject: Subject, x: Any, y: Array, unit: float) -> bool:
+    """Return whether losses are the same up to rounding of n by n terms, added in another order.
+
+    Their roundings are as often up as down: some n of them are left.
+    """
     rng = np.random.default_rng(0)
     orders = [rng.permutation(len(y)) for _ in range(_ORDERS)]
     targets = [y, *(y[order] for order in orders if not np.array_equal(y[order], y))]
     losses = [float(subject.loss(x, t)) for t in targets]
-    return len(targets) > 1 and bool(np.ptp(losses) <= _SAME * np.max(np.abs(losses)))
+    room = 4 * len(y) * unit * np.max(np.abs(losses))
+    return len(targets) > 1 and bool(np.ptp(losses) <= room)

@@ -325,7 +325,7 @@ class Derivative:
         self, known: Sequence[Tensor], points: Sequence[Point], base: float, located: list[Finding]
     ) -> list[Finding]:
         """Return the one change with which the gradients are the derivative, or what is known."""
-        if not self.search or self.read.falling is not None:
+        if not self.search or self.read.falling is not None or self.read.updated:
             return located
 
         def ask(point: Point) -> dict[int, Array]:

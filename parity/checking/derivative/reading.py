@@ -113,7 +113,8 @@ class OfSteps:
         found: list[Array | None] = []
         for index, each in enumerate(zip(*changes, strict=True)):
             coarse, fine = _towards_zero(each[:-1]), _towards_zero(each[1:])
-            # Rounding of the weights grows as the rate falls, and with what is taken of it.
+            # Rounding of the weights grows as the rate falls, and the scheme takes up to 7.3 times
+            # as much of its five values together: the product of (2^k + 1) / (2^k - 1).
             noise = 8 * rounded[index] * min(_RATES) / _SMALLER[-1]
             gap = np.abs(fine - coarse)
             if not np.all(gap <= noise + _CONVERGED * np.max(np.abs(fine), initial=0.0)):

@@ -243,7 +243,6 @@ def _model(layer: Any, examples: Sequence[Array]) -> Any:
 def _copied(layer: Any) -> Any:
     """Return a layer with the same options, that is not built yet."""
     try:
-        make: Any = getattr(layer, "from_config")  # noqa: B009 (its type is not known)
-        return make(layer.get_config())
+        return layer.from_config(layer.get_config())
     except Exception:  # a layer of the user's that does not say its options
         return deepcopy(layer)

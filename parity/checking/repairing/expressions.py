@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 from copy import deepcopy
-from typing import Any
+from typing import Any, TypeGuard
 
 from parity.checking.repairing.jacobians import (
     SCALING,
@@ -91,7 +91,7 @@ def _instead(slot: Slot, scope: Scope, number: bool) -> Iterator[tuple[float, as
     offset = isinstance(node, ast.Name) and scope.kinds.get(node.id) == ("int",)
     offset = offset or (isinstance(node, ast.BinOp) and indexing)
     if (indexing or _in_range(around)) and _by_one(node):
-        yield 1.9, node.left  # type: ignore[attr-defined]
+        yield 1.9, node.left
     elif (indexing or _in_range(around)) and offset:
         for by in (-1, 1):
             yield 2, ast.BinOp(node, ast.Sub() if by < 0 else ast.Add(), ast.Constant(1))
@@ -104,14 +104,16 @@ def _instead(slot: Slot, scope: Scope, number: bool) -> Iterator[tuple[float, as
         yield from _scaled(slot.node, around, scope)
 
 
-def _by_one(node: ast.AST) -> bool:
-    one = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub)
-    return one and isinstance(node.right, ast.Constant) and node.right.value == 1  # type: ignore[union-attr]
+def _by_one(node: ast.AST) -> TypeGuard[ast.BinOp]:
+    match node:
+        case ast.BinOp(op=ast.Add() | ast.Sub(), right=ast.Constant(value=1)):
+            return True
+        case _:
+            return False
 
 
 def _in_range(around: ast.AST | None) -> bool:
-    named = isinstance(around, ast.Call) and isinstance(around.func, ast.Name)
-    return named and around.func.id == "range"  # type: ignore[union-attr]
+    return isinstance(around, ast.Call) and ast.unparse(around.func) == "range"
 
 
 def _turned(node: ast.expr) -> ast.expr:

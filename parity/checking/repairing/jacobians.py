@@ -33,10 +33,11 @@ def off_the_diagonal(node: ast.BinOp) -> Iterator[tuple[float, ast.expr]]:
     """Yield softmax's whole Jacobian in place of its diagonal, d * p * (1 - p)."""
     factors = _factors(node)
     for rest in factors:
-        one = isinstance(rest, ast.BinOp) and isinstance(rest.op, ast.Sub)
-        if not one or not isinstance(rest.left, ast.Constant) or rest.left.value != 1:  # type: ignore[union-attr]
-            continue
-        text = ast.unparse(rest.right)  # type: ignore[union-attr]
+        match rest:
+            case ast.BinOp(left=ast.Constant(value=1), op=ast.Sub(), right=right):
+                text = ast.unparse(right)
+            case _:
+                continue
         others = [f for f in factors if f is not rest and ast.unparse(f) != text]
         if len(others) == len(factors) - 2 and others:
             d = _product(others)

@@ -9,7 +9,6 @@ import numpy as np
 # What a name may stand for as it is: nothing here draws numbers or runs the user's code.
 _AS_THEY_ARE = (
     np.generic, np.ufunc, bool, int, float, complex, str, slice, range, type(None), np.dtype,
-    BuiltinFunctionType,
 )  # fmt: skip
 _BUILTINS: dict[str, Any] = {
     "abs": abs, "bool": bool, "enumerate": enumerate, "float": float, "int": int, "len": len,
@@ -70,6 +69,9 @@ def _kept(value: Any, depth: int) -> Any:
         return array.copy() if array.size <= _MOST_ELEMENTS else Kept({})
     if isinstance(value, _AS_THEY_ARE) or any(value is module for module in _MODULES):
         return cast(Any, value)
+    # Another compiled function may draw numbers (randn), or write into a list of the user's.
+    if isinstance(value, BuiltinFunctionType) and value.__self__ is math:
+        return value
     if depth < _DEEPEST and type(value) in (list, tuple, dict):
         held = cast(list[Any] | tuple[Any, ...] | dict[Any, Any], value)
         if len(held) > _MOST_ENTRIES:
@@ -80,8 +82,7 @@ def _kept(value: Any, depth: int) -> Any:
         return tuple(parts) if isinstance(held, tuple) else parts
     if depth or not is_object(value):
         return Kept({})
-    own = cast(dict[str, Any], vars(value))
-    return Kept({name: _kept(part, depth + 1) for name, part in own.items()})
+    return Kept({name: _kept(part, depth + 1) for name, part in vars(value).items()})
 
 
 def is_object(value: Any) -> bool:

@@ -12,6 +12,8 @@ from parity.checking.repairing.slots import plain
 
 # Of a module's numbers that a function does not name no more are tried.
 _MOST_NUMBERS = 6
+# What a forward pass may make of a name, and a derivative has to make of it again.
+_ELEMENTWISE = ("tanh", "exp", "log", "sqrt")
 _NO_VALUES = ("function", "type", "module", "str", "NoneType", "ufunc")
 _NO_NUMBERS = (*_NO_VALUES, "list", "tuple", "dict", "set", "method", "bool", "Generator")
 
@@ -54,9 +56,7 @@ class Scope:
 
     def __init__(self, function: Editable, known: Known) -> None:
         self.calls, self.methods = known.calls, known.methods
-        self.numpy = next(
-            (n for n, v in function.module.items() if getattr(v, "__name__", "") == "numpy"), "np"
-        )
+        self.numpy = _numpy_in(function.module)
         keys = tuple(text[text.index("[") :] for text in known.summed if text.endswith("']"))
         self.kinds: dict[str, Kind] = {
             name: kind for name, kind in function.kinds.items()
@@ -72,7 +72,7 @@ class Scope:
         ]
         self.integers = [name for name, kind in self.kinds.items() if kind == ("int",)]
         # For what a stride may be those of the module, too: another function has them.
-        self.strides = [n for n, v in function.module.items() if type(v) is int]
+        self.strides = [n for n, v in function.module.items() if type(v) is int][:_MOST_NUMBERS]
         self.strides += [name for name in self.integers if name not in self.strides]
         self.floats = [name for name, kind in self.kinds.items() if kind == ("float",)]
         held = [n for n, v in function.module.items() if type(v) is float and n not in self.kinds]
@@ -125,6 +125,12 @@ class Scope:
         if kind is None or kind[0] in _NO_VALUES:
             return []
         return [n for n, other in self.kinds.items() if other == kind and n != name]
+
+
+def _numpy_in(module: Mapping[str, object]) -> str:
+    """Return the name by which a module has NumPy."""
+    names = (n for n, value in module.items() if getattr(value, "__name__", "") == "numpy")
+    return next(names, "np")
 
 
 def _beside(node: ast.Subscript) -> Iterator[str]:
@@ -204,7 +210,8 @@ def _made_of_names(functions: Iterable[Editable]) -> dict[str, list[str]]:
             own = isinstance(node.func, ast.Name) and isinstance(
                 function.module.get(node.func.id), FunctionType
             )
-            own = own or plain(node.func) in ("np.tanh", "np.exp", "np.log", "np.sqrt")
+            numpy = _numpy_in(function.module)
+            own = own or plain(node.func) in [f"{numpy}.{name}" for name in _ELEMENTWISE]
             simple = all(plain(part) or isinstance(part, ast.Constant) for part in node.args)
             if own and simple and len(given) == 1:
                 defaults = {name: repr(value) for name, value in function.defaults.items()}

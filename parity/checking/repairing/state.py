@@ -13,8 +13,6 @@ _MOST_ENTRIES = 50_000
 # What is held by what is held, and so on, down to so many lists, dicts and objects.
 _MOST_PARTS = 3000
 
-_Part = list[Any] | dict[Any, Any]
-
 
 class Held:
     """What is reached from attributes of objects and names of modules: in lists, dicts and objects.
