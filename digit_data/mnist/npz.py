@@ -54,7 +54,7 @@ def read_npz(path: Path) -> Digits:
     """
     with opened(path) as stream:
         _check_end(stream, path)
-        with zipfile.ZipFile(stream) as archive:  # type: ignore[arg-type]
+        with zipfile.ZipFile(stream) as archive:  # type: ignore[arg-type]  # it reads and seeks, all that is asked
             missing = [key for key in Digits._fields if f"{key}.npy" not in archive.namelist()]
             if missing:
                 held = ", ".join(archive.namelist()[:8]) or "nothing"

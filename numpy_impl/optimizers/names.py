@@ -30,4 +30,4 @@ def get(identifier: str | Optimizer, **options: object) -> Optimizer:
         raise ValueError(
             f"Unknown optimizer. Expected one of: {', '.join(OPTIMIZERS)}. Received: {identifier!r}"
         )
-    return OPTIMIZERS[identifier](**options)  # type: ignore[arg-type]
+    return OPTIMIZERS[identifier](**options)  # type: ignore[arg-type]  # which options depends on the name

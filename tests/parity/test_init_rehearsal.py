@@ -13,12 +13,12 @@ from parity.__main__ import main
 from parity.commands import isolation, targets
 from parity.drafting import holding
 from tests.parity import in_process
-
-COURSE = """
-import numpy as np
 from tests.parity.drafted import own_imports
 
 __all__ = ["own_imports"]  # a fixture that every test here has
+
+COURSE = """
+import numpy as np
 
 def load():
     r = np.random.RandomState(0)

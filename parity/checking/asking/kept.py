@@ -29,7 +29,7 @@ def global_state() -> Generator[None]:
     finally:
         sys.setrecursionlimit(limit)
         sys.path[:] = path
-        np.random.set_state(theirs)  # noqa: NPY002
+        np.random.set_state(theirs)  # noqa: NPY002 (as above)
         random.setstate(own)
         with suppress(OSError):
             if folder is not None:
