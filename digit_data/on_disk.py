@@ -34,7 +34,7 @@ Convert = Callable[[Array], Array]
 
 
 @dataclass(frozen=True)
-class Part:
+class DataPart:
     """Inputs and one-hot targets, each an array or read batch by batch."""
 
     x: Any
@@ -192,7 +192,7 @@ def is_set(path: Path) -> bool:
     return any((path / name).exists() for name in (*ARRAYS, *PARTS))
 
 
-def load(path: Path, inputs: int, dtype: str) -> tuple[Part, Part]:
+def load(path: Path, inputs: int, dtype: str) -> tuple[DataPart, DataPart]:
     """Return the training part of a set, read batch by batch, and the test part, in memory.
 
     Args:
@@ -208,8 +208,8 @@ def load(path: Path, inputs: int, dtype: str) -> tuple[Part, Part]:
     read = _mapped if any((path / name).exists() for name in ARRAYS) else _pictures
     (x, labels), (x_test, test_labels) = (read(path, part, inputs, dtype) for part in PARTS)
     every = np.arange(len(x_test))
-    test = Part(x_test[every], one_hot(test_labels, CLASSES, dtype))
-    return Part(x, OneHotRows(labels, dtype)), test
+    test = DataPart(x_test[every], one_hot(test_labels, CLASSES, dtype))
+    return DataPart(x, OneHotRows(labels, dtype)), test
 
 
 def _mapped(path: Path, part: str, inputs: int, dtype: str) -> tuple[MappedRows, Array]:

@@ -145,7 +145,7 @@ class Tanh(ActivationFunction):
         return out
 
 
-class Softmax(ActivationFunction):
+class SoftmaxFunction(ActivationFunction):
     """Softmax over the last axis: ``a_i = exp(z_i) / sum_j exp(z_j)``.
 
     Its Jacobian is ``da_i/dz_j = a_i (1[i = j] - a_j)``; it is not diagonal, so the backward pass
@@ -418,7 +418,7 @@ _ELEMENTWISE = [
 ]
 
 ACTIVATIONS: dict[str, ActivationFunction] = {
-    f.name: f for f in [*_ELEMENTWISE, Softmax(), LogSoftmax()]
+    f.name: f for f in [*_ELEMENTWISE, SoftmaxFunction(), LogSoftmax()]
 }
 # Keras's second names for the same functions.
 _ALIASES = {"swish": "silu", "hard_swish": "hard_silu"}

@@ -110,7 +110,7 @@ class Demonstration:
         return directory / "model.npz"
 
 
-def _in_unit_range(samples: recipes.Samples) -> recipes.Samples:
+def _in_unit_range(samples: recipes.RecipeSamples) -> recipes.RecipeSamples:
     """Return the samples with raw pixels scaled from 0..16 to 0..1, others as they are."""
     if samples.scale != 1:
         return samples

@@ -28,7 +28,7 @@ BACKENDS = ("tensorflow", "jax", "torch")
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """What is to be trained, and how.
 
     Attributes:
@@ -50,7 +50,7 @@ class Plan:
     metrics: tuple[str, ...] = ("accuracy",)
 
     @classmethod
-    def of(cls, recipe: Recipe, dtype: Precision = "float32") -> "Plan":
+    def of(cls, recipe: Recipe, dtype: Precision = "float32") -> "TrainingPlan":
         """Return what a recipe wants to have built."""
         r = recipe
         return cls(r.network, r.loss, r.optimizer, r.options, dtype, r.dropout, r.metrics)
@@ -174,7 +174,7 @@ def _check_means(count: int, given: Sequence[float]) -> None:
 
 @contextmanager
 def trainer(
-    engine: str, plan: Plan, rng: np.random.Generator, group: "Group | None" = None
+    engine: str, plan: TrainingPlan, rng: np.random.Generator, group: "Group | None" = None
 ) -> Iterator[Trainer]:
     """Build a network in an engine; in the block it can be trained and asked.
 
@@ -212,7 +212,7 @@ def keras_optimizer(name: str, options: Mapping[str, float]) -> "keras.optimizer
 
 
 class _NumpyTrainer:
-    def __init__(self, network: Sequential, plan: Plan) -> None:
+    def __init__(self, network: Sequential, plan: TrainingPlan) -> None:
         self._network = network
         # Keras on TensorFlow evaluates a cross-entropy together with the output layer's softmax.
         fused = {"fused": True} if plan.loss.endswith("crossentropy") else {}
@@ -295,7 +295,7 @@ class _NumpyTrainer:
 
 
 class _KerasTrainer:
-    def __init__(self, network: Sequential, plan: Plan, rng: np.random.Generator) -> None:
+    def __init__(self, network: Sequential, plan: TrainingPlan, rng: np.random.Generator) -> None:
         from keras_impl import losses, models, training
         from parity import copy_weights
 
@@ -395,7 +395,7 @@ class _DataParallelTrainer(_KerasTrainer):
     """
 
     def __init__(
-        self, network: Sequential, plan: Plan, rng: np.random.Generator, group: "Group"
+        self, network: Sequential, plan: TrainingPlan, rng: np.random.Generator, group: "Group"
     ) -> None:
         super().__init__(network, plan, rng)
         from keras_impl import keras

@@ -38,7 +38,7 @@ from numpy_impl.training import Schedule
 from numpy_impl.types import Array
 
 from . import samples
-from .samples import CLASSES, Samples
+from .samples import CLASSES, RecipeSamples
 
 Generator = np.random.Generator
 
@@ -72,7 +72,7 @@ class Recipe:
     name: str
     document: str
     inputs: int
-    load: Callable[[Path | None, Generator, str], Samples]
+    load: Callable[[Path | None, Generator, str], RecipeSamples]
     order: Callable[[int, int, Generator], Schedule]
     loss: str
     optimizer: str
@@ -112,7 +112,7 @@ class Recipe:
         """What has to be measured in training beside the loss."""
         return ("accuracy",) if self.stop_below is None else ("accuracy", "squared_error")
 
-    def is_done(self, logs: Mapping[str, float], samples: Samples) -> bool:
+    def is_done(self, logs: Mapping[str, float], samples: RecipeSamples) -> bool:
         """Return whether D2's stop rule ends the training after an epoch with these ``logs``."""
         return self.stop_below is not None and stop_error(logs, samples) <= self.stop_below
 
@@ -131,7 +131,7 @@ def from_disk(recipe: Recipe) -> Recipe:
     return replace(recipe, load=samples.from_disk(recipe.inputs))
 
 
-def stop_error(logs: Mapping[str, float], samples: Samples) -> float:
+def stop_error(logs: Mapping[str, float], samples: RecipeSamples) -> float:
     """Return what D2's stop rule looks at.
 
     The squared error of the pass, summed over outputs and training samples as they went by

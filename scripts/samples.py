@@ -23,7 +23,7 @@ DRAWN_SHARE = 18
 
 
 @dataclass(frozen=True)
-class Samples:
+class RecipeSamples:
     """A recipe's data: inputs (N, 64 or 784) and one-hot targets (N, 10), all of one float dtype.
 
     Attributes:
@@ -50,21 +50,23 @@ class Samples:
     offset: float = 0.0
 
 
-def _digits(parts: datasets.Digits, dtype: str, scale: float = 1.0, offset: float = 0.0) -> Samples:
+def _digits(
+    parts: datasets.Digits, dtype: str, scale: float = 1.0, offset: float = 0.0
+) -> RecipeSamples:
     # In the order and dtype of the Rescaling layer that a saved network gets, so that both see the
     # same numbers to the last bit.
     train, test = (
         x.reshape(len(x), -1).astype(dtype) * scale + offset for x in (parts.x_train, parts.x_test)
     )
     y_train, y_test = (datasets.one_hot(y, CLASSES, dtype) for y in (parts.y_train, parts.y_test))
-    return Samples(train, y_train, test, y_test, test, y_test, scale, offset)
+    return RecipeSamples(train, y_train, test, y_test, test, y_test, scale, offset)
 
 
-def digits_last359(path: Path | None, rng: Generator, dtype: str) -> Samples:
+def digits_last359(path: Path | None, rng: Generator, dtype: str) -> RecipeSamples:
     return _digits(datasets.load_digits_split("last359"), dtype)
 
 
-def digits_standardized(path: Path | None, rng: Generator, dtype: str) -> Samples:
+def digits_standardized(path: Path | None, rng: Generator, dtype: str) -> RecipeSamples:
     # Mean and variance of the whole set, the test samples included, and the variance where one
     # would expect its root: both as the document has it.
     pixels = datasets.load_digits()[0]
@@ -73,17 +75,17 @@ def digits_standardized(path: Path | None, rng: Generator, dtype: str) -> Sample
     return _digits(parts, dtype, 1 / variance, -mean / variance)
 
 
-def mnist(path: Path | None, rng: Generator, dtype: str) -> Samples:
+def mnist(path: Path | None, rng: Generator, dtype: str) -> RecipeSamples:
     # x / 255 for all. D1's own pickle holds x / 256, which nothing in the document depends on.
     parts = datasets.load_mnist(path, notice=_notice)
     train, test = (
         x.reshape(len(x), -1).astype(dtype) / BRIGHTEST for x in (parts.x_train, parts.x_test)
     )
     y_train, y_test = (datasets.one_hot(y, CLASSES, dtype) for y in (parts.y_train, parts.y_test))
-    return Samples(train, y_train, test, y_test, test, y_test)
+    return RecipeSamples(train, y_train, test, y_test, test, y_test)
 
 
-def hold_out(samples: Samples, share: int) -> Samples:
+def hold_out(samples: RecipeSamples, share: int) -> RecipeSamples:
     """Return the same with the last ``1 / share`` of the training part set aside for validation."""
     count = len(samples.x_train) // share
     return replace(
@@ -95,10 +97,10 @@ def hold_out(samples: Samples, share: int) -> Samples:
     )
 
 
-def mnist_without(share: int) -> Callable[[Path | None, Generator, str], Samples]:
+def mnist_without(share: int) -> Callable[[Path | None, Generator, str], RecipeSamples]:
     """Return a loader that holds out the last ``1 / share`` of the training pictures."""
 
-    def load(path: Path | None, rng: Generator, dtype: str) -> Samples:
+    def load(path: Path | None, rng: Generator, dtype: str) -> RecipeSamples:
         whole = mnist(path, rng, dtype)
         if len(whole.x_train) < share:
             raise datasets.DatasetError(
@@ -110,7 +112,7 @@ def mnist_without(share: int) -> Callable[[Path | None, Generator, str], Samples
     return load
 
 
-def mnist_and_drawn(path: Path | None, rng: Generator, dtype: str) -> Samples:
+def mnist_and_drawn(path: Path | None, rng: Generator, dtype: str) -> RecipeSamples:
     """Load MNIST, a twelfth of it held out, and add drawn digits of kinds that it lacks."""
     # Late, since it loads OpenCV.
     from digit_data.drawn import drawn_digits
@@ -126,17 +128,17 @@ def mnist_and_drawn(path: Path | None, rng: Generator, dtype: str) -> Samples:
     )
 
 
-def from_disk(inputs: int) -> Callable[[Path | None, Generator, str], Samples]:
+def from_disk(inputs: int) -> Callable[[Path | None, Generator, str], RecipeSamples]:
     """Return a loader of a set that stays on the disk (``digit_data.on_disk``).
 
     Args:
         inputs: How many the network takes, 64 or 784.
     """
 
-    def load(path: Path | None, rng: Generator, dtype: str) -> Samples:
+    def load(path: Path | None, rng: Generator, dtype: str) -> RecipeSamples:
         assert path is not None
         train, test = on_disk.load(path.expanduser(), inputs, dtype)
-        return Samples(train.x, train.y, test.x, test.y, test.x, test.y)
+        return RecipeSamples(train.x, train.y, test.x, test.y, test.x, test.y)
 
     return load
 

@@ -52,7 +52,7 @@ def measure(
     weights_rng, order_rng, split_rng, picture_rng = np.random.default_rng(seed).spawn(4)
     samples = recipe.load(data, split_rng, dtype)
     schedule = recipe.order(len(samples.x_train), recipe.batch_size, order_rng)
-    plan = engines.Plan.of(recipe, dtype)
+    plan = engines.TrainingPlan.of(recipe, dtype)
     epochs = 0
 
     def on_epoch(epoch: int, logs: engines.Logs) -> bool:

@@ -20,7 +20,7 @@ import terminal_io
 from digit_data.datasets import DatasetError
 from numpy_impl import Sequential, models
 from scripts import engines, recipes
-from scripts.recipes import Samples
+from scripts.recipes import RecipeSamples
 from terminal_io import FAILURE, CliError, Parser, run
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def _options(argv: Sequence[str] | None) -> Namespace:
 class Agreement:
     """Counts, now and then, the test pictures that get the same label from both engines."""
 
-    def __init__(self, model: "keras.Model", network: Sequential, samples: Samples) -> None:
+    def __init__(self, model: "keras.Model", network: Sequential, samples: RecipeSamples) -> None:
         self.model, self.network, self.samples = model, network, samples
         self.same: list[int] = []
         self.accuracies = 0.0, 0.0

@@ -17,7 +17,7 @@ import numpy as np
 from numpy_impl import Sequential, serialization
 from scripts import calibration, model_files, recipes
 from scripts.run_files import MODEL_NPZ, SUMMARY
-from scripts.samples import Samples
+from scripts.samples import RecipeSamples
 from scripts.train import __main__ as train
 from terminal_io import Parser, run, writable_directory, write_text
 
@@ -97,14 +97,14 @@ def _run(args: Namespace) -> int:
     return 0
 
 
-def _samples(data: Path | None, seed: int, dtype: str) -> Samples:
+def _samples(data: Path | None, seed: int, dtype: str) -> RecipeSamples:
     # As ``scripts.train`` draws them.
     _, _, split_rng, _ = np.random.default_rng(seed).spawn(4)
     return recipes.get(NAME).load(data, split_rng, dtype)
 
 
 def _facts(
-    network: Sequential, calibrated: Sequential, samples: Samples, summary: dict[str, Any]
+    network: Sequential, calibrated: Sequential, samples: RecipeSamples, summary: dict[str, Any]
 ) -> dict[str, Any]:
     """Return what the card says, measured again."""
     labels = np.argmax(samples.y_test, axis=1)

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from numpy_impl.activations import ActivationFunction, LogSoftmax, Softmax
+from numpy_impl.activations import ActivationFunction, LogSoftmax, SoftmaxFunction
 from numpy_impl.types import Array
 from parity.bounds.rounding import Approx
 
@@ -80,7 +80,7 @@ def activate(function: ActivationFunction, z: Approx) -> Approx:
 
 
 @activate.register
-def _(function: Softmax, z: Approx) -> Approx:
+def _(function: SoftmaxFunction, z: Approx) -> Approx:
     return softmax(z)
 
 
@@ -133,7 +133,7 @@ def through(function: ActivationFunction, z: Approx, a: Approx, delta: Approx) -
 
 
 @through.register
-def _(function: Softmax, z: Approx, a: Approx, delta: Approx) -> Approx:
+def _(function: SoftmaxFunction, z: Approx, a: Approx, delta: Approx) -> Approx:
     return a * (delta - (delta * a).sum(axis=-1, keepdims=True))
 
 

@@ -34,7 +34,7 @@ from parity.checking.explain.weight_decay import Decays, divided_by_batch
 from parity.checking.model.declared_optimizer import DeclaredOptimizer
 from parity.checking.model.losses import SQUARED, Declared, LossKind, meant
 from parity.checking.model.network import Plan
-from parity.checking.model.rules import Rule
+from parity.checking.model.rules import OptimizerRule
 from parity.checking.repairing.search import mended
 
 _OWN_LOSS_UNKNOWN = (
@@ -271,7 +271,7 @@ class Backward:
         """Return whether a plain or momentum step is the declared optimizer, all options in it."""
         if stepping.kind == "decay":
             return Notes(conventions={"optimizer": "SGD, its learning rate changing"})
-        rule, updates = Rule("sgd", stepping.form, stepping.momentum), self.updates
+        rule, updates = OptimizerRule("sgd", stepping.form, stepping.momentum), self.updates
         stated, base = updates.checkable, assessment.factor
         if stated is not None:
             # Momentum is read as if all of a gradient went into it.
@@ -415,7 +415,7 @@ class Backward:
             return None
         if stepping.kind == "decay":
             return None
-        rule = Rule("sgd", stepping.form, stepping.momentum)
+        rule = OptimizerRule("sgd", stepping.form, stepping.momentum)
         batch = len(assessment.probes[0].x)
         base, kind = assessment.factor, assessment.kind
         return Followed(rule, kind, base, batch, outputs, stepping.rate_power is None)

@@ -113,7 +113,7 @@ def _numpy_layers(given: Sequence[Any]) -> list[layers.Layer]:
 
 def _from_network(network: Sequential, name: str) -> Plan:
     """Read a chain of layers: Dense with Activation and Dropout, Rescaling and Flatten ahead."""
-    reader = _Reader()
+    reader = _PlanReader()
     if network.regularized:
         raise ValueError(
             "reference: expected layers without regularizers; declare weight_decay for the penalty "
@@ -136,7 +136,7 @@ def _from_network(network: Sequential, name: str) -> Plan:
     )
 
 
-class _Reader:
+class _PlanReader:
     def __init__(self) -> None:
         self.units: list[int] = []
         self.activations: list[ActivationFunction] = []

@@ -18,7 +18,7 @@ _KILO = 1024
 
 
 @dataclass(frozen=True)
-class Taken:
+class Usage:
     """What a family of processes takes.
 
     Attributes:
@@ -30,7 +30,7 @@ class Taken:
     processes: int
 
 
-def taken(pid: int, mark: bytes, most: float) -> Taken:
+def taken(pid: int, mark: bytes, most: float) -> Usage:
     """Return what a process and all that it has started take.
 
     Args:
@@ -42,8 +42,8 @@ def taken(pid: int, mark: bytes, most: float) -> Taken:
     found = family(pid, mark)
     resident = sum(numbers[b"VmRSS"] + numbers.get(b"VmSwap", 0) for numbers in found.values())
     if resident * _KILO <= most:
-        return Taken(resident * _KILO, len(found))
-    return Taken(sum(map(_proportional, found)), len(found))
+        return Usage(resident * _KILO, len(found))
+    return Usage(sum(map(_proportional, found)), len(found))
 
 
 def family(pid: int, mark: bytes) -> dict[int, dict[bytes, int]]:

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from parity.drafting.callees import Known
-from parity.drafting.world import Leaf
+from parity.drafting.callees import Available
+from parity.drafting.world import KeptNumbers
 
 SAMPLES = 4
 LAYOUTS = ("rows", "columns", "single", "crosswise", "column", "row")
@@ -84,7 +84,7 @@ class Data:
 
 
 @dataclass
-class Forward:
+class TriedForward:
     """A forward pass that was tried.
 
     Attributes:
@@ -96,11 +96,11 @@ class Forward:
         given: What its parameters are given whose names say nothing.
     """
 
-    known: Known
+    known: Available
     output: str
     uses: str
     data: Data
-    weights: list[Leaf]
+    weights: list[KeptNumbers]
     given: dict[str, str] = field(default_factory=dict[str, str])
 
 
@@ -119,7 +119,7 @@ class Way:
         cleared: Whether the draft sets gradients back before it, as they add up.
     """
 
-    known: Known
+    known: Available
     last: str
     uses: str
     whole: bool

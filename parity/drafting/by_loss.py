@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 
 from parity.drafting import roles
-from parity.drafting.attempts import Data, Forward, Way
-from parity.drafting.callees import Callee, Known, arguments
+from parity.drafting.attempts import Data, TriedForward, Way
+from parity.drafting.callees import Available, Callee, arguments
 from parity.drafting.finding import STARTS, Finder
 from parity.drafting.following import BACKWARD, LOSS, Follower
 from parity.drafting.gradients import Gradients
 from parity.drafting.own_loss import agreeing, pushed
 from parity.drafting.rehearsing import Span
 from parity.drafting.steps import Steps
-from parity.drafting.world import Leaf, is_numbers, variables
+from parity.drafting.world import KeptNumbers, is_numbers, variables
 
 _MOST_CALLS = 12
 _MOST_LOSSES = 8
@@ -30,7 +30,7 @@ _BATCH = 8
 
 
 @dataclass(frozen=True)
-class Samples(Data):
+class RunSamples(Data):
     """Samples as the run had them.
 
     Attributes:
@@ -72,8 +72,8 @@ class ByLoss:
     """
 
     loss: Way
-    data: Samples
-    weights: list[Leaf]
+    data: RunSamples
+    weights: list[KeptNumbers]
     gradients: Way | None = None
     step: Way | None = None
     remarks: list[str] = field(default_factory=list[str])
@@ -139,7 +139,7 @@ def _losses(finder: Finder) -> Iterator[tuple[ByLoss, dict[str, str]]]:
                 finder.given = given
 
 
-def _known(finder: Finder, before: list[str]) -> Known:
+def _known(finder: Finder, before: list[str]) -> Available:
     known = finder.known()
     known.lines += before
     held = known.roles.get("parameters", [])
@@ -216,7 +216,9 @@ def _outputs(
                     return
 
 
-def _samples(finder: Finder, handed: dict[str, Span]) -> Iterator[tuple[Samples, dict[str, str]]]:
+def _samples(
+    finder: Finder, handed: dict[str, Span]
+) -> Iterator[tuple[RunSamples, dict[str, str]]]:
     """Yield samples like those of the run, and what each parameter is given of x and y.
 
     First a batch of few samples, where it is known which axis that is.
@@ -236,16 +238,16 @@ def _samples(finder: Finder, handed: dict[str, Span]) -> Iterator[tuple[Samples,
 
         x, texts = drawn(first, True), {first: "x"}
         if not rest:
-            yield Samples("rows", 1, 1, draws=(x, "x")), texts
+            yield RunSamples("rows", 1, 1, draws=(x, "x")), texts
         elif len(rest) == 1:
             texts[rest[0]] = "y"
-            yield Samples("rows", 1, 1, draws=(x, drawn(rest[0], False))), texts
+            yield RunSamples("rows", 1, 1, draws=(x, drawn(rest[0], False))), texts
         elif len({handed[n].shape for n in rest}) == 1 and len(handed[rest[0]].shape) == 1:
             for k, name in enumerate(rest):
                 whole = finder.seen.span(name).whole
                 texts[name] = f"y[:, {k}].astype(int)" if whole else f"y[:, {k}]"
             y = f"np.column_stack([{', '.join(drawn(name, False) for name in rest)}])"
-            yield Samples("rows", 1, 1, draws=(x, y)), texts
+            yield RunSamples("rows", 1, 1, draws=(x, y)), texts
 
 
 def _drawn(span: Span, shape: tuple[int, ...], inputs: bool) -> str:
@@ -271,7 +273,9 @@ def _drawn(span: Span, shape: tuple[int, ...], inputs: bool) -> str:
     return f"rng.normal(0, {scale:.1g}, {shape})"
 
 
-def _loss(finder: Finder, callee: Callee, known: Known, text: str, data: Samples) -> ByLoss | None:
+def _loss(
+    finder: Finder, callee: Callee, known: Available, text: str, data: RunSamples
+) -> ByLoss | None:
     """Return the way to one number, where a call gives it, alone or before other things."""
     if not re.search(r"\bx\b", " ".join([*known.lines, text])):
         return None
@@ -309,7 +313,7 @@ def _follower(finder: Finder, found: ByLoss) -> Follower:
     known = found.loss.known.copy()
     known.roles["slope"] = []
     given = {n: t for n, t in finder.given.items() if n not in finder.own_given}
-    forward = Forward(known, "x", found.loss.uses, found.data, found.weights, given)
+    forward = TriedForward(known, "x", found.loss.uses, found.data, found.weights, given)
     return Follower(finder, forward)
 
 

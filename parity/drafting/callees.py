@@ -158,7 +158,7 @@ def _methods(path: str, value: Any) -> dict[str, Callee | None]:
 
 
 @dataclass
-class Known:
+class Available:
     """What there is to be handed on at some place of a draft.
 
     Attributes:
@@ -173,10 +173,10 @@ class Known:
     roles: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     remarks: list[str] = field(default_factory=list[str])
 
-    def copy(self) -> "Known":
+    def copy(self) -> "Available":
         """Return a copy that can be added to."""
         inner = {role: list(texts) for role, texts in self.roles.items()}
-        return Known(list(self.lines), dict(self.names), inner, list(self.remarks))
+        return Available(list(self.lines), dict(self.names), inner, list(self.remarks))
 
     def options(self, parameter: Parameter) -> list[str]:
         """Return what a parameter may be given, the likeliest first; "" leaves it out."""
@@ -197,7 +197,7 @@ class Known:
         return list(dict.fromkeys(found))
 
 
-def arguments(callee: Callee, known: Known) -> Iterator[str]:
+def arguments(callee: Callee, known: Available) -> Iterator[str]:
     """Yield calls of a function, the likeliest first."""
     options = [_options(callee, known, p) for p in callee.parameters]
     needed = [p for p in callee.parameters if p.required]
@@ -211,7 +211,7 @@ def arguments(callee: Callee, known: Known) -> Iterator[str]:
         yield f"{callee.text}(({given}))" if callee.packed else f"{callee.text}({given})"
 
 
-def _options(callee: Callee, known: Known, parameter: Parameter) -> list[str]:
+def _options(callee: Callee, known: Available, parameter: Parameter) -> list[str]:
     options = known.options(parameter)
     if parameter.name == "v" and callee.takes("grads", "rate"):  # a velocity, and no vector
         options = [o for o in options if o not in known.roles.get("any", [])]

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from parity.drafting import roles
-from parity.drafting.attempts import Forward, Way
+from parity.drafting.attempts import TriedForward, Way
 from parity.drafting.by_loss import ByLoss, by_loss
-from parity.drafting.callees import Known
+from parity.drafting.callees import Available
 from parity.drafting.finding import Finder
 from parity.drafting.following import Follower
 from parity.drafting.gradients import Gradients
@@ -233,7 +233,7 @@ def _doubts(draft: Draft) -> int:
     return sum("nothing tells" in c or "in the order" in c for c in draft.checks)
 
 
-def _complete(setup: Setup, finder: Finder, forward: Forward) -> Draft | None:
+def _complete(setup: Setup, finder: Finder, forward: TriedForward) -> Draft | None:
     follower = Follower(finder, forward)
     gradients = Gradients(follower).find()
     # What trains for long would only raise doubts where there are gradients.
@@ -354,7 +354,7 @@ def _set_nodes(finder: Finder) -> list[str]:
     ]
 
 
-def _weights(finder: Finder, forward: Forward, last: Way) -> str:
+def _weights(finder: Finder, forward: TriedForward, last: Way) -> str:
     """Return the expression of the weights, beside what the passes leave where they lie."""
     used = finder.new()
     values: dict[str, Any] = {"x": forward.data.x(), "y": last.data.y(), "learning_rate": 0.125}
@@ -373,14 +373,14 @@ def _each_sample(lines: list[str], layout: str) -> list[str]:
     return ["def of(x):", *inner, "", f"return np.array([np.ravel(of({given})) for sample in x])"]
 
 
-def _forward(forward: Forward) -> DraftPart:
+def _forward(forward: TriedForward) -> DraftPart:
     lines = list(forward.known.lines)
     last = f"return {forward.output}"
     if any(line.startswith("for ") for line in lines):
         return DraftPart([*lines, last], forward.uses)
     if lines[-1].startswith("output = "):  # reads better in one line
         last = last.replace("output", lines.pop().removeprefix("output = "), 1)
-    known = Known(lines)
+    known = Available(lines)
     return DraftPart(finished(known, last), forward.uses)
 
 
@@ -407,7 +407,7 @@ def _step(setup: Setup, finder: Finder, step: Way, weights: str) -> DraftPart:
     return DraftPart(lines, step.uses, step.remarks)
 
 
-def finished(known: Known, last: str) -> list[str]:
+def finished(known: Available, last: str) -> list[str]:
     """Return the statements, the last one added, without names for what nothing uses."""
     if any(line.startswith("for ") for line in known.lines):  # whose lines belong together
         return [*known.lines, last]

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 
 from parity.drafting import loops, roles
-from parity.drafting.attempts import LAYOUTS, Data, Forward
-from parity.drafting.callees import Callee, Known, arguments, callees
+from parity.drafting.attempts import LAYOUTS, Data, TriedForward
+from parity.drafting.callees import Available, Callee, arguments, callees
 from parity.drafting.callees import callee as callee_of
 from parity.drafting.keeping import Kept
 from parity.drafting.nodes import Nodes, are_numbers, nodes_of
 from parity.drafting.rehearsing import Rehearsal
 from parity.drafting.roles import Role
 from parity.drafting.world import (
-    Leaf,
+    KeptNumbers,
     TookTooLong,
     World,
     counts,
@@ -71,13 +71,13 @@ class Finder:
         self.world = fresh()
         self.callees = [c for c in callees(self.world) if not _is_dangerous(c)]
         self.trouble: dict[str, str] = {}
-        self.weights: list[Leaf] = []
+        self.weights: list[KeptNumbers] = []
         self.whole: list[str] = []
         self.saved: list[np.ndarray] = []
 
-    def known(self, layout: str = "") -> Known:
+    def known(self, layout: str = "") -> Available:
         """Return what there is before anything was called."""
-        known = Known(roles={
+        known = Available(roles={
             "x": ["x"], "y": ["y"], "rate": ["learning_rate"], "once": ["1"], "size": ["len(x)"],
             "off": ["False"], "pairs": ["list(zip(x, y))", "[(x, y)]"], "any": ["x", "y"],
         })  # fmt: skip
@@ -132,10 +132,10 @@ class Finder:
 
     # Forward pass.
 
-    def forwards(self) -> Iterator[Forward]:
+    def forwards(self) -> Iterator[TriedForward]:
         """Yield forward passes, the best of each layout."""
         for layout in LAYOUTS:
-            tried: list[Forward] = []
+            tried: list[TriedForward] = []
             for callee in self.ranked(roles.FORWARD, "forward|predict|feed|propag|activ"):
                 if (
                     callee.takes("grads", "upstream")
@@ -157,7 +157,7 @@ class Finder:
             if tried:
                 yield max(tried, key=lambda f: len(f.weights))
 
-    def _forward(self, callee: Callee, layout: str) -> Forward | None:
+    def _forward(self, callee: Callee, layout: str) -> TriedForward | None:
         seen = self.seen.sizes(callee.name)
         for inputs in sorted(self.widths(), key=lambda n: n not in seen):
             if callee.name in self.stuck:
@@ -173,7 +173,7 @@ class Finder:
                         return result
         return None
 
-    def _ready(self, callee: Callee, known: Known) -> Iterator[Known]:
+    def _ready(self, callee: Callee, known: Available) -> Iterator[Available]:
         """Yield what is known before a forward pass, which may want labels and not use them."""
         yield from self.prepared(callee, known, ("x",))
         for more in self.prepared(callee, known, ("x", "y")):
@@ -184,8 +184,8 @@ class Finder:
                 yield labels
 
     def prepared(
-        self, callee: Callee, known: Known, wanted: tuple[Role, ...] = ("x", "y")
-    ) -> Iterator[Known]:
+        self, callee: Callee, known: Available, wanted: tuple[Role, ...] = ("x", "y")
+    ) -> Iterator[Available]:
         """Yield what is known, and with x and y put where an object keeps them."""
         yield known
         for _, value in self.objects():
@@ -208,7 +208,9 @@ class Finder:
     def _path_of(self, value: Any) -> str:
         return next(p for p, v in self.objects() if v is value)
 
-    def _called(self, callee: Callee, known: Known, text: str, data: Data) -> Forward | None:
+    def _called(
+        self, callee: Callee, known: Available, text: str, data: Data
+    ) -> TriedForward | None:
         try:
             world = self.fresh()
             before = {leaf.path: leaf.array.copy() for leaf in world.leaves()}
@@ -240,13 +242,18 @@ class Finder:
         output = self._keep(done, callee, text, chosen, max(rows, default=None))
         axes = outputs[chosen].ndim
         flat, bare = data.layout == "rows" and axes == 1, axes == 0
-        return Forward(
+        return TriedForward(
             done, output, callee.name, Data(data.layout, data.inputs, width, flat=flat, bare=bare),
             max((depend[t] for t in best), key=len), _inputs(callee, text),
         )  # fmt: skip
 
     def _outputs(
-        self, world: World, known: Known, text: str, before: dict[str, Any], values: dict[str, Any]
+        self,
+        world: World,
+        known: Available,
+        text: str,
+        before: dict[str, Any],
+        values: dict[str, Any],
     ) -> dict[str, np.ndarray]:
         """Return all arrays that a call gives or leaves, by expression."""
         values = {name: copy.copy(value) for name, value in values.items()}
@@ -263,12 +270,12 @@ class Finder:
         return given | _numbers_in(result)
 
     def dependents(
-        self, known: Known, text: str, values: dict[str, Any], outputs: dict[str, np.ndarray]
-    ) -> dict[str, list[Leaf]]:
+        self, known: Available, text: str, values: dict[str, Any], outputs: dict[str, np.ndarray]
+    ) -> dict[str, list[KeptNumbers]]:
         """Return, by output, the numbers that it depends on."""
-        depend: dict[str, list[Leaf]] = {t: [] for t in outputs}
+        depend: dict[str, list[KeptNumbers]] = {t: [] for t in outputs}
         world = self.fresh()
-        leaves: list[Leaf] = []
+        leaves: list[KeptNumbers] = []
         for leaf in world.leaves():
             if len(leaves) < _MOST_LEAVES and is_weightlike(leaf.value):
                 fixed = leaf.path.startswith(f"{world.alias}.") and roles.is_constant(leaf.name)
@@ -299,13 +306,15 @@ class Finder:
                     depend[t].append(leaf)
         own = {id(leaf.value) for leaf in world.leaves()}
 
-        def kept(weight: Leaf, output: str) -> bool:
+        def kept(weight: KeptNumbers, output: str) -> bool:
             lasting = isinstance(weight.value, Nodes) or id(weight.value) in own
             return weight.path != output and lasting
 
         return {t: [w for w in d if kept(w, t)] for t, d in depend.items()}
 
-    def _keep(self, known: Known, callee: Callee, text: str, chosen: str, last: int | None) -> str:
+    def _keep(
+        self, known: Available, callee: Callee, text: str, chosen: str, last: int | None
+    ) -> str:
         """Write the call so that its results have names; return the output's expression."""
         if text == "output":  # a loop has left it there
             output = chosen
@@ -325,7 +334,7 @@ class Finder:
         known.roles["slope"] = self.slopes(known, output)
         return output
 
-    def slopes(self, known: Known, output: str) -> list[str]:
+    def slopes(self, known: Available, output: str) -> list[str]:
         """Return expressions of the loss's derivative by the output, the likeliest first."""
         texts: list[str] = []
         given = known.copy()
@@ -363,7 +372,7 @@ class Finder:
 
     # What comes after it.
 
-    def follow(self, forward: Forward) -> None:
+    def follow(self, forward: TriedForward) -> None:
         """Take over a forward pass's weights as those to be looked at from now on."""
         self.weights = forward.weights
         self.given = self.own_given | forward.given
@@ -447,7 +456,9 @@ def _kept_slope(path: str, loss: type, output: str) -> str:
     return "\n".join([f"criterion = {path}()", f"{call}({given})", f"criterion.{back}()"])
 
 
-def unpacked(known: Known, callee: Callee, text: str, chosen: str, last: int | None = None) -> str:
+def unpacked(
+    known: Available, callee: Callee, text: str, chosen: str, last: int | None = None
+) -> str:
     """Assign a call's results to variables of the names they have in the user's code.
 
     Returns:
@@ -500,13 +511,13 @@ def _numbers_in(result: Any) -> dict[str, np.ndarray]:
     }
 
 
-def _of_all(some: list[Leaf], every: list[Leaf]) -> bool:
+def _of_all(some: list[KeptNumbers], every: list[KeptNumbers]) -> bool:
     """Return whether an output depends on all weights, or on all but the last bias.
 
     What a softmax over the wrong axis gives does not depend on that.
     """
 
-    def bias(leaf: Leaf) -> bool:
+    def bias(leaf: KeptNumbers) -> bool:
         return min(np.shape(leaf.value), default=0) <= 1 or np.ndim(leaf.value) < 2
 
     paths = {leaf.path for leaf in some}

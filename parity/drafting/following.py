@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from parity.drafting import roles
-from parity.drafting.attempts import Data, Forward, Way
-from parity.drafting.callees import Callee, Known
+from parity.drafting.attempts import Data, TriedForward, Way
+from parity.drafting.callees import Available, Callee
 from parity.drafting.finding import STARTS, Finder
 from parity.drafting.world import found
 
@@ -25,7 +25,7 @@ class Follower:
         forward: The forward pass.
     """
 
-    def __init__(self, finder: Finder, forward: Forward) -> None:
+    def __init__(self, finder: Finder, forward: TriedForward) -> None:
         self.finder = finder
         self.forward = forward
         self.data = forward.data
@@ -34,7 +34,7 @@ class Follower:
         there = forward.known.roles.get("parameters", [])
         forward.known.roles["parameters"] = list(dict.fromkeys([*finder.whole, *there]))
 
-    def starts(self, callee: Callee, data: Data) -> Iterator[Known]:
+    def starts(self, callee: Callee, data: Data) -> Iterator[Available]:
         """Yield what may be known before a callee: nothing, or what the forward pass leaves."""
         if data.many:
             known = self.finder.known(self.data.layout)

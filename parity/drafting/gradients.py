@@ -8,7 +8,7 @@ import numpy as np
 
 from parity.drafting import loops, roles
 from parity.drafting.attempts import Data, Way
-from parity.drafting.callees import Callee, Known, arguments
+from parity.drafting.callees import Available, Callee, arguments
 from parity.drafting.finding import unpacked
 from parity.drafting.following import BACKWARD, LOSS, Follower, differ, is_start
 from parity.drafting.nodes import are_numbers
@@ -104,7 +104,7 @@ class Gradients:
                 guess = guess or way
         return guess
 
-    def tried(self, callee: Callee, known: Known, text: str, data: Data) -> Way | None:
+    def tried(self, callee: Callee, known: Available, text: str, data: Data) -> Way | None:
         """Return the way to the gradients by one call; None if it gives none."""
         try:
             world = self.finder.new()
@@ -137,7 +137,7 @@ class Gradients:
         remarks += self.follower.slope_remark([*done.lines, last])
         return Way(done, last, callee.name, False, data, remarks)
 
-    def _depends_on_x(self, done: Known, last: str, data: Data) -> bool:
+    def _depends_on_x(self, done: Available, last: str, data: Data) -> bool:
         """Whether the gradients are others for another x."""
         given: list[list[np.ndarray]] = []
         for seed in (0, 9):
@@ -147,7 +147,7 @@ class Gradients:
             given.append([leaf.array.copy() for leaf in found({"r": result})])
         return any(map(differ, *given))
 
-    def _depends_on_call(self, known: Known, done: Known, last: str, data: Data) -> bool:
+    def _depends_on_call(self, known: Available, done: Available, last: str, data: Data) -> bool:
         """Whether the gradients are those of this x, also after a forward pass of another."""
         start = self.forward.known.lines
         if data.many or (start and known.lines[: len(start)] == start):
@@ -168,9 +168,9 @@ class Gradients:
         )
 
     def _mapped(
-        self, callee: Callee, known: Known, text: str, world: World, result: Any,
+        self, callee: Callee, known: Available, text: str, world: World, result: Any,
         before: dict[str, Any], data: Data,
-    ) -> tuple[Known, str, list[str]] | None:  # fmt: skip
+    ) -> tuple[Available, str, list[str]] | None:  # fmt: skip
         """Return how the gradients are got, weight by weight, from what a call gives or leaves."""
         done = known.copy()
         inside_result = list(found({"output": result}))
@@ -224,9 +224,9 @@ class Gradients:
         return f"[{', '.join(parts)}]"
 
     def _from_result(
-        self, done: Known, callee: Callee, text: str, result: Any, paths: list[str],
+        self, done: Available, callee: Callee, text: str, result: Any, paths: list[str],
         remarks: list[str],
-    ) -> tuple[Known, str, list[str]]:  # fmt: skip
+    ) -> tuple[Available, str, list[str]]:  # fmt: skip
         names, given = callee.returned, cast(object, result)
         whole = written_in_order(paths, {"output": result})
         if whole == "output" and not isinstance(given, dict):

@@ -62,7 +62,7 @@ def kept_by(survey: Survey, alias: str, made: list[str]) -> dict[str, Kept]:
         if not any(roles.role(p) in ("grads", "upstream", "rate") for p in given):
             continue
         target = node.targets[0] if isinstance(node, ast.Assign) else None
-        kept = _Reader(survey, alias, made, node.value, given).read(target)
+        kept = _UpdateReader(survey, alias, made, node.value, given).read(target)
         if kept is not None and kept.setup:
             found[name] = kept
     return found
@@ -73,7 +73,7 @@ def _given(call: ast.Call, parameters: tuple[Parameter, ...]) -> dict[str, ast.e
     return given | {k.arg: k.value for k in call.keywords if k.arg}
 
 
-class _Reader:
+class _UpdateReader:
     """Reads one call of an update."""
 
     def __init__(

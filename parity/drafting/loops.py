@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from parity.drafting import roles
-from parity.drafting.callees import Callee, Known, callee, is_own
+from parity.drafting.callees import Available, Callee, callee, is_own
 from parity.drafting.world import World, inside
 
 
@@ -44,7 +44,7 @@ def forward(world: World) -> Iterator[tuple[Callee, list[str]]]:
         yield _named(used, layers[0]), lines
 
 
-def backward(world: World, known: Known) -> Iterator[tuple[Callee, Known]]:
+def backward(world: World, known: Available) -> Iterator[tuple[Callee, Available]]:
     """Yield what is known once the layers were passed through backwards.
 
     Args:
@@ -66,7 +66,7 @@ def backward(world: World, known: Known) -> Iterator[tuple[Callee, Known]]:
             yield _named(used, layers[0]), after
 
 
-def updates(world: World, known: Known) -> Iterator[tuple[Callee, Known]]:
+def updates(world: World, known: Available) -> Iterator[tuple[Callee, Available]]:
     """Yield what is known once every layer was told to update its weights."""
     for path, layers in layer_lists(world):
         names = [_method(v, roles.UPDATE) for v in layers]

@@ -8,7 +8,7 @@ import numpy as np
 
 from parity.drafting import roles
 from parity.drafting.attempts import Data, Way
-from parity.drafting.callees import Callee, Known, arguments
+from parity.drafting.callees import Available, Callee, arguments
 from parity.drafting.finding import STARTS
 from parity.drafting.following import Follower
 from parity.drafting.world import found
@@ -85,7 +85,7 @@ def _scalars(follower: Follower, callee: Callee, data: Data) -> Iterator[Way]:
         yield Way(known, text, callee.name, False, data)
 
 
-def _value(follower: Follower, known: Known, text: str, data: Data) -> Any:
+def _value(follower: Follower, known: Available, text: str, data: Data) -> Any:
     world = follower.finder.new()
     return world.run(known.lines, text, x=data.x(), y=data.y(), learning_rate=0.125)
 

@@ -24,7 +24,7 @@ import numpy as np
 from parity.drafting import roles
 from parity.drafting.functions import assignments, base
 from parity.drafting.holding import PICTURES, held_back
-from parity.drafting.world import Leaf, found, is_numbers, quiet
+from parity.drafting.world import KeptNumbers, found, is_numbers, quiet
 
 # A run in which nothing new is called any more has shown what it can.
 _STILL = 0.4
@@ -50,7 +50,7 @@ _ZEROING = re.compile(
 )
 
 
-class _Enough(BaseException):
+class _RunEnded(BaseException):
     """Ends a run; no handler of the user's code catches it by ``Exception``."""
 
 
@@ -73,7 +73,7 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Call:
+class SeenCall:
     """One call that was seen.
 
     Attributes:
@@ -123,7 +123,7 @@ class Rehearsal:
             objects that were others at the end of the run.
     """
 
-    calls: dict[str, list[Call]] = field(default_factory=dict[str, list[Call]])
+    calls: dict[str, list[SeenCall]] = field(default_factory=dict[str, list[SeenCall]])
     zeroes: bool = True
     updated: set[str] = field(default_factory=set[str])
 
@@ -169,7 +169,7 @@ class Rehearsal:
             return 0
         return 1 if low >= 1 and high == classes else None
 
-    def of(self, function: str) -> list[Call]:
+    def of(self, function: str) -> list[SeenCall]:
         """Return the calls of functions of this name."""
         found = (c for n, c in self.calls.items() if n.rpartition(".")[2] == function)
         return [call for calls in found for call in calls]
@@ -220,7 +220,7 @@ def rehearse(file: Path, alias: str) -> Rehearsal:
     module.__file__ = path
     _preload(file)
     new = time.monotonic()
-    objects: dict[int, tuple[Any, list[Leaf]]] = {}
+    objects: dict[int, tuple[Any, list[KeptNumbers]]] = {}
 
     def see(frame: FrameType, event: str, _: Any) -> None:
         nonlocal new
@@ -237,7 +237,7 @@ def rehearse(file: Path, alias: str) -> Rehearsal:
         if len(calls) < _CALLS:
             calls.append(_call(frame, lambda value: _short(value, module, alias)))
         if now - new > _STILL:
-            raise _Enough
+            raise _RunEnded
 
     try:
         code = compile(file.read_bytes(), path, "exec", dont_inherit=True)
@@ -267,14 +267,14 @@ def rehearse(file: Path, alias: str) -> Rehearsal:
     return seen
 
 
-def _remember(frame: FrameType, objects: dict[int, tuple[Any, list[Leaf]]]) -> None:
+def _remember(frame: FrameType, objects: dict[int, tuple[Any, list[KeptNumbers]]]) -> None:
     """Keep copies of the arrays of an object, as its first method that is called finds them."""
     code = frame.f_code
     if "." not in code.co_qualname or code.co_name == "__init__" or not code.co_argcount:
         return
     value = frame.f_locals.get(code.co_varnames[0])
     if id(value) not in objects and len(objects) < _OBJECTS and hasattr(value, "__dict__"):
-        leaves = [Leaf(k.path, k.name, k.array.copy()) for k in found({"net": value})]
+        leaves = [KeptNumbers(k.path, k.name, k.array.copy()) for k in found({"net": value})]
         objects[id(value)] = value, leaves
 
 
@@ -314,7 +314,7 @@ def _name(frame: FrameType) -> str:
     return code.co_qualname
 
 
-def _call(frame: FrameType, written: Callable[[Any], str | None]) -> Call:
+def _call(frame: FrameType, written: Callable[[Any], str | None]) -> SeenCall:
     code = frame.f_code
     count = code.co_argcount + code.co_kwonlyargcount
     names = code.co_varnames[:count]
@@ -326,7 +326,7 @@ def _call(frame: FrameType, written: Callable[[Any], str | None]) -> Call:
     values = {n: frame.f_locals[n] for n in names if n in frame.f_locals}
     arrays = [n for n, v in values.items() if isinstance(v, _NUMBERS) or is_numbers(v)]
     spans = {n: span for n in arrays if (span := _span(values[n])) is not None}
-    return Call({n: written(v) for n, v in values.items()}, spread, spans)
+    return SeenCall({n: written(v) for n, v in values.items()}, spread, spans)
 
 
 def _span(value: Any) -> Span | None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from parity.drafting import loops, roles
 from parity.drafting.attempts import Data, Way
-from parity.drafting.callees import Callee, Known, arguments
+from parity.drafting.callees import Available, Callee, arguments
 from parity.drafting.finding import Finder, unpacked
 from parity.drafting.following import BACKWARD, Follower, differ, is_start
 from parity.drafting.keeping import variables_of
@@ -61,7 +61,7 @@ class Steps:
                     return tried[0]
         return None
 
-    def _loops(self) -> Iterator[tuple[Callee, Known]]:
+    def _loops(self) -> Iterator[tuple[Callee, Available]]:
         for callee, after in loops.backward(self.finder.world, self.forward.known):
             yield callee, after
             yield from loops.updates(self.finder.world, after)
@@ -92,14 +92,14 @@ class Steps:
                     break
         return partly, False
 
-    def _offer_rates(self, callee: Callee, known: Known) -> None:
+    def _offer_rates(self, callee: Callee, known: Available) -> None:
         """Offer the learning rate for what got a broken number and has no usual name: tasa."""
         for p in callee.parameters:
             seen = self.finder.seen.settings().get(p.name, "")
             if p.required and "." in seen and not roles.number(p.name):
                 known.names[p.name] = "learning_rate"
 
-    def _before_step(self, callee: Callee, data: Data) -> Iterator[Known]:
+    def _before_step(self, callee: Callee, data: Data) -> Iterator[Available]:
         yield from self.follower.starts(callee, data)
         for back in self.finder.ranked(roles.BACKWARD, BACKWARD)[: 0 if data.many else 4]:
             named = roles.named([back.name], roles.BACKWARD)
@@ -111,7 +111,7 @@ class Steps:
                     yield after
                     break
 
-    def _after(self, back: Callee, known: Known, data: Data) -> Known | None:
+    def _after(self, back: Callee, known: Available, data: Data) -> Available | None:
         """Return what is known after a backward pass."""
         for text in arguments(back, known):
             if not re.search(rf"\b{data.asked}\b", " ".join([*known.lines, text])):
@@ -139,7 +139,7 @@ class Steps:
         return None
 
     def _tried(
-        self, callee: Callee, known: Known, text: str, data: Data
+        self, callee: Callee, known: Available, text: str, data: Data
     ) -> tuple[Way, bool] | None:
         for last in self._stored(callee, text):
             lines = [*known.lines, last]
@@ -196,7 +196,7 @@ class Steps:
             yield f"{paths[0]} = {text}[0]"
 
     def _with_rate(
-        self, callee: Callee, known: Known, last: str, data: Data, change: list[np.ndarray]
+        self, callee: Callee, known: Available, last: str, data: Data, change: list[np.ndarray]
     ) -> Way | None:
         """Return the way, with the learning rate where the code looks for it."""
         whole = bool(roles.named([callee.name], roles.WHOLE_TRAININGS))

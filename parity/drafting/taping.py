@@ -8,7 +8,7 @@ import numpy as np
 
 from parity.drafting import roles
 from parity.drafting.attempts import Data, Way
-from parity.drafting.callees import Callee, Known, arguments
+from parity.drafting.callees import Available, Callee, arguments
 from parity.drafting.callees import callee as callee_of
 from parity.drafting.finding import Finder
 from parity.drafting.nodes import are_numbers, attribute_of, nodes_of
@@ -28,7 +28,7 @@ class Tape:
         self.shapes = shapes
 
     def differentiated(
-        self, callee: Callee, known: Known, text: str, backward: str, data: Data
+        self, callee: Callee, known: Available, text: str, backward: str, data: Data
     ) -> Way | None:
         """Return the way through a loss that is an object and passes gradients back itself."""
         world = self.finder.new()

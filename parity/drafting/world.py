@@ -73,7 +73,7 @@ def _in_main_thread() -> bool:
 
 
 @dataclass(frozen=True)
-class Leaf:
+class KeptNumbers:
     """Numbers that the user's code keeps: an array, a list of Python's numbers, or one number.
 
     Attributes:
@@ -144,12 +144,12 @@ class World:
         }
         return made | own
 
-    def leaves(self) -> list[Leaf]:
+    def leaves(self) -> list[KeptNumbers]:
         """Return all numbers that can be reached."""
         plain = list(found(self.roots()))
         numbers = [leaf.path for leaf in plain if isinstance(leaf.value, float)]
         parts = tensors(numbers, lambda text: eval(text, self.names))
-        return [*(Leaf(*part) for part in parts), *plain]
+        return [*(KeptNumbers(*part) for part in parts), *plain]
 
 
 def _own_weights(name: str, function: Any) -> Any:
@@ -175,7 +175,7 @@ def _assigned(setup: list[str]) -> set[str]:
     return names
 
 
-def found(roots: dict[str, Any]) -> Iterator[Leaf]:
+def found(roots: dict[str, Any]) -> Iterator[KeptNumbers]:
     """Yield the numbers below some variables, each by the first way that leads there."""
     seen: set[int] = set()
     count = 0
@@ -187,9 +187,9 @@ def found(roots: dict[str, Any]) -> Iterator[Leaf]:
             yield leaf
 
 
-def _walk(value: Any, path: str, name: str, seen: set[int], depth: int) -> Iterator[Leaf]:
+def _walk(value: Any, path: str, name: str, seen: set[int], depth: int) -> Iterator[KeptNumbers]:
     if isinstance(value, (float, np.floating)):
-        yield Leaf(path, name, value)
+        yield KeptNumbers(path, name, value)
         return
     if isinstance(value, (_PLAIN, _NOT_DATA)) or depth > _DEEPEST or id(value) in seen:
         return
@@ -197,10 +197,10 @@ def _walk(value: Any, path: str, name: str, seen: set[int], depth: int) -> Itera
     seen.add(id(value))
     if isinstance(value, np.ndarray):
         if array.dtype.kind in "fiu":
-            yield Leaf(path, name, array)
+            yield KeptNumbers(path, name, array)
         return
     if is_numbers(value):
-        yield Leaf(path, name, value)
+        yield KeptNumbers(path, name, value)
         return
     for step, key, inner in inside(value):
         yield from _walk(inner, path + step, key or name, seen, depth + 1)
@@ -287,7 +287,7 @@ def _texts(value: Any, path: str, wanted: set[str], depth: int, seen: set[int]) 
     return [text for inner in texts for text in inner]
 
 
-def is_view(leaf: Leaf, others: list[Leaf]) -> bool:
+def is_view(leaf: KeptNumbers, others: list[KeptNumbers]) -> bool:
     """Whether an array is another one seen otherwise, as ``W.T``: the same weights once more."""
     array: Any = leaf.value
     arrays: list[Any] = [other.value for other in others]

@@ -13,7 +13,7 @@ from terminal_io import one_line
 
 from .. import model_files
 from ..whatami import answers
-from ..whatami.looking import Seen
+from ..whatami.looking import SeenPicture
 from ..whatami.reading import cut_apart
 
 State = Literal["loading", "ready", "failed"]
@@ -113,7 +113,7 @@ class Engines:
         """Return one engine's answer, by the command's own rounding and verdict."""
         if model is None:
             return {"state": self.keras.state, "error": self.keras.error}
-        (answer,) = answers.answer(model, [Seen("the picture", found)])
+        (answer,) = answers.answer(model, [SeenPicture("the picture", found)])
         if answer.error:
             return {"state": "failed", "error": answer.error, "scores": None}
         return {
@@ -128,7 +128,7 @@ class Engines:
 
     def _places(self, found: Examined) -> list[dict[str, object]]:
         """Return where which digit was found, by the NumPy engine."""
-        seen = Seen("the picture", found)
+        seen = SeenPicture("the picture", found)
         (answer,) = answers.answer(self._model, [seen])
         digits = [answer]
         if answer.number is not None:

@@ -67,7 +67,7 @@ def _export(name: str) -> Callable[[Path, Any, AnyNetwork], None]:
 
 
 @dataclass(frozen=True)
-class Format:
+class ExportFormat:
     """A kind of file that Keras exports.
 
     Attributes:
@@ -84,10 +84,12 @@ class Format:
 
 
 FORMATS = {
-    "onnx": Format(".onnx", ("tf2onnx", "onnx", "onnxruntime"), _run_onnx, _export("onnx")),
-    "litert": Format(".tflite", (), _run_litert, _export("litert")),
-    "keras": Format(".keras", (), _run_keras, lambda path, model, _: model.save(path)),
-    "npz": Format(".npz", (), _run_npz, lambda path, _, network: serialization.save(network, path)),
+    "onnx": ExportFormat(".onnx", ("tf2onnx", "onnx", "onnxruntime"), _run_onnx, _export("onnx")),
+    "litert": ExportFormat(".tflite", (), _run_litert, _export("litert")),
+    "keras": ExportFormat(".keras", (), _run_keras, lambda path, model, _: model.save(path)),
+    "npz": ExportFormat(
+        ".npz", (), _run_npz, lambda path, _, network: serialization.save(network, path)
+    ),
 }
 
 

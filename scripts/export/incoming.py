@@ -23,7 +23,7 @@ from terminal_io import CliError, one_line, os_reason
 
 from .. import model_files
 from . import onnx_files, pickles, torch_files
-from .pickles import Made, PickleError
+from .pickles import MadeByCall, PickleError
 from .proof import Check, prove_read, random_inputs
 
 # A batch of the network's inputs to what the other library makes of it.
@@ -81,11 +81,11 @@ def _of_sklearn(path: Path, options: Namespace) -> tuple[AnyNetwork, str, Opinio
 
     with opened(path) as file:
         found = pickles.read(file.read())
-    path_of_class = found.path if isinstance(found, Made) else type(found).__name__
-    if isinstance(found, Made) and path_of_class.startswith("copyreg"):
+    path_of_class = found.path if isinstance(found, MadeByCall) else type(found).__name__
+    if isinstance(found, MadeByCall) and path_of_class.startswith("copyreg"):
         path_of_class = found.arguments[0].path
     name = path_of_class.rpartition(".")[2]
-    state = cast(dict[str, Any], found.state if isinstance(found, Made) else None)
+    state = cast(dict[str, Any], found.state if isinstance(found, MadeByCall) else None)
     if name not in _ESTIMATORS or not isinstance(state, dict) or "coefs_" not in state:
         raise PickleError(f"{path_of_class} instead of a fitted {' or '.join(_ESTIMATORS)}")
     parts = {

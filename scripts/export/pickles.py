@@ -43,7 +43,7 @@ class Name:
 
 
 @dataclass
-class Made:
+class MadeByCall:
     """What the pickle makes by a call.
 
     Attributes:
@@ -133,9 +133,9 @@ def _run(stream: io.BytesIO) -> Any:
         elif name in ("REDUCE", "NEWOBJ"):
             called, arguments = stack[-2:]
             path = called.path if isinstance(called, Name) else "?"
-            stack[-2:] = [Made(path, arguments, None, {})]
+            stack[-2:] = [MadeByCall(path, arguments, None, {})]
         elif name == "BINPERSID":
-            stack.append(Made("", stack.pop(), None, {}))
+            stack.append(MadeByCall("", stack.pop(), None, {}))
         elif name == "BUILD":
             state = stack.pop()
             stack[-1].state = state
@@ -150,7 +150,7 @@ def _run(stream: io.BytesIO) -> Any:
 
 def _put(target: Any, pairs: list[Any]) -> None:
     """Put keys and values, in turn, where they belong; keys are numbers and texts alone."""
-    into = target.items if isinstance(target, Made) else target
+    into = target.items if isinstance(target, MadeByCall) else target
     for key, value in zip(pairs[::2], pairs[1::2], strict=True):
         # A tuple of tuples could take for ever to hash.
         if not isinstance(key, str | int | float | bytes | None):
@@ -174,7 +174,7 @@ def array(value: Any) -> Array:
     Raises:
         PickleError: It is something else.
     """
-    path = value.path if isinstance(value, Made) else ""
+    path = value.path if isinstance(value, MadeByCall) else ""
     try:
         if path == _JOBLIB and value.array is not None:
             return value.array
@@ -195,7 +195,9 @@ def array(value: Any) -> Array:
 
 
 def _filled(raw: Any, dtype: np.dtype, shape: tuple[int, ...], order: Any) -> Array:
-    if isinstance(raw, Made) and raw.path == "_codecs.encode":  # so protocols 0 to 2 write bytes
+    if (
+        isinstance(raw, MadeByCall) and raw.path == "_codecs.encode"
+    ):  # so protocols 0 to 2 write bytes
         text, encoding = raw.arguments
         raw = text.encode("latin1") if encoding == "latin1" else raw
     if not isinstance(raw, bytes | bytearray):  # bytes(10**9) would be a billion zeros

@@ -13,7 +13,7 @@ from numpy_impl.files.bounded import Archive, opened
 from numpy_impl.types import Array
 
 from . import pickles
-from .pickles import Made, Name, PickleError
+from .pickles import MadeByCall, Name, PickleError
 
 SUFFIXES = (".pt", ".pth", ".bin", ".safetensors", ".npz")
 # bfloat16 is the upper half of a float32; NumPy has no such type.
@@ -69,7 +69,7 @@ def _saved(archive: Archive) -> dict[str, Array]:
         raise PickleError("numbers that are not little-endian")
     tree = _entries(pickles.read(archive.read(found[0])))
     for key in _INSIDE:
-        tree = _entries(tree[key]) if isinstance(tree.get(key), dict | Made) else tree
+        tree = _entries(tree[key]) if isinstance(tree.get(key), dict | MadeByCall) else tree
     content: dict[str, bytes] = {}
 
     def storage(key: str) -> bytes:
@@ -84,18 +84,18 @@ def _saved(archive: Archive) -> dict[str, Array]:
 
 
 def _entries(tree: Any) -> Mapping[Any, Any]:
-    if isinstance(tree, Made) and tree.path == "collections.OrderedDict":
+    if isinstance(tree, MadeByCall) and tree.path == "collections.OrderedDict":
         return tree.items
     if isinstance(tree, dict):
         return tree
-    what = tree.path if isinstance(tree, Made) else type(tree).__name__
+    what = tree.path if isinstance(tree, MadeByCall) else type(tree).__name__
     raise PickleError(
         f"{what} instead of a state_dict; torch.save(module.state_dict(), FILE) writes one"
     )
 
 
 def _tensor(value: Any, storage: Any) -> Array:
-    path = value.path if isinstance(value, Made) else type(value).__name__
+    path = value.path if isinstance(value, MadeByCall) else type(value).__name__
     if path == "torch._utils._rebuild_parameter":
         return _tensor(value.arguments[0], storage)
     if path != "torch._utils._rebuild_tensor_v2":

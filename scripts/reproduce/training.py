@@ -15,7 +15,7 @@ from numpy_impl.optimizers import Optimizer
 from numpy_impl.training import Schedule
 from numpy_impl.types import Array
 
-from ..samples import Samples
+from ..samples import RecipeSamples
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Training:
     predict: Callable[[Array], Array]
     weights: Sequence[Array]
     fit: Callable[..., Any]
-    data: Samples
+    data: RecipeSamples
     schedule: Schedule
     epochs: int
 
@@ -74,7 +74,7 @@ class Training:
         network: Sequential,
         loss: Loss,
         optimizer: Optimizer,
-        data: Samples,
+        data: RecipeSamples,
         schedule: Schedule,
         epochs: int,
     ) -> "Training":

@@ -23,11 +23,11 @@ from terminal_io import CliError, printable
 from .. import samples
 from ..model_files import SHIPPED_MODEL
 from ..recipes import Recipe
-from ..samples import CLASSES, Samples
+from ..samples import CLASSES, RecipeSamples
 from ..whatami.pictures import SUFFIXES, Source
 
 if TYPE_CHECKING:
-    from ..whatami.looking import Seen
+    from ..whatami.looking import SeenPicture
 
 Generator = np.random.Generator
 Trained = Callable[[Array], Array]
@@ -43,7 +43,7 @@ MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
-class AddedSamples(Samples):
+class AddedSamples(RecipeSamples):
     """A recipe's data, and the sets on which accuracy is shown before and after.
 
     Attributes:
@@ -65,7 +65,7 @@ def recipe_with(recipe: Recipe, folder: Path) -> Recipe:
             f"Received: {recipe.name}"
         )
 
-    def load(path: Path | None, rng: Generator, dtype: str) -> Samples:
+    def load(path: Path | None, rng: Generator, dtype: str) -> RecipeSamples:
         return mixed(*own_pictures(folder), path, rng, dtype)
 
     options = {**recipe.options, "learning_rate": LEARNING_RATE}
@@ -147,7 +147,7 @@ def _files(folder: Path) -> Iterator[Path]:
         )
 
 
-def _unusable(seen: "Seen") -> str | None:
+def _unusable(seen: "SeenPicture") -> str | None:
     if seen.found is None:
         return seen.error or "nothing found"
     several = seen.found.digits > 1
@@ -203,7 +203,7 @@ def mixed(
     )
 
 
-def right(predict: Trained, loaded: Samples) -> dict[str, tuple[int, int]]:
+def right(predict: Trained, loaded: RecipeSamples) -> dict[str, tuple[int, int]]:
     """Return of each set that is shown how many are right, of how many."""
     if not isinstance(loaded, AddedSamples):
         return {}

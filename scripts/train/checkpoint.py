@@ -29,7 +29,7 @@ VERSION = 2
 
 
 @dataclass(frozen=True)
-class Moment:
+class TrainingState:
     """What changes with every step.
 
     Attributes:
@@ -63,8 +63,8 @@ class Checkpoint:
     data: int
     history: History
     seconds: float
-    begun: Moment
-    now: Moment
+    begun: TrainingState
+    now: TrainingState
     step: int = 0
     means: tuple[float, ...] = ()
 
@@ -115,10 +115,12 @@ def read(path: Path) -> Checkpoint:
                 own = [name for name in names if name.startswith(start)]
                 return {name.removeprefix(start): archive.array(name) for name in own}
 
-            now = begun = Moment(weights, under(STATE))
+            now = begun = TrainingState(weights, under(STATE))
             if facts["step"]:
                 arrays = under(BEGUN)
-                begun = Moment([arrays[str(i)] for i in range(len(arrays))], under(BEGUN_STATE))
+                begun = TrainingState(
+                    [arrays[str(i)] for i in range(len(arrays))], under(BEGUN_STATE)
+                )
         if facts["version"] != VERSION:
             raise ValueError(f"version {facts['version']!r}")
         history = {

@@ -18,11 +18,11 @@ from numpy_impl.types import Precision
 from terminal_io import FAILURE, CliError, Interrupted, Signals, os_reason, printable
 
 from .. import engines, run_files
-from ..engines import Array, Logs, Plan
-from ..recipes import Recipe, Samples
+from ..engines import Array, Logs, TrainingPlan
+from ..recipes import Recipe, RecipeSamples
 from ..run_files import FILES, confusion_matrix
 from . import adding, divergence, processes, progress
-from .checkpoint import Checkpoint, Moment, checksum
+from .checkpoint import Checkpoint, TrainingState, checksum
 from .folder import RunFolder
 from .processes import Member
 
@@ -66,9 +66,9 @@ class Settings:
         return self.member is None or self.member.process == 0
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> TrainingPlan:
         """What the engine has to build."""
-        return Plan.of(self.recipe, self.dtype)
+        return TrainingPlan.of(self.recipe, self.dtype)
 
 
 def describe(recipe: Recipe, dropout: list[float]) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class Session:
     def __init__(
         self,
         choice: Settings,
-        samples: Samples,
+        samples: RecipeSamples,
         trainer: engines.Trainer,
         folder: RunFolder,
         signals: Signals,
@@ -291,7 +291,7 @@ class Session:
     def _whole(self) -> Checkpoint:
         """Return the training as it is after a whole epoch."""
         states = {name: engines.generator_state(rng) for name, rng in self.generators.items()}
-        now = Moment(self.trainer.network().get_weights(), self.trainer.state() | states)
+        now = TrainingState(self.trainer.network().get_weights(), self.trainer.state() | states)
         return Checkpoint(
             dict(self.choice.options),
             self.recipe,
@@ -307,7 +307,7 @@ class Session:
         begun = self.last.begun
         # The order and the pictures of the whole epoch are drawn again.
         states = {name: begun.state[name] for name in self.generators}
-        now = Moment(self.trainer.network().get_weights(), self.trainer.state() | states)
+        now = TrainingState(self.trainer.network().get_weights(), self.trainer.state() | states)
         means = tuple(self.trainer.means())
         return replace(self.last, seconds=self.seconds, now=now, step=done, means=means)
 
@@ -322,7 +322,7 @@ class Session:
         self.trainer.restore(checkpoint.now.weights, state, checkpoint.means)
         self.first_step = checkpoint.step
         self.history = History({n: list(v) for n, v in checkpoint.history.epochs.items()})
-        moment = Moment(checkpoint.begun.weights, begun)
+        moment = TrainingState(checkpoint.begun.weights, begun)
         self.last = replace(checkpoint, begun=moment, now=moment, step=0, means=())
 
     def _diverged(self, error: divergence.Diverged) -> CliError:
@@ -429,7 +429,7 @@ def _run(session: Session, schedule: Schedule) -> bool:
     return session.choice.saves
 
 
-def _load(choice: Settings, rng: np.random.Generator) -> Samples:
+def _load(choice: Settings, rng: np.random.Generator) -> RecipeSamples:
     try:
         return choice.recipe.load(choice.data, rng, choice.dtype)
     except DatasetError as error:

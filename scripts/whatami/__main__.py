@@ -15,7 +15,7 @@ from terminal_io import USAGE_ERROR, CliError, Parser, Signals, run
 from .. import model_files, starting
 from . import answers, counting, formats, pictures
 from .answers import Answer, Number
-from .looking import Seen, View, look_at_all
+from .looking import SeenPicture, View, look_at_all
 from .reading import cut_apart
 from .seen_files import SeenFiles
 
@@ -133,9 +133,9 @@ def check_gradient(model: model_files.Classifier) -> None:
         raise CliError(f"--explain: {error}") from error
 
 
-def batches(seen: Iterator[Seen]) -> Iterator[list[Seen]]:
+def batches(seen: Iterator[SeenPicture]) -> Iterator[list[SeenPicture]]:
     """Yield pictures in batches, so that many are fast and the first are answered soon."""
-    batch: list[Seen] = []
+    batch: list[SeenPicture] = []
     due = time.monotonic() + SECONDS_A_BATCH
     for one in seen:
         batch.append(one)
@@ -146,7 +146,7 @@ def batches(seen: Iterator[Seen]) -> Iterator[list[Seen]]:
         yield batch
 
 
-class Session:
+class Invocation:
     """One run of the command: its model, its pictures, and what is to be done with the answers.
 
     Args:
@@ -171,7 +171,7 @@ class Session:
         if args.save_preprocessed is not None:
             names = [source.name for source in self.sources if source.content is None]
             self.files = SeenFiles(args.save_preprocessed, names)
-        self._drawn: list[tuple[Seen, Answer | Number]] = []
+        self._drawn: list[tuple[SeenPicture, Answer | Number]] = []
 
     def run(self, stop: Callable[[], None]) -> bool:
         """Answer, print and save.
@@ -205,7 +205,7 @@ class Session:
             self._draw()
         return failed
 
-    def _answered(self, batch: list[Seen]) -> Iterator[Answer | Number]:
+    def _answered(self, batch: list[SeenPicture]) -> Iterator[Answer | Number]:
         """Yield the answers for a batch, after what is to be saved of each picture."""
         ask = answers.answer
         if self.args.segment:
@@ -221,7 +221,7 @@ class Session:
     def _draw(self) -> None:
         from . import explaining, plots  # late: matplotlib
 
-        def explain(picture: Array, answer: Answer) -> explaining.Explanation:
+        def explain(picture: Array, answer: Answer) -> explaining.DigitExplanation:
             return explaining.explain(self.model, picture, answer)
 
         for option, path in self.figures:
@@ -233,7 +233,9 @@ class Session:
             if left_out:
                 print(f"whatami: {option}: {left_out} digits were left out", file=sys.stderr)
 
-    def _by_digits(self, seen: Seen, answer: Answer | Number) -> tuple[Seen, Answer | Number]:
+    def _by_digits(
+        self, seen: SeenPicture, answer: Answer | Number
+    ) -> tuple[SeenPicture, Answer | Number]:
         """Return what was said digit by digit, where a number was told."""
         if isinstance(answer, Number) or answer.number is None:
             return seen, answer
@@ -251,7 +253,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = parser().parse_args(argv)
         check(args)
         with Signals() as signals:
-            session = Session(args)
+            session = Invocation(args)
             signals.defer()  # answers are printed whole, and JSON ends well
             failed = session.run(signals.check)
         return USAGE_ERROR if failed else 0

@@ -10,7 +10,7 @@ from digit_data.pictures.examine import Shares
 from numpy_impl.types import Array
 
 from ..model_files import CLASSES, Classifier
-from .looking import Seen
+from .looking import SeenPicture
 from .reading import cut_apart
 
 DECIMALS = 3
@@ -305,7 +305,7 @@ def score_cells(scores: Sequence[float] | None) -> list[str]:
     return [""] * CLASSES if scores is None else [f"{score:.{DECIMALS}f}" for score in scores]
 
 
-def answer(model: Classifier, pictures: Sequence[Seen]) -> list[Answer]:
+def answer(model: Classifier, pictures: Sequence[SeenPicture]) -> list[Answer]:
     """Return an answer for each picture.
 
     Args:
@@ -316,7 +316,7 @@ def answer(model: Classifier, pictures: Sequence[Seen]) -> list[Answer]:
     return [_digit(model, seen, scored) for seen in pictures]
 
 
-def read(model: Classifier, pictures: Sequence[Seen]) -> list[Number]:
+def read(model: Classifier, pictures: Sequence[SeenPicture]) -> list[Number]:
     """Return the number in each picture, for pictures that were cut apart digit by digit.
 
     Args:
@@ -327,7 +327,7 @@ def read(model: Classifier, pictures: Sequence[Seen]) -> list[Number]:
     return [_number(seen, scored) for seen in pictures]
 
 
-def _scored(model: Classifier, pictures: Sequence[Seen]) -> Iterator[Answer]:
+def _scored(model: Classifier, pictures: Sequence[SeenPicture]) -> Iterator[Answer]:
     """Yield what the network says of each array that was found, computed in one batch."""
     found = [(seen.name, seen.found) for seen in pictures if seen.found]
     names = [(name, one.clutter) for name, one in found for _ in one.pictures]
@@ -351,7 +351,7 @@ def _among_clutter(score: float, clutter: float) -> float:
     return score * odds / (score * odds + 1 - score)
 
 
-def _digit(model: Classifier, seen: Seen, scored: Iterator[Answer]) -> Answer:
+def _digit(model: Classifier, seen: SeenPicture, scored: Iterator[Answer]) -> Answer:
     if seen.found is None:
         return Answer(seen.name, error=seen.error)
     made = next(scored)
@@ -371,7 +371,7 @@ def _digit(model: Classifier, seen: Seen, scored: Iterator[Answer]) -> Answer:
     return made
 
 
-def _number(seen: Seen, scored: Iterator[Answer]) -> Number:
+def _number(seen: SeenPicture, scored: Iterator[Answer]) -> Number:
     if seen.found is None:
         return Number(seen.name, error=seen.error)
     found = seen.found

@@ -23,7 +23,7 @@ from terminal_io import CliError
 from .. import model_files
 from . import answers
 from .answers import Answer
-from .looking import Seen
+from .looking import SeenPicture
 from .reading import cut_apart
 
 # What an array's pixels may be: grey alone, or channels last, as Pillow has them.
@@ -77,14 +77,14 @@ def read(
         found = examine(picture, 28 if network.side == 28 else 8, invert, segment)
     except NothingWrittenError as error:
         return Answer(name, error=str(error))
-    seen = Seen(name, found)
+    seen = SeenPicture(name, found)
     (said,) = answers.answer(network, [seen]) if not segment else [_number(network, seen)]
     if said.error is not None:
         raise ValueError(said.error)
     return said
 
 
-def _number(network: model_files.Classifier, seen: Seen) -> Answer:
+def _number(network: model_files.Classifier, seen: SeenPicture) -> Answer:
     """Return what is read digit by digit as one answer."""
     (number,) = answers.read(network, [cut_apart(network, seen)])
     if len(number.digits) == 1:

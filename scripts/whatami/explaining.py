@@ -22,7 +22,7 @@ PERCENT = 100
 
 
 @dataclass(frozen=True)
-class Explanation:
+class DigitExplanation:
     """What decided about one digit.
 
     Attributes:
@@ -40,7 +40,7 @@ class Explanation:
     gradient: Array
 
 
-def explain(model: Classifier, picture: Array, answer: Answer) -> Explanation:
+def explain(model: Classifier, picture: Array, answer: Answer) -> DigitExplanation:
     """Return what decided about a picture.
 
     Args:
@@ -57,7 +57,7 @@ def explain(model: Classifier, picture: Array, answer: Answer) -> Explanation:
     scores = PERCENT * _scores(model, np.concatenate([picture[None], covered]), digit)
     gradient = model.gradient(picture[None], digit)[0] * PERCENT * INK[model.side]
     occlusion = (scores[0] - scores[1:]).reshape(picture.shape)
-    return Explanation(digit, float(scores[0]), occlusion, gradient)
+    return DigitExplanation(digit, float(scores[0]), occlusion, gradient)
 
 
 def _scores(model: Classifier, pictures: Array, digit: int | None) -> Array:

@@ -60,7 +60,7 @@ class View:
 
 
 @dataclass(frozen=True)
-class Seen:
+class SeenPicture:
     """What was seen in a picture.
 
     Attributes:
@@ -76,18 +76,20 @@ class Seen:
     original: Array | None = None
 
 
-def look(source: Source, view: View) -> Seen:
+def look(source: Source, view: View) -> SeenPicture:
     """Read a picture and find the digit, or the digits, in it; whatever goes wrong is an error."""
     if source.error is not None:
-        return Seen(source.name, error=source.error)
+        return SeenPicture(source.name, error=source.error)
     try:
         image, found = _examined(source, view)
-        return Seen(source.name, found, original=_small(image) if view.keep else None)
+        return SeenPicture(source.name, found, original=_small(image) if view.keep else None)
     except (ValueError, MemoryError) as error:  # ImageError
-        return Seen(source.name, error=_reason(error, source.name))
+        return SeenPicture(source.name, error=_reason(error, source.name))
     except Exception as error:  # a bug, or what OpenCV raises; the other pictures are answered
         reason = one_line(f"{type(error).__name__}: {error}")
-        return Seen(source.name, error=f"expected a picture that can be used. Received: {reason}")
+        return SeenPicture(
+            source.name, error=f"expected a picture that can be used. Received: {reason}"
+        )
 
 
 def _examined(source: Source, view: View) -> tuple[Image.Image, Examined]:
@@ -121,7 +123,7 @@ def _reason(error: Exception, name: str) -> str:
 
 def look_at_all(
     sources: Sequence[Source], view: View, check: Callable[[], None] = lambda: None
-) -> Generator[Seen]:
+) -> Generator[SeenPicture]:
     """Look at pictures, in order; at many in as many processes as there are processors.
 
     Args:
@@ -153,12 +155,12 @@ def _processors() -> int:
 
 def _in_processes(
     sources: Sequence[Source], view: View, processes: int, check: Callable[[], None]
-) -> Iterator[Seen]:
+) -> Iterator[SeenPicture]:
     from concurrent.futures.process import BrokenProcessPool
 
     lots = [sources[i : i + LOT] for i in range(0, len(sources), LOT)]
     ahead = processes * LOTS_AHEAD
-    pending: deque[Future[list[Seen]]] = deque()
+    pending: deque[Future[list[SeenPicture]]] = deque()
     with _pool(processes) as pool:
         try:
             for lot in lots[:ahead]:
@@ -175,12 +177,12 @@ def _in_processes(
             ) from error
 
 
-def look_at_lot(sources: Sequence[Source], view: View) -> list[Seen]:
+def look_at_lot(sources: Sequence[Source], view: View) -> list[SeenPicture]:
     """Look at some pictures, in a process of their own; at no more once nobody waits for them."""
     return [look(source, view) for source in sources if not (_stop and _stop.value)]
 
 
-def _awaited(future: "Future[list[Seen]]", check: Callable[[], None]) -> list[Seen]:
+def _awaited(future: "Future[list[SeenPicture]]", check: Callable[[], None]) -> list[SeenPicture]:
     while True:
         check()
         with suppress(TimeoutError):

@@ -16,14 +16,14 @@ from numpy_impl.types import Array
 from terminal_io import atomic, printable
 
 from .answers import LEAST_SCORE, Answer, Number
-from .explaining import COVERS, Explanation
-from .looking import Seen
+from .explaining import COVERS, DigitExplanation
+from .looking import SeenPicture
 
 MOST_ROWS = 24
 LONGEST_TITLE = 60
 BOX, BEST, OTHER, DOUBTFUL = "tab:orange", "tab:green", "lightgrey", "tab:grey"
 
-Shown = Sequence[tuple[Seen, Answer | Number]]
+Shown = Sequence[tuple[SeenPicture, Answer | Number]]
 
 
 def save(path: Path, shown: Shown) -> int:
@@ -44,7 +44,7 @@ def save(path: Path, shown: Shown) -> int:
 
 
 def save_explained(
-    path: Path, shown: Shown, explain: Callable[[Array, Answer], Explanation]
+    path: Path, shown: Shown, explain: Callable[[Array, Answer], DigitExplanation]
 ) -> int:
     """Write the figure as PNG, with a row for each digit: which pixels decided.
 
@@ -124,7 +124,7 @@ def _picture(
     figure: Figure,
     grid: GridSpec,
     rows: slice,
-    seen: Seen,
+    seen: SeenPicture,
     answer: Answer | Number,
     draw: Callable[[Figure, Any, Answer], None],
 ) -> None:
@@ -142,7 +142,7 @@ def _picture(
         draw(figure, grid[row, 2], digits[place])
 
 
-def _original(axes: Axes, seen: Seen, answer: Answer | Number) -> None:
+def _original(axes: Axes, seen: SeenPicture, answer: Answer | Number) -> None:
     """Draw a picture with a frame around each digit found."""
     assert seen.found is not None
     assert seen.original is not None

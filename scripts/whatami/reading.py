@@ -12,7 +12,7 @@ from digit_data.pictures.ink import shrunk, stroke_width
 from numpy_impl.types import Array
 
 from ..model_files import Classifier
-from .looking import Seen
+from .looking import SeenPicture
 
 # What a cut costs whose price is the digits' height in ink, in units of -log(score); and what every
 # digit costs, so that one whole digit is not taken for two halves. Of 528 numbers whose digits
@@ -33,7 +33,7 @@ MOST_GROUPS = 24
 
 
 @dataclass(frozen=True)
-class Candidate:
+class DigitInk:
     """Ink that may be a digit.
 
     Attributes:
@@ -47,7 +47,7 @@ class Candidate:
     box: Shares
 
 
-def candidates(part: Part, side: Literal[8, 28], is_cut: bool) -> list[Candidate]:
+def candidates(part: Part, side: Literal[8, 28], is_cut: bool) -> list[DigitInk]:
     """Return what may be a digit in a group of ink: its parts if it is cut, or the whole."""
     assert part.ink is not None
     # No more pixels than a network can tell; of a large picture there are a hundred parts.
@@ -56,7 +56,7 @@ def candidates(part: Part, side: Literal[8, 28], is_cut: bool) -> list[Candidate
     strokes = is_cut and stroke_width(whole > SOFT * whole.max()) <= THICKEST * len(whole)
     found = segments(whole) if strokes else [Segment(0, 1, whole, 0.0)]
     left, top, right, bottom = part.box
-    kept: list[Candidate] = []
+    kept: list[DigitInk] = []
     for segment in found:
         rows, columns = (np.flatnonzero((segment.ink > 0.25).any(axis)) for axis in (1, 0))
         if not rows.size:
@@ -67,7 +67,7 @@ def candidates(part: Part, side: Literal[8, 28], is_cut: bool) -> list[Candidate
             left + across * float(columns[0]), top + down * float(rows[0]),
             left + across * float(columns[-1] + 1), top + down * float(rows[-1] + 1),
         )  # fmt: skip
-        kept.append(Candidate(segment, fitted(ink / ink.max(), side), box))
+        kept.append(DigitInk(segment, fitted(ink / ink.max(), side), box))
     return kept
 
 
@@ -95,7 +95,7 @@ def best_path(found: Sequence[Segment], scores: Sequence[float]) -> list[int]:
     return ways[end]
 
 
-def _best_cut(model: Classifier, offered: list[Candidate]) -> list[Candidate]:
+def _best_cut(model: Classifier, offered: list[DigitInk]) -> list[DigitInk]:
     """Return those of a group's candidates that are its digits, from left to right.
 
     None of them where one is likelier no digit: then the group is no number, and stays whole.
@@ -105,7 +105,7 @@ def _best_cut(model: Classifier, offered: list[Candidate]) -> list[Candidate]:
     return [offered[place] for place in way if scores[way].min() >= 0.5]
 
 
-def cut_apart(model: Classifier, seen: Seen) -> Seen:
+def cut_apart(model: Classifier, seen: SeenPicture) -> SeenPicture:
     """Return a picture with the digits that the network knows best, in reading order.
 
     Args:

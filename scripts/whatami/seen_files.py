@@ -11,7 +11,7 @@ from numpy_impl.types import Array
 from terminal_io import CliError, atomic, os_reason
 
 from ..model_files import BRIGHTEST
-from .looking import Seen
+from .looking import SeenPicture
 from .pictures import STANDARD_INPUT
 
 # What the network's inputs go up to, by the side of its pictures.
@@ -45,7 +45,7 @@ class SeenFiles:
         self.folder = folder.resolve()
         self._taken = {_key(os.path.realpath(os.path.expanduser(name))) for name in originals}
 
-    def save(self, seen: Seen) -> None:
+    def save(self, seen: SeenPicture) -> None:
         """Write what was seen in a picture, if anything was."""
         if seen.found is None:
             return

@@ -12,7 +12,7 @@ from numpy_impl.functional import one_or_list
 from numpy_impl.training import History
 from scripts import engines, model_files
 from scripts.export.proof import random_inputs
-from scripts.train.checkpoint import Checkpoint, Moment
+from scripts.train.checkpoint import Checkpoint, TrainingState
 from scripts.train.checkpoint import read as read_checkpoint
 from terminal_io import CliError
 from tests.fuzzing import mutations
@@ -20,7 +20,7 @@ from tests.fuzzing.reader import Reader
 
 # Written by Keras 3.15: two inputs, convolutions, recurrent layers, attention, and branches.
 BRANCHES = Path(__file__).parent / "samples/branches.keras"
-PLAN = engines.Plan("64-40-10", "categorical_crossentropy", "adam", {}, dropout=0.1)
+PLAN = engines.TrainingPlan("64-40-10", "categorical_crossentropy", "adam", {}, dropout=0.1)
 
 
 def _of_keras(folder: Path) -> Sequence[bytes]:
@@ -44,7 +44,7 @@ def _checkpoints(folder: Path) -> Sequence[bytes]:
     rng = np.random.default_rng(0)
     with engines.trainer("numpy", PLAN, rng) as trainer:
         order = {"order": engines.generator_state(rng)}
-        now = Moment(trainer.network().get_weights(), trainer.state() | order)
+        now = TrainingState(trainer.network().get_weights(), trainer.state() | order)
         facts: dict[str, Any] = {"epochs": 3}
         history = History({"loss": [2.3], "accuracy": [0.1]})
         for step, means in ((0, ()), (2, tuple(trainer.means()))):

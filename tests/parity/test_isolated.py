@@ -413,7 +413,7 @@ time.sleep(99)
     # Four times the bytes, and once: an interpreter of its own takes less than 20 MB.
     assert 1.2e9 < resident.size < 1.28e9
     assert 3e8 < shared.size < 3.8e8
-    assert none == processes.Taken(0, 0)
+    assert none == processes.Usage(0, 0)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")

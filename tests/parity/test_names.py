@@ -1,12 +1,16 @@
-"""The names that ``parity`` offers stay what they are, whatever else has been imported."""
+"""The names that ``parity`` offers stay what they are; a class's name says which class is meant."""
 
+import ast
 import pkgutil
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 import parity
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -27,3 +31,17 @@ def test_a_name_is_no_module(name: str) -> None:
 def test_an_unknown_name_is_refused() -> None:
     with pytest.raises(AttributeError, match="module 'parity' has no attribute 'comparison'"):
         _ = parity.comparison  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize(
+    "package",
+    ["parity", "numpy_impl", "keras_impl", "digit_data", "terminal_io", "scripts", "tools"],
+)
+def test_no_two_classes_of_a_package_share_a_name(package: str) -> None:
+    places: dict[str, list[str]] = {}
+    for path in sorted((ROOT / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(path.name)
+    assert places
+    assert {name: files for name, files in places.items() if len(files) > 1} == {}

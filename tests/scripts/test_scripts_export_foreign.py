@@ -158,8 +158,10 @@ def test_damaged_files_are_refused() -> None:
     ("offset", "shape", "strides"), [(0, (3, 5), (5, 1)), (-1, (2,), (1,)), (9, (4,), (1,))]
 )
 def test_a_tensor_outside_its_storage_is_refused(offset: int, shape: Any, strides: Any) -> None:
-    kept = pickles.Made("", ("storage", pickles.Name("torch.FloatStorage"), "0", "cpu", 12), 0, {})
-    value = pickles.Made(
+    kept = pickles.MadeByCall(
+        "", ("storage", pickles.Name("torch.FloatStorage"), "0", "cpu", 12), 0, {}
+    )
+    value = pickles.MadeByCall(
         "torch._utils._rebuild_tensor_v2", (kept, offset, shape, strides, False, None), 0, {}
     )
     with pytest.raises(pickles.PickleError, match="a tensor of shape"):

@@ -104,7 +104,7 @@ def test_d2_visits_samples_in_file_order():
 def test_the_stop_rule_by_hand():
     x, one_hot = np.zeros((1, 64)), np.eye(10)
     # One training sample and three test samples.
-    samples = recipes.Samples(x, one_hot[:1], x, one_hot[:1], np.zeros((3, 64)), one_hot[:3])
+    samples = recipes.RecipeSamples(x, one_hot[:1], x, one_hot[:1], np.zeros((3, 64)), one_hot[:3])
     recipe = recipes.get("64-200-10")
     # The training mean times 1 of 1 + 3 samples: 0.04 / 4 = 0.01 is low enough, 0.0404 / 4 is not.
     assert recipe.is_done({"squared_error": 0.04}, samples)

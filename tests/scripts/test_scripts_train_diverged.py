@@ -79,7 +79,9 @@ def test_the_step_is_found_wherever_it_is(monkeypatch: pytest.MonkeyPatch):
     batches = np.split(np.arange(30), 15)
     recipe = recipes.get("sigmoid:64-5-10")
     for bad in (1, 2, 7, 14, 15):
-        with engines.trainer("numpy", engines.Plan.of(recipe), np.random.default_rng(1)) as trainer:
+        with engines.trainer(
+            "numpy", engines.TrainingPlan.of(recipe), np.random.default_rng(1)
+        ) as trainer:
             steps = [0]
             take = divergence._take
 

@@ -12,7 +12,7 @@ from scripts import model_files
 from scripts.whatami import __main__ as whatami
 from scripts.whatami import answers
 from scripts.whatami.explaining import COVERS, explain
-from scripts.whatami.looking import Seen
+from scripts.whatami.looking import SeenPicture
 from tests.scripts.whatami_pictures import ROOT, draw
 
 EPS = float(np.finfo(np.float64).eps)
@@ -35,7 +35,7 @@ def _of_one_pixel(tmp_path: Path, row: int, column: int) -> model_files.Classifi
 def _asked(model: model_files.Classifier, picture: np.ndarray) -> answers.Answer:
     found = examine(Image.fromarray(np.uint8(255 * picture)))
     found.pictures[:] = [picture]
-    (answer,) = answers.answer(model, [Seen("x", found)])
+    (answer,) = answers.answer(model, [SeenPicture("x", found)])
     return answer
 
 
@@ -137,7 +137,7 @@ def test_both_engines_explain_alike_also_what_is_no_digit():
         found = examine(image)
         both = []
         for model in (numpy, keras):
-            (answer,) = answers.answer(model, [Seen("x", found)])
+            (answer,) = answers.answer(model, [SeenPicture("x", found)])
             both.append(explain(model, found.pictures[0], answer))
         one, other = both
         assert one.digit == other.digit == digit
@@ -152,7 +152,7 @@ def test_where_ink_is_covered_the_score_of_a_seven_falls():
     """The 7 has a bar across its stem; without it the network takes it for a 1."""
     model = model_files.load(model_files.SHIPPED_MODEL)
     found = examine(open_image(PHOTO))
-    (answer,) = answers.answer(model, [Seen("x", found)])
+    (answer,) = answers.answer(model, [SeenPicture("x", found)])
     one = explain(model, found.pictures[0], answer)
     ink = found.pictures[0] > 0.5
     row, column = np.unravel_index(one.occlusion.argmax(), (28, 28))

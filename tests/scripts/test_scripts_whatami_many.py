@@ -75,9 +75,9 @@ def test_several_processes_give_the_same_in_the_same_order(
     assert not multiprocessing.active_children()
 
 
-def _name_of_process(sources: list[Source], view: View) -> list[looking.Seen]:
+def _name_of_process(sources: list[Source], view: View) -> list[looking.SeenPicture]:
     time.sleep(0.02)
-    return [looking.Seen(f"{source.name} {os.getpid()}") for source in sources]
+    return [looking.SeenPicture(f"{source.name} {os.getpid()}") for source in sources]
 
 
 def test_every_process_takes_part_and_the_order_is_kept(monkeypatch: pytest.MonkeyPatch):
@@ -133,13 +133,13 @@ def test_processes_are_started_as_soon_as_they_are_worth_it(monkeypatch: pytest.
     """A folder may begin with what is soon done, such as pictures that cannot be read."""
     lots: list[int] = []
 
-    def in_processes(sources: list[Source], *arguments: object) -> list[looking.Seen]:
+    def in_processes(sources: list[Source], *arguments: object) -> list[looking.SeenPicture]:
         lots.append(len(sources))
-        return [looking.Seen(source.name) for source in sources]
+        return [looking.SeenPicture(source.name) for source in sources]
 
-    def look(source: Source, view: View) -> looking.Seen:
+    def look(source: Source, view: View) -> looking.SeenPicture:
         time.sleep(0.001 if int(source.name) >= 40 else 0)
-        return looking.Seen(source.name)
+        return looking.SeenPicture(source.name)
 
     monkeypatch.setattr(looking, "_in_processes", in_processes)
     monkeypatch.setattr(looking, "look", look)
@@ -151,7 +151,7 @@ def test_processes_are_started_as_soon_as_they_are_worth_it(monkeypatch: pytest.
 
 
 def test_batches_end_when_they_are_full_or_late(monkeypatch: pytest.MonkeyPatch):
-    seen = [looking.Seen(str(place)) for place in range(whatami.BATCH + 1)]
+    seen = [looking.SeenPicture(str(place)) for place in range(whatami.BATCH + 1)]
     sizes = [len(batch) for batch in whatami.batches(iter(seen))]
     assert sum(sizes) == whatami.BATCH + 1
     assert max(sizes) <= whatami.BATCH
@@ -224,7 +224,7 @@ def test_who_stops_while_an_answer_is_being_sent_does_not_wait_forever(
     assert not multiprocessing.active_children()
 
 
-def _die(sources: list[Source], view: View) -> list[looking.Seen]:
+def _die(sources: list[Source], view: View) -> list[looking.SeenPicture]:
     os._exit(1)
 
 

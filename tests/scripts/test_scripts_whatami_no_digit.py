@@ -22,7 +22,7 @@ from digit_data.pictures.examine import examine, open_image
 from numpy_impl import models, serialization
 from scripts import model_files
 from scripts.whatami.answers import CLUTTER, LEAST_SCORE, STEEPNESS, answer
-from scripts.whatami.looking import Seen
+from scripts.whatami.looking import SeenPicture
 from tests import census
 from tests.pictures import scenes
 from tests.pictures.negatives import doodles
@@ -42,7 +42,7 @@ def model() -> model_files.Classifier:
 
 def _silent(images: list[Image.Image]) -> float:
     """Return the share of pictures of which no digit is said, nor a number."""
-    told = answer(model(), [Seen("x", examine(image)) for image in images])
+    told = answer(model(), [SeenPicture("x", examine(image)) for image in images])
     return float(np.mean([one.digit is None and one.number is None for one in told]))
 
 
@@ -89,12 +89,12 @@ def _drawn_digits() -> list[tuple[np.ndarray, int]]:
     return [(examine(image).pictures[0], digit) for digit, image in enumerate(images)]
 
 
-def _seven(light: np.ndarray) -> Seen:
+def _seven(light: np.ndarray) -> SeenPicture:
     """A seven in a light that makes no shadow or blots, as uint8."""
     image = Image.new("L", light.shape[::-1], 255)
     ImageDraw.Draw(image).line([(80, 60), (150, 60), (105, 160)], fill=40, width=11)
     dark = np.minimum(np.asarray(image), light).astype(np.uint8)
-    return Seen("x", examine(Image.fromarray(dark)))
+    return SeenPicture("x", examine(Image.fromarray(dark)))
 
 
 def test_a_digit_on_a_sheet_in_uneven_light_has_no_clutter_around_it_and_blots_are_some():

@@ -20,7 +20,7 @@ from digit_data.pictures.examine import examine
 from scripts import model_files
 from scripts.whatami import __main__ as whatami
 from scripts.whatami.answers import Answer, Number, answer, read
-from scripts.whatami.looking import Seen, View, look
+from scripts.whatami.looking import SeenPicture, View, look
 from scripts.whatami.pictures import Source
 from scripts.whatami.reading import CUT, DIGIT, SURELY_ONE, best_path, cut_apart
 from tests import census
@@ -94,7 +94,7 @@ def test_digits_that_touch_are_told_unasked_only_if_they_are_sure(sure: float, t
         side=28, rejecter=digit_scores, scores=scores, digit_scores=digit_scores,
         known=digit_scores,
     )  # fmt: skip
-    (said,) = answer(network, [Seen("x", examine(Image.fromarray(sheet)))])
+    (said,) = answer(network, [SeenPicture("x", examine(Image.fromarray(sheet)))])
     assert said.text == told
     assert said.is_foreign == (told == "")
 
@@ -115,14 +115,14 @@ def test_strokes_that_touch_are_no_number_however_sure(digits: str, told: bool):
 def test_a_tick_and_a_w_are_no_number(points: list[tuple[int, int]]):
     sheet = Image.new("L", (200, 200), 250)
     ImageDraw.Draw(sheet).line(points, fill=20, width=9, joint="curve")
-    (told,) = answer(model(), [Seen("x", examine(sheet))])
+    (told,) = answer(model(), [SeenPicture("x", examine(sheet))])
     assert told.text == ""
 
 
 def test_one_sure_digit_is_no_number_by_a_pale_dash_beside_it():
     """A dash that shines through was once read as a one: 91 for a nine."""
     for digit, image in itertools.islice(hard_kinds.samples("pale_dash", 4), 20):
-        (told,) = answer(model(), [Seen("x", examine(image))])
+        (told,) = answer(model(), [SeenPicture("x", examine(image))])
         assert told.number is None, digit
 
 

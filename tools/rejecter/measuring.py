@@ -24,7 +24,7 @@ from numpy_impl import serialization
 from scripts import calibration, model_files
 from scripts.model_files import SHIPPED_MODEL, SHIPPED_REJECTER
 from scripts.whatami.answers import LEAST_SCORE, Answer, answer
-from scripts.whatami.looking import Seen
+from scripts.whatami.looking import SeenPicture
 from terminal_io import Parser, run, writable_directory, write_text
 from tests.pictures import hard_kinds, scenes
 from tests.pictures.rendered import WAYS, large
@@ -75,7 +75,7 @@ what is no digit turned down for it (the mean over the kinds):
 
 
 @dataclass
-class Measured:
+class MeasuredKind:
     """What was answered of pictures of a kind.
 
     Attributes:
@@ -123,24 +123,24 @@ class Measured:
         return np.array([one.digit is None and one.number is None for one in self.answers])
 
 
-def asked(model: model_files.Classifier, shown: Shown) -> Measured:
+def asked(model: model_files.Classifier, shown: Shown) -> MeasuredKind:
     """Ask about pictures."""
     labels: list[int] = []
-    seen: list[Seen] = []
+    seen: list[SeenPicture] = []
     for image, label in shown:
         labels.append(label)
         try:
-            seen.append(Seen("", examine(image)))
+            seen.append(SeenPicture("", examine(image)))
         except ImageError as error:
-            seen.append(Seen("", error=str(error)))
-    return Measured(labels, answer(model, seen))
+            seen.append(SeenPicture("", error=str(error)))
+    return MeasuredKind(labels, answer(model, seen))
 
 
-def mnist(data: Path | None) -> tuple[list[Seen], list[int]]:
+def mnist(data: Path | None) -> tuple[list[SeenPicture], list[int]]:
     """Return MNIST's test pictures, given as they are, and their labels."""
     test = load_mnist(data)
     pixels = test.x_test / np.float32(255)
-    seen = [Seen("", Examined([picture], [(0, 0, 1, 1)], 1, [])) for picture in pixels]
+    seen = [SeenPicture("", Examined([picture], [(0, 0, 1, 1)], 1, [])) for picture in pixels]
     return seen, test.y_test.tolist()
 
 
@@ -162,12 +162,14 @@ def rendered(data: Path | None, count: int) -> Iterator[tuple[Image.Image, int]]
         yield image, int(test.y_test[place])
 
 
-def digits(model: model_files.Classifier, data: Path | None, share: float) -> dict[str, Measured]:
+def digits(
+    model: model_files.Classifier, data: Path | None, share: float
+) -> dict[str, MeasuredKind]:
     """Ask about digits of every kind."""
     seen, labels = mnist(data)
     each = max(round(12 * share), 1)
     return {
-        "MNIST's test set": Measured(labels, answer(model, seen)),
+        "MNIST's test set": MeasuredKind(labels, answer(model, seen)),
         "MNIST's test set, rendered in seven ways": asked(
             model, rendered(data, round(7_000 * share))
         ),
@@ -197,7 +199,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
-def _digits_table(found: dict[str, Measured]) -> str:
+def _digits_table(found: dict[str, MeasuredKind]) -> str:
     rows: list[list[object]] = []
     for name, one in found.items():
         kept = [(a, label) for a, label in zip(one.answers, one.labels, strict=True)
@@ -209,7 +211,7 @@ def _digits_table(found: dict[str, Measured]) -> str:
     return _table(["digits", "pictures", "read right", "of these lost", "ECE"], rows)
 
 
-def _none_table(found: dict[str, Measured]) -> str:
+def _none_table(found: dict[str, MeasuredKind]) -> str:
     rows = [
         [name, len(one.labels), f"{one.silent.mean():.1%}"] for name, one in found.items()
     ]  # fmt: skip
@@ -217,7 +219,7 @@ def _none_table(found: dict[str, Measured]) -> str:
     return _table(["kind", "pictures", "turned down"], [*rows, ["mean", "", f"{mean:.1%}"]])
 
 
-def _curve(digits: dict[str, Measured], none: dict[str, Measured]) -> str:
+def _curve(digits: dict[str, MeasuredKind], none: dict[str, MeasuredKind]) -> str:
     known = np.concatenate([one.scores[one.right] for one in digits.values()])
     rows = [
         [

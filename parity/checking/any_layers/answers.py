@@ -21,7 +21,7 @@ Way = Callable[[Subject, Sequence[Array]], Answer]
 
 
 @dataclass(frozen=True)
-class Observed:
+class ObservedArray:
     """One array of the user's, and what it stands for.
 
     Attributes:
@@ -88,7 +88,7 @@ _WORDS: dict[Way, str] = {
 
 
 @dataclass(frozen=True)
-class Reading:
+class ForwardReading:
     """How the user's forward is called and read.
 
     Attributes:
@@ -98,7 +98,7 @@ class Reading:
     """
 
     way: Way
-    observed: list[Observed]
+    observed: list[ObservedArray]
     remarks: list[str]
 
     @property
@@ -107,7 +107,7 @@ class Reading:
         return _WORDS[self.way]
 
 
-def reading(subject: Subject, opened: Opened, inputs: Sequence[Array], run: Run) -> Reading:
+def reading(subject: Subject, opened: Opened, inputs: Sequence[Array], run: Run) -> ForwardReading:
     """Return how the user's forward is called and read.
 
     Raises:
@@ -130,7 +130,7 @@ def reading(subject: Subject, opened: Opened, inputs: Sequence[Array], run: Run)
             refused.setdefault(_WORDS[way], str(error))
         else:
             if found is not None:
-                return Reading(way, *found)
+                return ForwardReading(way, *found)
             shapes = ", ".join(str(np.shape(leaf.value)) for leaf in answer)
             refused.setdefault(_WORDS[way], f"returns {shapes}")
     if first is not None and len(set(refused)) == len(ways) - (len(inputs) == 1) * (whole in ways):
@@ -143,16 +143,16 @@ def reading(subject: Subject, opened: Opened, inputs: Sequence[Array], run: Run)
 
 def _read(
     subject: Subject, opened: Opened, answer: Answer, run: Run
-) -> tuple[list[Observed], list[str]] | None:
+) -> tuple[list[ObservedArray], list[str]] | None:
     """Return what the arrays of an answer stand for, and what has to be said; None for nothing."""
     names = subject.candidate.layer_map or {}
     last = len(run.calls) - 1
-    found: list[Observed] = []
+    found: list[ObservedArray] = []
     left = list(range(len(answer)))
     for theirs, layer in _named(names, answer, run).items():
         place = next(n for n in left if answer[n].path == theirs)
         left.remove(place)
-        found.append(Observed(f"forward(x){theirs}", layer, 0, place))
+        found.append(ObservedArray(f"forward(x){theirs}", layer, 0, place))
     count = len(run.outputs)
     rest = [n for n in left if np.size(answer[n].value)]
     remarks: list[str] = []
@@ -167,13 +167,13 @@ def _read(
             )
         else:
             found += [
-                Observed(f"forward(x){answer[n].path}", call, 0, n)
+                ObservedArray(f"forward(x){answer[n].path}", call, 0, n)
                 for n, call in zip(rest, aligned, strict=True)
             ]
             outputs = []
     if len(outputs) == count:
         found += [
-            Observed(f"forward(x){answer[n].path}", last, k, n) for k, n in enumerate(outputs)
+            ObservedArray(f"forward(x){answer[n].path}", last, k, n) for k, n in enumerate(outputs)
         ]
     if not found:
         return None
@@ -230,7 +230,7 @@ def _aligned(leaves: Sequence[nested.Leaf], run: Run) -> list[int] | None:
     return [place[id(c)] for c in counts[0]] if counts else None
 
 
-def _turned(each: Observed, answer: Answer, run: Run) -> Observed:
+def _turned(each: ObservedArray, answer: Answer, run: Run) -> ObservedArray:
     """Return it with the order of its axes, where its shape shows that it is another one."""
     meant = run.calls[each.call].outputs[each.output]
     shape = np.shape(answer[each.place].value)
@@ -238,5 +238,5 @@ def _turned(each: Observed, answer: Answer, run: Run) -> Observed:
         return each
     for axes in permutations(range(meant.ndim)):
         if tuple(meant.shape[a] for a in axes) == shape:
-            return Observed(each.name, each.call, each.output, each.place, axes)
+            return ObservedArray(each.name, each.call, each.output, each.place, axes)
     return each

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from numpy_impl.types import Array
-from parity.checking.any_layers.answers import Observed
+from parity.checking.any_layers.answers import ObservedArray
 from parity.checking.any_layers.noise import bounds
 from parity.checking.any_layers.opened import Run, in_place
-from parity.checking.any_layers.probes import Probe, Probes
+from parity.checking.any_layers.probes import ForwardProbe, Probes
 from parity.checking.bugs import (
     activating,
     attending,
@@ -22,7 +22,7 @@ from parity.checking.bugs import (
     recurring,
     wiring,
 )
-from parity.checking.bugs.change import Change, Changes, Scene
+from parity.checking.bugs.change import Changes, LayerChange, LayerScene
 from parity.checking.bugs.findings import listed
 from parity.checking.bugs.table import Bug, Values
 
@@ -56,7 +56,7 @@ class Cause:
     bug: Bug
     values: Values
     where: str
-    changes: list[list[Change]]
+    changes: list[list[LayerChange]]
 
 
 class Causes:
@@ -73,7 +73,9 @@ class Causes:
         self.unit = unit
         self.rooms = rooms
 
-    def find(self, suspects: Sequence[int], upto: int, known: list[list[Change]]) -> Cause | None:
+    def find(
+        self, suspects: Sequence[int], upto: int, known: list[list[LayerChange]]
+    ) -> Cause | None:
         """Return what brings all that is observed up to a call to within rounding.
 
         Args:
@@ -118,7 +120,7 @@ class Causes:
         for place in range(len(self.probes.all[0].run.calls)):
             for cause in self._in(place, reading.low_precision):
                 kinds.setdefault(cause.changes[0][0].kind, []).append(cause)
-        none: list[list[Change]] = [[] for _ in self.probes.all]
+        none: list[list[LayerChange]] = [[] for _ in self.probes.all]
         last = len(self.probes.all[0].run.calls) - 1
         for alike in kinds.values():
             found = self._explains(_together(alike), last, none)
@@ -126,7 +128,7 @@ class Causes:
                 return found
         return None
 
-    def agrees(self, each: Observed, changes: list[list[Change]]) -> bool:
+    def agrees(self, each: ObservedArray, changes: list[list[LayerChange]]) -> bool:
         """Return whether one array agrees, at a glance, where all this is changed."""
         for number, (probe, known) in enumerate(zip(self.probes.all, changes, strict=True)):
             run = self._run(probe, known)
@@ -134,7 +136,7 @@ class Causes:
                 return False
         return True
 
-    def _error(self, number: int, each: Observed, run: Run) -> float:
+    def _error(self, number: int, each: ObservedArray, run: Run) -> float:
         """Return the largest error of an array beside a run, for the right one's bounds."""
         meant = run.calls[each.call].outputs[each.output]
         array = each.array(self.probes.all[number].answer, meant.shape)
@@ -158,7 +160,7 @@ class Causes:
         does = [any(map(wiring.acts, scenes)) for scenes in zip(*runs, strict=True)]
         runs = [list(compress(run, does)) for run in runs]
         places = list(compress(places, does))
-        graphs = [wiring.Graph(runs, number) for number in range(len(runs))]
+        graphs = [wiring.CallGraph(runs, number) for number in range(len(runs))]
 
         def causes(place: int) -> Iterator[Cause]:
             if place in places:
@@ -178,13 +180,13 @@ class Causes:
             where = "the inputs" if call.depth == 0 else f"layer {call.name}, forward"
             yield Cause(first.bug, first.values, where, [[change] for change in of_probes])
 
-    def _scene(self, probe: Probe, place: int) -> Scene:
+    def _scene(self, probe: ForwardProbe, place: int) -> LayerScene:
         call = probe.run.calls[place]
         weights = [(v, probe.values[id(v)]) for v in call.layer.weights if id(v) in probe.values]
         keras = self.probes.opened.keras
-        return Scene(keras, call.layer, call.inputs, call.outputs[0], weights, call.masked)
+        return LayerScene(keras, call.layer, call.inputs, call.outputs[0], weights, call.masked)
 
-    def _ratio(self, cause: Cause, upto: int, known: list[list[Change]]) -> float:
+    def _ratio(self, cause: Cause, upto: int, known: list[list[LayerChange]]) -> float:
         """Return the largest error for the right one's bounds where a cause is added to others."""
         largest = 0.0
         for number, (k, c) in enumerate(zip(known, cause.changes, strict=True)):
@@ -198,7 +200,7 @@ class Causes:
                 break
         return largest
 
-    def _explains(self, cause: Cause, upto: int, known: list[list[Change]]) -> Cause | None:
+    def _explains(self, cause: Cause, upto: int, known: list[list[LayerChange]]) -> Cause | None:
         """Return the cause with all that is known, if with it everything agrees up to a call."""
         every = [k + c for k, c in zip(known, cause.changes, strict=True)]
         for probe, changes in zip(self.probes.all, every, strict=True):
@@ -207,7 +209,9 @@ class Causes:
                 return None
         return Cause(cause.bug, cause.values, cause.where, every)
 
-    def _run(self, probe: Probe, changes: Sequence[Change], upto: int | None = None) -> Run | None:
+    def _run(
+        self, probe: ForwardProbe, changes: Sequence[LayerChange], upto: int | None = None
+    ) -> Run | None:
         opened = self.probes.opened
         try:
             run = opened.run(probe.inputs, probe.values, changes, base=probe.run, upto=upto)
@@ -215,7 +219,9 @@ class Causes:
             return None
         return in_place(run, probe.run, upto)
 
-    def _within(self, probe: Probe, changes: Sequence[Change], run: Run, upto: int) -> bool:
+    def _within(
+        self, probe: ForwardProbe, changes: Sequence[LayerChange], run: Run, upto: int
+    ) -> bool:
         room = bounds(self.probes.opened, probe.inputs, probe.values, run, self.unit, changes)
         for each in self.probes.reading.observed:
             if each.call <= upto:

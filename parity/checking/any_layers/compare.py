@@ -7,14 +7,14 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.checking.any_layers import matching
-from parity.checking.any_layers.answers import Answer, Observed
+from parity.checking.any_layers.answers import Answer, ObservedArray
 from parity.checking.any_layers.causes import Cause, Causes
 from parity.checking.any_layers.noise import bounds
 from parity.checking.any_layers.opened import Opened
-from parity.checking.any_layers.probes import Probe, Probes
+from parity.checking.any_layers.probes import ForwardProbe, Probes
 from parity.checking.asking.subject import Subject
 from parity.checking.bugs.activating import DROPOUT_ON
-from parity.checking.bugs.change import Change
+from parity.checking.bugs.change import LayerChange
 from parity.checking.bugs.findings import (
     FORWARD_PASS,
     Finding,
@@ -159,7 +159,7 @@ class AnyLayers:
     def _rooms_of(self, unit: float) -> list[list[list[Array]]]:
         return [self._room(number, unit) for number in range(len(self.probes.all))]
 
-    def _off(self, number: int, each: Observed, unit: float) -> Array:
+    def _off(self, number: int, each: ObservedArray, unit: float) -> Array:
         """Return which numbers of what is observed are beyond rounding."""
         probe = self.probes.all[number]
         meant = probe.run.calls[each.call].outputs[each.output]
@@ -168,7 +168,7 @@ class AnyLayers:
             return np.ones(array.shape, bool)
         return ~(np.abs(array - meant) <= self._room(number, unit)[each.call][each.output])
 
-    def _parting(self, unit: float) -> list[Observed]:
+    def _parting(self, unit: float) -> list[ObservedArray]:
         """Return what differs, in the order in which it is computed."""
         return [
             each
@@ -250,10 +250,10 @@ class AnyLayers:
         self.notes.findings.append(finding)
         self._differs(unit, finding.title)
 
-    def _causes(self, unit: float, parting: Sequence[Observed]) -> list[Cause]:
+    def _causes(self, unit: float, parting: Sequence[ObservedArray]) -> list[Cause]:
         """Return what is wrong, one after the other as far as activations are given."""
         causes = Causes(self.probes, unit, self._rooms_of(unit))
-        known: list[list[Change]] = [[] for _ in self.probes.all]
+        known: list[list[LayerChange]] = [[] for _ in self.probes.all]
         found: list[Cause] = []
         while parting and len(found) < _MOST_CAUSES:
             cause = causes.find(self._suspects(parting, causes, known), parting[0].call, known)
@@ -265,7 +265,7 @@ class AnyLayers:
         return found
 
     def _suspects(
-        self, parting: Sequence[Observed], causes: Causes, known: list[list[Change]]
+        self, parting: Sequence[ObservedArray], causes: Causes, known: list[list[LayerChange]]
     ) -> list[int]:
         """Return the places of calls that may be to blame: up to the parting one, it first."""
         calls = self.probes.all[0].run.calls
@@ -340,7 +340,7 @@ class AnyLayers:
         self.notes.findings.append(finding)
         return True
 
-    def _kept_and_scaled(self, probe: Probe, again: Answer) -> bool:
+    def _kept_and_scaled(self, probe: ForwardProbe, again: Answer) -> bool:
         """Return whether a dropout's activations are dropped or scaled, each of them."""
         for each in self.probes.reading.observed:
             call = probe.run.calls[each.call]

@@ -8,7 +8,7 @@ import numpy as np
 
 from numpy_impl.types import Array, Shape
 from parity.checking.any_layers.opened import Opened, Run, in_place
-from parity.checking.bugs.change import Change
+from parity.checking.bugs.change import LayerChange
 
 # Roundings that a function such as tanh may take, as in parity.bounds.activations.
 _FUNCTION = 8
@@ -83,7 +83,7 @@ def bounds(
     values: Mapping[int, Array],
     right: Run,
     unit: float,
-    changes: Sequence[Change] = (),
+    changes: Sequence[LayerChange] = (),
 ) -> list[list[Array]]:
     """Return how far rounding may take each output of each call, in their order.
 

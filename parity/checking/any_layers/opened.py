@@ -13,13 +13,13 @@ import numpy as np
 from numpy_impl.types import Array, Precision
 from parity.checking.any_layers.exact import exact
 from parity.checking.asking import nested
-from parity.checking.bugs.change import Change, Setting
+from parity.checking.bugs.change import LayerChange, Setting
 
 _NOTHING = object()
 
 
 @dataclass(frozen=True)
-class Call:
+class WatchedCall:
     """One call of a layer in a run.
 
     Attributes:
@@ -50,13 +50,13 @@ class Run:
             many had behind it, and what it returned.
     """
 
-    calls: list[Call] = field(default_factory=list[Call])
+    calls: list[WatchedCall] = field(default_factory=list[WatchedCall])
     outputs: list[Array] = field(default_factory=list[Array])
     whole: dict[tuple[int, int], tuple[int, Any]] = field(
         default_factory=dict[tuple[int, int], tuple[int, Any]], repr=False
     )
 
-    def layers(self, depth: int = 1) -> list[Call]:
+    def layers(self, depth: int = 1) -> list[WatchedCall]:
         """Return the calls of the model's own layers, without its inputs."""
         return [call for call in self.calls if call.depth == depth and call.inputs]
 
@@ -119,7 +119,7 @@ class Opened:
         self,
         inputs: Sequence[Array],
         values: Mapping[int, Array],
-        changes: Sequence[Change] = (),
+        changes: Sequence[LayerChange] = (),
         disturbed: Disturbance | None = None,
         base: Run | None = None,
         upto: int | None = None,
@@ -259,7 +259,7 @@ class _Watch:
             outputs = self._arrays(done)
             masks = [v for key, v in kwargs.items() if key.endswith("mask")]
             masked = any(self.keras.ops.is_tensor(m) for m in self.keras.tree.flatten(masks))
-            calls.append(Call(layer, name, self.depth, inputs, outputs, masked))
+            calls.append(WatchedCall(layer, name, self.depth, inputs, outputs, masked))
             self.written.whole[start, self.depth] = len(calls), done
             self._enough()
             return done

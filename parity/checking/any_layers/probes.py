@@ -9,7 +9,7 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.checking.any_layers import answers, inputs, matching
-from parity.checking.any_layers.answers import Answer, Reading
+from parity.checking.any_layers.answers import Answer, ForwardReading
 from parity.checking.any_layers.matching import WeightMatch
 from parity.checking.any_layers.opened import Opened, Run
 from parity.checking.asking import nested
@@ -24,7 +24,7 @@ _GLANCE = 1e-3
 
 
 @dataclass(frozen=True)
-class Probe:
+class ForwardProbe:
     """One draw, and the answers to it.
 
     Attributes:
@@ -76,7 +76,7 @@ class Probes:
         data = subject.candidate.data
         self.given = data is not None
         self.takes = inputs.inputs_of(opened, None if data is None else self._own(0), self._run)
-        self.all: list[Probe] = []
+        self.all: list[ForwardProbe] = []
         for number, scale in enumerate(_SCALES):
             rng = np.random.default_rng([seed, number])
             if self.given:
@@ -87,10 +87,10 @@ class Probes:
             run = self._run(drawn, values)
             if number == 0:
                 self._put(self.match, values)
-                self.reading: Reading = answers.reading(subject, opened, drawn, run)
+                self.reading: ForwardReading = answers.reading(subject, opened, drawn, run)
                 self._settle(drawn, values, run, 2 if every else 1)
             self._put(self.match, values)
-            self.all.append(Probe(drawn, values, run, self.reading.way(subject, drawn)))
+            self.all.append(ForwardProbe(drawn, values, run, self.reading.way(subject, drawn)))
 
     def again(self) -> Answer:
         """Ask once more what was asked last."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from parity.checking.bugs.change import Change, Scene
+from parity.checking.bugs.change import LayerChange, LayerScene
 from parity.checking.bugs.forward import (
     ACTIVATION_MISSING,
     DROPOUT_SCALED,
@@ -79,7 +79,7 @@ _RANGES = (
 )  # fmt: skip
 
 
-def changes(scene: Scene) -> Iterator[Change]:
+def changes(scene: LayerScene) -> Iterator[LayerChange]:
     """Yield the wrong ways of a layer with an activation, dropout, or several inputs to join."""
     yield from _activations(scene)
     yield from _slopes(scene)
@@ -87,7 +87,7 @@ def changes(scene: Scene) -> Iterator[Change]:
     yield from _rescaled(scene)
     yield from _joined(scene)
     if scene.inputs and scene.inputs[0].shape == scene.output.shape:
-        yield Change(LAYER_LEFT_OUT, scene.layer, call=lambda own, args, kwargs: args[0])
+        yield LayerChange(LAYER_LEFT_OUT, scene.layer, call=lambda own, args, kwargs: args[0])
 
 
 def gelu(ops: Any, z: Any, approximate: bool = False) -> Any:
@@ -103,15 +103,15 @@ def gelu(ops: Any, z: Any, approximate: bool = False) -> Any:
     return 0.5 * z * (1 + ops.erf(z / math.sqrt(2)))
 
 
-def scaled_inputs(scene: Scene) -> Iterator[Change]:
+def scaled_inputs(scene: LayerScene) -> Iterator[LayerChange]:
     """Yield the model with its inputs in another range."""
     for factor, offset, theirs in _RANGES:
         bug = INPUTS_SHIFTED if offset else INPUTS_SCALED
         values = {"theirs": theirs} if offset else {"factor": factor}
-        yield Change(bug, scene.layer, values, call=_ranged(scene, factor, offset))
+        yield LayerChange(bug, scene.layer, values, call=_ranged(scene, factor, offset))
 
 
-def _ranged(scene: Scene, factor: float, offset: float) -> Any:
+def _ranged(scene: LayerScene, factor: float, offset: float) -> Any:
     def one(x: Any) -> Any:
         is_float = scene.keras.backend.is_float_dtype(x.dtype)
         return factor * x + offset if is_float else x
@@ -126,7 +126,7 @@ def _name(function: Any) -> str:
     return getattr(function, "__name__", "another function")
 
 
-def _activations(scene: Scene) -> Iterator[Change]:
+def _activations(scene: LayerScene) -> Iterator[LayerChange]:
     holder = scene.attribute("cell") or scene.layer
     own = getattr(holder, "activation", None)
     if own is None or "activation" not in vars(holder):
@@ -134,9 +134,9 @@ def _activations(scene: Scene) -> Iterator[Change]:
     activations, ops = scene.keras.activations, scene.keras.ops
     meant = _name(own)
 
-    def change(bug: Bug, theirs: str, function: Any, **values: object) -> Change:
+    def change(bug: Bug, theirs: str, function: Any, **values: object) -> LayerChange:
         values = {"theirs": theirs, "other": theirs, "meant": meant} | values
-        return Change(bug, scene.layer, values, settings=[(holder, "activation", function)])
+        return LayerChange(bug, scene.layer, values, settings=[(holder, "activation", function)])
 
     if meant == "gelu":
         forms = {False: "z Phi(z)", True: "the form by tanh"}
@@ -163,7 +163,7 @@ def _activations(scene: Scene) -> Iterator[Change]:
             yield change(OTHER_ACTIVATION, f"leaky_relu ({slope:g})", _leaky(scene, slope))
 
 
-def _softmaxes(scene: Scene, places: list[tuple[Any, str]]) -> Iterator[Change]:
+def _softmaxes(scene: LayerScene, places: list[tuple[Any, str]]) -> Iterator[LayerChange]:
     ops = scene.keras.ops
     last = scene.output.ndim - 1
     ways: list[tuple[Any, str]] = [(0, "over the wrong axis (over the batch)"), (None, "over all")]
@@ -175,17 +175,17 @@ def _softmaxes(scene: Scene, places: list[tuple[Any, str]]) -> Iterator[Change]:
             return e / ops.sum(e, axis=axis, keepdims=True)
 
         settings = [(where, name, function) for where, name in places]
-        yield Change(SOFTMAX_AXIS, scene.layer, {"over": over}, settings=settings)
+        yield LayerChange(SOFTMAX_AXIS, scene.layer, {"over": over}, settings=settings)
 
 
-def _leaky(scene: Scene, slope: float) -> Any:
+def _leaky(scene: LayerScene, slope: float) -> Any:
     def leaky(z: Any) -> Any:
         return scene.keras.ops.where(z > 0, z, slope * z)
 
     return leaky
 
 
-def _slopes(scene: Scene) -> Iterator[Change]:
+def _slopes(scene: LayerScene) -> Iterator[LayerChange]:
     """Yield layers that are activations themselves, with other options."""
     layer = scene.layer
     if scene.weights or not scene.inputs:
@@ -196,15 +196,15 @@ def _slopes(scene: Scene) -> Iterator[Change]:
             for other in others:
                 if abs(other - own) > 1e-6:
                     values = {"theirs": f"{other:g}", "meant": f"{own:g}"}
-                    yield Change(LEAKY_SLOPE, layer, values, settings=[(layer, name, other)])
+                    yield LayerChange(LEAKY_SLOPE, layer, values, settings=[(layer, name, other)])
     whole = scene.output.sum(axis=-1)
     if scene.attribute("axis") is not None and np.allclose(whole, 1) and np.all(scene.output >= 0):
         for change in _softmaxes(scene, []):
             function = _softmax_over(scene, change)
-            yield Change(change.bug, layer, change.values, call=function)
+            yield LayerChange(change.bug, layer, change.values, call=function)
 
 
-def _softmax_over(scene: Scene, change: Change) -> Any:
+def _softmax_over(scene: LayerScene, change: LayerChange) -> Any:
     words = str(change.values["over"])
     ops = scene.keras.ops
     axis = None if "all" in words else 0 if "batch" in words else int(words[-2])
@@ -216,7 +216,7 @@ def _softmax_over(scene: Scene, change: Change) -> Any:
     return call
 
 
-def _dropped(scene: Scene) -> Iterator[Change]:
+def _dropped(scene: LayerScene) -> Iterator[LayerChange]:
     rate = scene.attribute("rate")
     if not isinstance(rate, float) or not 0 < rate < 1:
         return
@@ -225,10 +225,10 @@ def _dropped(scene: Scene) -> Iterator[Change]:
         def call(own: Any, args: Any, kwargs: Any, factor: float = factor) -> Any:
             return factor * args[0]
 
-        yield Change(DROPOUT_SCALED, scene.layer, {"factor": f"{factor:.4g}"}, call=call)
+        yield LayerChange(DROPOUT_SCALED, scene.layer, {"factor": f"{factor:.4g}"}, call=call)
 
 
-def _rescaled(scene: Scene) -> Iterator[Change]:
+def _rescaled(scene: LayerScene) -> Iterator[LayerChange]:
     scale, offset = scene.attribute("scale"), scene.attribute("offset")
     if not isinstance(scale, float | int) or not isinstance(offset, float | int):
         return
@@ -239,10 +239,10 @@ def _rescaled(scene: Scene) -> Iterator[Change]:
         def call(own: Any, args: Any, kwargs: Any, a: float = other, b: float = shift) -> Any:
             return a * args[0] + b
 
-        yield Change(RESCALING, scene.layer, values, call=call)
+        yield LayerChange(RESCALING, scene.layer, values, call=call)
 
 
-def _joined(scene: Scene) -> Iterator[Change]:
+def _joined(scene: LayerScene) -> Iterator[LayerChange]:
     """Yield joins (of a list of inputs) in another order, or of all but one of them."""
     if len(scene.inputs) < 2 or scene.weights:
         return
@@ -250,7 +250,7 @@ def _joined(scene: Scene) -> Iterator[Change]:
     def turned(own: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return own(list(args[0])[::-1], **kwargs)
 
-    yield Change(JOINED_ORDER, scene.layer, call=turned)
+    yield LayerChange(JOINED_ORDER, scene.layer, call=turned)
     for number in range(len(scene.inputs)):
 
         def without(own: Any, args: Any, kwargs: Any, number: int = number) -> Any:
@@ -258,4 +258,4 @@ def _joined(scene: Scene) -> Iterator[Change]:
             return own(kept, **kwargs) if len(kept) > 1 else kept[0]
 
         values = {"which": f"number {number + 1}"}
-        yield Change(INPUT_LEFT_OUT, scene.layer, values, call=without)
+        yield LayerChange(INPUT_LEFT_OUT, scene.layer, values, call=without)

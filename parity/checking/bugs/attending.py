@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from parity.checking.bugs.change import Change, Replacement, Scene
+from parity.checking.bugs.change import LayerChange, LayerScene, Replacement
 from parity.checking.bugs.table import Bug
 
 ATTENTION_SCALE = Bug(
@@ -41,11 +41,11 @@ ARGUMENTS_SWAPPED = Bug(
 )
 
 
-def changes(scene: Scene) -> Iterator[Change]:
+def changes(scene: LayerScene) -> Iterator[LayerChange]:
     """Yield the wrong ways of a layer with attention scores; nothing for others."""
     layer = scene.layer
     if scene.masked:
-        yield Change(MASK_IGNORED, layer, call=_without_mask)
+        yield LayerChange(MASK_IGNORED, layer, call=_without_mask)
     if scene.attribute("_inverse_sqrt_key_dim") is not None:
         yield from _heads(scene)
     elif scene.attribute("score_mode") == "dot":
@@ -53,12 +53,12 @@ def changes(scene: Scene) -> Iterator[Change]:
     else:
         return
     for applied, theirs in ((True, "applied where there is none"), (False, "left out")):
-        yield Change(CAUSAL_MASK, layer, {"theirs": theirs}, call=_causal(applied))
+        yield LayerChange(CAUSAL_MASK, layer, {"theirs": theirs}, call=_causal(applied))
     if len(scene.inputs) > 1 and scene.inputs[0].shape == scene.inputs[1].shape:
-        yield Change(ARGUMENTS_SWAPPED, layer, {"what": "query and value"}, call=_swapped)
+        yield LayerChange(ARGUMENTS_SWAPPED, layer, {"what": "query and value"}, call=_swapped)
 
 
-def _heads(scene: Scene) -> Iterator[Change]:
+def _heads(scene: LayerScene) -> Iterator[LayerChange]:
     ops, layer = scene.keras.ops, scene.layer
     d, all_heads = layer._key_dim, layer._key_dim * layer._num_heads
     scales = {
@@ -73,7 +73,7 @@ def _heads(scene: Scene) -> Iterator[Change]:
             values = {"theirs": theirs, "meant": "1/sqrt(d)"}
             # A number of NumPy's, as Keras would cast one of Python's to float32.
             setting = (layer, "_inverse_sqrt_key_dim", np.float64(scale))
-            yield Change(ATTENTION_SCALE, layer, values, settings=[setting])
+            yield LayerChange(ATTENTION_SCALE, layer, values, settings=[setting])
     for axis, over in ((-2, "the queries"), (1, "the heads"), (None, "nothing: it is missing")):
 
         def attended(query: Any, key: Any, value: Any, *_: Any, axis: Any = axis, **__: Any) -> Any:
@@ -82,17 +82,17 @@ def _heads(scene: Scene) -> Iterator[Change]:
             return ops.einsum("bnts,bsnh->btnh", shares, value), None
 
         setting = (layer, "_compute_attention", attended)
-        yield Change(ATTENTION_AXIS, layer, {"over": over}, settings=[setting])
+        yield LayerChange(ATTENTION_AXIS, layer, {"over": over}, settings=[setting])
 
     def turned(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> Any:
         scores = ops.einsum("btnh,bsnh->bnts", key, query) / math.sqrt(d)
         return ops.einsum("bnts,bsnh->btnh", ops.softmax(scores, axis=-1), value), None
 
     setting = (layer, "_compute_attention", turned)
-    yield Change(ARGUMENTS_SWAPPED, layer, {"what": "query and key"}, settings=[setting])
+    yield LayerChange(ARGUMENTS_SWAPPED, layer, {"what": "query and key"}, settings=[setting])
 
 
-def _scores(scene: Scene) -> Iterator[Change]:
+def _scores(scene: LayerScene) -> Iterator[LayerChange]:
     ops, layer = scene.keras.ops, scene.layer
     d = scene.inputs[0].shape[-1]
     meant = "1" if layer.scale is None else "its own scale"
@@ -101,7 +101,7 @@ def _scores(scene: Scene) -> Iterator[Change]:
         scales["1"] = None
     for theirs, scale in scales.items():
         values = {"theirs": theirs, "meant": meant}
-        yield Change(ATTENTION_SCALE, layer, values, settings=[(layer, "scale", scale)])
+        yield LayerChange(ATTENTION_SCALE, layer, values, settings=[(layer, "scale", scale)])
     for axis, over in ((-2, "the queries"), (None, "nothing: it is missing")):
 
         def applied(scores: Any, value: Any, *_: Any, axis: Any = axis, **__: Any) -> Any:
@@ -109,7 +109,7 @@ def _scores(scene: Scene) -> Iterator[Change]:
             return ops.matmul(shares, value), shares
 
         setting = (layer, "_apply_scores", applied)
-        yield Change(ATTENTION_AXIS, layer, {"over": over}, settings=[setting])
+        yield LayerChange(ATTENTION_AXIS, layer, {"over": over}, settings=[setting])
 
 
 def _causal(applied: bool) -> Replacement:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from numpy_impl.types import Array
-from parity.checking.bugs.change import Change, Scene
+from parity.checking.bugs.change import LayerChange, LayerScene
 from parity.checking.bugs.table import Bug, Values
 
 GATE_ACTIVATION = Bug(
@@ -202,7 +202,7 @@ class _Way:
     weights: Mapping[int, Array] = field(default_factory=dict[int, Array])
 
 
-def changes(scene: Scene, cell: Any) -> Iterator[Change]:
+def changes(scene: LayerScene, cell: Any) -> Iterator[LayerChange]:
     """Yield the wrong steps of a cell with gates; nothing for others."""
     if getattr(cell, "recurrent_activation", None) is None:
         return
@@ -214,11 +214,11 @@ def changes(scene: Scene, cell: Any) -> Iterator[Change]:
     whole = [(layer, "use_cudnn", False)] if "use_cudnn" in vars(layer) else []
     for way in ways:
         settings = [*whole, (cell, "call", way.step.call(scene.keras.ops, cell))]
-        yield Change(way.bug, layer, way.values, settings, way.weights)
+        yield LayerChange(way.bug, layer, way.values, settings, way.weights)
     yield from _two_biases(scene, cell)
 
 
-def _gate_activations(scene: Scene, cell: Any) -> Iterator[Change]:
+def _gate_activations(scene: LayerScene, cell: Any) -> Iterator[LayerChange]:
     ops, meant = scene.keras.ops, _name(cell.recurrent_activation)
     others: dict[str, Function] = {
         "sigmoid": ops.sigmoid,
@@ -231,7 +231,7 @@ def _gate_activations(scene: Scene, cell: Any) -> Iterator[Change]:
         if theirs != meant:
             values = {"theirs": theirs, "meant": meant}
             settings = [(cell, "recurrent_activation", function)]
-            yield Change(GATE_ACTIVATION, scene.layer, values, settings)
+            yield LayerChange(GATE_ACTIVATION, scene.layer, values, settings)
 
 
 def _name(function: Any) -> str:
@@ -239,7 +239,7 @@ def _name(function: Any) -> str:
 
 
 def _at(
-    scene: Scene, place: str, own: Any, names: Sequence[str], step: Callable[[Function], _Step]
+    scene: LayerScene, place: str, own: Any, names: Sequence[str], step: Callable[[Function], _Step]
 ) -> Iterator[_Way]:
     """Yield steps with another activation at one place."""
     for theirs in names:
@@ -253,7 +253,7 @@ _OF_GATES, _OF_STATES = ("sigmoid", "tanh", "linear"), ("sigmoid", "tanh", "relu
 _LSTM_GATES = {"i": "the input gate", "f": "the forget gate", "o": "the output gate"}
 
 
-def _lstm_ways(scene: Scene, cell: Any) -> Iterator[_Way]:
+def _lstm_ways(scene: LayerScene, cell: Any) -> Iterator[_Way]:
     yield _Way(CANDIDATE_ACTIVATION_MISSING, _Lstm({"g": lambda z: z}))
     yield _Way(STATE_ACTIVATION_MISSING, _Lstm(state=lambda c: c))
     yield _Way(OLD_STATE_SHOWN, _Lstm(shown=lambda old, new: old))
@@ -272,7 +272,7 @@ def _lstm_ways(scene: Scene, cell: Any) -> Iterator[_Way]:
         yield from _at(scene, words, gates, _OF_GATES, lambda f, gate=gate: _Lstm({gate: f}))
 
 
-def _gru_ways(scene: Scene, cell: Any, after: bool) -> Iterator[_Way]:
+def _gru_ways(scene: LayerScene, cell: Any, after: bool) -> Iterator[_Way]:
     bias = None if cell.bias is None else scene.value(cell.bias)
     if after and bias is not None:
         outside = _Gru(inner=lambda r, h, u, bx, bh: bx + r * (h @ u) + bh)
@@ -301,7 +301,7 @@ def _gru_ways(scene: Scene, cell: Any, after: bool) -> Iterator[_Way]:
     yield from _at(scene, "the reset gate", own, _OF_GATES, lambda f: _Gru(r=f))
 
 
-def _two_biases(scene: Scene, cell: Any) -> Iterator[Change]:
+def _two_biases(scene: LayerScene, cell: Any) -> Iterator[LayerChange]:
     """Yield that one of two biases is left out, or that they have changed places."""
     bias = None if cell.bias is None else scene.value(cell.bias)
     if bias is None or bias.ndim != 2:
@@ -311,4 +311,4 @@ def _two_biases(scene: Scene, cell: Any) -> Iterator[Change]:
         (INPUT_BIAS, (0 * bias[0], bias[1])),
         (BIASES_SWAPPED, (bias[1], bias[0])),
     ):
-        yield Change(bug, scene.layer, weights={id(cell.bias): np.stack(rows)})
+        yield LayerChange(bug, scene.layer, weights={id(cell.bias): np.stack(rows)})

@@ -14,7 +14,7 @@ Setting = tuple[Any, str, Any]
 
 
 @dataclass(frozen=True)
-class Change:
+class LayerChange:
     """A layer with one thing changed; the rest of the model stays as it is.
 
     Attributes:
@@ -40,7 +40,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Scene:
+class LayerScene:
     """A layer in a run of the model, for the functions that say how it may go wrong.
 
     Attributes:
@@ -68,4 +68,4 @@ class Scene:
         return getattr(self.layer, name, None)
 
 
-Changes = Callable[[Scene], Iterator[Change]]
+Changes = Callable[[LayerScene], Iterator[LayerChange]]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from parity.checking.bugs.change import Change, Scene
+from parity.checking.bugs.change import LayerChange, LayerScene
 from parity.checking.bugs.table import Bug
 
 FLIPPED_KERNEL = Bug(
@@ -61,7 +61,7 @@ CHANNEL_ORDER = Bug(
 _BY_RANK = {1: "", 2: "along both axes", 3: "along all axes"}
 
 
-def changes(scene: Scene) -> Iterator[Change]:
+def changes(scene: LayerScene) -> Iterator[LayerChange]:
     """Yield the wrong ways of a layer with windows, or one that only puts numbers elsewhere."""
     yield from _kernel(scene)
     yield from _pooled(scene)
@@ -69,10 +69,10 @@ def changes(scene: Scene) -> Iterator[Change]:
     yield from _order(scene)
 
 
-def channels(scene: Scene) -> Iterator[Change]:
+def channels(scene: LayerScene) -> Iterator[LayerChange]:
     """Yield the model with the channels of its inputs in the other order."""
     if scene.inputs and scene.inputs[0].ndim == 4 and 1 < scene.inputs[0].shape[-1] <= 4:
-        yield Change(
+        yield LayerChange(
             CHANNEL_ORDER,
             scene.layer,
             call=_with_first(functools.partial(scene.keras.ops.flip, axis=-1)),
@@ -88,7 +88,7 @@ def _with_first(function: Callable[[Any], Any]) -> Any:
     return call
 
 
-def _kernel(scene: Scene) -> Iterator[Change]:
+def _kernel(scene: LayerScene) -> Iterator[LayerChange]:
     for variable, value in scene.weights:
         spatial = tuple(range(value.ndim - 2))
         if not spatial or scene.attribute("kernel_size") is None:
@@ -96,7 +96,7 @@ def _kernel(scene: Scene) -> Iterator[Change]:
         every = [spatial, *((a,) for a in spatial if len(spatial) > 1)]
         for axes in every:
             words = _BY_RANK[len(spatial)] if axes == spatial else f"along axis {axes[0]}"
-            yield Change(
+            yield LayerChange(
                 FLIPPED_KERNEL,
                 scene.layer,
                 {"axes": words} if words else {"axes": "along time"},
@@ -104,7 +104,7 @@ def _kernel(scene: Scene) -> Iterator[Change]:
             )
 
 
-def _windows(scene: Scene) -> Iterator[Change]:
+def _windows(scene: LayerScene) -> Iterator[LayerChange]:
     layer, padding = scene.layer, scene.attribute("padding")
     size = scene.attribute("kernel_size") or scene.attribute("pool_size")
     if padding not in ("same", "valid", "causal") or not isinstance(size, tuple):
@@ -113,7 +113,7 @@ def _windows(scene: Scene) -> Iterator[Change]:
     for theirs in ("same", "valid"):
         if theirs != padding:
             values = {"theirs": f'"{theirs}"', "meant": padding}
-            yield Change(PADDING, layer, values, settings=[(layer, "padding", theirs)])
+            yield LayerChange(PADDING, layer, values, settings=[(layer, "padding", theirs)])
     dilation = scene.attribute("dilation_rate") or (1,) * len(sizes)
     reach = [(n - 1) * d for n, d in zip(sizes, dilation, strict=True)]
     pooled = scene.attribute("pool_size") is not None
@@ -127,30 +127,32 @@ def _windows(scene: Scene) -> Iterator[Change]:
     for words, pads in ways:
         values = {"theirs": words, "meant": padding}
         call = _with_first(_padding(scene, pads, -np.inf if pooled else 0.0))
-        yield Change(PADDING, layer, values, [(layer, "padding", "valid")], call=call)
+        yield LayerChange(PADDING, layer, values, [(layer, "padding", "valid")], call=call)
     if pooled and padding == "same":
         pads = _same(scene, sizes)
         call = _with_first(_padding(scene, pads, 0.0))
-        yield Change(
+        yield LayerChange(
             PADDING_COUNTED, layer, {"value": "zeros"}, [(layer, "padding", "valid")], call=call
         )
     own = tuple(layer.strides)
     for theirs in dict.fromkeys([(1,) * len(sizes), (2,) * len(sizes), sizes, (3,) * len(sizes)]):
         if theirs != own:
             values = {"theirs": _short(theirs), "meant": _short(own)}
-            yield Change(STRIDES, layer, values, settings=[(layer, "strides", theirs)])
+            yield LayerChange(STRIDES, layer, values, settings=[(layer, "strides", theirs)])
     if scene.attribute("dilation_rate") is not None:
         for theirs in ((1,) * len(sizes), (2,) * len(sizes)):
             if theirs != tuple(dilation):
                 values = {"theirs": _short(theirs), "meant": _short(tuple(dilation))}
-                yield Change(DILATION, layer, values, settings=[(layer, "dilation_rate", theirs)])
+                yield LayerChange(
+                    DILATION, layer, values, settings=[(layer, "dilation_rate", theirs)]
+                )
 
 
 def _short(sizes: Sequence[int]) -> str:
     return str(sizes[0]) if len(set(sizes)) == 1 else str(tuple(sizes))
 
 
-def _same(scene: Scene, sizes: Sequence[int]) -> list[tuple[int, int]]:
+def _same(scene: LayerScene, sizes: Sequence[int]) -> list[tuple[int, int]]:
     """Return the padding of "same", the odd one at the end."""
     found: list[tuple[int, int]] = []
     shape = scene.inputs[0].shape[1:-1]
@@ -160,12 +162,12 @@ def _same(scene: Scene, sizes: Sequence[int]) -> list[tuple[int, int]]:
     return found
 
 
-def _padding(scene: Scene, pads: Sequence[tuple[int, int]], value: float) -> Any:
+def _padding(scene: LayerScene, pads: Sequence[tuple[int, int]], value: float) -> Any:
     whole = [(0, 0), *pads, (0, 0)]
     return functools.partial(scene.keras.ops.pad, pad_width=whole, constant_values=value)
 
 
-def _pooled(scene: Scene) -> Iterator[Change]:
+def _pooled(scene: LayerScene) -> Iterator[LayerChange]:
     ops, layer = scene.keras.ops, scene.layer
     if scene.attribute("pool_size") is not None:
         for theirs, function in (("mean", ops.average_pool), ("maximum", ops.max_pool)):
@@ -175,7 +177,7 @@ def _pooled(scene: Scene) -> Iterator[Change]:
                 return function(x, layer.pool_size, layer.strides, layer.padding, layer.data_format)
 
             meant = {"mean": "maximum", "maximum": "mean"}[theirs]
-            yield Change(POOLING, layer, {"theirs": theirs, "meant": meant}, call=call)
+            yield LayerChange(POOLING, layer, {"theirs": theirs, "meant": meant}, call=call)
     elif scene.attribute("keepdims") is not None and not scene.weights and scene.inputs:
         axes = list(range(1, scene.inputs[0].ndim - 1))
         functions = {"mean": np.mean, "maximum": np.max, "sum": np.sum}
@@ -193,10 +195,10 @@ def _pooled(scene: Scene) -> Iterator[Change]:
             def reduced(own: Any, args: Any, kwargs: Any, name: str = name) -> Any:
                 return getattr(ops, name)(args[0], axis=axes, keepdims=layer.keepdims)
 
-            yield Change(POOLING, layer, {"theirs": theirs, "meant": meant}, call=reduced)
+            yield LayerChange(POOLING, layer, {"theirs": theirs, "meant": meant}, call=reduced)
 
 
-def _order(scene: Scene) -> Iterator[Change]:
+def _order(scene: LayerScene) -> Iterator[LayerChange]:
     """Yield other orders in which a layer without weights puts the same numbers."""
     if scene.weights or len(scene.inputs) != 1:
         return
@@ -211,4 +213,4 @@ def _order(scene: Scene) -> Iterator[Change]:
                 return ops.reshape(turned, (-1, *y.shape[1:]))
 
             values = {"theirs": ", ".join(map(str, axes))}
-            yield Change(FLATTENED_ORDER, scene.layer, values, call=call)
+            yield LayerChange(FLATTENED_ORDER, scene.layer, values, call=call)

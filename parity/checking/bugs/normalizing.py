@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from parity.checking.bugs.change import Change, Scene
+from parity.checking.bugs.change import LayerChange, LayerScene
 from parity.checking.bugs.table import Bug
 
 EPSILON = Bug(
@@ -47,7 +47,7 @@ BATCH_STATISTICS = Bug(
 _EPSILONS = (1e-3, 1e-5, 1e-6, 1e-7, 1e-8, 1e-12, 1e-4, 1e-2, 0.0)
 
 
-def changes(scene: Scene) -> Iterator[Change]:
+def changes(scene: LayerScene) -> Iterator[LayerChange]:
     """Yield the wrong ways of a layer that has an epsilon; nothing for others."""
     layer, epsilon = scene.layer, scene.attribute("epsilon")
     if not isinstance(epsilon, float | int):
@@ -56,36 +56,36 @@ def changes(scene: Scene) -> Iterator[Change]:
     others = [e for e in _EPSILONS if abs(e - epsilon) > 1e-3 * epsilon]
     for other in others:
         values = {"theirs": f"{other:g}", "meant": meant}
-        yield Change(EPSILON, layer, values, settings=[(layer, "epsilon", other)])
+        yield LayerChange(EPSILON, layer, values, settings=[(layer, "epsilon", other)])
     variable = scene.attribute("moving_variance")
     variance = None if variable is None else scene.value(variable)
     if variance is not None:
         for other in (epsilon, *others):
             own = (np.sqrt(variance) + other) ** 2 - epsilon
-            yield Change(
+            yield LayerChange(
                 EPSILON_PLACE, layer, {"theirs": f"{other:g}"}, weights={id(variable): own}
             )
         own = (variance + epsilon) ** 2 - epsilon
-        yield Change(VARIANCE_WITHOUT_ROOT, layer, weights={id(variable): own})
+        yield LayerChange(VARIANCE_WITHOUT_ROOT, layer, weights={id(variable): own})
         yield from _of_batch(scene, epsilon, others)
     elif scene.attribute("gamma") is not None or scene.attribute("beta") is not None:
         yield from _of_sample(scene, epsilon, others)
 
 
-def _of_batch(scene: Scene, epsilon: float, others: Sequence[float]) -> Iterator[Change]:
+def _of_batch(scene: LayerScene, epsilon: float, others: Sequence[float]) -> Iterator[LayerChange]:
     """Yield batch normalizations that use the statistics of their batch."""
     axis = scene.layer.axis % scene.output.ndim
     axes = [n for n in range(scene.output.ndim) if n != axis]
     for less, also in ((0, ""), (1, "; the variance is divided by n - 1")):
         call = _normalizing(scene, axes, epsilon, True, less, axis=axis)
-        yield Change(BATCH_STATISTICS, scene.layer, {"also": also}, call=call)
+        yield LayerChange(BATCH_STATISTICS, scene.layer, {"also": also}, call=call)
     for other in others:
         also = f"; epsilon is {other:g}, where the layer has {epsilon:g}"
         call = _normalizing(scene, axes, other, True, axis=axis)
-        yield Change(BATCH_STATISTICS, scene.layer, {"also": also}, call=call)
+        yield LayerChange(BATCH_STATISTICS, scene.layer, {"also": also}, call=call)
 
 
-def _of_sample(scene: Scene, epsilon: float, others: Sequence[float]) -> Iterator[Change]:
+def _of_sample(scene: LayerScene, epsilon: float, others: Sequence[float]) -> Iterator[LayerChange]:
     """Yield layer normalizations that go wrong: over the last axis, in Keras's default."""
     layer, last = scene.layer, scene.output.ndim - 1
     axis = layer.axis
@@ -93,19 +93,19 @@ def _of_sample(scene: Scene, epsilon: float, others: Sequence[float]) -> Iterato
     if own != [last] or scene.attribute("rms_scaling") or scene.attribute("groups"):
         return
     for other in (epsilon, *others):
-        yield Change(
+        yield LayerChange(
             EPSILON_PLACE,
             layer,
             {"theirs": f"{other:g}"},
             call=_normalizing(scene, own, other, False),
         )
     call = _normalizing(scene, own, epsilon, True, less=1)
-    yield Change(VARIANCE_OVER_N_MINUS_1, layer, {"also": ""}, call=call)
+    yield LayerChange(VARIANCE_OVER_N_MINUS_1, layer, {"also": ""}, call=call)
     for other in (epsilon, *others):  # with ddof=1 the epsilon is often another one, and outside
         values = {"also": f"; epsilon ({other:g}) is added to the standard deviation"}
         call = _normalizing(scene, own, other, False, less=1)
-        yield Change(VARIANCE_OVER_N_MINUS_1, layer, values, call=call)
-    yield Change(
+        yield LayerChange(VARIANCE_OVER_N_MINUS_1, layer, values, call=call)
+    yield LayerChange(
         VARIANCE_WITHOUT_ROOT, layer, call=_normalizing(scene, own, epsilon, True, power=1.0)
     )
     words = {(0,): "the batch", tuple(range(1, last + 1)): "all axes of a sample", (1,): "axis 1"}
@@ -114,11 +114,11 @@ def _of_sample(scene: Scene, epsilon: float, others: Sequence[float]) -> Iterato
         if list(axes) != own:
             values = {"over": over, "meant": "the last"}
             call = _normalizing(scene, list(axes), epsilon, True)
-            yield Change(NORMALIZED_AXIS, layer, values, call=call)
+            yield LayerChange(NORMALIZED_AXIS, layer, values, call=call)
 
 
 def _normalizing(
-    scene: Scene,
+    scene: LayerScene,
     axes: list[int],
     epsilon: float,
     inside: bool,

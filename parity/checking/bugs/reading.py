@@ -8,7 +8,7 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.bounds.formats import BFLOAT16, FLOAT16, TENSORFLOAT32, Format
-from parity.checking.bugs.change import Change, Scene
+from parity.checking.bugs.change import LayerChange, LayerScene
 from parity.checking.bugs.forward import TRANSPOSED
 from parity.checking.bugs.forward_alone import IN_LOW_PRECISION
 from parity.checking.bugs.table import Bug
@@ -39,7 +39,7 @@ EMBEDDING_SCALED = Bug(
 )
 
 
-def changes(scene: Scene) -> Iterator[Change]:
+def changes(scene: LayerScene) -> Iterator[LayerChange]:
     """Yield the wrong ways to read the weights of a layer without layers inside, or of a cell."""
     if getattr(scene.layer, "_layers", None) and scene.attribute("cell") is None:
         return
@@ -50,7 +50,7 @@ def changes(scene: Scene) -> Iterator[Change]:
         else:
             for constant in (0.0, 1.0):
                 weights = {id(variable): np.full_like(value, constant)}
-                yield Change(
+                yield LayerChange(
                     WEIGHT_UNUSED,
                     scene.layer,
                     {"weight": name, "constant": f"{constant:g}"},
@@ -60,11 +60,11 @@ def changes(scene: Scene) -> Iterator[Change]:
         yield from _table(scene)
 
 
-def _reordered(scene: Scene, variable: Any, value: Array, name: str) -> Iterator[Change]:
-    def change(how: str, new: Array) -> Change:
+def _reordered(scene: LayerScene, variable: Any, value: Array, name: str) -> Iterator[LayerChange]:
+    def change(how: str, new: Array) -> LayerChange:
         values: dict[str, object] = {"weight": name, "how": how}
         bug = TRANSPOSED if value.ndim == 2 and how == "transposed" else WEIGHT_ORDER
-        return Change(bug, scene.layer, values, weights={id(variable): new})
+        return LayerChange(bug, scene.layer, values, weights={id(variable): new})
 
     axes = range(value.ndim)
     for order in _orders(value.ndim):
@@ -90,14 +90,14 @@ def _orders(rank: int) -> Iterator[tuple[int, ...]]:
             yield order
 
 
-def _table(scene: Scene) -> Iterator[Change]:
+def _table(scene: LayerScene) -> Iterator[LayerChange]:
     variable, value = scene.weights[0]
     for shift, which in ((1, "n - 1"), (-1, "n + 1")):
         rolled = {id(variable): np.roll(value, shift, axis=0)}
-        yield Change(CLASS_NUMBER, scene.layer, {"which": which}, weights=rolled)
+        yield LayerChange(CLASS_NUMBER, scene.layer, {"which": which}, weights=rolled)
     size = value.shape[-1]
     scaled = {id(variable): value * np.sqrt(size)}
-    yield Change(EMBEDDING_SCALED, scene.layer, {"size": size}, weights=scaled)
+    yield LayerChange(EMBEDDING_SCALED, scene.layer, {"size": size}, weights=scaled)
 
 
 # Number formats of fewer digits than float32. Of the first, it is the digits that show.
@@ -108,7 +108,7 @@ LOW: dict[str, Format] = {
 }
 
 
-def low_precision(scene: Scene) -> Iterator[Change]:
+def low_precision(scene: LayerScene) -> Iterator[LayerChange]:
     """Yield a layer with a kernel, inputs and kernel rounded to fewer digits, for each format."""
     kernels = [(v, value) for v, value in scene.weights if value.ndim > 1]
     if not kernels or getattr(scene.layer, "_layers", None):
@@ -124,4 +124,4 @@ def low_precision(scene: Scene) -> Iterator[Change]:
 
         values = {"what": "the operands of its products have", "kind": kind}
         weights = {id(v): low.rounded(value) for v, value in kernels}
-        yield Change(IN_LOW_PRECISION, scene.layer, values, weights=weights, call=call)
+        yield LayerChange(IN_LOW_PRECISION, scene.layer, values, weights=weights, call=call)

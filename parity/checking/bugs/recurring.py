@@ -8,7 +8,7 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.checking.bugs import cells
-from parity.checking.bugs.change import Change, Replacement, Scene
+from parity.checking.bugs.change import LayerChange, LayerScene, Replacement
 from parity.checking.bugs.table import Bug
 
 GATE_ORDER = Bug(
@@ -81,7 +81,7 @@ DIRECTIONS_WEIGHTS = Bug(
 _GATES = {4: ("i", "f", "c", "o"), 3: ("z", "r", "h")}
 
 
-def changes(scene: Scene) -> Iterator[Change]:
+def changes(scene: LayerScene) -> Iterator[LayerChange]:
     """Yield the wrong ways of a layer that has a cell, or two directions; nothing for others."""
     cell = scene.attribute("cell")
     if scene.attribute("merge_mode") is not None:
@@ -107,19 +107,19 @@ def _first(function: Callable[[Any], Any]) -> Replacement:
     return call
 
 
-def _in_time(scene: Scene) -> Iterator[Change]:
+def _in_time(scene: LayerScene) -> Iterator[LayerChange]:
     """Yield other orders of time, and other states than those that are meant."""
     layer, ops = scene.layer, scene.keras.ops
     turned = _first(lambda out: ops.flip(out, axis=1))
     backwards = [(layer, "go_backwards", not layer.go_backwards)]
-    yield Change(TIME_REVERSED, layer, settings=backwards)
+    yield LayerChange(TIME_REVERSED, layer, settings=backwards)
     if layer.return_sequences:
         # Gone through from the end, and each state put where its time is.
-        yield Change(TIME_REVERSED, layer, settings=backwards, call=turned)
-        yield Change(SEQUENCE_TURNED, layer, call=turned)
+        yield LayerChange(TIME_REVERSED, layer, settings=backwards, call=turned)
+        yield LayerChange(SEQUENCE_TURNED, layer, call=turned)
         values = {"theirs": "at each step the state before it", "meant": "the state behind it"}
         late = _first(lambda out: ops.concatenate([0 * out[:, :1], out[:, :-1]], axis=1))
-        yield Change(OTHER_STATE, layer, values, call=late)
+        yield LayerChange(OTHER_STATE, layer, values, call=late)
         return
     others: dict[str, Callable[[Any], Any]] = {
         "the state behind the first step that it goes through": lambda out: out[:, 0],
@@ -131,10 +131,10 @@ def _in_time(scene: Scene) -> Iterator[Change]:
     for theirs, function in others.items():
         values = {"theirs": theirs, "meant": "the state behind the last"}
         settings = [(layer, "return_sequences", True)]
-        yield Change(OTHER_STATE, layer, values, settings, call=_first(function))
+        yield LayerChange(OTHER_STATE, layer, values, settings, call=_first(function))
 
 
-def _states(scene: Scene) -> Iterator[Change]:
+def _states(scene: LayerScene) -> Iterator[LayerChange]:
     """Yield that a sequence does not begin in the state in which it is meant to."""
     layer, ops = scene.layer, scene.keras.ops
 
@@ -146,11 +146,13 @@ def _states(scene: Scene) -> Iterator[Change]:
         return ops.concatenate(outputs, axis=0)
 
     if not layer.return_state and len(scene.inputs) == 1:
-        yield Change(STATE_CARRIED, layer, settings=[(layer, "return_state", True)], call=carried)
+        yield LayerChange(
+            STATE_CARRIED, layer, settings=[(layer, "return_state", True)], call=carried
+        )
     if len(scene.inputs) > 1:
-        yield Change(INITIAL_STATE_LEFT_OUT, layer, call=_beginning(lambda states: None))
+        yield LayerChange(INITIAL_STATE_LEFT_OUT, layer, call=_beginning(lambda states: None))
         values = {"how": "c is taken for h, and h for c"}
-        yield Change(INITIAL_STATE_SWAPPED, layer, values, call=_beginning(lambda s: s[::-1]))
+        yield LayerChange(INITIAL_STATE_SWAPPED, layer, values, call=_beginning(lambda s: s[::-1]))
 
 
 def _beginning(change: Callable[[Any], Any]) -> Replacement:
@@ -165,7 +167,7 @@ def _beginning(change: Callable[[Any], Any]) -> Replacement:
     return call
 
 
-def _directions(scene: Scene) -> Iterator[Change]:
+def _directions(scene: LayerScene) -> Iterator[LayerChange]:
     """Yield two directions that are joined otherwise, or have each other's weights."""
     layer, ops = scene.layer, scene.keras.ops
     meant = layer.merge_mode
@@ -175,11 +177,11 @@ def _directions(scene: Scene) -> Iterator[Change]:
         return ops.concatenate([out[..., half:], out[..., :half]], axis=-1)
 
     if meant == "concat":
-        yield Change(DIRECTIONS_SWAPPED, layer, call=_first(swapped))
+        yield LayerChange(DIRECTIONS_SWAPPED, layer, call=_first(swapped))
     for theirs in ("concat", "sum", "ave", "mul"):
         if theirs != meant:
             values = {"theirs": f'"{theirs}"', "meant": f'"{meant}"'}
-            yield Change(MERGE_MODE, layer, values, settings=[(layer, "merge_mode", theirs)])
+            yield LayerChange(MERGE_MODE, layer, values, settings=[(layer, "merge_mode", theirs)])
     ahead, back = layer.forward_layer.weights, layer.backward_layer.weights
     if [v.shape for v in ahead] != [v.shape for v in back]:
         return
@@ -192,17 +194,17 @@ def _directions(scene: Scene) -> Iterator[Change]:
         ("the forward direction is computed", both),
     ):
         weights = {id(v): value for v, other in pairs if (value := own[id(other)]) is not None}
-        yield Change(DIRECTIONS_WEIGHTS, layer, {"which": which}, weights=weights)
+        yield LayerChange(DIRECTIONS_WEIGHTS, layer, {"which": which}, weights=weights)
 
 
-def _kernels(scene: Scene, cell: Any) -> list[tuple[Any, Array]]:
+def _kernels(scene: LayerScene, cell: Any) -> list[tuple[Any, Array]]:
     """Return the variables of a cell that have a block for each gate, with their values."""
     names = ("kernel", "recurrent_kernel", "bias")
     found = [getattr(cell, name, None) for name in names]
     return [(v, value) for v in found if v is not None if (value := scene.value(v)) is not None]
 
 
-def _gates(scene: Scene, cell: Any) -> Iterator[Change]:
+def _gates(scene: LayerScene, cell: Any) -> Iterator[LayerChange]:
     kernels = _kernels(scene, cell)
     if not kernels:
         return
@@ -220,13 +222,13 @@ def _gates(scene: Scene, cell: Any) -> Iterator[Change]:
         for v, bias in kernels[2:]:
             more = np.zeros_like(bias).reshape(count, -1)
             more[1] = 1
-            yield Change(FORGET_BIAS, scene.layer, weights={id(v): bias + more.ravel()})
+            yield LayerChange(FORGET_BIAS, scene.layer, weights={id(v): bias + more.ravel()})
     for theirs in permutations(gates):
         if theirs != gates:
             order = [theirs.index(gate) for gate in gates]
             values = {"theirs": ", ".join(theirs), "meant": ", ".join(gates)}
             weights = blocks(_ordered(order))
-            yield Change(GATE_ORDER, scene.layer, values, weights=weights)
+            yield LayerChange(GATE_ORDER, scene.layer, values, weights=weights)
 
 
 def _ordered(order: Sequence[int]) -> Callable[[Array], Array]:

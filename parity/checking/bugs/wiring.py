@@ -12,7 +12,7 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.checking.bugs.activating import JOINED_ORDER
-from parity.checking.bugs.change import Change, Replacement, Scene
+from parity.checking.bugs.change import LayerChange, LayerScene, Replacement
 from parity.checking.bugs.table import Bug
 
 LAYERS_ORDER = Bug(
@@ -67,7 +67,7 @@ _MOST_ALIKE = 6
 
 
 @dataclass
-class _Kept:
+class _KeptCalls:
     """What a layer took and gave in the run that is going on."""
 
     taken: Any = None
@@ -75,7 +75,7 @@ class _Kept:
 
 
 @dataclass(frozen=True)
-class Graph:
+class CallGraph:
     """The calls of a model's own layers that do something, in their order, in one of several runs.
 
     Arrays that are equal in every run are one: so it is seen who hands what to whom.
@@ -85,16 +85,18 @@ class Graph:
         number: Which of the runs it is.
     """
 
-    runs: Sequence[Sequence[Scene]]
+    runs: Sequence[Sequence[LayerScene]]
     number: int = 0
 
     @property
-    def scenes(self) -> Sequence[Scene]:
+    def scenes(self) -> Sequence[LayerScene]:
         """The calls in its own run."""
         return self.runs[self.number]
 
     def same(
-        self, one: Callable[[Sequence[Scene]], Array], other: Callable[[Sequence[Scene]], Array]
+        self,
+        one: Callable[[Sequence[LayerScene]], Array],
+        other: Callable[[Sequence[LayerScene]], Array],
     ) -> bool:
         """Return whether two arrays of a run are equal in all runs."""
         pairs = ((one(run), other(run)) for run in self.runs)
@@ -128,21 +130,21 @@ class Graph:
         return len(scene.inputs) > 1 and not scene.weights and not scene.masked
 
 
-def _given(n: int) -> Callable[[Sequence[Scene]], Array]:
+def _given(n: int) -> Callable[[Sequence[LayerScene]], Array]:
     return lambda run: run[n].output
 
 
-def _taken(n: int, k: int) -> Callable[[Sequence[Scene]], Array]:
+def _taken(n: int, k: int) -> Callable[[Sequence[LayerScene]], Array]:
     return lambda run: run[n].inputs[k]
 
 
-def acts(scene: Scene) -> bool:
+def acts(scene: LayerScene) -> bool:
     """Return whether a call gives something else than it takes; dropout does not, in inference."""
     x = scene.inputs[0]
     return x.shape != scene.output.shape or not np.array_equal(x, scene.output)
 
 
-def changes(graph: Graph, n: int) -> Iterator[list[Change]]:
+def changes(graph: CallGraph, n: int) -> Iterator[list[LayerChange]]:
     """Yield the ways in which a call and its neighbours may be put together otherwise."""
     yield from _exchanged(graph, n)
     if graph.joins(n):
@@ -171,7 +173,7 @@ def _behind(function: Callable[[Any], Any]) -> Replacement:
     return lambda own, args, kwargs: function(own(*args, **kwargs))
 
 
-def _inner(scene: Scene) -> tuple[Any, str] | None:
+def _inner(scene: LayerScene) -> tuple[Any, str] | None:
     """Return the activation inside a layer, and its name; None if there is none."""
     function: Any = scene.layer.__dict__.get("activation")
     name: str = getattr(function, "__name__", "another")
@@ -179,7 +181,7 @@ def _inner(scene: Scene) -> tuple[Any, str] | None:
     return (function, name) if has and scene.weights else None
 
 
-def _linear(scene: Scene) -> list[tuple[Any, str, Any]]:
+def _linear(scene: LayerScene) -> list[tuple[Any, str, Any]]:
     return [(scene.layer, "activation", _unchanged)]
 
 
@@ -187,7 +189,7 @@ def _unchanged(z: Any) -> Any:
     return z
 
 
-def _exchanged(graph: Graph, n: int) -> Iterator[list[Change]]:
+def _exchanged(graph: CallGraph, n: int) -> Iterator[list[LayerChange]]:
     """Yield that a call and the one behind it are applied in the other order."""
     m = graph.user(n)
     if m is None or not graph.does(m):
@@ -200,18 +202,18 @@ def _exchanged(graph: Graph, n: int) -> Iterator[list[Change]]:
     if inner is not None:
         values = {"first": _kind(second), "second": f"the activation {inner[1]}"}
         yield [
-            Change(LAYERS_ORDER, second, values, call=_behind(inner[0])),
-            Change(LAYERS_ORDER, first, values, _linear(scene)),
+            LayerChange(LAYERS_ORDER, second, values, call=_behind(inner[0])),
+            LayerChange(LAYERS_ORDER, first, values, _linear(scene)),
         ]
     if graph.does(n) and first is not second:
         values = {"first": _kind(second), "second": _kind(first)}
         yield [
-            Change(LAYERS_ORDER, second, values, call=_behind(lambda y: _applied(first, y))),
-            Change(LAYERS_ORDER, first, values, call=_same),
+            LayerChange(LAYERS_ORDER, second, values, call=_behind(lambda y: _applied(first, y))),
+            LayerChange(LAYERS_ORDER, first, values, call=_same),
         ]
 
 
-def _before_join(graph: Graph, n: int) -> Iterator[list[Change]]:
+def _before_join(graph: CallGraph, n: int) -> Iterator[list[LayerChange]]:
     """Yield that what is behind a join is applied to one of its inputs, or to each."""
     m, count = graph.user(n), len(graph.scenes[n].inputs)
     if m is None or not graph.does(m):
@@ -227,12 +229,12 @@ def _before_join(graph: Graph, n: int) -> Iterator[list[Change]]:
         which = "each input" if len(chosen) > 1 else f"input number {chosen[0] + 1}"
         values = {"first": _kind(behind), "which": which, "join": _kind(join)}
         yield [
-            Change(BEFORE_JOIN, join, values, call=call),
-            Change(BEFORE_JOIN, behind, values, call=_same),
+            LayerChange(BEFORE_JOIN, join, values, call=call),
+            LayerChange(BEFORE_JOIN, behind, values, call=_same),
         ]
 
 
-def _behind_join(graph: Graph, n: int) -> Iterator[list[Change]]:
+def _behind_join(graph: CallGraph, n: int) -> Iterator[list[LayerChange]]:
     """Yield that what is done to one of a join's inputs is done behind it."""
     scene = graph.scenes[n]
     for k, array in enumerate(scene.inputs):
@@ -245,19 +247,19 @@ def _behind_join(graph: Graph, n: int) -> Iterator[list[Change]]:
         if inner is not None:
             named = values | {"first": f"the activation {inner[1]}"}
             yield [
-                Change(BEHIND_JOIN, scene.layer, named, call=_behind(inner[0])),
-                Change(BEHIND_JOIN, before.layer, named, _linear(before)),
+                LayerChange(BEHIND_JOIN, scene.layer, named, call=_behind(inner[0])),
+                LayerChange(BEHIND_JOIN, before.layer, named, _linear(before)),
             ]
         if graph.does(m) and before.inputs[0].shape == array.shape:
             named = values | {"first": _kind(before.layer)}
             applied = _behind(lambda y, layer=before.layer: _applied(layer, y))
             yield [
-                Change(BEHIND_JOIN, scene.layer, named, call=applied),
-                Change(BEHIND_JOIN, before.layer, named, call=_same),
+                LayerChange(BEHIND_JOIN, scene.layer, named, call=applied),
+                LayerChange(BEHIND_JOIN, before.layer, named, call=_same),
             ]
 
 
-def _moved(graph: Graph, n: int) -> Iterator[list[Change]]:
+def _moved(graph: CallGraph, n: int) -> Iterator[list[LayerChange]]:
     """Yield that what stands farther before a join is done behind it."""
     join = graph.scenes[n]
     for m in reversed(range(max(0, n - _MOST_SOURCES), n)):
@@ -267,12 +269,12 @@ def _moved(graph: Graph, n: int) -> Iterator[list[Change]]:
             values = {"first": _kind(before.layer), "join": _kind(join.layer)}
             applied = _behind(lambda y, layer=before.layer: _applied(layer, y))
             yield [
-                Change(MOVED_BEHIND, join.layer, values, call=applied),
-                Change(MOVED_BEHIND, before.layer, values, call=_same),
+                LayerChange(MOVED_BEHIND, join.layer, values, call=applied),
+                LayerChange(MOVED_BEHIND, before.layer, values, call=_same),
             ]
 
 
-def _joined(graph: Graph, n: int) -> Iterator[list[Change]]:
+def _joined(graph: CallGraph, n: int) -> Iterator[list[LayerChange]]:
     """Yield a join of another kind, or of its inputs in another order."""
     scene = graph.scenes[n]
     ops, arrays = scene.keras.ops, scene.inputs
@@ -291,7 +293,7 @@ def _joined(graph: Graph, n: int) -> Iterator[list[Change]]:
 
                 values = {"theirs": _WORDS[theirs], "meant": _WORDS[meant]}
                 values["join"] = _kind(scene.layer)
-                yield [Change(JOIN_KIND, scene.layer, values, call=call)]
+                yield [LayerChange(JOIN_KIND, scene.layer, values, call=call)]
     if 2 < len(arrays) <= 4:
         for order in permutations(range(len(arrays))):
 
@@ -299,10 +301,10 @@ def _joined(graph: Graph, n: int) -> Iterator[list[Change]]:
                 return own([args[0][k] for k in order], **kwargs)
 
             if list(order) != sorted(order):
-                yield [Change(JOINED_ORDER, scene.layer, call=turned)]
+                yield [LayerChange(JOINED_ORDER, scene.layer, call=turned)]
 
 
-def _is_join(graph: Graph, n: int, function: Any) -> bool:
+def _is_join(graph: CallGraph, n: int, function: Any) -> bool:
     """Return whether a join computes a function of its inputs, in every run."""
     return all(
         np.allclose(function(run[n].inputs, axis=0), run[n].output, rtol=1e-9, atol=1e-12)
@@ -310,7 +312,7 @@ def _is_join(graph: Graph, n: int, function: Any) -> bool:
     )
 
 
-def _sources(graph: Graph, n: int) -> Iterator[list[Change]]:
+def _sources(graph: CallGraph, n: int) -> Iterator[list[LayerChange]]:
     """Yield a join one of whose inputs is taken from elsewhere."""
     scene = graph.scenes[n]
     for k, array in enumerate(scene.inputs):
@@ -335,15 +337,15 @@ def _sources(graph: Graph, n: int) -> Iterator[list[Change]]:
             count += 1
             if count > _MOST_SOURCES:
                 break
-            kept = _Kept()
+            kept = _KeptCalls()
             values = {"which": k + 1, "join": _kind(scene.layer), "source": words}
             yield [
-                Change(SKIP_FROM, scene.layer, values, call=_with(k, kept, what)),
-                Change(SKIP_FROM, other.layer, values, call=_keeping(kept)),
+                LayerChange(SKIP_FROM, scene.layer, values, call=_with(k, kept, what)),
+                LayerChange(SKIP_FROM, other.layer, values, call=_keeping(kept)),
             ]
 
 
-def _keeping(kept: _Kept) -> Replacement:
+def _keeping(kept: _KeptCalls) -> Replacement:
     def call(own: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         kept.taken, kept.given = args[0], own(*args, **kwargs)
         return kept.given
@@ -351,7 +353,7 @@ def _keeping(kept: _Kept) -> Replacement:
     return call
 
 
-def _with(k: int, kept: _Kept, what: str) -> Replacement:
+def _with(k: int, kept: _KeptCalls, what: str) -> Replacement:
     def call(own: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         parts = list(args[0])
         parts[k] = getattr(kept, what)
@@ -360,9 +362,11 @@ def _with(k: int, kept: _Kept, what: str) -> Replacement:
     return call
 
 
-def _pre_activation(graph: Graph, n: int, k: int, m: int, function: Any, name: str) -> list[Change]:
+def _pre_activation(
+    graph: CallGraph, n: int, k: int, m: int, function: Any, name: str
+) -> list[LayerChange]:
     """Return a join one of whose inputs is taken before the activation inside of a layer."""
-    scene, before, kept = graph.scenes[n], graph.scenes[m], _Kept()
+    scene, before, kept = graph.scenes[n], graph.scenes[m], _KeptCalls()
 
     def call(own: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         kept.given = own(*args, **kwargs)
@@ -371,12 +375,12 @@ def _pre_activation(graph: Graph, n: int, k: int, m: int, function: Any, name: s
     source = f"before the activation {name}"
     values = {"which": k + 1, "join": _kind(scene.layer), "source": source}
     return [
-        Change(SKIP_FROM, scene.layer, values, call=_with(k, kept, "given")),
-        Change(SKIP_FROM, before.layer, values, _linear(before), call=call),
+        LayerChange(SKIP_FROM, scene.layer, values, call=_with(k, kept, "given")),
+        LayerChange(SKIP_FROM, before.layer, values, _linear(before), call=call),
     ]
 
 
-def _weights(graph: Graph, n: int) -> Iterator[list[Change]]:
+def _weights(graph: CallGraph, n: int) -> Iterator[list[LayerChange]]:
     """Yield that a layer and an earlier one have each other's weights."""
     own, count = graph.scenes[n], 0
     for other in reversed(graph.scenes[:n]):
@@ -391,6 +395,6 @@ def _weights(graph: Graph, n: int) -> Iterator[list[Change]]:
         ours = {id(v): value for (v, _), (_, value) in pairs}
         theirs = {id(v): value for (_, value), (v, _) in pairs}
         yield [
-            Change(WEIGHTS_OF_OTHER, own.layer, values, weights=ours),
-            Change(WEIGHTS_OF_OTHER, other.layer, values, weights=theirs),
+            LayerChange(WEIGHTS_OF_OTHER, own.layer, values, weights=ours),
+            LayerChange(WEIGHTS_OF_OTHER, other.layer, values, weights=theirs),
         ]

@@ -36,7 +36,7 @@ from parity.checking.bugs.table import (
 )
 from parity.checking.derivative import clipping, naming
 from parity.checking.derivative.mending import OfLoss
-from parity.checking.derivative.pairs import Pair, Point, Tensor, same
+from parity.checking.derivative.pairs import Point, SlopePair, TensorSlopes, same
 from parity.checking.derivative.reading import OfSteps
 from parity.checking.derivative.samples import batch_of, samples, spread
 from parity.checking.derivative.slopes import Place
@@ -245,9 +245,9 @@ class Derivative:
             return Finding(STATE_KEPT, name, {"callable": name}, evidence)
         return Finding(NONDETERMINISTIC, name, evidence=evidence)
 
-    def _measured(self, indices: Sequence[int], points: Sequence[Point]) -> list[Tensor]:
+    def _measured(self, indices: Sequence[int], points: Sequence[Point]) -> list[TensorSlopes]:
         """Return the weights of some places, measured at each point, one point after the other."""
-        tensors = [Tensor(index, self.subject.names[index]) for index in indices]
+        tensors = [TensorSlopes(index, self.subject.names[index]) for index in indices]
         for number, point in enumerate(points):
             for tensor in tensors:
                 self._measure(tensor, number, point)
@@ -255,7 +255,7 @@ class Derivative:
             tensor.judge()
         return tensors
 
-    def _measure(self, tensor: Tensor, number: int, point: Point) -> None:
+    def _measure(self, tensor: TensorSlopes, number: int, point: Point) -> None:
         gradient = point.gradients.get(tensor.index)
         if gradient is None or not np.all(np.isfinite(gradient)):
             return
@@ -272,9 +272,9 @@ class Derivative:
             along = gradient * direction
             own, room = float(np.sum(along)), point.room(along)
             slope = point.place.along(tensor.index, direction, own, room)
-            tensor.pairs.append(Pair(own, slope, room, number, direction))
+            tensor.pairs.append(SlopePair(own, slope, room, number, direction))
 
-    def _conclude(self, tensors: Sequence[Tensor], points: Sequence[Point]) -> None:
+    def _conclude(self, tensors: Sequence[TensorSlopes], points: Sequence[Point]) -> None:
         notes, samples = self.notes, self.samples
         known = [tensor for tensor in tensors if tensor.measured]
         unknown = [tensor.name for tensor in tensors if not tensor.measured]
@@ -322,7 +322,11 @@ class Derivative:
             self._scope(right, base)
 
     def _mended(
-        self, known: Sequence[Tensor], points: Sequence[Point], base: float, located: list[Finding]
+        self,
+        known: Sequence[TensorSlopes],
+        points: Sequence[Point],
+        base: float,
+        located: list[Finding],
     ) -> list[Finding]:
         """Return the one change with which the gradients are the derivative, or what is known."""
         if not self.search or self.read.falling is not None or self.read.updated:
@@ -344,7 +348,7 @@ class Derivative:
         trial = OfLoss(points, known, base, ask, again)
         return mended(trial, self.subject, located)
 
-    def _unnamed(self, wrong: Sequence[Tensor], right: Sequence[Tensor]) -> Finding:
+    def _unnamed(self, wrong: Sequence[TensorSlopes], right: Sequence[TensorSlopes]) -> Finding:
         worst = max(
             (p for t in wrong for p in t.measured), key=lambda p: abs(p.own - p.slope.value)
         )
@@ -356,7 +360,7 @@ class Derivative:
             evidence += f"; right are those of {listed([t.name for t in right])}"
         return Finding(NOT_THE_DERIVATIVE, ", ".join(t.name for t in wrong), evidence=evidence)
 
-    def _scaled(self, base: float, right: Sequence[Tensor], point: Point) -> None:
+    def _scaled(self, base: float, right: Sequence[TensorSlopes], point: Point) -> None:
         samples = self.samples
         if samples.given and naming.is_one_sample(self.subject, point):
             samples = replace(samples, batch=1)
@@ -372,7 +376,7 @@ class Derivative:
         values = {"factor": f"{base:.7g}", "words": words}
         self.notes.findings.append(Finding(SIGN if base < 0 else FACTOR, names, values))
 
-    def _scope(self, right: Sequence[Tensor], base: float) -> None:
+    def _scope(self, right: Sequence[TensorSlopes], base: float) -> None:
         what = "gradients" if self.candidate.gradients is not None else "steps"
         times = "" if base == 1.0 else f", each {base:.7g} times the derivative"
         self.notes.tested = [f"{what} of {len(right)} arrays in {_POINTS} draws{times}"]
@@ -391,7 +395,7 @@ def _of_shape(gradients: Sequence[Array | None], weights: Sequence[Array]) -> li
     return found
 
 
-def _base(tensors: Sequence[Tensor]) -> float:
+def _base(tensors: Sequence[TensorSlopes]) -> float:
     """Return the factor that most gradients share; 1 where any has it."""
     factors = [tensor.factor for tensor in tensors if tensor.factor is not None]
     if 1.0 in factors or not factors:
@@ -399,17 +403,17 @@ def _base(tensors: Sequence[Tensor]) -> float:
     return max(factors, key=lambda f: sum(same(g, f) for g in factors))
 
 
-def _row(tensor: Tensor, point: Point, scale: float) -> TensorResult:
+def _row(tensor: TensorSlopes, point: Point, scale: float) -> TensorResult:
     """Return the worst direction of a tensor as a row, beside ``scale`` times the derivative."""
     pairs = tensor.measured
 
-    def bound(pair: Pair) -> float:
+    def bound(pair: SlopePair) -> float:
         return 4 * abs(scale) * pair.slope.error + pair.room
 
-    def error(pair: Pair) -> float:
+    def error(pair: SlopePair) -> float:
         return abs(pair.own - scale * pair.slope.value)
 
-    def ratio(pair: Pair) -> float:
+    def ratio(pair: SlopePair) -> float:
         return error(pair) / bound(pair) if bound(pair) else float(error(pair) > 0)
 
     worst = max(pairs, key=ratio)

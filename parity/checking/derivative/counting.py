@@ -19,7 +19,7 @@ import numpy as np
 from numpy_impl.types import Array
 from parity.checking.asking.nested import is_ndarray
 from parity.checking.asking.subject import Subject, TheirError
-from parity.checking.derivative.pairs import Point, Tensor
+from parity.checking.derivative.pairs import Point, TensorSlopes
 from parity.checking.derivative.slopes import Place
 
 # More samples than this take too long, as each is measured along more directions than there are.
@@ -58,7 +58,9 @@ class Counts(NamedTuple):
         return 1 / self.shares
 
 
-def counted(subject: Subject, points: Sequence[Point], tensors: Sequence[Tensor]) -> Counts | None:
+def counted(
+    subject: Subject, points: Sequence[Point], tensors: Sequence[TensorSlopes]
+) -> Counts | None:
     """Return how samples count, if they do so otherwise in the gradients than in the loss.
 
     Args:
@@ -177,7 +179,7 @@ def _fitted(
     arrays: Sequence[Array],
     batch: tuple[Any, Any],
     samples: Sequence[tuple[Any, Any]],
-    tensors: Sequence[Tensor],
+    tensors: Sequence[TensorSlopes],
     seed: list[int],
 ) -> tuple[Array, Array] | None:
     """Return how the samples count in the loss and in the gradients; None if they do not so."""
@@ -212,7 +214,7 @@ def _fitted(
 
 
 def _directions(
-    tensors: Sequence[Tensor], arrays: Sequence[Array], wanted: int, seed: list[int]
+    tensors: Sequence[TensorSlopes], arrays: Sequence[Array], wanted: int, seed: list[int]
 ) -> list[tuple[int, Array]]:
     """Return directions, by turns one in each tensor, in none more than it has entries."""
     rng = np.random.default_rng(seed)

@@ -7,7 +7,7 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.checking.asking.subject import TheirError
-from parity.checking.derivative.pairs import Point, Tensor
+from parity.checking.derivative.pairs import Point, TensorSlopes
 
 # Losses before and after a change of the code that is not to change them.
 _SAME_LOSS = 1e-12
@@ -30,7 +30,7 @@ class OfLoss:
     """
 
     def __init__(
-        self, points: Sequence[Point], tensors: Sequence[Tensor], base: float,
+        self, points: Sequence[Point], tensors: Sequence[TensorSlopes], base: float,
         ask: Callable[[Point], dict[int, Array]], again: Callable[[], dict[int, bool]],
     ) -> None:  # fmt: skip
         self._points, self._base = points, base

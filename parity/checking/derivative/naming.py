@@ -34,7 +34,7 @@ from parity.checking.bugs.derivative import (
 from parity.checking.bugs.findings import Finding
 from parity.checking.bugs.table import Bug, Values
 from parity.checking.derivative import counting, margins
-from parity.checking.derivative.pairs import Pair, Point, Tensor, same
+from parity.checking.derivative.pairs import Point, SlopePair, TensorSlopes, same
 from parity.checking.derivative.samples import Samples, some_of
 from parity.checking.derivative.slopes import Place
 
@@ -51,8 +51,8 @@ _DIRECTIONS = 5
 def named(
     subject: Subject,
     points: Sequence[Point],
-    wrong: Sequence[Tensor],
-    right: Sequence[Tensor],
+    wrong: Sequence[TensorSlopes],
+    right: Sequence[TensorSlopes],
     base: float,
     samples: Samples,
 ) -> list[Finding]:
@@ -85,7 +85,7 @@ def named(
 
 
 def _batch_that_counts(
-    subject: Subject, point: Point, wrong: Sequence[Tensor], samples: Samples
+    subject: Subject, point: Point, wrong: Sequence[TensorSlopes], samples: Samples
 ) -> Samples:
     """Return the samples, of no batch size where a factor stays as it is with a sample less.
 
@@ -106,11 +106,11 @@ def _batch_that_counts(
         slope = place.along(tensor.index, direction, own, room)
     except TheirError:
         return samples
-    unchanged = Pair(own, slope, room).fits(tensor.factor)
+    unchanged = SlopePair(own, slope, room).fits(tensor.factor)
     return replace(samples, batch=1) if unchanged and np.isfinite(slope.error) else samples
 
 
-def _of_counts(counts: counting.Counts, tensors: Sequence[Tensor], left_out: bool) -> Finding:
+def _of_counts(counts: counting.Counts, tensors: Sequence[TensorSlopes], left_out: bool) -> Finding:
     """Return that samples count otherwise in the gradients than in the loss."""
     bug = WEIGHTS_LEFT_OUT if left_out else WEIGHTS_DIFFER
     shares = counting.words(counts.shares if left_out else counts.ratio)
@@ -122,8 +122,8 @@ def _of_counts(counts: counting.Counts, tensors: Sequence[Tensor], left_out: boo
 def of_another_loss(
     subject: Subject,
     points: Sequence[Point],
-    wrong: Sequence[Tensor],
-    right: Sequence[Tensor] = (),
+    wrong: Sequence[TensorSlopes],
+    right: Sequence[TensorSlopes] = (),
 ) -> Finding | None:
     """Return that gradients are those of another loss, or of some of the samples, if they are.
 
@@ -233,7 +233,7 @@ def _known_loss(
     return value
 
 
-def _explains(place: Place, point: Point, tensors: Sequence[Tensor]) -> bool | None:
+def _explains(place: Place, point: Point, tensors: Sequence[TensorSlopes]) -> bool | None:
     """Return whether the gradients are one factor times the derivative of another loss.
 
     None where that cannot be told here: of some array the gradient is 0, and so is the derivative.
@@ -281,10 +281,10 @@ def _entries(point: Point, index: int) -> Array | None:
 
 
 def _cause(
-    tensor: Tensor,
+    tensor: TensorSlopes,
     point: Point,
     measured: dict[str, Array | None],
-    right: Sequence[Tensor],
+    right: Sequence[TensorSlopes],
     base: float,
     samples: Samples,
 ) -> tuple[Bug | None, Values, str]:

@@ -31,7 +31,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Pair:
+class SlopePair:
     """The user's gradient along a direction, and the derivative measured there.
 
     Attributes:
@@ -60,7 +60,7 @@ class Pair:
 
 
 @dataclass
-class Tensor:
+class TensorSlopes:
     """What is known of one tensor.
 
     Attributes:
@@ -72,11 +72,11 @@ class Tensor:
 
     index: int
     name: str
-    pairs: list[Pair] = field(default_factory=list[Pair])
+    pairs: list[SlopePair] = field(default_factory=list[SlopePair])
     factor: float | None = None
 
     @property
-    def measured(self) -> list[Pair]:
+    def measured(self) -> list[SlopePair]:
         """The pairs whose derivative could be measured."""
         return [pair for pair in self.pairs if np.isfinite(pair.slope.error)]
 

@@ -12,7 +12,7 @@ from parity.checking.asking.subject import Subject, TheirError
 from parity.checking.bugs.derivative import UPDATED_FIRST
 from parity.checking.bugs.findings import Finding, Notes
 from parity.checking.bugs.table import Severity
-from parity.checking.derivative.pairs import Tensor
+from parity.checking.derivative.pairs import TensorSlopes
 from parity.checking.derivative.slopes import Place
 
 # Rates by which a step's gradient is read off; powers of two, so that dividing by them is exact.
@@ -124,7 +124,7 @@ class OfSteps:
             found.append(fine)
         return found
 
-    def conclude(self, tensors: Sequence[Tensor]) -> None:
+    def conclude(self, tensors: Sequence[TensorSlopes]) -> None:
         """Say what steps are that are right in the limit alone.
 
         Where they are not right there either, they are none from which gradients can be read off.

@@ -56,7 +56,7 @@ class _AsGiven(Form):
 
 
 @dataclass(frozen=True)
-class _Arrays(Layout):
+class _StepArrays(Layout):
     """Arrays as they lie: it is not known which layer is whose, so each is one of its own."""
 
     @property
@@ -181,10 +181,10 @@ def _carries(subject: Subject, probe: Probe) -> bool:
     return same(again) and not same(after)
 
 
-def _layout(subject: Subject) -> _Arrays:
+def _layout(subject: Subject) -> _StepArrays:
     count = len(subject.shapes)
     every, sizes = tuple(range(count)), (1,) * (count + 1)
-    return _Arrays(tuple(subject.shapes), every, (None,) * count, "in-out", "", sizes)
+    return _StepArrays(tuple(subject.shapes), every, (None,) * count, "in-out", "", sizes)
 
 
 def _taken(

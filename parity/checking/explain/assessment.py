@@ -31,7 +31,7 @@ _MANY = 8
 
 
 @dataclass(frozen=True)
-class Analysis:
+class Diagnosis:
     """What explains gradients that are not the right ones.
 
     Attributes:
@@ -63,7 +63,7 @@ class Assessment:
 
     form: Form
     probes: list[Probe]
-    explain: Callable[[], Analysis]
+    explain: Callable[[], Diagnosis]
     agreed: Agreement | None = None
     misfits: list[Finding] = field(default_factory=list[Finding])
     own: OwnLoss | None = None
@@ -71,7 +71,7 @@ class Assessment:
     penalised: frozenset[Key] = frozenset()
 
     @cached_property
-    def analysis(self) -> Analysis:
+    def analysis(self) -> Diagnosis:
         """What explains the gradients."""
         return self.explain()
 
@@ -273,16 +273,16 @@ class Assessor:
             own = None if times else self.own_kind(probes)
             return Explainer(probes, self.preferred, own, right)
 
-        def explain() -> Analysis:
+        def explain() -> Diagnosis:
             explanation = explainer().explain()
-            return Analysis(explanation, self._scale(probes[0], explanation), explainer())
+            return Diagnosis(explanation, self._scale(probes[0], explanation), explainer())
 
         if self.own is not None and self.own.kind is None and not misfits:
             times = own_loss.follows(self.own, probes)
         if agreed is not None:
             return Assessment(form, list(probes), explain, agreed)
         if times is not None and not explainer().is_usual():
-            nothing = Analysis(explainer().unexplained(), Scale(0.0, 0.0), explainer())
+            nothing = Diagnosis(explainer().unexplained(), Scale(0.0, 0.0), explainer())
             return Assessment(form, list(probes), lambda: nothing, times=times)
         found = Assessment(form, list(probes), explain, misfits=list(misfits))
         if times is not None and found.flaws:
@@ -292,7 +292,7 @@ class Assessor:
     def with_explanation(self, before: Assessment, explanation: Explanation) -> Assessment:
         """Return an assessment with another explanation of its gradients."""
         scale = self._scale(before.probes[0], explanation)
-        analysis = Analysis(explanation, scale, before.analysis.explainer)
+        analysis = Diagnosis(explanation, scale, before.analysis.explainer)
         return replace(before, explain=lambda: analysis)
 
     def _scale(self, probe: Probe, explanation: Explanation) -> Scale:

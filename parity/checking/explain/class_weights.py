@@ -14,7 +14,7 @@ import numpy as np
 from numpy_impl.types import Array
 from parity.checking.bugs.derivative import WEIGHTS_LEFT_OUT
 from parity.checking.bugs.findings import Finding
-from parity.checking.explain.own_loss import OwnLoss, Slope
+from parity.checking.explain.own_loss import LossSlope, OwnLoss
 from parity.checking.model.layout import Key
 from parity.checking.model.losses import LossKind, correct_gradients
 from parity.checking.model.probe import Probe
@@ -72,7 +72,7 @@ def _finding(every: Array, weights: Array) -> Finding:
     return Finding(WEIGHTS_LEFT_OUT, "all gradients", values, evidence)
 
 
-def _along(gradients: Mapping[Key, Array] | None, slope: Slope) -> float:
+def _along(gradients: Mapping[Key, Array] | None, slope: LossSlope) -> float:
     return 0.0 if gradients is None else float(np.sum(gradients[slope.key] * slope.direction))
 
 

@@ -38,7 +38,7 @@ from parity.checking.bugs.sums import (
     sum_variants,
 )
 from parity.checking.bugs.variant import LayerVariant, OutputVariant, RowVariant, Scene, Variant
-from parity.checking.explain.fit import LayerFit, Make, Match, Observed
+from parity.checking.explain.fit import LayerFit, Make, Match, ObservedGradients
 from parity.checking.model.layout import Key, Part
 from parity.checking.model.losses import LossKind, kinds
 from parity.checking.model.probe import Probe
@@ -94,7 +94,7 @@ class Explainer:
         self.own = own
         self.plan = probes[0].plan
         self.batch = len(probes[0].x)
-        self.observed = Observed(probes)
+        self.observed = ObservedGradients(probes)
         self._measured: dict[int, LayerVariant] = {}
         self._variants: dict[LossKind, Sequence[OutputVariant]] = {}
 

@@ -114,7 +114,7 @@ class LayerFit:
 
 
 @dataclass(frozen=True)
-class Data:
+class TensorData:
     """One tensor of the user's on every probe.
 
     Attributes:
@@ -350,7 +350,7 @@ class Data:
         return Match(variant, ratio, uncertainty, shift, shift_error)
 
 
-class Observed:
+class ObservedGradients:
     """The user's gradients on some probes, and what a delta makes of them.
 
     Attributes:
@@ -362,13 +362,15 @@ class Observed:
     def __init__(self, probes: Sequence[Probe]) -> None:
         self.quick = [Scene(p, p.forward(tracked=False)) for p in probes]
         self.bounded = [Scene(p, p.forward(tracked=True)) for p in probes]
-        self.data: dict[Key, Data] = {}
+        self.data: dict[Key, TensorData] = {}
         for key in probes[0].weights:
             if all(key in probe.gradients for probe in probes):
                 gradients = [p.gradients[key] for p in probes]
                 weights = [p.weights[key] for p in probes]
                 noise = [p.noise.get(key, 0.0) for p in probes]
-                self.data[key] = Data(key, self.quick, self.bounded, gradients, weights, noise)
+                self.data[key] = TensorData(
+                    key, self.quick, self.bounded, gradients, weights, noise
+                )
         self._decaying = False
 
     def fit(
@@ -420,12 +422,12 @@ class Observed:
         cost = _UNEXPLAINED * (len(tensors) + 1)
         return LayerFit(layer, deltas, _remembered(make), tensors, cost)
 
-    def _of(self, layer: int) -> list[Data]:
+    def _of(self, layer: int) -> list[TensorData]:
         """Return a layer's tensors, the bias first: it is compared the fastest."""
         keys = Key(layer, "bias"), Key(layer, "kernel")
         return [self.data[key] for key in keys if key in self.data]
 
-    def _right(self, data: Data, way: Way, deltas: tuple[Variant[...], ...]) -> Match | None:
+    def _right(self, data: TensorData, way: Way, deltas: tuple[Variant[...], ...]) -> Match | None:
         """Return the match of the right way, perhaps with weight decay added."""
         if data.zero:
             return data.missing

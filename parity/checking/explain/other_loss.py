@@ -14,7 +14,7 @@ from numpy_impl.types import Array
 from parity.checking.bugs.derivative import OTHER_LOSS
 from parity.checking.bugs.findings import Finding
 from parity.checking.bugs.table import L1_MISSING
-from parity.checking.explain.own_loss import OwnLoss, Slope, tells
+from parity.checking.explain.own_loss import LossSlope, OwnLoss, tells
 from parity.checking.model.probe import Probe
 
 # A small number against a logarithm of 0, or a clipped probability, moves a derivative by less.
@@ -47,7 +47,7 @@ def find(own: OwnLoss, probes: Sequence[Probe], found: str) -> list[Finding]:
     return []
 
 
-def _other(slopes: Sequence[Slope], off: Array, along: Array, found: str) -> Finding:
+def _other(slopes: Sequence[LossSlope], off: Array, along: Array, found: str) -> Finding:
     worst = int(np.argmax(off))
     slope = slopes[worst]
     where = f"layer {slope.key.layer + 1} {slope.key.part}"
@@ -58,14 +58,14 @@ def _other(slopes: Sequence[Slope], off: Array, along: Array, found: str) -> Fin
     return Finding(OTHER_LOSS, "the output's delta", {"found": found}, evidence)
 
 
-def _signs(every: Sequence[Slope], probes: Sequence[Probe]) -> Finding | None:
+def _signs(every: Sequence[LossSlope], probes: Sequence[Probe]) -> Finding | None:
     """Return that the derivative has a share of the kernels' signs that the gradients lack.
 
     One and the same share on all probes: on one of them a few weights may have it by chance.
     """
     slopes = [s for s in every if s.key in probes[s.probe].gradients]
 
-    def column(shares: Callable[[Slope, Array], Array], parts: tuple[str, ...]) -> Array:
+    def column(shares: Callable[[LossSlope, Array], Array], parts: tuple[str, ...]) -> Array:
         return np.array(
             [
                 float(np.sum(shares(s, probes[s.probe].weights[s.key]) * s.direction))

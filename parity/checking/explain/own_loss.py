@@ -38,7 +38,7 @@ _TELLING = 0.1
 
 
 @dataclass(frozen=True)
-class Slope:
+class LossSlope:
     """A derivative of the user's own loss along a direction in one tensor.
 
     Attributes:
@@ -79,7 +79,7 @@ class OwnLoss:
     kernel_decay: float
     bias_decay: float
     decay_uncertainty: float
-    slopes: list[Slope]
+    slopes: list[LossSlope]
     method: Method
     batch: int
     added_up: bool
@@ -179,7 +179,7 @@ def is_derivative(own: OwnLoss, number: int, key: Key, gradient: Array, dtype: A
     return bool(slopes)
 
 
-def _along(slope: Slope, gradient: Array, dtype: Any) -> tuple[float, float]:
+def _along(slope: LossSlope, gradient: Array, dtype: Any) -> tuple[float, float]:
     """Return a gradient along a slope's direction, and how far rounding may move it.
 
     No bound is known for a loss that is not known: n roundings of the terms on either side.
@@ -191,12 +191,12 @@ def _along(slope: Slope, gradient: Array, dtype: Any) -> tuple[float, float]:
 
 def _slopes(
     subject: Subject, layout: Layout, probes: Sequence[Probe]
-) -> tuple[list[Slope], Method]:
+) -> tuple[list[LossSlope], Method]:
     rng = np.random.default_rng(0)
     lines = [Line(subject, layout, probe) for probe in probes]
     usable = lines[0].complex_safe()
     count = max(_DIRECTIONS, -(-_SLOPES // sum(len(probe.weights) for probe in probes)))
-    slopes: list[Slope] = []
+    slopes: list[LossSlope] = []
     for number, (line, probe) in enumerate(zip(lines, probes, strict=True)):
         along = line.complex_step if usable else line.central
         for key, weight in probe.weights.items():
@@ -205,7 +205,7 @@ def _slopes(
                     direction = rng.choice([-1.0, 1.0], weight.shape)
                     value, error = along(key, direction)
                     if np.isfinite(error):
-                        slopes.append(Slope(number, key, direction, value, error))
+                        slopes.append(LossSlope(number, key, direction, value, error))
                         break
     return slopes, "complex step" if usable else "central differences"
 
@@ -314,7 +314,7 @@ class Line:
 
 
 def _identified(
-    kind: LossKind, scenes: Sequence[Scene], slopes: list[Slope], decays: bool
+    kind: LossKind, scenes: Sequence[Scene], slopes: list[LossSlope], decays: bool
 ) -> tuple[float, float, float, float, float] | None:
     """Fit factor and, if ``decays``, decays of one kind of loss; None if it does not fit."""
     gradients = [correct_gradients(kind, scene.fwd, scene.y) for scene in scenes]

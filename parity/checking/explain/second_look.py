@@ -17,7 +17,7 @@ from parity.checking.model.declared_optimizer import DeclaredOptimizer
 from parity.checking.model.layout import Key, Layout
 from parity.checking.model.losses import LossKind, correct_gradients, reductions
 from parity.checking.model.probe import Probe
-from parity.checking.model.rules import Rule
+from parity.checking.model.rules import OptimizerRule
 
 STEPS = 8
 # Small, so that no training runs away.
@@ -48,7 +48,7 @@ class Followed:
         idle: Tensors that the steps leave alone.
     """
 
-    rule: Rule | DeclaredOptimizer
+    rule: OptimizerRule | DeclaredOptimizer
     kind: LossKind
     base: float
     batch: int
@@ -109,7 +109,7 @@ def other_batch(assessor: Assessor, source: Source, assessment: Assessment) -> N
         return Notes(findings=misfits[:1])
     kind, outputs = assessment.kind, probe.y.shape[1]
     base = assessment.factor
-    followed = Followed(Rule("sgd"), kind, base, first, outputs)
+    followed = Followed(OptimizerRule("sgd"), kind, base, first, outputs)
     expected = followed.factor(len(probe.x))
     averaged = base * first / len(probe.x)  # a factor of no reduction, over the batch size
     for factor in (expected, averaged):

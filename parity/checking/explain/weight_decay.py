@@ -59,7 +59,7 @@ class Expected:
 
 
 @dataclass(frozen=True)
-class Reading:
+class DecayReading:
     """One way to understand a declared number.
 
     Attributes:
@@ -73,7 +73,7 @@ class Reading:
     divided: bool = False
 
 
-def readings(assessment: Assessment, over_batch: bool | None) -> list[Reading]:
+def readings(assessment: Assessment, over_batch: bool | None) -> list[DecayReading]:
     """Return the ways to understand a declared number, the likeliest first.
 
     Args:
@@ -82,8 +82,8 @@ def readings(assessment: Assessment, over_batch: bool | None) -> list[Reading]:
     """
     probe, base = assessment.probes[0], abs(assessment.factor or 1.0)
     batch, outputs = probe.y.shape
-    divided = Reading(1 / batch, f" = {{:.6g}} / {batch}", divided=True)
-    found = [Reading(1.0)]
+    divided = DecayReading(1 / batch, f" = {{:.6g}} / {batch}", divided=True)
+    found = [DecayReading(1.0)]
     if batch > 1 and over_batch is not False:
         found = [divided, *found] if over_batch else [*found, divided]
     usual = [factor for factor, _ in reductions(assessment.kind, batch, outputs)]
@@ -91,7 +91,7 @@ def readings(assessment: Assessment, over_batch: bool | None) -> list[Reading]:
         # A learning rate of the code's own, say, on the averaged or the summed loss.
         for factor in (base * batch, base):
             words = f" = {factor:.6g} · {{:.6g}} ({factor:.6g}: the factor of all gradients)"
-            found.append(Reading(factor, words))
+            found.append(DecayReading(factor, words))
     return found
 
 
@@ -332,7 +332,7 @@ class Decays:
         if self.own is not None:
             self.remarks[-1] += " Your loss, as measured, does not have it."
 
-    def _at_other_batches(self, reading: Reading) -> str:
+    def _at_other_batches(self, reading: DecayReading) -> str:
         if reading.divided:
             asked = "" if self.over_batch else "; with another it could not be asked"
             return f": your code divides it by the batch size{asked}."
@@ -343,11 +343,11 @@ class Decays:
             )
         return "." if self.over_batch is None else ", whatever the batch size."
 
-    def _declared(self, given: dict[Key, float]) -> tuple[dict[Key, Expected], Reading]:
+    def _declared(self, given: dict[Key, float]) -> tuple[dict[Key, Expected], DecayReading]:
         """Return what is declared, in the reading that most gradients agree with."""
         sign = -1.0 if self.base < 0 else 1.0
 
-        def expected(reading: Reading) -> dict[Key, Expected]:
+        def expected(reading: DecayReading) -> dict[Key, Expected]:
             return {
                 key: Expected(
                     sign * number * reading.factor,
@@ -358,7 +358,7 @@ class Decays:
                 for key, number in given.items()
             }
 
-        def agreeing(reading: Reading) -> int:
+        def agreeing(reading: DecayReading) -> int:
             wanted = expected(reading)
             return sum(wanted[k].has(m.decay) for k, m in self.found.items() if given[k])
 

@@ -13,9 +13,9 @@ from parity.bounds.dual import independent
 from parity.checking.bugs.findings import TensorResult, listed
 from parity.checking.layer.any_kind import Asked
 from parity.checking.layer.any_layout import in_words, is_usual, layouts
-from parity.checking.layer.fit import Draw, Fit, matched
-from parity.checking.layer.kind import NO_SLIPS, Slip
-from parity.checking.layer.reading import MOST, Reading, flat, readings
+from parity.checking.layer.fit import Fit, LayerDraw, matched
+from parity.checking.layer.kind import NO_SLIPS, FormulaSlip
+from parity.checking.layer.reading import MOST, LayerReading, flat, readings
 from parity.checking.layer.reference import Reference
 
 _FLOAT32 = 2.0**-24
@@ -42,7 +42,11 @@ class AskedFit(Fit):
     rooms: dict[Any, list[Array]] = field(default_factory=dict[Any, list[Array]])
 
     def slopes(
-        self, draw: Draw, directions: Array, *slips: Slip, douts: Sequence[Array] | None = None
+        self,
+        draw: LayerDraw,
+        directions: Array,
+        *slips: FormulaSlip,
+        douts: Sequence[Array] | None = None,
     ) -> tuple[Array, Array]:
         """Return the derivatives of ``sum(output * dout)`` along directions, and their bounds."""
         values, rooms = self.gradients(draw, *slips, douts=douts)
@@ -51,7 +55,7 @@ class AskedFit(Fit):
         return along @ value, np.abs(along) @ room
 
     def gradients(
-        self, draw: Draw, *slips: Slip, douts: Sequence[Array] | None = None
+        self, draw: LayerDraw, *slips: FormulaSlip, douts: Sequence[Array] | None = None
     ) -> tuple[list[Array], list[Array]]:
         """Return the gradient of each of the user's arrays in its shape, and the bounds."""
         none = np.zeros((0, sum(array.size for array in draw.arrays) + 2))
@@ -119,7 +123,7 @@ class Beside:
 
 
 def asked(
-    reference: Reference, draws: Sequence[Draw], given: Sequence[Any], inputs: int
+    reference: Reference, draws: Sequence[LayerDraw], given: Sequence[Any], inputs: int
 ) -> Fit | Beside:
     """Return how the user's forward is a Keras layer; or what that layer says instead.
 
@@ -160,7 +164,7 @@ def asked(
 
 
 def _fits(
-    own: Reference, keras: Asked, ways: Sequence[Reading], draws: Sequence[Draw]
+    own: Reference, keras: Asked, ways: Sequence[LayerReading], draws: Sequence[LayerDraw]
 ) -> Iterator[AskedFit]:
     """Yield the readings with which the user's forward is Keras's up to rounding."""
     for reading in ways:
@@ -173,7 +177,7 @@ def _fits(
 
 
 def _beside(
-    keras: Asked, reference: Reference, ways: Sequence[Reading], draws: Sequence[Draw]
+    keras: Asked, reference: Reference, ways: Sequence[LayerReading], draws: Sequence[LayerDraw]
 ) -> Beside:
     """Return what Keras says of arrays that lie as it has them."""
     takes = ", ".join(
@@ -199,7 +203,7 @@ def _beside(
     return Beside(words, row, not keras.untrained and _all_known(keras, reference, draws))
 
 
-def _all_known(keras: Asked, reference: Reference, draws: Sequence[Draw]) -> bool:
+def _all_known(keras: Asked, reference: Reference, draws: Sequence[LayerDraw]) -> bool:
     """Return whether the formula of the reference's kind has been tried in every layout, too.
 
     Of a recurrence it knows the orders of gates. A mask may be meant the other way round.

@@ -22,10 +22,10 @@ from parity.checking.bugs.layers import (
 from parity.checking.layer.kind import (
     SOFTMAX_FORMS,
     Arrays,
+    FormulaSlip,
     Kind,
     Options,
     Role,
-    Slip,
     Slips,
     softmax_bent,
 )
@@ -63,21 +63,23 @@ def attended(q: Dual, k: Dual, v: Dual, options: Options, slips: Slips) -> Dual:
     )
 
 
-def _slips(sizes: Mapping[str, int], options: Options) -> Iterator[Slip]:
+def _slips(sizes: Mapping[str, int], options: Options) -> Iterator[FormulaSlip]:
     if options["scaled"]:
-        yield Slip(ATTENTION_SCALE, "forward", {"where_it_is": ""})
-        yield Slip(ATTENTION_SCALE, "backward", {"where_it_is": " in backward"})
-    yield Slip(ATTENTION_AXIS)
-    yield Slip(SOFTMAX_BY_DIAGONAL)
+        yield FormulaSlip(ATTENTION_SCALE, "forward", {"where_it_is": ""})
+        yield FormulaSlip(ATTENTION_SCALE, "backward", {"where_it_is": " in backward"})
+    yield FormulaSlip(ATTENTION_AXIS)
+    yield FormulaSlip(SOFTMAX_BY_DIAGONAL)
     for form in (*SOFTMAX_FORMS, _OVER_QUERIES):
-        yield Slip(SOFTMAX_FORM, form, {"form": form})
+        yield FormulaSlip(SOFTMAX_FORM, form, {"form": form})
     if sizes.get("t") == sizes.get("s", sizes.get("t")):
         for where in ("dq", "dk"):
-            yield Slip(ATTENTION_TRANSPOSED, where, {"what": "scores' deltas", "where": where})
-        yield Slip(ATTENTION_TRANSPOSED, "dv", {"what": "attention weights", "where": "dv"})
+            yield FormulaSlip(
+                ATTENTION_TRANSPOSED, where, {"what": "scores' deltas", "where": where}
+            )
+        yield FormulaSlip(ATTENTION_TRANSPOSED, "dv", {"what": "attention weights", "where": "dv"})
     if options.get("mask") is not None:
-        yield Slip(ATTENTION_MASK)
-        yield Slip(MASK_IGNORED, "forward", {"where_it_is": ""})
+        yield FormulaSlip(ATTENTION_MASK)
+        yield FormulaSlip(MASK_IGNORED, "forward", {"where_it_is": ""})
 
 
 def _single(arrays: Arrays, options: Options, slips: Slips) -> list[Dual]:
@@ -104,12 +106,12 @@ def _multi(arrays: Arrays, options: Options, slips: Slips) -> list[Dual]:
     return [flat @ arrays["output"] + arrays["output_bias"]]
 
 
-def _multi_slips(sizes: Mapping[str, int], options: Options) -> Iterator[Slip]:
+def _multi_slips(sizes: Mapping[str, int], options: Options) -> Iterator[FormulaSlip]:
     yield from _slips(sizes, options)
     if options["heads"] > 1:
-        yield Slip(ATTENTION_HEADS)
+        yield FormulaSlip(ATTENTION_HEADS)
     for name in ("query", "key", "value"):
-        yield Slip(BRANCH_OVERWRITTEN, name, {"which": f"the {name}"})
+        yield FormulaSlip(BRANCH_OVERWRITTEN, name, {"which": f"the {name}"})
 
 
 def _for_keras(ops: Any, arrays: Mapping[str, Any], options: Options) -> list[Any]:

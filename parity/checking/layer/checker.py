@@ -35,13 +35,13 @@ from parity.checking.bugs.table import (
 from parity.checking.layer import moving, special
 from parity.checking.layer.any_fit import Beside, asked
 from parity.checking.layer.explaining import Explaining, Right
-from parity.checking.layer.fit import Draw, Fit, fitted
+from parity.checking.layer.fit import Fit, LayerDraw, fitted
 from parity.checking.layer.given import as_numbers, examples_of, layer_of, options_of
 from parity.checking.layer.gradients import assigned, squeezed
 from parity.checking.layer.keras_layer import ask_keras
 from parity.checking.layer.own_forward import OWN_FORWARD, check_own_forward
 from parity.checking.layer.reference import Reference, resolve
-from parity.checking.layer.theirs import Answer, Theirs
+from parity.checking.layer.theirs import LayerAnswer, Theirs
 from parity.reports.report import CheckReport
 
 _DRAWS = 2
@@ -176,7 +176,7 @@ class _Check:
                 finding = Finding(ALIASING, change.split()[0], {"change": change}, evidence)
                 self.notes.findings.append(finding)
 
-    def _asked(self, number: int, times: int = 1) -> tuple[Draw, Answer]:
+    def _asked(self, number: int, times: int = 1) -> tuple[LayerDraw, LayerAnswer]:
         rng = np.random.default_rng([self.seed, number])
         arrays = [_drawn(rng, array) for array in self.theirs.arrays]
         douts: list[Array] = []
@@ -188,9 +188,9 @@ class _Check:
 
         answer = self.theirs.ask(arrays, choose, times)
         exact = [dout.astype(np.float64) for dout in douts]
-        return Draw(arrays, answer.outputs, exact), answer
+        return LayerDraw(arrays, answer.outputs, exact), answer
 
-    def _repeats(self, draw: Draw, answer: Answer) -> bool:
+    def _repeats(self, draw: LayerDraw, answer: LayerAnswer) -> bool:
         """Return whether a second call on equal input says the same; say what else it is."""
         second, again = self._asked(0, times=2)
         same = all(map(np.array_equal, draw.outputs, second.outputs))
@@ -216,7 +216,7 @@ class _Check:
         self.notes.findings.append(Finding(NONDETERMINISTIC, "backward", evidence=evidence))
         return False
 
-    def _begins_late(self, draw: Draw) -> bool:
+    def _begins_late(self, draw: LayerDraw) -> bool:
         """Return whether a second call begins in the state in which the first ended."""
         assert self.reference is not None
         fit = fitted(self.reference, [draw], self.theirs.inputs)
@@ -257,7 +257,7 @@ class _Check:
         arrays = zip(self.names, self.theirs.arrays, strict=True)
         return ", ".join(f"{name} {array.shape}" for name, array in arrays)
 
-    def _backward(self, fit: Fit, answers: Sequence[tuple[Draw, Answer]]) -> None:
+    def _backward(self, fit: Fit, answers: Sequence[tuple[LayerDraw, LayerAnswer]]) -> None:
         draws = [draw for draw, _ in answers]
         right: list[Right] = [fit.gradients(draw) for draw in draws]
         self._assign(answers, right[0])
@@ -294,7 +294,7 @@ class _Check:
         if where:
             self.notes.untested = [f"{listed(where)} (0 up to rounding, with these sizes)"]
 
-    def _assign(self, answers: Sequence[tuple[Draw, Answer]], right: Right) -> None:
+    def _assign(self, answers: Sequence[tuple[LayerDraw, LayerAnswer]], right: Right) -> None:
         """Hand the gradients of each draw to their arrays, in the order that the first one has."""
         shapes = [array.shape for array in self.theirs.arrays]
         order: list[int] = []
@@ -324,7 +324,7 @@ class _Check:
         arrays = own, values[k], bounds[k], expected
         return TensorResult.of_arrays("gradient", theirs, "backward", *arrays)
 
-    def _keras(self, fit: Fit, draw: Draw, right: Right) -> list[Array] | None:
+    def _keras(self, fit: Fit, draw: LayerDraw, right: Right) -> list[Array] | None:
         """Return Keras's gradients of the user's arrays; None where it is not asked.
 
         Raises:
@@ -362,7 +362,7 @@ class _Check:
             raise TheirError("reference", reason)
         return gradients
 
-    def _specially(self, fit: Fit, draw: Draw) -> None:
+    def _specially(self, fit: Fit, draw: LayerDraw) -> None:
         """Try what shows on other numbers, in a second call, or at inference alone."""
         notes = Notes()
         if not self.notes.findings:
@@ -404,7 +404,7 @@ def _drawn(rng: np.random.Generator, example: Array) -> Array:
     return (scale * rng.standard_normal(example.shape)).astype(example.dtype)
 
 
-def _listed(answer: Answer) -> list[Array]:
+def _listed(answer: LayerAnswer) -> list[Array]:
     found = answer.gradients
     parts = list(found.values()) if isinstance(found, dict) else found
     return [part for part in parts if part is not None]

@@ -24,10 +24,10 @@ from parity.checking.bugs.layers import (
 )
 from parity.checking.layer.kind import (
     Arrays,
+    FormulaSlip,
     Kind,
     Options,
     Role,
-    Slip,
     Slips,
     activation,
     activation_slips,
@@ -111,16 +111,16 @@ class Windows:
         """Whether windows overlap."""
         return any(r > s for r, s in zip(self.reach, self.strides, strict=True))
 
-    def slips(self) -> Iterator[Slip]:
+    def slips(self) -> Iterator[FormulaSlip]:
         """Yield what can be wrong with the places of windows."""
         if self.strides != (1, 1):
-            yield Slip(STRIDE_FORGOTTEN)
+            yield FormulaSlip(STRIDE_FORGOTTEN)
         if self.dilation != (1, 1):
-            yield Slip(DILATION_FORGOTTEN)
+            yield FormulaSlip(DILATION_FORGOTTEN)
         if any(sum(p) for p in self.pads):
-            yield Slip(PADDING_FORGOTTEN, None, {"how": ""})
+            yield FormulaSlip(PADDING_FORGOTTEN, None, {"how": ""})
         if self.overlap:
-            yield Slip(WINDOWS_OVERWRITTEN)
+            yield FormulaSlip(WINDOWS_OVERWRITTEN)
 
     def misplaced(self, x: Dual, slips: Slips) -> list[Dual] | None:
         """Return what a backward function with a slip takes to lie in the windows."""
@@ -211,16 +211,18 @@ def _conv(arrays: Arrays, options: Options, slips: Slips) -> list[Dual]:
     return [activation(options["activation"], out + arrays["bias"], slips)]
 
 
-def _conv_slips(sizes: Mapping[str, int], options: Options) -> Iterator[Slip]:
+def _conv_slips(sizes: Mapping[str, int], options: Options) -> Iterator[FormulaSlip]:
     kernel = (sizes["k"], sizes.get("l", 1))
     if kernel != (1, 1):
-        yield Slip(KERNEL_FLIPPED)
-        yield Slip(KERNEL_NOT_FLIPPED)
+        yield FormulaSlip(KERNEL_FLIPPED)
+        yield FormulaSlip(KERNEL_NOT_FLIPPED)
     yield from _window_slips(sizes, kernel, options)
     yield from activation_slips(options["activation"])
 
 
-def _window_slips(sizes: Mapping[str, int], kernel: Pair, options: Options) -> Iterator[Slip]:
+def _window_slips(
+    sizes: Mapping[str, int], kernel: Pair, options: Options
+) -> Iterator[FormulaSlip]:
     size = (sizes["h"], sizes.get("w", 1))
     dilation = options.get("dilation", (1, 1))
     yield from Windows(size, kernel, options["strides"], options["padding"], dilation).slips()
@@ -333,12 +335,12 @@ def _pooled(parts: list[Dual], which: Array | None) -> Dual:
     return whole.moved(lambda places: np.take_along_axis(places, which[None], 0)[0])
 
 
-def _pool_slips(sizes: Mapping[str, int], options: Options) -> Iterator[Slip]:
+def _pool_slips(sizes: Mapping[str, int], options: Options) -> Iterator[FormulaSlip]:
     if options["largest"]:
-        yield Slip(MAX_TO_ALL, "all", {"which": "every element"})
-        yield Slip(MAX_TO_ALL, "shares", {"which": "every element, in equal shares,"})
+        yield FormulaSlip(MAX_TO_ALL, "all", {"which": "every element"})
+        yield FormulaSlip(MAX_TO_ALL, "shares", {"which": "every element, in equal shares,"})
     else:
-        yield Slip(AVERAGE_NOT_DIVIDED)
+        yield FormulaSlip(AVERAGE_NOT_DIVIDED)
     yield from _window_slips(sizes, options["kernel"], options)
 
 
@@ -354,10 +356,10 @@ def _pool_options(config: Options) -> Options:
 
 # One of equal maxima may have the gradient, or each its part of it.
 _AT_TIES = (
-    (Slip(TIES_ALL, "all"), False),
-    (Slip(TIES_NONE, "none"), False),
-    (Slip(TIES_ALL, "the last"), True),
-    (Slip(TIES_ALL, "equal parts"), True),
+    (FormulaSlip(TIES_ALL, "all"), False),
+    (FormulaSlip(TIES_NONE, "none"), False),
+    (FormulaSlip(TIES_ALL, "the last"), True),
+    (FormulaSlip(TIES_ALL, "equal parts"), True),
 )
 
 

@@ -7,10 +7,10 @@ from parity.checking.bugs.layers import KERNEL_UNTRANSPOSED, SOFTMAX_BY_DIAGONAL
 from parity.checking.layer.kind import (
     SOFTMAX_FORMS,
     Arrays,
+    FormulaSlip,
     Kind,
     Options,
     Role,
-    Slip,
     Slips,
     activation,
     activation_slips,
@@ -37,17 +37,17 @@ def _dense(arrays: Arrays, options: Options, slips: Slips) -> list[Dual]:
     return [_activated(z, options, slips)]
 
 
-def _dense_slips(sizes: Mapping[str, int], options: Options) -> Iterator[Slip]:
+def _dense_slips(sizes: Mapping[str, int], options: Options) -> Iterator[FormulaSlip]:
     if sizes["i"] == sizes["o"]:
-        yield Slip(KERNEL_UNTRANSPOSED, "kernel", {"kernel": "kernel"})
+        yield FormulaSlip(KERNEL_UNTRANSPOSED, "kernel", {"kernel": "kernel"})
     yield from _activation_slips(sizes, options)
 
 
-def _activation_slips(sizes: Mapping[str, int], options: Options) -> Iterator[Slip]:
+def _activation_slips(sizes: Mapping[str, int], options: Options) -> Iterator[FormulaSlip]:
     if options["activation"] == "softmax":
-        yield Slip(SOFTMAX_BY_DIAGONAL)
+        yield FormulaSlip(SOFTMAX_BY_DIAGONAL)
         for form in SOFTMAX_FORMS:
-            yield Slip(SOFTMAX_FORM, form, {"form": form})
+            yield FormulaSlip(SOFTMAX_FORM, form, {"form": form})
     yield from activation_slips(options["activation"])
 
 

@@ -16,7 +16,7 @@ from parity.checking.bugs.layers import (
     DROPOUT_RATE,
     DROPOUT_UNSCALED,
 )
-from parity.checking.layer.kind import Arrays, Kind, Options, Role, Slip, Slips
+from parity.checking.layer.kind import Arrays, FormulaSlip, Kind, Options, Role, Slips
 
 
 def _dropout(arrays: Arrays, options: Options, slips: Slips) -> list[Dual]:
@@ -33,15 +33,15 @@ def _dropout(arrays: Arrays, options: Options, slips: Slips) -> list[Dual]:
     return [slips.bent(DROPOUT_MASK, out, lambda: x, "alone")]
 
 
-def _slips(sizes: Mapping[str, int], options: Options) -> Iterator[Slip]:
+def _slips(sizes: Mapping[str, int], options: Options) -> Iterator[FormulaSlip]:
     rate = float(options["rate"])
-    yield Slip(DROPOUT_UNSCALED)
+    yield FormulaSlip(DROPOUT_UNSCALED)
     if rate != 0.5:
         for how in ("scaled", "share"):
-            yield Slip(DROPOUT_RATE, how, {"kept": rate, "meant": 1 - rate})
-    yield Slip(DROPOUT_BACKWARD_UNSCALED)
-    yield Slip(DROPOUT_MASK, "scaled")
-    yield Slip(DROPOUT_MASK, "alone")
+            yield FormulaSlip(DROPOUT_RATE, how, {"kept": rate, "meant": 1 - rate})
+    yield FormulaSlip(DROPOUT_BACKWARD_UNSCALED)
+    yield FormulaSlip(DROPOUT_MASK, "scaled")
+    yield FormulaSlip(DROPOUT_MASK, "alone")
 
 
 def _share_fits(kept: Array, share: float) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy_impl.types import Array
 from parity.bounds.dual import Dual
 from parity.checking.bugs.layers import EMBEDDING_REPEATS
-from parity.checking.layer.kind import Arrays, Kind, Options, Role, Slip, Slips
+from parity.checking.layer.kind import Arrays, FormulaSlip, Kind, Options, Role, Slips
 
 
 def _embedding(arrays: Arrays, options: Options, slips: Slips) -> list[Dual]:
@@ -24,8 +24,8 @@ def _embedding(arrays: Arrays, options: Options, slips: Slips) -> list[Dual]:
     ]
 
 
-def _slips(sizes: Mapping[str, int], options: Options) -> Iterator[Slip]:
-    yield Slip(EMBEDDING_REPEATS)
+def _slips(sizes: Mapping[str, int], options: Options) -> Iterator[FormulaSlip]:
+    yield FormulaSlip(EMBEDDING_REPEATS)
 
 
 EMBEDDING = Kind(

@@ -19,8 +19,8 @@ from parity.checking.bugs.derivative import (
 from parity.checking.bugs.findings import Finding, listed
 from parity.checking.bugs.layers import GRADIENT_WRONG, NOT_SUMMED, ONE_COUNTS, PADDING_FORGOTTEN
 from parity.checking.bugs.table import NOT_FINITE, WRONG_SHAPE, Bug, Values
-from parity.checking.layer.fit import Draw, Fit
-from parity.checking.layer.kind import Slip
+from parity.checking.layer.fit import Fit, LayerDraw
+from parity.checking.layer.kind import FormulaSlip
 
 Right = tuple[list[Array], list[Array]]
 
@@ -47,7 +47,7 @@ class Explaining:
     """
 
     def __init__(
-        self, fit: Fit, draws: Sequence[Draw], right: Sequence[Right], names: Sequence[str],
+        self, fit: Fit, draws: Sequence[LayerDraw], right: Sequence[Right], names: Sequence[str],
         misshapen: dict[int, Array], seed: int,
     ) -> None:  # fmt: skip
         self.fit, self.draws, self.right, self.names = fit, draws, right, names
@@ -92,10 +92,10 @@ class Explaining:
     def _where(self, arrays: Sequence[int]) -> str:
         return listed([f"d{self.names[k]}" for k in sorted(arrays)])
 
-    def _slips(self) -> list[tuple[Slip, set[int]]]:
+    def _slips(self) -> list[tuple[FormulaSlip, set[int]]]:
         """Return slips with the gradients that they explain, those that explain the most first."""
         reading, reference = self.fit.reading, self.fit.reference
-        found: list[tuple[Slip, set[int], int]] = []
+        found: list[tuple[FormulaSlip, set[int], int]] = []
         if not self.wrong:
             return []
         for slip in reference.kind.slips(reading.sizes, reference.options):
@@ -109,7 +109,7 @@ class Explaining:
         found.sort(key=lambda each: (-len(each[1]), each[2]))
         return [(slip, explained) for slip, explained, _ in found]
 
-    def _keeps_outputs(self, slip: Slip) -> bool:
+    def _keeps_outputs(self, slip: FormulaSlip) -> bool:
         """Return whether forward is the same with a slip: then it is one of backward."""
         none = np.zeros((0, sum(array.size for array in self.draws[0].arrays) + 2))
         return all(
@@ -118,7 +118,7 @@ class Explaining:
             for near in self.fit.near(draw, self.fit.computed(draw, none, slip))
         )
 
-    def _roughly(self, slip: Slip) -> Iterator[bool]:
+    def _roughly(self, slip: FormulaSlip) -> Iterator[bool]:
         """Yield of each wrong gradient whether a slip agrees with it along one direction."""
         draw = self.draws[0]
         n = sum(array.size for array in draw.arrays)

@@ -8,8 +8,8 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.bounds.dual import Dual, independent
-from parity.checking.layer.kind import Slip, Slips
-from parity.checking.layer.reading import Reading, arranged, flat, in_words, readings
+from parity.checking.layer.kind import FormulaSlip, Slips
+from parity.checking.layer.reading import LayerReading, arranged, flat, in_words, readings
 from parity.checking.layer.reference import Reference
 
 # So many directions are differentiated along at once, which bounds the memory.
@@ -19,7 +19,7 @@ _READINGS_WITH_SLIPS = 60
 
 
 @dataclass(frozen=True)
-class Draw:
+class LayerDraw:
     """One set of arrays, and what the user's layer said of it.
 
     Attributes:
@@ -53,11 +53,11 @@ class Fit:
     """
 
     reference: Reference
-    reading: Reading
+    reading: LayerReading
     outputs: tuple[tuple[int, str], ...]
-    slip: Slip | None = None
+    slip: FormulaSlip | None = None
 
-    def computed(self, draw: Draw, directions: Array, *slips: Slip) -> list[Dual]:
+    def computed(self, draw: LayerDraw, directions: Array, *slips: FormulaSlip) -> list[Dual]:
         """Return the formula's outputs, with slopes along directions in the flat vector."""
         whole = slips if self.slip is None else (self.slip, *slips)
         return _computed(self.reference, self.reading, draw, directions, Slips(*whole))
@@ -70,13 +70,17 @@ class Fit:
             for which, axes in self.outputs
         ]
 
-    def near(self, draw: Draw, outputs: Sequence[Dual]) -> list[Array]:
+    def near(self, draw: LayerDraw, outputs: Sequence[Dual]) -> list[Array]:
         """Return of each element of the user's outputs whether it is the formula's."""
         pairs = zip(draw.outputs, self.laid(outputs), strict=False)
         return [np.abs(own - out.value) <= 2 * out.error for own, out in pairs]
 
     def slopes(
-        self, draw: Draw, directions: Array, *slips: Slip, douts: Sequence[Array] | None = None
+        self,
+        draw: LayerDraw,
+        directions: Array,
+        *slips: FormulaSlip,
+        douts: Sequence[Array] | None = None,
     ) -> tuple[Array, Array]:
         """Return the derivatives of ``sum(output * dout)`` along directions, and their bounds.
 
@@ -103,7 +107,7 @@ class Fit:
         return np.concatenate(values), np.concatenate(bounds)
 
     def gradients(
-        self, draw: Draw, *slips: Slip, douts: Sequence[Array] | None = None
+        self, draw: LayerDraw, *slips: FormulaSlip, douts: Sequence[Array] | None = None
     ) -> tuple[list[Array], list[Array]]:
         """Return the gradient of each of the user's arrays in its shape, and the bounds."""
         n = sum(array.size for array in draw.arrays)
@@ -112,12 +116,14 @@ class Fit:
             split(part, draw.arrays) for part in self.slopes(draw, directions, *slips, douts=douts)
         )
 
-    def canonical(self, draw: Draw) -> dict[str, Array]:
+    def canonical(self, draw: LayerDraw) -> dict[str, Array]:
         """Return the arrays as the formula takes them, by role."""
         vector = flat(draw.arrays)
         return {role: vector[places] for role, places in self.reading.places.items()}
 
-    def canonical_douts(self, draw: Draw, shapes: Sequence[tuple[int, ...]]) -> list[Array | None]:
+    def canonical_douts(
+        self, draw: LayerDraw, shapes: Sequence[tuple[int, ...]]
+    ) -> list[Array | None]:
         """Return the derivatives by each of the formula's outputs, whose shapes are given."""
         found: list[Array | None] = [None] * len(shapes)
         for (which, axes), dout in zip(self.outputs, draw.douts, strict=False):
@@ -129,7 +135,7 @@ class Fit:
             found[which] = whole
         return found
 
-    def back(self, gradients: Mapping[str, Array], draw: Draw) -> list[Array]:
+    def back(self, gradients: Mapping[str, Array], draw: LayerDraw) -> list[Array]:
         """Return gradients by role as those of the user's arrays."""
         vector = np.zeros(sum(array.size for array in draw.arrays) + 2)
         for role, gradient in gradients.items():
@@ -168,7 +174,7 @@ def _laid(places: Array, axes: str, own: str) -> Array:
 
 
 def _computed(
-    reference: Reference, reading: Reading, draw: Draw, directions: Array, slips: Slips
+    reference: Reference, reading: LayerReading, draw: LayerDraw, directions: Array, slips: Slips
 ) -> list[Dual]:
     whole = independent(flat(draw.arrays), directions, draw.unit)
     arrays = {role: whole.taken(places) for role, places in reading.places.items()}
@@ -176,7 +182,7 @@ def _computed(
     return reference.kind.formula(arrays, options, slips)
 
 
-def fitted(reference: Reference, draws: Sequence[Draw], inputs: int) -> Fit | None:
+def fitted(reference: Reference, draws: Sequence[LayerDraw], inputs: int) -> Fit | None:
     """Return how the user's forward is the reference, rightly or with one slip; None if it is not.
 
     Args:
@@ -190,7 +196,7 @@ def fitted(reference: Reference, draws: Sequence[Draw], inputs: int) -> Fit | No
         fit = matched(reference, reading, draws, None)
         if fit is not None:
             return fit
-    of_forward: dict[tuple[tuple[str, int], ...], list[Slip]] = {}
+    of_forward: dict[tuple[tuple[str, int], ...], list[FormulaSlip]] = {}
     for reading in every[:_READINGS_WITH_SLIPS]:
         key = tuple(reading.sizes.items())
         if key not in of_forward:
@@ -202,11 +208,13 @@ def fitted(reference: Reference, draws: Sequence[Draw], inputs: int) -> Fit | No
     return None
 
 
-def _changing(reference: Reference, reading: Reading, draw: Draw) -> Iterator[Slip]:
+def _changing(
+    reference: Reference, reading: LayerReading, draw: LayerDraw
+) -> Iterator[FormulaSlip]:
     """Yield the slips that change an output: the others are of backward alone."""
     none = np.zeros((0, flat(draw.arrays).size))
 
-    def outputs(*slips: Slip) -> list[Array] | None:
+    def outputs(*slips: FormulaSlip) -> list[Array] | None:
         try:
             with np.errstate(all="ignore"):
                 computed = _computed(reference, reading, draw, none, Slips(*slips))
@@ -223,7 +231,10 @@ def _changing(reference: Reference, reading: Reading, draw: Draw) -> Iterator[Sl
 
 
 def matched(
-    reference: Reference, reading: Reading, draws: Sequence[Draw], slip: Slip | None
+    reference: Reference,
+    reading: LayerReading,
+    draws: Sequence[LayerDraw],
+    slip: FormulaSlip | None,
 ) -> Fit | None:
     """Return how the user's forward is the reference in one reading; None if it is not."""
     slips = Slips() if slip is None else Slips(slip)

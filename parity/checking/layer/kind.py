@@ -24,7 +24,7 @@ Options = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Slip:
+class FormulaSlip:
     """One bug as a change of a formula.
 
     Attributes:
@@ -41,7 +41,7 @@ class Slip:
 class Slips:
     """The slips with which a formula is computed; none: it is computed rightly."""
 
-    def __init__(self, *slips: Slip) -> None:
+    def __init__(self, *slips: FormulaSlip) -> None:
         self._how = {slip.bug: slip.how for slip in slips}
 
     def __contains__(self, bug: Bug) -> bool:
@@ -119,7 +119,7 @@ class Kind:
     weights: tuple[Role, ...]
     outputs: tuple[tuple[str, ...], ...]
     formula: Callable[[Arrays, Options, Slips], list[Dual]]
-    slips: Callable[[Mapping[str, int], Options], Iterable[Slip]]
+    slips: Callable[[Mapping[str, int], Options], Iterable[FormulaSlip]]
     options: Callable[[Options], Options] = dict
     sizes: Callable[[Options], dict[str, int]] = lambda options: {}
     varied: Callable[[Options], dict[str, Any]] = lambda options: {}
@@ -130,7 +130,7 @@ class Kind:
         list(weights.values())
     )
     keras_dtype: Precision = "float64"
-    at_ties: tuple[tuple[Slip, bool], ...] = ()
+    at_ties: tuple[tuple[FormulaSlip, bool], ...] = ()
     moving: bool = False
     observed: Callable[[Sequence[Array]], dict[str, Any]] = lambda outputs: {}
 
@@ -160,7 +160,7 @@ def activation(name: str, z: Dual, slips: Slips, *places: str) -> Dual:
     return a
 
 
-def activation_slips(name: str, *places: str) -> Iterator[Slip]:
+def activation_slips(name: str, *places: str) -> Iterator[FormulaSlip]:
     """Yield the slips that there can be in an activation function, at some places or by its name.
 
     Args:
@@ -171,10 +171,10 @@ def activation_slips(name: str, *places: str) -> Iterator[Slip]:
         return
     for place in places or (name,):
         for bug in (DERIVATIVE_MISSING, FUNCTION_FOR_DERIVATIVE):
-            yield Slip(bug, place, {"function": place})
+            yield FormulaSlip(bug, place, {"function": place})
         for form in WRONG_SLOPES.get(name, {}):
             values = {"function": place, "form": form, "right": _WRITTEN[name]}
-            yield Slip(DERIVATIVE_FORM, (place, form), values)
+            yield FormulaSlip(DERIVATIVE_FORM, (place, form), values)
 
 
 # Wrong forms of softmax's derivative over the last axis: of z, and of the fixed values a.

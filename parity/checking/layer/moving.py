@@ -10,8 +10,8 @@ from numpy_impl.types import Array
 from parity.bounds.rounding import Rounding
 from parity.checking.bugs.findings import Finding, Notes
 from parity.checking.bugs.layers import NORM_INFERENCE, NORM_MOMENTUM, NORM_N_MINUS_1
-from parity.checking.layer.fit import Draw, Fit
-from parity.checking.layer.kind import Slip
+from parity.checking.layer.fit import Fit, LayerDraw
+from parity.checking.layer.kind import FormulaSlip
 from parity.checking.layer.normalization import moments
 from parity.checking.layer.theirs import MODES, State, Theirs
 
@@ -21,7 +21,7 @@ _VARIANCES = (
 )  # fmt: skip
 
 
-def checked(theirs: Theirs, fit: Fit, draw: Draw, seed: int) -> Notes:
+def checked(theirs: Theirs, fit: Fit, draw: LayerDraw, seed: int) -> Notes:
     """Return what is wrong with a layer's moving averages, and with what it does at inference."""
     notes = Notes()
     _, states = theirs.in_state(draw.arrays, lambda states: None)
@@ -77,7 +77,7 @@ def _has_mode(states: Sequence[State]) -> bool:
 
 
 def _updated(
-    fit: Fit, draw: Draw, names: Sequence[str], before: Sequence[Array], now: Sequence[Array]
+    fit: Fit, draw: LayerDraw, names: Sequence[str], before: Sequence[Array], now: Sequence[Array]
 ) -> Notes:
     """Return whether each average has moved by Keras's momentum."""
     notes = Notes()
@@ -110,13 +110,13 @@ def _updated(
     return notes
 
 
-def _inferred(fit: Fit, draw: Draw, averages: Sequence[Array]) -> Notes:
+def _inferred(fit: Fit, draw: LayerDraw, averages: Sequence[Array]) -> Notes:
     """Return whether the outputs at inference are those of the moving averages."""
     notes = Notes()
     options = {**fit.reference.options, "moving": averages}
     later = replace(fit, reference=replace(fit.reference, options=options))
     none = np.zeros((0, sum(a.size for a in draw.arrays) + 2))
-    for slip in (None, Slip(NORM_INFERENCE)):
+    for slip in (None, FormulaSlip(NORM_INFERENCE)):
         out = later.computed(draw, none, *([] if slip is None else [slip]))
         if all(map(np.all, later.near(draw, out))):
             if slip is None:

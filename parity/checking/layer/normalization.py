@@ -25,7 +25,7 @@ from parity.checking.bugs.layers import (
     NORM_STATISTICS_TERMS,
     NORM_VARIANCE_TERM,
 )
-from parity.checking.layer.kind import Arrays, Kind, Options, Role, Slip, Slips
+from parity.checking.layer.kind import Arrays, FormulaSlip, Kind, Options, Role, Slips
 
 Axes = tuple[int, ...]
 # The axes over which mean and variance are taken, of x with its channels last.
@@ -107,36 +107,36 @@ def moments(x: Array, axes: Axes) -> tuple[Array, Array, int]:
     return x.mean(axis=axes).reshape(-1), x.var(axis=axes).reshape(-1), n
 
 
-def _slips(sizes: Mapping[str, int], options: Options) -> Iterator[Slip]:
+def _slips(sizes: Mapping[str, int], options: Options) -> Iterator[FormulaSlip]:
     axes: Axes = options["axes"]
     shape = (sizes["b"], sizes.get("h", 1), sizes.get("w", 1), sizes["c"])
-    yield Slip(NORM_GAMMA)
+    yield FormulaSlip(NORM_GAMMA)
     for what in ("x", "x - mean"):
-        yield Slip(NORM_GAMMA_OF_X, what, {"what": what})
-    yield Slip(NORM_EPSILON_PLACE)
+        yield FormulaSlip(NORM_GAMMA_OF_X, what, {"what": what})
+    yield FormulaSlip(NORM_EPSILON_PLACE)
     for other in _EPSILONS:
         if other != options["epsilon"]:
             words = {"found": f"{other:g}", "meant": f"{options['epsilon']:g}"}
-            yield Slip(NORM_EPSILON_VALUE, other, words)
+            yield FormulaSlip(NORM_EPSILON_VALUE, other, words)
     if options.get("moving") is not None:
-        yield Slip(NORM_INFERENCE)
+        yield FormulaSlip(NORM_INFERENCE)
         return
     for bug in (NORM_MEAN_TERM, NORM_VARIANCE_TERM, NORM_STATISTICS_TERMS, NORM_EPSILON_BACKWARD):
-        yield Slip(bug)
-    yield Slip(NORM_INVERSE)
+        yield FormulaSlip(bug)
+    yield FormulaSlip(NORM_INVERSE)
     if axes == _OF_FEATURES:
-        yield Slip(NORM_GAMMA_PLACE)
+        yield FormulaSlip(NORM_GAMMA_PLACE)
     yield from _shares(shape, axes)
     if np.prod([shape[axis] for axis in axes]) > 1:
-        yield Slip(NORM_N_MINUS_1)
+        yield FormulaSlip(NORM_N_MINUS_1)
     for other in (_OF_BATCH, (0,), _OF_FEATURES, (1, 2, 3), (1, 2)):
         if other != axes and np.prod([shape[axis] for axis in other]) > 1:
             words = {"axes": _words(other, shape), "meant": _words(axes, shape)}
-            yield Slip(NORM_AXIS, other, words)
-            yield Slip(NORM_AXIS_BACKWARD, other)
+            yield FormulaSlip(NORM_AXIS, other, words)
+            yield FormulaSlip(NORM_AXIS_BACKWARD, other)
 
 
-def _shares(shape: tuple[int, ...], axes: Axes) -> Iterator[Slip]:
+def _shares(shape: tuple[int, ...], axes: Axes) -> Iterator[FormulaSlip]:
     """Yield means of backward that have other counts, or factors."""
     n = int(np.prod([shape[axis] for axis in axes]))
     counts: dict[int, str] = {n - 1: "", n: ""}
@@ -157,16 +157,16 @@ def _shares(shape: tuple[int, ...], axes: Axes) -> Iterator[Slip]:
     meant = f"{n} ({_words(axes, shape)})"
     wrong = {count: f"{count}{words}" for count, words in counts.items() if count not in (0, n)}
 
-    def counted(what: str, *shares: float) -> Slip:
-        return Slip(NORM_COUNT, shares, {"what": what, "meant": meant})
+    def counted(what: str, *shares: float) -> FormulaSlip:
+        return FormulaSlip(NORM_COUNT, shares, {"what": what, "meant": meant})
 
     for count, found in wrong.items():
         share = n / count
         yield counted(f"each mean is divided by {found}", share, share)
         yield counted(f"dxhat is multiplied by {found}", 1.0, 1.0, 1 / share)
     for factor, words in ((2.0, "2"), (0.5, "1/2"), (-1.0, "-1"), (-0.5, "-1/2"), (-2.0, "-2")):
-        yield Slip(NORM_SHARE, (1.0, factor), {"which": "variance", "factor": words})
-        yield Slip(NORM_SHARE, (factor, 1.0), {"which": "mean", "factor": words})
+        yield FormulaSlip(NORM_SHARE, (1.0, factor), {"which": "variance", "factor": words})
+        yield FormulaSlip(NORM_SHARE, (factor, 1.0), {"which": "mean", "factor": words})
     for count, found in wrong.items():
         yield counted(f"the mean of dxhat is divided by {found}", n / count, 1.0)
         yield counted(f"the mean of dxhat * xhat is divided by {found}", 1.0, n / count)

@@ -10,8 +10,8 @@ from numpy_impl.types import Array
 from parity.checking.asking import nested
 from parity.checking.asking.subject import TheirError, called
 from parity.checking.layer.theirs import (
-    Answer,
     Douts,
+    LayerAnswer,
     State,
     array_of,
     changed,
@@ -111,7 +111,7 @@ class Object:
         """Return the outputs alone."""
         return self._run(self._set(arrays), arrays[: self.inputs], None)[0]
 
-    def ask(self, arrays: Sequence[Array], douts: Douts, times: int = 1) -> Answer:
+    def ask(self, arrays: Sequence[Array], douts: Douts, times: int = 1) -> LayerAnswer:
         """Return outputs and gradients: of the inputs as returned, of the weights as kept."""
         layer = self._set(arrays)
         for _ in range(times - 1):
@@ -120,12 +120,12 @@ class Object:
         nothing: list[Array | None] = [None] * self.inputs
         found = nothing if answer is None else gradients_in(answer)
         if isinstance(found, dict):
-            return Answer(outputs, found)
+            return LayerAnswer(outputs, found)
         kept = [gradient_of(layer, name) for name in self._weights]
         if all(value is None for value in kept):
-            return Answer(outputs, found)
+            return LayerAnswer(outputs, found)
         own = [None if value is None else array_of("backward", value) for value in kept]
-        return Answer(outputs, [*found[: self.inputs], *own])
+        return LayerAnswer(outputs, [*found[: self.inputs], *own])
 
 
 def _ones(outputs: list[Array]) -> list[Array]:

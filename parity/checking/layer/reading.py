@@ -32,7 +32,7 @@ MOST = 3000
 
 
 @dataclass(frozen=True)
-class Reading:
+class LayerReading:
     """One way to read the user's arrays.
 
     Attributes:
@@ -85,7 +85,7 @@ class _Given:
 
 def readings(
     kind: Kind, options: Options, shapes: Sequence[Shape], inputs: int
-) -> Iterator[Reading]:
+) -> Iterator[LayerReading]:
     """Yield the ways to read arrays of some shapes, the usual ones first.
 
     Args:
@@ -101,7 +101,7 @@ def readings(
     ]
     known = kind.sizes(options)
 
-    def every(mixed: bool) -> Iterator[Reading]:
+    def every(mixed: bool) -> Iterator[LayerReading]:
         for weights in _grouped(kind, given[inputs:]):
             for roles in _assigned(kind, options, inputs, len(weights)):
                 for found in _read(roles, [*given[:inputs], *weights], known):
@@ -292,7 +292,7 @@ def _lengths(letters: Sequence[str], shape: Shape, sizes: dict[str, int]) -> dic
     return found
 
 
-def _completed(kind: Kind, found: _Found, zero: int) -> Reading:
+def _completed(kind: Kind, found: _Found, zero: int) -> LayerReading:
     """Return a reading with stacked weights taken apart, and constants for what is left out."""
     places = dict(found.places)
     for name in [name for name in places if "+" in name]:
@@ -305,7 +305,7 @@ def _completed(kind: Kind, found: _Found, zero: int) -> Reading:
             shape = [_length(letter, found.sizes) for letter in role.axes[0].split()]
             places[role.name] = np.full(shape, zero + (role.left_out == 1.0))
     in_order = {role.name: places[role.name] for role in kind.roles}
-    return Reading(in_order, found.sizes, found.axes)
+    return LayerReading(in_order, found.sizes, found.axes)
 
 
 def _first_letter(kind: Kind, name: str) -> str:
@@ -318,7 +318,7 @@ def _length(letter: str, sizes: Mapping[str, int]) -> int:
     return sizes.get(name, 1) * int(letter[: len(letter) - len(name)] or 1)
 
 
-def _orders(kind: Kind, reading: Reading, mixed: bool) -> Iterator[Reading]:
+def _orders(kind: Kind, reading: LayerReading, mixed: bool) -> Iterator[LayerReading]:
     """Yield a reading with the gates in every order; or, mixed, those of each unit side by side."""
     if kind.gates == 1:
         yield reading

@@ -37,10 +37,10 @@ from parity.checking.layer.kind import (
     NO_SLIPS,
     SLOPES,
     Arrays,
+    FormulaSlip,
     Kind,
     Options,
     Role,
-    Slip,
     Slips,
     activation,
     activation_slips,
@@ -328,95 +328,103 @@ def _window(
     return state[0]
 
 
-def _common_slips(sizes: Mapping[str, int], options: Options) -> Iterator[Slip]:
+def _common_slips(sizes: Mapping[str, int], options: Options) -> Iterator[FormulaSlip]:
     steps = sizes.get("t", 1)
     if sizes["i"] == sizes["u"]:
-        yield Slip(KERNEL_UNTRANSPOSED, "kernel", {"kernel": "kernel"})
-    yield Slip(KERNEL_UNTRANSPOSED, "recurrent kernel", {"kernel": "recurrent kernel"})
-    yield Slip(OTHER_TIME, "h", {"taken": "the state h behind the step", "meant": "that before it"})
+        yield FormulaSlip(KERNEL_UNTRANSPOSED, "kernel", {"kernel": "kernel"})
+    yield FormulaSlip(KERNEL_UNTRANSPOSED, "recurrent kernel", {"kernel": "recurrent kernel"})
+    yield FormulaSlip(
+        OTHER_TIME, "h", {"taken": "the state h behind the step", "meant": "that before it"}
+    )
     if steps > 1:
         for which, words in ((0, "first"), (steps - 1, "last")):
-            yield Slip(STEP_LEFT_OUT, which, {"which": words})
-        yield Slip(DH_NEXT, "h")
+            yield FormulaSlip(STEP_LEFT_OUT, which, {"which": words})
+        yield FormulaSlip(DH_NEXT, "h")
         for which, words in ((0, "the first"), (steps - 1, "the last")):
-            yield Slip(STEPS_OVERWRITTEN, which, {"which": words})
+            yield FormulaSlip(STEPS_OVERWRITTEN, which, {"which": words})
     for length in range(1, min(steps - 1, _LONGEST)):
-        yield Slip(TRUNCATED, ("windows", length), {"steps": length})
+        yield FormulaSlip(TRUNCATED, ("windows", length), {"steps": length})
     for length in range(2, min(steps, _LONGEST)):
-        yield Slip(TRUNCATED, ("chunks", length), {"steps": length})
+        yield FormulaSlip(TRUNCATED, ("chunks", length), {"steps": length})
     if options.get("mask") is not None:
-        yield Slip(MASK_IGNORED, "forward", {"where_it_is": ""})
-        yield Slip(MASK_IGNORED, "backward", {"where_it_is": " in backward"})
+        yield FormulaSlip(MASK_IGNORED, "forward", {"where_it_is": ""})
+        yield FormulaSlip(MASK_IGNORED, "backward", {"where_it_is": " in backward"})
 
 
 def _gated_slips(
     gates: Mapping[str, str], sizes: Mapping[str, int], options: Options
-) -> Iterator[Slip]:
+) -> Iterator[FormulaSlip]:
     """Yield the slips that a cell with gates can have."""
     yield from _common_slips(sizes, options)
     yield from activation_slips(
         options["recurrent_activation"], "the gates", *(w for n, w in gates.items() if n != "g")
     )
     for how in ("old", "new"):
-        yield Slip(HARD_SIGMOID, how, {"where_it_is": ""})
-        yield Slip(HARD_SIGMOID, f"{how} in backward", {"where_it_is": " in backward"})
+        yield FormulaSlip(HARD_SIGMOID, how, {"where_it_is": ""})
+        yield FormulaSlip(HARD_SIGMOID, f"{how} in backward", {"where_it_is": " in backward"})
     for order in list(permutations(range(len(gates))))[1:]:
-        yield Slip(GATE_ORDER, order, {"order": ", ".join(list(gates)[k] for k in order)})
+        yield FormulaSlip(GATE_ORDER, order, {"order": ", ".join(list(gates)[k] for k in order)})
     for n, (letter, words) in enumerate(gates.items()):
         if letter != "r":  # which has a name of its own
-            yield Slip(GATE_DELTA_MISSING, letter, {"gate": words})
+            yield FormulaSlip(GATE_DELTA_MISSING, letter, {"gate": words})
         arrays = {"kernel": "x", "recurrent kernel": "the h of the step before"}
         for kernel, array in arrays.items():
-            yield Slip(PATH_MISSING, (kernel, n), {"array": array, "through": words})
+            yield FormulaSlip(PATH_MISSING, (kernel, n), {"array": array, "through": words})
 
 
-def _simple_slips(sizes: Mapping[str, int], options: Options) -> Iterator[Slip]:
+def _simple_slips(sizes: Mapping[str, int], options: Options) -> Iterator[FormulaSlip]:
     yield from _common_slips(sizes, options)
     name = options["activation"]
     yield from activation_slips(name)
-    yield Slip(
+    yield FormulaSlip(
         DERIVATIVE_MISSING,
         "to the step before",
         {"function": f"{name} on the way to the step before"},
     )
     values = {"taken": "the activation of the step before", "meant": "that of the step"}
-    yield Slip(OTHER_TIME, "slope", values)
+    yield FormulaSlip(OTHER_TIME, "slope", values)
 
 
-def _lstm_slips(sizes: Mapping[str, int], options: Options) -> Iterator[Slip]:
+def _lstm_slips(sizes: Mapping[str, int], options: Options) -> Iterator[FormulaSlip]:
     yield from _gated_slips(_LSTM_GATES, sizes, options)
     yield from activation_slips(options["activation"], "the candidate", "the function of c")
-    yield Slip(DC_NEXT, "given")  # what the caller hands back for the last c
+    yield FormulaSlip(DC_NEXT, "given")  # what the caller hands back for the last c
     if sizes.get("t", 1) > 1:
-        yield Slip(DC_NEXT)
-    yield Slip(FORGET_GATE_MISSING)
-    yield Slip(PATH_MISSING, ("c", 0), {"array": "c", "through": "the output h"})
+        yield FormulaSlip(DC_NEXT)
+    yield FormulaSlip(FORGET_GATE_MISSING)
+    yield FormulaSlip(PATH_MISSING, ("c", 0), {"array": "c", "through": "the output h"})
     new, old = "the c behind the step", "the c before it"
-    yield Slip(OTHER_TIME, "c of f", {"taken": new, "meant": f"{old}, in the forget gate's delta,"})
-    yield Slip(OTHER_TIME, "c of o", {"taken": old, "meant": f"{new}, in the output gate's delta,"})
-    yield Slip(OTHER_TIME, "slope", {"taken": old, "meant": f"{new}, in tanh's derivative,"})
+    yield FormulaSlip(
+        OTHER_TIME, "c of f", {"taken": new, "meant": f"{old}, in the forget gate's delta,"}
+    )
+    yield FormulaSlip(
+        OTHER_TIME, "c of o", {"taken": old, "meant": f"{new}, in the output gate's delta,"}
+    )
+    yield FormulaSlip(OTHER_TIME, "slope", {"taken": old, "meant": f"{new}, in tanh's derivative,"})
     if options["activation"] != "linear":
         for how, where in (("forward", ""), ("backward", ", in the output gate's delta")):
             values = {"function": options["activation"], "where_it_is": where}
-            yield Slip(CELL_FUNCTION_MISSING, how, values)
+            yield FormulaSlip(CELL_FUNCTION_MISSING, how, values)
     if options["recurrent_activation"] in SLOPES:
         for one, other in permutations("ifo", 2):
             values = {"gate": _LSTM_GATES[one], "other": _LSTM_GATES[other]}
-            yield Slip(SLOPE_OF_OTHER_GATE, (one, other), values)
+            yield FormulaSlip(SLOPE_OF_OTHER_GATE, (one, other), values)
 
 
-def _gru_slips(sizes: Mapping[str, int], options: Options) -> Iterator[Slip]:
+def _gru_slips(sizes: Mapping[str, int], options: Options) -> Iterator[FormulaSlip]:
     yield from _gated_slips(_GRU_GATES, sizes, options)
     yield from activation_slips(options["activation"], "the candidate")
-    yield Slip(DH_NEXT, "kept")
+    yield FormulaSlip(DH_NEXT, "kept")
     for how in ("forward", "backward", "factor"):
-        yield Slip(GRU_RESET, how, {"where_it_is": "" if how == "forward" else " in backward"})
-    yield Slip(GRU_RESET_KERNEL)
+        yield FormulaSlip(
+            GRU_RESET, how, {"where_it_is": "" if how == "forward" else " in backward"}
+        )
+    yield FormulaSlip(GRU_RESET_KERNEL)
     found, meant = ("before", "after") if options["reset_after"] else ("after", "before")
-    yield Slip(GRU_RESET_PLACE, None, {"found": found, "meant": meant})
-    yield Slip(GRU_UPDATE)
+    yield FormulaSlip(GRU_RESET_PLACE, None, {"found": found, "meant": meant})
+    yield FormulaSlip(GRU_UPDATE)
     for what in _UPDATES:
-        yield Slip(GRU_UPDATE_BACKWARD, what, {"what": what})
+        yield FormulaSlip(GRU_UPDATE_BACKWARD, what, {"what": what})
 
 
 def _options(config: Options) -> Options:
@@ -432,7 +440,7 @@ def _for_keras(ops: Any, arrays: Mapping[str, Any], options: Options) -> list[An
     return [arrays["kernel"], arrays["recurrent_kernel"], bias]
 
 
-def _kind(cell: Cell, gates: int, states: int, slips: Callable[..., Iterator[Slip]]) -> Kind:
+def _kind(cell: Cell, gates: int, states: int, slips: Callable[..., Iterator[FormulaSlip]]) -> Kind:
     g = str(gates) if gates > 1 else ""
     times = ("b t i", "t b i", "b i", "i b", "t i", "i b t", "b i t")
     state = ("b u", "u b", "u")

@@ -6,7 +6,7 @@ import numpy as np
 
 from parity.checking.bugs.findings import Finding, Notes
 from parity.checking.bugs.layers import STATE_NOT_RESET
-from parity.checking.layer.fit import Draw, Fit
+from parity.checking.layer.fit import Fit, LayerDraw
 from parity.checking.layer.gradients import assigned
 from parity.checking.layer.theirs import Theirs
 
@@ -21,7 +21,7 @@ def at_ties(theirs: Theirs, fit: Fit, seed: int) -> Notes:
     douts = [rng.standard_normal(out.shape) for out in theirs.outputs(arrays)[: theirs.douts]]
     answer = theirs.ask(arrays, lambda outputs: douts)
     own, _ = assigned(answer.gradients, theirs.names, [a.shape for a in arrays])
-    draw = Draw(arrays, answer.outputs, douts, own)
+    draw = LayerDraw(arrays, answer.outputs, douts, own)
 
     def agrees(values: list[np.ndarray], bounds: list[np.ndarray]) -> bool:
         return all(
@@ -44,7 +44,7 @@ def at_ties(theirs: Theirs, fit: Fit, seed: int) -> Notes:
     return notes
 
 
-def begun_anew(theirs: Theirs, fit: Fit, draw: Draw) -> Notes:
+def begun_anew(theirs: Theirs, fit: Fit, draw: LayerDraw) -> Notes:
     """Return whether a second call of a recurrent layer begins in the state that the first left."""
     notes = Notes()
     if (

@@ -25,7 +25,7 @@ MODES = ("training", "train", "is_training", "train_mode", "is_train")
 
 
 @dataclass(frozen=True)
-class Answer:
+class LayerAnswer:
     """What a layer said of one set of arrays.
 
     Attributes:
@@ -58,7 +58,7 @@ class Theirs(Protocol):
         """Return the outputs alone."""
         ...
 
-    def ask(self, arrays: Sequence[Array], douts: Douts, times: int = 1) -> Answer:
+    def ask(self, arrays: Sequence[Array], douts: Douts, times: int = 1) -> LayerAnswer:
         """Return outputs and gradients, for derivatives that are chosen by the outputs.
 
         ``times`` is how often the same layer is called; the last answer counts.
@@ -191,7 +191,7 @@ class Functions:
         """Return the outputs alone."""
         return self._called(arrays)[0]
 
-    def ask(self, arrays: Sequence[Array], douts: Douts, times: int = 1) -> Answer:
+    def ask(self, arrays: Sequence[Array], douts: Douts, times: int = 1) -> LayerAnswer:
         """Return outputs and gradients."""
         outputs, cache = self._called(arrays)
         copies = [output.copy() for output in outputs]
@@ -203,7 +203,7 @@ class Functions:
         before = [array.copy() for array in chosen]
         found = gradients_in(called("backward", self._backward, *chosen, *behind))
         self.modified |= changed("backward", ["dout"] * len(before), before, chosen)
-        return Answer(copies, found) if times == 1 else self.ask(arrays, douts, times - 1)
+        return LayerAnswer(copies, found) if times == 1 else self.ask(arrays, douts, times - 1)
 
 
 def changed(

@@ -13,7 +13,7 @@ from parity.bounds.rounding import Approx
 from parity.bounds.updates import RULES
 from parity.bounds.updates.rule import ByAnyone, Options, State, UpdateForm
 from parity.checking.model.layout import Key
-from parity.checking.model.rules import Rule
+from parity.checking.model.rules import OptimizerRule
 from parity.checking.model.torch_optimizers import PREFIX, name_and_options, read
 
 # How the weight decay enters.
@@ -121,7 +121,7 @@ class DeclaredOptimizer:
         more = more or o.get("dampening") or self.form not in forms
         return self.kind == "sgd" and bool(o.get("momentum")) and not more
 
-    def at_one_rate(self) -> Rule:
+    def at_one_rate(self) -> OptimizerRule:
         """Return its momentum with the learning rate outside the velocity, where it is inside.
 
         And the reverse: at a constant rate it is the same.
@@ -130,7 +130,7 @@ class DeclaredOptimizer:
         forms: tuple[UpdateForm, UpdateForm] = ("keras", "nesterov")
         if inside:
             forms = "torch", "torch-nesterov"
-        return Rule("sgd", forms[nesterov], self.options["momentum"])
+        return OptimizerRule("sgd", forms[nesterov], self.options["momentum"])
 
     def change(self, state: State, g: Approx, rate: float, w: Array) -> Approx:
         """Return what one step adds to the weights, of gradients that are clipped already."""

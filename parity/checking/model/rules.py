@@ -13,7 +13,16 @@ from parity.bounds.rounding import Approx
 from parity.bounds.updates import RULES
 from parity.bounds.updates.rule import ByAnyone, Options, Place, State, UpdateForm, UpdateRule
 
-__all__ = ["ADAPTIVE", "EPSILONS", "FORMS", "PLACES", "Rule", "State", "Update", "adaptive"]
+__all__ = [
+    "ADAPTIVE",
+    "EPSILONS",
+    "FORMS",
+    "PLACES",
+    "OptimizerRule",
+    "State",
+    "Update",
+    "adaptive",
+]
 
 
 class Update(Protocol):
@@ -30,7 +39,7 @@ class Update(Protocol):
 
 
 @dataclass(frozen=True)
-class Rule:
+class OptimizerRule:
     """One optimizer with its settings.
 
     Attributes:
@@ -176,7 +185,7 @@ _titles = [known.title for known in RULES.values() if known.usual]
 ADAPTIVE = f"{', '.join(_titles[:-1])} or {_titles[-1]}"
 
 
-def adaptive(right: bool = False) -> Iterator[Rule]:
+def adaptive(right: bool = False) -> Iterator[OptimizerRule]:
     """Yield the adaptive rules with the usual decays, right ones first; epsilon is left open.
 
     Args:
@@ -184,17 +193,17 @@ def adaptive(right: bool = False) -> Iterator[Rule]:
     """
     for kind, known in RULES.items():
         for settings in known.usual:
-            yield Rule(kind, "keras", *_two(settings))
+            yield OptimizerRule(kind, "keras", *_two(settings))
     if right:
         return
     for kind, known in RULES.items():
         for form in (*known.right, *known.wrong):
             for settings in known.usual:
-                yield Rule(kind, form, *_two(settings))
+                yield OptimizerRule(kind, form, *_two(settings))
     for kind, known in RULES.items():
         for form in known.rare:
             for settings in known.usual[:3]:
-                yield Rule(kind, form, *_two(settings))
+                yield OptimizerRule(kind, form, *_two(settings))
 
 
 def _two(settings: tuple[float, ...]) -> tuple[float, float]:
@@ -204,17 +213,17 @@ def _two(settings: tuple[float, ...]) -> tuple[float, float]:
 _NO_MOMENTUM = 1 - 1e-6
 
 
-def momenta(sizes: Sequence[float], rate: float) -> Iterator[Rule]:
+def momenta(sizes: Sequence[float], rate: float) -> Iterator[OptimizerRule]:
     """Yield plain descent and the forms of momentum whose first steps have such sizes.
 
     Args:
         sizes: Of the first three steps, on the same batch, in multiples of the gradient.
         rate: Their learning rate.
     """
-    yield Rule("sgd")
+    yield OptimizerRule("sgd")
     first, second, third = sizes
     if not first and second and 0 < third / second - 1 < 1:
-        yield Rule("sgd", "before", _rounded(third / second - 1))
+        yield OptimizerRule("sgd", "before", _rounded(third / second - 1))
     if not first or not second:
         return
     more = second / first - 1
@@ -222,22 +231,22 @@ def momenta(sizes: Sequence[float], rate: float) -> Iterator[Rule]:
     if 0 < more < _NO_MOMENTUM:
         mu = _rounded(more)
         for form in ("keras", "torch", "average", "average-inside"):
-            yield Rule("sgd", form, mu)
+            yield OptimizerRule("sgd", form, mu)
         # (1 + mu + mu^2) / (1 + mu) is the ratio of the first two steps of Nesterov's.
         ahead = _rounded((more + math.sqrt(more * more + 4 * more)) / 2)
         for form in ("nesterov", "torch-nesterov"):
-            yield Rule("sgd", form, ahead)
+            yield OptimizerRule("sgd", form, ahead)
     geometric = (third - second) / (second - first) if second != first else 0.0
     if 0 < geometric < _NO_MOMENTUM:
         mu = _rounded(geometric)
-        yield Rule("sgd", "dampened", mu, _rounded(1 + mu - second / first))
+        yield OptimizerRule("sgd", "dampened", mu, _rounded(1 + mu - second / first))
     if more > 0:
-        yield Rule("sgd", "raw-rate", _rounded(more))
-        yield Rule("sgd", "raw", _rounded(more * rate))
-        yield Rule("sgd", "added", _rounded(more))
+        yield OptimizerRule("sgd", "raw-rate", _rounded(more))
+        yield OptimizerRule("sgd", "raw", _rounded(more * rate))
+        yield OptimizerRule("sgd", "added", _rounded(more))
         # 1 + mu / 2, and s + (s - 1) / s with s = 1 + mu, are the ratios of these.
-        yield Rule("sgd", "and-gradient", _rounded(2 * more))
-        yield Rule("sgd", "nesterov-plus", _rounded((more + math.hypot(more, 2)) / 2 - 1))
+        yield OptimizerRule("sgd", "and-gradient", _rounded(2 * more))
+        yield OptimizerRule("sgd", "nesterov-plus", _rounded((more + math.hypot(more, 2)) / 2 - 1))
 
 
 def _rounded(number: float) -> float:

@@ -38,7 +38,7 @@ def _no_moments() -> dict[tuple[CodeType, int], list[Moment]]:
 
 
 @dataclass
-class Seen:
+class Effects:
     """What a call did.
 
     Attributes:
@@ -58,9 +58,9 @@ class Seen:
     seconds: float = 0.0
 
 
-def seen(call: Callable[[], Any]) -> Seen:
+def seen(call: Callable[[], Any]) -> Effects:
     """Run a call and return what it did."""
-    found = Seen()
+    found = Effects()
 
     def local(frame: FrameType, event: str, _: Any) -> Any:
         code = frame.f_code
@@ -292,7 +292,7 @@ def _load(name: str) -> ast.Name:
     return ast.Name(name, ast.Load())
 
 
-def editable(what: Seen) -> list[Editable]:
+def editable(what: Effects) -> list[Editable]:
     """Return the functions whose source is there and is what they run; the others are left out."""
     found: list[Editable] = []
     inner = {c for code in what.codes for c in _within(code)}

@@ -24,7 +24,7 @@ class UnknownError(Exception):
     """An expression needs more than is known, or would run code of the user's."""
 
 
-class Kept:
+class KeptObject:
     """An object of the user's, with its attributes as they were; nothing else is known of it."""
 
     def __init__(self, attributes: dict[str, Any]) -> None:
@@ -66,7 +66,7 @@ class Moment(dict[str, Any]):
 def _kept(value: Any, depth: int) -> Any:
     if isinstance(value, np.ndarray):
         array = cast("np.ndarray[Any, Any]", value)
-        return array.copy() if array.size <= _MOST_ELEMENTS else Kept({})
+        return array.copy() if array.size <= _MOST_ELEMENTS else KeptObject({})
     if isinstance(value, _AS_THEY_ARE) or any(value is module for module in _MODULES):
         return cast(Any, value)
     # Another compiled function may draw numbers (randn), or write into a list of the user's.
@@ -75,14 +75,14 @@ def _kept(value: Any, depth: int) -> Any:
     if depth < _DEEPEST and type(value) in (list, tuple, dict):
         held = cast(list[Any] | tuple[Any, ...] | dict[Any, Any], value)
         if len(held) > _MOST_ENTRIES:
-            return Kept({})
+            return KeptObject({})
         if isinstance(held, dict):
             return {name: _kept(part, depth + 1) for name, part in held.items()}
         parts = [_kept(part, depth + 1) for part in held]
         return tuple(parts) if isinstance(held, tuple) else parts
     if depth or not is_object(value):
-        return Kept({})
-    return Kept({name: _kept(part, depth + 1) for name, part in vars(value).items()})
+        return KeptObject({})
+    return KeptObject({name: _kept(part, depth + 1) for name, part in vars(value).items()})
 
 
 def is_object(value: Any) -> bool:

@@ -73,7 +73,7 @@ def test_the_published_protocol_is_what_the_train_command_does():
     weights_rng, order_rng, split_rng, _ = np.random.default_rng(3).spawn(4)
     samples = recipe.load(None, split_rng, "float32")
     schedule = recipe.order(len(samples.x_train), recipe.batch_size, order_rng)
-    with engines.trainer("numpy", engines.Plan.of(recipe), weights_rng) as trainer:
+    with engines.trainer("numpy", engines.TrainingPlan.of(recipe), weights_rng) as trainer:
         trainer.fit(samples.x_train, samples.y_train, epochs=1, schedule=schedule)
         np.testing.assert_array_equal(trainer.predict(samples.x_test), ours.outputs)
 

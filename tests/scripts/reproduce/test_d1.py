@@ -12,7 +12,7 @@ from numpy_impl import models
 from scripts import recipes, run_files
 from scripts.reproduce.documents.d1 import gates, pictures, reproduction, training
 from scripts.reproduce.documents.d1.columns import ColumnNetwork, difference
-from scripts.reproduce.documents.d1.training import CURED, LARGE, SMALL, Run
+from scripts.reproduce.documents.d1.training import CURED, LARGE, SMALL, D1Run
 from scripts.reproduce.results import Context
 from scripts.train import __main__ as train_command
 from tools import accuracy
@@ -136,7 +136,7 @@ def test_what_a_run_says_by_hand():
     # The validation set is best in epochs 1 and 3; the first of them counts.
     largest = np.ones((4, 10))
     largest[1:, 9], largest[3, 1], largest[3, 2] = 0.01, 0.49, 0.5
-    run = Run(SMALL, 0, [90, 92, 95, 94], [91, 93, 92, 93], np.eye(10), largest)
+    run = D1Run(SMALL, 0, [90, 92, 95, 94], [91, 93, 92, 93], np.eye(10), largest)
     assert (run.best, run.chosen, run.last) == (95, 92, 94)
     assert [run.dead_after(epochs) for epochs in (1, 2)] == [[], [9]]
     assert run.dead == [1, 9]

@@ -11,7 +11,7 @@ from numpy_impl.activations import softmax
 from numpy_impl.layers import Dense, Dropout
 from scripts.reproduce.documents.d2 import reproduction
 from scripts.reproduce.documents.d2.direction import asymmetries, asymmetry, factor_bounds
-from scripts.reproduce.documents.d2.published import ALL, Mistake, Published
+from scripts.reproduce.documents.d2.published import ALL, Mistake, PublishedSteps
 from scripts.reproduce.documents.d2.training import (
     CROSSENTROPY,
     NO_DIGIT,
@@ -38,7 +38,7 @@ def _tiny(kept: bool) -> Sequential:
 
 
 def test_the_published_step_by_hand():
-    published = Published(_tiny(kept=True))
+    published = PublishedSteps(_tiny(kept=True))
     x, y = np.ones(1), np.array([1.0, 0.0])
     outputs = published.passes(x, y)[0]
     hidden, output = published.gradients(x, y)
@@ -52,7 +52,7 @@ def test_the_published_step_by_hand():
 
 
 def test_a_dropped_unit_learns_nothing():
-    published = Published(_tiny(kept=False))
+    published = PublishedSteps(_tiny(kept=False))
     assert published.passes(np.ones(1), np.array([1.0, 0.0]))[0].tolist() == [0.5, 0.5]
     for gradient in published.gradients(np.ones(1), np.array([1.0, 0.0])):
         assert not gradient.any()
@@ -61,7 +61,7 @@ def test_a_dropped_unit_learns_nothing():
 def _gradients_apart(mistakes: frozenset[Mistake]) -> float:
     """How far the step is from the engine's gradient of the squared error, with one mask."""
     network = models.build("64-200-10", np.random.default_rng(5), dtype="float64")
-    published = Published(network.clone(), mistakes)
+    published = PublishedSteps(network.clone(), mistakes)
     masks = network.draw_masks(1)
     x, y = np.random.default_rng(6).normal(size=64), np.eye(10)[4]
     expected = network.loss_and_gradients(x[None], y[None], losses.get("quadratic"), masks)[1]
@@ -97,7 +97,7 @@ def test_the_shared_part_by_hand():
 def test_only_the_cut_jacobian_moves_the_shared_part():
     def moved(mistakes: frozenset[Mistake]) -> float:
         network = models.build("64-200-10", np.random.default_rng(5), dtype="float64")
-        published = Published(network, mistakes)
+        published = PublishedSteps(network, mistakes)
         before = common_part(published.output_kernel)
         published.learn(np.linspace(-0.1, 0.3, 64), np.eye(10)[4], 0.1)
         return abs(common_part(published.output_kernel) - before)

@@ -7,12 +7,12 @@ from numpy_impl import losses, models, training
 from numpy_impl.optimizers import SGD as Descent
 from scripts.reproduce.documents.d3 import published, reproduction, tables
 from scripts.reproduce.documents.d3 import training as trainings
-from scripts.reproduce.documents.d3.published import Published
+from scripts.reproduce.documents.d3.published import PublishedNetwork
 from scripts.reproduce.documents.d3.stopping import EarlyStopping
 from scripts.reproduce.documents.d3.tables import GD, SGD, WHOLE
 from scripts.reproduce.documents.d3.training import Trained
 from scripts.reproduce.results import Context
-from scripts.samples import Samples
+from scripts.samples import RecipeSamples
 
 
 def _digits(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -47,7 +47,9 @@ def test_a_quick_run_makes_every_table_and_picture(tiny_mnist, tmp_path):
 
 def test_the_published_split_trains_on_the_smaller_part():
     x, y = _digits(70)
-    data = trainings.published(Samples(x[:60], y[:60], x[60:], y[60:], x[60:], y[60:]), seed=0)
+    data = trainings.published(
+        RecipeSamples(x[:60], y[:60], x[60:], y[60:], x[60:], y[60:]), seed=0
+    )
     assert (len(data.x_train), len(data.x_test)) == (10, 60)
     pictures = np.concatenate([data.x_train, data.x_test])
     assert {row.tobytes() for row in pictures} == {row.tobytes() for row in x}
@@ -67,7 +69,7 @@ def test_the_published_batches_lose_the_last_sample():
 def test_the_published_program_is_the_engine_with_fewer_samples():
     x, y = _digits(60)
     network = models.build("784-64-10", np.random.default_rng(1), dtype="float64")
-    theirs = Published(np.random.default_rng(2))
+    theirs = PublishedNetwork(np.random.default_rng(2))
     theirs.weights = [w.T.reshape(shape) for w, shape in zip(
         network.get_weights(), [(64, 784), (64, 1), (10, 64), (10, 1)], strict=True
     )]  # fmt: skip
@@ -80,7 +82,7 @@ def test_the_published_program_is_the_engine_with_fewer_samples():
 
 
 def test_a_wrong_gradient_of_the_published_program_would_be_seen(monkeypatch):
-    right = Published.gradients
+    right = PublishedNetwork.gradients
 
     def forgetful(self, x, y):
         """Without the sigmoid's derivative."""
@@ -88,7 +90,7 @@ def test_a_wrong_gradient_of_the_published_program_would_be_seen(monkeypatch):
         delta1 = self.weights[2].T @ ((self.forward(x) - y) / x.shape[1])
         return [delta1 @ x.T, delta1.sum(axis=1, keepdims=True), w2, b2]
 
-    monkeypatch.setattr(Published, "gradients", forgetful)
+    monkeypatch.setattr(PublishedNetwork, "gradients", forgetful)
     report = published.check_gradients(keras=False)
     assert not report.passed
     assert "layer 1" in report.findings[0].where
@@ -123,7 +125,7 @@ def test_pictures_with_a_nan_are_counted_and_ours_have_none():
 def test_one_overflow_ruins_the_outputs_for_all_pictures():
     x, y = np.zeros((784, 4)), np.eye(10)[:, :4]
     x[0, 0] = 1
-    net = Published(np.random.default_rng(0))
+    net = PublishedNetwork(np.random.default_rng(0))
     net.weights = [np.zeros_like(w) for w in net.weights]
     net.weights[0][0, 0], net.weights[2][0, 0] = 100, 1000
     with np.errstate(over="ignore", invalid="ignore"):

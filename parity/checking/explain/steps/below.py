@@ -21,7 +21,7 @@ from parity.checking.explain.steps.course import Course, Gradients, course
 from parity.checking.model.layout import PARTS, Key, Layout
 from parity.checking.model.losses import LossKind, correct_gradients
 from parity.checking.model.probe import Probe
-from parity.checking.model.rules import Rule
+from parity.checking.model.rules import OptimizerRule
 
 # With what is to be seen in every element, a mistake is told by two batches.
 _FEWEST = 2
@@ -59,7 +59,7 @@ class Below:
         history: Sequence[Taken],
         layout: Layout,
         kind: LossKind,
-        rule: Rule,
+        rule: OptimizerRule,
         factor: float,
         output: OutputVariant,
     ) -> None:

@@ -14,7 +14,7 @@ from numpy_impl.types import Array
 from parity.checking.explain.steps.course import Course
 from parity.checking.explain.steps.followed_rule import Factors, Found, descent, rule_of
 from parity.checking.model.layout import Key
-from parity.checking.model.rules import EPSILONS, Rule, adaptive
+from parity.checking.model.rules import EPSILONS, OptimizerRule, adaptive
 
 # So often a share is corrected, from each of these; it is known to so many digits.
 _ITERATIONS, _STARTS, _DIGITS = 6, (0.0, 0.03), 4
@@ -27,7 +27,7 @@ _ROUGH = 0.05
 _LARGE = 0.1
 
 
-def decayed(whole: Course, usual: Factors) -> tuple[Found, dict[Key, Rule | None]] | None:
+def decayed(whole: Course, usual: Factors) -> tuple[Found, dict[Key, OptimizerRule | None]] | None:
     """Return the rule with a share of the weights that steps follow, and the tensors without it.
 
     Args:
@@ -60,11 +60,11 @@ def decayed(whole: Course, usual: Factors) -> tuple[Found, dict[Key, Rule | None
     return (most, factor, words), {key: rule for key, rule in found.items() if rule != most}
 
 
-def _without(rule: Rule) -> Rule:
+def _without(rule: OptimizerRule) -> OptimizerRule:
     return replace(rule, weight_decay=0.0, decay_at_rate=True, coupled=False)
 
 
-def _descended(course: Course, usual: Factors) -> Rule | None:
+def _descended(course: Course, usual: Factors) -> OptimizerRule | None:
     """Return a descent with a share of the weights that all steps follow."""
     factor = usual[0][0]
     for decay in _of_first_step(course, factor):
@@ -76,18 +76,18 @@ def _descended(course: Course, usual: Factors) -> Rule | None:
     return None
 
 
-def _divided(course: Course, factor: float) -> Rule | None:
+def _divided(course: Course, factor: float) -> OptimizerRule | None:
     """Return a rule that divides by a root, with a share of the weights that all steps follow."""
     rules = (rule for rule in adaptive(right=True) if course.flat or rule.known.feels_scale)
     shares = (_share_of(course, rule, factor) for rule in rules)
     return next((rule for rule in shares if rule is not None), None)
 
 
-def _settings(rule: Rule) -> dict[str, object]:
+def _settings(rule: OptimizerRule) -> dict[str, object]:
     return {"form": rule.form, "decay": rule.decay, "beta": rule.beta}
 
 
-def _of_first_step(course: Course, factor: float) -> Iterator[Rule]:
+def _of_first_step(course: Course, factor: float) -> Iterator[OptimizerRule]:
     """Yield the shares that the first step of a descent may have: ``p g + q w`` is what it is."""
     g, w, rate = factor * course.gradients[0].value, course.weights[0], course.rates[0]
     (p, q), *_ = np.linalg.lstsq(np.stack([g, w], axis=1), course.changes[0], rcond=None)
@@ -96,10 +96,10 @@ def _of_first_step(course: Course, factor: float) -> Iterator[Rule]:
     for share, (coupled, at_rate) in zip((q / p, -q / rate, -q), _ENTERS, strict=True):
         short = float(f"{share:.{_DIGITS}g}")
         if short > 0:
-            yield Rule("sgd", weight_decay=short, coupled=coupled, decay_at_rate=at_rate)
+            yield OptimizerRule("sgd", weight_decay=short, coupled=coupled, decay_at_rate=at_rate)
 
 
-def _less(course: Course, decay: Rule) -> Course:
+def _less(course: Course, decay: OptimizerRule) -> Course:
     """Return the course as if there were no share of the weights in it."""
     share = decay.weight_decay
     if decay.coupled:
@@ -110,7 +110,7 @@ def _less(course: Course, decay: Rule) -> Course:
     return replace(course, changes=[c + share * decay.taken_off(r) * w for c, w, r in steps])
 
 
-def _share_of(course: Course, rule: Rule, factor: float) -> Rule | None:
+def _share_of(course: Course, rule: OptimizerRule, factor: float) -> OptimizerRule | None:
     """Return a rule with a share of the weights that all steps follow, if one does."""
     settings = [*product(rule.known.places, EPSILONS)]
     if rule.kind == "sgd" or rule.epsilon:
@@ -126,7 +126,7 @@ def _share_of(course: Course, rule: Rule, factor: float) -> Rule | None:
     return None
 
 
-def _shares(course: Course, rule: Rule, factor: float) -> Iterator[float]:
+def _shares(course: Course, rule: OptimizerRule, factor: float) -> Iterator[float]:
     """Yield the shares with which a rule comes near to the steps, by Gauss and Newton."""
     large = [
         np.abs(g.value) >= _LARGE * np.max(np.abs(g.value), initial=0.0) for g in course.gradients
@@ -154,7 +154,9 @@ def _shares(course: Course, rule: Rule, factor: float) -> Iterator[float]:
             yield short
 
 
-def _rest(course: Course, rule: Rule, share: float, factor: float, large: Sequence[Array]) -> Array:
+def _rest(
+    course: Course, rule: OptimizerRule, share: float, factor: float, large: Sequence[Array]
+) -> Array:
     """Return what a rule with some share leaves of the steps, for the rate of each."""
     run = course.run(replace(rule, weight_decay=share), [factor] * len(course.changes))
     steps = zip(run, course.changes, course.rates, large, strict=True)

@@ -186,7 +186,7 @@ def _of_clipping(declared: DeclaredOptimizer) -> Iterator[Departure]:
     yield Departure(CLIPPING_KIND, "none at all", _with(declared, **none))
 
 
-class _Counted(LearningRateSchedule):
+class _CountedSteps(LearningRateSchedule):
     """A schedule that counts something else than steps."""
 
     def __init__(self, schedule: LearningRateSchedule, each: int, first: int) -> None:
@@ -204,10 +204,10 @@ def _of_schedule(declared: DeclaredOptimizer, steps: int) -> Iterator[Departure]
     if schedule is None:
         return
     for bug, first in ((SCHEDULE_AHEAD, 1), (SCHEDULE_BEHIND, -1)):
-        yield Departure(bug, "", replace(declared, schedule=_Counted(schedule, 1, first)))
+        yield Departure(bug, "", replace(declared, schedule=_CountedSteps(schedule, 1, first)))
     for each in range(2, steps):
         words = f"it is counted on once in {each} steps (epochs?)"
         yield Departure(
-            SCHEDULE_COUNT, words, replace(declared, schedule=_Counted(schedule, each, 0))
+            SCHEDULE_COUNT, words, replace(declared, schedule=_CountedSteps(schedule, each, 0))
         )
     yield Departure(SCHEDULE_COUNT, "the rate stays as it is", replace(declared, schedule=None))

@@ -12,12 +12,12 @@ import numpy as np
 from parity.checking.asking.falling import Falling, named
 from parity.checking.explain.steps.course import Course
 from parity.checking.model.layout import Key
-from parity.checking.model.rules import EPSILONS, Rule, adaptive, momenta
+from parity.checking.model.rules import EPSILONS, OptimizerRule, adaptive, momenta
 
 # What gradients may be multiplied by, in words: the reductions of a loss.
 Factors = Sequence[tuple[float, str]]
 # The rule, and the factor with its words.
-Found = tuple[Rule, float, str]
+Found = tuple[OptimizerRule, float, str]
 
 
 def rule_of(quick: Course, exact: Course, usual: Factors, right: bool = False) -> Found | None:
@@ -56,7 +56,7 @@ def piled_up(exact: Course, usual: Factors) -> tuple[tuple[Key, ...], float, str
 
     None if there are none, or another tensor is not plain descent.
     """
-    plain, piling = Rule("sgd"), Rule("sgd", "torch", 1.0)
+    plain, piling = OptimizerRule("sgd"), OptimizerRule("sgd", "torch", 1.0)
     tensors = {key: exact.only([key]) for key in exact.parts}
     for factor, words in usual:
         keys = tuple(key for key, alone in tensors.items() if alone.follows(piling, factor))
@@ -89,7 +89,7 @@ def decayed(exact: Course, usual: Factors) -> tuple[Found, list[Key]] | None:
     return None
 
 
-def _amount(course: Course, rule: Rule, factor: float) -> tuple[float, float] | None:
+def _amount(course: Course, rule: OptimizerRule, factor: float) -> tuple[float, float] | None:
     """Return what a rule leaves of the first and the last step, in multiples of the weights.
 
     None where that is no multiple of them, at a glance.
@@ -108,7 +108,7 @@ def _amount(course: Course, rule: Rule, factor: float) -> tuple[float, float] | 
     return found[0], found[1]
 
 
-def _with_decay(course: Course, rule: Rule, factor: float) -> Rule | None:
+def _with_decay(course: Course, rule: OptimizerRule, factor: float) -> OptimizerRule | None:
     """Return the rule with the weight decay that all steps have, if they follow that."""
     amounts = _amount(course, rule, factor)
     if amounts is None:
@@ -123,7 +123,7 @@ def _with_decay(course: Course, rule: Rule, factor: float) -> Rule | None:
     return None
 
 
-def _linear(exact: Course, usual: Factors) -> Iterator[tuple[Rule, Factors]]:
+def _linear(exact: Course, usual: Factors) -> Iterator[tuple[OptimizerRule, Factors]]:
     """Yield plain descent and momenta that the first steps may be, with likely factors."""
     start = exact.until(3)
     sizes = start.sizes()
@@ -137,7 +137,7 @@ def _linear(exact: Course, usual: Factors) -> Iterator[tuple[Rule, Factors]]:
         yield rule, factors
 
 
-def _likely(quick: Course, rule: Rule, usual: Factors) -> bool:
+def _likely(quick: Course, rule: OptimizerRule, usual: Factors) -> bool:
     """Return whether steps look like a rule's with epsilon left open, and mostly the factor too."""
     epsilons = EPSILONS if rule.known.epsilon_sets_size else (1e-8,)
     roughs = [replace(rule, epsilon=epsilon) for epsilon in epsilons]

@@ -13,7 +13,7 @@ from numpy_impl.types import Array
 from parity.bounds.rounding import Approx
 from parity.checking.explain.steps.course import Course
 from parity.checking.explain.steps.followed_rule import RateFormula, rate_formula
-from parity.checking.model.rules import EPSILONS, Rule, adaptive
+from parity.checking.model.rules import EPSILONS, OptimizerRule, adaptive
 
 # Momenta that are tried; their rate may stand in the velocity or outside of it.
 _MOMENTA = (0.9, 0.8, 0.5, 0.95, 0.99)
@@ -25,14 +25,17 @@ _FEWEST = 4
 Sizes = list[tuple[float, float]]
 
 
-def at_changing_rates(course: Course) -> tuple[Rule, RateFormula] | None:
+def at_changing_rates(course: Course) -> tuple[OptimizerRule, RateFormula] | None:
     """Return the rule that steps follow at a rate of its own formula, and the formula."""
     if len(course.places) < _FEWEST:
         return None
     for momentum in _MOMENTA:
         for rule, sizes in (
-            (Rule("sgd", "keras", momentum), _of_velocity(course, momentum)),
-            (Rule("sgd", "torch", momentum), _of_rule(course, Rule("sgd", "torch", momentum))),
+            (OptimizerRule("sgd", "keras", momentum), _of_velocity(course, momentum)),
+            (
+                OptimizerRule("sgd", "torch", momentum),
+                _of_rule(course, OptimizerRule("sgd", "torch", momentum)),
+            ),
         ):
             found = None if sizes is None else _formula(course, sizes)
             if found is not None:
@@ -45,16 +48,16 @@ def at_changing_rates(course: Course) -> tuple[Rule, RateFormula] | None:
     return None
 
 
-def _likely(course: Course) -> Iterator[Rule]:
+def _likely(course: Course) -> Iterator[OptimizerRule]:
     """Yield the rules that divide by a root whose steps are about multiples of the user's."""
     for rule in adaptive(right=True):
-        rough = Rule(rule.kind, rule.form, rule.decay, rule.beta, epsilon=1e-8)
+        rough = OptimizerRule(rule.kind, rule.form, rule.decay, rule.beta, epsilon=1e-8)
         if not course.flat and not rule.known.feels_scale:
             continue
         run = zip(course.run(rough, [1.0] * len(course.changes)), course.changes, strict=True)
         if all(_near(change, expected.value) for expected, change in run):
             for place, epsilon in product(rule.known.places, EPSILONS):
-                yield Rule(rule.kind, rule.form, rule.decay, rule.beta, epsilon, place)
+                yield OptimizerRule(rule.kind, rule.form, rule.decay, rule.beta, epsilon, place)
 
 
 def _near(change: Array, direction: Array) -> bool:
@@ -63,7 +66,7 @@ def _near(change: Array, direction: Array) -> bool:
     return bool(np.linalg.norm(left) <= _ROUGH * np.linalg.norm(change))
 
 
-def _of_rule(course: Course, rule: Rule) -> Sizes | None:
+def _of_rule(course: Course, rule: OptimizerRule) -> Sizes | None:
     """Return in which multiples of the rates given each step is a rule's; None if one is not."""
     run = course.run(rule, [1.0] * len(course.changes))
     parts = zip(course.changes, course.noise, run, course.rates, strict=True)

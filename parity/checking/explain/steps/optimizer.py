@@ -51,7 +51,7 @@ from parity.checking.model.declared_optimizer import DeclaredOptimizer
 from parity.checking.model.layout import Key, Layout
 from parity.checking.model.losses import LossKind, kinds, reductions
 from parity.checking.model.probe import Probe, wide
-from parity.checking.model.rules import Rule
+from parity.checking.model.rules import OptimizerRule
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Identified:
         crossed: Which tensor goes on from another's state.
     """
 
-    rule: Rule | DeclaredOptimizer | None
+    rule: OptimizerRule | DeclaredOptimizer | None
     kind: LossKind | None
     factor: float
     words: str
@@ -90,7 +90,7 @@ class Identified:
     own: bool = False
     declared: bool = False
     idle: tuple[Key, ...] = ()
-    others: dict[Key, Rule | None] = field(default_factory=dict[Key, Rule | None])
+    others: dict[Key, OptimizerRule | None] = field(default_factory=dict[Key, OptimizerRule | None])
     sizes: tuple[float, ...] = ()
     formula: RateFormula | None = None
     multiples: tuple[float, ...] = ()
@@ -380,12 +380,14 @@ class _Attempt:
         with_decay = decayed(exact, usual)
         if with_decay is not None:
             found, plain = with_decay
-            others: dict[Key, Rule | None] = {k: replace(found[0], weight_decay=0.0) for k in plain}
+            others: dict[Key, OptimizerRule | None] = {
+                k: replace(found[0], weight_decay=0.0) for k in plain
+            }
             return draft.following(found, others=others)
         piled = piled_up(exact, usual)
         if piled is not None:
             keys, factor, words = piled
-            return draft.following((Rule("sgd"), factor, words), piled=keys)
+            return draft.following((OptimizerRule("sgd"), factor, words), piled=keys)
         measured = changing_sizes(exact)
         if measured is not None:
             sizes = tuple(size for size, _ in measured)

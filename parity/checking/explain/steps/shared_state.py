@@ -14,7 +14,7 @@ from parity.bounds.updates.rule import State
 from parity.checking.explain.steps.course import Course
 from parity.checking.explain.steps.followed_rule import Found
 from parity.checking.model.layout import Key, Layout
-from parity.checking.model.rules import Rule
+from parity.checking.model.rules import OptimizerRule
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Shared:
 class _InTurn:
     """A rule by which several arrays are updated in each step, one after the other."""
 
-    rule: Rule
+    rule: OptimizerRule
     arrays: int
 
     @property
@@ -144,7 +144,7 @@ def _in_turn(whole: Course, members: Sequence[Array]) -> Course:
     )
 
 
-def _rules(turn: Course, factor: float, rest: Rule | None) -> Iterator[Rule]:
+def _rules(turn: Course, factor: float, rest: OptimizerRule | None) -> Iterator[OptimizerRule]:
     """Yield the rule of the other arrays, and momenta that the first two changes allow."""
     if rest is not None and (rest.kind != "sgd" or rest.decay):
         yield rest
@@ -156,4 +156,4 @@ def _rules(turn: Course, factor: float, rest: Rule | None) -> Iterator[Rule]:
         short = round(mu, 4)
         mu = short if abs(short - mu) <= 1e-6 else mu
         for form in ("keras", "torch"):
-            yield Rule("sgd", form, mu)
+            yield OptimizerRule("sgd", form, mu)

@@ -36,7 +36,7 @@ from parity.checking.explain.steps.shared_state import Shared
 from parity.checking.model import declared_optimizer
 from parity.checking.model.declared_optimizer import DeclaredOptimizer
 from parity.checking.model.layout import Key, Layout
-from parity.checking.model.rules import ADAPTIVE, FORMS, PLACES, Rule, Update
+from parity.checking.model.rules import ADAPTIVE, FORMS, PLACES, OptimizerRule, Update
 
 _NEITHER = f"its changes on equal input differ; they follow neither momentum nor {ADAPTIVE}"
 _STEPS = "every step taken follows it up to rounding"
@@ -93,7 +93,7 @@ class Updates:
         stated = self.stated
         return stated if stated is not None and stated.kind and not stated.unchecked else None
 
-    def of_plain(self, found: Rule) -> Notes:
+    def of_plain(self, found: OptimizerRule) -> Notes:
         """Return what a plain or momentum step makes, of gradients that are not right."""
         stated = self.checkable
         if stated is None:
@@ -134,7 +134,7 @@ class Updates:
         if found.piled:
             where = f"step, {self._listed(found.piled)}"
             notes.findings.append(Finding(ACCUMULATED, where, evidence=_STEPS))
-        elif found.shared is not None and isinstance(found.rule, Rule):
+        elif found.shared is not None and isinstance(found.rule, OptimizerRule):
             notes.findings += self._sharing(found.shared, found.rule)
         elif found.ahead is not None and found.ahead.added:
             notes.findings.append(Finding(AHEAD_ADDED, "step", evidence=f"{words}: {_STEPS}"))
@@ -186,7 +186,7 @@ class Updates:
         evidence = "their gradients are not zero, and no step has changed them"
         return Finding(STEP_LEAVES, "step", values, evidence)
 
-    def _sharing(self, shared: Shared, rule: Rule) -> list[Finding]:
+    def _sharing(self, shared: Shared, rule: OptimizerRule) -> list[Finding]:
         """Return which arrays, or rows of one, share a state."""
         rows = "the rows of " * shared.rows
         return [
@@ -296,7 +296,7 @@ class Updates:
 
     def _judged(self, found: Identified) -> Notes:
         notes, rule = Notes(), found.rule
-        if isinstance(rule, Rule):
+        if isinstance(rule, OptimizerRule):
             notes.add(self._form(rule, ""))
             wrong = bool(notes.findings)
             if rule.form.startswith("restarted"):
@@ -322,7 +322,7 @@ class Updates:
                 # Keras keeps the weights that look ahead, and the other form those behind them.
                 return notes
         parting = self.parted(found, words, certain=True)
-        steady = rule if isinstance(rule, Rule) and found.formula is None else None
+        steady = rule if isinstance(rule, OptimizerRule) and found.formula is None else None
         if parting is not None and steady is not None and self._by_rate(steady):
             notes.remarks.append(self._at_one_rate(words))
         elif parting is not None and not notes.findings:
@@ -331,7 +331,7 @@ class Updates:
             notes.remarks += self._by_place(found)
         return notes
 
-    def _by_rate(self, rule: Rule | DeclaredOptimizer) -> bool:
+    def _by_rate(self, rule: OptimizerRule | DeclaredOptimizer) -> bool:
         """Return whether a rule has the declared momentum, but for where the learning rate stands.
 
         Inside of the velocity or outside of it, that is one as long as the rate does not change.
@@ -354,7 +354,9 @@ class Updates:
         The declared momentum may have its learning rate in another place, and an average of the
         weights may be kept that no step shows.
         """
-        remarks = [self._at_one_rate(found.rule.words)] if isinstance(found.rule, Rule) else []
+        remarks = (
+            [self._at_one_rate(found.rule.words)] if isinstance(found.rule, OptimizerRule) else []
+        )
         stated = self.stated
         if stated is not None and stated.averages and not stated.overwrites:
             remarks.append(
@@ -371,7 +373,7 @@ class Updates:
             "in it or not."
         )
 
-    def _not_kept(self, found: Identified, rule: Rule, finding: Finding) -> Finding:
+    def _not_kept(self, found: Identified, rule: OptimizerRule, finding: Finding) -> Finding:
         """Say where a state that starts anew parts from one that is kept."""
         form = "uncorrected" if rule.form == "restarted-uncorrected" else "keras"
         kept = replace(rule, form=form)
@@ -384,20 +386,20 @@ class Updates:
         evidence = f"parts from {kept.words} at step {k + 1}{ratio}: {shown}; {finding.evidence}"
         return replace(finding, evidence=evidence)
 
-    def _tensor(self, key: Key, rule: Rule | None, most: object) -> Notes:
+    def _tensor(self, key: Key, rule: OptimizerRule | None, most: object) -> Notes:
         name = self._listed([key])
         if rule is not None:
             notes = self._form(rule, name)
             if not notes.findings:
                 notes.remarks.append(f"Optimizer: {name} follows {rule.words}, unlike the rest.")
             return notes
-        optimizer = most.words if isinstance(most, Rule) else "another"
+        optimizer = most.words if isinstance(most, OptimizerRule) else "another"
         values = {"names": name, "optimizer": optimizer}
         evidence = "its gradient, as your own code gives it, does not explain its changes"
         open_ = Severity.UNCERTAIN  # a share of the weights, say, is no bug
         return Notes(findings=[Finding(TENSORS_DIFFER, name, values, evidence, severity=open_)])
 
-    def _form(self, rule: Rule, name: str) -> Notes:
+    def _form(self, rule: OptimizerRule, name: str) -> Notes:
         where = f"step, {name}" if name else "step"
         if rule.form in BUGS:
             values = {"optimizer": rule.known.title}

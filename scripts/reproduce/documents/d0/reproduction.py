@@ -22,8 +22,8 @@ from .training import (
     PUBLISHED,
     SCALED,
     SOUND,
+    D0Run,
     Protocol,
-    Run,
     held_out,
     last_359,
     random_split,
@@ -82,7 +82,7 @@ def beginnings(context: Context) -> dict[str, Callable[[], Training]]:
     }
 
 
-def _other_rates(context: Context, seeds: int) -> dict[float, list[Run]]:
+def _other_rates(context: Context, seeds: int) -> dict[float, list[D0Run]]:
     rates = () if context.quick else RATES
     return {rate: trainings(SOUND.at(rate), held_out, seeds, context) for rate in rates}
 
@@ -135,7 +135,7 @@ def _run_values(runs: Runs) -> dict[str, Any]:
     }
 
 
-def _lost_output(run: Run) -> float:
+def _lost_output(run: D0Run) -> float:
     """Return the largest, over the digits lost, of the median output for a digit's own pictures."""
     own = (np.median(run.outputs[run.labels == digit, digit]) for digit in run.reading.lost)
     return float(max(own, default=0))

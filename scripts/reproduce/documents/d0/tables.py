@@ -7,20 +7,20 @@ import numpy as np
 from numpy_impl.types import Array
 
 from ...results import Table, spread
-from .training import NAMES, PUBLISHED, Protocol, Run
+from .training import NAMES, PUBLISHED, D0Run, Protocol
 
-Runs = Mapping[Protocol, Sequence[Run]]
+Runs = Mapping[Protocol, Sequence[D0Run]]
 
 # A sigmoid's slope is at most 1/4.
 FLAT = 0.01
 
 
-def argmax(runs: Sequence[Run]) -> list[float]:
+def argmax(runs: Sequence[D0Run]) -> list[float]:
     """Return the percents right by argmax, one for each training."""
     return [run.reading.argmax for run in runs]
 
 
-def _spread_of(runs: Sequence[Run], name: str, digits: int = 2) -> str:
+def _spread_of(runs: Sequence[D0Run], name: str, digits: int = 2) -> str:
     return spread([float(getattr(run.reading, name)) for run in runs], digits)
 
 
@@ -46,7 +46,7 @@ def ladder(runs: Runs, chosen_on: Runs) -> Table:
     return Table(title, ["trained", "held out", "last 359", "from, to", "digits lost"], rows)
 
 
-def rates(rates: Mapping[float, Sequence[Run]]) -> Table:
+def rates(rates: Mapping[float, Sequence[D0Run]]) -> Table:
     """Return how well the sound protocol fares with other learning rates."""
     rows = [[f"{rate:g}", spread(argmax(rates[rate]))] for rate in sorted(rates)]
     title = "Percent right of the held-out fifth by argmax, trained soundly"
@@ -82,7 +82,7 @@ def rules(runs: Runs) -> Table:
     return Table("What the published rule does with undecided answers", columns, rows)
 
 
-def seeds(published: Sequence[Run]) -> Table:
+def seeds(published: Sequence[D0Run]) -> Table:
     """Return every training by the published protocol."""
     rows = []
     for seed, run in enumerate(published):
@@ -104,7 +104,7 @@ def seeds(published: Sequence[Run]) -> Table:
     return Table("Each training as published, tested on the last 359", columns, rows)
 
 
-def nudges(runs: Runs, nudged: Mapping[Protocol, Run]) -> Table:
+def nudges(runs: Runs, nudged: Mapping[Protocol, D0Run]) -> Table:
     """Return what one unit in the last place of every initial weight changes, with seed 0."""
     rows = []
     for protocol, after in nudged.items():

@@ -13,7 +13,7 @@ from numpy_impl.training import Schedule
 from numpy_impl.types import Array, Precision
 
 from .... import recipes
-from ....samples import Samples
+from ....samples import RecipeSamples
 from ...results import Context
 from ...training import Training
 from .reading import Reading, judge
@@ -95,7 +95,7 @@ NAMES = {PUBLISHED: "as published", SOUND: "sound"}
 
 
 @dataclass(frozen=True)
-class Run:
+class D0Run:
     """One trained network.
 
     Attributes:
@@ -136,25 +136,25 @@ def set_up(protocol: Protocol, data: Digits, seed: int, context: Context) -> Tra
         protocol.network(weights_rng, context.dtype),
         losses.get(_D0.loss),
         optimizers.get(_D0.optimizer, learning_rate=protocol.learning_rate),
-        Samples(x, y, x_test, y_test, x_test, y_test),
+        RecipeSamples(x, y, x_test, y_test, x_test, y_test),
         protocol.schedule(len(x), order_rng),
         context.at_most(protocol.epochs, 1),
     )
 
 
-def train(protocol: Protocol, data: Digits, seed: int, context: Context) -> Run:
+def train(protocol: Protocol, data: Digits, seed: int, context: Context) -> D0Run:
     """Train a network as :func:`set_up` has it, and test it."""
     training = set_up(protocol, data, seed, context)
     test = training.data.x_test, training.data.y_test
     history = training.run(validation_data=test)
     curve = [100 * accuracy for accuracy in history.epochs["val_accuracy"]]
     network = training.network()
-    return Run(network, network.predict(test[0]), data.y_test, curve)
+    return D0Run(network, network.predict(test[0]), data.y_test, curve)
 
 
 def trainings(
     protocol: Protocol, data: Callable[[int], Digits], seeds: int, context: Context
-) -> list[Run]:
+) -> list[D0Run]:
     """Train with the seeds 0, 1, ... on the data that ``data`` gives for each."""
     runs = []
     for seed in range(seeds):

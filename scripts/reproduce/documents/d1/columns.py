@@ -9,7 +9,7 @@ from numpy_impl import losses, models, optimizers, training
 from numpy_impl.types import Array
 
 from .... import recipes
-from ....samples import Samples
+from ....samples import RecipeSamples
 
 
 def _sigmoid(z: Array) -> Array:
@@ -63,7 +63,7 @@ class ColumnNetwork:
                 parameter -= eta / len(x) * np.sum(each, axis=0)
 
 
-def difference(samples: Samples, seed: int, steps: int) -> float:
+def difference(samples: RecipeSamples, seed: int, steps: int) -> float:
     """Return how far the document's program and ours are apart after ``steps`` equal steps.
 
     Both train 784-30-10 in float64, from the same weights, on the same mini-batches of 10.

@@ -15,7 +15,7 @@ from numpy_impl.perceptron import Perceptron
 from numpy_impl.types import Array
 
 from .tables import BOOK
-from .training import KINDS, Kind, Run, Trace
+from .training import KINDS, D1Run, Kind, Trace
 
 DPI = 100
 DEAD, ALIVE = "tab:red", "tab:blue"
@@ -78,7 +78,7 @@ def _corners(axes: Axes, unit: Perceptron, smooth: bool) -> None:
     axes.set(xticks=[0, 1], yticks=[0, 1])
 
 
-def curves(runs: Sequence[Run], path: Path) -> None:
+def curves(runs: Sequence[D1Run], path: Path) -> None:
     """Draw the test accuracy of every training by epoch, a panel for each kind of network."""
     figure = Figure(figsize=(11, 4.4), layout="constrained")
     for axes, kind in zip(figure.subplots(1, len(KINDS), sharey=True), KINDS, strict=True):
@@ -97,7 +97,7 @@ def curves(runs: Sequence[Run], path: Path) -> None:
     figure.savefig(path, format="png", dpi=DPI)
 
 
-def outputs(pair: Sequence[Run], path: Path) -> None:
+def outputs(pair: Sequence[D1Run], path: Path) -> None:
     """Draw the mean of every output for every true digit, the trainings side by side."""
     figure = Figure(figsize=(10, 4.9), layout="constrained")
     grid = figure.subplots(1, len(pair))

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
-from ....samples import Samples
+from ....samples import RecipeSamples
 from ...results import Context, Results, Target
 from ...training import Training
 from . import columns, gates, pictures, tables, training
 from .tables import BOOK
-from .training import CURED, HALVES, KINDS, LARGE, SMALL, Kind, Run
+from .training import CURED, HALVES, KINDS, LARGE, SMALL, D1Run, Kind
 
 EPOCHS = 30
 # What more is trained, to see how often outputs die and why: more seeds, and for fewer epochs.
@@ -59,14 +59,14 @@ def beginnings(context: Context) -> dict[str, Callable[[], Training]]:
     }
 
 
-def _of(kind: Kind, runs: Iterable[Run]) -> list[Run]:
+def _of(kind: Kind, runs: Iterable[D1Run]) -> list[D1Run]:
     return [run for run in runs if run.kind == kind]
 
 
-def _trainer(samples: Samples, context: Context) -> Callable[[Kind, int, int], Run]:
+def _trainer(samples: RecipeSamples, context: Context) -> Callable[[Kind, int, int], D1Run]:
     """Return what trains a network of a kind with a seed for some epochs, and tells how it goes."""
 
-    def train(kind: Kind, seed: int, epochs: int) -> Run:
+    def train(kind: Kind, seed: int, epochs: int) -> D1Run:
         # The document's own training prints its epochs as there.
         told = context.line if kind == SMALL and seed == 0 else None
         if told:
@@ -83,7 +83,7 @@ def _trainer(samples: Samples, context: Context) -> Callable[[Kind, int, int], R
     return train
 
 
-def _selection(runs: Sequence[Run]) -> dict[str, float]:
+def _selection(runs: Sequence[D1Run]) -> dict[str, float]:
     """Return what choosing the epoch on the test set adds, in points, where no output died."""
     sound = [run for run in runs if run.kind in (SMALL, CURED)]
     return {
@@ -92,7 +92,7 @@ def _selection(runs: Sequence[Run]) -> dict[str, float]:
     }
 
 
-def _dying(runs: Sequence[Run], samples: Samples, context: Context) -> dict[str, object]:
+def _dying(runs: Sequence[D1Run], samples: RecipeSamples, context: Context) -> dict[str, object]:
     """Draw what happens to the first seed that loses outputs, the cure beside it."""
     large = _of(LARGE, runs)
     died = next((run for run in large if run.dead), large[0])
@@ -116,14 +116,14 @@ def _dying(runs: Sequence[Run], samples: Samples, context: Context) -> dict[str,
     }
 
 
-def _columns(samples: Samples, context: Context) -> dict[str, float]:
+def _columns(samples: RecipeSamples, context: Context) -> dict[str, float]:
     """Compare our steps with those of the document's own program."""
     context.status("comparing with the document's own program")
     steps = context.at_most(STEPS_COMPARED, 5)
     return {"columns_steps": steps, "columns_apart": columns.difference(samples, 0, steps)}
 
 
-def _targets(runs: Sequence[Run]) -> list[Target]:
+def _targets(runs: Sequence[D1Run]) -> list[Target]:
     small, cured = ([run.best for run in _of(kind, runs)] for kind in (SMALL, CURED))
     scaled = "784-100-10, best epoch, weights scaled (the author's are not)"
     return [

@@ -8,7 +8,7 @@ from numpy_impl.activations import sigmoid
 
 from ...results import Table, spread
 from . import gates
-from .training import CURED, HALVES, KINDS, LARGE, Run
+from .training import CURED, HALVES, KINDS, LARGE, D1Run
 
 # What the book quotes, its best epoch on the test set.
 BOOK = {"784-30-10": 95.42, "784-100-10": 96.59}
@@ -28,7 +28,7 @@ def truth() -> Table:
     return Table("One perceptron as a NAND gate, and a half adder of five", columns, rows)
 
 
-def accuracy(runs: Sequence[Run]) -> Table:
+def accuracy(runs: Sequence[D1Run]) -> Table:
     """Return mean and deviation over the seeds, by three ways to choose the epoch."""
     rows = []
     for kind in KINDS:
@@ -43,7 +43,7 @@ def accuracy(runs: Sequence[Run]) -> Table:
     return Table(f"Percent of the test set right, {seeds} seeds, by epoch chosen", columns, rows)
 
 
-def trainings(runs: Sequence[Run]) -> Table:
+def trainings(runs: Sequence[D1Run]) -> Table:
     """Return a row for each training of 784-100-10."""
     rows = [
         [
@@ -56,7 +56,7 @@ def trainings(runs: Sequence[Run]) -> Table:
     return Table(f"Each training of {LARGE.recipe}, percent right", columns, rows)
 
 
-def survey(runs: Sequence[Run], epochs: int) -> Table:
+def survey(runs: Sequence[D1Run], epochs: int) -> Table:
     """Return how many trainings lost how many outputs, and what each loss costs."""
     rows = []
     for count in sorted({len(run.dead_after(epochs)) for run in runs}):
@@ -68,7 +68,7 @@ def survey(runs: Sequence[Run], epochs: int) -> Table:
     return Table(f"{LARGE}, after {epochs} epochs", columns, rows)
 
 
-def layers(runs: Sequence[Run], epochs: int) -> Table:
+def layers(runs: Sequence[D1Run], epochs: int) -> Table:
     """Return what scaling the weights of one layer alone does."""
     rows = []
     for kind in (LARGE, *HALVES, CURED):

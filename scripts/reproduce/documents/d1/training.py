@@ -10,7 +10,7 @@ from numpy_impl.layers import Dense
 from numpy_impl.types import Array, Precision
 
 from .... import recipes
-from ....samples import Samples
+from ....samples import RecipeSamples
 from ...results import Context
 from ...training import Training
 
@@ -52,7 +52,7 @@ HALVES = (Kind("784-100-10", (True, False)), Kind("784-100-10", (False, True)))
 
 
 @dataclass(frozen=True)
-class Run:
+class D1Run:
     """One training.
 
     Attributes:
@@ -123,7 +123,7 @@ def _dead(largest: Array) -> list[int]:
     return np.flatnonzero(largest < DEAD_BELOW).tolist()
 
 
-def load(context: Context) -> Samples:
+def load(context: Context) -> RecipeSamples:
     """Return MNIST as the document divides it, 50,000 / 10,000 / 10,000."""
     *_, split_rng, _ = context.generators(0)  # nothing is drawn: the pickle's own division
     samples = recipes.get(SMALL.recipe).load(context.data, split_rng, context.dtype)
@@ -147,7 +147,9 @@ def build(kind: Kind, rng: np.random.Generator, dtype: Precision = "float32") ->
     return Sequential(layers, inputs, rng, dtype, str(kind))
 
 
-def set_up(kind: Kind, seed: int, samples: Samples, context: Context, epochs: int) -> Training:
+def set_up(
+    kind: Kind, seed: int, samples: RecipeSamples, context: Context, epochs: int
+) -> Training:
     """Return the training by the recipe; it is that of ``scripts.train`` with the same seed."""
     recipe = recipes.get(kind.recipe)
     weights_rng, order_rng, *_ = context.generators(seed)
@@ -164,11 +166,11 @@ def set_up(kind: Kind, seed: int, samples: Samples, context: Context, epochs: in
 def train(
     kind: Kind,
     seed: int,
-    samples: Samples,
+    samples: RecipeSamples,
     context: Context,
     epochs: int,
     on_epoch: Callable[[int, int], None] = lambda epoch, right: None,
-) -> Run:
+) -> D1Run:
     """Train by the recipe and test after every epoch.
 
     Args:
@@ -192,7 +194,7 @@ def train(
 
     own.run(validation_data=(samples.x_valid, samples.y_valid), on_epoch=after)
     means = _means(own.network().predict(samples.x_test), samples.y_test)
-    return Run(kind, seed, test, validation, means, np.array(largest))
+    return D1Run(kind, seed, test, validation, means, np.array(largest))
 
 
 def _means(outputs: Array, y: Array) -> Array:
@@ -201,7 +203,9 @@ def _means(outputs: Array, y: Array) -> Array:
     return (y.T @ outputs) / counts[:, None]
 
 
-def trace(kind: Kind, seed: int, samples: Samples, context: Context, frozen: bool = False) -> Trace:
+def trace(
+    kind: Kind, seed: int, samples: RecipeSamples, context: Context, frozen: bool = False
+) -> Trace:
     """Train for one epoch, exactly as :func:`train` does, and look at the outputs on the way.
 
     Args:
@@ -238,7 +242,7 @@ def _marks(steps: int) -> list[int]:
     return [0, *spaced.tolist()]
 
 
-def _own_inputs(network: Sequential, samples: Samples) -> Array:
+def _own_inputs(network: Sequential, samples: RecipeSamples) -> Array:
     """Return the mean weighted input of each output over 2,000 pictures' own digits."""
     x, y = samples.x_valid[:2000], samples.y_valid[:2000]
     kernel, bias = network.weights[-2:]

@@ -14,7 +14,7 @@ from parity import CheckReport
 
 from .... import recipes
 from ...results import Context, Table, spread
-from .published import ALL, Mistake, Published, candidate
+from .published import ALL, Mistake, PublishedSteps, candidate
 from .training import CROSSENTROPY, NETWORK, QUADRATIC, one_pass
 
 # Passes after which the update is held beside the gradients.
@@ -72,7 +72,7 @@ def _cosines_of(generators: list[np.random.Generator], quick: bool) -> list[tupl
     if quick:
         samples = replace(samples, x_train=samples.x_train[:50], y_train=samples.y_train[:50])
     network = models.build(NETWORK, weights_rng, dtype="float64", dropout=0.0)
-    published = Published(network)
+    published = PublishedSteps(network)
     costs = [losses.get(QUADRATIC), losses.get(CROSSENTROPY, fused=True)]
     found = []
     for done in range(PASSES[1 if quick else -1] + 1):
@@ -92,7 +92,7 @@ def _cosines_of(generators: list[np.random.Generator], quick: bool) -> list[tupl
     return found
 
 
-def _update(published: Published, x: Array, y: Array) -> list[Array]:
+def _update(published: PublishedSteps, x: Array, y: Array) -> list[Array]:
     """Return what stands for the gradients, summed over samples."""
     total = [np.zeros_like(kernel) for kernel in published.kernels]
     for one, target in zip(x, y, strict=True):
@@ -127,7 +127,7 @@ def asymmetries() -> dict[str, float]:
     rng = np.random.default_rng(0)
     z, y = rng.normal(size=10), np.eye(10)[3]
     network = models.build(NETWORK, dtype="float64")
-    published, mended = Published(network), Published(network, ())
+    published, mended = PublishedSteps(network), PublishedSteps(network, ())
     return {
         "published": asymmetry(lambda z: published.output_delta(softmax(z), y), z),
         QUADRATIC: asymmetry(lambda z: mended.output_delta(softmax(z), y), z),

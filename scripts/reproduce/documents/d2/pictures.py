@@ -12,7 +12,7 @@ from PIL import Image
 
 from numpy_impl.types import Array
 
-from .training import NO_DIGIT, Run
+from .training import NO_DIGIT, D2Run
 
 DPI = 110
 COLOURS_KEPT = 64
@@ -49,7 +49,7 @@ def confusions(matrices: Mapping[str, Array], path: Path) -> None:
 
 
 def errors(
-    panels: Mapping[str, Mapping[str, Sequence[Run]]],
+    panels: Mapping[str, Mapping[str, Sequence[D2Run]]],
     stop_below: float,
     author: tuple[int, float],
     path: Path,
@@ -78,7 +78,7 @@ def errors(
     _save(figure, path)
 
 
-def drift(groups: Mapping[str, Sequence[Run]], path: Path) -> None:
+def drift(groups: Mapping[str, Sequence[D2Run]], path: Path) -> None:
     """Draw the norm of what all columns of the output kernel share, by pass.
 
     Args:

@@ -32,7 +32,7 @@ class Mistake(Enum):
 ALL = frozenset(Mistake)
 
 
-class Published:
+class PublishedSteps:
     """D2's network and the step that the document publishes, one sample at a time.
 
     In training ``h = 2 m tanh(x V)`` and ``a = softmax(h W)``, m being the mask of the dropout.
@@ -123,7 +123,7 @@ def _softmax(z: Array) -> Array:
 
 def candidate(network: Sequential, mistakes: Collection[Mistake] = ALL) -> Candidate:
     """Return the step as :func:`parity.check` takes it."""
-    published = Published(network, mistakes)
+    published = PublishedSteps(network, mistakes)
     return Candidate(
         get_weights=lambda: published.kernels,
         forward=published.predict,

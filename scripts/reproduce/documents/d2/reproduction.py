@@ -15,15 +15,15 @@ from .training import (
     NETWORK,
     PUBLISHED,
     QUADRATIC,
+    D2Run,
     Job,
-    Run,
     processors,
     run_all,
     set_up,
 )
 
 Kind = tuple[str, bool, Mistake | None]
-Runs = dict[Kind, list[Run]]
+Runs = dict[Kind, list[D2Run]]
 
 # What the document states of its one training.
 AUTHOR_PASS, AUTHOR_ERROR, AUTHOR_TEST_ERROR, AUTHOR_RIGHT = 11, 0.009976, 0.0693, 95.33
@@ -154,7 +154,7 @@ def _updates(runs: Runs) -> Table:
     return Table("Stop rule and test", columns, rows)
 
 
-def _measured(runs: Sequence[Run]) -> list[str]:
+def _measured(runs: Sequence[D2Run]) -> list[str]:
     return [
         _stopped(runs),
         spread([len(run.errors) for run in runs], 1),
@@ -165,18 +165,18 @@ def _measured(runs: Sequence[Run]) -> list[str]:
     ]
 
 
-def _stopped(runs: Sequence[Run]) -> str:
+def _stopped(runs: Sequence[D2Run]) -> str:
     return f"{sum(run.stopped for run in runs)} of {len(runs)}"
 
 
-def _unread(run: Run) -> float:
+def _unread(run: D2Run) -> float:
     """Return the percentage of the test samples that no digit was read off."""
     return 100 * float(run.confusion[:, 0].sum() / run.confusion.sum())
 
 
 def _mended(runs: Runs, seeds: int) -> Table:
     """Return what becomes of the published update, with dropout, if one mistake is not made."""
-    described: list[tuple[str, Sequence[Run]]] = [
+    described: list[tuple[str, Sequence[D2Run]]] = [
         ("none", runs[PUBLISHED, True, None][:seeds]),
         *((mended.value, runs[PUBLISHED, True, mended]) for mended in Mistake),
         ("all four", runs[QUADRATIC, True, None]),

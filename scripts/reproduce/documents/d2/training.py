@@ -15,9 +15,9 @@ from numpy_impl.types import Array, Precision
 
 from .... import engines, recipes
 from ....recipes import Recipe
-from ....samples import Samples
+from ....samples import RecipeSamples
 from ...training import Training
-from .published import ALL, Mistake, Published
+from .published import ALL, Mistake, PublishedSteps
 
 NETWORK = "64-200-10"
 PUBLISHED, QUADRATIC, CROSSENTROPY = "published", "quadratic", "categorical_crossentropy"
@@ -54,7 +54,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Run:
+class D2Run:
     """What came out of a training.
 
     Attributes:
@@ -131,7 +131,9 @@ def set_up(job: Job) -> Training:
         weights = trainer.published.kernels
     else:
         # The NumPy engine's holds nothing that would end with the block.
-        with engines.trainer("numpy", engines.Plan.of(recipe, job.dtype), weights_rng) as trainer:
+        with engines.trainer(
+            "numpy", engines.TrainingPlan.of(recipe, job.dtype), weights_rng
+        ) as trainer:
             weights = [trainer.network().parameters]
     fit = partial(trainer.fit, learning_rate=recipe.learning_rate)
     network = trainer.network
@@ -144,7 +146,7 @@ class _ByHand:
     """Trains by the document's update, with the arguments that an engine takes."""
 
     def __init__(self, network: Sequential, mistakes: Collection[Mistake]) -> None:
-        self.published = Published(network, mistakes)
+        self.published = PublishedSteps(network, mistakes)
         self._network = network
 
     def fit(
@@ -171,7 +173,7 @@ class _ByHand:
         return self._network
 
 
-def run(job: Job) -> Run:
+def run(job: Job) -> D2Run:
     """Train once, until the stop rule ends it or ``job.passes`` are over, and test."""
     recipe, training = recipe_of(job), set_up(job)
     errors: list[float] = []
@@ -186,7 +188,7 @@ def run(job: Job) -> Run:
     return _tested(job, recipe, training.data, training.network(), errors, common)
 
 
-def one_pass(published: Published, x: Array, y: Array, rate: float) -> float:
+def one_pass(published: PublishedSteps, x: Array, y: Array, rate: float) -> float:
     """Learn every sample once; return the mean squared error that was met on the way."""
     total = 0.0
     for one, target in zip(x, y, strict=True):
@@ -198,17 +200,17 @@ def one_pass(published: Published, x: Array, y: Array, rate: float) -> float:
 def _tested(
     job: Job,
     recipe: Recipe,
-    samples: Samples,
+    samples: RecipeSamples,
     network: Sequential,
     errors: list[float],
     common: list[float],
-) -> Run:
+) -> D2Run:
     outputs = network.predict(samples.x_test)
     digits, labels = read(outputs), np.argmax(samples.y_test, axis=1)
     confusion = np.zeros((11, 11), int)
     np.add.at(confusion, (labels - NO_DIGIT, digits - NO_DIGIT), 1)
     hidden = network.layer_outputs(samples.x_train)[0]
-    return Run(
+    return D2Run(
         job,
         stopped=recipe.stop_below is not None and errors[-1] <= recipe.stop_below,
         errors=errors,
@@ -221,7 +223,7 @@ def _tested(
     )
 
 
-def run_all(jobs: Sequence[Job], done: Callable[[int], None], processes: int) -> list[Run]:
+def run_all(jobs: Sequence[Job], done: Callable[[int], None], processes: int) -> list[D2Run]:
     """Run trainings, several at a time.
 
     Args:
@@ -237,7 +239,7 @@ def run_all(jobs: Sequence[Job], done: Callable[[int], None], processes: int) ->
         return list(_counted(pool.imap(run, jobs), done))
 
 
-def _counted(runs: Iterable[Run], done: Callable[[int], None]) -> Iterator[Run]:
+def _counted(runs: Iterable[D2Run], done: Callable[[int], None]) -> Iterator[D2Run]:
     for count, each in enumerate(runs, 1):
         done(count)
         yield each

@@ -6,7 +6,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .stopping import Recorder
+from .stopping import LossRecorder
 from .training import Trained
 
 TRAINING, VALIDATION, MARK = "tab:blue", "tab:orange", "tab:red"
@@ -36,7 +36,7 @@ def descents(trained: Mapping[str, Sequence[Trained]], path: Path) -> None:
     figure.savefig(path, format="png", dpi=DPI)
 
 
-def overfitting(recorders: Mapping[str, Recorder], path: Path) -> None:
+def overfitting(recorders: Mapping[str, LossRecorder], path: Path) -> None:
     """Draw training and validation loss of several trainings beside each other.
 
     Where the validation loss is lowest before the end, the network overfits from there on.

@@ -46,7 +46,7 @@ def clipped_batches(samples: int, rng: np.random.Generator) -> Schedule:
     return epoch
 
 
-class Published:
+class PublishedNetwork:
     """784-64-10 as the document computes it: samples in columns, weights (units, inputs).
 
     Args:
@@ -85,7 +85,7 @@ class Published:
 
 def check_gradients(keras: bool) -> CheckReport:
     """Ask ``parity.check`` about the document's gradients."""
-    net = Published(np.random.default_rng(0))
+    net = PublishedNetwork(np.random.default_rng(0))
     candidate = parity.Candidate(
         get_weights=lambda: net.weights, forward=net.forward, gradients=net.gradients,
         name="D3's gradients",
@@ -95,7 +95,7 @@ def check_gradients(keras: bool) -> CheckReport:
 
 def check_epoch(keras: bool) -> CheckReport:
     """Ask ``parity.check`` about an epoch of the document: a step that is one batch of all."""
-    net = Published(np.random.default_rng(0))
+    net = PublishedNetwork(np.random.default_rng(0))
 
     def epoch(x: Array, y: Array, rate: float) -> None:
         net.epoch(x, y, rate, np.arange(x.shape[1]), batches=1)

@@ -13,11 +13,11 @@ from numpy_impl.types import Array
 from parity.reports import to_text
 
 from .... import plots
-from ....samples import Samples, hold_out
+from ....samples import RecipeSamples, hold_out
 from ...results import Context, Results, Table, Target
 from ...training import Training
 from . import pictures, published, tables, training
-from .stopping import EarlyStopping, Recorder
+from .stopping import EarlyStopping, LossRecorder
 from .tables import GD, SGD, WHOLE, Ways
 from .training import Choice, Trained, normal, one_batch, whole_batches
 
@@ -44,9 +44,9 @@ class Measured:
         sound: Those by the sound recipe.
     """
 
-    splits: dict[str, Samples]
+    splits: dict[str, RecipeSamples]
     ways: dict[str, Ways]
-    long: dict[str, tuple[Trained, Recorder]]
+    long: dict[str, tuple[Trained, LossRecorder]]
     stopped: Trained
     stopping: EarlyStopping
     tried: list[Choice]
@@ -63,7 +63,7 @@ class Measured:
         return tables.confusion(self.true, self.ways[INTENDED][SGD][0].predicted)
 
     @property
-    def recorders(self) -> dict[str, Recorder]:
+    def recorders(self) -> dict[str, LossRecorder]:
         """The losses of the long trainings, by split."""
         return {name: recorder for name, (_, recorder) in self.long.items()}
 
@@ -165,7 +165,7 @@ def _schedules(name: str) -> dict[str, Callable[[int, np.random.Generator], Sche
 
 def _way(
     context: Context,
-    data: Samples,
+    data: RecipeSamples,
     seed: int,
     schedule: Callable[[int, np.random.Generator], Schedule],
 ) -> Training:
@@ -176,7 +176,7 @@ def _way(
     )
 
 
-def _long(context: Context, data: Samples) -> Training:
+def _long(context: Context, data: RecipeSamples) -> Training:
     """Return the training of 500 epochs, with seed 0."""
     epochs = context.at_most(LONG_EPOCHS, 3)
     return training.set_up(
@@ -184,7 +184,7 @@ def _long(context: Context, data: Samples) -> Training:
     )
 
 
-def _ways(context: Context, name: str, split: Callable[[int], Samples]) -> Ways:
+def _ways(context: Context, name: str, split: Callable[[int], RecipeSamples]) -> Ways:
     """Train in each way for 100 epochs, with every seed."""
     schedules = _schedules(name)
     ways: Ways = {way: [] for way in schedules}
@@ -196,14 +196,14 @@ def _ways(context: Context, name: str, split: Callable[[int], Samples]) -> Ways:
     return ways
 
 
-def _recorded(context: Context, name: str, data: Samples) -> tuple[Trained, Recorder]:
+def _recorded(context: Context, name: str, data: RecipeSamples) -> tuple[Trained, LossRecorder]:
     """Train for 500 epochs, with the losses of both parts after every tenth."""
     own = _long(context, data)
-    recorder = Recorder(own.network(), data, context.at_most(10, 1))
+    recorder = LossRecorder(own.network(), data, context.at_most(10, 1))
     return training.train(context, f"{name}, long", own, on_epoch=recorder), recorder
 
 
-def _stopped(context: Context, data: Samples) -> tuple[Trained, EarlyStopping]:
+def _stopped(context: Context, data: RecipeSamples) -> tuple[Trained, EarlyStopping]:
     """Train the same until the loss of a held-out part of the training pictures stops falling."""
     own = _long(context, hold_out(data, HELD_OUT))
     stopping = EarlyStopping(own.network(), PATIENCE)

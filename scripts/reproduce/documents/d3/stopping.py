@@ -8,12 +8,12 @@ import numpy as np
 from numpy_impl import training
 from numpy_impl.network import Sequential
 
-from ....samples import Samples
+from ....samples import RecipeSamples
 from .training import LOSS
 
 
 @dataclass
-class Recorder:
+class LossRecorder:
     """Measures the loss of the training part and of another one after every tenth epoch.
 
     Attributes:
@@ -27,7 +27,7 @@ class Recorder:
     """
 
     network: Sequential
-    data: Samples
+    data: RecipeSamples
     every: int = 10
     epochs: list[int] = field(default_factory=list)
     train: list[float] = field(default_factory=list)

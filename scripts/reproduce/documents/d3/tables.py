@@ -7,9 +7,9 @@ import numpy as np
 
 from numpy_impl.types import Array
 
-from ....samples import CLASSES, Samples
+from ....samples import CLASSES, RecipeSamples
 from ...results import Context, Table, spread
-from .stopping import Recorder
+from .stopping import LossRecorder
 from .training import Choice, Trained, glorot, normal, saturated
 
 GD, SGD = "gradient descent", "mini-batch SGD"
@@ -96,7 +96,7 @@ def choice(tried: Sequence[Choice]) -> Table:
     return Table("Learning rates tried on held-out training pictures, seed 0", columns, rows)
 
 
-def splits(data: Mapping[str, Samples]) -> Table:
+def splits(data: Mapping[str, RecipeSamples]) -> Table:
     """Return how many pictures each split trains and tests on."""
     rows = [
         [name, f"{len(each.x_train):,}", f"{len(each.x_test):,}"] for name, each in data.items()
@@ -104,7 +104,7 @@ def splits(data: Mapping[str, Samples]) -> Table:
     return Table("The splits", ["split", "to train on", "to test"], rows)
 
 
-def long_values(recorders: Mapping[str, Recorder]) -> dict[str, Any]:
+def long_values(recorders: Mapping[str, LossRecorder]) -> dict[str, Any]:
     """Return where the validation losses of the long trainings are lowest, and what they end at."""
     values = {}
     for split, r in recorders.items():

@@ -13,7 +13,7 @@ from numpy_impl.training import History, Schedule
 from numpy_impl.types import Array, Precision
 
 from .... import recipes
-from ....samples import Samples, hold_out
+from ....samples import RecipeSamples, hold_out
 from ...results import Context
 from ...training import Training
 
@@ -30,7 +30,7 @@ TRIED_ON = 6
 OnEpoch = Callable[[int, dict[str, float]], bool | None]
 
 
-def intended(context: Context) -> Samples:
+def intended(context: Context) -> RecipeSamples:
     """Return MNIST as the document means to use it: 60,000 pictures to train on, 10,000 to test.
 
     They are MNIST's own two parts, so that a training equals that of ``scripts.train``.
@@ -39,10 +39,12 @@ def intended(context: Context) -> Samples:
     train = context.at_most(len(whole.x_train), 600)
     test = context.at_most(len(whole.x_test), 100)
     x_test, y_test = whole.x_test[:test], whole.y_test[:test]
-    return Samples(whole.x_train[:train], whole.y_train[:train], x_test, y_test, x_test, y_test)
+    return RecipeSamples(
+        whole.x_train[:train], whole.y_train[:train], x_test, y_test, x_test, y_test
+    )
 
 
-def published(whole: Samples, seed: int) -> Samples:
+def published(whole: RecipeSamples, seed: int) -> RecipeSamples:
     """Return the document's own split of all pictures: six sevenths of them become the *test* set.
 
     ``train_test_split(x, y, test_size=60000)`` of 70,000 pictures leaves 10,000 to train on.
@@ -59,7 +61,7 @@ def published(whole: Samples, seed: int) -> Samples:
     test_size = len(x) * (PARTS - 1) // PARTS
     train, test = train_test_split(np.arange(len(x)), test_size=test_size, random_state=seed)
     x_test, y_test = x[test], y[test]
-    return Samples(x[train], y[train], x_test, y_test, x_test, y_test)
+    return RecipeSamples(x[train], y[train], x_test, y_test, x_test, y_test)
 
 
 @dataclass
@@ -94,7 +96,7 @@ class Trained:
 def set_up(
     context: Context,
     seed: int,
-    data: Samples,
+    data: RecipeSamples,
     *,
     start: Callable[[np.random.Generator, Precision], Sequential],
     schedule: Callable[[int, np.random.Generator], Schedule],
@@ -145,7 +147,7 @@ def train(
     return tested(own.network(), history, own.data)
 
 
-def tested(network: Sequential, history: History, data: Samples) -> Trained:
+def tested(network: Sequential, history: History, data: RecipeSamples) -> Trained:
     """Return a trained network with what it says of the test part."""
     predicted = np.argmax(network.predict(data.x_test), axis=1)
     correct = int(np.count_nonzero(predicted == labels(data)))
@@ -153,7 +155,7 @@ def tested(network: Sequential, history: History, data: Samples) -> Trained:
     return Trained(network.clone(), history, len(data.x_train), predicted, correct)
 
 
-def labels(data: Samples) -> Array:
+def labels(data: RecipeSamples) -> Array:
     """Return the true digits of the test part, shape (N,)."""
     return np.argmax(data.y_test, axis=1)
 
@@ -215,20 +217,20 @@ class Choice:
     right: float
 
 
-def sound(context: Context, data: Samples, seed: int, rate: float, epochs: int) -> Training:
+def sound(context: Context, data: RecipeSamples, seed: int, rate: float, epochs: int) -> Training:
     """Return the training by the sound recipe: Glorot's weights, batches of 100."""
     return set_up(
         context, seed, data, start=glorot, schedule=small_batches, rate=rate, epochs=epochs
     )
 
 
-def held_out(context: Context, data: Samples, rate: float) -> Training:
+def held_out(context: Context, data: RecipeSamples, rate: float) -> Training:
     """Return the training, with seed 0, of five sixths of the pictures, to try a rate."""
     epochs = context.at_most(TRIED_EPOCHS, 2)
     return sound(context, hold_out(data, TRIED_ON), 0, rate, epochs)
 
 
-def choices(context: Context, data: Samples) -> list[Choice]:
+def choices(context: Context, data: RecipeSamples) -> list[Choice]:
     """Try the rates with seed 0 on five sixths of the training pictures, judged by the last sixth.
 
     The test pictures are not looked at.

@@ -13,11 +13,11 @@ from numpy_impl import Sequential
 from .... import model_files
 from ....model_files import Classifier
 from ....recipes import Array
-from ....samples import Samples
+from ....samples import RecipeSamples
 from ....whatami import answers, pictures
 from ....whatami import plots as answer_plots
 from ....whatami.answers import Answer
-from ....whatami.looking import WHOLE, Seen, View, look
+from ....whatami.looking import WHOLE, SeenPicture, View, look
 from ... import ROOT
 from ...results import Context, Results, Table
 
@@ -50,7 +50,7 @@ def picture(context: Context) -> int:
     return context.at_most(INDEX, 7)
 
 
-def looked_at(index: int, data: Path | None) -> list[Seen]:
+def looked_at(index: int, data: Path | None) -> list[SeenPicture]:
     """Return MNIST's test picture, the photograph prepared, and the photograph merely shrunk.
 
     Raises:
@@ -64,7 +64,9 @@ def looked_at(index: int, data: Path | None) -> list[Seen]:
     return [digit, photo, replace(photo, name=f"{PHOTO.name}, only resized", found=shrunk)]
 
 
-def reproduce(context: Context, samples: Samples, network: Sequential, seen: list[Seen]) -> Results:
+def reproduce(
+    context: Context, samples: RecipeSamples, network: Sequential, seen: list[SeenPicture]
+) -> Results:
     """Ask D4's network and the one that comes with the project; draw the former's answers."""
     context.status("whatAmI")
     index = picture(context)
@@ -86,7 +88,7 @@ def reproduce(context: Context, samples: Samples, network: Sequential, seen: lis
     )
 
 
-def _draw(path: Path, seen: list[Seen], own: list[Answer]) -> None:
+def _draw(path: Path, seen: list[SeenPicture], own: list[Answer]) -> None:
     answer_plots.save(path, list(zip(seen, own, strict=True)))
     with Image.open(path) as drawn:  # half as large a file in so many colours
         few = drawn.convert("RGB").quantize(128)

@@ -16,7 +16,7 @@ from numpy_impl import Sequential
 
 from .... import calibration, engines, recipes
 from ....recipes import Array, Recipe
-from ....samples import Samples
+from ....samples import RecipeSamples
 from ...results import Context, Results, Table, Target, spread
 from ...training import Training
 
@@ -36,7 +36,7 @@ COLOURS = {RMSPROP: "tab:blue", SGD: "tab:orange"}
 
 
 @dataclass(frozen=True)
-class Run:
+class D4Run:
     """One training.
 
     Attributes:
@@ -86,13 +86,13 @@ def recipe_with(optimizer: str) -> Recipe:
 
 @contextmanager
 def set_up(
-    context: Context, samples: Samples, optimizer: str, engine: str, seed: int
+    context: Context, samples: RecipeSamples, optimizer: str, engine: str, seed: int
 ) -> Iterator[Training]:
     """Provide the training that ``scripts.train 784-500-300-10 --seed`` does, in an engine."""
     recipe = recipe_with(optimizer)
     weights_rng, order_rng, *_ = context.generators(seed)
     schedule = recipe.order(len(samples.x_train), recipe.batch_size, order_rng)
-    plan = engines.Plan.of(recipe, context.dtype)
+    plan = engines.TrainingPlan.of(recipe, context.dtype)
     with engines.trainer(engine, plan, weights_rng) as trainer:
         # Keras keeps its weights to itself.
         weights = [trainer.network().parameters] if engine == "numpy" else []
@@ -102,7 +102,9 @@ def set_up(
         )
 
 
-def train(context: Context, samples: Samples, optimizer: str, engine: str, seed: int) -> Run:
+def train(
+    context: Context, samples: RecipeSamples, optimizer: str, engine: str, seed: int
+) -> D4Run:
     """Train once and test after every epoch."""
     logs: list[engines.Logs] = []
     what = f"{SHOWN[optimizer]} in {SHOWN[engine]}, seed {seed}"
@@ -118,12 +120,12 @@ def train(context: Context, samples: Samples, optimizer: str, engine: str, seed:
         training.run(validation_data=(samples.x_test, samples.y_test), on_epoch=on_epoch)
         scores, labels = training.predict(samples.x_test), samples.y_test.argmax(1)
         network = training.network().clone()
-    run = Run(optimizer, engine, logs, scores, labels, network)
+    run = D4Run(optimizer, engine, logs, scores, labels, network)
     context.line(f"{what}: {run.accuracy:.2f} % right in {time.monotonic() - started:.0f} s")
     return run
 
 
-def few(samples: Samples, count: int) -> Samples:
+def few(samples: RecipeSamples, count: int) -> RecipeSamples:
     """Return the first samples, and the first to test with."""
     return replace(
         samples,
@@ -134,7 +136,7 @@ def few(samples: Samples, count: int) -> Samples:
     )
 
 
-def begun(context: Context, samples: Samples, optimizer: str) -> Training:
+def begun(context: Context, samples: RecipeSamples, optimizer: str) -> Training:
     """Return the training in NumPy with seed 0."""
     # The NumPy engine holds nothing that would end with the block.
     with set_up(context, samples, optimizer, "numpy", 0) as training:
@@ -153,7 +155,7 @@ def _without_advice() -> Iterator[None]:
         logger.setLevel(before)
 
 
-def reproduce(context: Context, samples: Samples) -> tuple[Results, Sequential]:
+def reproduce(context: Context, samples: RecipeSamples) -> tuple[Results, Sequential]:
     """Train with each optimizer and seed in both engines; return what was measured.
 
     Returns:
@@ -191,12 +193,12 @@ def reproduce(context: Context, samples: Samples) -> tuple[Results, Sequential]:
     return Results(tables, targets, values), documents[0].network
 
 
-def chosen(runs: Sequence[Run], optimizer: str, engine: str) -> list[Run]:
+def chosen(runs: Sequence[D4Run], optimizer: str, engine: str) -> list[D4Run]:
     """Return the runs of an optimizer in an engine, seed by seed."""
     return [r for r in runs if (r.optimizer, r.engine) == (optimizer, engine)]
 
 
-def same_labels(runs: Sequence[Run], optimizer: str) -> str:
+def same_labels(runs: Sequence[D4Run], optimizer: str) -> str:
     """Return on how many of the test pictures the engines agree, for the same seed: mean."""
     same = [
         float(np.sum(a.scores.argmax(1) == b.scores.argmax(1)))
@@ -205,7 +207,7 @@ def same_labels(runs: Sequence[Run], optimizer: str) -> str:
     return f"{statistics.fmean(same):,.0f}"
 
 
-def _groups(runs: Sequence[Run]) -> list[tuple[list[str], list[Run]]]:
+def _groups(runs: Sequence[D4Run]) -> list[tuple[list[str], list[D4Run]]]:
     return [
         ([SHOWN[optimizer], SHOWN[engine]], chosen(runs, optimizer, engine))
         for optimizer in (RMSPROP, SGD)
@@ -213,7 +215,7 @@ def _groups(runs: Sequence[Run]) -> list[tuple[list[str], list[Run]]]:
     ]
 
 
-def _accuracies(runs: Sequence[Run]) -> Table:
+def _accuracies(runs: Sequence[D4Run]) -> Table:
     rows = []
     for names, group in _groups(runs):
         right = [r.accuracy for r in group]
@@ -225,7 +227,7 @@ def _accuracies(runs: Sequence[Run]) -> Table:
     return Table(f"Percent right (epochs: {epochs}, seeds: {count})", columns, rows)
 
 
-def _losses(runs: Sequence[Run]) -> Table:
+def _losses(runs: Sequence[D4Run]) -> Table:
     rows = []
     for names, group in _groups(runs):
         lowest = [min(r.losses) for r in group]
@@ -237,7 +239,7 @@ def _losses(runs: Sequence[Run]) -> Table:
     return Table("Test loss, mean of the highest scores, expected calibration error", columns, rows)
 
 
-def _draw(context: Context, runs: Sequence[Run]) -> None:
+def _draw(context: Context, runs: Sequence[D4Run]) -> None:
     """Draw test accuracy and test loss by epoch: lines are means, bands from least to most."""
     figure = Figure(figsize=(9.6, 4.4), layout="constrained")
     measures = (("val_accuracy", 100, "test, % right"), ("val_loss", 1, "test loss"))
