@@ -374,6 +374,48 @@ def test_arrays_of_one_shape_that_share_a_state(rule, turned, gives):
     assert own.outcome is parity.Outcome.RIGHT
 
 
+def test_a_folded_bias_shares_no_state_with_its_kernel():
+    """Both are parts of one array, of unlike lengths: a rate that changes inside is told."""
+
+    def make() -> parity.Candidate:
+        rng = np.random.default_rng(0)
+        weights = [rng.normal(size=(4, 4)), rng.normal(size=(2, 5))]
+        velocity = [np.zeros_like(w) for w in weights]
+        steps = [0]
+
+        def extended(a: Array) -> Array:
+            return np.hstack([a, np.ones((len(a), 1))])
+
+        def forward(x: Array) -> Array:
+            hidden = np.tanh(extended(x) @ weights[0].T)
+            return extended(hidden) @ weights[1].T
+
+        def loss(x: Array, y: Array) -> float:
+            return float(np.mean(np.sum((forward(x) - y) ** 2, axis=1)) / 2)
+
+        def gradients(x: Array, y: Array) -> list[Array]:
+            hidden = np.tanh(extended(x) @ weights[0].T)
+            delta = (forward(x) - y) / len(x)
+            below = (delta @ weights[1][:, :-1]) * (1 - hidden**2)
+            return [below.T @ extended(x), delta.T @ extended(hidden)]
+
+        def step(x: Array, y: Array, learning_rate: float) -> None:
+            rate = learning_rate / (1 + 0.01 * steps[0])
+            steps[0] += 1
+            for w, v, g in zip(weights, velocity, gradients(x, y), strict=True):
+                v *= 0.8
+                v -= rate * g
+                w += v
+
+        return parity.Candidate(
+            get_weights=lambda: weights, forward=forward, loss=loss, gradients=gradients, step=step
+        )
+
+    report = parity.check(make, keras=False)
+    assert report.outcome is parity.Outcome.RIGHT, str(report)
+    assert "InverseTimeDecay" in str(report)
+
+
 @pytest.mark.parametrize("gives", ["both", "step"])
 def test_where_no_array_has_a_state_of_its_own(gives):
     report = checked(by_shape("momentum"), sizes=(4, 4, 4), output="linear", gives=gives)

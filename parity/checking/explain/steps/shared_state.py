@@ -97,11 +97,13 @@ def _readings(
     All of each shape, or of one shape alone, or those that do not follow the rule of the arrays
     whose shape no other has.
     """
+    places = np.arange(len(whole.places))
+    # A bias that is folded in has the shape of its array, and is another part of it.
     shapes: dict[tuple[int, ...], list[Key]] = {}
     for key in whole.parts:
-        shapes.setdefault(tuple(layout.shapes[layout.place(key)]), []).append(key)
+        shape = layout.shapes[layout.place(key)]
+        shapes.setdefault((*shape, len(places[whole.parts[key]])), []).append(key)
     alike = [sorted(keys, key=layout.place) for keys in shapes.values() if len(keys) > 1]
-    places = np.arange(len(whole.places))
     chosen = [alike, *([keys] for keys in alike if len(alike) > 1)]
     single = [keys[0] for keys in shapes.values() if len(keys) == 1]
     found = rule_of(single) if alike and single else None
