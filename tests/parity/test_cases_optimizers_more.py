@@ -408,7 +408,12 @@ def test_a_folded_bias_shares_no_state_with_its_kernel():
                 w += v
 
         return parity.Candidate(
-            get_weights=lambda: weights, forward=forward, loss=loss, gradients=gradients, step=step
+            get_weights=lambda: weights,
+            forward=forward,
+            loss=loss,
+            gradients=gradients,
+            step=step,
+            data=(rng.normal(size=(5, 3)), rng.normal(size=(5, 2))),
         )
 
     report = parity.check(make, keras=False)
