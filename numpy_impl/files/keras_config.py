@@ -177,7 +177,8 @@ def _leaky_relu(config: Config) -> ActivationFunction:
 
 
 def _elu(config: Config) -> ActivationFunction:
-    return activations.elu(_number(config, "alpha"))
+    # Keras up to 3.10 does not save alpha, and reads a file without it as 1.
+    return activations.elu(_number({"alpha": 1.0} | config, "alpha"))
 
 
 def _softmax(config: Config) -> ActivationFunction:

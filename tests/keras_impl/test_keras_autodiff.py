@@ -175,6 +175,7 @@ def test_steps_are_those_of_train_on_batch(name: str, dtype: Precision) -> None:
         start = side.weights()
         for batch in (slice(0, 4), slice(4, 6), slice(1, 5)):
             cost = side.step(x[batch], y[batch])
+            twin.reset_metrics()  # before 3.15 it answers the mean over all batches so far
             assert cost == pytest.approx(
                 float(twin.train_on_batch(x[batch], y[batch])), rel=0, abs=_allowed(dtype)
             )

@@ -16,6 +16,7 @@ from tests.layers import harness
 L = keras.layers
 SHAPES = {1: (7, 4), 2: (6, 5, 4)}
 FIRST = {"data_format": "channels_first"}
+OLD = tuple(map(int, keras.__version__.split(".")[:2])) < (3, 15)
 
 
 def inputs(kind, **options):
@@ -108,6 +109,8 @@ def test_agrees_with_keras(name, dtype):
 @pytest.mark.parametrize("name", OPTIONS)
 def test_options_agree_with_keras(name):
     kind, arguments, options = OPTIONS[name]
+    if OLD and options.get("data_format") == "channels_first":
+        pytest.skip("Keras before 3.15 has no depthwise convolution with channels first here")
     with precision("float64"):
         layer = getattr(L, kind)(*arguments, **options)
         harness.one_layer_agrees_with_keras(layer, inputs(kind, **options))

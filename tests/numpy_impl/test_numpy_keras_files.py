@@ -109,6 +109,23 @@ def test_odd_names(tmp_path: Path) -> None:
     assert np.array_equal(network.parameters, before)
 
 
+def test_elu_of_an_old_file_is_what_keras_reads(tmp_path: Path) -> None:
+    """Keras 3.10 does not save alpha: what is read is its default, by Keras as well."""
+    model = keras.Sequential([keras.Input((3,)), L.ELU(0.5)])
+    model.save(tmp_path / "elu.keras")
+
+    def forget(config: dict[str, Any]) -> None:
+        for layer in config["config"]["layers"]:
+            layer["config"].pop("alpha", None)
+
+    path = edit_config(tmp_path / "elu.keras", forget)
+    x = np.linspace(-2, 1, 6, dtype=np.float32).reshape(2, 3)
+    theirs = to_numpy(keras.saving.load_model(path)(x))
+    ours = load_keras(path).predict(x)
+    assert np.allclose(ours, theirs, rtol=1e-6, atol=0)
+    assert np.allclose(ours, np.where(x < 0, np.expm1(x), x), rtol=1e-6, atol=0)
+
+
 LAYERS = {
     "every kind": lambda: [
         L.Rescaling(1 / 3, -0.1), L.Flatten(), L.Dense(4, use_bias=False), L.Activation("mish"),
