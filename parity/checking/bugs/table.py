@@ -395,6 +395,13 @@ OTHER_OPTIMIZER = Bug(
     'W -= learning_rate * dW  # with optimizer="adam"',
     "make it {declared}",
 )
+NO_KNOWN_OPTIMIZER = Bug(
+    "other-optimizer",
+    "another optimizer than declared: {found}{parts}",
+    "norm = np.sum(g**2); W -= learning_rate * g * min(1, 5 / norm)  # and its root is forgotten",
+    "make it {declared}",
+    symptom=True,
+)
 UNKNOWN_OPTIMIZER = Bug(
     "unknown-optimizer",
     "unknown: the step keeps a state, and is no optimizer known here with right gradients",
@@ -409,6 +416,7 @@ UNKNOWN_UPDATE = Bug(
     "compare the update with its formula: which average is corrected by which beta, whether steps "
     "count from 1 and states start at 0, where epsilon stands",
     Severity.UNCERTAIN,
+    symptom=True,
 )
 TRAJECTORY = Bug(
     "trajectory",
