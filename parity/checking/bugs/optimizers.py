@@ -1,13 +1,7 @@
 """Update rules that are wrong: which form of a rule is which bug."""
 
 from parity.bounds.updates.rule import UpdateForm
-from parity.checking.bugs.table import (
-    NO_KNOWN_OPTIMIZER,
-    OTHER_OPTIMIZER,
-    UPDATE_SIGN,
-    Bug,
-    Severity,
-)
+from parity.checking.bugs.table import OTHER_OPTIMIZER, UPDATE_SIGN, Bug, Severity
 
 NO_ROOT = Bug(
     "rmsprop-no-root",
@@ -370,7 +364,7 @@ BUGS: dict[UpdateForm, Bug] = {
 OF_UPDATE = (
     *BUGS.values(),
     *(STATE_SHARED, STATE_CROSSED, AHEAD_ADDED, STEP_LEAVES, OTHER_OPTIMIZER, UPDATE_SIGN),
-    *(NO_KNOWN_OPTIMIZER, STEP_LINE),
+    STEP_LINE,
     *(DECAY_SIGN, DECAY_ENTERS, DECAY_MISSING, EPSILON_PLACE, EPSILON_SIZE, MOMENTUM_CONVENTION),
     MOMENTUM_MISSING,
     *(NESTEROV, ACCUMULATOR_START, CLIPPING_KIND, SCHEDULE_COUNT, SCHEDULE_AHEAD, SCHEDULE_BEHIND),

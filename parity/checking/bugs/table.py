@@ -394,12 +394,6 @@ OTHER_OPTIMIZER = Bug(
     "another optimizer than declared: {found}{parts}",
     'W -= learning_rate * dW  # with optimizer="adam"',
     "make it {declared}",
-)
-NO_KNOWN_OPTIMIZER = Bug(
-    "other-optimizer",
-    "another optimizer than declared: {found}{parts}",
-    "norm = np.sum(g**2); W -= learning_rate * g * min(1, 5 / norm)  # and its root is forgotten",
-    "make it {declared}",
     symptom=True,
 )
 UNKNOWN_OPTIMIZER = Bug(

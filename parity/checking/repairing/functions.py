@@ -30,9 +30,10 @@ class OutOfTime(BaseException):
 
 
 # Which visits of a line are remembered. A loop's first pass may begin with zeros; what a change
-# gives is seen in the next ones. What counts steps is seen only several steps later.
+# gives is seen in the next ones. What counts steps shows only several steps later, and a sign or a
+# limit is another in few of them.
 FIRST_VISITS = frozenset((1, 2, 3))
-VISITS_OF_STEPS = frozenset((1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377))
+VISITS_OF_STEPS = frozenset((*range(1, 50), 55, 89, 144, 233, 377, 610, 987))
 
 
 def _no_moments() -> dict[tuple[CodeType, int], list[Moment]]:

@@ -8,6 +8,7 @@ from typing import Any
 from parity.checking.repairing.scope import Scope
 from parity.checking.repairing.slots import Change, Slot, Statement, expression, places
 
+_FUNCTIONS = ("sqrt", "abs", "sign")
 _LIMITS = {"min": "max", "max": "min"}
 # What takes a value as it is, and keeps it.
 _KEEPING = {"append", "setdefault"}
@@ -113,6 +114,8 @@ def _copied(slot: Slot, scope: Scope) -> Iterator[tuple[float, ast.expr]]:
             yield 1.8, node.func.value
         elif node.func.attr in _COPYING and len(node.args) == 1:
             yield 1.8, node.args[0]
+    if isinstance(node, ast.Call) and ast.unparse(node.func) in ("list", "tuple") and node.args:
+        yield 1.5, expression(f"[a.copy() for a in {ast.unparse(node.args[0])}]")
     in_list = isinstance(around, _COMPREHENSIONS) and slot.key in ("elt", "value")
     keeping = isinstance(around, ast.Call) and getattr(around.func, "attr", "") in _KEEPING
     display = isinstance(around, ast.Tuple | ast.List | ast.Dict)
@@ -140,37 +143,65 @@ def _instead(
     if inside or isinstance(around, ast.keyword):
         return
     if isinstance(node, _NAMES):
-        yield from _of_name(node, scope)
+        if not _by_a_number(around):
+            yield from _by_one(node, scope)
+        if scope.kinds.get(ast.unparse(node)) == ("float",):
+            powers = (ast.BinOp(node, ast.Pow(), expression(name)) for name in scope.integers)
+            yield from ((3.4, power) for power in powers)
+            yield from ((3.9, ast.Constant(n)) for n in numbers)
+        yield from _of_array(node, scope)
     elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
         yield from ((2.7, ast.Constant(n)) for n in numbers if n != node.value)
+        if type(node.value) is int:
+            yield from ((2.9, expression(name)) for name in scope.integers)
     elif isinstance(node, ast.BinOp):
         yield from _of_operation(node)
     elif isinstance(node, ast.Call):
         yield from _of_call(node, scope)
     if scope.is_numeric(node) and not isinstance(node, ast.Constant | ast.Tuple | ast.List):
-        for name in ("sqrt", "abs", "sign"):
+        for name in _FUNCTIONS:
             function = expression(f"{scope.numpy}.{name}")
             yield 3.8, ast.Call(function, [node], [])
 
 
-def _of_name(
+def _by_a_number(node: ast.AST | None) -> bool:
+    """Whether something is t + 1, or t - 1."""
+    match node:
+        case ast.BinOp(op=ast.Add() | ast.Sub(), right=ast.Constant(value=int())):
+            return True
+        case _:
+            return False
+
+
+def _by_one(node: ast.expr, scope: Scope) -> Iterator[tuple[float, ast.expr]]:
+    """Yield what counts steps from one step earlier, and later."""
+    if scope.kinds.get(ast.unparse(node)) == ("int",):
+        yield 2.8, ast.BinOp(node, ast.Sub(), ast.Constant(1))
+        yield 2.8, ast.BinOp(node, ast.Add(), ast.Constant(1))
+
+
+def _of_array(
     node: ast.Name | ast.Attribute | ast.Subscript, scope: Scope
 ) -> Iterator[tuple[float, ast.expr]]:
     text = ast.unparse(node)
-    if scope.kinds.get(text) == ("int",):
-        yield 2.8, ast.BinOp(node, ast.Sub(), ast.Constant(1))
-        yield 2.8, ast.BinOp(node, ast.Add(), ast.Constant(1))
     if text not in scope.arrays and text not in scope.held:
         return
     others = scope.held if isinstance(node, ast.Name) else [*scope.held, *scope.arrays]
     yield from ((2.4, expression(other)) for other in others if other != text)
     yield 3, ast.BinOp(node, ast.Pow(), ast.Constant(2))
+    for number in (*scope.floats, *scope.entries):
+        yield 3.3, ast.BinOp(expression(number), ast.Mult(), node)
+        yield 3.5, ast.BinOp(expression(f"(1 - {number})"), ast.Mult(), node)
 
 
 def _of_operation(node: ast.BinOp) -> Iterator[tuple[float, ast.expr]]:
     left, op, right = node.left, node.op, node.right
+    if _by_a_number(node):
+        yield 2.7, left
     if isinstance(op, ast.Mult):
         yield 3, ast.BinOp(left, ast.Pow(), right)
+        if isinstance(left, ast.BinOp) and isinstance(left.op, ast.Mult):
+            yield 3.1, ast.BinOp(left.left, op, ast.BinOp(left.right, ast.Pow(), right))
     elif isinstance(op, ast.Pow):
         yield 4.5, ast.BinOp(left, ast.Mult(), right)
     elif isinstance(op, ast.Div):
@@ -183,6 +214,8 @@ def _of_call(node: ast.Call, scope: Scope) -> Iterator[tuple[float, ast.expr]]:
     func, args = node.func, node.args
     if isinstance(func, ast.Name) and func.id in _LIMITS:
         yield 3, ast.Call(expression(_LIMITS[func.id]), args, node.keywords)
+    if len(args) == 1 and getattr(func, "attr", "") in _FUNCTIONS:
+        yield 2.9, args[0]
     if len(args) == 1 and isinstance(args[0], ast.BinOp) and not node.keywords:
         inner = args[0]
         if isinstance(inner.op, ast.Add | ast.Sub):

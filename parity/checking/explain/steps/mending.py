@@ -23,11 +23,13 @@ from parity.checking.model.layout import Layout
 from parity.checking.model.probe import Probe
 from parity.checking.model.rules import EPSILONS, OptimizerRule, Update, adaptive
 
-# The steps of a first look: on which probe, and at which learning rate.
+# The steps of a first look: on which probe, and at which learning rate. As few as these, and no
+# more than until the user's own are wrong.
 _FIRST = ((0, LEARNING_RATE), (1, LEARNING_RATE), (0, OTHER_RATE), (1, LEARNING_RATE))
+_LONGER = tuple((number, LEARNING_RATE) for number in range(2, 12))
 # A change is confirmed on probes from these numbers on: by steps from weights that are set, and by
 # so many that go on from where they are. Those rates are small, so that no training runs away.
-_DRAWS, _MORE, _COURSE_RATE = (2, 4), 6, 2.0**-7
+_DRAWS, _MORE, _COURSE_RATE = (20, 22), 6, 2.0**-7
 # What people set a momentum to. Given by its name alone it may be any.
 _MOMENTA = (0.9, 0.5, 0.99)
 _OF_MOMENTUM = ("keras", "torch", "nesterov", "torch-nesterov")
@@ -62,27 +64,40 @@ class OfOptimizer:
     ) -> None:  # fmt: skip
         self._subject, self._layout, self._draft = subject, layout, draft
         self._stated, self._draw, self._back = stated, draw, back
-        self._probes = [draw(0), draw(1)]
         self._dtype = lowest(*(array.dtype for array in subject.weights()))
-        zeros = [np.zeros_like(array) for array in self._probes[0].arrays]
-        history = [Taken(self._probes[n], rate, zeros, []) for n, rate in _FIRST]
-        # What is meant does not depend on what the user's step does, from weights that are set.
-        self._meant = [
-            list(whole.run(rule, [1.0] * len(_FIRST))) for whole, rule in self._readings(history)
-        ]
-        whole = course(history, layout, draft.gradients_at)
-        self._parts, self._weights = whole.parts, whole.weights
+        self._look(_FIRST)
+        for more in range(1, len(_LONGER) + 1):
+            if not all(self.fits(self.values())):
+                break
+            self._look((*_FIRST, *_LONGER[:more]))
         self.names = [subject.names[layout.place(key)] for key in self._parts]
         self.agreement = ""
         own = [v for v in stated.options.values() if type(v) is float]
         self.numbers = list(dict.fromkeys(n for v in own for n in (v, 1 - v)))
-        self._own: list[Array] = []
         self._gradients = self.loss()
 
+    def _look(self, plan: Sequence[tuple[int, float]]) -> None:
+        """Let a first look be at steps on these probes, at these learning rates."""
+        probes = {number: self._draw(number) for number, _ in plan}
+        self._plan = [(probes[number], rate) for number, rate in plan]
+        history = [
+            Taken(probe, rate, [np.zeros_like(a) for a in probe.arrays], [])
+            for probe, rate in self._plan
+        ]
+        # What is meant does not depend on what the user's step does, from weights that are set.
+        self._meant = [
+            list(whole.run(rule, [1.0] * len(plan))) for whole, rule in self._readings(history)
+        ]
+        whole = course(history, self._layout, self._draft.gradients_at)
+        self._parts, self._weights = whole.parts, whole.weights
+        self._own: list[Array] = []
+
     def repeats(self) -> bool:
-        """Return whether the same steps are the same again, so that trials can be compared."""
+        """Return whether steps are wrong, and the same again, so that trials can be compared."""
         one, other = self.values(), self.values()
-        return all(alike(a, b) for a, b in zip(one, other, strict=True))
+        same = all(alike(a, b) for a, b in zip(one, other, strict=True))
+        self._own = []  # the search watches all steps when it first asks
+        return same and not all(self.fits(one))
 
     def values(self) -> list[Array]:
         """Return what each step changes, from weights that are set, and a state of 0.
@@ -92,11 +107,10 @@ class OfOptimizer:
         self._back()
         changes: list[Array] = []
         fitting = self._all_fitting()
-        for k, (number, rate) in enumerate(_FIRST):
+        for k, (probe, rate) in enumerate(self._plan):
             if self._own and not fitting.any():
                 changes.append(self._own[k])
                 continue
-            probe = self._probes[number]
             self._subject.set_weights(probe.arrays)
             changed, _ = self._step(probe, rate)
             changes.append(selected(self._layout.unpack(changed), self._parts))
@@ -108,14 +122,14 @@ class OfOptimizer:
     def fits(self, values: Sequence[Array]) -> list[bool]:
         """Return of which arrays all changes are those of what is meant."""
         fitting = self._all_fitting()
-        for k in range(len(_FIRST)):
-            parts = [np.split(value, len(_FIRST))[k] for value in values]
+        for k in range(len(self._plan)):
+            parts = [np.split(value, len(self._plan))[k] for value in values]
             fitting &= self._fitting(k, np.concatenate(parts))
         return [bool(yes) for yes in max(fitting, key=np.count_nonzero)]
 
     def loss(self) -> Any:
         """Call for the gradients alone: they are right."""
-        probe = self._probes[0]
+        probe, _ = self._plan[0]
         self._subject.set_weights(probe.arrays)
         found = self._subject.gradients(probe.form.x(probe.x), probe.form.y(probe.y))
         return np.concatenate([g.ravel() for g in found if g is not None])

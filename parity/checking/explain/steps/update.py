@@ -23,7 +23,6 @@ from parity.checking.bugs.optimizers import (
 from parity.checking.bugs.table import (
     ACCUMULATED,
     LEARNING_RATE_DECAY,
-    NO_KNOWN_OPTIMIZER,
     OTHER_OPTIMIZER,
     UNKNOWN_OPTIMIZER,
     UNKNOWN_UPDATE,
@@ -262,9 +261,6 @@ class Updates:
         counted = self._counted(draft, stated, multiples)
         evidence += f"; steps are counted from 1{counted}"
         finding = self._other(found or "none that is known here", parts, evidence)
-        known = draft.rule is not None or draft.ahead is not None
-        if not known or draft.others:
-            finding = replace(finding, bug=NO_KNOWN_OPTIMIZER)
         if not self.renewed and _from_before(whole, stated, certain or k > 0):
             evidence += (
                 "; the state may be from before the check: hand over a function that makes the "
