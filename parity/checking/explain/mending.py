@@ -36,7 +36,8 @@ class OfChain:
         names: Of the user's arrays.
     """
 
-    of_steps, numbers = False, ()
+    of_steps = False
+    numbers: Sequence[float] = ()
     bug, agreement = ONE_CHANGE, "all gradients agree"
 
     def __init__(

@@ -1,5 +1,7 @@
 """Adam with clipping by the global norm: parameters and state in dicts."""
 
+from itertools import pairwise
+
 import numpy as np
 
 import parity
@@ -7,7 +9,7 @@ import parity
 
 def init(sizes, rng):
     params = {}
-    for k, (m, n) in enumerate(zip(sizes, sizes[1:], strict=False), start=1):
+    for k, (m, n) in enumerate(pairwise(sizes), start=1):
         params[f"W{k}"] = rng.normal(size=(m, n)) / np.sqrt(m)
         params[f"b{k}"] = np.zeros(n)
     return params

@@ -26,7 +26,11 @@ class Model:
         dz = da * (1 - a**2)
         wide = x.shape[1] - 2
         kernel = [np.tensordot(x[:, k : wide + k], dz, ((0, 1), (0, 1))) for k in range(3)]
-        return {"kernel": np.stack(kernel), "bias": dz.sum(axis=(0, 1)), "out": a.mean(axis=1).T @ d}
+        return {
+            "kernel": np.stack(kernel),
+            "bias": dz.sum(axis=(0, 1)),
+            "out": a.mean(axis=1).T @ d,
+        }
 
 
 class Adamax:

@@ -50,7 +50,9 @@ def update(weights, gradients, state, lr):
 
 def make():
     rng = np.random.default_rng(3)
-    held = {"weights": [(rng.normal(size=(4, 6)), np.zeros(6)), (rng.normal(size=(6, 2)), np.zeros(2))]}
+    held = {
+        "weights": [(rng.normal(size=(4, 6)), np.zeros(6)), (rng.normal(size=(6, 2)), np.zeros(2))]
+    }
     zeros = [(np.zeros_like(w), np.zeros_like(b)) for w, b in held["weights"]]
     held["state"] = 0, zeros, list(zeros)
 

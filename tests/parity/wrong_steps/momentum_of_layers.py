@@ -1,5 +1,7 @@
 """Momentum with a learning rate that falls: a list of layers, each with its own velocity."""
 
+from itertools import pairwise
+
 import numpy as np
 
 import parity
@@ -23,7 +25,7 @@ class Dense:
 
 class Net:
     def __init__(self, sizes, rng):
-        self.layers = [Dense(m, n, rng) for m, n in zip(sizes, sizes[1:], strict=False)]
+        self.layers = [Dense(m, n, rng) for m, n in pairwise(sizes)]
         self.mu, self.decay, self.lr0 = 0.9, 0.5, 1.0
         self.iteration, self.epoch = 0, 0
 

@@ -25,7 +25,7 @@ class Trainer:
         return 0.5 * np.mean(np.sum((self.forward(x) - y) ** 2, axis=1))
 
     def current_rate(self, lr):
-        return lr * self.gamma ** self.step_number
+        return lr * self.gamma**self.step_number
 
     def fit_batch(self, x, y, lr):
         grads = self.backward(x, y)

@@ -73,7 +73,7 @@ class OfOptimizer:
         self.names = [subject.names[layout.place(key)] for key in self._parts]
         self.agreement = ""
         own = [v for v in stated.options.values() if type(v) is float]
-        self.numbers = list(dict.fromkeys(n for v in own for n in (v, 1 - v)))
+        self.numbers: Sequence[float] = list(dict.fromkeys(n for v in own for n in (v, 1 - v)))
         self._gradients = self.loss()
 
     def _look(self, plan: Sequence[tuple[int, float]]) -> None:
