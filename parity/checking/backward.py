@@ -332,7 +332,7 @@ class Backward:
 
         try:
             trial = OfOptimizer(subject, self.layout, draft, stated, draw, before.put_back)
-            return as_sure(mended(trial, subject, found), stated) if trial.repeats() else found
+            return as_sure(mended(trial, subject, found), found) if trial.repeats() else found
         except TheirError:
             return found
         finally:

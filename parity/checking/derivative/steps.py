@@ -27,6 +27,7 @@ from parity.checking.explain.steps.optimizer import (
 )
 from parity.checking.explain.steps.stepping import Stepping, classify
 from parity.checking.explain.steps.update import Updates, declared_optimizer_of, unchecked
+from parity.checking.model.declared_optimizer import DeclaredOptimizer
 from parity.checking.model.layout import Key, Layout
 from parity.checking.model.network import Plan
 from parity.checking.model.probe import Form, Probe
@@ -115,10 +116,7 @@ def check_steps(
         notes = _parted(draft, layout, updates) if notes is None else notes
         if before is not None and stated is not None and is_open(notes.findings, stated):
             draw = _probes(subject, layout, samples, start, seed)
-            trial = OfOptimizer(subject, layout, draft, stated, draw, before.put_back)
-            if trial.repeats():
-                notes.findings = as_sure(mended(trial, subject, notes.findings), stated)
-            before.put_back()
+            notes.findings = _line(draft, layout, stated, notes.findings, subject, draw, before)
     except TheirError as error:
         finding = Finding(STEP_EXCEPTION, "step", evidence=error.reason, detail=error.trace)
         return Notes(findings=[finding])
@@ -179,6 +177,18 @@ def _parted(draft: Identified, layout: Layout, updates: Updates) -> Notes:
     if not notes.findings and most is None and stated is not None and stated.named:
         notes.add(updates.of_unknown("", gradients_right=True))  # its settings may be any
     return notes
+
+
+def _line(
+    draft: Identified, layout: Layout, stated: DeclaredOptimizer, known: list[Finding],
+    subject: Subject, draw: Callable[[int], Probe], before: Held,
+) -> list[Finding]:  # fmt: skip
+    """Return the one change with which the steps are what is declared, or what is known of them."""
+    try:
+        trial = OfOptimizer(subject, layout, draft, stated, draw, before.put_back)
+        return as_sure(mended(trial, subject, known), known) if trial.repeats() else known
+    finally:
+        before.put_back()
 
 
 def _carries(subject: Subject, probe: Probe) -> bool:

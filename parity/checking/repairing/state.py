@@ -15,6 +15,8 @@ from parity.checking.repairing.moments import is_object
 _MOST_ENTRIES = 50_000
 # An optimizer's state is as large as the weights.
 OF_STEPS = 2_000_000
+# Of so many entries copies are kept altogether: 160 MB of them.
+_MOST_ALTOGETHER = 20_000_000
 # What is held by what is held, and so on, down to so many lists, dicts and objects.
 _MOST_PARTS = 3000
 
@@ -30,7 +32,7 @@ class Held:
     """
 
     def __init__(self, holders: Iterable[Any], most: int = _MOST_ENTRIES) -> None:
-        self._most = most
+        self._most, self._room = most, _MOST_ALTOGETHER
         self._cells: list[tuple[CellType, Any]] = []
         self._arrays: list[tuple[Array, Array]] = []
         self._lists: list[tuple[list[Any], list[Any]]] = []
@@ -50,7 +52,8 @@ class Held:
         """Note an array or a part, and yield what it holds."""
         if isinstance(value, np.ndarray):
             array = cast(Array, value)
-            if array.flags.writeable and array.size <= self._most:
+            if array.flags.writeable and array.size <= min(self._most, self._room):
+                self._room -= array.size
                 self._arrays.append((array, array.copy()))
         elif isinstance(value, list):
             items = cast(list[Any], value)

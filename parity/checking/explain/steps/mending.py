@@ -218,12 +218,13 @@ def is_open(findings: Sequence[Finding], stated: DeclaredOptimizer | None) -> bo
     return bool(findings) and all(finding.bug.symptom for finding in findings)
 
 
-def as_sure(findings: Sequence[Finding], stated: DeclaredOptimizer) -> list[Finding]:
-    """Return the findings; a line is only a hint where an optimizer is given by its name alone.
+def as_sure(findings: Sequence[Finding], known: Sequence[Finding]) -> list[Finding]:
+    """Return a line that was found, as sure as what was known before it was searched.
 
-    Its settings are open, and what differs from the usual ones may be meant.
+    Of an optimizer that is given by its name alone the settings are open, and what differs from the
+    usual ones may be meant; and a state may be from before the check.
     """
-    if not stated.named:
-        return [*findings]
     unsure = Severity.UNCERTAIN
-    return [replace(f, severity=unsure) if f.bug is STEP_LINE else f for f in findings]
+    if not all(finding.follows is unsure for finding in known):
+        return [*findings]
+    return [replace(finding, severity=unsure) for finding in findings]
