@@ -1,5 +1,6 @@
 """What the user's objects and modules hold, put back after each change that was tried."""
 
+import operator
 from collections.abc import Iterable, Iterator
 from functools import partial
 from types import CellType, FunctionType, MethodType
@@ -98,10 +99,14 @@ class Held:
             cell.cell_contents = content
         for array, before in self._arrays:
             array[...] = before
+        # A library's lists and dicts may watch what is written into them: as little as can be is.
         for part, items in self._lists:
-            part[:] = items
+            if len(part) != len(items) or not all(map(operator.is_, part, items)):
+                part[:] = items
         for holder, values in self._dicts:
-            holder.update(values)
+            plain = type(holder) is dict
+            if plain or not all(map(operator.is_, map(holder.get, values), values.values())):
+                holder.update(values)
             if len(holder) > len(values):
                 for name in [name for name in holder if name not in values]:
                     del holder[name]
