@@ -27,7 +27,7 @@ from parity.checking.explain.mending import OfChain
 from parity.checking.explain.second_look import Followed
 from parity.checking.explain.steps import repeated
 from parity.checking.explain.steps.course import course, of_loss, of_source
-from parity.checking.explain.steps.mending import OfOptimizer, as_sure, is_open
+from parity.checking.explain.steps.mending import with_its_line
 from parity.checking.explain.steps.optimizer import Identified, as_declared, identify, idle_tensors
 from parity.checking.explain.steps.stepping import Stepping, classify
 from parity.checking.explain.steps.update import Updates, declared_optimizer_of, unchecked
@@ -117,9 +117,9 @@ class Backward:
         self._look_again(answered)
         self.of_gradients = [] if by_step else [*self.notes.findings]
         if not by_step and self.candidate.step is not None and answered.assessment is not None:
-            right, known = self._nothing_found, len(self.notes.findings)
-            theirs = vars(answered.assessor.subject.candidate).values()
-            before = Held(filter(callable, theirs), OF_STEPS) if right and self.search else None
+            known, theirs = len(self.notes.findings), vars(answered.assessor.subject.candidate)
+            searched = self.search and self._nothing_found and theirs["optimizer"] is not None
+            before = Held(filter(callable, theirs.values()), OF_STEPS) if searched else None
             self._also_step(answered, answered.assessment)
             if before is not None:
                 found = self.notes.findings[known:]
@@ -317,26 +317,21 @@ class Backward:
             found: What is known of the step.
             before: All that the user's code kept before the first step.
         """
-        stated, assessor, source = self.updates.stated, answered.assessor, answered.source
-        assessment = answered.assessment
-        if stated is None or not is_open(found, stated) or not isinstance(source, Direct):
+        assessor, source, assessment = answered.assessor, answered.source, answered.assessment
+        if not isinstance(source, Direct) or assessment is None:
             return found
-        if assessment is None or assessment.masked or assessment.misfits:
+        if assessment.masked or assessment.misfits:
             return found
-        form, subject = assessment.form, assessor.subject
-        at = of_source(source, self.layout)
+        form, at = assessment.form, of_source(source, self.layout)
         draft = Identified(None, assessment.kind, 1.0, "", [], at, own=True)
 
         def draw(number: int) -> Probe:
             return assessor.draw(form, number)
 
-        try:
-            trial = OfOptimizer(subject, self.layout, draft, stated, draw, before.put_back)
-            return as_sure(mended(trial, subject, found), found) if trial.repeats() else found
-        except TheirError:
-            return found
-        finally:
-            before.put_back()
+        return with_its_line(
+            found, assessor.subject, self.layout, draft, self.updates.stated, draw,
+            before.put_back, mended,
+        )  # fmt: skip
 
     def _own_update(self, answered: Answered, direct: Assessment) -> Notes | None:
         """Judge the step's update on the user's own gradients, be they right or wrong.

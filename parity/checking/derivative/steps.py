@@ -15,7 +15,7 @@ from parity.checking.bugs.findings import Finding, Notes
 from parity.checking.bugs.table import STEP_EXCEPTION, Severity
 from parity.checking.derivative.samples import Samples, spread
 from parity.checking.explain.steps.course import course, of_source
-from parity.checking.explain.steps.mending import OfOptimizer, as_sure, is_open
+from parity.checking.explain.steps.mending import with_its_line
 from parity.checking.explain.steps.optimizer import (
     Identified,
     identify_own,
@@ -27,7 +27,6 @@ from parity.checking.explain.steps.optimizer import (
 )
 from parity.checking.explain.steps.stepping import Stepping, classify
 from parity.checking.explain.steps.update import Updates, declared_optimizer_of, unchecked
-from parity.checking.model.declared_optimizer import DeclaredOptimizer
 from parity.checking.model.layout import Key, Layout
 from parity.checking.model.network import Plan
 from parity.checking.model.probe import Form, Probe
@@ -96,7 +95,7 @@ def check_steps(
     """
     stated = declared_optimizer_of(subject.candidate)
     theirs = filter(callable, vars(subject.candidate).values())
-    before = Held(theirs, OF_STEPS) if search else None
+    before = Held(theirs, OF_STEPS) if search and stated is not None else None
     layout = _layout(subject)
     updates = Updates(stated, layout, subject.names, subject.renew is not None)
     try:
@@ -114,9 +113,11 @@ def check_steps(
         if notes is None and not averages and _carries(subject, history[0].probe):
             return Notes(untested=[_CARRIES])
         notes = _parted(draft, layout, updates) if notes is None else notes
-        if before is not None and stated is not None and is_open(notes.findings, stated):
-            draw = _probes(subject, layout, samples, start, seed)
-            notes.findings = _line(draft, layout, stated, notes.findings, subject, draw, before)
+        if before is not None:
+            draw, known = _probes(subject, layout, samples, start, seed), notes.findings
+            notes.findings = with_its_line(
+                known, subject, layout, draft, stated, draw, before.put_back, mended
+            )
     except TheirError as error:
         finding = Finding(STEP_EXCEPTION, "step", evidence=error.reason, detail=error.trace)
         return Notes(findings=[finding])
@@ -177,18 +178,6 @@ def _parted(draft: Identified, layout: Layout, updates: Updates) -> Notes:
     if not notes.findings and most is None and stated is not None and stated.named:
         notes.add(updates.of_unknown("", gradients_right=True))  # its settings may be any
     return notes
-
-
-def _line(
-    draft: Identified, layout: Layout, stated: DeclaredOptimizer, known: list[Finding],
-    subject: Subject, draw: Callable[[int], Probe], before: Held,
-) -> list[Finding]:  # fmt: skip
-    """Return the one change with which the steps are what is declared, or what is known of them."""
-    try:
-        trial = OfOptimizer(subject, layout, draft, stated, draw, before.put_back)
-        return as_sure(mended(trial, subject, known), known) if trial.repeats() else known
-    finally:
-        before.put_back()
 
 
 def _carries(subject: Subject, probe: Probe) -> bool:

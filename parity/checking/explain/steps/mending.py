@@ -11,7 +11,7 @@ from numpy_impl.types import Array
 from parity.bounds.updates import RULES
 from parity.checking.asking.gradients import LEARNING_RATE, OTHER_RATE, Taken
 from parity.checking.asking.repeating import alike
-from parity.checking.asking.subject import Subject, lowest
+from parity.checking.asking.subject import Subject, TheirError, lowest
 from parity.checking.bugs.findings import Finding
 from parity.checking.bugs.optimizers import STEP_LINE
 from parity.checking.bugs.table import Severity
@@ -211,14 +211,39 @@ def _usual(stated: DeclaredOptimizer) -> Iterator[OptimizerRule]:
                 yield replace(rule, place=place, epsilon=epsilon)
 
 
-def is_open(findings: Sequence[Finding], stated: DeclaredOptimizer | None) -> bool:
-    """Return whether a line may be searched: a step is not what is meant, and nothing says why."""
+def with_its_line(
+    known: list[Finding], subject: Subject, layout: Layout, draft: Identified,
+    stated: DeclaredOptimizer | None, draw: Callable[[int], Probe], back: Callable[[], None],
+    search: Callable[[OfOptimizer, Subject, list[Finding]], list[Finding]],
+) -> list[Finding]:  # fmt: skip
+    """Return the one change with which steps are what is meant; what is known, if there is none.
+
+    It is searched for where a step is not what is declared, and no bug of the table says why.
+
+    Args:
+        known: What is wrong with the step.
+        subject: As of :class:`OfOptimizer`, and so are the next ones.
+        layout: How the weights are read.
+        draft: Which gradients the steps are given.
+        stated: The declared optimizer, if there is one.
+        draw: Returns weights and samples.
+        back: Puts back what the user's code keeps.
+        search: Searches by a trial.
+    """
     if stated is None or stated.kind is None or stated.unchecked:
-        return False
-    return bool(findings) and all(finding.bug.symptom for finding in findings)
+        return known
+    if not known or not all(finding.bug.symptom for finding in known):
+        return known
+    try:
+        trial = OfOptimizer(subject, layout, draft, stated, draw, back)
+        return _as_sure(search(trial, subject, known), known) if trial.repeats() else known
+    except TheirError:
+        return known
+    finally:
+        back()
 
 
-def as_sure(findings: Sequence[Finding], known: Sequence[Finding]) -> list[Finding]:
+def _as_sure(findings: Sequence[Finding], known: Sequence[Finding]) -> list[Finding]:
     """Return a line that was found, as sure as what was known before it was searched.
 
     Of an optimizer that is given by its name alone the settings are open, and what differs from the
