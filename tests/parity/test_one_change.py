@@ -1,6 +1,7 @@
 """The line that is wrong: one change of the user's own code with which its gradients are right."""
 
 import ast
+import gc
 import importlib.util
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import parity
 from parity import CheckReport
 from parity.checking.repairing import search
+from parity.checking.repairing.functions import OutOfTime, within
 from parity.reports.report import Outcome
 from tests.parity.one_change.mistakes import MISTAKES
 
@@ -95,6 +97,41 @@ def test_two_wrong_lines_that_each_spoil_all_are_located(tmp_path: Path, monkeyp
     report = parity.check(module.make)
     assert asked(report) == ["not-the-derivative"], str(report)
     assert "no single change" in report.findings[0].evidence
+
+
+class _Finalized:
+    """Garbage that only a collection finds, with a finalizer of several lines."""
+
+    begun, ended = 0, 0
+
+    def __init__(self) -> None:
+        self.itself = self
+
+    def __del__(self) -> None:
+        _Finalized.begun += 1
+        for _ in range(50):
+            pass
+        _Finalized.ended += 1
+
+
+def test_no_finalizer_is_ended_half_way():
+    """An exception there is lost, with what the finalizer had to do, and tracing ends with it."""
+
+    def for_long() -> None:
+        for _ in range(100_000):
+            _Finalized()
+
+    often = gc.get_threshold()
+    gc.set_threshold(5)
+    try:
+        for _ in range(5):
+            with pytest.raises(OutOfTime), within(0.01):
+                for_long()
+    finally:
+        gc.set_threshold(*often)
+    assert gc.isenabled()
+    gc.collect()
+    assert _Finalized.begun == _Finalized.ended > 50
 
 
 def test_a_gradient_that_has_to_be_zero_is_not_mended_by_a_zero(tmp_path: Path):

@@ -105,6 +105,8 @@ def seen(call: Callable[[], Any], visits: Set[int] = FIRST_VISITS) -> Effects:
 def within(seconds: float) -> Generator[None]:
     """End the user's code in the block if it takes longer: a change may make a loop endless.
 
+    No garbage is collected meanwhile: it would be others' finalizers that are ended half-way.
+
     Raises:
         OutOfTime: It took longer.
     """
@@ -126,8 +128,14 @@ def within(seconds: float) -> Generator[None]:
             raise OutOfTime
         return local if _may_go_on(frame.f_code) else None
 
-    with _traced(entered):
-        yield
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        with _traced(entered):
+            yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 @contextmanager
