@@ -27,6 +27,7 @@ from parity.checking.explain.mending import OfChain
 from parity.checking.explain.second_look import Followed
 from parity.checking.explain.steps import repeated
 from parity.checking.explain.steps.course import course, of_loss, of_source
+from parity.checking.explain.steps.mending import with_its_line
 from parity.checking.explain.steps.optimizer import Identified, as_declared, identify, idle_tensors
 from parity.checking.explain.steps.stepping import Stepping, classify
 from parity.checking.explain.steps.update import Updates, declared_optimizer_of, unchecked
@@ -34,8 +35,10 @@ from parity.checking.explain.weight_decay import Decays, divided_by_batch
 from parity.checking.model.declared_optimizer import DeclaredOptimizer
 from parity.checking.model.losses import SQUARED, Declared, LossKind, meant
 from parity.checking.model.network import Plan
+from parity.checking.model.probe import Probe
 from parity.checking.model.rules import OptimizerRule
 from parity.checking.repairing.search import mended
+from parity.checking.repairing.state import OF_STEPS, Held
 
 _OWN_LOSS_UNKNOWN = (
     "Loss: it is none that is known here, and your gradients are its derivative as measured along "
@@ -114,7 +117,13 @@ class Backward:
         self._look_again(answered)
         self.of_gradients = [] if by_step else [*self.notes.findings]
         if not by_step and self.candidate.step is not None and answered.assessment is not None:
+            known, theirs = len(self.notes.findings), vars(answered.assessor.subject.candidate)
+            searched = self.search and self._nothing_found and theirs["optimizer"] is not None
+            before = Held(filter(callable, theirs.values()), OF_STEPS) if searched else None
             self._also_step(answered, answered.assessment)
+            if before is not None:
+                found = self.notes.findings[known:]
+                self.notes.findings[known:] = self._line_of_step(answered, found, before)
         if self.candidate.step is not None:
             self.notes.findings += unchecked(self.updates.stated)
 
@@ -297,6 +306,32 @@ class Backward:
         parting = updates.parted(draft, rule.words)
         notes.findings = [parting] if parting is not None else notes.findings
         return notes
+
+    def _line_of_step(
+        self, answered: Answered, found: list[Finding], before: Held
+    ) -> list[Finding]:
+        """Return the one change with which a step is what is declared, or what was found.
+
+        Args:
+            answered: The gradients, which are right.
+            found: What is known of the step.
+            before: All that the user's code kept before the first step.
+        """
+        assessor, source, assessment = answered.assessor, answered.source, answered.assessment
+        if not isinstance(source, Direct) or assessment is None:
+            return found
+        if assessment.masked or assessment.misfits:
+            return found
+        form, at = assessment.form, of_source(source, self.layout)
+        draft = Identified(None, assessment.kind, 1.0, "", [], at, own=True)
+
+        def draw(number: int) -> Probe:
+            return assessor.draw(form, number)
+
+        return with_its_line(
+            found, assessor.subject, self.layout, draft, self.updates.stated, draw,
+            before.put_back, mended,
+        )  # fmt: skip
 
     def _own_update(self, answered: Answered, direct: Assessment) -> Notes | None:
         """Judge the step's update on the user's own gradients, be they right or wrong.

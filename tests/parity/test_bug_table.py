@@ -60,6 +60,7 @@ from tests.parity.test_samples_that_count import Margin, of_margin
 from tests.parity.test_steps_in_the_limit import Factors
 from tests.parity.test_steps_in_the_limit import checked as limited
 from tests.parity.test_wrong_slopes import slipped
+from tests.parity.test_wrong_steps import loaded as wrong_step
 
 PAGE = Path(__file__).parents[2] / "docs" / "bugs.md"
 FORMS = [form for forms in TABLE.values() for form in forms]
@@ -601,7 +602,7 @@ def planted(form: Bug) -> Iterator[CheckReport]:
 @pytest.mark.census(keep=20)
 @pytest.mark.parametrize(
     "form",
-    [form for form in FORMS if form is not derivative.ONE_CHANGE],
+    [form for form in FORMS if form not in (derivative.ONE_CHANGE, optimizers.STEP_LINE)],
     ids=lambda form: f"{form.code}: {form.title[:40]}",
 )
 def test_every_bug_of_the_table_is_planted_and_found(form: Bug):
@@ -617,6 +618,12 @@ def test_every_bug_of_the_table_is_planted_and_found(form: Bug):
 def test_one_change_is_planted_and_found(tmp_path: Path):
     module, _ = wrong_line("recurrent", tmp_path, ("dz @ self.Wh.T", "dz @ self.Wh"))
     assert [f.bug for f in parity.check(module.make).findings] == [derivative.ONE_CHANGE]
+
+
+@pytest.mark.search
+def test_one_change_of_a_step_is_planted_and_found(tmp_path: Path):
+    module, _ = wrong_step("gradients_in_place", tmp_path, ("buf *= self.m", "buf *= 2 * self.m"))
+    assert [f.bug for f in parity.check(module.make).findings] == [optimizers.STEP_LINE]
 
 
 def test_every_code_that_a_case_expects_is_in_the_table():

@@ -209,12 +209,20 @@ TENSORS_DIFFER = Bug(
     "the step updates {names} in another way than the rest, and none that is known here",
     "for W, v in zip(kernels, cache): ...  # and the biases with another cache",
     "update all arrays by one formula: the others follow {optimizer}",
+    symptom=True,
 )
 UPDATE_REPEATED = Bug(
     "update-repeated",
     "the update is repeated {times} times a step, with already updated weights{how}",
     "for i in range(len(x)): ...; W1 -= learning_rate * x.T @ delta1  # in the samples' loop",
     "take the update out of the loop, behind it",
+)
+STEP_LINE = Bug(
+    "one-change",
+    "one change mends the step, in {place}",
+    "for W in weights: t += 1; ...  # line 41 of adam.py: with t += 1 before the loop every step "
+    "is the declared one",
+    'where "{old}" stands, write {new}',
 )
 STATE_CROSSED = Bug(
     "state-crossed",
@@ -356,6 +364,7 @@ BUGS: dict[UpdateForm, Bug] = {
 OF_UPDATE = (
     *BUGS.values(),
     *(STATE_SHARED, STATE_CROSSED, AHEAD_ADDED, STEP_LEAVES, OTHER_OPTIMIZER, UPDATE_SIGN),
+    STEP_LINE,
     *(DECAY_SIGN, DECAY_ENTERS, DECAY_MISSING, EPSILON_PLACE, EPSILON_SIZE, MOMENTUM_CONVENTION),
     MOMENTUM_MISSING,
     *(NESTEROV, ACCUMULATOR_START, CLIPPING_KIND, SCHEDULE_COUNT, SCHEDULE_AHEAD, SCHEDULE_BEHIND),

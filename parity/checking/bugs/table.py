@@ -394,6 +394,7 @@ OTHER_OPTIMIZER = Bug(
     "another optimizer than declared: {found}{parts}",
     'W -= learning_rate * dW  # with optimizer="adam"',
     "make it {declared}",
+    symptom=True,
 )
 UNKNOWN_OPTIMIZER = Bug(
     "unknown-optimizer",
@@ -409,6 +410,7 @@ UNKNOWN_UPDATE = Bug(
     "compare the update with its formula: which average is corrected by which beta, whether steps "
     "count from 1 and states start at 0, where epsilon stands",
     Severity.UNCERTAIN,
+    symptom=True,
 )
 TRAJECTORY = Bug(
     "trajectory",

@@ -112,7 +112,9 @@ class Derivative:
         self.notes.tensors += [_row(tensor, points[0], self.scale) for tensor in measured]
         self._ask_forward_for_one(points[0].place)
         if self.candidate.gradients is not None and self.candidate.step is not None:
-            self._with_steps(check_steps(self.subject, self.samples, self.start, self.seed))
+            search = self.search and not self.notes.findings
+            steps = check_steps(self.subject, self.samples, self.start, self.seed, search)
+            self._with_steps(steps)
 
     def _look_for_clipping(self, points: Sequence[Point]) -> None:
         """Leave out of the comparison what the user's code cuts off, and say so."""

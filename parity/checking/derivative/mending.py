@@ -7,6 +7,7 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.checking.asking.subject import TheirError
+from parity.checking.bugs.derivative import ONE_CHANGE
 from parity.checking.derivative.pairs import Point, TensorSlopes
 
 # Losses before and after a change of the code that is not to change them.
@@ -28,6 +29,10 @@ class OfLoss:
     Attributes:
         names: Of the user's arrays.
     """
+
+    of_steps = False
+    numbers: Sequence[float] = ()
+    bug, agreement = ONE_CHANGE, "all gradients agree"
 
     def __init__(
         self, points: Sequence[Point], tensors: Sequence[TensorSlopes], base: float,

@@ -1,6 +1,6 @@
 """Steps of a network of any layers, beside an optimizer that is given the user's own gradients."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from parity.checking.bugs.findings import Finding, Notes
 from parity.checking.bugs.table import STEP_EXCEPTION, Severity
 from parity.checking.derivative.samples import Samples, spread
 from parity.checking.explain.steps.course import course, of_source
+from parity.checking.explain.steps.mending import with_its_line
 from parity.checking.explain.steps.optimizer import (
     Identified,
     identify_own,
@@ -29,6 +30,8 @@ from parity.checking.explain.steps.update import Updates, declared_optimizer_of,
 from parity.checking.model.layout import Key, Layout
 from parity.checking.model.network import Plan
 from parity.checking.model.probe import Form, Probe
+from parity.checking.repairing.search import mended
+from parity.checking.repairing.state import OF_STEPS, Held
 
 # After those that tell what kind of update it is, so many steps are taken one after the other.
 _MORE = 6
@@ -73,7 +76,9 @@ class _StepArrays(Layout):
         return array
 
 
-def check_steps(subject: Subject, samples: Samples, start: Sequence[Array], seed: int) -> Notes:
+def check_steps(
+    subject: Subject, samples: Samples, start: Sequence[Array], seed: int, search: bool = False
+) -> Notes:
     """Return what the step is, and whether it is the declared optimizer's.
 
     The gradients that the optimizer is given are the user's own, right or wrong.
@@ -83,11 +88,14 @@ def check_steps(subject: Subject, samples: Samples, start: Sequence[Array], seed
         samples: Where samples come from.
         start: The user's weights, near which others are drawn.
         seed: Of weights and samples.
+        search: Whether to search for the line that is wrong: the gradients are right.
 
     Raises:
         ValueError: What is declared is no optimizer.
     """
     stated = declared_optimizer_of(subject.candidate)
+    theirs = filter(callable, vars(subject.candidate).values())
+    before = Held(theirs, OF_STEPS) if search and stated is not None else None
     layout = _layout(subject)
     updates = Updates(stated, layout, subject.names, subject.renew is not None)
     try:
@@ -105,6 +113,11 @@ def check_steps(subject: Subject, samples: Samples, start: Sequence[Array], seed
         if notes is None and not averages and _carries(subject, history[0].probe):
             return Notes(untested=[_CARRIES])
         notes = _parted(draft, layout, updates) if notes is None else notes
+        if before is not None:
+            draw, known = _probes(subject, layout, samples, start, seed), notes.findings
+            notes.findings = with_its_line(
+                known, subject, layout, draft, stated, draw, before.put_back, mended
+            )
     except TheirError as error:
         finding = Finding(STEP_EXCEPTION, "step", evidence=error.reason, detail=error.trace)
         return Notes(findings=[finding])
@@ -187,10 +200,10 @@ def _layout(subject: Subject) -> _StepArrays:
     return _StepArrays(tuple(subject.shapes), every, (None,) * count, "in-out", "", sizes)
 
 
-def _taken(
+def _probes(
     subject: Subject, layout: Layout, samples: Samples, start: Sequence[Array], seed: int
-) -> tuple[Stepping, list[Taken]]:
-    """Take steps from drawn weights, and then some one after the other; return them."""
+) -> Callable[..., Probe]:
+    """Return what draws samples by their number, and weights with them where none are given."""
     count = len(layout.shapes)
     linear = activations.get("linear")
     plan = Plan("", layout.sizes, (linear,) * count, (False,) * count, (0.0,) * count)
@@ -203,6 +216,14 @@ def _taken(
             arrays = [a.astype(dtype).astype(np.float64) for a in spread(start, rng, 1.0)]
         return Probe(plan, layout.unpack(arrays), x, y, dtype, _AsGiven("rows"), arrays)
 
+    return probe
+
+
+def _taken(
+    subject: Subject, layout: Layout, samples: Samples, start: Sequence[Array], seed: int
+) -> tuple[Stepping, list[Taken]]:
+    """Take steps from drawn weights, and then some one after the other; return them."""
+    probe = _probes(subject, layout, samples, start, seed)
     before = len(subject.history)
     stepping = classify(subject, probe(0), probe(1))
     step, arrays = Step(subject, _COURSE_RATE), None

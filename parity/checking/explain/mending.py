@@ -8,6 +8,7 @@ import numpy as np
 from numpy_impl.types import Array
 from parity.checking.asking.gradients import Source
 from parity.checking.asking.subject import TheirError
+from parity.checking.bugs.derivative import ONE_CHANGE
 from parity.checking.explain.agreement import compared
 from parity.checking.explain.assessment import Assessor
 from parity.checking.explain.own_loss import OwnLoss, is_derivative
@@ -34,6 +35,10 @@ class OfChain:
     Attributes:
         names: Of the user's arrays.
     """
+
+    of_steps = False
+    numbers: Sequence[float] = ()
+    bug, agreement = ONE_CHANGE, "all gradients agree"
 
     def __init__(
         self, assessor: Assessor, source: Source, form: Form, kind: LossKind, factor: float,

@@ -7,7 +7,7 @@ import linecache
 import sys
 import time
 import warnings
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Set
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
@@ -29,8 +29,11 @@ class OutOfTime(BaseException):
     """A changed function has run for much longer than the user's own."""
 
 
-# A loop's first pass may begin with zeros; what a change gives is seen in the next ones.
-_MOMENTS = 3
+# Which visits of a line are remembered. A loop's first pass may begin with zeros; what a change
+# gives is seen in the next ones. What counts steps shows only several steps later, and a sign or a
+# limit is another in few of them.
+FIRST_VISITS = frozenset((1, 2, 3))
+VISITS_OF_STEPS = frozenset((*range(1, 50), 55, 89, 144, 233, 377, 610, 987))
 
 
 def _no_moments() -> dict[tuple[CodeType, int], list[Moment]]:
@@ -46,7 +49,7 @@ class Effects:
         lines: Those that ran, (file, number).
         kinds: By code, what the names in it stood for in the end; "self.W" for attributes.
         objects: The objects whose methods ran.
-        moments: What the names stood for as a line was reached the first times, by code and line.
+        moments: What the names stood for at some of the visits of a line, by code and line.
         seconds: How long it took, watched.
     """
 
@@ -58,17 +61,25 @@ class Effects:
     seconds: float = 0.0
 
 
-def seen(call: Callable[[], Any]) -> Effects:
-    """Run a call and return what it did."""
+def seen(call: Callable[[], Any], visits: Set[int] = FIRST_VISITS) -> Effects:
+    """Run a call and return what it did.
+
+    Args:
+        call: The call.
+        visits: At which visits of a line, from 1, what the names stand for is remembered.
+    """
     found = Effects()
+    counts: dict[tuple[CodeType, int], int] = {}
 
     def local(frame: FrameType, event: str, _: Any) -> Any:
         code = frame.f_code
         if event == "line":
             found.lines.add((code.co_filename, frame.f_lineno))
-            here = found.moments.setdefault((code, frame.f_lineno), [])
-            if len(here) < _MOMENTS:
-                here.append(Moment(frame.f_locals, frame.f_globals))
+            key = code, frame.f_lineno
+            counts[key] = counts.get(key, 0) + 1
+            if counts[key] in visits:
+                moment = Moment(frame.f_locals, frame.f_globals)
+                found.moments.setdefault(key, []).append(moment)
         elif event == "return":
             found.kinds.setdefault(code, {}).update(_kinds(frame))
         return local

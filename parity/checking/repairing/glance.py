@@ -46,7 +46,9 @@ class Glance:
         line, head = statement.node.lineno, statement.heads[0]
         moments = self._moments.get((function.code, line), ())
         inside = all(slot == head or head.node in slot.nodes for slot, _ in change.puts)
-        if not moments or not inside or change.also or not isinstance(statement.node, _STATEMENTS):
+        if not moments or not inside or not isinstance(statement.node, _STATEMENTS):
+            return False
+        if change.also or change.shares:
             return False
         if line in self._lines_of_several(function):
             return False

@@ -84,6 +84,10 @@ class Scope:
         every = [n for n in ast.walk(function.node) if isinstance(n, ast.Subscript)]
         holds = [n for n in every if self.kinds.get(plain(n)) in (("list",), ("dict",))]
         self.held = list(dict.fromkeys(map(ast.unparse, holds)))
+        # What it takes from a dict that may be a number: state["mu"].
+        named = [n for n in every if type(getattr(n.slice, "value", None)) is str]
+        texts = dict.fromkeys(map(ast.unparse, named))
+        self.entries = [text for text in texts if text not in self.kinds]
         self.neighbours = list(dict.fromkeys(text for n in holds for text in _beside(n)))
         self.arrays = {
             name: kind[1] for name, kind in self.kinds.items()

@@ -12,10 +12,18 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.checking.asking.subject import Subject
-from parity.checking.bugs.derivative import ONE_CHANGE
 from parity.checking.bugs.findings import Finding, Unreadable, listed
-from parity.checking.repairing import expressions, whole
-from parity.checking.repairing.functions import Editable, OutOfTime, editable, seen, within
+from parity.checking.bugs.table import Bug
+from parity.checking.repairing import expressions, updates, whole
+from parity.checking.repairing.functions import (
+    FIRST_VISITS,
+    VISITS_OF_STEPS,
+    Editable,
+    OutOfTime,
+    editable,
+    seen,
+    within,
+)
 from parity.checking.repairing.glance import Glance
 from parity.checking.repairing.scope import Scope, known_of
 from parity.checking.repairing.slots import Change, Statement, statements
@@ -37,13 +45,21 @@ _SAME = 1e-9
 
 
 class Trial(Protocol):
-    """The user's gradients, asked for with whatever code they have at the moment.
+    """The user's gradients or steps, asked for with whatever code they have at the moment.
 
     Attributes:
-        names: Of the gradients.
+        names: Of the gradients, or of the arrays that a step changes.
+        of_steps: Whether it is steps.
+        numbers: Those that an optimizer has been declared with.
+        bug: What a change that mends all is.
+        agreement: What is then so, in words.
     """
 
     names: list[str]
+    of_steps: bool
+    numbers: Sequence[float]
+    bug: Bug
+    agreement: str
 
     def values(self) -> list[Array]:
         """Return some numbers of each gradient, on a first draw."""
@@ -77,6 +93,7 @@ class Repair:
         mended: The numbers of the gradients that are right with it, and not without.
         rest: Those that are wrong with it, too.
         of_forward: Whether the loss is another with it.
+        moved: Where the statement then stands, in words; "" where it stays.
     """
 
     place: str
@@ -85,6 +102,7 @@ class Repair:
     mended: list[int]
     rest: list[int]
     of_forward: bool = False
+    moved: str = ""
 
 
 @dataclass
@@ -124,7 +142,8 @@ class Search:
         until = time.thread_time() + self.seconds
         latest = time.monotonic() + _SHARED * self.seconds
         own: list[Array] = []
-        what = seen(lambda: own.extend(self.trial.values()))
+        visits = VISITS_OF_STEPS if self.trial.of_steps else FIRST_VISITS
+        what = seen(lambda: own.extend(self.trial.values()), visits)
         losses: list[Any] = []
         of_loss = seen(lambda: losses.append(self.trial.loss()))
         self._loss = losses[0]
@@ -137,7 +156,9 @@ class Search:
         self._held = Held(holders)
         partly: tuple[_Candidate, list[bool]] | None = None
         glance = Glance(what.moments)
-        for candidate in self._candidates(functions, what.lines, set(of_loss.codes), own, right):
+        # What right gradients come of is not where a step is wrong.
+        lines = what.lines - of_loss.lines if self.trial.of_steps else what.lines
+        for candidate in self._candidates(functions, lines, set(of_loss.codes), own, right):
             late = time.thread_time() > until or time.monotonic() > latest
             if late or self.tried >= CHANGES:
                 self.ended = True
@@ -246,6 +267,8 @@ class Search:
                 every = chain(
                     expressions.changes(statement, scope), whole.changes(statement, scope)
                 )
+                if self.trial.of_steps:
+                    every = chain(updates.changes(statement, scope, self.trial.numbers), every)
                 if forward and self._makes_the_loss(function, statement):
                     # The loss is to stay: only the order may be another.
                     every = (change for change in every if change.moves(statement))
@@ -259,9 +282,12 @@ class Search:
                     for change in every
                 ]  # fmt: skip
             least = min((away for _, away in reached), default=0.0)
+            several = whole.everywhere([one for one, _ in reached], scope)
+            if self.trial.of_steps:
+                several = chain(several, updates.moves([one for one, _ in reached]))
             found += [
                 _Candidate(function, statement, change, change.rank + least + forward)
-                for statement, change in whole.everywhere([one for one, _ in reached], scope)
+                for statement, change in several
             ]
         found.sort(key=lambda one: one.likely)
         return found
@@ -271,7 +297,8 @@ class Search:
     ) -> float | None:
         """Return how unlikely a statement is by the gradients that it reaches; None: it cannot be.
 
-        A scaled result shows which these are.
+        A scaled result shows which these are. In a step not always: of a sign or a limit it is the
+        same.
         """
         if statement.compound or isinstance(statement.node, ast.Expr):
             return 1.0
@@ -284,7 +311,7 @@ class Search:
         if reached == wrong:
             return 0.0
         if not any(r and w for r, w in zip(reached, wrong, strict=True)):
-            return None if not any(reached) else 6.0
+            return 6.0 if any(reached) or self.trial.of_steps else None
         return 4.0 if any(r and not w for r, w in zip(reached, wrong, strict=True)) else 2.0
 
     def _makes_the_loss(self, function: Editable, statement: Statement) -> bool:
@@ -339,11 +366,11 @@ def _said(candidate: _Candidate, found: Sequence[bool], right: Sequence[bool]) -
     mended = [k for k, yes in enumerate(found) if yes and not right[k]]
     rest = [k for k, yes in enumerate(found) if not yes]
     where = place(filename, statement, candidate.change)
-    return Repair(where, old, new, mended, rest)
+    return Repair(where, old, new, mended, rest, moved=candidate.change.moved)
 
 
 def mended(trial: Trial, subject: Subject, located: list[Finding]) -> list[Finding]:
-    """Return the one change that mends gradients; what was found before, if there is none.
+    """Return the one change that mends gradients or steps; what was found before, if there is none.
 
     Args:
         trial: Asks for them.
@@ -366,9 +393,10 @@ def mended(trial: Trial, subject: Subject, located: list[Finding]) -> list[Findi
     fixed, rest = (listed([names[k] for k in part]) for part in (repair.mended, repair.rest))
     of_forward = " (and your loss is another)" if repair.of_forward else ""
     verb = "agree" if len(repair.mended) > 1 else "agrees"
-    agree = f"{fixed} {verb}, and not yet {rest}" if rest else "all gradients agree"
+    agree = f"{fixed} {verb}, and not yet {rest}" if rest else trial.agreement
     written = f'"{repair.new}"' if repair.new else "nothing"
+    written = f"nothing, and it {repair.moved}" if repair.moved else written
     values = {"place": repair.place, "old": repair.old, "new": written}
-    where = ", ".join(names[k] for k in repair.mended)
+    where = first.where if trial.of_steps else ", ".join(names[k] for k in repair.mended)
     seen_of_it = first.evidence if first.bug.code in _UNNAMED else first.title
-    return [Finding(ONE_CHANGE, where, values, f"with it {agree}{of_forward}; {seen_of_it}")]
+    return [Finding(trial.bug, where, values, f"with it {agree}{of_forward}; {seen_of_it}")]

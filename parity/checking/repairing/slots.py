@@ -61,11 +61,15 @@ class Change:
         rank: The less, the likelier.
         puts: What is put where.
         also: The further statements in which something is put.
+        shares: Whether it changes which names share an array, and so may give the same at once.
+        moved: Where the statement then stands, in words; "" where it stays.
     """
 
     rank: float
     puts: tuple[tuple[Slot, Any], ...]
     also: "tuple[Statement, ...]" = ()
+    shares: bool = False
+    moved: str = ""
 
     def moves(self, statement: "Statement") -> bool:
         """Whether a statement changes places with the next one."""

@@ -1,15 +1,23 @@
 """What the user's objects and modules hold, put back after each change that was tried."""
 
+import operator
 from collections.abc import Iterable, Iterator
+from functools import partial
+from types import CellType, FunctionType, MethodType
 from typing import Any, cast
 
 import numpy as np
 
 from numpy_impl.types import Array
+from parity.checking.repairing.functions import foreign_file
 from parity.checking.repairing.moments import is_object
 
 # Larger arrays are data sets, which no gradient changes; to copy them each time would take long.
 _MOST_ENTRIES = 50_000
+# An optimizer's state is as large as the weights.
+OF_STEPS = 2_000_000
+# Of so many entries copies are kept altogether: 160 MB of them.
+_MOST_ALTOGETHER = 20_000_000
 # What is held by what is held, and so on, down to so many lists, dicts and objects.
 _MOST_PARTS = 3000
 
@@ -17,11 +25,16 @@ _MOST_PARTS = 3000
 class Held:
     """What is reached from attributes of objects and names of modules: in lists, dicts and objects.
 
+    Also what functions of the user's keep: in the names around them, and in defaults.
+
     Args:
-        holders: The dicts that hold it: ``vars(object)``, a function's ``__globals__``.
+        holders: What holds it: ``vars(object)``, a function's ``__globals__``, or a function.
+        most: Of an array with more entries no copy is kept.
     """
 
-    def __init__(self, holders: Iterable[dict[str, Any]]) -> None:
+    def __init__(self, holders: Iterable[Any], most: int = _MOST_ENTRIES) -> None:
+        self._most, self._room = most, _MOST_ALTOGETHER
+        self._cells: list[tuple[CellType, Any]] = []
         self._arrays: list[tuple[Array, Array]] = []
         self._lists: list[tuple[list[Any], list[Any]]] = []
         self._dicts: list[tuple[dict[Any, Any], dict[Any, Any]]] = []
@@ -40,7 +53,8 @@ class Held:
         """Note an array or a part, and yield what it holds."""
         if isinstance(value, np.ndarray):
             array = cast(Array, value)
-            if array.flags.writeable and array.size <= _MOST_ENTRIES:
+            if array.flags.writeable and array.size <= min(self._most, self._room):
+                self._room -= array.size
                 self._arrays.append((array, array.copy()))
         elif isinstance(value, list):
             items = cast(list[Any], value)
@@ -52,22 +66,53 @@ class Held:
             yield from filter(_holds, held.values())
         elif isinstance(value, tuple):
             yield from filter(_holds, cast(tuple[Any, ...], value))
-        else:
+        elif isinstance(value, MethodType):
+            yield from (value.__func__, value.__self__)
+        elif isinstance(value, partial):
+            made = cast("partial[Any]", value)
+            yield from (made.func, made.args, made.keywords)
+        elif isinstance(value, FunctionType):
+            yield from self._kept_by(value)
+        elif is_object(value):
             yield vars(value)
+
+    def _kept_by(self, function: FunctionType) -> Iterator[Any]:
+        """Yield what a function keeps, and note the names around it where it is the user's."""
+        own = not foreign_file(function.__code__.co_filename)
+        for cell in function.__closure__ or ():
+            try:
+                content = cell.cell_contents
+            except ValueError:  # nothing is in it yet
+                continue
+            if own:
+                self._cells.append((cell, content))
+            if _holds(content):
+                yield content
+        if own:
+            yield from filter(_holds, function.__defaults__ or ())
+            yield from filter(None, (vars(function), function.__kwdefaults__))
+            yield function.__globals__
 
     def put_back(self) -> None:
         """Make all as it was."""
+        for cell, content in self._cells:
+            cell.cell_contents = content
         for array, before in self._arrays:
             array[...] = before
+        # A library's lists and dicts may watch what is written into them: as little as can be is.
         for part, items in self._lists:
-            part[:] = items
+            if len(part) != len(items) or not all(map(operator.is_, part, items)):
+                part[:] = items
         for holder, values in self._dicts:
-            holder.update(values)
+            plain = type(holder) is dict
+            if plain or not all(map(operator.is_, map(holder.get, values), values.values())):
+                holder.update(values)
             if len(holder) > len(values):
                 for name in [name for name in holder if name not in values]:
                     del holder[name]
 
 
 def _holds(value: Any) -> bool:
-    """Whether something may hold what a change could spoil; functions and modules are left."""
-    return isinstance(value, np.ndarray | list | dict | tuple) or is_object(value)
+    """Whether something may hold what a change could spoil; modules and classes are left."""
+    kinds = np.ndarray, list, dict, tuple, FunctionType, MethodType, partial
+    return isinstance(value, kinds) or is_object(value)

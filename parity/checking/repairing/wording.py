@@ -19,8 +19,10 @@ def texts(filename: str, statement: Statement, change: Change) -> tuple[str, str
     """Return statements as they stand in the file, and as they would with a change; "" for nothing.
 
     Of a statement that holds others it is the first line; of one that changes places with the next
-    one it is both.
+    one it is both; of one that is moved it is that one, and nothing.
     """
+    if change.moved:
+        return _text(statement.node), ""
     pairs = [_of_one(filename, each, change) for each in (statement, *change.also)]
     olds, news = zip(*pairs, strict=True)
     return "; ".join(olds), "; ".join(filter(None, news))

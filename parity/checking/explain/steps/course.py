@@ -1,7 +1,8 @@
 """The steps that somebody's code has taken, as vectors, and what they follow."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
@@ -89,7 +90,7 @@ class Course:
         """Return the first step, from 0, that is not the rule's; None if all are."""
         run = zip(self.run(update, factors), self.changes, self.noise, strict=True)
         for k, (expected, change, noise) in enumerate(run):
-            if not np.all(_within(change, expected, noise)):
+            if not np.all(within(change, expected, noise)):
                 return k
         return None
 
@@ -142,13 +143,14 @@ class Course:
             error = float(np.abs(g.value) @ (noise + abs(size) * g.bound)) / (square or 1.0)
             # What is fitted may be as far off as its error says.
             room = noise + error * np.abs(g.value)
-            if not np.all(_within(change, g * -size * 1.0, room)):
+            if not np.all(within(change, g * -size * 1.0, room)):
                 return None
             found.append((size, error))
         return found
 
 
-def _within(change: Array, expected: Approx, noise: Array) -> Array:
+def within(change: Array, expected: Approx, noise: Array) -> Array:
+    """Return where a change is what is expected, up to rounding."""
     room = 2 * expected.bound + noise + 16 * expected.rounding.unit * np.abs(expected.value)
     return np.abs(change - expected.value) <= room
 
@@ -224,9 +226,8 @@ def course(history: Sequence[Taken], layout: Layout, gradients_at: GradientsAt) 
     whole = Course({}, [], [], [], [], [], np.empty(0, int), [])
     places: list[Array] = []
     for taken in history:
-        unit = float(np.finfo(lowest(*(c.dtype for c in taken.change))).eps) / 2
         changed, weights = layout.unpack(taken.change), taken.probe.weights
-        columns: list[tuple[Array, Array, Array, Array, Array]] = []
+        columns: list[tuple[Array, Array, Array, Array]] = []
         start = 0
         gradients = gradients_at(taken.probe)
         for key, g in gradients.items():
@@ -235,13 +236,14 @@ def course(history: Sequence[Taken], layout: Layout, gradients_at: GradientsAt) 
             g = g.reshape(-1)[keep]
             # What is asked for is exact; a step may form it in another order.
             g = g * 1.0 * 1.0 if g.error is None else g
-            columns.append((c, 2 * unit * (2 * np.abs(w) + np.abs(c)), w, g.value, g.bound))
+            columns.append((c, w, g.value, g.bound))
             if key not in whole.parts:
                 places.append(np.full(keep.size, layout.place(key)))
             whole.parts[key] = slice(start, start := start + keep.size)
-        change, noise, w, value, bound = (np.concatenate(c) for c in zip(*columns, strict=True))
+        change, w, value, bound = (np.concatenate(c) for c in zip(*columns, strict=True))
         whole.changes.append(change)
-        whole.noise.append(noise)
+        dtype = lowest(*(c.dtype for c in taken.change))
+        whole.noise.append(noise_of(dtype, change, w))
         whole.rates.append(taken.rate)
         rounding = next(iter(gradients.values())).rounding
         whole.gradients.append(Approx(value, bound, rounding))
@@ -250,6 +252,18 @@ def course(history: Sequence[Taken], layout: Layout, gradients_at: GradientsAt) 
     return replace(whole, places=np.concatenate(places))
 
 
+def selected(tensors: Mapping[Key, Array], keys: Iterable[Key]) -> Array:
+    """Return the numbers of tensors that are looked at, as they lie in a course's vectors."""
+    arrays = [tensors[key].ravel() for key in keys]
+    return np.concatenate([array[_selection(array.size)] for array in arrays])
+
+
+def noise_of(dtype: np.dtype, change: Array, weights: Array) -> Array:
+    """Return what the difference of two weights of some precision has lost."""
+    return float(np.finfo(dtype).eps) * (2 * np.abs(weights) + np.abs(change))
+
+
+@cache
 def _selection(size: int) -> Array:
     if size <= _MOST_NUMBERS:
         return np.arange(size)

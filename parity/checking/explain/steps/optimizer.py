@@ -457,18 +457,28 @@ def as_declared(
     if declared.kind is None:
         return None
     for factor, words in usual:
-        whole = declared_course(draft, layout, declared, factor).only(keys)
-        for multiples in declared.rates(whole.rates):
-            if whole.at_rates(multiples).follows(declared):
+        for whole, rule, multiples in forms(draft, layout, declared, factor):
+            if whole.only(keys).follows(rule):
                 return replace(
-                    draft, rule=declared, factor=factor, words=words, declared=True,
-                    multiples=tuple(multiples),
+                    draft, rule=rule, factor=factor, words=words, declared=True,
+                    multiples=multiples,
                 )  # fmt: skip
-        # At a constant rate it is the same whether the velocity has the rate in it.
-        if declared.plain_momentum and whole.follows(declared.at_one_rate()):
-            rule = declared.at_one_rate()
-            return replace(draft, rule=rule, factor=factor, words=words, declared=True)
     return None
+
+
+def forms(
+    draft: Identified, layout: Layout, declared: DeclaredOptimizer, factor: float = 1.0
+) -> Iterator[tuple[Course, DeclaredOptimizer | OptimizerRule, tuple[float, ...]]]:
+    """Yield the steps beside what is declared, in each form that this may have.
+
+    With the course stand the rule, and the multiples of the learning rates that its schedule gives.
+    """
+    whole = declared_course(draft, layout, declared, factor)
+    for multiples in declared.rates(whole.rates):
+        yield whole.at_rates(multiples), declared, tuple(multiples)
+    # At a constant rate it is the same whether the velocity has the rate in it.
+    if declared.plain_momentum:
+        yield whole, declared.at_one_rate(), ()
 
 
 def declared_course(

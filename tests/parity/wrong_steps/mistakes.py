@@ -1,0 +1,185 @@
+"""Steps written wrong: which program, what stands there, what then does, and the bug's name.
+
+Where the table has no name, "" stands: the line is then found.
+"""
+
+MISTAKES: list[tuple[str, str, str, str]] = [
+    # The norm that clips.
+    ("adam_of_dicts", "total += np.sum(g**2)", "total = np.sum(g**2)", ""),
+    ("adam_of_dicts", "norm = np.sqrt(total)", "norm = total", ""),
+    ("adam_of_dicts", "norm = np.sqrt(total)", "norm = np.sqrt(np.sum(g**2))", ""),
+    ("adam_of_dicts", "norm = np.sqrt(total)", "norm = np.linalg.norm(g)", ""),
+    ("adam_of_dicts", "total += np.sum(g**2)", "total += np.sum(g)", ""),
+    ("adam_of_dicts", "min(1.0, self.clip / norm)", "max(1.0, self.clip / norm)", "clipping-kind"),
+    (
+        "closures",
+        "norm = np.sqrt(sum(np.sum(g**2) for g in grads))",
+        "norm = sum(np.sum(g**2) for g in grads)",
+        "",
+    ),
+    (
+        "closures",
+        "norm = np.sqrt(sum(np.sum(g**2) for g in grads))",
+        "norm = max(np.sqrt(np.sum(g**2)) for g in grads)",
+        "",
+    ),
+    (
+        "closures",
+        "norm = np.sqrt(sum(np.sum(g**2) for g in grads))",
+        "norm = sum(np.sqrt(np.sum(g**2)) for g in grads)",
+        "",
+    ),
+    (
+        "closures",
+        "norm = np.sqrt(sum(np.sum(g**2) for g in grads))",
+        "norm = np.sqrt(np.sum(grads[-1] ** 2))",
+        "",
+    ),
+    (
+        "closures",
+        "[g * limit / norm for g in grads]",
+        "[g * limit / np.linalg.norm(g) for g in grads]",
+        "clipping-kind",
+    ),
+    # Bias correction.
+    (
+        "adam_of_dicts",
+        "self.m[k] / (1 - self.beta1**self.t)",
+        "self.m[k] / (1 - self.beta1**(self.t + 1))",
+        "",
+    ),
+    (
+        "adam_of_dicts",
+        "self.v[k] / (1 - self.beta2**self.t)",
+        "self.v[k] / (1 - self.beta2 * self.t)",
+        "",
+    ),
+    (
+        "adam_of_dicts",
+        "self.v[k] / (1 - self.beta2**self.t)",
+        "self.v[k] / (1 - self.beta2**2)",
+        "",
+    ),
+    (
+        "rate_schedule",
+        "c1, c2 = 1 - self.b1**t, 1 - self.b2**t",
+        "c1, c2 = 1 - self.b1**t, 1 + self.b2**t",
+        "",
+    ),
+    ("functions_and_tuples", "vhat = v / (1 - BETA_2**t)", "vhat = v / (1 - 0.99**t)", ""),
+    (
+        "adam_of_dicts",
+        "        self.t += 1\n        for k in params:\n",
+        "        for k in params:\n            self.t += 1\n",
+        "adam-count",
+    ),
+    (
+        "convolution_adamax",
+        "        self.t = self.t + 1\n        for name in self.model.names:\n",
+        "        for name in self.model.names:\n            self.t = self.t + 1\n",
+        "",
+    ),
+    ("convolution_adamax", "(1 - self.beta1**self.t)", "(1 - self.beta2**self.t)", ""),
+    # The averages.
+    ("adam_of_dicts", "(1 - self.beta2) * g**2", "(1 - self.beta2) * g", ""),
+    (
+        "adam_of_dicts",
+        "self.v[k] = self.beta2 * self.v[k] +",
+        "self.v[k] = self.beta1 * self.v[k] +",
+        "",
+    ),
+    (
+        "adam_of_dicts",
+        "self.v[k] = self.beta2 * self.v[k] +",
+        "self.v[k] = self.beta2 * self.m[k] +",
+        "",
+    ),
+    ("functions_and_tuples", "mhat = m / (1", "mhat = g / (1", ""),
+    (
+        "functions_and_tuples",
+        "v = BETA_2 * v + (1 - BETA_2) * g * g",
+        "v = BETA_2 * v + (1 - BETA_2) * m * g",
+        "",
+    ),
+    ("functions_and_tuples", "w - lr * DECAY * w", "w - lr * DECAY * g", ""),
+    ("functions_and_tuples", "w - lr * DECAY * w", "w - DECAY * w", "weight-decay-enters"),
+    (
+        "functions_and_tuples",
+        "b, mb, vb = adamw(b, db, mb, vb, t, lr)",
+        "b, mb, vb = adamw(b, db, mb, vb, t + 1, lr)",
+        "",
+    ),
+    (
+        "rate_schedule",
+        "(np.sqrt(v / c2) + self.eps)",
+        "np.sqrt(v / c2 + self.eps)",
+        "epsilon-place",
+    ),
+    ("rate_schedule", "v += (1 - self.b2) * (g**2 - v)", "v += (1 - self.b2) * (g - v) ** 2", ""),
+    ("rate_schedule", "v += (1 - self.b2) * (g**2 - v)", "v += (1 - self.b1) * (g**2 - v)", ""),
+    ("rate_schedule", "m += (1 - self.b1) * (g - m)", "m = (1 - self.b1) * (g - m) + m", ""),
+    ("lion", "m += (1 - self.b2) * g", "m += (1 - self.b1) * g", ""),
+    ("lion", "direction = np.sign(self.b1 * m +", "direction = np.sign(self.b2 * m +", ""),
+    ("lion", "m = self.m[i]", "m = self.m[i].copy()", ""),
+    ("look_ahead", "before = v.copy()", "before = v", "nesterov-form"),
+    (
+        "look_ahead",
+        'w += (1 + state["mu"]) * v - state["mu"] * before',
+        'w += (1 + state["mu"]) * before - state["mu"] * v',
+        "",
+    ),
+    ("closures", "speed[i] = mu * speed[i] + change", "speed[i] = rho * speed[i] + change", ""),
+    ("closures", "(1 - rho) * g**2", "(1 - mu) * g**2", ""),
+    ("convolution_adamax", "np.abs(g))", "g)", ""),
+    ("convolution_adamax", 'np.maximum(self.beta2 * s["u"]', 'np.maximum(self.beta1 * s["u"]', ""),
+    ("convolution_adamax", 's["m"] / (s["u"]', 's["m"] / (np.sqrt(s["u"])', ""),
+    # What is kept shares its memory.
+    ("gradients_in_place", "[g.copy() for g in grads]", "[g for g in grads]", ""),
+    ("gradients_in_place", "[g.copy() for g in grads]", "list(grads)", ""),
+    (
+        "gradients_in_place",
+        "buf += (1 - self.dampening) * g",
+        "buf = buf + (1 - self.dampening) * g",
+        "",
+    ),
+    ("gradients_in_place", "buf *= self.momentum", "buf *= self.dampening", ""),
+    (
+        "gradients_in_place",
+        "            buf *= self.momentum\n            buf += (1 - self.dampening) * g\n",
+        "            buf += (1 - self.dampening) * g\n            buf *= self.momentum\n",
+        "",
+    ),
+    # The learning rate.
+    (
+        "momentum_of_layers",
+        "self.decay * self.iteration",
+        "self.decay * self.epoch",
+        "schedule-count",
+    ),
+    (
+        "momentum_of_layers",
+        "self.decay * self.iteration",
+        "self.decay * (self.iteration + 1)",
+        "schedule-ahead",
+    ),
+    (
+        "momentum_of_layers",
+        "self.mu * layer.vb - rate * layer.db",
+        "self.mu * layer.vb - lr * layer.db",
+        "",
+    ),
+    ("momentum_of_layers", "self.mu * layer.vb - rate", "layer.vb - rate", ""),
+    (
+        "rate_schedule",
+        "self.gamma ** self.step_number",
+        "self.gamma ** self.epoch",
+        "schedule-count",
+    ),
+    ("rate_schedule", "self.gamma ** self.step_number", "self.gamma * self.step_number", ""),
+    (
+        "rate_schedule",
+        "        rate = self.current_rate(lr)\n        self.step_number += 1\n",
+        "        self.step_number += 1\n        rate = self.current_rate(lr)\n",
+        "schedule-ahead",
+    ),
+]
