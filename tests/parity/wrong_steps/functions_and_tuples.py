@@ -1,5 +1,7 @@
 """AdamW as functions that return tuples; the state lies in the module."""
 
+from typing import Any
+
 import numpy as np
 
 import parity
@@ -50,7 +52,7 @@ def update(weights, gradients, state, lr):
 
 def make():
     rng = np.random.default_rng(3)
-    held = {
+    held: dict[str, Any] = {
         "weights": [(rng.normal(size=(4, 6)), np.zeros(6)), (rng.normal(size=(6, 2)), np.zeros(2))]
     }
     zeros = [(np.zeros_like(w), np.zeros_like(b)) for w, b in held["weights"]]

@@ -13,6 +13,9 @@ class Optimizer:
     def setup(self):
         pass
 
+    def update(self, i, p, g, lr):
+        raise NotImplementedError
+
     def step(self, grads, lr):
         for i, (p, g) in enumerate(zip(self.params, grads, strict=True)):
             self.update(i, p, g, lr)
