@@ -18,7 +18,7 @@ from digit_data.pictures.groups import joined, main_digit, separate_digits
 from digit_data.pictures.ink import NoInkError, find_ink, shrunk, stroke_width
 from digit_data.pictures.pieces import Box, Group, find_pieces, without_specks
 from digit_data.pictures.polarity import Invert, bright_on_dark, light_border
-from digit_data.pictures.rows import Mark, Sign, find_rows
+from digit_data.pictures.rows import Mark, Row, Sign, find_rows
 from digit_data.types import Array
 
 __all__ = [
@@ -175,7 +175,12 @@ def _found(grey: Array, size: Size, invert: Invert, segment: bool, notes: list[s
             return Part(box, None, found.sign)
         return Part(box, _cut(ink.strength, labels, found, soft))
 
-    rows = tuple(tuple(part(found) for found in row.parts) for row in find_rows(pieces, labels))
+    lines = find_rows(pieces, labels)
+    # The stem of an open four may be too tall to stand in a row with its angle.
+    if len(digits) == 1 and [len(row.parts) for row in lines] == [1]:
+        (only,) = lines[0].parts
+        lines = [Row((main,))] if main.box.height > only.box.height else lines
+    rows = tuple(tuple(map(part, row.parts)) for row in lines)
     if segment:
         parts = [part for row in rows for part in row if part.ink is not None]
         pictures = [fitted(part.ink, size) for part in parts if part.ink is not None]
