@@ -84,7 +84,7 @@ class Examined:
         digits: How many separate digits there seem to be.
         notes: What the user should know, a line each.
         rows: All that is written, row by row, each from left to right; none if the picture was
-            passed through.
+            passed through, or shows a percent sign alone.
         clutter: How far all that is no ink differs from plain paper, as a share of the ink's
             contrast: on a sheet with writing little, in a photograph of a face or a street much.
     """
@@ -181,7 +181,7 @@ def _found(grey: Array, size: Size, invert: Invert, segment: bool, notes: list[s
         (only,) = lines[0].parts
         lines = [Row((main,))] if main.box.height > only.box.height else lines
     rows = tuple(tuple(map(part, row.parts)) for row in lines)
-    if segment:
+    if segment and rows:
         parts = [part for row in rows for part in row if part.ink is not None]
         pictures = [fitted(part.ink, size) for part in parts if part.ink is not None]
         boxes = [part.box for part in parts]

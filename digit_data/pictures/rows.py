@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import cv2
 import numpy as np
 
 from digit_data.pictures.groups import joined
@@ -109,12 +110,14 @@ def find_rows(pieces: Sequence[Group], labels: Array) -> list[Row]:
         labels: The number of its piece for each pixel, (H, W).
 
     Returns:
-        At least one row.
+        At least one row, or none if a percent sign is all that is written: its rings are no zeros.
     """
     pieces = sorted(pieces, key=lambda piece: -piece.ink)[:MOST_PIECES]
     usual = _usual(pieces)
     height = usual.box.height
     dust = DUST * min(stroke_width(labels == usual.labels[0]), WIDE_PEN * height)
+    if _is_percent([p for p in pieces if max(p.box.width, p.box.height) >= dust], labels):
+        return []
     large = [p for p in pieces if height / UNEQUAL <= p.box.height <= height * UNEQUAL]
     large = [p for p in large if not _is_dash(p.box, height)] or [usual]
     small = [p for p in pieces if p not in large and max(p.box.width, p.box.height) >= dust]
@@ -309,6 +312,25 @@ def _percents(pieces: list[Group], labels: Array, tall: float) -> list[tuple[Gro
         if len(left) == len(right) == 1 and left[0] is not right[0]:
             found.append((bar, left[0], right[0]))
     return found
+
+
+def _is_percent(pieces: list[Group], labels: Array) -> bool:
+    """Tell whether a percent sign is all there is; its small pieces are rings, and no digits."""
+    tall = max(piece.box.height for piece in pieces)
+    if len(pieces) != 3 or not _percents(pieces, labels, tall):
+        return False
+    bar = max(pieces, key=lambda piece: piece.box.height)
+    return all(_is_ring(piece, labels) for piece in pieces if piece is not bar)
+
+
+def _is_ring(piece: Group, labels: Array) -> bool:
+    """Tell whether a piece encloses paper, in the middle of its box too."""
+    box = piece.box
+    own = labels[box.top : box.bottom, box.left : box.right] == piece.labels[0]
+    _, paper = cv2.connectedComponents((~np.pad(own, 1)).astype(np.uint8), connectivity=4)
+    paper = np.asarray(paper)
+    middle = paper[box.height // 2 + 1, box.width // 2 + 1]
+    return bool(middle not in (0, paper[0, 0]))
 
 
 def _lean(piece: Group, labels: Array) -> float:

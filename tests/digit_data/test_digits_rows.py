@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import matplotlib
 import numpy as np
 import pytest
@@ -99,6 +100,35 @@ def test_printed_dates_and_percentages_have_signs_as_tall_as_digits(
     own = ImageFont.truetype(folder / f"{font}.ttf", 64)
     ImageDraw.Draw(image).text((40, 40), text, font=own, fill=0)
     assert _layout(image) == [layout]
+
+
+@pytest.mark.parametrize("font", ["DejaVuSans", "DejaVuSans-Bold"])
+def test_a_percent_sign_alone_is_no_number(font: str):
+    image = Image.new("L", (160, 160), 255)
+    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    draw = ImageDraw.Draw(image)
+    draw.text((40, 40), "%", font=ImageFont.truetype(folder / f"{font}.ttf", 64), fill=0)
+    found = examine(image, segment=True)
+    assert (found.rows, len(found.pictures)) == ((), 1)
+    # With a digit before it, it is one's sign.
+    draw.rectangle(_one(20, 45, 48), fill=0)
+    assert _layout(image) == ["#%"]
+
+
+@pytest.mark.parametrize("ring", [True, False])
+def test_what_stands_beside_a_slash_is_a_ring_or_a_digit(ring: bool):
+    """Of sevens in the places of the rings, one above the other, each is read."""
+    sheet = np.full((200, 200), 255, np.uint8)
+    cv2.line(sheet, (150, 30), (60, 170), 0, 8)
+    for x, y in ((60, 60), (150, 140)):
+        box = ((x - 16, y - 28), (x + 16, y + 28))
+        if ring:
+            cv2.ellipse(sheet, (x, y), (16, 28), 0, 0, 360, 0, 8)
+        else:
+            cv2.polylines(
+                sheet, [np.array([box[0], (box[1][0], box[0][1]), (x - 8, y + 28)])], False, 0, 8
+            )
+    assert _layout(Image.fromarray(sheet)) == ([] if ring else ["#", "#"])
 
 
 @pytest.mark.parametrize(("places", "layout"), [((2, 5), "##/##/####"), ((3, 5), "##########")])
