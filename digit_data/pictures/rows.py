@@ -192,8 +192,11 @@ def _marks(
     marks: list[Mark] = []
     strokes: list[Group] = []
     left, right = min(p.box.left for p in row), max(p.box.right for p in row)
+    middles = [p.box.left + p.box.right for p in row]
     for piece in pieces:
         box = piece.box
+        # Under the first digit's left half, or the last one's right half, there is no point.
+        between = min(middles) < box.left + box.right < max(middles)
         near = [p for p in row if abs((p.box.left + p.box.right - box.left - box.right) / 2)
                 <= p.box.width / 2 + box.width / 2 + tall] or row  # fmt: skip
         top = float(np.median([p.box.top for p in near]))
@@ -205,7 +208,7 @@ def _marks(
         low = place >= DOT_ON_LINE and _is_apart(piece, row, labels)
         if alone and _is_dash(box, tall) and DASH_PLACE[0] <= place <= DASH_PLACE[1]:
             marks.append(Mark("-", box))
-        elif _is_dot(box, tall) and left < box.left and box.right < right and (low or alone):
+        elif _is_dot(box, tall) and between and (low or alone):
             marks += [Mark(sign, box) for sign in _dot(box, place, bottom)]
         elif max(box.width, box.height) > DOT * tall / 2:
             strokes.append(piece)

@@ -151,6 +151,28 @@ def test_the_points_of_a_fat_pen_are_smaller_than_it_is_wide(side: int, layout: 
     assert _layout(_sheet(fat[0], point, fat[1])) == [layout]
 
 
+@pytest.mark.parametrize(
+    ("points", "layout"),
+    [
+        ([(150, 155)], "#.#"),
+        ([(150, 112), (150, 145)], "#:#"),
+        # What is under a digit's outer half stands between none.
+        ([(98, 164)], "##"),
+        # So many are grain.
+        ([(150, 155), *((10 + 20 * place, 20) for place in range(12))], "##"),
+    ],
+)
+def test_a_thin_pens_point_is_a_point_though_a_tenth_of_a_digit_is_a_speck(
+    points: list[tuple[int, int]], layout: str
+):
+    thin = [(left, 100, left + 3, 159) for left in (100, 200)]
+    dots = [(x, y, x + 4, y + 4) for x, y in points]
+    image = _sheet(*thin, *dots)
+    assert _layout(image) == [layout]
+    # Of one digit nothing changes.
+    np.testing.assert_array_equal(examine(image).boxes, examine(_sheet(*thin)).boxes)
+
+
 @pytest.mark.parametrize(("gap", "layout"), [(7, "#.#"), (2, "##")])
 def test_what_breaks_off_a_stroke_is_no_point(gap: int, layout: str):
     """Right of a foot, under an upstroke: a point is apart from both, a dry brush's end is not."""
