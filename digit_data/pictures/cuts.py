@@ -18,8 +18,8 @@ __all__ = ["ONE", "Segment", "segments"]
 FINE_HEIGHT = 56
 SLANTS = (-0.12, 0.12, 0.36)
 REACH = 0.12
-# Ink narrower than this share of its height is left whole, unless another is asked for: of 1,000 of
-# MNIST's digits, enlarged, 5 are cut so. What is wider than the second is no number; parts of it
+# Ink narrower than this share of its height is left whole, unless another is asked for: of 500 of
+# MNIST's digits, enlarged, 2 are cut so. What is wider than the second is no number; parts of it
 # are at least and at most as wide as the others.
 ONE = 0.65
 LONGEST = 6.0
