@@ -16,7 +16,7 @@ from digit_data.pictures.fitting import fit_8, fit_28, is_mnist_like
 from digit_data.pictures.grey import to_grey
 from digit_data.pictures.groups import joined, main_digit, separate_digits
 from digit_data.pictures.ink import NoInkError, find_ink, shrunk, stroke_width
-from digit_data.pictures.pieces import Box, Group, find_pieces, with_points, without_specks
+from digit_data.pictures.pieces import Box, Group, find_pieces, find_points, without_specks
 from digit_data.pictures.polarity import Invert, bright_on_dark, light_border
 from digit_data.pictures.rows import Mark, Row, Sign, find_rows
 from digit_data.types import Array
@@ -175,7 +175,7 @@ def _found(grey: Array, size: Size, invert: Invert, segment: bool, notes: list[s
             return Part(box, None, found.sign)
         return Part(box, _cut(ink.strength, labels, found, soft))
 
-    lines = find_rows(*with_points(pieces, labels, ink.strength))
+    lines = find_rows(pieces, *find_points(pieces, labels, ink.strength))
     # The stem of an open four may be too tall to stand in a row with its angle.
     if len(digits) == 1 and [len(row.parts) for row in lines] == [1]:
         (only,) = lines[0].parts

@@ -9,7 +9,7 @@ import numpy as np
 from digit_data.pictures.ink import connected, stroke_width
 from digit_data.types import Array
 
-__all__ = ["GAP", "Box", "Group", "find_pieces", "with_points", "without_specks"]
+__all__ = ["GAP", "Box", "Group", "find_pieces", "find_points", "without_specks"]
 
 
 # Pieces smaller than this share of the largest one, in height and width, are specks.
@@ -292,8 +292,8 @@ def _without_remnants(pieces: list[Group], stats: Array) -> list[Group]:
     return [piece for piece in pieces if piece is largest or not is_remnant(piece)]
 
 
-def with_points(pieces: list[Group], labels: Array, strength: Array) -> tuple[list[Group], Array]:
-    """Add what is as small as a point of a thin pen, which among single strokes would be a speck.
+def find_points(pieces: list[Group], labels: Array, strength: Array) -> tuple[list[Group], Array]:
+    """Return what is as small as a point of a thin pen, which among single strokes is a speck.
 
     Args:
         pieces: What :func:`find_pieces` returned.
@@ -301,20 +301,19 @@ def with_points(pieces: list[Group], labels: Array, strength: Array) -> tuple[li
         strength: As for it.
 
     Returns:
-        The same, with pieces for what lies apart from all ink, or as they were.
+        What lies apart from all ink, and the labels with a number for each.
     """
     largest = max(pieces, key=lambda piece: piece.ink)
     own = _own(largest, labels)
     dark = largest.ink / float(np.count_nonzero(own))
     found, stats = connected(strength > POINT_STRENGTH * dark)
-    _, _, width, height, _ = stats.T
-    sizes = np.maximum(width, height)
+    sizes = stats[:, cv2.CC_STAT_WIDTH : cv2.CC_STAT_HEIGHT + 1].max(axis=1)
     small = (sizes >= POINT_WIDTH * stroke_width(own)) & (sizes < SPECK * largest.box.height)
     small[0] = False
     small[np.unique(found[labels > 0])] = False
-    if not 0 < np.count_nonzero(small) <= MOST_POINTS:
-        return pieces, labels
-    labels, pieces = labels.copy(), list(pieces)
+    if np.count_nonzero(small) > MOST_POINTS:
+        return [], labels
+    labels, points = labels.copy(), list[Group]()
     for label in np.flatnonzero(small).tolist():
         left, top, width, height, _ = stats[label].tolist()
         where = np.s_[top : top + height, left : left + width]
@@ -322,5 +321,5 @@ def with_points(pieces: list[Group], labels: Array, strength: Array) -> tuple[li
         number = int(labels.max()) + 1
         labels[where][point] = number
         box = Box(left, top, left + width, top + height)
-        pieces.append(Group(box, (number,), float(strength[where][point].sum())))
-    return pieces, labels
+        points.append(Group(box, (number,), float(strength[where][point].sum())))
+    return points, labels

@@ -102,12 +102,13 @@ class Row:
         return [part for part in self.parts if isinstance(part, Group)]
 
 
-def find_rows(pieces: Sequence[Group], labels: Array) -> list[Row]:
+def find_rows(pieces: Sequence[Group], points: Sequence[Group], labels: Array) -> list[Row]:
     """Arrange pieces of ink in rows, from the top down.
 
     Args:
         pieces: Connected pieces, junk left out, specks not.
-        labels: The number of its piece for each pixel, (H, W).
+        points: What may be a mark, and nothing else.
+        labels: The number of its piece, or point, for each pixel, (H, W).
 
     Returns:
         At least one row, or none if a percent sign is all that is written: its rings are no zeros.
@@ -124,7 +125,7 @@ def find_rows(pieces: Sequence[Group], labels: Array) -> list[Row]:
     rows: list[Row] = []
     for row in _rows(large):
         tall = float(np.median([piece.box.height for piece in row]))
-        rest = [p for p in small if p.box.height <= tall]
+        rest = [p for p in (*small, *points) if p.box.height <= tall]
         dark = float(np.median([_darkness(piece, labels) for piece in row]))
         rest = [p for p in rest if _darkness(p, labels) >= PALER * dark]
         percents = _percents([*row, *rest], labels, tall)
@@ -133,6 +134,7 @@ def find_rows(pieces: Sequence[Group], labels: Array) -> list[Row]:
         marks, strokes = _marks(row, [p for p in rest if p not in parts], tall, labels)
         marks += [Mark("%", functools.reduce(Box.joined, (p.box for p in ps))) for ps in percents]
         slashes = _slashes(row, labels, tall)
+        strokes = [p for p in strokes if p not in points]
         digits = joined([p for p in row if p not in slashes] + strokes)
         most = max((group.ink for group in digits), default=0.0)
         parts: list[Group | Mark] = [g for g in digits if g.ink >= LEAST_INK * most]

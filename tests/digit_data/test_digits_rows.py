@@ -173,6 +173,14 @@ def test_a_thin_pens_point_is_a_point_though_a_tenth_of_a_digit_is_a_speck(
     np.testing.assert_array_equal(examine(image).boxes, examine(_sheet(*thin)).boxes)
 
 
+def test_points_alone_are_no_digits():
+    """Beside a tall thin bar and much that is small; once they were a row without ink."""
+    squares = [(40 + 22 * place, 200, 54 + 22 * place, 214) for place in range(20)]
+    points = [(40 + 60 * place, 400, 48 + 60 * place, 408) for place in range(5)]
+    image = _sheet((20, 20, 23, 119), *squares, *points, size=(500, 500))
+    assert all(box[3] < 0.5 for box in examine(image, segment=True).boxes)
+
+
 @pytest.mark.parametrize(("gap", "layout"), [(7, "#.#"), (2, "##")])
 def test_what_breaks_off_a_stroke_is_no_point(gap: int, layout: str):
     """Right of a foot, under an upstroke: a point is apart from both, a dry brush's end is not."""
