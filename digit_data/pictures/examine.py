@@ -16,9 +16,9 @@ from digit_data.pictures.fitting import fit_8, fit_28, is_mnist_like
 from digit_data.pictures.grey import to_grey
 from digit_data.pictures.groups import joined, main_digit, separate_digits
 from digit_data.pictures.ink import NoInkError, find_ink, shrunk, stroke_width
-from digit_data.pictures.pieces import Box, Group, find_pieces, without_specks
+from digit_data.pictures.pieces import Box, Group, find_pieces, find_points, without_specks
 from digit_data.pictures.polarity import Invert, bright_on_dark, light_border
-from digit_data.pictures.rows import Mark, Sign, find_rows
+from digit_data.pictures.rows import Mark, Row, Sign, find_rows
 from digit_data.types import Array
 
 __all__ = [
@@ -84,7 +84,7 @@ class Examined:
         digits: How many separate digits there seem to be.
         notes: What the user should know, a line each.
         rows: All that is written, row by row, each from left to right; none if the picture was
-            passed through.
+            passed through, or shows a percent sign alone.
         clutter: How far all that is no ink differs from plain paper, as a share of the ink's
             contrast: on a sheet with writing little, in a photograph of a face or a street much.
     """
@@ -175,8 +175,13 @@ def _found(grey: Array, size: Size, invert: Invert, segment: bool, notes: list[s
             return Part(box, None, found.sign)
         return Part(box, _cut(ink.strength, labels, found, soft))
 
-    rows = tuple(tuple(part(found) for found in row.parts) for row in find_rows(pieces, labels))
-    if segment:
+    lines = find_rows(pieces, *find_points(pieces, labels, ink.strength))
+    # The stem of an open four may be too tall to stand in a row with its angle.
+    if len(digits) == 1 and [len(row.parts) for row in lines] == [1]:
+        (only,) = lines[0].parts
+        lines = [Row((main,))] if main.box.height > only.box.height else lines
+    rows = tuple(tuple(map(part, row.parts)) for row in lines)
+    if segment and rows:
         parts = [part for row in rows for part in row if part.ink is not None]
         pictures = [fitted(part.ink, size) for part in parts if part.ink is not None]
         boxes = [part.box for part in parts]

@@ -9,7 +9,7 @@ import numpy as np
 from digit_data.pictures.ink import connected, stroke_width
 from digit_data.types import Array
 
-__all__ = ["GAP", "Box", "Group", "find_pieces", "without_specks"]
+__all__ = ["GAP", "Box", "Group", "find_pieces", "find_points", "without_specks"]
 
 
 # Pieces smaller than this share of the largest one, in height and width, are specks.
@@ -45,6 +45,11 @@ ANGLE = (1 / 2 + math.pi / 4) / 2
 GAP = 0.15
 # Strokes of one pen differ in width by less than this factor.
 SAME_PEN = 2.0
+# A point has this share of the strength of the largest piece's ink, and of its pen's width; where
+# there are more of them, they are grain.
+POINT_STRENGTH = 0.5
+POINT_WIDTH = 0.9
+MOST_POINTS = 12
 
 
 @dataclass(frozen=True)
@@ -285,3 +290,36 @@ def _without_remnants(pieces: list[Group], stats: Array) -> list[Group]:
         return wide and thin and _darkness(piece, stats) < PALER * _darkness(largest, stats)
 
     return [piece for piece in pieces if piece is largest or not is_remnant(piece)]
+
+
+def find_points(pieces: list[Group], labels: Array, strength: Array) -> tuple[list[Group], Array]:
+    """Return what is as small as a point of a thin pen, which among single strokes is a speck.
+
+    Args:
+        pieces: What :func:`find_pieces` returned.
+        labels: What it returned too.
+        strength: As for it.
+
+    Returns:
+        What lies apart from all ink, and the labels with a number for each.
+    """
+    largest = max(pieces, key=lambda piece: piece.ink)
+    own = _own(largest, labels)
+    dark = largest.ink / float(np.count_nonzero(own))
+    found, stats = connected(strength > POINT_STRENGTH * dark)
+    sizes = stats[:, cv2.CC_STAT_WIDTH : cv2.CC_STAT_HEIGHT + 1].max(axis=1)
+    small = (sizes >= POINT_WIDTH * stroke_width(own)) & (sizes < SPECK * largest.box.height)
+    small[0] = False
+    small[np.unique(found[labels > 0])] = False
+    if np.count_nonzero(small) > MOST_POINTS:
+        return [], labels
+    labels, points = labels.copy(), list[Group]()
+    for label in np.flatnonzero(small).tolist():
+        left, top, width, height, _ = stats[label].tolist()
+        where = np.s_[top : top + height, left : left + width]
+        point = found[where] == label
+        number = int(labels.max()) + 1
+        labels[where][point] = number
+        box = Box(left, top, left + width, top + height)
+        points.append(Group(box, (number,), float(strength[where][point].sum())))
+    return points, labels

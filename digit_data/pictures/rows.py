@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import cv2
 import numpy as np
 
 from digit_data.pictures.groups import joined
@@ -101,27 +102,30 @@ class Row:
         return [part for part in self.parts if isinstance(part, Group)]
 
 
-def find_rows(pieces: Sequence[Group], labels: Array) -> list[Row]:
+def find_rows(pieces: Sequence[Group], points: Sequence[Group], labels: Array) -> list[Row]:
     """Arrange pieces of ink in rows, from the top down.
 
     Args:
         pieces: Connected pieces, junk left out, specks not.
-        labels: The number of its piece for each pixel, (H, W).
+        points: What may be a mark, and nothing else.
+        labels: The number of its piece, or point, for each pixel, (H, W).
 
     Returns:
-        At least one row.
+        At least one row, or none if a percent sign is all that is written: its rings are no zeros.
     """
     pieces = sorted(pieces, key=lambda piece: -piece.ink)[:MOST_PIECES]
     usual = _usual(pieces)
     height = usual.box.height
     dust = DUST * min(stroke_width(labels == usual.labels[0]), WIDE_PEN * height)
+    if _is_percent([p for p in pieces if max(p.box.width, p.box.height) >= dust], labels):
+        return []
     large = [p for p in pieces if height / UNEQUAL <= p.box.height <= height * UNEQUAL]
     large = [p for p in large if not _is_dash(p.box, height)] or [usual]
     small = [p for p in pieces if p not in large and max(p.box.width, p.box.height) >= dust]
     rows: list[Row] = []
     for row in _rows(large):
         tall = float(np.median([piece.box.height for piece in row]))
-        rest = [p for p in small if p.box.height <= tall]
+        rest = [p for p in (*small, *points) if p.box.height <= tall]
         dark = float(np.median([_darkness(piece, labels) for piece in row]))
         rest = [p for p in rest if _darkness(p, labels) >= PALER * dark]
         percents = _percents([*row, *rest], labels, tall)
@@ -130,6 +134,7 @@ def find_rows(pieces: Sequence[Group], labels: Array) -> list[Row]:
         marks, strokes = _marks(row, [p for p in rest if p not in parts], tall, labels)
         marks += [Mark("%", functools.reduce(Box.joined, (p.box for p in ps))) for ps in percents]
         slashes = _slashes(row, labels, tall)
+        strokes = [p for p in strokes if p not in points]
         digits = joined([p for p in row if p not in slashes] + strokes)
         most = max((group.ink for group in digits), default=0.0)
         parts: list[Group | Mark] = [g for g in digits if g.ink >= LEAST_INK * most]
@@ -189,8 +194,11 @@ def _marks(
     marks: list[Mark] = []
     strokes: list[Group] = []
     left, right = min(p.box.left for p in row), max(p.box.right for p in row)
+    middles = [p.box.left + p.box.right for p in row]
     for piece in pieces:
         box = piece.box
+        # Under the first digit's left half, or the last one's right half, there is no point.
+        between = min(middles) < box.left + box.right < max(middles)
         near = [p for p in row if abs((p.box.left + p.box.right - box.left - box.right) / 2)
                 <= p.box.width / 2 + box.width / 2 + tall] or row  # fmt: skip
         top = float(np.median([p.box.top for p in near]))
@@ -202,7 +210,7 @@ def _marks(
         low = place >= DOT_ON_LINE and _is_apart(piece, row, labels)
         if alone and _is_dash(box, tall) and DASH_PLACE[0] <= place <= DASH_PLACE[1]:
             marks.append(Mark("-", box))
-        elif _is_dot(box, tall) and left < box.left and box.right < right and (low or alone):
+        elif _is_dot(box, tall) and between and (low or alone):
             marks += [Mark(sign, box) for sign in _dot(box, place, bottom)]
         elif max(box.width, box.height) > DOT * tall / 2:
             strokes.append(piece)
@@ -309,6 +317,25 @@ def _percents(pieces: list[Group], labels: Array, tall: float) -> list[tuple[Gro
         if len(left) == len(right) == 1 and left[0] is not right[0]:
             found.append((bar, left[0], right[0]))
     return found
+
+
+def _is_percent(pieces: list[Group], labels: Array) -> bool:
+    """Tell whether a percent sign is all there is; its small pieces are rings, and no digits."""
+    tall = max(piece.box.height for piece in pieces)
+    if len(pieces) != 3 or not _percents(pieces, labels, tall):
+        return False
+    bar = max(pieces, key=lambda piece: piece.box.height)
+    return all(_is_ring(piece, labels) for piece in pieces if piece is not bar)
+
+
+def _is_ring(piece: Group, labels: Array) -> bool:
+    """Tell whether a piece encloses paper, in the middle of its box too."""
+    box = piece.box
+    own = labels[box.top : box.bottom, box.left : box.right] == piece.labels[0]
+    _, paper = cv2.connectedComponents((~np.pad(own, 1)).astype(np.uint8), connectivity=4)
+    paper = np.asarray(paper)
+    middle = paper[box.height // 2 + 1, box.width // 2 + 1]
+    return bool(middle not in (0, paper[0, 0]))
 
 
 def _lean(piece: Group, labels: Array) -> float:

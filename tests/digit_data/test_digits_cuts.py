@@ -121,6 +121,11 @@ def test_a_cut_leans_as_digits_do(monkeypatch: pytest.MonkeyPatch):
     assert not parted()
 
 
-def test_what_is_narrow_is_one():
+def test_what_is_narrow_is_one_unless_narrower_things_are_to_be_cut():
     (one,) = segments(np.ones((50, 15), np.float32))
     assert (one.start, one.stop, one.cut) == (0, 1, 0)
+    bars = np.zeros((100, 60), np.float32)
+    bars[:, 5:15] = bars[:, 45:55] = 1
+    bars[48:52, 15:45] = 1
+    assert len(segments(bars)) == 1
+    assert _pairs(segments(bars, 0.5))

@@ -38,3 +38,11 @@ def test_a_hard_kind_is_read(kind: str, model) -> None:
         if found.digits != 1 or answer != digit:
             wrong.append((number, digit, f"{found.digits} digits, read as {answer}"))
     assert len(wrong) <= MOST_WRONG, wrong
+
+
+def test_an_open_four_is_the_same_read_as_a_number() -> None:
+    """Its stem may be more than twice as high as its angle, too tall for one row with it."""
+    for _, image in hard_kinds.samples("open_four", seed=2026):
+        alone, number = examine(image), examine(image, segment=True)
+        assert number.boxes == alone.boxes
+        np.testing.assert_array_equal(number.pictures, alone.pictures)

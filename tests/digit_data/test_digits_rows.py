@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import matplotlib
 import numpy as np
 import pytest
@@ -101,6 +102,35 @@ def test_printed_dates_and_percentages_have_signs_as_tall_as_digits(
     assert _layout(image) == [layout]
 
 
+@pytest.mark.parametrize("font", ["DejaVuSans", "DejaVuSans-Bold"])
+def test_a_percent_sign_alone_is_no_number(font: str):
+    image = Image.new("L", (160, 160), 255)
+    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    draw = ImageDraw.Draw(image)
+    draw.text((40, 40), "%", font=ImageFont.truetype(folder / f"{font}.ttf", 64), fill=0)
+    found = examine(image, segment=True)
+    assert (found.rows, len(found.pictures)) == ((), 1)
+    # With a digit before it, it is one's sign.
+    draw.rectangle(_one(20, 45, 48), fill=0)
+    assert _layout(image) == ["#%"]
+
+
+@pytest.mark.parametrize("ring", [True, False])
+def test_what_stands_beside_a_slash_is_a_ring_or_a_digit(ring: bool):
+    """Of sevens in the places of the rings, one above the other, each is read."""
+    sheet = np.full((200, 200), 255, np.uint8)
+    cv2.line(sheet, (150, 30), (60, 170), 0, 8)
+    for x, y in ((60, 60), (150, 140)):
+        box = ((x - 16, y - 28), (x + 16, y + 28))
+        if ring:
+            cv2.ellipse(sheet, (x, y), (16, 28), 0, 0, 360, 0, 8)
+        else:
+            cv2.polylines(
+                sheet, [np.array([box[0], (box[1][0], box[0][1]), (x - 8, y + 28)])], False, 0, 8
+            )
+    assert _layout(Image.fromarray(sheet)) == ([] if ring else ["#", "#"])
+
+
 @pytest.mark.parametrize(("places", "layout"), [((2, 5), "##/##/####"), ((3, 5), "##########")])
 def test_two_leaning_ones_are_slashes_only_where_those_of_a_date_stand(
     places: tuple[int, ...], layout: str
@@ -119,6 +149,36 @@ def test_the_points_of_a_fat_pen_are_smaller_than_it_is_wide(side: int, layout: 
     fat = [(left, 100, left + 27, 159) for left in (100, 200)]
     point = (160, 160 - side, 159 + side, 159)
     assert _layout(_sheet(fat[0], point, fat[1])) == [layout]
+
+
+@pytest.mark.parametrize(
+    ("points", "layout"),
+    [
+        ([(150, 155)], "#.#"),
+        ([(150, 112), (150, 145)], "#:#"),
+        # What is under a digit's outer half stands between none.
+        ([(98, 164)], "##"),
+        # So many are grain.
+        ([(150, 155), *((10 + 20 * place, 20) for place in range(12))], "##"),
+    ],
+)
+def test_a_thin_pens_point_is_a_point_though_a_tenth_of_a_digit_is_a_speck(
+    points: list[tuple[int, int]], layout: str
+):
+    thin = [(left, 100, left + 3, 159) for left in (100, 200)]
+    dots = [(x, y, x + 4, y + 4) for x, y in points]
+    image = _sheet(*thin, *dots)
+    assert _layout(image) == [layout]
+    # Of one digit nothing changes.
+    np.testing.assert_array_equal(examine(image).boxes, examine(_sheet(*thin)).boxes)
+
+
+def test_points_alone_are_no_digits():
+    """Beside a tall thin bar and much that is small; once they were a row without ink."""
+    squares = [(40 + 22 * place, 200, 54 + 22 * place, 214) for place in range(20)]
+    points = [(40 + 60 * place, 400, 48 + 60 * place, 408) for place in range(5)]
+    image = _sheet((20, 20, 23, 119), *squares, *points, size=(500, 500))
+    assert all(box[3] < 0.5 for box in examine(image, segment=True).boxes)
 
 
 @pytest.mark.parametrize(("gap", "layout"), [(7, "#.#"), (2, "##")])

@@ -19,10 +19,11 @@ from digit_data.pictures.cuts import Segment
 from digit_data.pictures.examine import examine
 from scripts import model_files
 from scripts.whatami import __main__ as whatami
+from scripts.whatami import reading
 from scripts.whatami.answers import Answer, Number, answer, read
 from scripts.whatami.looking import SeenPicture, View, look
 from scripts.whatami.pictures import Source
-from scripts.whatami.reading import CUT, DIGIT, SURELY_ONE, best_path, cut_apart
+from scripts.whatami.reading import CUT, DIGIT, WIDE, WIDTH, DigitInk, best_path, cut_apart
 from tests import census
 from tests.pictures import hard_kinds, writing
 
@@ -77,9 +78,6 @@ def test_a_number_with_an_unsure_digit_is_not_said():
 @pytest.mark.parametrize(("sure", "told"), [(0.995, "00"), (0.98, "")])
 def test_digits_that_touch_are_told_unasked_only_if_they_are_sure(sure: float, told: str):
     """A network that knows what is as high as wide, or higher: one ring of two that touch."""
-    sheet = np.full((200, 320), 255, np.uint8)
-    for x in (105, 215):
-        cv2.ellipse(sheet, (x, 100), (54, 70), 0, 0, 360, 0, 11)
 
     def digit_scores(pictures: np.ndarray) -> np.ndarray:
         spans = [
@@ -94,7 +92,7 @@ def test_digits_that_touch_are_told_unasked_only_if_they_are_sure(sure: float, t
         side=28, rejecter=digit_scores, scores=scores, digit_scores=digit_scores,
         known=digit_scores,
     )  # fmt: skip
-    (said,) = answer(network, [SeenPicture("x", examine(Image.fromarray(sheet)))])
+    (said,) = answer(network, [_two_rings()])
     assert said.text == told
     assert said.is_foreign == (told == "")
 
@@ -153,7 +151,7 @@ def test_the_way_through_the_cuts_is_the_cheapest_of_all():
         pairs = list(itertools.combinations(range(last + 1), 2))
         kept = [pair for pair in pairs if rng.random() < 0.7 or pair == (0, last)]
         found = [Segment(a, b, np.ones((1, 1)), float(rng.random())) for a, b in kept]
-        scores = rng.random(len(found)).tolist()
+        each = rng.random(len(found)).tolist()
         ways = [
             way
             for count in range(1, len(found) + 1)
@@ -162,15 +160,87 @@ def test_the_way_through_the_cuts_is_the_cheapest_of_all():
             and all(found[a].stop == found[b].start for a, b in itertools.pairwise(way))
         ]  # fmt: skip
 
-        def cost(way: tuple[int, ...] | list[int], found=found, scores=scores) -> float:
-            return sum(-np.log(scores[i]) + CUT * found[i].cut / 2 + DIGIT for i in way)
+        def cost(way: tuple[int, ...] | list[int], each=each) -> float:
+            return sum(each[i] for i in way)
 
-        assert cost(best_path(found, scores)) == pytest.approx(min(map(cost, ways)))
+        assert cost(best_path(found, each)) == pytest.approx(min(map(cost, ways)))
 
 
-def test_what_is_surely_one_digit_is_one_on_every_way():
-    """So it need not be cut: no two parts are cheaper, be they known for certain and cut free."""
-    halves = [Segment(0, 1, np.ones((1, 1)), 0.0), Segment(1, 2, np.ones((1, 1)), 0.0)]
-    found = [Segment(0, 2, np.ones((1, 1)), 0.0), *halves]
-    assert best_path(found, [SURELY_ONE + 1e-9, 1.0, 1.0]) == [0]
-    assert best_path(found, [SURELY_ONE - 1e-9, 1.0, 1.0]) == [1, 2]
+def _ink(cut: float = 0.0, aspect: float = 0.7) -> DigitInk:
+    """Ink of a price of its cuts and of a width, as a share of its height."""
+    return DigitInk(Segment(0, 1, np.ones((1, 1)), cut), np.ones((28, 28)), (0, 0, 1, 1), aspect)
+
+
+def test_a_digit_costs_what_is_not_known_of_it_its_cuts_and_its_width():
+    assert _ink().cost(1.0) == pytest.approx(DIGIT)
+    assert _ink().cost(np.exp(-2)) == pytest.approx(DIGIT + 2)
+    assert _ink(cut=0.5).cost(1.0) == pytest.approx(DIGIT + CUT / 4)
+    assert _ink(aspect=WIDE - 0.1).cost(1.0) == _ink().cost(1.0)
+    assert _ink(aspect=WIDE + 0.5).cost(1.0) == pytest.approx(DIGIT + WIDTH / 2)
+
+
+def _two_rings() -> SeenPicture:
+    """Two rings that touch, one and a half times as wide as high."""
+    sheet = np.full((200, 320), 255, np.uint8)
+    for x in (105, 215):
+        cv2.ellipse(sheet, (x, 100), (54, 70), 0, 0, 360, 0, 11)
+    return SeenPicture("x", examine(Image.fromarray(sheet)))
+
+
+@pytest.mark.parametrize("whole", [0.5, 0.9, 0.999])
+def test_what_is_too_wide_for_a_digit_is_two_however_well_it_is_known(
+    whole: float, monkeypatch: pytest.MonkeyPatch
+):
+    """A one beside an eight is an eight to a network that leaves out what it does not need."""
+    asked: list[int] = []
+
+    def known(pictures: np.ndarray) -> np.ndarray:
+        asked.append(len(pictures))
+        spans = [
+            [np.ptp(np.flatnonzero((p > 0.3).any(axis=axis))) for axis in (0, 1)] for p in pictures
+        ]
+        return np.array(
+            [
+                whole if wide > high + 3 else 0.99 if high - 7 <= wide <= high else 0.01
+                for wide, high in spans
+            ]
+        )
+
+    network: Any = SimpleNamespace(side=28, rejecter=known, known=known)
+    found = cut_apart(network, _two_rings()).found
+    assert found is not None
+    assert found.digits == 2
+    monkeypatch.setattr(reading, "WIDTH", 0.0)
+    asked.clear()
+    found = cut_apart(network, _two_rings()).found
+    assert found is not None
+    assert found.digits == (1 if whole > np.exp(-DIGIT) else 2)
+    # What no two digits can be cheaper than is not cut.
+    assert len(asked) == found.digits
+
+
+@pytest.mark.parametrize(
+    ("whole", "part", "count"), [(0.1, 0.99, 2), (0.6, 0.99, 1), (0.1, 0.8, 1)]
+)
+def test_what_is_narrow_is_cut_only_if_it_is_likelier_no_digit_and_its_parts_surely_are(
+    whole: float, part: float, count: int, monkeypatch: pytest.MonkeyPatch
+):
+    """Two ones are as narrow as a four, which is no two ones even where it is hardly known."""
+    sheet = Image.new("L", (200, 200), 255)
+    for line in ([(70, 30), (70, 170)], [(130, 30), (130, 170)], [(70, 100), (130, 100)]):
+        ImageDraw.Draw(sheet).line(line, fill=0, width=12)
+
+    def known(pictures: np.ndarray) -> np.ndarray:
+        wide = [np.ptp(np.flatnonzero((p > 0.3).any(axis=0))) for p in pictures]
+        return np.array([whole if 9 <= width <= 11 else part for width in wide])
+
+    network: Any = SimpleNamespace(side=28, rejecter=known, known=known)
+
+    def digits() -> int:
+        found = cut_apart(network, SeenPicture("x", examine(sheet))).found
+        assert found is not None
+        return found.digits
+
+    assert digits() == count
+    monkeypatch.setattr(reading, "NARROW", reading.ONE)
+    assert digits() == 1
