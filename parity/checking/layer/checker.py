@@ -21,7 +21,14 @@ from parity.checking.bugs.findings import (
     Witness,
     listed,
 )
-from parity.checking.bugs.layers import GRADIENT_WRONG, NOT_THE_REFERENCE, OTHER_FUNCTION
+from parity.checking.bugs.layers import (
+    GRADIENT_WRONG,
+    NEVER_FINITE,
+    NOT_FINITE_BEYOND,
+    NOT_THE_REFERENCE,
+    OTHER_FUNCTION,
+    RAISES_BEYOND,
+)
 from parity.checking.bugs.table import (
     ACCUMULATED,
     ALIASING,
@@ -34,6 +41,7 @@ from parity.checking.bugs.table import (
 )
 from parity.checking.layer import moving, special
 from parity.checking.layer.any_fit import Beside, asked
+from parity.checking.layer.drawing import TAMER, USUAL, Wild, first_not_finite
 from parity.checking.layer.explaining import Explaining, Right
 from parity.checking.layer.fit import Fit, LayerDraw, fitted
 from parity.checking.layer.given import as_numbers, examples_of, layer_of, options_of
@@ -86,7 +94,8 @@ def check_layer(
             gradient, ``dW`` or ``grads["W"]``).
         arguments: What forward takes behind them, a dict by their names. One called "mask" is the
             mask of the reference, too.
-        seed: Of inputs, weights and ``dout``, which are drawn anew: standard normal.
+        seed: Of inputs, weights and ``dout``, which are drawn anew: standard normal. Where forward
+            then gives NaN or fails, tamer numbers are tried, and the report says so.
         name: What to call it in the report.
 
     Returns:
@@ -136,6 +145,7 @@ class _Check:
         self.given = given
         self.names = theirs.names
         self.misshapen: dict[int, Array] = {}
+        self.numbers, self.wild = USUAL, None
 
     def run(self) -> None:
         """Go through the stages."""
@@ -146,7 +156,9 @@ class _Check:
         if not elements:
             reason = "expected an array of floating-point numbers. Received: none"
             raise TheirError("forward", reason)
-        answers = [self._asked(number) for number in range(_DRAWS)]
+        answers = self._answers()
+        if answers is None:
+            return
         draws = [draw for draw, _ in answers]
         self._aliasing()
         repeats = self._repeats(*answers[0])
@@ -159,11 +171,75 @@ class _Check:
             else:
                 fit = found
                 self._forward(fit)
+        self._beyond(fit, draws[0])
         if fit is not None:
             self._backward(fit, answers)
             self._specially(fit, draws[0])
         if repeats:
             self._own(fit)
+
+    def _answers(self) -> list[tuple[LayerDraw, LayerAnswer]] | None:
+        """Return what the layer says of numbers of which forward makes numbers; None: of none.
+
+        Raises:
+            TheirError: It fails on all that are tried.
+        """
+        for self.numbers in (USUAL, *TAMER):
+            answers: list[tuple[LayerDraw, LayerAnswer]] = []
+            wild: Wild | None = None
+            for number in range(_DRAWS):
+                try:
+                    draw, answer = self._asked(number)
+                except TheirError as error:
+                    if not error.trace:  # an answer of a kind that no numbers change
+                        raise
+                    wild = Wild(self.numbers, self._arrays(number), [], error)
+                    break
+                judged = draw.outputs[: self.theirs.douts]
+                if first_not_finite(judged)[0] >= 0:
+                    wild = Wild(self.numbers, draw.arrays, judged)
+                    break
+                answers.append((draw, answer))
+            if wild is None:
+                return answers
+            self.wild = self.wild or wild
+        assert self.wild is not None
+        if self.wild.error is not None:
+            raise self.wild.error
+        tried = "; ".join(numbers.words for numbers in TAMER)
+        evidence = f"{self.wild.said(self.theirs)}; nor gives it numbers on: {tried}"
+        self.notes.findings.append(Finding(NEVER_FINITE, "forward", evidence=evidence))
+        return None
+
+    def _beyond(self, fit: Fit | None, tame: LayerDraw) -> None:
+        """Say on which numbers the layer could not be judged, and whether the reference can be."""
+        wild = self.wild
+        if wild is None:
+            return
+        said = wild.said(self.theirs, tame.arrays)
+        self.notes.remarks.append(f"Numbers: {said}; what is said here is of {self.numbers.words}.")
+        if fit is None or fit.reference.kind.observed(tame.outputs):
+            return
+        draw = replace(tame, arrays=wild.arrays)
+        none = np.zeros((0, sum(array.size for array in draw.arrays) + 2))
+        with np.errstate(all="ignore"):
+            meant = [out.value for out in fit.laid(fit.computed(draw, none))]
+        meant = meant[: len(tame.douts)]
+        values = {"reference": fit.reference.words}
+        if wild.error is not None:
+            if first_not_finite(meant)[0] < 0:
+                evidence = f"{wild.error.words}, on {wild.numbers.words}"
+                self.notes.findings.append(Finding(RAISES_BEYOND, "forward", values, evidence))
+            return
+        # Where both are not finite there is nothing to compare.
+        seen = [np.where(np.isfinite(b), a, 0.0) for a, b in zip(wild.outputs, meant, strict=True)]
+        which, at = first_not_finite(seen)
+        if which >= 0:
+            evidence = (
+                f"at {[int(i) for i in at]} yours is {wild.outputs[which][at]:g}, "
+                f"the reference's {meant[which][at]:g}, on {wild.numbers.words}"
+            )
+            self.notes.findings.append(Finding(NOT_FINITE_BEYOND, "forward", values, evidence))
 
     def _aliasing(self) -> None:
         """Say what the user's functions have changed of what they were given."""
@@ -178,7 +254,7 @@ class _Check:
 
     def _asked(self, number: int, times: int = 1) -> tuple[LayerDraw, LayerAnswer]:
         rng = np.random.default_rng([self.seed, number])
-        arrays = [_drawn(rng, array) for array in self.theirs.arrays]
+        arrays = self.numbers.drawn(rng, self.theirs)
         douts: list[Array] = []
 
         def choose(outputs: list[Array]) -> list[Array]:
@@ -190,10 +266,13 @@ class _Check:
         exact = [dout.astype(np.float64) for dout in douts]
         return LayerDraw(arrays, answer.outputs, exact), answer
 
+    def _arrays(self, number: int) -> list[Array]:
+        return self.numbers.drawn(np.random.default_rng([self.seed, number]), self.theirs)
+
     def _repeats(self, draw: LayerDraw, answer: LayerAnswer) -> bool:
         """Return whether a second call on equal input says the same; say what else it is."""
         second, again = self._asked(0, times=2)
-        same = all(map(np.array_equal, draw.outputs, second.outputs))
+        same = all(map(_equal, draw.outputs, second.outputs))
         if self.reference is not None and self.reference.kind.observed(draw.outputs):
             return False  # it is random, as it should be
         if not same and self.reference is not None and self._begins_late(draw):
@@ -205,7 +284,7 @@ class _Check:
             )
             return False
         one, two = (_listed(a) for a in (answer, again))
-        if all(a.shape == b.shape and np.array_equal(a, b) for a, b in zip(one, two, strict=False)):
+        if all(map(_equal, one, two)):
             return True
         pairs = [(a, b) for a, b in zip(one, two, strict=False) if a.shape == b.shape]
         if any(np.any(a) and alike(2 * a, b) for a, b in pairs):
@@ -379,7 +458,9 @@ class _Check:
     def _own(self, fit: Fit | None) -> None:
         """Ask the derivative of the user's own forward; it decides where nothing else is known."""
         unknown = [f for f in self.notes.findings if f.bug is GRADIENT_WRONG]
-        own = check_own_forward(self.theirs, self.seed, fit is None or bool(unknown))
+        beginning = self.numbers.beginning(self.theirs)
+        search = fit is None or bool(unknown)
+        own = check_own_forward(self.theirs, self.seed, search, beginning)
         self.notes.witnesses += own.witnesses
         mended = [f for f in own.findings if f.bug is ONE_CHANGE]
         if unknown and mended:
@@ -398,10 +479,9 @@ class _Check:
                 self.notes.tested, self.notes.untested = own.tested, own.untested
 
 
-def _drawn(rng: np.random.Generator, example: Array) -> Array:
-    """Return numbers of a shape, the smaller the more of them are summed."""
-    scale = min(1.0, 2.0 / example.size ** (1 / max(1, 2 * example.ndim)))
-    return (scale * rng.standard_normal(example.shape)).astype(example.dtype)
+def _equal(one: Array, other: Array) -> bool:
+    """Return whether two answers are the same, NaN being the same as NaN."""
+    return np.array_equal(one, other, equal_nan=True)
 
 
 def _listed(answer: LayerAnswer) -> list[Array]:
