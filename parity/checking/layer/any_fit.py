@@ -19,8 +19,9 @@ from parity.checking.layer.reading import MOST, LayerReading, flat, readings
 from parity.checking.layer.reference import Reference
 
 _FLOAT32 = 2.0**-24
-# So many ways to read the arrays are tried for each layout of the inputs.
-_MOST_READINGS = 200
+# So many ways to read the arrays are tried for each layout of the inputs: of two LSTMs all orders
+# of gates, side by side too, for each of the ways in which six arrays of three shapes are theirs.
+_MOST_READINGS = 400
 # Of arrays with more axes not every order is tried.
 _MOST_AXES = 4
 _PRECISION = (
@@ -104,6 +105,8 @@ class AskedFit(Fit):
         own = {role.name: role.axes[0] for role in kind.roles}
         found = {name: in_words(axes, own[name]) for name, axes in self.reading.axes.items()}
         outputs = [in_words(axes, kind.outputs[which][0]) for which, axes in self.outputs]
+        gates = self.reading.conventions.get("gates")
+        found |= {"gates": gates} if gates else {}
         return {**found, "outputs": ", ".join(outputs)}
 
 

@@ -17,6 +17,7 @@ from parity.checking.any_layers.opened import Opened, Run
 from parity.checking.asking import nested
 from parity.checking.layer.any_layout import Order, as_keras, every, spelled
 from parity.checking.layer.kind import Arrays, Kind, Options, Role, Slips
+from parity.checking.layer.reading import COMMON_ORDERS
 from parity.checking.layer.theirs import is_float
 
 # Discards at a glance what is no rounding even in float32: see docs/tolerances.md.
@@ -101,9 +102,15 @@ class Asked:
             axes = (" ".join(own), spelled(own, order))
             inputs.append(Role(f"x{n + 1}" if n else "x", tuple(dict.fromkeys(axes))))
         weights: list[Role] = []
+        gates = self.gates
         for n, (name, v) in enumerate(zip(self.names, self.trained, strict=True)):
             shape, last = tuple(v.shape), name.rpartition("/")[2]
-            axes = every(letters(f"w{n}", shape, batch=False), shape)
+            own = letters(f"w{n}", shape, batch=False)
+            if gates > 1 and id(v) in self._gated:
+                # As in the formulas of recurrences: so many blocks, which may lie in any order.
+                sizes[own[-1]] = shape[-1] // gates
+                own[-1] = f"{gates}{own[-1]}"
+            axes = every(own, shape)
             weights.append(Role(name, axes, last not in _LEFT_OUT, _LEFT_OUT.get(last, 0.0)))
         return Kind(
             inputs=tuple(inputs),
@@ -114,7 +121,21 @@ class Asked:
             formula=self.roughly,
             slips=lambda sizes, options: (),
             sizes=lambda options: dict(sizes),
+            gates=gates,
         )
+
+    @property
+    def _gated(self) -> set[int]:
+        """The ``id`` of each weight of a cell that has a recurrent kernel."""
+        cells = [each for each in self.opened.layers if hasattr(each, "recurrent_kernel")]
+        return {id(v) for cell in cells for v in cell.weights}
+
+    @property
+    def gates(self) -> int:
+        """How many blocks the weights of its cells have, one for each gate; 1 if that differs."""
+        kernels = [getattr(each, "recurrent_kernel", None) for each in self.opened.layers]
+        counts = {int(k.shape[-1]) // int(k.shape[-2]) for k in kernels if k is not None}
+        return counts.pop() if len(counts) == 1 and counts <= set(COMMON_ORDERS) else 1
 
     def run(self, inputs: Sequence[Any], values: Mapping[int, Any], **how: Any) -> Run:
         """Return what Keras computes of inputs, and of weights by the variables' ``id``."""
