@@ -44,7 +44,13 @@ from parity.checking.layer.any_fit import Beside, asked
 from parity.checking.layer.drawing import TAMER, USUAL, Wild, first_not_finite
 from parity.checking.layer.explaining import Explaining, Right
 from parity.checking.layer.fit import Fit, LayerDraw, fitted
-from parity.checking.layer.given import as_numbers, examples_of, layer_of, options_of
+from parity.checking.layer.given import (
+    arguments_of,
+    as_numbers,
+    examples_of,
+    layer_of,
+    options_of,
+)
 from parity.checking.layer.gradients import assigned, squeezed
 from parity.checking.layer.keras_layer import ask_keras
 from parity.checking.layer.own_forward import OWN_FORWARD, check_own_forward
@@ -89,11 +95,12 @@ def check_layer(
             decides alone.
         inputs: An example of the input, or its shape; a list of these where there are several.
             Arrays of whole numbers (indices) or of 0 and 1 (masks) are handed over as they are.
+            Where forward calls one "mask", or "..._mask", a shape stands for a mask that is drawn.
         weights: Of functions: examples of the arrays behind the inputs, or their shapes; a dict is
             handed over as one. Of an object: the names of its weights (None: those that have a
             gradient, ``dW`` or ``grads["W"]``).
-        arguments: What forward takes behind them, a dict by their names. One called "mask" is the
-            mask of the reference, too.
+        arguments: What forward takes behind them, a dict by their names. One called "mask", or
+            "..._mask", is a mask of the reference, too; a shape stands for one that is drawn.
         seed: Of inputs, weights and ``dout``, which are drawn anew: standard normal. Where forward
             then gives NaN or fails, tamer numbers are tried, and the report says so.
         name: What to call it in the report.
@@ -110,7 +117,8 @@ def check_layer(
     """
     notes = Notes()
     known: Reference | None = None
-    examples = examples_of(inputs)
+    examples = examples_of(inputs, forward, seed)
+    arguments = arguments_of(arguments, seed)
     if reference is not None:
         known = resolve(reference, options_of(examples, arguments))
         if known.kind.inputs:
