@@ -21,6 +21,8 @@ class Concatenate(Merging):
         axis: Counted with the batch axis, which it may not be: -1 or 1 join (batch, n) arrays.
     """
 
+    joins_masks = False
+
     def __init__(self, axis: int = -1) -> None:
         self.axis = axis
 

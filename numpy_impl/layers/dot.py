@@ -25,6 +25,8 @@ class Dot(Merging):
         normalize: Whether the vectors are brought to length 1.
     """
 
+    joins_masks = False
+
     def __init__(self, axes: int | Sequence[int], normalize: bool = False) -> None:
         self.axes = axes if isinstance(axes, int) else [int(axis) for axis in axes]
         self.normalize = normalize

@@ -72,6 +72,11 @@ def shown(mask: Any, inputs: int) -> list[Any]:
     return [None if one is None else np.expand_dims(one, 2) for one in given]
 
 
+def _either(seen: Any, one: Number, other: Number) -> Number:
+    where: Any = np.where
+    return where(seen, one, other)
+
+
 def unstretched(delta: Number, shape: Shape) -> Number:
     """Return the gradient of an array of ``shape`` that was stretched to that of ``delta``."""
     axes = tuple(i for i, n in enumerate(shape) if n == 1 and delta.shape[i] > 1)
@@ -140,7 +145,7 @@ class Multiply(MergingSteps):
     ) -> tuple[Number, Any]:
         seen = shown(mask, len(x))
         factors = [
-            factor if own is None else np.where(own, factor, 1.0)
+            factor if own is None else _either(own, factor, 1.0)
             for factor, own in zip(x, seen, strict=True)
         ]
         product = factors[0]
@@ -149,14 +154,14 @@ class Multiply(MergingSteps):
             product = product * factor
             products.append(product)
         left = None if any(own is None for own in seen) else reduce(np.logical_or, seen)
-        y = product if left is None else np.where(left, product, 0.0)
+        y = product if left is None else _either(left, product, 0.0)
         return y, (factors, products, seen, left)
 
     def differentiate(
         self, delta: Number, kept: Any, w: Weights
     ) -> tuple[Mapping[str, Number], Any]:
         x, products, seen, left = kept
-        delta = delta if left is None else np.where(left, delta, 0.0)
+        delta = delta if left is None else _either(left, delta, 0.0)
         gradients: list[Number] = []
         # From the last factor on: delta is then the gradient of the product before it. So nothing
         # is divided by a factor, which may be 0.
@@ -165,7 +170,7 @@ class Multiply(MergingSteps):
             delta = unstretched(delta * factor, before.shape)
         found = [delta, *reversed(gradients)]
         return {}, [
-            d if own is None else np.where(own, d, 0.0) for d, own in zip(found, seen, strict=True)
+            d if own is None else _either(own, d, 0.0) for d, own in zip(found, seen, strict=True)
         ]
 
 
@@ -188,9 +193,9 @@ class Maximum(MergingSteps):
             stays = not_less(sign * best, sign * other)
             chosen = choose(best, other)
             if of_best is not None:  # what is not seen gives way
-                stays, chosen = np.where(of_best, stays, 0.0), np.where(of_best, chosen, other)
+                stays, chosen = _either(of_best, stays, 0.0), _either(of_best, chosen, other)
             if own is not None:
-                stays, chosen = np.where(own, stays, 1.0), np.where(own, chosen, best)
+                stays, chosen = _either(own, stays, 1.0), _either(own, chosen, best)
             kept.append((stays, best.shape, other.shape))
             best = chosen
             of_best = None if of_best is None or own is None else np.logical_or(of_best, own)
