@@ -8,6 +8,7 @@ import pytest
 import parity
 from parity import CheckReport, Outcome
 from parity.checking.layer import masks
+from tests.parity.layers import recurrent
 from tests.parity.layers.functions import Pair
 from tests.parity.layers.planted import keras_layer
 
@@ -83,7 +84,7 @@ def test_in_each_row_of_a_mask_that_is_drawn_something_is_seen_and_in_one_not_al
         for shape in ((3, 4), (2, 3, 2), (5,)):
             mask = masks.drawn(np.random.default_rng(seed), shape)
             assert mask.dtype == bool
-            assert mask.any(axis=-1).all()
+            assert mask[..., 0].all()
             assert not mask.all()
 
 
@@ -199,3 +200,33 @@ def test_a_mask_that_keras_s_layer_does_not_look_at_makes_nobody_right():
         inputs=[(2, 3, 4), (2, 5, 4), (2, 5)],
     )  # fmt: skip
     assert report.outcome is Outcome.UNKNOWN, report
+
+
+@pytest.mark.parametrize("bug", ["", "mask", "mask back"])
+def test_a_recurrence_has_a_mask_among_its_inputs_as_among_its_arguments(bug: str):
+    forward, backward = recurrent.lstm(bug)
+    report = parity.check_layer(
+        lambda x, h0, mask, w, b: forward(x, h0, w, b, mask),
+        backward,
+        keras_layer("LSTM", 5),
+        inputs=[(3, 4, 2), (3, 5), (3, 4)],
+        weights=[(7, 20), (20,)],
+    )
+    assert report.outcome is (Outcome.WRONG if bug else Outcome.RIGHT), report
+    assert [f.code for f in report.findings] == (["mask-ignored"] if bug else [])
+
+
+def test_what_is_said_in_front_of_the_first_step_is_no_truncation():
+    """There Keras says 0, and this layer its first state; neither is a bug that has a name."""
+    forward, backward = recurrent.lstm("")
+    mask = np.array([[0, 1, 1, 1], [1, 1, 0, 1], [1, 0, 1, 1]])
+    report = parity.check_layer(
+        forward,
+        backward,
+        keras_layer("LSTM", 5),
+        inputs=[(3, 4, 2), (3, 5)],
+        weights=[(7, 20), (20,)],
+        arguments={"mask": mask},
+    )
+    assert report.outcome is Outcome.UNKNOWN, report
+    assert [f.code for f in report.findings] == ["unknown-forward"]

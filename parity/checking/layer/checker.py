@@ -24,10 +24,8 @@ from parity.checking.bugs.findings import (
 from parity.checking.bugs.layers import (
     GRADIENT_WRONG,
     NEVER_FINITE,
-    NOT_FINITE_BEYOND,
     NOT_THE_REFERENCE,
     OTHER_FUNCTION,
-    RAISES_BEYOND,
 )
 from parity.checking.bugs.table import (
     ACCUMULATED,
@@ -41,6 +39,7 @@ from parity.checking.bugs.table import (
 )
 from parity.checking.layer import moving, special
 from parity.checking.layer.any_fit import Beside, asked
+from parity.checking.layer.beyond import beyond
 from parity.checking.layer.drawing import TAMER, USUAL, Wild, first_not_finite
 from parity.checking.layer.explaining import Explaining, Right
 from parity.checking.layer.fit import Fit, LayerDraw, fitted
@@ -179,7 +178,8 @@ class _Check:
             else:
                 fit = found
                 self._forward(fit)
-        self._beyond(fit, draws[0])
+        if self.wild is not None:
+            self.notes.add(beyond(self.wild, self.numbers, self.theirs, fit, draws[0]))
         if fit is not None:
             self._backward(fit, answers)
             self._specially(fit, draws[0])
@@ -218,36 +218,6 @@ class _Check:
         evidence = f"{self.wild.said(self.theirs)}; nor gives it numbers on: {tried}"
         self.notes.findings.append(Finding(NEVER_FINITE, "forward", evidence=evidence))
         return None
-
-    def _beyond(self, fit: Fit | None, tame: LayerDraw) -> None:
-        """Say on which numbers the layer could not be judged, and whether the reference can be."""
-        wild = self.wild
-        if wild is None:
-            return
-        said = wild.said(self.theirs, tame.arrays)
-        self.notes.remarks.append(f"Numbers: {said}; what is said here is of {self.numbers.words}.")
-        if fit is None or fit.reference.kind.observed(tame.outputs):
-            return
-        draw = replace(tame, arrays=wild.arrays)
-        none = np.zeros((0, sum(array.size for array in draw.arrays) + 2))
-        with np.errstate(all="ignore"):
-            meant = [out.value for out in fit.laid(fit.computed(draw, none))]
-        meant = meant[: len(tame.douts)]
-        values = {"reference": fit.reference.words}
-        if wild.error is not None:
-            if first_not_finite(meant)[0] < 0:
-                evidence = f"{wild.error.words}, on {wild.numbers.words}"
-                self.notes.findings.append(Finding(RAISES_BEYOND, "forward", values, evidence))
-            return
-        # Where both are not finite there is nothing to compare.
-        seen = [np.where(np.isfinite(b), a, 0.0) for a, b in zip(wild.outputs, meant, strict=True)]
-        which, at = first_not_finite(seen)
-        if which >= 0:
-            evidence = (
-                f"at {[int(i) for i in at]} yours is {wild.outputs[which][at]:g}, "
-                f"the reference's {meant[which][at]:g}, on {wild.numbers.words}"
-            )
-            self.notes.findings.append(Finding(NOT_FINITE_BEYOND, "forward", values, evidence))
 
     def _aliasing(self) -> None:
         """Say what the user's functions have changed of what they were given."""
