@@ -14,7 +14,8 @@ def dropping(layer: keras.Layer, masks: Sequence[Any]) -> Generator[None]:
     Args:
         layer: The layer.
         masks: As many tensors as :func:`mask_count` says. Of ``Dropout`` one of its inputs' shape,
-            of ``MultiHeadAttention`` one (batch, heads, T, S), of recurrent layers one for
+            of ``MultiHeadAttention`` one (batch, heads, T, S), of ``Attention`` and
+            ``AdditiveAttention`` one (batch, T, S), of recurrent layers one for
             ``dropout``, (batch, gates, features), and one for ``recurrent_dropout``, (batch, gates,
             units); without the latter there is one for all gates together. ``Bidirectional`` has
             those of the layer that reads forward first.
@@ -41,6 +42,8 @@ def _places(layer: Any) -> list[_Place]:
         return [_of_layer(layer)]
     if isinstance(layer, keras.layers.MultiHeadAttention):
         return [_of_layer(layer._dropout_layer)] if layer.dropout else []
+    if isinstance(layer, keras.layers.Attention):  # AdditiveAttention is one
+        return [_of_weights(layer)] if layer.dropout else []
     cell = getattr(layer, "cell", None)
     rates = ("dropout", "recurrent_dropout")
     return [_of_cell(cell, name) for name in rates if getattr(cell, name, 0.0)]
@@ -58,6 +61,28 @@ def _of_layer(layer: Any) -> _Place:
 
         def take_back() -> None:
             del layer.call
+
+        return take_back
+
+    return hand_over
+
+
+def _of_weights(layer: Any) -> _Place:
+    """Return the place of the mask of an attention's weights, which it drops by itself."""
+
+    def hand_over(mask: Any) -> Callable[[], None]:
+        right = layer._apply_scores
+
+        def apply_scores(scores: Any, value: Any, scores_mask: Any, training: bool) -> Any:
+            _, weights = right(scores, value, scores_mask, False)
+            scaled = weights * (1.0 / (1.0 - layer.dropout))
+            left = keras.ops.where(mask, scaled, keras.ops.zeros_like(scaled))
+            return keras.ops.matmul(left, value), left
+
+        layer._apply_scores = apply_scores
+
+        def take_back() -> None:
+            del layer._apply_scores
 
         return take_back
 

@@ -1,7 +1,8 @@
 """The masks in a ``.keras`` file that Keras hands to layers by itself, told from all others.
 
 Keras writes down the operations that compute them (``NotEqual`` and ``Any`` of what is masked,
-``LogicalOr`` where layers are added, ``ConvertToTensor`` behind attention) and gives their result
+``LogicalOr`` where layers are added, ``ConvertToTensor`` behind attention; where layers are joined,
+``Concatenate`` of masks as wide as what they are about) and gives their result
 to layers as an argument ``mask``. A network here makes its masks anew, so these are left out; any
 other mask stays, to be refused.
 """
@@ -15,7 +16,14 @@ from numpy_impl.layers import LAYERS
 Leaf = tuple[str, int, int]
 # The JSON of a layer or operation, and the group that holds its weights.
 Entry = tuple[Config, str]
-_OPERATIONS = ("NotEqual", "Any", "LogicalOr", "ConvertToTensor")
+_LIKE = ("ZerosLike", "OnesLike")
+_OPERATIONS = ("NotEqual", "Any", "LogicalOr", "ConvertToTensor", "ExpandDims", *_LIKE)
+
+
+def _is_operation(entry: Config) -> bool:
+    """Return whether an entry may be a part of a mask; a layer has the name of one of them."""
+    name, module = entry["class_name"], str(entry.get("module"))
+    return name in _OPERATIONS or (name == "Concatenate" and module.startswith("keras.src.ops"))
 
 
 def tensors(value: Any) -> list[Leaf]:
@@ -45,7 +53,7 @@ def without_masks(entries: list[Entry], outputs: list[str]) -> list[Entry]:
         ({**entry, "inbound_nodes": [masks.stripped(node) for node in entry["inbound_nodes"]]}, own)
         for entry, own in entries
     ]
-    operations = {e["name"]: e for e, _ in left if e["class_name"] in _OPERATIONS}
+    operations = {e["name"]: e for e, _ in left if _is_operation(e)}
     waiting = [*outputs, *(n for e, _ in left if e["name"] not in operations for n in _taken(e))]
     while waiting:
         # What something else takes is none of them, nor is what that takes.
@@ -99,7 +107,7 @@ class _Masks:
 
     def _enter(self, entry: Config, number: int, node: Config) -> None:
         own: Leaf = (entry["name"], number, 0)
-        if entry["class_name"] in _OPERATIONS:
+        if _is_operation(entry):
             self._computed[own] = self._operation(entry, node)
             return
         given = node["kwargs"].get("mask")
@@ -130,9 +138,19 @@ class _Masks:
             if len(leaves) == 1 and isinstance(number, int | float):
                 return self._number("differs", leaves[0], number)
             return None
+        if entry["class_name"] in _LIKE:
+            fits = len(leaves) == len(args) == 1 and entry["config"].get("dtype") == "bool"
+            return self._number(entry["class_name"], leaves[0]) if fits else None
         parts = [self._computed.get(leaf) for leaf in leaves]
-        if None in parts or len(parts) != len(args):
+        if None in parts or not parts:
             return None
+        if entry["class_name"] == "Concatenate":
+            return self._number("joined", entry["config"].get("axis"), *parts)
+        if len(parts) != len(args):
+            return None
+        if entry["class_name"] == "ExpandDims":
+            fits = len(parts) == 1 and entry["config"].get("axis") == -1
+            return self._number("widened", *parts) if fits else None
         if entry["class_name"] == "Any":
             options = {k: entry["config"].get(k) for k in ("axis", "keepdims")}
             fits = len(parts) == 1 and options == {"axis": -1, "keepdims": False}
@@ -151,6 +169,16 @@ class _Masks:
             return self._number("any", self._number("differs", first[0], config["mask_value"]))
         if config.get("mask_zero"):
             return self._number("differs", first[0], 0)
+        if entry["class_name"] == "Concatenate" and any(mask is not None for mask in masks):
+            wide = [
+                self._number("OnesLike", leaf)
+                if mask is None
+                else self._number(
+                    "or", self._number("widened", mask), self._number("ZerosLike", leaf)
+                )
+                for leaf, mask in zip(first, masks, strict=True)
+            ]
+            return self._number("any", self._number("joined", config.get("axis"), *wide))
         if kind.joins_masks and None not in masks:
             total = masks[0]
             for mask in masks[1:]:

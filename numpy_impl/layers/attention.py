@@ -37,8 +37,9 @@ def attended(
     if seen is not None:
         scores = np.where(seen, scores, scores + NOWHERE if lowered else NOWHERE)
     weights = activate(scores, SOFTMAX)
+    seen = None if lowered else seen
     left = weights if dropout is None else _left(weights, seen, *dropout)
-    return np.matmul(left, value), (scores, weights, left, None if lowered else seen, dropout)
+    return np.matmul(left, value), (scores, weights, left, seen, dropout)
 
 
 def _left(weights: Number, seen: Any, rate: float, mask: Array | None) -> Number:
@@ -77,6 +78,7 @@ class Attention(FormulaLayer):
     Args:
         use_scale: Whether the scores are multiplied by a trained number; without it the scale is 1.
         use_causal_mask: Whether query t sees the values 0 to t alone.
+        dropout: Rate, in [0, 1), at which weights (the softmax's results) are dropped in training.
 
     Reference: Luong, Pham and Manning (2015), "Effective approaches to attention-based neural
     machine translation", eq. 7 and 8 (dot).
@@ -86,9 +88,17 @@ class Attention(FormulaLayer):
     uses_mask = True
     passes_mask = True  # that of the queries
     call_options: ClassVar[tuple[str, ...]] = ("use_causal_mask",)
-    fixed: ClassVar[Mapping[str, Any]] = {"score_mode": "dot", "dropout": 0.0}
+    fixed: ClassVar[Mapping[str, Any]] = {"score_mode": "dot"}
 
-    def __init__(self, use_scale: bool = False, use_causal_mask: bool = False) -> None:
+    def __init__(
+        self, use_scale: bool = False, use_causal_mask: bool = False, dropout: float = 0.0
+    ) -> None:
+        if not 0 <= dropout < 1:
+            raise ValueError(
+                f"{type(self).__name__} expects a rate of dropout in [0, 1). Received: {dropout}"
+            )
+        self.dropout = dropout
+        self.rng = np.random.default_rng()
         self.use_scale = use_scale
         self.use_causal_mask = use_causal_mask
         # What is called with an option is given no mask when the model is made.
@@ -105,7 +115,11 @@ class Attention(FormulaLayer):
                 f"Received: shapes {', '.join(map(str, shapes))}"
             )
         super().build(query)
+        self.places = (query[0], value[0])
         return (query[0], value[1])
+
+    def drops(self) -> list[tuple[float, Shape]]:
+        return [(self.dropout, self.places)] if self.dropout else []
 
     def weight_shapes(self) -> list[Shape]:
         return [()] * self.use_scale
@@ -115,20 +129,28 @@ class Attention(FormulaLayer):
             self.arrays["scale"][...] = 1
 
     def compute(
-        self, x: Number, w: Weights, training: bool, mask: Any = None
+        self,
+        x: Number,
+        w: Weights,
+        training: bool,
+        mask: Any = None,
+        dropout_masks: Sequence[Array] | None = None,
     ) -> tuple[Number, Any]:
         query, value, key = x if len(x) == 3 else (*x, x[1])
         products = np.matmul(query, np.swapaxes(key, 1, 2))
         scores = products * w["scale"] if self.use_scale else products
-        y, kept = self.attend(scores, value, mask)
+        y, kept = self.attend(scores, value, mask, dropout_masks)
         return y, (query, value, key, len(x), products, kept)
 
-    def attend(self, scores: Number, value: Number, mask: Any) -> tuple[Number, Any]:
+    def attend(
+        self, scores: Number, value: Number, mask: Any, dropout_masks: Sequence[Array] | None
+    ) -> tuple[Number, Any]:
         """Return the outputs, those of masked queries 0, and what :meth:`attend_back` needs."""
         of_queries, of_values = mask[:2] if mask else (None, None)
         seen = None if of_values is None else np.expand_dims(of_values, 1)
         lowered = seen is not None
-        y, kept = attended(scores, value, self.use_causal_mask, seen, lowered=lowered)
+        drop = (self.dropout, dropout_masks[0]) if dropout_masks else None
+        y, kept = attended(scores, value, self.use_causal_mask, seen, drop, lowered)
         shown = None if of_queries is None else np.expand_dims(of_queries, 2)
         return y if shown is None else _where(shown, y), (kept, shown)
 
@@ -152,7 +174,11 @@ class Attention(FormulaLayer):
         return gradients, [d_query, d_value, d_key]
 
     def config(self) -> dict[str, object]:
-        return {"use_scale": self.use_scale, "use_causal_mask": self.use_causal_mask}
+        return {
+            "use_scale": self.use_scale,
+            "use_causal_mask": self.use_causal_mask,
+            "dropout": self.dropout,
+        }
 
 
 class AdditiveAttention(Attention):
@@ -161,15 +187,18 @@ class AdditiveAttention(Attention):
     Args:
         use_scale: Whether ``scale``, shape (dim,), is trained; without it each is 1.
         use_causal_mask: Whether query t sees the values 0 to t alone.
+        dropout: As there.
 
     Reference: Bahdanau, Cho and Bengio (2015), "Neural machine translation by jointly learning to
     align and translate", appendix A.1.2; what stands in its tanh beside a sum is for Dense layers.
     """
 
-    fixed: ClassVar[Mapping[str, Any]] = {"dropout": 0.0}
+    fixed: ClassVar[Mapping[str, Any]] = {}
 
-    def __init__(self, use_scale: bool = True, use_causal_mask: bool = False) -> None:
-        super().__init__(use_scale, use_causal_mask)
+    def __init__(
+        self, use_scale: bool = True, use_causal_mask: bool = False, dropout: float = 0.0
+    ) -> None:
+        super().__init__(use_scale, use_causal_mask, dropout)
 
     def weight_shapes(self) -> list[Shape]:
         return [(self.input_shape[-1],)] * self.use_scale
@@ -181,14 +210,19 @@ class AdditiveAttention(Attention):
             self.arrays["scale"][...] = rng.uniform(-limit, limit, self.input_shape[-1])
 
     def compute(
-        self, x: Number, w: Weights, training: bool, mask: Any = None
+        self,
+        x: Number,
+        w: Weights,
+        training: bool,
+        mask: Any = None,
+        dropout_masks: Sequence[Array] | None = None,
     ) -> tuple[Number, Any]:
         query, value, key = x if len(x) == 3 else (*x, x[1])
         # (batch, T, S, dim)
         z = query[:, :, None] + key[:, None]
         t = activate(z, TANH)
         scores = np.sum(t * w["scale"] if self.use_scale else t, axis=-1)
-        y, kept = self.attend(scores, value, mask)
+        y, kept = self.attend(scores, value, mask, dropout_masks)
         return y, (value, len(x), z, t, kept)
 
     def differentiate(

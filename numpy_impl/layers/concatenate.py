@@ -1,21 +1,27 @@
 """Several arrays joined along an axis."""
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
 
 from numpy_impl.layers.formula import FormulaLayer, Number, Weights
-from numpy_impl.layers.merging import Merging
-from numpy_impl.types import Shape
+from numpy_impl.layers.merging import Merging, check_sequences
+from numpy_impl.types import Array, Shape
 
 
 class Concatenate(Merging):
     """``y = [x_1, ..., x_n]`` along an axis; each ``dC/dx_i`` is its own part of ``dC/dy``.
 
+    Of sequences side by side a step counts that counts in any of them; of one behind the other each
+    keeps its own. An input without a mask counts throughout.
+
     Args:
         axis: Counted with the batch axis, which it may not be: -1 or 1 join (batch, n) arrays.
     """
+
+    joins_masks = False
 
     def __init__(self, axis: int = -1) -> None:
         self.axis = axis
@@ -37,6 +43,16 @@ class Concatenate(Merging):
         whole = list(input_shapes[0])
         whole[axis - 1] = sum(sizes)
         return tuple(whole)
+
+    def compute_mask(self, x: Any, mask: Any) -> Array | None:
+        if all(one is None for one in mask):
+            return None
+        check_sequences(type(self).__name__, x, mask)
+        steps = [
+            np.ones(np.shape(a)[:2], bool) if m is None else np.asarray(m, bool)
+            for a, m in zip(x, mask, strict=True)
+        ]
+        return np.concatenate(steps, axis=1) if self.place == 1 else reduce(np.logical_or, steps)
 
     def compute(self, x: Number, w: Weights, training: bool) -> tuple[Number, Any]:
         return np.concatenate(x, axis=self.place), None

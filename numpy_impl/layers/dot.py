@@ -7,7 +7,7 @@ import numpy as np
 
 from numpy_impl.layers.formula import FormulaLayer, Number, Weights, not_less
 from numpy_impl.layers.merging import Merging
-from numpy_impl.types import Shape
+from numpy_impl.types import Array, Shape
 
 # keras.config.epsilon(): no vector is divided by less than this.
 EPSILON = 1e-7
@@ -24,6 +24,8 @@ class Dot(Merging):
         axes: The axis of the sums, or that of each input; counted with the batch axis.
         normalize: Whether the vectors are brought to length 1.
     """
+
+    joins_masks = False
 
     def __init__(self, axes: int | Sequence[int], normalize: bool = False) -> None:
         self.axes = axes if isinstance(axes, int) else [int(axis) for axis in axes]
@@ -46,6 +48,9 @@ class Dot(Merging):
         self.places = places
         self.rests = [s[: a - 1] + s[a:] for s, a in zip(input_shapes, places, strict=True)]
         return (*self.rests[0], *self.rests[1]) or (1,)
+
+    def compute_mask(self, x: Any, mask: Any) -> Array | None:
+        return None  # in Keras (3.15.1) neither the product nor what follows looks at masks
 
     def compute(self, x: Number, w: Weights, training: bool) -> tuple[Number, Any]:
         vectors: list[Number] = []

@@ -18,10 +18,9 @@ class Merging(FormulaLayer):
     """What these layers have in common: ``x`` is a list of arrays (batch, *shape)."""
 
     merges = True
+    joins_masks = True
 
     def compute_mask(self, x: Any, mask: Any) -> Array | None:
-        if not self.joins_masks:
-            return super().compute_mask(x, mask)
         given = [one for one in mask if one is not None]
         # A step counts that counts in any of the terms; where one has no mask, all do.
         return reduce(np.logical_or, given) if len(given) == len(mask) else None
@@ -47,6 +46,37 @@ class Merging(FormulaLayer):
         return shape
 
 
+class MergingSteps(Merging):
+    """What leaves out the steps that are masked of an input, and takes those of the others."""
+
+    uses_mask = True
+
+    def compute_mask(self, x: Any, mask: Any) -> Array | None:
+        check_sequences(type(self).__name__, x, mask)
+        return super().compute_mask(x, mask)
+
+
+def check_sequences(name: str, x: Sequence[Array], mask: Sequence[Any]) -> None:
+    """Raise ValueError where steps are masked of what are no sequences of vectors."""
+    axes = [np.ndim(one) for one in x]
+    if any(one is not None for one in mask) and set(axes) != {3}:
+        raise ValueError(
+            f"{name} expects, where steps are masked, inputs of shape (batch, time, features). "
+            f"Received: inputs with {', '.join(map(str, axes))} axes"
+        )
+
+
+def shown(mask: Any, inputs: int) -> list[Any]:
+    """Return which steps of each input count, (batch, time, 1); None: all."""
+    given = mask or [None] * inputs
+    return [None if one is None else np.expand_dims(one, 2) for one in given]
+
+
+def _either(seen: Any, one: Number, other: Number) -> Number:
+    where: Any = np.where
+    return where(seen, one, other)
+
+
 def unstretched(delta: Number, shape: Shape) -> Number:
     """Return the gradient of an array of ``shape`` that was stretched to that of ``delta``."""
     axes = tuple(i for i, n in enumerate(shape) if n == 1 and delta.shape[i] > 1)
@@ -60,8 +90,6 @@ class Add(Merging):
 
     Reference: He, Zhang, Ren and Sun (2016), "Deep residual learning for image recognition", eq. 1.
     """
-
-    joins_masks = True
 
     def compute(self, x: Number, w: Weights, training: bool) -> tuple[Number, Any]:
         total = x[0]
@@ -91,8 +119,6 @@ class Average(Add):
 class Subtract(Merging):
     """``y = x_1 - x_2``; ``dC/dx_1 = dC/dy``, ``dC/dx_2 = -dC/dy``."""
 
-    joins_masks = True
-
     def build_many(self, input_shapes: Sequence[Shape]) -> Shape:
         if len(input_shapes) != 2:
             raise ValueError(f"Subtract expects two inputs. Received: {len(input_shapes)}")
@@ -108,42 +134,71 @@ class Subtract(Merging):
         return {}, [unstretched(delta, first), -unstretched(delta, second)]
 
 
-class Multiply(Merging):
-    """``y = x_1 x_2 ... x_n``; ``dC/dx_i`` is ``dC/dy`` times the product of all the others."""
+class Multiply(MergingSteps):
+    """``y = x_1 x_2 ... x_n``; ``dC/dx_i`` is ``dC/dy`` times the product of all the others.
 
-    def compute(self, x: Number, w: Weights, training: bool) -> tuple[Number, Any]:
-        product = x[0]
+    A step that is masked of a factor counts as 1. Where it is of all, ``y`` is 0.
+    """
+
+    def compute(
+        self, x: Number, w: Weights, training: bool, mask: Any = None
+    ) -> tuple[Number, Any]:
+        seen = shown(mask, len(x))
+        factors = [
+            factor if own is None else _either(own, factor, 1.0)
+            for factor, own in zip(x, seen, strict=True)
+        ]
+        product = factors[0]
         products = [product]
-        for factor in x[1:]:
+        for factor in factors[1:]:
             product = product * factor
             products.append(product)
-        return product, (x, products)
+        left = None if any(own is None for own in seen) else reduce(np.logical_or, seen)
+        y = product if left is None else _either(left, product, 0.0)
+        return y, (factors, products, seen, left)
 
     def differentiate(
         self, delta: Number, kept: Any, w: Weights
     ) -> tuple[Mapping[str, Number], Any]:
-        x, products = kept
+        x, products, seen, left = kept
+        delta = delta if left is None else _either(left, delta, 0.0)
         gradients: list[Number] = []
         # From the last factor on: delta is then the gradient of the product before it. So nothing
         # is divided by a factor, which may be 0.
         for before, factor in zip(reversed(products[:-1]), reversed(x[1:]), strict=True):
             gradients.append(unstretched(delta * before, factor.shape))
             delta = unstretched(delta * factor, before.shape)
-        return {}, [delta, *reversed(gradients)]
+        found = [delta, *reversed(gradients)]
+        return {}, [
+            d if own is None else _either(own, d, 0.0) for d, own in zip(found, seen, strict=True)
+        ]
 
 
-class Maximum(Merging):
-    """``y = max(x_1, ..., x_n)``: the gradient goes to the largest, of equal ones to the first."""
+class Maximum(MergingSteps):
+    """``y = max(x_1, ..., x_n)``: the gradient goes to the largest, of equal ones to the first.
 
-    def compute(self, x: Number, w: Weights, training: bool) -> tuple[Number, Any]:
-        return self._chosen(x, np.maximum, 1)
+    A step that is masked of an input is none of these. Where it is of all, ``y = x_1``.
+    """
 
-    def _chosen(self, x: Number, choose: Any, sign: int) -> tuple[Number, Any]:
+    def compute(
+        self, x: Number, w: Weights, training: bool, mask: Any = None
+    ) -> tuple[Number, Any]:
+        return self._chosen(x, shown(mask, len(x)), np.maximum, 1)
+
+    def _chosen(self, x: Number, seen: Sequence[Any], choose: Any, sign: int) -> tuple[Number, Any]:
         best: Number = x[0]
+        of_best = seen[0]
         kept: list[Any] = []
-        for other in x[1:]:
-            kept.append((not_less(sign * best, sign * other), best.shape, other.shape))
-            best = choose(best, other)
+        for other, own in zip(x[1:], seen[1:], strict=True):
+            stays = not_less(sign * best, sign * other)
+            chosen = choose(best, other)
+            if of_best is not None:  # what is not seen gives way
+                stays, chosen = _either(of_best, stays, 0.0), _either(of_best, chosen, other)
+            if own is not None:
+                stays, chosen = _either(own, stays, 1.0), _either(own, chosen, best)
+            kept.append((stays, best.shape, other.shape))
+            best = chosen
+            of_best = None if of_best is None or own is None else np.logical_or(of_best, own)
         return best, kept
 
     def differentiate(
@@ -159,5 +214,7 @@ class Maximum(Merging):
 class Minimum(Maximum):
     """``y = min(x_1, ..., x_n)``: the gradient goes to the smallest, of equal ones to the first."""
 
-    def compute(self, x: Number, w: Weights, training: bool) -> tuple[Number, Any]:
-        return self._chosen(x, np.minimum, -1)
+    def compute(
+        self, x: Number, w: Weights, training: bool, mask: Any = None
+    ) -> tuple[Number, Any]:
+        return self._chosen(x, shown(mask, len(x)), np.minimum, -1)

@@ -33,6 +33,16 @@ def _attention(**called):
     return model
 
 
+def _one_head(make, keys=False, **called):
+    def model() -> keras.Model:
+        x = keras.Input((4, 3))
+        h, g = L.Dense(4, "tanh")(x), L.Dense(4, "tanh")(x)
+        y = make(dropout=0.5)([h, g, *[L.Dense(4)(x)] * keys], **called)
+        return keras.Model(x, L.Dense(2)(L.Flatten()(y)))
+
+    return model
+
+
 BOTH = {"dropout": 0.25, "recurrent_dropout": 0.5}
 MODELS = {
     "SimpleRNN": _between(lambda: L.SimpleRNN(3, **BOTH)),
@@ -50,6 +60,9 @@ MODELS = {
     ],
     "attention": _attention(),
     "attention, causal": _attention(use_causal_mask=True),
+    "one head": _one_head(L.Attention),
+    "one head, causal": _one_head(L.Attention, use_causal_mask=True),
+    "one head, additive": _one_head(L.AdditiveAttention, keys=True),
 }  # fmt: skip
 each = pytest.mark.parametrize("name", MODELS)
 
@@ -135,6 +148,26 @@ def test_what_keras_drew_by_itself_gives_the_same(kind, options, monkeypatch):
     assert [m.shape for m in masks] == [m.shape for m in network.draw_masks(40)]
     assert all(0 < m.mean() < 1 for m in masks)
     ours = network.forward(x, training=True, masks=masks)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", ["one head", "one head, additive"])
+def test_what_one_head_drew_by_itself_gives_the_same(name, monkeypatch):
+    kept: list[Any] = []
+    right = L.Attention._apply_scores
+
+    def recorded(self, scores, value, scores_mask=None, training=False):
+        y, weights = right(self, scores, value, scores_mask, training)
+        kept.append(to_numpy(weights) != 0)
+        return y, weights
+
+    with precision("float64"):
+        model, network, x, _ = harness.pair(MODELS[name], samples=20)
+        monkeypatch.setattr(L.Attention, "_apply_scores", recorded)
+        theirs = to_numpy(model(x, training=True))
+    assert [m.shape for m in kept] == [m.shape for m in network.draw_masks(20)]
+    assert 0 < kept[0].mean() < 1
+    ours = network.forward(x, training=True, masks=kept)
     np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-14)
 
 

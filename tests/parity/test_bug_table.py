@@ -33,6 +33,7 @@ from parity.checking.bugs import (
 from parity.checking.bugs.table import Severity
 from tests.cases import load
 from tests.parity import test_common_mistakes as common
+from tests.parity import test_numbers_of_a_layer as of_numbers
 from tests.parity import test_state_not_reset as state_not_reset
 from tests.parity import test_weights_left_out as left_out
 from tests.parity import test_wrong_by_layer as wrong_by_layer
@@ -570,6 +571,9 @@ PLANTED: list[tuple[Bug, Callable[[], CheckReport]]] = [
         layers.NOT_OF_FORWARD,
         lambda: parity.check_layer(*affine("dw nonsense"), inputs=(5, 3), weights=[(3, 4), (4,)]),
     ),
+    (layers.NOT_FINITE_BEYOND, lambda: of_numbers.beside_linear(of_numbers.positive_alone)),
+    (layers.NEVER_FINITE, lambda: of_numbers.beside_linear(of_numbers.never)),
+    (layers.RAISES_BEYOND, lambda: of_numbers.beside_linear(of_numbers.complaining)),
     (factors.OVER_M_PLUS_1, lambda: of({"gradients": over_m_plus_1})),
     (factors.TIMES_OUTPUTS, lambda: of({"gradients": times_outputs})),
     (factors.FACTOR, lambda: of({"gradients": three_tenths})),

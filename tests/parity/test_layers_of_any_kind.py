@@ -326,6 +326,23 @@ def test_each_gate_may_have_its_own_arrays(pack: Any):
     assert report.outcome is Outcome.RIGHT, report
 
 
+def _of_states(states: Callable[..., Any]) -> Pair:
+    """A forward of holomorphic functions, and its backward by complex step, exact to rounding."""
+
+    def backward(dout: Any, cache: Any) -> Any:
+        found: list[Any] = []
+        for k, array in enumerate(cache):
+            gradient = np.zeros_like(array)
+            for place in np.ndindex(array.shape):
+                moved = [a.astype(complex) for a in cache]
+                moved[k][place] += 1e-30j
+                gradient[place] = np.sum(states(*moved).imag / 1e-30 * dout)
+            found.append(gradient)
+        return tuple(found)
+
+    return lambda *arrays: (states(*arrays), arrays), backward
+
+
 def _lstm(change: str) -> Pair:
     """A sequence from zeros with one change of forward, and backward by differences of it."""
 
@@ -341,18 +358,7 @@ def _lstm(change: str) -> Pair:
             out.append(h)
         return np.stack(out, axis=1)
 
-    def backward(dout: Any, cache: Any) -> Any:
-        found: list[Any] = []
-        for k, array in enumerate(cache):  # by complex step, exact to rounding
-            gradient = np.zeros_like(array)
-            for place in np.ndindex(array.shape):
-                moved = [a.astype(complex) for a in cache]
-                moved[k][place] += 1e-30j
-                gradient[place] = np.sum(states(*moved).imag / 1e-30 * dout)
-            found.append(gradient)
-        return tuple(found)
-
-    return lambda *arrays: (states(*arrays), arrays), backward
+    return _of_states(states)
 
 
 @pytest.mark.parametrize(
@@ -375,54 +381,144 @@ def test_an_lstm_with_another_forward_is_wrong(change: str, outcome: Outcome, co
     assert [finding.code for finding in report.findings] == ([code] if code else [])
 
 
-@pytest.mark.parametrize(("name", "inner"), [("go backwards", None), ("both ways", "LSTM")])
-def test_of_gates_in_an_order_that_is_not_tried_nobody_is_called_wrong(
-    name: str, inner: str | None
-):
-    """Of an LSTM whose formula is not known here Keras's own order of gates is the only one."""
-    from keras_impl import keras
+def _reordered(order: Any, mixed: bool) -> tuple[Any, Any]:
+    """Return what brings blocks into Keras's order, and its inverse.
 
-    one = keras.layers.LSTM(3, return_sequences=True, go_backwards=inner is None)
-    forward, backward = _lstm("")
-    order = [1, 0, 2, 3]
+    ``order[k]`` is the user's block of Keras's gate k; mixed, the gates of a unit lie together.
+    """
+    count = len(order)
 
-    def moved(w: Any) -> Any:
-        return np.concatenate([np.split(w, 4, -1)[k] for k in order], axis=-1)
+    def to(w: Any) -> Any:
+        if mixed:
+            w = np.swapaxes(w.reshape(*w.shape[:-1], -1, count), -1, -2).reshape(w.shape)
+        return np.concatenate([np.split(w, count, -1)[k] for k in order], axis=-1)
 
-    def reversed_forward(x: Any, *w: Any) -> Any:
-        return forward(x[:, ::-1], *(moved(a) for a in w))
+    def back(w: Any) -> Any:
+        found = np.concatenate([np.split(w, count, -1)[order.index(k)] for k in range(count)], -1)
+        if mixed:
+            found = np.swapaxes(found.reshape(*w.shape[:-1], count, -1), -1, -2).reshape(w.shape)
+        return found
 
-    def reversed_backward(dout: Any, cache: Any) -> Any:
-        dx, *others = backward(dout, cache)
-        return dx[:, ::-1], *map(moved, others)
+    return to, back
 
-    if inner is None:
-        report = parity.check_layer(
-            reversed_forward,
-            reversed_backward,
-            one,
-            inputs=(2, 3, 2),
-            weights=[(2, 12), (3, 12), (12,)],
-        )
-        assert report.outcome is Outcome.UNKNOWN, report
-        return
+
+def _both_ways(one: Pair, order: Any, mixed: bool = False, bug: str = "") -> Pair:
+    """A recurrence in both directions, whose gates lie in an order of their own."""
+    forward, backward = one
+    to, back = _reordered(order, mixed)
 
     def both(x: Any, *w: Any) -> Any:
-        first, a = forward(x, *map(moved, w[:3]))
-        second, b = forward(x[:, ::-1], *map(moved, w[3:]))
-        return np.concatenate([first, second[:, ::-1]], axis=-1), (a, b)
+        n = len(w) // 2
+        first, a = forward(x, *map(to, w[:n]))
+        second, b = forward(x[:, ::-1], *map(to, w[n:]))
+        second = second if bug == "forward" else second[:, ::-1]
+        return np.concatenate([first, second], axis=-1), (a, b)
 
     def both_back(dout: Any, cache: Any) -> Any:
         first, second = np.split(dout, 2, axis=-1)
+        second = second if bug == "forward" else second[:, ::-1]
         dx, *some = backward(first, cache[0])
-        dz, *others = backward(second[:, ::-1], cache[1])
-        return dx + dz[:, ::-1], *map(moved, some), *map(moved, others)
+        dz, *others = backward(second, cache[1])
+        lost = [0 * others[0], *others[1:]] if bug == "back" else others
+        return dx + dz[:, ::-1], *map(back, some), *map(back, lost)
 
-    shapes = [(2, 12), (3, 12), (12,)]
+    return both, both_back
+
+
+def _gru_states(x: Any, wx: Any, wh: Any, b: Any) -> Any:
+    """A GRU that resets in front of its recurrent product, with one bias, from zeros."""
+    h = np.zeros((len(x), len(wh)), dtype=np.result_type(x, wh))
+    out: list[Any] = []
+    for t in range(x.shape[1]):
+        (xz, xr, xg), (uz, ur, ug) = np.split(x[:, t] @ wx + b, 3, axis=1), np.split(wh, 3, axis=1)
+        z, r = (1 / (1 + np.exp(-a)) for a in (xz + h @ uz, xr + h @ ur))
+        h = z * h + (1 - z) * np.tanh(xg + (r * h) @ ug)
+        out.append(h)
+    return np.stack(out, axis=1)
+
+
+_ORDERS = {
+    "LSTM": [((1, 0, 2, 3), False, "f, i, g, o"), ((3, 1, 0, 2), False, "g, f, o, i"),
+             ((0, 1, 3, 2), True, "i, f, o, g, of each unit side by side")],
+    "GRU": [((1, 0, 2), False, "r, z, g"), ((2, 0, 1), False, "r, g, z")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("cell", "order", "mixed", "said"),
+    [(cell, *each) for cell, orders in _ORDERS.items() for each in orders],
+)
+def test_both_directions_may_have_their_gates_in_any_order(
+    cell: str, order: Any, mixed: bool, said: str
+):
+    from keras_impl import keras
+
+    options = {"return_sequences": True} | ({"reset_after": False} if cell == "GRU" else {})
+    own = _lstm("") if cell == "LSTM" else (_of_states(_gru_states))
+    width = 3 * len(order)
+    for bug, outcome in (("", Outcome.RIGHT), ("back", Outcome.WRONG)):
+        report = parity.check_layer(
+            *_both_ways(own, list(order), mixed, bug),
+            keras.layers.Bidirectional(keras_layer(cell, 3, **options)),
+            inputs=(2, 3, 2),
+            weights=[(2, width), (3, width), (width,)] * 2,
+        )
+        assert report.outcome is outcome, report
+        assert report.conventions["gates"] == said
+        assert [f.where for f in report.findings] == (["darray 4"] if bug else [])
+
+
+def test_in_float32_gates_in_another_order_are_read_too():
+    from keras_impl import keras
+
+    shapes = [(2, 12), (3, 12), (12,)] * 2
+    forward, backward = _both_ways(_lstm(""), [1, 0, 2, 3])
+
+    def rounded(*arrays: Any) -> Any:
+        out, cache = forward(*(a.astype(np.float64) for a in arrays))
+        return out.astype(np.float32), cache
+
     report = parity.check_layer(
-        both, both_back, keras.layers.Bidirectional(one), inputs=(2, 3, 2), weights=shapes * 2
+        rounded,
+        lambda dout, cache: tuple(g.astype(np.float32) for g in backward(dout, cache)),
+        keras.layers.Bidirectional(keras_layer("LSTM", 3, return_sequences=True)),
+        inputs=np.ones((2, 3, 2), np.float32) / 2,
+        weights=[np.ones(shape, np.float32) / 2 for shape in shapes],
+    )
+    assert report.outcome is Outcome.RIGHT, report
+    assert report.conventions["gates"] == "f, i, g, o"
+
+
+def test_another_forward_in_both_directions_is_never_right():
+    """Of two directions another order in each could be meant, so that nobody is called wrong."""
+    from keras_impl import keras
+
+    report = parity.check_layer(
+        *_both_ways(_lstm(""), [1, 0, 2, 3], bug="forward"),
+        keras.layers.Bidirectional(keras_layer("LSTM", 3, return_sequences=True)),
+        inputs=(2, 3, 2),
+        weights=[(2, 12), (3, 12), (12,)] * 2,
     )
     assert report.outcome is Outcome.UNKNOWN, report
+
+
+def test_a_layer_that_goes_backwards_may_have_its_gates_in_another_order():
+    forward, backward = _lstm("")
+    to, back = _reordered([1, 0, 2, 3], False)
+
+    def reversed_backward(dout: Any, cache: Any) -> Any:
+        dx, *others = backward(dout, cache)
+        return dx[:, ::-1], *map(back, others)
+
+    report = parity.check_layer(
+        lambda x, *w: forward(x[:, ::-1], *map(to, w)),
+        reversed_backward,
+        keras_layer("LSTM", 3, return_sequences=True, go_backwards=True),
+        inputs=(2, 3, 2),
+        weights=[(2, 12), (3, 12), (12,)],
+    )
+    assert report.outcome is Outcome.RIGHT, report
+    assert report.conventions["gates"] == "f, i, g, o"
 
 
 def test_a_dense_layer_with_another_function_of_its_own_is_compared_with_keras_s():

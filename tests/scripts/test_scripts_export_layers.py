@@ -127,15 +127,23 @@ def test_states_that_are_handed_on_are_refused_in_a_line() -> None:
         export(network, "states")
 
 
-def test_masks_that_attention_looks_at_are_refused_in_a_line() -> None:
+@pytest.mark.parametrize(
+    ("layer", "named"),
+    [
+        (layers.MultiHeadAttention(2, 3), "MultiHeadAttention"),
+        (layers.Multiply(), "Multiply"),
+        (layers.Concatenate(), "Concatenate"),
+    ],
+)
+def test_masks_of_several_inputs_are_refused_in_a_line(layer: layers.Layer, named: str) -> None:
     network = Functional(
         {"x": 4},
         [
             Call("words", layers.Embedding(5, 4, mask_zero=True), ("x",)),
-            Call("attended", layers.MultiHeadAttention(2, 3), ("words", "words")),
-            Call("mean", layers.GlobalAveragePooling1D(), ("attended",)),
+            Call("merged", layer, ("words", "words")),
+            Call("mean", layers.GlobalAveragePooling1D(), ("merged",)),
         ],
         ["mean"],
     )
-    with pytest.raises(NotSpecializable, match=r"of one input\. Received: attended \(Multi"):
+    with pytest.raises(NotSpecializable, match=rf"of one input\. Received: merged \({named}\)"):
         export(network, "program")

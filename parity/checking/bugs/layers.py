@@ -23,6 +23,32 @@ NOT_THE_REFERENCE = Bug(
     "derivative of your own forward",
     summary="{title}.",
 )
+NOT_FINITE_BEYOND = Bug(
+    "not-finite",
+    "forward gives NaN or infinity where {reference} gives numbers",
+    "out = np.exp(np.log(x))  # NaN for x below 0",
+    "look for a division by 0, a logarithm or a root of negative numbers, or an exponential out of "
+    "range",
+    summary="{title}.",
+)
+NEVER_FINITE = Bug(
+    "not-finite",
+    "forward gives NaN or infinity on all numbers that were tried",
+    "out = np.sqrt(-1 - x**2)",
+    "give inputs=... and weights=... as arrays on which forward gives numbers: then it is asked "
+    "near these",
+    Severity.UNCERTAIN,
+    "It cannot be told: {title}.",
+)
+RAISES_BEYOND = Bug(
+    "exception",
+    "forward raises an exception where {reference} gives numbers",
+    'np.seterr(all="raise"); out = np.exp(np.log(x))  # FloatingPointError for x below 0',
+    "look for a division by 0, a logarithm or a root of negative numbers, or an exponential out of "
+    "range; on tamer numbers all else is checked",
+    Severity.INCOMPLETE,
+    "What could be checked is right; {title}.",
+)
 GRADIENT_WRONG = Bug(
     "unknown",
     "unknown: the gradient is wrong, and nothing in the catalogue explains it",

@@ -165,8 +165,9 @@ class Derivative:
         x, y = self.samples.draw(rng)
         if self.samples.given and number == 0:
             self.samples = replace(self.samples, batch=batch_of(x, y))
-        for gain in (1.0, 0.3, 0.1):
-            place = Place(self.subject, spread(self.start, rng, gain), x, y)
+        # The first gain, and distance from the weights given, at which the loss is finite.
+        for gain, share in ((1.0, 0.3), (0.3, 0.3), (0.1, 0.3), (1.0, 0.03)):
+            place = Place(self.subject, spread(self.start, rng, gain, share), x, y)
             if np.isfinite(place.at(0, 0 * place.arrays[0])):
                 break
         point = Point(place, {})
@@ -220,7 +221,7 @@ class Derivative:
             if not np.any(room) or not np.all(np.abs(a - b) <= room)
         ]
         losses = [place.at(0, 0 * place.arrays[0]) for _ in range(2)]
-        if losses[0] != losses[1] and not np.isclose(*losses, rtol=1e-12):
+        if not np.isclose(*losses, rtol=1e-12, equal_nan=True):
             evidence = f"two losses of the same weights, x and y: {losses[0]!r}, {losses[1]!r}"
             raise Unreadable(self._changing(place, "loss", evidence))
         if all(alike(a, b) for a, b in pairs):

@@ -153,10 +153,15 @@ def _targets(x: Shape, output: Shape, axis: int | None, text: str) -> Iterator[S
         yield Samples(integer, f"{text}, class numbers", False, count, classes)
 
 
-def spread(arrays: Sequence[Array], rng: np.random.Generator, gain: float) -> list[Array]:
-    """Return weights near those given, none at zero or alike, shrunk by a gain."""
+def spread(
+    arrays: Sequence[Array], rng: np.random.Generator, gain: float, share: float = 0.3
+) -> list[Array]:
+    """Return weights near those given, none at zero or alike, shrunk by a gain.
+
+    ``share`` is how far they lie from these, for their typical size.
+    """
     moved: list[Array] = []
     for array in arrays:
         typical = max(float(np.sqrt(np.mean(array**2))) if array.size else 0.0, 0.1)
-        moved.append(gain * (array + 0.3 * typical * rng.standard_normal(array.shape)))
+        moved.append(gain * (array + share * typical * rng.standard_normal(array.shape)))
     return moved

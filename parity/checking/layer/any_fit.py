@@ -8,19 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from numpy_impl.types import Array
+from numpy_impl.types import Array, Shape
 from parity.bounds.dual import independent
 from parity.checking.bugs.findings import TensorResult, listed
 from parity.checking.layer.any_kind import Asked
-from parity.checking.layer.any_layout import in_words, is_usual, layouts
+from parity.checking.layer.any_layout import Order, in_words, is_usual, layouts
 from parity.checking.layer.fit import Fit, LayerDraw, matched
 from parity.checking.layer.kind import NO_SLIPS, FormulaSlip
+from parity.checking.layer.masks import Named, in_keras, is_mask, ways
 from parity.checking.layer.reading import MOST, LayerReading, flat, readings
 from parity.checking.layer.reference import Reference
 
 _FLOAT32 = 2.0**-24
-# So many ways to read the arrays are tried for each layout of the inputs.
-_MOST_READINGS = 200
+# So many ways to read the arrays are tried for each layout of the inputs: of two LSTMs all orders
+# of gates, side by side too, for each of the ways in which six arrays of three shapes are theirs.
+_MOST_READINGS = 400
 # Of arrays with more axes not every order is tried.
 _MOST_AXES = 4
 _PRECISION = (
@@ -35,10 +37,12 @@ class AskedFit(Fit):
 
     Attributes:
         asked: Keras's layer.
+        masks: What it is called with besides its inputs.
         rooms: What rounding may do to the gradients of each draw, where it has been measured.
     """
 
     asked: Any = None
+    masks: Named = field(default_factory=dict[str, Any])
     rooms: dict[Any, list[Array]] = field(default_factory=dict[Any, list[Array]])
 
     def slopes(
@@ -104,6 +108,10 @@ class AskedFit(Fit):
         own = {role.name: role.axes[0] for role in kind.roles}
         found = {name: in_words(axes, own[name]) for name, axes in self.reading.axes.items()}
         outputs = [in_words(axes, kind.outputs[which][0]) for which, axes in self.outputs]
+        gates = self.reading.conventions.get("gates")
+        found |= {"gates": gates} if gates else {}
+        if self.masks:
+            found["masks"] = listed([in_keras(n, value) for n, value in self.masks.items()])
         return {**found, "outputs": ", ".join(outputs)}
 
 
@@ -136,25 +144,28 @@ def asked(
     if not hasattr(reference.layer, "get_config"):
         return Beside(f"{reference.words} is compared in the layouts that are known here alone")
     shapes = [array.shape for array in draws[0].arrays]
+    given_masks = reference.options.get("masks", [])
     first: Beside | None = None
     refused, turned, most = "", "", 0
-    for layout in layouts([len(shape) for shape in shapes[:inputs]]):
+    for masks, layout in _handed(reference, given, shapes[:inputs]):
         try:
-            keras = Asked(reference.layer, given, layout)
+            keras = Asked(reference.layer, given, layout, masks)
+            if given_masks and not keras.looks_at_masks:
+                continue  # so that nobody is right who does not look at them either
         except Exception as error:  # whatever a layer raises that does not take such inputs
             refused = refused or f"{type(error).__name__}: {error}".strip().partition("\n")[0]
             continue
         if keras.random:
             return Beside(f"{reference.words} draws numbers in training: {listed(keras.random)}")
         own = replace(reference, kind=keras.kind, options={})
-        ways = list(islice(readings(keras.kind, {}, shapes, inputs), _MOST_READINGS))
-        most = max(most, len(ways))
-        for fit in _fits(own, keras, ways, draws):
+        read = list(islice(readings(keras.kind, {}, shapes, inputs), _MOST_READINGS))
+        most = max(most, len(read))
+        for fit in _fits(own, keras, read, draws):
             unusual = fit.unusual
             if not unusual:
-                return fit
+                return replace(fit, masks=masks)
             turned = turned or unusual
-        first = first or _beside(keras, reference, ways, draws)
+        first = first or _beside(keras, reference, read, draws)
     if first is None:
         return Beside(f"{reference.words} does not take such inputs: {refused}")
     if turned:
@@ -163,11 +174,27 @@ def asked(
     return replace(first, is_all=first.is_all and not some)
 
 
+def _handed(
+    reference: Reference, given: Sequence[Any], shapes: Sequence[Shape]
+) -> Iterator[tuple[Named, tuple[Order, ...]]]:
+    """Yield by which arguments masks are handed over, and how inputs of some shapes lie.
+
+    Masks that are inputs may be inputs of Keras's layer, too.
+    """
+    masks: list[tuple[str, Array]] = reference.options.get("masks", [])
+    every = list(ways(reference.layer, masks, len(shapes)))
+    if masks and len(masks) == sum(map(is_mask, given)):
+        every.append({})
+    for named in every:
+        for layout in layouts([len(shape) for shape in shapes]):
+            yield named, layout
+
+
 def _fits(
-    own: Reference, keras: Asked, ways: Sequence[LayerReading], draws: Sequence[LayerDraw]
+    own: Reference, keras: Asked, read: Sequence[LayerReading], draws: Sequence[LayerDraw]
 ) -> Iterator[AskedFit]:
     """Yield the readings with which the user's forward is Keras's up to rounding."""
-    for reading in ways:
+    for reading in read:
         if matched(own, reading, draws, None) is None:
             continue
         exact = replace(own, kind=replace(own.kind, formula=partial(keras.exactly, 0.0)))
@@ -177,7 +204,7 @@ def _fits(
 
 
 def _beside(
-    keras: Asked, reference: Reference, ways: Sequence[LayerReading], draws: Sequence[LayerDraw]
+    keras: Asked, reference: Reference, read: Sequence[LayerReading], draws: Sequence[LayerDraw]
 ) -> Beside:
     """Return what Keras says of arrays that lie as it has them."""
     takes = ", ".join(
@@ -185,7 +212,7 @@ def _beside(
     )
     words = f"{reference.words} has {takes or 'no weights'}"
     own = {role.name: role.axes[0] for role in keras.kind.roles}
-    as_it_has = [way for way in ways if way.axes == own]
+    as_it_has = [way for way in read if way.axes == own]
     said = draws[0].outputs[0]
     if not as_it_has:
         return Beside(words)
@@ -214,4 +241,5 @@ def _all_known(keras: Asked, reference: Reference, draws: Sequence[LayerDraw]) -
     count = sum(1 for _ in readings(reference.kind, reference.options, shapes, given))
     random = reference.kind.observed(draws[0].outputs)
     known = 0 < count < MOST or (count == 0 and not keras.recurs)
-    return known and not random and "mask" not in reference.options
+    masked = "mask" in reference.options or reference.options.get("masks")
+    return known and not random and not masked

@@ -6,7 +6,7 @@ disturbed (:mod:`parity.checking.any_layers.noise`).
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from parity.checking.any_layers.opened import Opened, Run
 from parity.checking.asking import nested
 from parity.checking.layer.any_layout import Order, as_keras, every, spelled
 from parity.checking.layer.kind import Arrays, Kind, Options, Role, Slips
+from parity.checking.layer.masks import is_mask, without_each
+from parity.checking.layer.reading import COMMON_ORDERS
 from parity.checking.layer.theirs import is_float
 
 # Discards at a glance what is no rounding even in float32: see docs/tolerances.md.
@@ -32,30 +34,40 @@ class Asked:
         layer: The layer.
         given: Examples of the inputs as the user's forward takes them.
         layout: How those lie by which a layer is differentiated.
+        masks: What it is called with besides, by name: none of ``given`` is a mask then.
 
     Attributes:
         given: All inputs that are arrays; and of each whether it is differentiated by.
         trained: The layer's trained variables, with their names.
         kind: What our formulas have, with Keras itself as the formula.
         precision: Unit roundoff of what it answers.
+        looks_at_masks: Whether each of the masks changes what it answers, unless all is True.
 
     Raises:
         Exception: Whatever Keras raises that does not take such inputs.
     """
 
-    def __init__(self, layer: Any, given: Sequence[Any], layout: Sequence[Order]) -> None:
-        self.given = [np.asarray(value) for value in given if nested.is_array(value)]
+    def __init__(
+        self, layer: Any, given: Sequence[Any], layout: Sequence[Order], masks: Mapping[str, Any]
+    ) -> None:
+        arrays = [np.asarray(value) for value in given if nested.is_array(value)]
+        self.given = [v for v in arrays if not (masks and is_mask(v))]
         self.differentiable = [is_float(value) for value in self.given]
         floats = [v.shape for v, yes in zip(self.given, self.differentiable, strict=True) if yes]
         shapes = [as_keras(shape, order) for shape, order in zip(floats, layout, strict=True)]
-        self.opened = Opened(_model(layer, self._with([np.zeros(shape) for shape in shapes])))
+        # Of one sample the user's arrays, masks as well, are without the batch.
+        alone = any(0 not in order for order in layout)
+        own = _with_batch(masks) if alone else masks
+        self.opened = Opened(_model(layer, self._with([np.zeros(s) for s in shapes]), own))
         self.trained = [v for v in self.opened.variables if v.trainable]
         paths = dict(zip(map(id, self.opened.variables), self.opened.paths, strict=True))
         whole = [paths[id(v)] for v in self.trained]
         short = [path.rpartition("/")[2] for path in whole]
         self.names = short if len(set(short)) == len(short) else whole
         rng = np.random.default_rng(0)
-        run = self._first([rng.standard_normal(shape) for shape in shapes], rng)
+        inputs = [rng.standard_normal(shape) for shape in shapes]
+        run = self._first(inputs, rng)
+        self.looks_at_masks = self._looks(inputs, own)
         self.precision = max(map(_precision, run.outputs))
         self.kind = self._kind(shapes, layout, [output.shape for output in run.outputs])
 
@@ -71,6 +83,29 @@ class Asked:
         except Exception:
             self.opened.dtype = "float32"
             return self.run(inputs, values)
+
+    def _looks(self, inputs: Sequence[Array], masks: Mapping[str, Any]) -> bool:
+        """Return whether each mask makes a difference that is not True everywhere anyway.
+
+        Those that are inputs, as all else is, are masks too.
+        """
+        rng = np.random.default_rng(1)
+        values = self.opened.values()
+        values |= {id(v): rng.standard_normal(tuple(v.shape)) for v in self.trained}
+        said = self.run(inputs, values).outputs
+        layer: Any = self.opened.model.layers[-1]
+        for others in without_each(masks):
+            opened = Opened(_model(layer, self._with(inputs), others))
+            opened.dtype = self.opened.dtype
+            if all(map(np.array_equal, said, opened.run(self._with(inputs), values).outputs)):
+                return False
+        whole = self._with(inputs)
+        for k, (value, counts) in enumerate(zip(self.given, self.differentiable, strict=True)):
+            if not counts and is_mask(value) and not np.all(value):
+                others = [*whole[:k], np.ones_like(value), *whole[k + 1 :]]
+                if all(map(np.array_equal, said, self.opened.run(others, values).outputs)):
+                    return False
+        return True
 
     def _with(self, arrays: Sequence[Any]) -> list[Any]:
         """Return all inputs, with arrays in the places of those that are differentiated by."""
@@ -101,9 +136,15 @@ class Asked:
             axes = (" ".join(own), spelled(own, order))
             inputs.append(Role(f"x{n + 1}" if n else "x", tuple(dict.fromkeys(axes))))
         weights: list[Role] = []
+        gates = self.gates
         for n, (name, v) in enumerate(zip(self.names, self.trained, strict=True)):
             shape, last = tuple(v.shape), name.rpartition("/")[2]
-            axes = every(letters(f"w{n}", shape, batch=False), shape)
+            own = letters(f"w{n}", shape, batch=False)
+            if gates > 1 and id(v) in self._gated:
+                # As in the formulas of recurrences: so many blocks, which may lie in any order.
+                sizes[own[-1]] = shape[-1] // gates
+                own[-1] = f"{gates}{own[-1]}"
+            axes = every(own, shape)
             weights.append(Role(name, axes, last not in _LEFT_OUT, _LEFT_OUT.get(last, 0.0)))
         return Kind(
             inputs=tuple(inputs),
@@ -114,7 +155,21 @@ class Asked:
             formula=self.roughly,
             slips=lambda sizes, options: (),
             sizes=lambda options: dict(sizes),
+            gates=gates,
         )
+
+    @property
+    def _gated(self) -> set[int]:
+        """The ``id`` of each weight of a cell that has a recurrent kernel."""
+        cells = [each for each in self.opened.layers if hasattr(each, "recurrent_kernel")]
+        return {id(v) for cell in cells for v in cell.weights}
+
+    @property
+    def gates(self) -> int:
+        """How many blocks the weights of its cells have, one for each gate; 1 if that differs."""
+        kernels = [getattr(each, "recurrent_kernel", None) for each in self.opened.layers]
+        counts = {int(k.shape[-1]) // int(k.shape[-2]) for k in kernels if k is not None}
+        return counts.pop() if len(counts) == 1 and counts <= set(COMMON_ORDERS) else 1
 
     def run(self, inputs: Sequence[Any], values: Mapping[int, Any], **how: Any) -> Run:
         """Return what Keras computes of inputs, and of weights by the variables' ``id``."""
@@ -223,21 +278,34 @@ def _precision(output: Array) -> float:
     return float(np.finfo(np.float32 if is_low else output.dtype).eps) / 2
 
 
-def _model(layer: Any, examples: Sequence[Array]) -> Any:
+def _with_batch(masks: Mapping[str, Any]) -> dict[str, Any]:
+    """Return masks as those of one sample."""
+
+    def one(mask: Any) -> Any:
+        return None if mask is None else mask[None]
+
+    return {
+        name: list(map(one, cast(list[Any], value))) if isinstance(value, list) else one(value)
+        for name, value in masks.items()
+    }
+
+
+def _model(layer: Any, examples: Sequence[Array], masks: Mapping[str, Any]) -> Any:
     """Return a model that calls a layer with inputs of some shapes, in a list or one by one."""
     from keras_impl import keras
 
-    fresh = layer if layer.built else _copied(layer)
+    fresh = layer if layer.built else _copied(layer)  # a call that fails may leave it half built
     inputs = [
         keras.Input(batch_shape=a.shape, dtype="int32" if a.dtype.kind in "iu" else None)
         for a in examples
     ]
     if len(inputs) == 1:
-        return keras.Model(inputs[0], fresh(inputs[0]))
+        return keras.Model(inputs[0], fresh(inputs[0], **masks))
     try:
-        return keras.Model(inputs, fresh(inputs))
+        return keras.Model(inputs, fresh(inputs, **masks))
     except Exception:  # whatever a layer raises that does not take a list
-        return keras.Model(inputs, _copied(layer)(*inputs))
+        again = layer if fresh is layer else _copied(layer)
+        return keras.Model(inputs, again(*inputs, **masks))
 
 
 def _copied(layer: Any) -> Any:

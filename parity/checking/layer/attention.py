@@ -125,6 +125,11 @@ def _for_keras(ops: Any, arrays: Mapping[str, Any], options: Options) -> list[An
     return [*found, arrays["output_bias"]]
 
 
+def _masks(mask: Array) -> list[Array]:
+    """Return a mask of two axes as one of queries and keys, and as one of each sample's keys."""
+    return [mask, mask[:, None, :]] if mask.ndim == 2 else [mask]
+
+
 _WAYS = ("b t d", "t b d", "t d")
 ATTENTION = Kind(
     inputs=(
@@ -139,6 +144,7 @@ ATTENTION = Kind(
     options=lambda config: {name: bool(config.get(name)) for name in ("scaled", "several")},
     sizes=lambda options: {} if options["several"] else {"m": 1},
     keras_dtype="float32",  # its softmax, in keras.ops.dot_product_attention
+    masks=_masks,
 )
 MULTI_HEAD_ATTENTION = Kind(
     inputs=(Role("x", _WAYS),),
@@ -160,4 +166,5 @@ MULTI_HEAD_ATTENTION = Kind(
     sizes=lambda options: {"n": int(options["heads"]) * int(options["size"])},
     keras=_for_keras,
     keras_dtype="float32",  # its 1/sqrt(d), and its softmax
+    masks=_masks,
 )

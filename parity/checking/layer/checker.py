@@ -21,7 +21,12 @@ from parity.checking.bugs.findings import (
     Witness,
     listed,
 )
-from parity.checking.bugs.layers import GRADIENT_WRONG, NOT_THE_REFERENCE, OTHER_FUNCTION
+from parity.checking.bugs.layers import (
+    GRADIENT_WRONG,
+    NEVER_FINITE,
+    NOT_THE_REFERENCE,
+    OTHER_FUNCTION,
+)
 from parity.checking.bugs.table import (
     ACCUMULATED,
     ALIASING,
@@ -34,9 +39,17 @@ from parity.checking.bugs.table import (
 )
 from parity.checking.layer import moving, special
 from parity.checking.layer.any_fit import Beside, asked
+from parity.checking.layer.beyond import beyond
+from parity.checking.layer.drawing import TAMER, USUAL, Wild, first_not_finite
 from parity.checking.layer.explaining import Explaining, Right
 from parity.checking.layer.fit import Fit, LayerDraw, fitted
-from parity.checking.layer.given import as_numbers, examples_of, layer_of, options_of
+from parity.checking.layer.given import (
+    arguments_of,
+    as_numbers,
+    examples_of,
+    layer_of,
+    options_of,
+)
 from parity.checking.layer.gradients import assigned, squeezed
 from parity.checking.layer.keras_layer import ask_keras
 from parity.checking.layer.own_forward import OWN_FORWARD, check_own_forward
@@ -81,12 +94,14 @@ def check_layer(
             decides alone.
         inputs: An example of the input, or its shape; a list of these where there are several.
             Arrays of whole numbers (indices) or of 0 and 1 (masks) are handed over as they are.
+            Where forward calls one "mask", or "..._mask", a shape stands for a mask that is drawn.
         weights: Of functions: examples of the arrays behind the inputs, or their shapes; a dict is
             handed over as one. Of an object: the names of its weights (None: those that have a
             gradient, ``dW`` or ``grads["W"]``).
-        arguments: What forward takes behind them, a dict by their names. One called "mask" is the
-            mask of the reference, too.
-        seed: Of inputs, weights and ``dout``, which are drawn anew: standard normal.
+        arguments: What forward takes behind them, a dict by their names. One called "mask", or
+            "..._mask", is a mask of the reference, too; a shape stands for one that is drawn.
+        seed: Of inputs, weights and ``dout``, which are drawn anew: standard normal. Where forward
+            then gives NaN or fails, tamer numbers are tried, and the report says so.
         name: What to call it in the report.
 
     Returns:
@@ -101,7 +116,8 @@ def check_layer(
     """
     notes = Notes()
     known: Reference | None = None
-    examples = examples_of(inputs)
+    examples = examples_of(inputs, forward, seed)
+    arguments = arguments_of(arguments, seed)
     if reference is not None:
         known = resolve(reference, options_of(examples, arguments))
         if known.kind.inputs:
@@ -136,6 +152,7 @@ class _Check:
         self.given = given
         self.names = theirs.names
         self.misshapen: dict[int, Array] = {}
+        self.numbers, self.wild = USUAL, None
 
     def run(self) -> None:
         """Go through the stages."""
@@ -146,7 +163,9 @@ class _Check:
         if not elements:
             reason = "expected an array of floating-point numbers. Received: none"
             raise TheirError("forward", reason)
-        answers = [self._asked(number) for number in range(_DRAWS)]
+        answers = self._answers()
+        if answers is None:
+            return
         draws = [draw for draw, _ in answers]
         self._aliasing()
         repeats = self._repeats(*answers[0])
@@ -159,11 +178,46 @@ class _Check:
             else:
                 fit = found
                 self._forward(fit)
+        if self.wild is not None:
+            self.notes.add(beyond(self.wild, self.numbers, self.theirs, fit, draws[0]))
         if fit is not None:
             self._backward(fit, answers)
             self._specially(fit, draws[0])
         if repeats:
             self._own(fit)
+
+    def _answers(self) -> list[tuple[LayerDraw, LayerAnswer]] | None:
+        """Return what the layer says of numbers of which forward makes numbers; None: of none.
+
+        Raises:
+            TheirError: It fails on all that are tried.
+        """
+        for self.numbers in (USUAL, *TAMER):
+            answers: list[tuple[LayerDraw, LayerAnswer]] = []
+            wild: Wild | None = None
+            for number in range(_DRAWS):
+                try:
+                    draw, answer = self._asked(number)
+                except TheirError as error:
+                    if not error.trace:  # an answer of a kind that no numbers change
+                        raise
+                    wild = Wild(self.numbers, self._arrays(number), [], error)
+                    break
+                judged = draw.outputs[: self.theirs.douts]
+                if first_not_finite(judged)[0] >= 0:
+                    wild = Wild(self.numbers, draw.arrays, judged)
+                    break
+                answers.append((draw, answer))
+            if wild is None:
+                return answers
+            self.wild = self.wild or wild
+        assert self.wild is not None
+        if self.wild.error is not None:
+            raise self.wild.error
+        tried = "; ".join(numbers.words for numbers in TAMER)
+        evidence = f"{self.wild.said(self.theirs)}; nor gives it numbers on: {tried}"
+        self.notes.findings.append(Finding(NEVER_FINITE, "forward", evidence=evidence))
+        return None
 
     def _aliasing(self) -> None:
         """Say what the user's functions have changed of what they were given."""
@@ -178,7 +232,7 @@ class _Check:
 
     def _asked(self, number: int, times: int = 1) -> tuple[LayerDraw, LayerAnswer]:
         rng = np.random.default_rng([self.seed, number])
-        arrays = [_drawn(rng, array) for array in self.theirs.arrays]
+        arrays = self.numbers.drawn(rng, self.theirs)
         douts: list[Array] = []
 
         def choose(outputs: list[Array]) -> list[Array]:
@@ -190,10 +244,13 @@ class _Check:
         exact = [dout.astype(np.float64) for dout in douts]
         return LayerDraw(arrays, answer.outputs, exact), answer
 
+    def _arrays(self, number: int) -> list[Array]:
+        return self.numbers.drawn(np.random.default_rng([self.seed, number]), self.theirs)
+
     def _repeats(self, draw: LayerDraw, answer: LayerAnswer) -> bool:
         """Return whether a second call on equal input says the same; say what else it is."""
         second, again = self._asked(0, times=2)
-        same = all(map(np.array_equal, draw.outputs, second.outputs))
+        same = all(map(_equal, draw.outputs, second.outputs))
         if self.reference is not None and self.reference.kind.observed(draw.outputs):
             return False  # it is random, as it should be
         if not same and self.reference is not None and self._begins_late(draw):
@@ -205,7 +262,7 @@ class _Check:
             )
             return False
         one, two = (_listed(a) for a in (answer, again))
-        if all(a.shape == b.shape and np.array_equal(a, b) for a, b in zip(one, two, strict=False)):
+        if all(map(_equal, one, two)):
             return True
         pairs = [(a, b) for a, b in zip(one, two, strict=False) if a.shape == b.shape]
         if any(np.any(a) and alike(2 * a, b) for a, b in pairs):
@@ -379,7 +436,9 @@ class _Check:
     def _own(self, fit: Fit | None) -> None:
         """Ask the derivative of the user's own forward; it decides where nothing else is known."""
         unknown = [f for f in self.notes.findings if f.bug is GRADIENT_WRONG]
-        own = check_own_forward(self.theirs, self.seed, fit is None or bool(unknown))
+        beginning = self.numbers.beginning(self.theirs)
+        search = fit is None or bool(unknown)
+        own = check_own_forward(self.theirs, self.seed, search, beginning)
         self.notes.witnesses += own.witnesses
         mended = [f for f in own.findings if f.bug is ONE_CHANGE]
         if unknown and mended:
@@ -398,10 +457,9 @@ class _Check:
                 self.notes.tested, self.notes.untested = own.tested, own.untested
 
 
-def _drawn(rng: np.random.Generator, example: Array) -> Array:
-    """Return numbers of a shape, the smaller the more of them are summed."""
-    scale = min(1.0, 2.0 / example.size ** (1 / max(1, 2 * example.ndim)))
-    return (scale * rng.standard_normal(example.shape)).astype(example.dtype)
+def _equal(one: Array, other: Array) -> bool:
+    """Return whether two answers are the same, NaN being the same as NaN."""
+    return np.array_equal(one, other, equal_nan=True)
 
 
 def _listed(answer: LayerAnswer) -> list[Array]:

@@ -1,7 +1,7 @@
 """A user's forward function read as one of the formulas, and the gradients that follow from it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -190,6 +190,18 @@ def fitted(reference: Reference, draws: Sequence[LayerDraw], inputs: int) -> Fit
         draws: What the user's layer said; the outputs have to fit in all of them.
         inputs: How many of the arrays are given at each call.
     """
+    own = reference.options.get("mask")
+    if own is None:
+        return _fitted(reference, draws, inputs)
+    masks = reference.kind.masks(own)
+    each = [replace(reference, options={**reference.options, "mask": m}) for m in masks]
+    found = (_fitted(one, draws, inputs) for one in each)
+    fits = [fit for fit in found if fit is not None]
+    # What is right in one way is right; a slip in another way is none.
+    return next((fit for fit in fits if fit.slip is None), next(iter(fits), None))
+
+
+def _fitted(reference: Reference, draws: Sequence[LayerDraw], inputs: int) -> Fit | None:
     shapes = [array.shape for array in draws[0].arrays]
     every = list(readings(reference.kind, reference.options, shapes, inputs))
     for reading in every:

@@ -8,15 +8,44 @@ import numpy as np
 
 from parity.candidate import CandidateError
 from parity.checking.asking.nested import is_ndarray
+from parity.checking.layer.masks import drawn, given_masks, is_named_mask
 from parity.checking.layer.objects import Object
-from parity.checking.layer.theirs import Functions, Theirs
+from parity.checking.layer.theirs import Functions, Theirs, is_float, positional
 
 
-def examples_of(inputs: Any) -> list[Any]:
-    """Return examples of the inputs, where some are given by their shapes."""
-    if isinstance(inputs, list):
-        return [_example(one) for one in cast(list[Any], inputs)]
-    return [_example(inputs)]
+def examples_of(inputs: Any, forward: Any, seed: int) -> list[Any]:
+    """Return examples of the inputs, where some are given by their shapes.
+
+    What forward calls a mask is one, drawn with ``seed``.
+    """
+    given = cast(list[Any], inputs) if isinstance(inputs, list) else [inputs]
+    names = _names(forward)
+    names += [""] * len(given)
+    return [_drawn(name, one, seed) for name, one in zip(names, given, strict=False)]
+
+
+def arguments_of(arguments: Any, seed: int) -> Any:
+    """Return what forward takes behind its arrays, masks that are given by their shapes drawn."""
+    if not isinstance(arguments, Mapping):
+        return arguments
+    named = cast(Mapping[str, Any], arguments)
+    return {
+        n: _drawn(n, v, seed) if is_named_mask(n) and v is not None else v for n, v in named.items()
+    }
+
+
+def _names(forward: Any) -> list[str]:
+    """Return the names of forward's arguments; none where they are not known yet."""
+    own = getattr(forward, "forward", forward)
+    names, _ = positional(own)
+    return names[1:] if isinstance(forward, type) and own is not forward else names
+
+
+def _drawn(name: str, given: Any, seed: int) -> Any:
+    example = _example(given)
+    if isinstance(given, tuple) and is_named_mask(name):
+        return drawn(np.random.default_rng([seed, 8, len(name)]), example.shape)
+    return example
 
 
 def _example(given: Any) -> Any:
@@ -38,12 +67,20 @@ def as_numbers(examples: Sequence[Any]) -> list[Any]:
 
 
 def options_of(examples: Sequence[Any], arguments: Any) -> dict[str, Any]:
-    """Return what is given beside the reference: a mask, and indices."""
+    """Return what is given beside the reference: masks, and indices.
+
+    "mask" is the one of the formulas, "masks" are all, as Keras's own layer is handed them.
+    """
     found: dict[str, Any] = {}
+    named: Mapping[str, Any] = {}
     if isinstance(arguments, Mapping):
         named = cast(Mapping[str, Any], arguments)
-        if named.get("mask") is not None:
-            found["mask"] = np.asarray(named["mask"])
+    if any(is_float(example) for example in examples):  # numbers alone may be indices
+        found["masks"] = given_masks(examples, arguments)
+    if named.get("mask") is not None:
+        found["mask"] = np.asarray(named["mask"])
+    elif len(found.get("masks", ())) == 1:
+        found["mask"] = found["masks"][0][1]
     for example in examples:
         if is_ndarray(example) and example.dtype.kind in "iu":
             found["indices"] = example.reshape(len(example), -1)

@@ -68,7 +68,10 @@ def _callable(
         if "query" in given and "x" not in given:
             # One head, which the layer takes without an axis of its own.
             parts = (keras.ops.squeeze(given[n], 2) for n in ("query", "value", "key"))
-            return [list(parts)], {}
+            # It takes a mask of values, and none of queries and keys.
+            seen = np.asarray(mask, bool)
+            of_values = seen.ndim == 3 and seen.shape[1] == 1
+            return [list(parts)], {"mask": [None, seen[:, 0]]} if of_values else {}
         if "h" in given:
             states = [given[n] for n in ("h", "c") if n in given]
             valid = None if mask is None else np.asarray(mask, bool)

@@ -113,6 +113,7 @@ class Kind:
         at_ties: Slips that differ only where elements are equal, and whether each is right.
         moving: Whether it keeps moving averages of mean and variance.
         observed: ``(the user's outputs) -> options`` that a call decides, as dropout's mask.
+        masks: ``(mask) -> masks`` of the formula that it may stand for, itself first.
     """
 
     inputs: tuple[Role, ...]
@@ -133,6 +134,7 @@ class Kind:
     at_ties: tuple[tuple[FormulaSlip, bool], ...] = ()
     moving: bool = False
     observed: Callable[[Sequence[Array]], dict[str, Any]] = lambda outputs: {}
+    masks: Callable[[Array], Sequence[Array]] = lambda mask: [mask]
 
     @property
     def roles(self) -> tuple[Role, ...]:

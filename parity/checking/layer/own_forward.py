@@ -1,5 +1,6 @@
 """A layer's gradients beside the derivative of its own forward, whatever it computes."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,14 +19,19 @@ from parity.checking.layer.theirs import Theirs
 OWN_FORWARD = "the derivative of your own forward"
 
 
-def check_own_forward(theirs: Theirs, seed: int, search: bool) -> Notes:
+def check_own_forward(theirs: Theirs, seed: int, search: bool, beginning: Sequence[Array]) -> Notes:
     """Return whether a layer's gradients are the derivative of its own forward.
 
-    ``search`` is whether to search for the line that is wrong, where nothing explains it.
     They are the gradients of the loss ``sum(out * dout)``, whose weights are all of the layer's
     arrays and whose targets are ``dout``.
+
+    Args:
+        theirs: The user's layer.
+        seed: Of the draws.
+        search: Whether to search for the line that is wrong, where nothing explains it.
+        beginning: Arrays near which forward is asked.
     """
-    arrays = [array.astype(np.float64) for array in theirs.arrays]
+    arrays = [array.astype(np.float64) for array in beginning]
     shapes = [out.shape for out in theirs.outputs(arrays)[: theirs.douts]]
 
     def loss(_: Any, douts: Any) -> Any:

@@ -14,7 +14,7 @@ from numpy_impl.types import Array, Shape
 from parity.checking.layer.kind import Kind, Options, Role
 
 # Orders of gates that are in use, before all others: (i, f, g, o) is Keras's.
-_COMMON = {
+COMMON_ORDERS = {
     4: ((0, 1, 2, 3), (0, 1, 3, 2), (1, 0, 2, 3), (1, 0, 3, 2), (2, 0, 1, 3)),
     3: ((0, 1, 2), (1, 0, 2)),
 }
@@ -323,7 +323,7 @@ def _orders(kind: Kind, reading: LayerReading, mixed: bool) -> Iterator[LayerRea
     if kind.gates == 1:
         yield reading
         return
-    common = _COMMON[kind.gates]
+    common = COMMON_ORDERS[kind.gates]
     for order in (*common, *(o for o in permutations(range(kind.gates)) if o not in common)):
         places = dict(reading.places)
         for role in kind.weights:

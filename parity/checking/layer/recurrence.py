@@ -294,15 +294,17 @@ def _unrolled(cell: Cell, states: int) -> Callable[[Arrays, Options, Slips], lis
         for t in range(steps):
             course.append(step(t, course[-1]))
             outputs.append(course[-1][0])
-            if mask is not None and MASK_IGNORED not in slips:
-                # In Keras a step that is masked says again what was said before, at first 0.
-                valid = np.asarray(mask[:, t : t + 1], bool)
-                before = outputs[-2] if t else outputs[-1] * 0.0
-                outputs[-1] = outputs[-1].where(valid) + before.where(~valid)
         how = slips.how(TRUNCATED)
         if how is not None and how[0] == "windows":
             outputs = [_window(step, course, t, how[1]) for t in range(steps)]
             course[-1] = (outputs[-1], *course[-1][1:])
+        if mask is not None and not slips.has(MASK_IGNORED, "forward"):
+            for t in range(steps):
+                # In Keras a step that is masked says again what was said before, at first 0.
+                valid = np.asarray(mask[:, t : t + 1], bool)
+                before = outputs[t - 1] if t else outputs[0] * 0.0
+                said = outputs[t].where(valid) + before.where(~valid)
+                outputs[t] = slips.bent(MASK_IGNORED, said, lambda h=outputs[t]: h, "backward")
         whole = joined([h.reshape(h.shape[0], 1, h.shape[1]) for h in outputs], 1)
         last, *others = course[-1]
         return [whole, last, *(slips.frozen(DC_NEXT, c, "given") for c in others)]
