@@ -2,7 +2,6 @@
 
 import ast
 from collections.abc import Iterator
-from copy import deepcopy
 from typing import Any, TypeGuard
 
 from parity.checking.repairing.jacobians import (
@@ -19,6 +18,7 @@ from parity.checking.repairing.slots import (
     expression,
     places,
     plain,
+    replaced,
 )
 
 _PRODUCTS = ("dot", "matmul")
@@ -292,17 +292,7 @@ def _of_window(window: ast.expr, scope: Scope) -> Iterator[tuple[float, ast.expr
     names = dict.fromkeys(part.id for part in ast.walk(window) if isinstance(part, ast.Name))
     for name in names:
         for factor in scope.strides if name in scope.integers else ():
-            yield 2.6, _multiplied(window, name, factor)
-
-
-def _multiplied(window: ast.expr, name: str, factor: str) -> ast.expr:
-    """Return a copy with a name times a factor wherever it stands."""
-
-    class Multiplied(ast.NodeTransformer):
-        def visit_Name(self, node: ast.Name) -> ast.expr:
-            return expression(f"{name} * {factor}") if node.id == name else node
-
-    return Multiplied().visit(deepcopy(window))
+            yield 2.6, replaced(window, name, expression(f"{name} * {factor}"))
 
 
 def _scaled(

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator, Sequence, Set
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, cast
@@ -22,6 +23,16 @@ def plain(node: ast.AST) -> str:
     if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
         return f"{node.value.id}.{node.attr}"
     return plain(node.value) if isinstance(node, ast.Subscript) else ""
+
+
+def replaced(node: Any, name: str, new: ast.expr) -> Any:
+    """Return a copy of an expression with something else wherever a name stands."""
+
+    class Replaced(ast.NodeTransformer):
+        def visit_Name(self, node: ast.Name) -> ast.expr:
+            return new if node.id == name else node
+
+    return Replaced().visit(deepcopy(node))
 
 
 @dataclass(frozen=True)
@@ -61,11 +72,13 @@ class Change:
         rank: The less, the likelier.
         puts: What is put where.
         also: The further statements in which something is put.
+        runs: What is put there to be run, if that is something else than what is to be read.
     """
 
     rank: float
     puts: tuple[tuple[Slot, Any], ...]
     also: "tuple[Statement, ...]" = ()
+    runs: tuple[tuple[Slot, Any], ...] = ()
 
     def moves(self, statement: "Statement") -> bool:
         """Whether a statement changes places with the next one."""
@@ -79,10 +92,11 @@ class Change:
             for part in ast.walk(node)
         )
 
-    def apply(self) -> list[tuple[Slot, Any]]:
-        """Make it; return what takes it back."""
-        before = [(slot, slot.node) for slot, _ in self.puts]
-        for (slot, node), (_, old) in zip(self.puts, before, strict=True):
+    def apply(self, to_run: bool = False) -> list[tuple[Slot, Any]]:
+        """Make it, as it is read or as it is run; return what takes it back."""
+        puts = self.runs if to_run and self.runs else self.puts
+        before = [(slot, slot.node) for slot, _ in puts]
+        for (slot, node), (_, old) in zip(puts, before, strict=True):
             if not hasattr(node, "lineno"):
                 ast.copy_location(node, old)
             ast.fix_missing_locations(node)

@@ -115,6 +115,24 @@ def axes(every: Sequence[Statement]) -> Iterator[tuple[Statement, Change]]:
                     yield one[0][0], Change(1, puts, also)
 
 
+def counts(every: Sequence[Statement]) -> Iterator[tuple[Statement, Change]]:
+    """Yield a variance that is divided by the number of samples, where it is by one fewer."""
+    for statement in every:
+        for slot in places(statement.heads):
+            match slot.node:
+                case ast.Call(func=func, args=args, keywords=named):
+                    rest = [k for k in named if k.arg != "ddof"]
+                    if len(rest) < len(named):
+                        yield statement, Change(1, ((slot, ast.Call(func, args, rest)),))
+                case ast.BinOp(op=ast.Div(), left=left, right=ast.BinOp(
+                    op=ast.Sub(), left=number, right=ast.Constant(value=1)
+                )):  # fmt: skip
+                    whole = ast.BinOp(left, ast.Div(), number)
+                    yield statement, Change(1, ((slot, whole),))
+                case _:
+                    pass
+
+
 def _axis(node: ast.AST) -> ast.expr | None:
     keywords = node.keywords if isinstance(node, ast.Call) else []
     return next((k.value for k in keywords if k.arg == "axis"), None)

@@ -1,0 +1,220 @@
+"""What a sum of gradients may lack: a term made of what is there, of a shape that fits."""
+
+import ast
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from numpy_impl.types import Shape
+from parity.checking.repairing.expressions import SLOPES
+from parity.checking.repairing.functions import Editable
+from parity.checking.repairing.scope import Scope
+from parity.checking.repairing.slots import Change, Slot, Statement, expression, plain, statements
+
+# What an expression gives where a statement stands; None where that is not known.
+ShapeOf = Callable[[Statement, ast.expr], Shape | None]
+# Of more arrays than these not all pairs are tried, and of no statement more terms.
+_MOST_ARRAYS, _MOST_TERMS = 28, 160
+_PARTS = (ast.Tuple, ast.List, ast.Dict)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The terms that a function could add somewhere.
+
+    Args:
+        function: The function.
+        scope: Its names.
+        shape_of: Tells shapes.
+    """
+
+    function: Editable
+    scope: Scope
+    shape_of: ShapeOf
+
+    def changes(self, statement: Statement) -> Iterator[Change]:
+        """Yield a statement's sums with one term more, and what it returns with one factor more."""
+        arrays = self._arrays(statement)
+        for slot in _sums(statement):
+            shape = self.shape_of(statement, slot.node)
+            if not shape:
+                continue
+            for rank, term in self._of_shape(shape, arrays):
+                yield Change(rank, ((slot, ast.BinOp(slot.node, ast.Add(), expression(term))),))
+            if isinstance(statement.node, ast.Return):
+                yield from self._factors(slot, shape)
+
+    def behind(self, reached: Sequence[Statement]) -> Iterator[tuple[Statement, Change]]:
+        """Yield a term added to what statements assign, at the function's end.
+
+        What the term is made of may be computed after the statement.
+
+        Args:
+            reached: The statements whose results are in the wrong gradients, and in no other.
+        """
+        last = _last(self.function)
+        targets = {ast.unparse(t): t for s in reached for t in _targets(s)}
+        if last is None or not targets:
+            return
+        arrays = self._arrays(last)
+        for text in targets:
+            shape = self.shape_of(last, expression(text))
+            if not shape:
+                continue
+            for rank, term in self._of_shape(shape, arrays):
+                yield last, _added(last, f"{text} += {term}", rank + 0.8)
+            for term in self._scattered(shape, arrays):
+                yield last, _added(last, f"{self.scope.numpy}.add.at({text}, {term})", 4.2)
+
+    def _arrays(self, statement: Statement) -> dict[str, Shape]:
+        """Return the shapes of names, and of what is taken out of arrays, lists and dicts."""
+        found = dict(list(self.scope.arrays.items())[:_MOST_ARRAYS])
+        nodes = [node for node in ast.walk(self.function.node) if isinstance(node, ast.Subscript)]
+        parts = [node for node in nodes if isinstance(node.ctx, ast.Load) and plain(node)]
+        for text in dict.fromkeys(text for node in parts for text in self._steps(node)):
+            if len(found) >= _MOST_ARRAYS:
+                break
+            shape = self.shape_of(statement, expression(text)) if text not in found else None
+            if shape:
+                found[text] = shape
+        return found
+
+    def _steps(self, node: ast.Subscript) -> Iterator[str]:
+        """Yield what stands there, and the same of each time step where it is the last one's."""
+        yield ast.unparse(node)
+        text = ast.unparse(node.slice)
+        for name in self.scope.integers if "-1" in text and "::-1" not in text else ():
+            for step in (name, f"{name} - 1"):
+                yield f"{ast.unparse(node.value)}[{text.replace('-1', step)}]"
+
+    def _of_shape(self, shape: Shape, arrays: Mapping[str, Shape]) -> Iterator[tuple[float, str]]:
+        found = self._all_of_shape(shape, arrays)
+        yield from sorted(found, key=lambda pair: pair[0])[:_MOST_TERMS]
+
+    def _all_of_shape(
+        self, shape: Shape, arrays: Mapping[str, Shape]
+    ) -> Iterator[tuple[float, str]]:
+        fitting = [name for name, other in arrays.items() if other == shape]
+        local = [name for name in fitting if self._is_local(name)]
+        for name in local:
+            yield 4.4, name
+            for other in fitting:
+                if other != name:
+                    yield 4.5, f"{name} * {other}"
+                    yield 4.6, f"{name} * (1 - {other})"
+        for name in fitting:
+            for number in self.scope.floats:
+                yield 4.7, f"{number} * {name}"
+        written = ast.unparse(self.function.node)
+        for text, other in self._products(arrays):
+            fits = other == shape
+            # What is computed already is rarely computed again.
+            rank = 4.0 + 0.8 * (text in written)
+            if fits:
+                yield rank, text
+            for axis in range(len(shape)) if len(other) == len(shape) - 1 else ():
+                if other == shape[:axis] + shape[axis + 1 :]:
+                    index = ", ".join("None" if k == axis else ":" for k in range(len(shape)))
+                    size = f"{fitting[0]}.shape[{axis}]" if fitting else str(shape[axis])
+                    yield rank + 0.2, f"({text})[{index}] / {size}"  # through a mean
+                    yield rank + 0.4, f"({text})[{index}]"  # or a sum
+
+    def _products(self, arrays: Mapping[str, Shape]) -> Iterator[tuple[str, Shape]]:
+        """Yield the matrix products of what the function computed with anything."""
+        for one in arrays:
+            for other in arrays:
+                if one == other or not (self._is_local(one) or self._is_local(other)):
+                    continue
+                for left, a in _turned(one, arrays[one]):
+                    for right, b in _turned(other, arrays[other]):
+                        shape = _of_product(a, b)
+                        if shape and (left == one or right == other):
+                            yield f"{left} @ {right}", shape
+
+    def _scattered(self, shape: Shape, arrays: Mapping[str, Shape]) -> Iterator[str]:
+        """Yield what may go into the rows of an array by their numbers: "x, d @ W.T"."""
+        rows = [
+            (name, kind[1]) for name, kind in self.scope.kinds.items()
+            if kind[0] == "array" and kind[2] in "iu" and kind[1]
+        ]  # fmt: skip
+        whole = [(name, other) for name, other in arrays.items() if self._is_local(name)]
+        products = [(f"({text})", other) for text, other in self._products(arrays)]
+        for name, index in rows if len(shape) == 2 else ():
+            wanted = (*index, shape[1])
+            for text, other in [*products, *whole]:
+                plain_text = text.removeprefix("(").removesuffix(")")
+                if other == wanted:
+                    yield f"{name}, {plain_text}"
+                elif other[0] == index[0] and math.prod(other) == math.prod(wanted):
+                    yield f"{name}, {text}.reshape(*{name}.shape, -1)"
+                elif len(index) == 2 and other == (index[0], shape[1]):
+                    yield f"{name}, {text}[:, None] / {name}.shape[1]"
+                    yield f"{name}, {text}[:, None]"
+
+    def _factors(self, slot: Slot, shape: Shape) -> Iterator[Change]:
+        for name, other in self.scope.arrays.items():
+            if other == shape:
+                for rank, form in ((4.6, "{0}"), *((4.9, form) for form in SLOPES)):
+                    factor = expression(form.format(name))
+                    yield Change(rank, ((slot, ast.BinOp(slot.node, ast.Mult(), factor)),))
+
+    def _is_local(self, text: str) -> bool:
+        root = text.partition("[")[0]
+        return root in self.function.code.co_varnames or root in self.function.code.co_cellvars
+
+
+def _sums(statement: Statement) -> Iterator[Slot]:
+    """Yield the places of what a statement assigns or returns, one by one."""
+    if statement.compound or not isinstance(
+        statement.node, ast.Assign | ast.AugAssign | ast.Return
+    ):
+        return
+    head = statement.heads[0]
+    if not isinstance(head.node, _PARTS):
+        yield head
+        return
+    parts = head.node.values if isinstance(head.node, ast.Dict) else head.node.elts
+    yield from (Slot(parts, number, (head.node,)) for number in range(len(parts)))
+
+
+def _targets(statement: Statement) -> list[ast.expr]:
+    node = statement.node
+    if isinstance(node, ast.AugAssign):
+        return [node.target]
+    targets: list[ast.expr] = node.targets if isinstance(node, ast.Assign) else []
+    return [t for t in targets if isinstance(t, ast.Name | ast.Attribute | ast.Subscript)]
+
+
+def _last(function: Editable) -> Statement | None:
+    """Return the last statement of a function."""
+    body = getattr(function.node, "body", None)
+    last = body[-1] if isinstance(body, list) else None
+    return next((one for one in statements(function.node) if one.node is last), None)
+
+
+def _added(last: Statement, text: str, rank: float) -> Change:
+    """Return a change that adds a statement before a function returns."""
+    [new] = ast.parse(text).body
+    both = [new, last.node] if isinstance(last.node, ast.Return) else [last.node, new]
+    return Change(rank, ((last.slot, ast.If(ast.Constant(True), both, [])),))
+
+
+def _turned(name: str, shape: Shape) -> Iterator[tuple[str, Shape]]:
+    yield name, shape
+    if len(shape) == 2:
+        yield f"{name}.T", shape[::-1]
+    elif len(shape) == 3:
+        yield f"{name}.swapaxes(1, 2)", (shape[0], shape[2], shape[1])
+
+
+def _of_product(a: Shape, b: Shape) -> Shape | None:
+    """Return the shape of a matrix product; None where there is none."""
+    if a[-1] != b[-2 if len(b) > 1 else -1]:
+        return None
+    try:
+        batch = np.broadcast_shapes(a[:-2], b[:-2])
+    except ValueError:
+        return None
+    return (*batch, *a[-2:-1], *(b[-1:] if len(b) > 1 else ()))
