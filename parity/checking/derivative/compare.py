@@ -338,12 +338,12 @@ class Derivative:
             found = _of_shape(self._asked(point.place, settled), point.place.arrays)
             return {k: g for k, g in enumerate(found) if g is not None}
 
-        def again() -> dict[int, bool]:
+        def again(factor: float) -> dict[int, bool]:
             more = self._point(_POINTS)
             tensors = self._measured([t.index for t in known], [more])
             # Where a kink is too near in every direction, this draw tells nothing.
             return {
-                t.index: not t.measured or (t.factor is not None and same(t.factor, base))
+                t.index: not t.measured or (t.factor is not None and same(t.factor, factor))
                 for t in tensors
             }
 

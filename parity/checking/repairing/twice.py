@@ -33,7 +33,7 @@ class Sums:
 
 
 def changes(every: Sequence[Statement]) -> Iterator[tuple[Statement, Change]]:
-    """Yield what adds up that statements put into attributes and entries: in all, and in each."""
+    """Yield what adds up that statements put into attributes and entries: in each, and in all."""
     read = {
         ast.unparse(part)
         for statement in every
@@ -41,11 +41,10 @@ def changes(every: Sequence[Statement]) -> Iterator[tuple[Statement, Change]]:
         if isinstance(part, ast.Attribute | ast.Subscript) and isinstance(part.ctx, ast.Load)
     }
     found = [one for one in every if _summed(one) and ast.unparse(one.node.targets[0]) not in read]
-    for group in [found, *([one] for one in found if len(found) > 1)]:
+    for group in [*([one] for one in found), *([found] if len(found) > 1 else [])]:
         puts = tuple((one.slot, _added(one.node)) for one in group)
         runs = tuple((one.slot, ast.Assign(one.node.targets, _summed(one))) for one in group)
-        if group:
-            yield group[0], Change(1.2, puts, tuple(group[1:]), runs)
+        yield group[0], Change(1.2, puts, tuple(group[1:]), runs)
 
 
 def _added(node: ast.Assign) -> ast.AugAssign:
