@@ -1,6 +1,7 @@
 """The search for one change with which gradients are right."""
 
 import ast
+import gc
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
@@ -153,7 +154,9 @@ class Search:
             return counted
         partly: tuple[_Candidate, list[bool]] | None = None
         self._glance = glance = Glance(what.moments)
-        for candidate in self._candidates(functions, what.lines, set(of_loss.codes), own, right):
+        every = self._candidates(functions, what.lines, set(of_loss.codes), own, right)
+        gc.freeze()  # to walk through all these again and again takes longer than a trial may
+        for candidate in every:
             late = time.thread_time() > until or time.monotonic() > latest
             if late or self.tried >= CHANGES:
                 self.ended = True
@@ -387,6 +390,7 @@ def mended(trial: Trial, subject: Subject, located: list[Finding]) -> list[Findi
     try:
         repair = search.run()
     finally:
+        gc.unfreeze()
         subject.before_gradients = None
         subject.modified[:], subject.shared = modified, shared
     names, (first, *others) = trial.names, located
