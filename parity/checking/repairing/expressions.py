@@ -292,7 +292,7 @@ def _of_window(window: ast.expr, scope: Scope) -> Iterator[tuple[float, ast.expr
     names = dict.fromkeys(part.id for part in ast.walk(window) if isinstance(part, ast.Name))
     for name in names:
         for factor in scope.strides if name in scope.integers else ():
-            yield 2.6, replaced(window, name, expression(f"{name} * {factor}"))
+            yield 2.6, replaced(window, {name: expression(f"{name} * {factor}")})
 
 
 def _scaled(

@@ -92,4 +92,4 @@ def _product(factors: Sequence[ast.expr]) -> ast.expr:
 
 def _filled(text: str, d: ast.expr) -> ast.expr:
     """Return the syntax of a text in which ``d`` is another expression."""
-    return replaced(expression(text), "d", d)
+    return replaced(expression(text), {"d": d})

@@ -15,6 +15,7 @@ from parity.checking.repairing.slots import (
 )
 from parity.checking.repairing.terms import ShapeOf
 
+_REPEATING = {"repeat", "kron", "tile", "broadcast_to"}
 _DRAWING = {
     "rand", "random", "random_sample", "binomial", "uniform", "choice", "integers", "randint",
 }  # fmt: skip
@@ -59,6 +60,9 @@ def _of_the_largest(call: ast.Call, scope: Scope) -> Iterator[ast.expr]:
 
     Of ``d.repeat(2)`` it is ``x == y.repeat(2)``, for ``y`` of the shape of ``d``.
     """
+    repeats = isinstance(call.func, ast.Attribute) and call.func.attr in _REPEATING
+    if not repeats and not scope.is_own(call.func):
+        return
     given = [*call.args, *([call.func.value] if isinstance(call.func, ast.Attribute) else [])]
     for d in [part.id for part in given if isinstance(part, ast.Name)]:
         shape = scope.arrays.get(d, ())
@@ -66,7 +70,7 @@ def _of_the_largest(call: ast.Call, scope: Scope) -> Iterator[ast.expr]:
             for x, large in scope.arrays.items() if small == shape and y != d else ():
                 larger = all(n >= m for n, m in zip(large, small, strict=False))
                 if len(large) == len(small) > 1 and large != small and larger:
-                    repeated = replaced(call, d, expression(y))
+                    repeated = replaced(call, {d: expression(y)})
                     yield ast.Compare(expression(x), [ast.Eq()], [repeated])
 
 

@@ -1,8 +1,7 @@
 """Places in the syntax of a function where something else may stand, and changes of them."""
 
 import ast
-from collections.abc import Iterator, Sequence, Set
-from copy import deepcopy
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, cast
@@ -25,14 +24,16 @@ def plain(node: ast.AST) -> str:
     return plain(node.value) if isinstance(node, ast.Subscript) else ""
 
 
-def replaced(node: Any, name: str, new: ast.expr) -> Any:
-    """Return a copy of an expression with something else wherever a name stands."""
-
-    class Replaced(ast.NodeTransformer):
-        def visit_Name(self, node: ast.Name) -> ast.expr:
-            return new if node.id == name else node
-
-    return Replaced().visit(deepcopy(node))
+def replaced(node: Any, others: Mapping[str, ast.expr]) -> Any:
+    """Return a copy of an expression with others wherever some names stand."""
+    if isinstance(node, list):
+        return [replaced(part, others) for part in cast(list[Any], node)]
+    if not isinstance(node, ast.AST):
+        return node
+    if isinstance(node, ast.Name):
+        return others.get(node.id, node)
+    new = type(node)(**{name: replaced(part, others) for name, part in ast.iter_fields(node)})
+    return ast.copy_location(new, node)
 
 
 @dataclass(frozen=True)

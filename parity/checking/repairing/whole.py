@@ -2,13 +2,12 @@
 
 import ast
 from collections.abc import Iterator, Sequence
-from copy import deepcopy
 from itertools import combinations, combinations_with_replacement, permutations
 
 from parity.checking.repairing.expressions import SLOPES
 from parity.checking.repairing.jacobians import through_softmax
 from parity.checking.repairing.scope import Scope
-from parity.checking.repairing.slots import Change, Slot, Statement, expression, places
+from parity.checking.repairing.slots import Change, Slot, Statement, expression, places, replaced
 
 # Of more names than these not all pairs are tried.
 _MOST_NAMES = 14
@@ -28,10 +27,12 @@ def changes(statement: Statement, scope: Scope) -> Iterator[Change]:
     head = statement.heads[0]
     named = _names(head.node, scope)
     for one, other in combinations(named, 2):
-        yield Change(4, ((head, _renamed(head.node, {one: other, other: one})),))
+        yield Change(
+            4, ((head, replaced(head.node, {one: expression(other), other: expression(one)})),)
+        )
     for one in named:
         for other in scope.alike(one) if _count(head.node, one) > 1 else []:
-            yield Change(2.5, ((head, _renamed(head.node, {one: other})),))
+            yield Change(2.5, ((head, replaced(head.node, {one: expression(other)})),))
     shape = _shape(node, scope)
     alike = [n for n, s in scope.arrays.items() if s == shape][:_MOST_NAMES] if shape else []
     for one in [*alike, *(scope.held if shape else [])]:
@@ -192,12 +193,3 @@ def _shape(node: ast.AST, scope: Scope) -> tuple[int, ...]:
 
 def _count(node: ast.AST, name: str) -> int:
     return sum(isinstance(n, ast.Name) and n.id == name for n in ast.walk(node))
-
-
-def _renamed(node: ast.AST, others: dict[str, str]) -> ast.AST:
-    """Return a copy in which names stand where others stood."""
-    new = deepcopy(node)
-    for each in ast.walk(new):
-        if isinstance(each, ast.Name):
-            each.id = others.get(each.id, each.id)
-    return new
