@@ -138,9 +138,13 @@ def _of_operation(node: ast.BinOp, scope: Scope) -> Iterator[tuple[float, ast.ex
     if isinstance(op, ast.MatMult):
         for rank, a, b in _products(left, right):
             yield rank, ast.BinOp(a, op, b)
+    if isinstance(op, ast.Div) and (
+        plain(right) in scope.integers or ast.unparse(right) in scope.lengths
+    ):
+        yield 3.5, ast.BinOp(left, op, ast.BinOp(right, ast.Sub(), ast.Constant(1)))
     for other in _OPERATORS.get(type(op), ()):
         yield 3, ast.BinOp(left, other(), right)
-    yield 4, left
+    yield (2.9 if isinstance(op, ast.Sub) and isinstance(right, ast.Constant) else 4), left
     if not isinstance(op, ast.Pow):
         yield 4, right
     if isinstance(op, ast.Sub | ast.Div):
@@ -328,8 +332,13 @@ def _scaled(
     for number in (*scope.integers, *scope.lengths):
         yield 4.4, ast.BinOp(node, ast.Div(), expression(number))
         yield 4.4, ast.BinOp(node, ast.Mult(), expression(number))
+    for number in scope.axes:
+        yield 4.6, ast.BinOp(node, ast.Div(), expression(number))
+    # One of several terms, or of what is returned, may lack a factor of its own shape.
+    several = isinstance(around, ast.BinOp | ast.Tuple | ast.List)
     for name, shape in scope.arrays.items():
-        yield 6, ast.BinOp(node, ast.Mult(), expression(name))
+        alike = several and scope.arrays.get(plain(node)) == shape
+        yield (4.7 if alike else 6), ast.BinOp(node, ast.Mult(), expression(name))
         yield 6, ast.BinOp(node, ast.Div(), expression(name))
         for form in SLOPES:
             yield 6.5, ast.BinOp(node, ast.Mult(), expression(form.format(name)))

@@ -9,6 +9,7 @@ from parity.checking.repairing.slots import (
     Slot,
     Statement,
     expression,
+    index_text,
     places,
     plain,
     replaced,
@@ -36,6 +37,11 @@ def changes(statement: Statement, scope: Scope, shape_of: ShapeOf) -> Iterator[C
         elif isinstance(node, ast.Call):
             for mask in _of_the_largest(node, scope):
                 yield Change(3.8, ((slot, ast.BinOp(node, ast.Mult(), mask)),))
+    head = statement.heads[0]
+    shape = shape_of(statement, head.node)
+    for name, kind in scope.kinds.items() if shape else ():
+        if kind == ("array", shape, "b"):
+            yield Change(3.6, ((head, ast.BinOp(head.node, ast.Mult(), expression(name))),))
     yield from _in_a_window(statement, scope)
 
 
@@ -63,8 +69,7 @@ def _of_the_largest(call: ast.Call, scope: Scope) -> Iterator[ast.expr]:
     repeats = isinstance(call.func, ast.Attribute) and call.func.attr in _REPEATING
     if not repeats and not scope.is_own(call.func):
         return
-    given = [*call.args, *([call.func.value] if isinstance(call.func, ast.Attribute) else [])]
-    for d in [part.id for part in given if isinstance(part, ast.Name)]:
+    for d in {part.id for part in ast.walk(call) if isinstance(part, ast.Name)}:
         shape = scope.arrays.get(d, ())
         for y, small in scope.arrays.items():
             for x, large in scope.arrays.items() if small == shape and y != d else ():
@@ -87,7 +92,7 @@ def _in_a_window(statement: Statement, scope: Scope) -> Iterator[Change]:
     head, shape = statement.heads[0], scope.arrays.get(plain(target))
     for x, other in scope.arrays.items() if axes and shape else ():
         if other == shape and x != plain(target):
-            window = f"{x}[{ast.unparse(target.slice)}]"
+            window = x + index_text(target.slice)
             text = f"{window} == {window}.max(axis={tuple(axes)}, keepdims=True)"
             yield Change(3.8, ((head, ast.BinOp(head.node, ast.Mult(), expression(text))),))
 

@@ -97,11 +97,11 @@ class Scope:
         # What a mean may be taken of: the axes of an array, or a mask that is 1 where it counts.
         local: Mapping[str, Kind] = function.kinds
         own = [name for name in self.arrays if name in local and name.isidentifier()]
-        self.sizes = [f"{name}.sum()" for name in own]
-        for name in own:
-            if name in function.code.co_varnames[: function.code.co_argcount]:
-                self.sizes += [f"{name}.shape[{k}]" for k in range(len(self.arrays[name]))]
-        self.lengths = [f"len({n})" for n in function.code.co_varnames[: function.code.co_argcount]
+        given = function.code.co_varnames[: function.code.co_argcount]
+        held = [n for n in self.kinds if n.startswith("self.")]
+        self.axes = [*_lengths_of_axes([*given, *held], self.kinds)]
+        self.sizes = [f"{name}.sum()" for name in own] + self.axes
+        self.lengths = [f"len({n})" for n in given
                         if local.get(n, ("",))[0] in ("array", "list", "tuple")]  # fmt: skip
 
     def is_own(self, called: ast.expr) -> bool:
@@ -125,6 +125,17 @@ class Scope:
         if kind is None or kind[0] in _NO_VALUES:
             return []
         return [n for n, other in self.kinds.items() if other == kind and n != name]
+
+
+def _lengths_of_axes(names: Iterable[str], kinds: Mapping[str, Kind]) -> Iterator[str]:
+    """Yield the lengths of arrays along their axes, each number once: "x.shape[1]"."""
+    known = {1}
+    for name in names:
+        kind = kinds.get(name, ("",))
+        for axis, length in enumerate(kind[1]) if kind[0] == "array" else ():
+            if length not in known:
+                known.add(length)
+                yield f"{name}.shape[{axis}]"
 
 
 def _numpy_in(module: Mapping[str, object]) -> str:

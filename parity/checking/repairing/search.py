@@ -33,6 +33,8 @@ SECONDS, CHANGES = 8.0, 40_000
 _SHARED = 2
 # A changed function may take so many times as long as the user's own, and so long at least.
 _SLOWER, _LEAST_SECONDS = 20, 0.2
+# Where a change of the loss mends all, only likelier ones than this may mend all, too.
+_LIKELY = 4.0
 # What is computed and never read is likely what is missing: so much a change with it goes before.
 _UNREAD = 5.0
 # Numbers that differ by less are the same: rounding, in whatever order.
@@ -150,14 +152,14 @@ class Search:
         self._held = Held(holders)
         self.trial.settle(self._held.put_back)
         counted = self._in_forward(until, whole.counts)
-        if counted is not None:
-            return counted
         partly: tuple[_Candidate, list[bool]] | None = None
         self._glance = glance = Glance(what.moments)
         every = self._candidates(functions, what.lines, set(of_loss.codes), own, right)
         gc.freeze()  # to walk through all these again and again takes longer than a trial may
         for candidate in every:
             late = time.thread_time() > until or time.monotonic() > latest
+            if counted is not None and candidate.likely > _LIKELY:
+                break
             if late or self.tried >= CHANGES:
                 self.ended = True
                 break
@@ -177,7 +179,7 @@ class Search:
             if partly is None or sum(found) > sum(partly[1]):
                 partly = candidate, found
         if partly is None:
-            return self._in_forward(until, whole.axes)
+            return counted or self._in_forward(until, whole.axes)
         return _said(*partly, right)
 
     def _in_forward(self, until: float, kind: _OfForward) -> Repair | None:
@@ -256,11 +258,13 @@ class Search:
         """Return the changes to be tried, the likeliest first."""
         found: list[_Candidate] = []
         known = known_of(functions, self._of_loss)
+        each = [*functions, *self._of_loss]
+        named = list(dict.fromkeys(name for one in each for name in one.code.co_names))
         for function in functions:
             scope = Scope(function, known)
             forward = function.code in of_loss
             reached: list[tuple[Statement, float]] = []
-            terms = Terms(function, scope, partial(self._glance.shape, function))
+            terms = Terms(function, scope, partial(self._glance.shape, function), named)
             for statement in statements(function.node):
                 if not any((function.filename, n) in lines for n in statement.lines):
                     continue

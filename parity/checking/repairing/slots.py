@@ -36,6 +36,11 @@ def replaced(node: Any, others: Mapping[str, ast.expr]) -> Any:
     return ast.copy_location(new, node)
 
 
+def index_text(index: ast.expr) -> str:
+    """Return an index as code writes it: "[:, t]"."""
+    return ast.unparse(ast.Subscript(ast.Name("x"), index))[1:]
+
+
 @dataclass(frozen=True)
 class Slot:
     """A place in the syntax.

@@ -4,14 +4,22 @@ import ast
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from numpy_impl.types import Shape
-from parity.checking.repairing.expressions import SLOPES
-from parity.checking.repairing.functions import Editable
+from parity.checking.repairing.functions import Editable, kind_of
 from parity.checking.repairing.scope import Scope
-from parity.checking.repairing.slots import Change, Slot, Statement, expression, plain, statements
+from parity.checking.repairing.slots import (
+    Change,
+    Slot,
+    Statement,
+    expression,
+    index_text,
+    plain,
+    statements,
+)
 
 # What an expression gives where a statement stands; None where that is not known.
 ShapeOf = Callable[[Statement, ast.expr], Shape | None]
@@ -28,23 +36,24 @@ class Terms:
         function: The function.
         scope: Its names.
         shape_of: Tells shapes.
+        named: The names that the functions of the pass have.
     """
 
     function: Editable
     scope: Scope
     shape_of: ShapeOf
+    named: Sequence[str] = ()
 
     def changes(self, statement: Statement) -> Iterator[Change]:
-        """Yield a statement's sums with one term more, and what it returns with one factor more."""
+        """Yield a statement's sums with one term more."""
         arrays = self._arrays(statement)
         for slot in _sums(statement):
             shape = self.shape_of(statement, slot.node)
             if not shape:
                 continue
+            inner = 0.3 * (slot != statement.heads[0])
             for rank, term in self._of_shape(shape, arrays):
-                yield Change(rank, ((slot, ast.BinOp(slot.node, ast.Add(), expression(term))),))
-            if isinstance(statement.node, ast.Return):
-                yield from self._factors(slot, shape)
+                yield Change(rank + inner, ((slot, ast.BinOp(slot.node, ast.Add(), expression(term))),))
 
     def behind(self, reached: Sequence[Statement]) -> Iterator[tuple[Statement, Change]]:
         """Yield a term added to what statements assign, at the function's end.
@@ -70,7 +79,7 @@ class Terms:
 
     def _arrays(self, statement: Statement) -> dict[str, Shape]:
         """Return the shapes of names, and of what is taken out of arrays, lists and dicts."""
-        found = dict(list(self.scope.arrays.items())[:_MOST_ARRAYS])
+        found = dict(list((self.scope.arrays | self._of_module).items())[:_MOST_ARRAYS])
         nodes = [node for node in ast.walk(self.function.node) if isinstance(node, ast.Subscript)]
         parts = [node for node in nodes if isinstance(node.ctx, ast.Load) and plain(node)]
         for text in dict.fromkeys(text for node in parts for text in self._steps(node)):
@@ -81,13 +90,22 @@ class Terms:
                 found[text] = shape
         return found
 
+    @cached_property
+    def _of_module(self) -> dict[str, Shape]:
+        """The arrays of the module that any function of the pass names."""
+        return {
+            name: kind[1] for name in self.named
+            if (kind := kind_of(self.function.module.get(name)))[0] == "array"
+            and kind[2] in "fc" and kind[1] != ()
+        }  # fmt: skip
+
     def _steps(self, node: ast.Subscript) -> Iterator[str]:
         """Yield what stands there, and the same of each time step where it is the last one's."""
         yield ast.unparse(node)
-        text = ast.unparse(node.slice)
+        text = index_text(node.slice)
         for name in self.scope.integers if "-1" in text and "::-1" not in text else ():
             for step in (name, f"{name} - 1"):
-                yield f"{ast.unparse(node.value)}[{text.replace('-1', step)}]"
+                yield ast.unparse(node.value) + text.replace("-1", step)
 
     def _of_shape(self, shape: Shape, arrays: Mapping[str, Shape]) -> Iterator[tuple[float, str]]:
         found = self._all_of_shape(shape, arrays)
@@ -153,13 +171,6 @@ class Terms:
                     yield f"{name}, {text}[:, None] / {name}.shape[1]"
                     yield f"{name}, {text}[:, None]"
 
-    def _factors(self, slot: Slot, shape: Shape) -> Iterator[Change]:
-        for name, other in self.scope.arrays.items():
-            if other == shape:
-                for rank, form in ((4.6, "{0}"), *((4.9, form) for form in SLOPES)):
-                    factor = expression(form.format(name))
-                    yield Change(rank, ((slot, ast.BinOp(slot.node, ast.Mult(), factor)),))
-
     def _is_local(self, text: str) -> bool:
         root = text.partition("[")[0]
         return root in self.function.code.co_varnames or root in self.function.code.co_cellvars
@@ -174,9 +185,20 @@ def _sums(statement: Statement) -> Iterator[Slot]:
     head = statement.heads[0]
     if not isinstance(head.node, _PARTS):
         yield head
+        yield from _factors(head)
         return
     parts = head.node.values if isinstance(head.node, ast.Dict) else head.node.elts
     yield from (Slot(parts, number, (head.node,)) for number in range(len(parts)))
+
+
+def _factors(slot: Slot) -> Iterator[Slot]:
+    """Yield the factors of a product, and of its factors: each may be a sum that lacks a term."""
+    node = slot.node
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        for side in ("left", "right"):
+            one = Slot(node, side, (*slot.nodes, node))
+            yield one
+            yield from _factors(one)
 
 
 def _targets(statement: Statement) -> list[ast.expr]:
