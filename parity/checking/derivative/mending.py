@@ -112,7 +112,7 @@ class OfLoss:
         return [place.at(0, 0 * place.arrays[0])]
 
     def confirmed(self) -> list[bool]:
-        """Return which of those that fitted last are the derivative at the other points and at one more."""
+        """Return which of what fitted last is right at the other points and at one more."""
         none = [False] * len(self._tensors)
         if not np.allclose(self._losses_now(), self._losses, rtol=_SAME_LOSS, atol=0):
             return none

@@ -53,7 +53,9 @@ class Terms:
                 continue
             inner = 0.3 * (slot != statement.heads[0])
             for rank, term in self._of_shape(shape, arrays):
-                yield Change(rank + inner, ((slot, ast.BinOp(slot.node, ast.Add(), expression(term))),))
+                yield Change(
+                    rank + inner, ((slot, ast.BinOp(slot.node, ast.Add(), expression(term))),)
+                )
 
     def behind(self, reached: Sequence[Statement]) -> Iterator[tuple[Statement, Change]]:
         """Yield a term added to what statements assign, at the function's end.
@@ -117,7 +119,7 @@ class Terms:
         fitting = [name for name, other in arrays.items() if other == shape]
         local = [name for name in fitting if self._is_local(name)]
         for name in local:
-            yield 4.4, name
+            yield 3.9, name
             for other in fitting:
                 if other != name:
                     yield 4.5, f"{name} * {other}"
@@ -211,8 +213,9 @@ def _targets(statement: Statement) -> list[ast.expr]:
 
 def _last(function: Editable) -> Statement | None:
     """Return the last statement of a function."""
-    body = getattr(function.node, "body", None)
-    last = body[-1] if isinstance(body, list) else None
+    if isinstance(function.node, ast.Lambda):
+        return None
+    last = function.node.body[-1]
     return next((one for one in statements(function.node) if one.node is last), None)
 
 

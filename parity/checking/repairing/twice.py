@@ -42,13 +42,12 @@ def changes(every: Sequence[Statement]) -> Iterator[tuple[Statement, Change]]:
     }
     found = [one for one in every if _summed(one) and ast.unparse(one.node.targets[0]) not in read]
     for group in [*([one] for one in found), *([found] if len(found) > 1 else [])]:
-        puts = tuple((one.slot, _added(one.node)) for one in group)
+        puts = tuple(
+            (one.slot, ast.AugAssign(one.node.targets[0], ast.Add(), one.node.value))
+            for one in group
+        )
         runs = tuple((one.slot, ast.Assign(one.node.targets, _summed(one))) for one in group)
         yield group[0], Change(1.2, puts, tuple(group[1:]), runs)
-
-
-def _added(node: ast.Assign) -> ast.AugAssign:
-    return ast.AugAssign(node.targets[0], ast.Add(), node.value)
 
 
 def _summed(statement: Statement) -> Any:

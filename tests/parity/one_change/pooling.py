@@ -42,7 +42,8 @@ class Largest:
             for j in range(d.shape[3]):
                 window = self.z[:, :, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2]
                 mask = window == window.max(axis=(2, 3), keepdims=True)
-                dz[:, :, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2] = mask * d[:, :, i, j][:, :, None, None]
+                one = d[:, :, i, j][:, :, None, None]
+                dz[:, :, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2] = mask * one
         return dz
 
 
