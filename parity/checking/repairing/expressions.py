@@ -250,6 +250,9 @@ def _of_name(node: ast.Name | ast.Attribute, scope: Scope) -> Iterator[tuple[flo
         if theirs == shape and other != name:
             yield 5.8, ast.BinOp(node, ast.Sub(), expression(other))
             yield 6.3, ast.BinOp(node, ast.Add(), expression(other))
+    for other, theirs in scope.arrays.items() if len(shape) == 2 else ():
+        if theirs == shape[::-1] and other != name:
+            yield 5.2, expression(f"{other}.T")  # what was turned once, and kept
     if len(shape) > 1:
         yield 5, _turned(node)
         yield 5, expression(f"{name}[::-1]")

@@ -59,6 +59,10 @@ def _shared_by_ties(statement: Statement, slot: Slot, shape_of: ShapeOf) -> Iter
         mask = ast.unparse(node)
         text = f"({mask}) / ({mask}).sum(axis={axes}, keepdims=True)"
         yield Change(3, ((slot, expression(text)),))
+        head = statement.heads[0]
+        if slot != head:  # a mask that selects: np.where(x == x.max(), d, 0)
+            count = expression(f"({mask}).sum(axis={axes}, keepdims=True)")
+            yield Change(3.2, ((head, ast.BinOp(head.node, ast.Div(), count)),))
 
 
 def _of_the_largest(call: ast.Call, scope: Scope) -> Iterator[ast.expr]:

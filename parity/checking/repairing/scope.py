@@ -58,9 +58,11 @@ class Scope:
         self.calls, self.methods = known.calls, known.methods
         self.numpy = _numpy_in(function.module)
         keys = tuple(text[text.index("[") :] for text in known.summed if text.endswith("']"))
+        results = _results(function.node)
         self.kinds: dict[str, Kind] = {
             name: kind for name, kind in function.kinds.items()
             if not {name, name.split("['")[0]} & known.summed and not (keys and name.endswith(keys))
+            and ("[" not in name or name.partition("[")[0] not in results)
         }  # fmt: skip
         # Names of the module count where the function itself has them.
         for name in function.code.co_names:
@@ -77,7 +79,9 @@ class Scope:
         self.floats = [name for name, kind in self.kinds.items() if kind == ("float",)]
         held = [n for n, v in function.module.items() if type(v) is float and n not in self.kinds]
         self.floats += held[:_MOST_NUMBERS]  # the share that dropout keeps, say
+        every = _read_by_any_name(function.node)
         held = [name for name in self.kinds if name.endswith("']")]
+        held = [name for name in held if name.partition("[")[0] not in every]
         self.unread = _unread(function.node)
         self.unread |= {name for name in held if name.split("['")[-1][:-2] not in known.read}
         # What a list or a dict holds, as the function names it: states[t + 1].
@@ -159,6 +163,22 @@ def _unread(function: ast.AST) -> set[str]:
     given = {node.arg for node in ast.walk(function) if isinstance(node, ast.arg)}
     every = given | {name.id for name in names if isinstance(name.ctx, ast.Store)}
     return {name for name in every - read if not name.startswith("_") and name != "self"}
+
+
+def _results(function: ast.AST) -> set[str]:
+    """Return what a function fills and reads no entry of: what it computes is there."""
+    every = [node for node in ast.walk(function) if isinstance(node, ast.Subscript)]
+    filled = {ast.unparse(node.value) for node in every if isinstance(node.ctx, ast.Store)}
+    return filled - {ast.unparse(node.value) for node in every if isinstance(node.ctx, ast.Load)}
+
+
+def _read_by_any_name(function: ast.AST) -> set[str]:
+    """Return what a function reads entries of whose names are in a variable: g[name]."""
+    every = [node for node in ast.walk(function) if isinstance(node, ast.Subscript)]
+    return {
+        ast.unparse(node.value) for node in every
+        if isinstance(node.ctx, ast.Load) and not isinstance(node.slice, ast.Constant)
+    }  # fmt: skip
 
 
 def _summed_up(functions: Iterable[Editable]) -> set[str]:

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 
 import numpy as np
 
@@ -24,7 +25,7 @@ from parity.checking.repairing.slots import (
 # What an expression gives where a statement stands; None where that is not known.
 ShapeOf = Callable[[Statement, ast.expr], Shape | None]
 # Of more arrays than these not all pairs are tried, and of no statement more terms.
-_MOST_ARRAYS, _MOST_TERMS = 28, 160
+_MOST_ARRAYS, _MOST_TERMS = 28, 240
 _PARTS = (ast.Tuple, ast.List, ast.Dict)
 
 
@@ -48,14 +49,43 @@ class Terms:
         """Yield a statement's sums with one term more."""
         arrays = self._arrays(statement)
         for slot in _sums(statement):
-            shape = self.shape_of(statement, slot.node)
+            yield from self._of_others(slot)
+            shape = self._shape(statement, slot)
             if not shape:
                 continue
-            inner = 0.3 * (slot != statement.heads[0])
+            inner = 0.8 * (slot != statement.heads[0])
             for rank, term in self._of_shape(shape, arrays):
                 yield Change(
                     rank + inner, ((slot, ast.BinOp(slot.node, ast.Add(), expression(term))),)
                 )
+
+    def _shape(self, statement: Statement, slot: Slot) -> Shape | None:
+        """Return the shape of what stands in a place; where it calls the user's code, as it was."""
+        shape = self.shape_of(statement, slot.node)
+        if shape is not None or slot != statement.heads[0]:
+            return shape
+        if isinstance(statement.node, ast.Return):
+            return self.function.returned
+        return (
+            self.scope.arrays.get(ast.unparse(_targets(statement)[0]))
+            if _targets(statement)
+            else None
+        )
+
+    def _of_others(self, slot: Slot) -> Iterator[Change]:
+        """Yield an attribute's sum with another object's: two layers may share a weight."""
+        node = slot.node
+        if not isinstance(node, ast.Attribute) or not isinstance(
+            node.value, ast.Attribute | ast.Subscript
+        ):
+            return
+        every = [n.value for n in ast.walk(self.function.node) if isinstance(n, ast.Attribute)]
+        bases = dict.fromkeys(ast.unparse(n) for n in every if isinstance(n, type(node.value)))
+        for base in bases:
+            if base != ast.unparse(node.value):
+                for end in ("", ".T"):
+                    other = expression(f"{base}.{node.attr}{end}")
+                    yield Change(3.9, ((slot, ast.BinOp(node, ast.Add(), other)),))
 
     def behind(self, reached: Sequence[Statement]) -> Iterator[tuple[Statement, Change]]:
         """Yield a term added to what statements assign, at the function's end.
@@ -118,23 +148,31 @@ class Terms:
     ) -> Iterator[tuple[float, str]]:
         fitting = [name for name, other in arrays.items() if other == shape]
         local = [name for name in fitting if self._is_local(name)]
+        written = ast.unparse(self.function.node)
+        wider = [name for name, other in arrays.items() if other[:-1] == shape[:-1] != ()]
+        wider = [name for name in wider if shape[-1] == 1 < arrays[name][-1]]
         for name in local:
             yield 3.9, name
+        for name, other in arrays.items():
+            if self._is_local(name):
+                yield from _sums_over_samples(name, other, shape)
             for other in fitting:
                 if other != name:
                     yield 4.5, f"{name} * {other}"
-                    yield 4.6, f"{name} * (1 - {other})"
+                    yield (4.4 if f"1 - {other}" in written else 4.65), f"{name} * (1 - {other})"
+        for one, other in combinations(wider, 2):
+            if arrays[one] == arrays[other] and (self._is_local(one) or self._is_local(other)):
+                yield 4.9, f"({one} * {other}).sum(axis=-1, keepdims=True)"
         for name in fitting:
             for number in self.scope.floats:
                 yield 4.7, f"{number} * {name}"
-        written = ast.unparse(self.function.node)
         for text, other in self._products(arrays):
             fits = other == shape
             # What is computed already is rarely computed again.
             rank = 4.0 + 0.8 * (text in written)
             if fits:
                 yield rank, text
-            for axis in range(len(shape)) if len(other) == len(shape) - 1 else ():
+            for axis in range(len(shape)) if len(other) == len(shape) - 1 > 1 else ():
                 if other == shape[:axis] + shape[axis + 1 :]:
                     index = ", ".join("None" if k == axis else ":" for k in range(len(shape)))
                     size = f"{fitting[0]}.shape[{axis}]" if fitting else str(shape[axis])
@@ -224,6 +262,20 @@ def _added(last: Statement, text: str, rank: float) -> Change:
     [new] = ast.parse(text).body
     both = [new, last.node] if isinstance(last.node, ast.Return) else [last.node, new]
     return Change(rank, ((last.slot, ast.If(ast.Constant(True), both, [])),))
+
+
+def _sums_over_samples(name: str, shape: Shape, wanted: Shape) -> Iterator[tuple[float, str]]:
+    """Yield a bias's gradient, and a transposed array."""
+    if len(shape) == 2 and shape[::-1] == wanted:
+        yield 3.95, f"{name}.T"
+    if len(shape) != 2 or shape[0] == 1 or shape[1] == 1:
+        return
+    if wanted == shape[1:]:
+        yield 4.1, f"{name}.sum(axis=0)"
+    elif wanted == (1, shape[1]):
+        yield 4.1, f"{name}.sum(axis=0, keepdims=True)"
+    elif wanted == (shape[0], 1):
+        yield 4.1, f"{name}.sum(axis=1, keepdims=True)"
 
 
 def _turned(name: str, shape: Shape) -> Iterator[tuple[str, Shape]]:

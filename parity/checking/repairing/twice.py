@@ -58,6 +58,8 @@ def _summed(statement: Statement) -> Any:
     target = node.targets[0]
     if isinstance(target, ast.Attribute):
         key, of_attribute = ast.Constant(target.attr), True
+    elif isinstance(target, ast.Subscript) and ast.unparse(target.slice) == ":":
+        key, of_attribute = ast.Constant(...), False
     elif isinstance(target, ast.Subscript) and not isinstance(target.slice, ast.Slice | ast.Tuple):
         key, of_attribute = target.slice, False
     else:
