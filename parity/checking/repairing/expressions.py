@@ -338,10 +338,11 @@ def _scaled(
     for number in scope.axes:
         yield 4.6, ast.BinOp(node, ast.Div(), expression(number))
     # One of several terms, or of what is returned, may lack a factor of its own shape.
-    several = isinstance(around, ast.BinOp | ast.Tuple | ast.List)
+    several = 4.7 if isinstance(around, ast.BinOp) else 6
+    several = 4.3 if isinstance(around, ast.Tuple | ast.List) else several
     for name, shape in scope.arrays.items():
-        alike = several and scope.arrays.get(plain(node)) == shape
-        yield (4.7 if alike else 6), ast.BinOp(node, ast.Mult(), expression(name))
+        alike = scope.arrays.get(plain(node)) == shape
+        yield (several if alike else 6), ast.BinOp(node, ast.Mult(), expression(name))
         yield 6, ast.BinOp(node, ast.Div(), expression(name))
         for form in SLOPES:
             yield 6.5, ast.BinOp(node, ast.Mult(), expression(form.format(name)))

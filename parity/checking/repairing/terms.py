@@ -53,7 +53,11 @@ class Terms:
             shape = self._shape(statement, slot)
             if not shape:
                 continue
-            inner = 0.8 * (slot != statement.heads[0])
+            # A sum lacks a term likelier than a product does.
+            adds = isinstance(slot.node, ast.BinOp) and isinstance(slot.node.op, ast.Add | ast.Sub)
+            whole = adds or isinstance(statement.node, ast.Return)
+            inside = bool(slot.nodes) and isinstance(slot.nodes[-1], ast.BinOp)
+            inner = 0.8 if inside else 0.5 * (not whole)
             for rank, term in self._of_shape(shape, arrays):
                 yield Change(
                     rank + inner, ((slot, ast.BinOp(slot.node, ast.Add(), expression(term))),)
