@@ -16,7 +16,7 @@ from parity import CheckReport
 from parity.checking.repairing import search
 from parity.checking.repairing.functions import OutOfTime, within
 from parity.reports.report import Outcome
-from tests.parity.one_change.mistakes import MISTAKES
+from tests.parity.one_change.mistakes import MENDED_ELSEWHERE, MISTAKES
 
 pytestmark = pytest.mark.search
 HERE = Path(__file__).parent / "one_change"
@@ -75,6 +75,48 @@ def test_a_wrong_line_is_found(
     assert f"{lines[-1]} {name}.py" in report.findings[0].title, report.findings[0]
     assert "all gradients agree" in report.findings[0].evidence
     assert codes_of(module) == before
+
+
+@pytest.mark.census(keep=1, by=lambda name, old, new, line: name)
+@pytest.mark.parametrize(("name", "old", "new", "line"), MENDED_ELSEWHERE)
+def test_what_mends_a_wrong_line_is_found_in_another(
+    name: str, old: str, new: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(search, "SECONDS", 60.0)
+    module, _ = loaded(name, tmp_path, (old, new))
+    report = parity.check(module.make)
+    assert report.outcome is Outcome.WRONG
+    assert asked(report) == ["one-change"], str(report)
+    assert line in str(report.findings[0].values["new"])
+    assert "all gradients agree" in report.findings[0].evidence
+
+
+def test_a_sum_over_a_pass_begins_with_zeros_and_the_report_says_so(tmp_path: Path):
+    """Branches whose gradients are zeroed by nobody: to add alone would add to the pass before."""
+    add = 'self.grads["W"] += x.T @ dz\n        self.grads["b"] += dz.sum(axis=0)'
+    module, _ = loaded(
+        "branches", tmp_path, (add, add.replace("+=", "=")),
+        ("        self.grads = {k: np.zeros_like(v) for k, v in self.params.items()}\n", ""),
+    )  # fmt: skip
+    before = set(vars(module))
+    report = parity.check(module.make)
+    assert asked(report) == ["one-change"], str(report)
+    assert "+=" in str(report.findings[0].values["new"])
+    assert "with it, and zeros there before each pass, all gradients" in report.findings[0].evidence
+    assert set(vars(module)) == before
+
+
+def test_a_variance_of_n_less_one_in_the_loss_alone_is_told(tmp_path: Path):
+    """No factor in the gradients mends it where their n is of another batch than the loss's."""
+    module, line = loaded(
+        "normalized", tmp_path,
+        ("(centred**2).sum(axis=0) / (len(x) - 1)", "z.var(axis=0, ddof=1)"),
+        ("self.hat * along / (n - 1))", "self.hat * (dhat * self.hat).mean(axis=0))"),
+    )  # fmt: skip
+    [finding] = parity.check(module.make).findings
+    assert f"line {line} of" in finding.title
+    assert "z.var(axis=0)" in str(finding.values["new"])
+    assert "(and your loss is another)" in finding.evidence
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

@@ -95,6 +95,8 @@ class Subject:
         self.placed: object = None
         self.loss_shape: Shape | None = None
         self.loss_repeats = True
+        # Called before every call of gradients.
+        self.before_gradients: Callable[[], None] | None = None
 
     def _container(self) -> Any:
         """Return what get_weights returns; nothing where forward holds the weights itself."""
@@ -181,6 +183,8 @@ class Subject:
     def gradients(self, x: Array, y: Any) -> list[Array | None]:
         """Return the gradients in the order of the weights; None where one was None."""
         assert self.candidate.gradients is not None
+        if self.before_gradients is not None:
+            self.before_gradients()
         answer = self._with_inputs("gradients", self.candidate.gradients, x, y)
         if answer is None:
             raise TheirError("gradients", "expected arrays. Received: None")

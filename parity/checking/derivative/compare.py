@@ -201,8 +201,10 @@ class Derivative:
             evidence += ", its transpose"
         self.notes.findings.append(Finding(WRONG_SHAPE, f"gradient of {name}", evidence=evidence))
 
-    def _asked(self, place: Place) -> list[Array | None]:
-        place.back()
+    def _asked(self, place: Place, settled: bool = False) -> list[Array | None]:
+        """Return the gradients at a place; where it is settled, the weights are set already."""
+        if not settled:
+            place.back()
         if self.candidate.gradients is not None:
             return self.subject.gradients(place.x, place.y)
         return self.read.gradients(place)
@@ -335,16 +337,16 @@ class Derivative:
         if not self.search or self.read.falling is not None or self.read.updated:
             return located
 
-        def ask(point: Point) -> dict[int, Array]:
-            found = _of_shape(self._asked(point.place), point.place.arrays)
+        def ask(point: Point, settled: bool) -> dict[int, Array]:
+            found = _of_shape(self._asked(point.place, settled), point.place.arrays)
             return {k: g for k, g in enumerate(found) if g is not None}
 
-        def again() -> dict[int, bool]:
+        def again(factor: float) -> dict[int, bool]:
             more = self._point(_POINTS)
             tensors = self._measured([t.index for t in known], [more])
             # Where a kink is too near in every direction, this draw tells nothing.
             return {
-                t.index: not t.measured or (t.factor is not None and same(t.factor, base))
+                t.index: not t.measured or (t.factor is not None and same(t.factor, factor))
                 for t in tensors
             }
 

@@ -1,6 +1,7 @@
 """The gradients of any loss, asked for while the line that is wrong is searched."""
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,9 +23,10 @@ class OfLoss:
     Args:
         points: Where the derivative was measured.
         tensors: With what was measured.
-        base: The factor that right gradients have.
-        ask: Asks for the gradients at a point, and returns them by the places of the weights.
-        again: Measures the tensors on another draw: returns which are right.
+        base: The factor that right gradients have; with a change they may all have 1 instead.
+        ask: Asks for the gradients at a point, and returns them by the places of the weights; the
+            weights are set before, unless they are as they should be.
+        again: Measures the tensors on another draw: returns which have a factor.
 
     Attributes:
         names: Of the user's arrays.
@@ -36,62 +38,99 @@ class OfLoss:
 
     def __init__(
         self, points: Sequence[Point], tensors: Sequence[TensorSlopes], base: float,
-        ask: Callable[[Point], dict[int, Array]], again: Callable[[], dict[int, bool]],
+        ask: Callable[[Point, bool], dict[int, Array]], again: Callable[[float], dict[int, bool]],
     ) -> None:  # fmt: skip
-        self._points, self._base = points, base
+        self._points, self._base, self._factor = points, base, base
         self._tensors, self._ask, self._again = tensors, ask, again
         self._losses = self._losses_now()
+        self._settled = False
         self.names = [tensor.name for tensor in tensors]
 
     def _losses_now(self) -> list[float]:
         return [point.place.at(0, 0 * point.place.arrays[0]) for point in self._points]
 
-    def _along(self, number: int) -> list[Array]:
-        found = self._ask(self._points[number])
+    @cached_property
+    def _directions(self) -> list[list[Array]]:
+        """The directions of each tensor at each point, one a row."""
+        return [
+            [
+                np.array([p.direction.ravel() for p in tensor.pairs if p.point == number])
+                for tensor in self._tensors
+            ]
+            for number in range(len(self._points))
+        ]
+
+    def _along(self, number: int, settled: bool = False) -> list[Array]:
+        found = self._ask(self._points[number], settled)
         values: list[Array] = []
-        for tensor in self._tensors:
+        for tensor, rows in zip(self._tensors, self._directions[number], strict=True):
             gradient = found.get(tensor.index)
-            pairs = [p for p in tensor.pairs if p.point == number]
             if gradient is None or not np.all(np.isfinite(gradient)):
                 raise TheirError("gradients", "expected numbers of the weights' shapes")
-            values.append(np.array([float(np.sum(gradient * p.direction)) for p in pairs]))
+            values.append(rows @ gradient.ravel() if len(rows) else np.zeros(0))
         return values
 
-    def _right(self, number: int, values: Sequence[Array]) -> list[bool]:
+    def _right(self, number: int, values: Sequence[Array], factor: float) -> list[bool]:
         found: list[bool] = []
         for tensor, own in zip(self._tensors, values, strict=True):
             pairs = [p for p in tensor.pairs if p.point == number]
             known = [(p, v) for p, v in zip(pairs, own, strict=True) if np.isfinite(p.slope.error)]
-            found.append(all(p.near(v, self._base) for p, v in known))
+            found.append(all(p.near(v, factor) for p, v in known))
         return found
 
     def values(self) -> list[Array]:
         """Return the gradients along the directions of the first point."""
-        return self._along(0)
+        return self._along(0, self._settled)
+
+    def settle(self, put_back: Callable[[], None]) -> None:
+        """Find out whether what puts back what the user's code holds sets the weights as well.
+
+        To set them takes longer than most of what else a trial does.
+        """
+        first, others = self._points[0].place, self._points[1:]
+        own = self._along(0)
+        for point in others:
+            point.place.back()
+        put_back()
+        if not others or not first.is_here():
+            return
+        # What else set_weights does may matter: it may seed a generator.
+        for _ in range(2):
+            again = self._along(0, settled=True)
+            put_back()
+            if not all(map(np.array_equal, own, again)):
+                return
+        self._settled = True
 
     def fits(self, values: Sequence[Array]) -> list[bool]:
         """Return which of them are the derivative."""
-        return self._right(0, values)
+        self._factor = 1.0
+        right = self._right(0, values, self._factor)
+        if self._base != 1.0 and not all(right):
+            self._factor = self._base
+            right = self._right(0, values, self._factor)
+        return right
 
     def loss(self) -> Any:
         """Call the loss alone."""
-        return self._losses_now()[:1]
+        place = self._points[0].place
+        return [place.at(0, 0 * place.arrays[0])]
 
     def confirmed(self) -> list[bool]:
-        """Return which are the derivative at the other points and at one more."""
+        """Return which of what fitted last is right at the other points and at one more."""
         none = [False] * len(self._tensors)
         if not np.allclose(self._losses_now(), self._losses, rtol=_SAME_LOSS, atol=0):
             return none
         found = [True] * len(none)
         for number in range(1, len(self._points)):
-            right = self._right(number, self._along(number))
+            right = self._right(number, self._along(number), self._factor)
             found = [a and b for a, b in zip(found, right, strict=True)]
         if not any(found):
             return none
-        more = self._again()
+        more = self._again(self._factor)
         return [a and more.get(t.index, False) for a, t in zip(found, self._tensors, strict=True)]
 
     def fits_its_own_loss(self) -> list[bool]:
         """Return which are the derivative of the loss as it is now."""
-        now = self._again()
+        now = self._again(self._base)
         return [now.get(tensor.index, False) for tensor in self._tensors]

@@ -99,12 +99,16 @@ class Place:
         if self.subject.own_arrays() is None:
             return False
         self._loss()
-        pairs = zip(self.subject.weights(), self.arrays, strict=True)
-        return all(np.array_equal(now, own.astype(now.dtype, copy=False)) for now, own in pairs)
+        return self.is_here()
 
     def back(self) -> None:
         """Set the weights to the point itself."""
         self.subject.set_weights(self.arrays)
+
+    def is_here(self) -> bool:
+        """Return whether the weights are those of the point."""
+        pairs = zip(self.subject.weights(), self.arrays, strict=True)
+        return all(np.array_equal(now, own.astype(now.dtype, copy=False)) for now, own in pairs)
 
     def at(self, index: int, change: Array) -> float:
         """Return the loss with one of the arrays changed."""

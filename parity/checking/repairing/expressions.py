@@ -2,7 +2,6 @@
 
 import ast
 from collections.abc import Iterator
-from copy import deepcopy
 from typing import Any, TypeGuard
 
 from parity.checking.repairing.jacobians import (
@@ -19,6 +18,7 @@ from parity.checking.repairing.slots import (
     expression,
     places,
     plain,
+    replaced,
 )
 
 _PRODUCTS = ("dot", "matmul")
@@ -138,9 +138,13 @@ def _of_operation(node: ast.BinOp, scope: Scope) -> Iterator[tuple[float, ast.ex
     if isinstance(op, ast.MatMult):
         for rank, a, b in _products(left, right):
             yield rank, ast.BinOp(a, op, b)
+    if isinstance(op, ast.Div) and (
+        plain(right) in scope.integers or ast.unparse(right) in scope.lengths
+    ):
+        yield 3.5, ast.BinOp(left, op, ast.BinOp(right, ast.Sub(), ast.Constant(1)))
     for other in _OPERATORS.get(type(op), ()):
         yield 3, ast.BinOp(left, other(), right)
-    yield 4, left
+    yield (2.9 if isinstance(op, ast.Sub) and isinstance(right, ast.Constant) else 4), left
     if not isinstance(op, ast.Pow):
         yield 4, right
     if isinstance(op, ast.Sub | ast.Div):
@@ -246,6 +250,9 @@ def _of_name(node: ast.Name | ast.Attribute, scope: Scope) -> Iterator[tuple[flo
         if theirs == shape and other != name:
             yield 5.8, ast.BinOp(node, ast.Sub(), expression(other))
             yield 6.3, ast.BinOp(node, ast.Add(), expression(other))
+    for other, theirs in scope.arrays.items() if len(shape) == 2 else ():
+        if theirs == shape[::-1] and other != name:
+            yield 5.2, expression(f"{other}.T")  # what was turned once, and kept
     if len(shape) > 1:
         yield 5, _turned(node)
         yield 5, expression(f"{name}[::-1]")
@@ -292,17 +299,7 @@ def _of_window(window: ast.expr, scope: Scope) -> Iterator[tuple[float, ast.expr
     names = dict.fromkeys(part.id for part in ast.walk(window) if isinstance(part, ast.Name))
     for name in names:
         for factor in scope.strides if name in scope.integers else ():
-            yield 2.6, _multiplied(window, name, factor)
-
-
-def _multiplied(window: ast.expr, name: str, factor: str) -> ast.expr:
-    """Return a copy with a name times a factor wherever it stands."""
-
-    class Multiplied(ast.NodeTransformer):
-        def visit_Name(self, node: ast.Name) -> ast.expr:
-            return expression(f"{name} * {factor}") if node.id == name else node
-
-    return Multiplied().visit(deepcopy(window))
+            yield 2.6, replaced(window, {name: expression(f"{name} * {factor}")})
 
 
 def _scaled(
@@ -338,8 +335,14 @@ def _scaled(
     for number in (*scope.integers, *scope.lengths):
         yield 4.4, ast.BinOp(node, ast.Div(), expression(number))
         yield 4.4, ast.BinOp(node, ast.Mult(), expression(number))
+    for number in scope.axes:
+        yield 4.6, ast.BinOp(node, ast.Div(), expression(number))
+    # One of several terms, or of what is returned, may lack a factor of its own shape.
+    several = 4.7 if isinstance(around, ast.BinOp) else 6
+    several = 4.3 if isinstance(around, ast.Tuple | ast.List) else several
     for name, shape in scope.arrays.items():
-        yield 6, ast.BinOp(node, ast.Mult(), expression(name))
+        alike = scope.arrays.get(plain(node)) == shape
+        yield (several if alike else 6), ast.BinOp(node, ast.Mult(), expression(name))
         yield 6, ast.BinOp(node, ast.Div(), expression(name))
         for form in SLOPES:
             yield 6.5, ast.BinOp(node, ast.Mult(), expression(form.format(name)))

@@ -16,7 +16,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from numpy_impl.types import Array
+from numpy_impl.types import Array, Shape
 from parity.checking.asking.own_code import foreign
 from parity.checking.repairing.moments import Moment, is_object
 
@@ -49,6 +49,7 @@ class Effects:
         lines: Those that ran, (file, number).
         kinds: By code, what the names in it stood for in the end; "self.W" for attributes.
         objects: The objects whose methods ran.
+        returned: By code, the shape of an array that it returned.
         moments: What the names stood for at some of the visits of a line, by code and line.
         seconds: How long it took, watched.
     """
@@ -57,6 +58,7 @@ class Effects:
     lines: set[tuple[str, int]] = field(default_factory=set[tuple[str, int]])
     kinds: dict[CodeType, dict[str, Kind]] = field(default_factory=dict[CodeType, dict[str, Kind]])
     objects: dict[int, Any] = field(default_factory=dict[int, Any])
+    returned: dict[CodeType, Shape] = field(default_factory=dict[CodeType, Shape])
     moments: dict[tuple[CodeType, int], list[Moment]] = field(default_factory=_no_moments)
     seconds: float = 0.0
 
@@ -71,7 +73,7 @@ def seen(call: Callable[[], Any], visits: Set[int] = FIRST_VISITS) -> Effects:
     found = Effects()
     counts: dict[tuple[CodeType, int], int] = {}
 
-    def local(frame: FrameType, event: str, _: Any) -> Any:
+    def local(frame: FrameType, event: str, answer: Any) -> Any:
         code = frame.f_code
         if event == "line":
             found.lines.add((code.co_filename, frame.f_lineno))
@@ -82,6 +84,8 @@ def seen(call: Callable[[], Any], visits: Set[int] = FIRST_VISITS) -> Effects:
                 found.moments.setdefault(key, []).append(moment)
         elif event == "return":
             found.kinds.setdefault(code, {}).update(_kinds(frame))
+            if isinstance(answer, np.ndarray):
+                found.returned[code] = cast(Array, answer).shape
         return local
 
     def entered(frame: FrameType, _: str, __: Any) -> Any:
@@ -229,12 +233,14 @@ class Editable:
         node: Its syntax; what is changed here is what :meth:`compiled` makes code of.
         kinds: What its names stood for.
         module: The names of its module.
+        returned: The shape of an array that it returned.
     """
 
     def __init__(
         self, code: CodeType, node: Function, functions: list[FunctionType],
-        kinds: dict[str, Kind], tree: ast.Module,
+        kinds: dict[str, Kind], tree: ast.Module, returned: Shape | None = None,
     ) -> None:  # fmt: skip
+        self.returned = returned
         self.code, self.node, self.kinds = code, node, kinds
         self.filename = code.co_filename
         self.module = functions[0].__globals__
@@ -328,7 +334,8 @@ def editable(what: Effects) -> list[Editable]:
         node = _node(tree, code)
         if node is None or not functions:
             continue
-        one = Editable(code, node, functions, what.kinds.get(code, {}), tree)
+        kinds = what.kinds.get(code, {})
+        one = Editable(code, node, functions, kinds, tree, what.returned.get(code))
         made = one.compiled(pure=True)
         if made is not None and made.co_code == code.co_code and one.compiled() is not None:
             found.append(one)

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from numpy_impl.types import Shape
 from parity.checking.repairing.functions import Editable
 from parity.checking.repairing.moments import Moment, UnknownError
 from parity.checking.repairing.slots import Change, Statement
@@ -76,6 +77,14 @@ class Glance:
         known.add(given)
         return False
 
+    def shape(self, function: Editable, statement: Statement, node: ast.expr) -> Shape | None:
+        """Return the shape of what an expression gives where a statement stands; None: unknown."""
+        moments = self._moments.get((function.code, statement.node.lineno), ())
+        try:
+            return np.shape(_values(node, moments[-1:])[0])
+        except Exception:
+            return None
+
     def _lines_of_several(self, function: Editable) -> set[int]:
         """Return the lines in which several statements begin: names may be older there."""
         if id(function) not in self._crowded:
@@ -85,6 +94,11 @@ class Glance:
 
 
 def _given(head: ast.expr, moments: Sequence[Moment]) -> _Given:
+    return tuple(_told_apart_by(value) for value in _values(head, moments))
+
+
+def _values(head: ast.expr, moments: Sequence[Moment]) -> list[Any]:
+    """Return what an expression gives at some moments."""
     for part in ast.walk(head):
         if isinstance(part, _NOT_EVALUATED):
             raise UnknownError
@@ -93,7 +107,7 @@ def _given(head: ast.expr, moments: Sequence[Moment]) -> _Given:
     code = compile(ast.Expression(head), "<glance>", "eval", dont_inherit=True)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        return tuple(_told_apart_by(eval(code, {"__builtins__": {}}, m)) for m in moments)
+        return [eval(code, {"__builtins__": {}}, moment) for moment in moments]
 
 
 def _told_apart_by(value: Any) -> Hashable:

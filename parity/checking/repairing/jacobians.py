@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 
 from numpy_impl.types import Shape
-from parity.checking.repairing.slots import expression, plain
+from parity.checking.repairing.slots import expression, plain, replaced
 
 SCALING = (ast.Mult, ast.Div)
 
@@ -92,9 +92,4 @@ def _product(factors: Sequence[ast.expr]) -> ast.expr:
 
 def _filled(text: str, d: ast.expr) -> ast.expr:
     """Return the syntax of a text in which ``d`` is another expression."""
-
-    class Filled(ast.NodeTransformer):
-        def visit_Name(self, node: ast.Name) -> ast.expr:
-            return d if node.id == "d" else node
-
-    return Filled().visit(ast.parse(text, mode="eval").body)
+    return replaced(expression(text), {"d": d})

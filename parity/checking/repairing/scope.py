@@ -58,9 +58,11 @@ class Scope:
         self.calls, self.methods = known.calls, known.methods
         self.numpy = _numpy_in(function.module)
         keys = tuple(text[text.index("[") :] for text in known.summed if text.endswith("']"))
+        results = _results(function.node)
         self.kinds: dict[str, Kind] = {
             name: kind for name, kind in function.kinds.items()
             if not {name, name.split("['")[0]} & known.summed and not (keys and name.endswith(keys))
+            and ("[" not in name or name.partition("[")[0] not in results)
         }  # fmt: skip
         # Names of the module count where the function itself has them.
         for name in function.code.co_names:
@@ -77,7 +79,9 @@ class Scope:
         self.floats = [name for name, kind in self.kinds.items() if kind == ("float",)]
         held = [n for n, v in function.module.items() if type(v) is float and n not in self.kinds]
         self.floats += held[:_MOST_NUMBERS]  # the share that dropout keeps, say
+        every = _read_by_any_name(function.node)
         held = [name for name in self.kinds if name.endswith("']")]
+        held = [name for name in held if name.partition("[")[0] not in every]
         self.unread = _unread(function.node)
         self.unread |= {name for name in held if name.split("['")[-1][:-2] not in known.read}
         # What a list or a dict holds, as the function names it: states[t + 1].
@@ -101,11 +105,11 @@ class Scope:
         # What a mean may be taken of: the axes of an array, or a mask that is 1 where it counts.
         local: Mapping[str, Kind] = function.kinds
         own = [name for name in self.arrays if name in local and name.isidentifier()]
-        self.sizes = [f"{name}.sum()" for name in own]
-        for name in own:
-            if name in function.code.co_varnames[: function.code.co_argcount]:
-                self.sizes += [f"{name}.shape[{k}]" for k in range(len(self.arrays[name]))]
-        self.lengths = [f"len({n})" for n in function.code.co_varnames[: function.code.co_argcount]
+        given = function.code.co_varnames[: function.code.co_argcount]
+        held = [n for n in self.kinds if n.startswith("self.")]
+        self.axes = [*_lengths_of_axes([*given, *held], self.kinds)]
+        self.sizes = [f"{name}.sum()" for name in own] + self.axes
+        self.lengths = [f"len({n})" for n in given
                         if local.get(n, ("",))[0] in ("array", "list", "tuple")]  # fmt: skip
 
     def is_own(self, called: ast.expr) -> bool:
@@ -131,6 +135,17 @@ class Scope:
         return [n for n, other in self.kinds.items() if other == kind and n != name]
 
 
+def _lengths_of_axes(names: Iterable[str], kinds: Mapping[str, Kind]) -> Iterator[str]:
+    """Yield the lengths of arrays along their axes, each number once: "x.shape[1]"."""
+    known = {1}
+    for name in names:
+        kind = kinds.get(name, ("",))
+        for axis, length in enumerate(kind[1]) if kind[0] == "array" else ():
+            if length not in known:
+                known.add(length)
+                yield f"{name}.shape[{axis}]"
+
+
 def _numpy_in(module: Mapping[str, object]) -> str:
     """Return the name by which a module has NumPy."""
     names = (n for n, value in module.items() if getattr(value, "__name__", "") == "numpy")
@@ -152,6 +167,22 @@ def _unread(function: ast.AST) -> set[str]:
     given = {node.arg for node in ast.walk(function) if isinstance(node, ast.arg)}
     every = given | {name.id for name in names if isinstance(name.ctx, ast.Store)}
     return {name for name in every - read if not name.startswith("_") and name != "self"}
+
+
+def _results(function: ast.AST) -> set[str]:
+    """Return what a function fills and reads no entry of: what it computes is there."""
+    every = [node for node in ast.walk(function) if isinstance(node, ast.Subscript)]
+    filled = {ast.unparse(node.value) for node in every if isinstance(node.ctx, ast.Store)}
+    return filled - {ast.unparse(node.value) for node in every if isinstance(node.ctx, ast.Load)}
+
+
+def _read_by_any_name(function: ast.AST) -> set[str]:
+    """Return what a function reads entries of whose names are in a variable: g[name]."""
+    every = [node for node in ast.walk(function) if isinstance(node, ast.Subscript)]
+    return {
+        ast.unparse(node.value) for node in every
+        if isinstance(node.ctx, ast.Load) and not isinstance(node.slice, ast.Constant)
+    }  # fmt: skip
 
 
 def _summed_up(functions: Iterable[Editable]) -> set[str]:

@@ -1,10 +1,12 @@
 """The search for one change with which gradients are right."""
 
 import ast
+import gc
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain
 from typing import Any, Protocol
 
@@ -14,7 +16,7 @@ from numpy_impl.types import Array
 from parity.checking.asking.subject import Subject
 from parity.checking.bugs.findings import Finding, Unreadable, listed
 from parity.checking.bugs.table import Bug
-from parity.checking.repairing import expressions, updates, whole
+from parity.checking.repairing import expressions, masks, twice, updates, whole
 from parity.checking.repairing.functions import (
     FIRST_VISITS,
     VISITS_OF_STEPS,
@@ -28,6 +30,7 @@ from parity.checking.repairing.glance import Glance
 from parity.checking.repairing.scope import Scope, known_of
 from parity.checking.repairing.slots import Change, Statement, statements
 from parity.checking.repairing.state import Held
+from parity.checking.repairing.terms import Terms
 from parity.checking.repairing.wording import place, texts
 
 # Of these bugs the evidence tells more than the title.
@@ -38,10 +41,14 @@ SECONDS, CHANGES = 8.0, 40_000
 _SHARED = 2
 # A changed function may take so many times as long as the user's own, and so long at least.
 _SLOWER, _LEAST_SECONDS = 20, 0.2
+# Where a change of the loss mends all, only likelier ones than this may mend all, too.
+_LIKELY = 4.0
 # What is computed and never read is likely what is missing: so much a change with it goes before.
 _UNREAD = 5.0
 # Numbers that differ by less are the same: rounding, in whatever order.
 _SAME = 1e-9
+# What changes the loss itself.
+_OfForward = Callable[[Sequence[Statement]], Iterable[tuple[Statement, Change]]]
 
 
 class Trial(Protocol):
@@ -77,6 +84,10 @@ class Trial(Protocol):
         """Call the loss alone."""
         ...
 
+    def settle(self, put_back: Callable[[], None]) -> None:
+        """Find out whether what puts back what the user's code holds sets the weights as well."""
+        ...
+
     def fits_its_own_loss(self) -> list[bool]:
         """Return which gradients are right where a change made the loss another one."""
         ...
@@ -94,6 +105,7 @@ class Repair:
         rest: Those that are wrong with it, too.
         of_forward: Whether the loss is another with it.
         moved: Where the statement then stands, in words; "" where it stays.
+        of_passes: Whether it is right only if each pass begins with zeros there.
     """
 
     place: str
@@ -103,6 +115,7 @@ class Repair:
     rest: list[int]
     of_forward: bool = False
     moved: str = ""
+    of_passes: bool = False
 
 
 @dataclass
@@ -124,12 +137,14 @@ class Search:
     Attributes:
         tried: How many changes were tried.
         ended: Whether it ended before all were.
+        sums: What adds up within a pass of the user's code; told when one begins.
     """
 
     trial: Trial
     seconds: float = field(default_factory=lambda: SECONDS)
     tried: int = 0
     ended: bool = False
+    sums: twice.Sums = field(default_factory=twice.Sums, init=False)
     _limit: float = field(default=1.0, init=False)
     _own: Sequence[Array] = field(default=(), init=False)
     _right: Sequence[bool] = field(default=(), init=False)
@@ -154,12 +169,18 @@ class Search:
         self._limit = max(_LEAST_SECONDS, _SLOWER * what.seconds)
         holders = [f.module for f in functions] + [vars(o) for o in what.objects.values()]
         self._held = Held(holders)
+        self.trial.settle(self._held.put_back)
+        counted = None if self.trial.of_steps else self._in_forward(until, whole.counts)
         partly: tuple[_Candidate, list[bool]] | None = None
-        glance = Glance(what.moments)
+        self._glance = glance = Glance(what.moments)
         # What right gradients come of is not where a step is wrong.
         lines = what.lines - of_loss.lines if self.trial.of_steps else what.lines
-        for candidate in self._candidates(functions, lines, set(of_loss.codes), own, right):
+        every = self._candidates(functions, lines, set(of_loss.codes), own, right)
+        gc.freeze()  # to walk through all these again and again takes longer than a trial may
+        for candidate in every:
             late = time.thread_time() > until or time.monotonic() > latest
+            if counted is not None and candidate.likely > _LIKELY:
+                break
             if late or self.tried >= CHANGES:
                 self.ended = True
                 break
@@ -179,16 +200,16 @@ class Search:
             if partly is None or sum(found) > sum(partly[1]):
                 partly = candidate, found
         if partly is None:
-            return self._in_forward(until)
+            return counted or self._in_forward(until, whole.axes)
         return _said(*partly, right)
 
-    def _in_forward(self, until: float) -> Repair | None:
-        """Return another axis in what the loss is made of, with which all gradients are right.
+    def _in_forward(self, until: float, kind: _OfForward) -> Repair | None:
+        """Return a change of what the loss is made of, with which all gradients are right.
 
         They may be those of a loss that is meant, as where softmax adds up along the wrong axis.
         """
         for function in self._of_loss:
-            for statement, change in whole.axes([*statements(function.node)]):
+            for statement, change in kind([*statements(function.node)]):
                 if time.thread_time() > until:
                     self.ended = True
                     return None
@@ -232,7 +253,7 @@ class Search:
 
     @contextmanager
     def _changed(self, candidate: _Candidate) -> Generator[bool]:
-        before = candidate.change.apply()
+        before = candidate.change.apply(to_run=True)
         try:
             code = candidate.function.compiled()
         finally:
@@ -241,11 +262,15 @@ class Search:
         if code is None:
             yield False
             return
+        module = candidate.function.module
+        if candidate.change.runs:
+            module[twice.NAME] = self.sums
         try:
             with candidate.function.running(code):
                 yield True
         finally:
             self._held.put_back()
+            module.pop(twice.NAME, None)
 
     def _candidates(
         self, functions: Sequence[Editable], lines: set[tuple[str, int]], of_loss: set[Any],
@@ -254,10 +279,13 @@ class Search:
         """Return the changes to be tried, the likeliest first."""
         found: list[_Candidate] = []
         known = known_of(functions, self._of_loss)
+        each = [*functions, *self._of_loss]
+        named = list(dict.fromkeys(name for one in each for name in one.code.co_names))
         for function in functions:
             scope = Scope(function, known)
             forward = function.code in of_loss
             reached: list[tuple[Statement, float]] = []
+            terms = Terms(function, scope, partial(self._glance.shape, function), named)
             for statement in statements(function.node):
                 if not any((function.filename, n) in lines for n in statement.lines):
                     continue
@@ -269,6 +297,9 @@ class Search:
                 )
                 if self.trial.of_steps:
                     every = chain(updates.changes(statement, scope, self.trial.numbers), every)
+                else:
+                    added = terms.changes(statement) if away in _WRONG_ALONE else ()
+                    every = chain(every, masks.changes(statement, scope, terms.shape_of), added)
                 if forward and self._makes_the_loss(function, statement):
                     # The loss is to stay: only the order may be another.
                     every = (change for change in every if change.moves(statement))
@@ -282,12 +313,16 @@ class Search:
                     for change in every
                 ]  # fmt: skip
             least = min((away for _, away in reached), default=0.0)
-            several = whole.everywhere([one for one, _ in reached], scope)
-            if self.trial.of_steps:
-                several = chain(several, updates.moves([one for one, _ in reached]))
+            several = [one for one, _ in reached]
+            exactly = [one for one, away in reached if away == _EXACTLY]
+            more = (
+                updates.moves(several)
+                if self.trial.of_steps
+                else chain(twice.changes(several), terms.behind(exactly))
+            )
             found += [
                 _Candidate(function, statement, change, change.rank + least + forward)
-                for statement, change in several
+                for statement, change in chain(whole.everywhere(several, scope), more)
             ]
         found.sort(key=lambda one: one.likely)
         return found
@@ -309,10 +344,10 @@ class Search:
         reached = [not _alike(a, b) for a, b in zip(values, own, strict=True)]
         wrong = [not yes for yes in right]
         if reached == wrong:
-            return 0.0
+            return _EXACTLY
         if not any(r and w for r, w in zip(reached, wrong, strict=True)):
             return 6.0 if any(reached) or self.trial.of_steps else None
-        return 4.0 if any(r and not w for r, w in zip(reached, wrong, strict=True)) else 2.0
+        return 4.0 if any(r and not w for r, w in zip(reached, wrong, strict=True)) else _IN_PART
 
     def _makes_the_loss(self, function: Editable, statement: Statement) -> bool:
         """Whether the loss is another with a scaled result of a statement."""
@@ -342,6 +377,9 @@ def _by_some_factor(node: ast.expr) -> ast.expr:
     return ast.BinOp(node, op, ast.Constant(1.375))
 
 
+# A statement reaches the wrong gradients and no other: all of them, or some.
+_EXACTLY, _IN_PART = 0.0, 2.0
+_WRONG_ALONE = (_EXACTLY, _IN_PART)
 _FAILED = (Unreadable, OutOfTime, ValueError, TypeError, ArithmeticError, LookupError)
 
 
@@ -366,7 +404,9 @@ def _said(candidate: _Candidate, found: Sequence[bool], right: Sequence[bool]) -
     mended = [k for k, yes in enumerate(found) if yes and not right[k]]
     rest = [k for k, yes in enumerate(found) if not yes]
     where = place(filename, statement, candidate.change)
-    return Repair(where, old, new, mended, rest, moved=candidate.change.moved)
+    passes = bool(candidate.change.runs)
+    moved = candidate.change.moved
+    return Repair(where, old, new, mended, rest, moved=moved, of_passes=passes)
 
 
 def mended(trial: Trial, subject: Subject, located: list[Finding]) -> list[Finding]:
@@ -379,9 +419,13 @@ def mended(trial: Trial, subject: Subject, located: list[Finding]) -> list[Findi
     """
     modified, shared = list(subject.modified), subject.shared
     search = Search(trial)
+    subject.before_gradients = search.sums.begin
+    subject.shared = shared or ("", "", False)  # what is known is not looked for again
     try:
         repair = search.run()
     finally:
+        gc.unfreeze()
+        subject.before_gradients = None
         subject.modified[:], subject.shared = modified, shared
     names, (first, *others) = trial.names, located
     if repair is None:
@@ -399,4 +443,6 @@ def mended(trial: Trial, subject: Subject, located: list[Finding]) -> list[Findi
     values = {"place": repair.place, "old": repair.old, "new": written}
     where = first.where if trial.of_steps else ", ".join(names[k] for k in repair.mended)
     seen_of_it = first.evidence if first.bug.code in _UNNAMED else first.title
-    return [Finding(trial.bug, where, values, f"with it {agree}{of_forward}; {seen_of_it}")]
+    zeros = ", and zeros there before each pass," if repair.of_passes else ""
+    evidence = f"with it{zeros} {agree}{of_forward}; {seen_of_it}"
+    return [Finding(trial.bug, where, values, evidence)]

@@ -1,7 +1,7 @@
 """Places in the syntax of a function where something else may stand, and changes of them."""
 
 import ast
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, cast
@@ -22,6 +22,23 @@ def plain(node: ast.AST) -> str:
     if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
         return f"{node.value.id}.{node.attr}"
     return plain(node.value) if isinstance(node, ast.Subscript) else ""
+
+
+def replaced(node: Any, others: Mapping[str, ast.expr]) -> Any:
+    """Return a copy of an expression with others wherever some names stand."""
+    if isinstance(node, list):
+        return [replaced(part, others) for part in cast(list[Any], node)]
+    if not isinstance(node, ast.AST):
+        return node
+    if isinstance(node, ast.Name):
+        return others.get(node.id, node)
+    new = type(node)(**{name: replaced(part, others) for name, part in ast.iter_fields(node)})
+    return ast.copy_location(new, node)
+
+
+def index_text(index: ast.expr) -> str:
+    """Return an index as code writes it: "[:, t]"."""
+    return ast.unparse(ast.Subscript(ast.Name("x"), index))[1:]
 
 
 @dataclass(frozen=True)
@@ -63,6 +80,7 @@ class Change:
         also: The further statements in which something is put.
         shares: Whether it changes which names share an array, and so may give the same at once.
         moved: Where the statement then stands, in words; "" where it stays.
+        runs: What is put there to be run, if that is something else than what is to be read.
     """
 
     rank: float
@@ -70,6 +88,7 @@ class Change:
     also: "tuple[Statement, ...]" = ()
     shares: bool = False
     moved: str = ""
+    runs: tuple[tuple[Slot, Any], ...] = ()
 
     def moves(self, statement: "Statement") -> bool:
         """Whether a statement changes places with the next one."""
@@ -83,10 +102,11 @@ class Change:
             for part in ast.walk(node)
         )
 
-    def apply(self) -> list[tuple[Slot, Any]]:
-        """Make it; return what takes it back."""
-        before = [(slot, slot.node) for slot, _ in self.puts]
-        for (slot, node), (_, old) in zip(self.puts, before, strict=True):
+    def apply(self, to_run: bool = False) -> list[tuple[Slot, Any]]:
+        """Make it, as it is read or as it is run; return what takes it back."""
+        puts = self.runs if to_run and self.runs else self.puts
+        before = [(slot, slot.node) for slot, _ in puts]
+        for (slot, node), (_, old) in zip(puts, before, strict=True):
             if not hasattr(node, "lineno"):
                 ast.copy_location(node, old)
             ast.fix_missing_locations(node)

@@ -2,13 +2,12 @@
 
 import ast
 from collections.abc import Iterator, Sequence
-from copy import deepcopy
 from itertools import combinations, combinations_with_replacement, permutations
 
 from parity.checking.repairing.expressions import SLOPES
 from parity.checking.repairing.jacobians import through_softmax
 from parity.checking.repairing.scope import Scope
-from parity.checking.repairing.slots import Change, Slot, Statement, expression, places
+from parity.checking.repairing.slots import Change, Slot, Statement, expression, places, replaced
 
 # Of more names than these not all pairs are tried.
 _MOST_NAMES = 14
@@ -28,10 +27,12 @@ def changes(statement: Statement, scope: Scope) -> Iterator[Change]:
     head = statement.heads[0]
     named = _names(head.node, scope)
     for one, other in combinations(named, 2):
-        yield Change(4, ((head, _renamed(head.node, {one: other, other: one})),))
+        yield Change(
+            4, ((head, replaced(head.node, {one: expression(other), other: expression(one)})),)
+        )
     for one in named:
         for other in scope.alike(one) if _count(head.node, one) > 1 else []:
-            yield Change(2.5, ((head, _renamed(head.node, {one: other})),))
+            yield Change(2.5, ((head, replaced(head.node, {one: expression(other)})),))
     shape = _shape(node, scope)
     alike = [n for n, s in scope.arrays.items() if s == shape][:_MOST_NAMES] if shape else []
     for one in [*alike, *(scope.held if shape else [])]:
@@ -115,6 +116,24 @@ def axes(every: Sequence[Statement]) -> Iterator[tuple[Statement, Change]]:
                     yield one[0][0], Change(1, puts, also)
 
 
+def counts(every: Sequence[Statement]) -> Iterator[tuple[Statement, Change]]:
+    """Yield a variance that is divided by the number of samples, where it is by one fewer."""
+    for statement in every:
+        for slot in places(statement.heads):
+            match slot.node:
+                case ast.Call(func=func, args=args, keywords=named):
+                    rest = [k for k in named if k.arg != "ddof"]
+                    if len(rest) < len(named):
+                        yield statement, Change(1, ((slot, ast.Call(func, args, rest)),))
+                case ast.BinOp(op=ast.Div(), left=left, right=ast.BinOp(
+                    op=ast.Sub(), left=number, right=ast.Constant(value=1)
+                )):  # fmt: skip
+                    whole = ast.BinOp(left, ast.Div(), number)
+                    yield statement, Change(1, ((slot, whole),))
+                case _:
+                    pass
+
+
 def _axis(node: ast.AST) -> ast.expr | None:
     keywords = node.keywords if isinstance(node, ast.Call) else []
     return next((k.value for k in keywords if k.arg == "axis"), None)
@@ -174,12 +193,3 @@ def _shape(node: ast.AST, scope: Scope) -> tuple[int, ...]:
 
 def _count(node: ast.AST, name: str) -> int:
     return sum(isinstance(n, ast.Name) and n.id == name for n in ast.walk(node))
-
-
-def _renamed(node: ast.AST, others: dict[str, str]) -> ast.AST:
-    """Return a copy in which names stand where others stood."""
-    new = deepcopy(node)
-    for each in ast.walk(new):
-        if isinstance(each, ast.Name):
-            each.id = others.get(each.id, each.id)
-    return new

@@ -45,7 +45,11 @@ def _of_one(filename: str, statement: Statement, change: Change) -> tuple[str, s
 
 
 def _text(node: ast.AST) -> str:
-    return ast.unparse(node).partition("\n")[0]
+    match node:
+        case ast.If(test=ast.Constant(value=True), body=[_, _] as both):  # one is added
+            return "; ".join(map(_text, both))
+        case _:
+            return ast.unparse(node).partition("\n")[0]
 
 
 def _same(one: str, other: str) -> bool:

@@ -73,4 +73,60 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("highway", "dt = da * (h - x) * t * (1 - t)", "dt = da * h * t * (1 - t)"),
     ("engine", "parent.slope += factor * self.slope", "parent.slope = factor * self.slope"),
     ("engine", "(self, 1 - value**2)", "(self, 1 - self.value**2)"),
+    ("tied_autoencoder", "dz @ x.T + h @ dr.T", "dz @ x.T"),
+    ("tied_autoencoder", "dz @ x.T + h @ dr.T", "h @ dr.T"),
+    ("branches", 'self.grads["W"] += x.T @ dz\n        self.grads["b"] += dz.sum(axis=0)',
+     'self.grads["W"] = x.T @ dz\n        self.grads["b"] = dz.sum(axis=0)'),
+    ("branches", 'self.grads["b"] += dz', 'self.grads["b"] = dz'),
+    ("gated", "da @ A.T + dg @ G.T + d", "da @ A.T + d"),
+    ("gated", "da @ A.T + dg @ G.T + d", "dg @ G.T + d"),
+    ("gated", "da @ A.T + dg @ G.T + d", "da @ A.T + dg @ G.T"),
+    ("gated", "dG = dG + dG1", "dG = dG1"),
+    ("context", " + dmean[:, None] / self.x.shape[1]", ""),
+    ("one_gate", "dh * (1 - f) + dread * f + df @ Uf.T", "dread * f + df @ Uf.T"),
+    ("one_gate", "dh * (1 - f) + dread * f + df @ Uf.T", "dh * (1 - f) + df @ Uf.T"),
+    ("one_gate", "dh * (1 - f) + dread * f + df @ Uf.T", "dh * (1 - f) + dread * f"),
+    ("one_gate", "dh * (1 - f) + dread * f + df @ Uf.T", "dh * (1 - f) + dread + df @ Uf.T"),
+    ("one_gate", " + dread * h)", ")"),
+    ("pooling", "mask * one", "one"),
+    ("ties", " / (pairs == top).sum(axis=2, keepdims=True)", ""),
+    ("dropped", "dd1 * mask / KEEP", "dd1 / KEEP"),
+    ("every_step", 'g["V"] += h', 'g["V"] = h'),
+    ("normalized", "along / (n - 1)", "along / n"),
+    ("pullbacks", "grads[name] = grads.get(name, 0) + x.T @ d", "grads[name] = x.T @ d"),
+    ("one_projection", "ds @ q + ds.T @ q", "ds @ q"),
+    ("one_projection", "ds @ q + ds.T @ q", "ds.T @ q"),
+    ("experts", "d1 @ E1.T + d2 @ E2.T + ds @ G.T", "d1 @ E1.T + d2 @ E2.T"),
+    ("experts", "d1 @ E1.T + d2 @ E2.T + ds @ G.T", "d1 @ E1.T + ds @ G.T"),
+    ("pyramid", " * (self.a == largest)", ""),
+]  # fmt: skip
+
+# The same where what mends it stands in another line than what was changed: a part of that line as
+# it is to be.
+MENDED_ELSEWHERE: list[tuple[str, str, str, str]] = [
+    ("tied_words", "\n        np.add.at(self.dE, bag, dmean[:, None] / bag.shape[1])", "",
+     "np.add.at(self.dE, self.bag, (dz @ self.U.T)[:, None] / self.bag.shape[1])"),
+    ("tied_words", "dmean[:, None] / bag.shape[1]", "dmean[:, None]",
+     "dmean = dz @ self.U.T / bag.shape[1]"),
+    ("gated", "    dA = dA + dA1\n", "", "dA + dA1"),
+    ("context", " + dmean[:, None] / self.x.shape[1]", " + dmean[:, None]", " / d.shape[1]"),
+    ("context",
+     "dmean = dz @ self.u.T\n"
+     "        return d * self.g[:, None] + dmean[:, None] / self.x.shape[1]",
+     "return d * self.g[:, None]", "(dz @ self.u.T)[:, None, :] / self.x.shape[1]"),
+    ("pooling",
+     "window = self.z[:, :, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2]\n"
+     "                mask = window == window.max(axis=(2, 3), keepdims=True)\n"
+     "                one = d[:, :, i, j][:, :, None, None]\n"
+     "                dz[:, :, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2] = mask * one",
+     "dz[:, :, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2] = d[:, :, i, j][:, :, None, None]",
+     ".max(axis=(2, 3), keepdims=True)"),
+    ("dropped", "mask = self.mask1", "mask = self.rng.random(dd1.shape) < KEEP", "self.mask1"),
+    ("every_step",
+     'dh = np.zeros_like(h[:, 0])\n'
+     "    for t in reversed(range(x.shape[1])):\n"
+     '        dh = dh + dy[:, t] @ P["V"].T',
+     'dh = dy[:, -1] @ P["V"].T\n    for t in reversed(range(x.shape[1])):',
+     "dy[:, t - 1] @ P['V'].T"),
+    ("normalized", "/ (len(x) - 1)", "/ len(x)", "along / (n)"),
 ]  # fmt: skip
