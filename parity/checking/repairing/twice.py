@@ -47,7 +47,7 @@ def changes(every: Sequence[Statement]) -> Iterator[tuple[Statement, Change]]:
             for one in group
         )
         runs = tuple((one.slot, ast.Assign(one.node.targets, _summed(one))) for one in group)
-        yield group[0], Change(1.2, puts, tuple(group[1:]), runs)
+        yield group[0], Change(1.2, puts, tuple(group[1:]), runs=runs)
 
 
 def _summed(statement: Statement) -> Any:
