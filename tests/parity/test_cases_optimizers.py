@@ -487,6 +487,27 @@ def test_clipping_as_declared_is_right(change, optimizer):
     assert _codes(report) == ["other-optimizer"]
 
 
+def _stretched(limit, least=0.0):
+    def change(gradients):
+        norm = np.sqrt(sum(np.sum(g * g) for g in gradients))
+        return [g * limit / max(norm, least) for g in gradients]
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "limit", "untested"),
+    [([_stretched(1e-3)], 1e-3, "clipping of gradients within its limit (none was met)"),
+     (_sgd, 1e6, "clipping (no gradient that was met is beyond its limit)"),
+     ([_stretched(2.75, 2.75)], 2.75, None)],
+)  # fmt: skip
+def test_what_of_clipping_was_not_met_is_said(change, limit, untested):
+    """A step that stretches what is below the limit, or never clips, differs where none was."""
+    report = parity.check(_made(change, True, K.SGD(0.01, global_clipnorm=limit)), keras=False)
+    assert report.outcome is parity.Outcome.RIGHT
+    assert [text for text in report.untested if "clipping" in text] == [untested] * bool(untested)
+
+
 UNLIKE_DECLARED = {
     "epsilon": (_adam("keras", 1e-4), lambda: K.Adam(0.01), 1),
     "beta_2": (_adam("keras", 1e-7, beta_2=0.99), lambda: K.Adam(0.01), 1),

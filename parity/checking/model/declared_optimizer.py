@@ -1,9 +1,11 @@
 """The optimizer that a step is declared to be, with all its options."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
 from typing import Any, Literal, cast
+
+import numpy as np
 
 from numpy_impl import optimizers
 from numpy_impl.schedules import SCHEDULES, LearningRateSchedule
@@ -83,6 +85,21 @@ class DeclaredOptimizer:
         """Return the gradients of all weights, clipped as declared."""
         parts = clipped(self.options, list(gradients.values()))
         return dict(zip(gradients, parts, strict=True))
+
+    def unmet(self, steps: Iterable[Mapping[Key, Approx]]) -> list[str]:
+        """Return what the gradients of all steps taken left untested of the clipping."""
+        if not self.clips:
+            return []
+        beyond = within = False
+        for gradients in steps:
+            for key, cut in self.clipped(gradients).items():
+                changed = cut.value != gradients[key].value
+                beyond |= bool(np.any(changed))
+                within |= bool(np.any(~changed & (cut.value != 0)))
+        unmet = [] if beyond else ["clipping (no gradient that was met is beyond its limit)"]
+        return (
+            unmet if within else [*unmet, "clipping of gradients within its limit (none was met)"]
+        )
 
     def rates(self, given: Sequence[float], first: int = 0) -> list[list[float]]:
         """Return what the schedule may make of the learning rates given to some steps.

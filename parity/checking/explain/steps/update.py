@@ -154,6 +154,10 @@ class Updates:
                 notes.findings.append(self._departing(found, found.departure))
         elif found.declared:
             notes.remarks += self.besides(found)
+            if self.stated is not None:
+                given = (found.gradients_at(taken.probe) for taken in found.history)
+                scaled = ({key: g * found.factor for key, g in each.items()} for each in given)
+                notes.untested += self.stated.unmet(scaled)
         else:
             notes.add(self._judged(found))
         if found.misled:
