@@ -171,11 +171,11 @@ MISTAKES: list[tuple[str, str, str, str]] = [
     ("momentum_of_layers", "self.mu * layer.vb - rate", "layer.vb - rate", ""),
     (
         "rate_schedule",
-        "self.gamma ** self.step_number",
-        "self.gamma ** self.epoch",
+        "self.gamma**self.step_number",
+        "self.gamma**self.epoch",
         "schedule-count",
     ),
-    ("rate_schedule", "self.gamma ** self.step_number", "self.gamma * self.step_number", ""),
+    ("rate_schedule", "self.gamma**self.step_number", "self.gamma * self.step_number", ""),
     (
         "rate_schedule",
         "        rate = self.current_rate(lr)\n        self.step_number += 1\n",
