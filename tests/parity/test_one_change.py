@@ -141,6 +141,20 @@ def test_two_wrong_lines_that_each_spoil_all_are_located(tmp_path: Path, monkeyp
     assert "no single change" in report.findings[0].evidence
 
 
+@pytest.mark.parametrize("mean", ["np.mean(kl)", "kl.mean()"])
+def test_a_mean_of_too_many_numbers_in_the_loss_is_found(mean: str, tmp_path: Path):
+    """The penalty is divided by the width of the code as well; gradients are those without."""
+    old = "return (((out - x) ** 2).sum() + kl.sum()) / len(x)"
+    new = f"return ((out - x) ** 2).sum() / len(x) + {mean}"
+    module, line = loaded("vae", tmp_path, (old, new))
+    report = parity.check(module.make)
+    assert asked(report) == ["one-change"], str(report)
+    finding = report.findings[0]
+    assert f"line {line} of vae.py" in finding.title
+    assert "all gradients agree (and your loss is another)" in finding.evidence
+    assert "axis=0" in finding.fix
+
+
 class _Finalized:
     """Garbage that only a collection finds, with a finalizer of several lines."""
 

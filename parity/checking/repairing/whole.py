@@ -117,10 +117,17 @@ def axes(every: Sequence[Statement]) -> Iterator[tuple[Statement, Change]]:
 
 
 def counts(every: Sequence[Statement]) -> Iterator[tuple[Statement, Change]]:
-    """Yield a variance that is divided by the number of samples, where it is by one fewer."""
+    """Yield what may be divided by another number.
+
+    A variance by the number of samples, where it is by one fewer; a mean of all numbers along one
+    axis alone, or along none.
+    """
     for statement in every:
         for slot in places(statement.heads):
             match slot.node:
+                case ast.Call(func=ast.Attribute(value=of, attr="mean"), keywords=[]) as mean:
+                    for new in _sums_of_means(mean, of):
+                        yield statement, Change(1, ((slot, new),))
                 case ast.Call(func=func, args=args, keywords=named):
                     rest = [k for k in named if k.arg != "ddof"]
                     if len(rest) < len(named):
@@ -132,6 +139,19 @@ def counts(every: Sequence[Statement]) -> Iterator[tuple[Statement, Change]]:
                     yield statement, Change(1, ((slot, whole),))
                 case _:
                     pass
+
+
+def _sums_of_means(mean: ast.Call, of: ast.expr) -> Iterator[ast.Call]:
+    """Yield the sum of means along each axis, and the sum: np.mean(a) or a.mean() is of all."""
+    sums = ast.Attribute(of, "sum", ast.Load())
+    for axis in (0, 1):
+        along = [ast.keyword("axis", expression(str(axis)))]
+        means = ast.Call(mean.func, mean.args, along)
+        if mean.args:
+            yield ast.Call(sums, [means], [])
+        else:
+            yield ast.Call(ast.Attribute(means, "sum", ast.Load()), [], [])
+    yield ast.Call(sums, mean.args, [])
 
 
 def _axis(node: ast.AST) -> ast.expr | None:
