@@ -2,7 +2,7 @@
 
 A pickle is a program that may call anything. Here a small machine goes through its instructions
 and builds numbers, texts, lists, tuples and dictionaries. Whatever the program would call or make
-becomes a :class:`Made`, which only remembers the name and the arguments.
+becomes a :class:`MadeByCall`, which only remembers the name and the arguments.
 """
 
 import io
