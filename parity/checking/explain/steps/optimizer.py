@@ -456,7 +456,12 @@ def as_declared(
     """Return the steps read as the declared optimizer's, if they follow it with all its options."""
     if declared.kind is None:
         return None
+    # Most parts at the first step, and all of them take many times as long to compute.
+    begun = replace(draft, history=draft.history[:1])
     for factor, words in usual:
+        first = forms(begun, layout, declared, factor)
+        if not any(part.only(keys).follows(rule) for part, rule, _ in first):
+            continue
         for whole, rule, multiples in forms(draft, layout, declared, factor):
             if whole.only(keys).follows(rule):
                 return replace(
