@@ -297,6 +297,8 @@ class Approx:
         other = self._other(other)
         with np.errstate(divide="ignore", invalid="ignore"):
             value = self.value / other.value
+            if not self.rounding.tracked:
+                return self._with(value, None)
             room = np.abs(other.value) - other.bound
             propagated = (self.bound + np.abs(value) * other.bound) / room
         return self.rounded(value, np.where(room > 0, propagated, np.inf))
@@ -359,6 +361,8 @@ class Approx:
     def sqrt(self) -> "Approx":
         """Return the square root of what is known to be at least 0."""
         value = np.sqrt(np.maximum(self.value, 0))
+        if not self.rounding.tracked:
+            return self._with(value, None)
         low, high = self.value - self.bound, self.value + self.bound
         with np.errstate(divide="ignore", invalid="ignore"):
             down = np.where(low > 0, self.bound / (value + np.sqrt(np.maximum(low, 0))), value)

@@ -27,8 +27,10 @@ from parity.checking.explain.mending import OfChain
 from parity.checking.explain.second_look import Followed
 from parity.checking.explain.steps import repeated
 from parity.checking.explain.steps.course import course, of_loss, of_source
+from parity.checking.explain.steps.declared import Reading
+from parity.checking.explain.steps.identified import Identified
 from parity.checking.explain.steps.mending import with_its_line
-from parity.checking.explain.steps.optimizer import Identified, as_declared, identify, idle_tensors
+from parity.checking.explain.steps.optimizer import identify, idle_tensors
 from parity.checking.explain.steps.stepping import Stepping, classify
 from parity.checking.explain.steps.update import Updates, declared_optimizer_of, unchecked
 from parity.checking.explain.weight_decay import Decays, divided_by_batch
@@ -298,7 +300,7 @@ class Backward:
         at = of_loss(assessment.kind, factor=base)
         draft = Identified(rule, assessment.kind, 1.0, "", history, at)
         words = f"{stated.words} (declared)"
-        found = as_declared(draft, self.layout, stated, self.layout.keys, [(1.0, "")])
+        found = Reading(draft, self.layout, self.layout.keys, [(1.0, "")]).as_declared(stated)
         if found is not None:
             remarks = updates.besides(found)
             return Notes(conventions={"optimizer": words}, remarks=remarks)

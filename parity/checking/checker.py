@@ -108,7 +108,10 @@ def check(
     used = renew is None and whole.keeps_state
     asked = doubtful(whole.of_gradients if used else report.findings)
     if report.outcome is Outcome.WRONG and asked:
-        other = without_step(made) if used else made if renew is None else renew()
+        other = made if renew is None else renew()
+        # Nor is the step looked at once more where the doubt is of the gradients alone.
+        if used or all(finding in whole.of_gradients for finding in asked):
+            other = without_step(other)
         again = _Whole(plan, seed + OTHER_SEED, keras=False, search=False)
         with again.notes.until_blocked():
             again.check(Subject(other, renew, avoid=report.batches), loss)

@@ -15,9 +15,9 @@ from parity.checking.bugs.findings import Finding, Notes
 from parity.checking.bugs.table import STEP_EXCEPTION, Severity
 from parity.checking.derivative.samples import Samples, spread
 from parity.checking.explain.steps.course import course, of_source
+from parity.checking.explain.steps.identified import Identified
 from parity.checking.explain.steps.mending import with_its_line
 from parity.checking.explain.steps.optimizer import (
-    Identified,
     identify_own,
     idle_tensors,
     of_most,

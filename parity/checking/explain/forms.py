@@ -24,11 +24,11 @@ from parity.checking.bugs.tensors import BIAS_NOT_SUMMED
 from parity.checking.explain import dropout, of_weights, own_error, own_loss, slopes
 from parity.checking.explain.assessment import Assessment, Assessor
 from parity.checking.explain.own_loss import OwnLoss
+from parity.checking.explain.steps.declared import of_any_loss
+from parity.checking.explain.steps.identified import Identified
 from parity.checking.explain.steps.optimizer import (
-    Identified,
     clipped_descent,
     identify,
-    of_any_loss,
 )
 from parity.checking.explain.steps.stepping import Stepping, classify
 from parity.checking.model import declared_optimizer

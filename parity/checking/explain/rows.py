@@ -10,7 +10,7 @@ from parity.checking.bugs.findings import TensorKind, TensorResult
 from parity.checking.explain.agreement import Added, Shares, compared
 from parity.checking.explain.assessment import Assessment
 from parity.checking.explain.fit import MEANT
-from parity.checking.explain.steps.optimizer import Identified
+from parity.checking.explain.steps.identified import Identified
 from parity.checking.model.declared_optimizer import DeclaredOptimizer
 from parity.checking.model.layout import Key, Layout
 from parity.checking.model.rules import State

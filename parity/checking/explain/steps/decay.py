@@ -42,7 +42,7 @@ def decayed(whole: Course, usual: Factors) -> tuple[Found, dict[Key, OptimizerRu
     if together is not None:
         return (together, factor, words), {}
     tensors = {key: whole.only([key]) for key in whole.parts}
-    plain = {key: rule_of(alone, alone, usual) for key, alone in tensors.items()}
+    plain = {key: rule_of(alone, usual) for key, alone in tensors.items()}
     kept = [found[0] for found in plain.values() if found is not None]
     others = [key for key, found in plain.items() if found is None]
     if not others:

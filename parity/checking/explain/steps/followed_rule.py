@@ -5,7 +5,7 @@ The gradients are known but for a factor.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import compress, product
 
 import numpy as np
 
@@ -20,7 +20,7 @@ Factors = Sequence[tuple[float, str]]
 Found = tuple[OptimizerRule, float, str]
 
 
-def rule_of(quick: Course, exact: Course, usual: Factors, right: bool = False) -> Found | None:
+def rule_of(exact: Course, usual: Factors, right: bool = False) -> Found | None:
     """Return the first rule that the steps follow, with the factor of the gradients.
 
     Of what divides by a root only the right forms are tried where that is asked for.
@@ -28,16 +28,18 @@ def rule_of(quick: Course, exact: Course, usual: Factors, right: bool = False) -
     plain = descent(exact, usual)
     if plain is not None:
         return plain
-    flat = quick.flat
+    quick, flat = exact.bare, exact.flat
+    signed = [(sign * factor, words) for factor, words in usual for sign in (1, -1)]
+    rows = exact.multiplied([factor for factor, _ in signed])
     rules = (r for r in adaptive(right) if flat or r.known.feels_scale or r.form != "keras")
     for rule in (rule for rule in rules if _likely(quick, rule, usual)):
         for place in rule.known.places:
             for epsilon in EPSILONS:
                 whole = replace(rule, place=place, epsilon=epsilon)
-                for factor, words in usual:
-                    for sign in (1, -1):
-                        if exact.follows(whole, sign * factor):
-                            return whole, sign * factor, words
+                fitting = exact.begins_as(whole, rows)
+                for factor, words in compress(signed, fitting):
+                    if exact.follows(whole, factor):
+                        return whole, factor, words
     return None
 
 
@@ -145,7 +147,12 @@ def _likely(quick: Course, rule: OptimizerRule, usual: Factors) -> bool:
     feels = rule.known.feels_scale or rule.form in ("no-root", "rootless")
     factors = [f for f, _ in usual] if feels else []
     factors += [usual[0][0], -usual[0][0]]
-    return any(quick.roughly(rough, factor) for rough in roughs for factor in factors)
+    rows = quick.multiplied(factors)
+    return any(
+        quick.roughly(rough, factor)
+        for rough in roughs
+        for factor in compress(factors, quick.begins_as(rough, rows, roughly=True))
+    )
 
 
 def changing_sizes(exact: Course) -> tuple[tuple[float, float], ...] | None:

@@ -16,8 +16,9 @@ from parity.checking.bugs.findings import Finding
 from parity.checking.bugs.optimizers import STEP_LINE
 from parity.checking.bugs.table import Severity
 from parity.checking.explain.steps.course import Course, course, noise_of, selected, within
+from parity.checking.explain.steps.declared import forms
 from parity.checking.explain.steps.departures import of_another_library
-from parity.checking.explain.steps.optimizer import Identified, forms
+from parity.checking.explain.steps.identified import Identified
 from parity.checking.model.declared_optimizer import DeclaredOptimizer
 from parity.checking.model.layout import Layout
 from parity.checking.model.probe import Probe

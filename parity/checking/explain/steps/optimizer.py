@@ -4,9 +4,8 @@ Every step taken so far has to follow it.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any
 
 import numpy as np
 
@@ -20,10 +19,9 @@ from parity.checking.explain.steps import (
     look_ahead,
     shared_state,
 )
-from parity.checking.explain.steps.below import Below, Mistake
+from parity.checking.explain.steps.below import Below
 from parity.checking.explain.steps.course import (
     Course,
-    Gradients,
     GradientsAt,
     course,
     of_loss,
@@ -31,15 +29,10 @@ from parity.checking.explain.steps.course import (
     of_source,
     of_updated,
 )
-from parity.checking.explain.steps.departures import (
-    Departure,
-    departures,
-    of_another_library,
-)
+from parity.checking.explain.steps.declared import Reading, of_any_loss
 from parity.checking.explain.steps.followed_rule import (
     Factors,
     Found,
-    RateFormula,
     changing_sizes,
     decayed,
     descent,
@@ -47,70 +40,12 @@ from parity.checking.explain.steps.followed_rule import (
     rate_formula,
     rule_of,
 )
+from parity.checking.explain.steps.identified import Identified
 from parity.checking.model.declared_optimizer import DeclaredOptimizer
 from parity.checking.model.layout import Key, Layout
 from parity.checking.model.losses import LossKind, kinds, reductions
-from parity.checking.model.probe import Probe, wide
+from parity.checking.model.probe import wide
 from parity.checking.model.rules import OptimizerRule
-
-
-@dataclass(frozen=True)
-class Identified:
-    """The optimizer, and the loss whose gradients it is given.
-
-    Attributes:
-        rule: The optimizer; None where the steps are the gradients at changing rates.
-        kind: The loss; None where gradients are the user's own and their loss is not known.
-        factor: On its summed form, or on the user's own gradients.
-        words: The reduction.
-        history: The steps that follow it.
-        gradients_at: What it is given, but for the factor.
-        own: Whether the gradients are the user's own.
-        declared: Whether it is the declared one with all its options.
-        idle: Tensors that the steps leave as they are.
-        others: Tensors with another rule than the most, None for one that is not known.
-        sizes: How many times its gradient each step goes down, where that changes.
-        formula: By which formula that changes, if it is one that is known.
-        multiples: Of the learning rate of each step, where a schedule gives it.
-        shared: What shares one state, though each should have its own.
-        ahead: Momentum whose gradients are taken at other weights; there is no rule then.
-        piled: Tensors whose gradients pile up from step to step, as nothing sets them to zero.
-        updated: Whether the deltas are propagated through weights that are updated already.
-        mistakes: In the gradients that the rule is given, below the output layer.
-        departure: What is otherwise than declared; the rule has it.
-        crossed: Which tensor goes on from another's state.
-    """
-
-    rule: OptimizerRule | DeclaredOptimizer | None
-    kind: LossKind | None
-    factor: float
-    words: str
-    history: Sequence[Taken]
-    gradients_at: GradientsAt
-    own: bool = False
-    declared: bool = False
-    idle: tuple[Key, ...] = ()
-    others: dict[Key, OptimizerRule | None] = field(default_factory=dict[Key, OptimizerRule | None])
-    sizes: tuple[float, ...] = ()
-    formula: RateFormula | None = None
-    multiples: tuple[float, ...] = ()
-    shared: shared_state.Shared | None = None
-    ahead: look_ahead.LookAhead | None = None
-    piled: tuple[Key, ...] = ()
-    updated: bool = False
-    mistakes: Sequence[Mistake] = ()
-    departure: Departure | None = None
-    crossed: crossed_state.Crossed | None = None
-
-    @property
-    def misled(self) -> bool:
-        """Whether the rule is given wrong gradients."""
-        return self.updated or bool(self.mistakes)
-
-    def following(self, found: Found, **more: Any) -> "Identified":
-        """Return this with the rule that is followed, and what else is known of it."""
-        rule, factor, words = found
-        return replace(self, rule=rule, factor=factor, words=words, **more)
 
 
 def identify(
@@ -149,10 +84,9 @@ def identify(
         return stated
     for kind in every:
         draft = Identified(None, kind, 1.0, "", history, of_loss(kind))
-        quick = course(history, layout, of_loss(kind, tracked=False))
         exact = course(history, layout, draft.gradients_at)
         usual = reductions(kind, batch, plan.sizes[-1])
-        attempt = _Attempt(draft, layout, quick, exact, usual)
+        attempt = _Attempt(draft, layout, exact, usual)
         found = attempt.identified(declared)
         # Rates that change are read by their formula where the loss is none of the catalogue's.
         if found is not None and not (kind is measured and found.rule is None):
@@ -181,7 +115,7 @@ def identify_own(
     Where no rule is known for some of the tensors, its ``others`` have None.
     """
     whole = course(draft.history, layout, draft.gradients_at)
-    attempt = _Attempt(draft, layout, whole, whole, [(1.0, draft.words)])
+    attempt = _Attempt(draft, layout, whole, [(1.0, draft.words)])
     found = attempt.identified(declared)
     if found is not None and None not in found.others.values():
         return found
@@ -244,7 +178,7 @@ def _wrong_below(draft: Identified, kind: LossKind, layout: Layout) -> Identifie
         whole = course(draft.history, layout, at)
         for some in [top, *([key] for key in top)] if len(top) > 1 else [top]:
             alone = whole.only(some)
-            found = rule_of(alone, alone, usual, right=True)
+            found = rule_of(alone, usual, right=True)
             if found is None:
                 continue
             rule, factor, _ = found
@@ -284,52 +218,6 @@ def _downhill(taken: Taken, layout: Layout, at: GradientsAt) -> bool:
     return bool(gradients)
 
 
-def of_any_loss(
-    history: Sequence[Taken],
-    layout: Layout,
-    declared: DeclaredOptimizer | None,
-    losses: Sequence[LossKind] = (),
-) -> Identified | None:
-    """Return the steps read as what is declared, or as one departure from it, by some loss."""
-    plan, batch = history[0].probe.plan, len(history[0].probe.x)
-    # In float32 what divides by a root follows too much to be read of any loss.
-    single = history[0].probe.dtype != np.float64
-    if declared is None or declared.named or declared.unchecked or single:
-        return None
-    for read in (as_declared, as_departed):
-        for kind in losses or kinds(plan.activations[-1].name):
-            draft = Identified(None, kind, 1.0, "", history, of_loss(kind))
-            usual = reductions(kind, batch, plan.sizes[-1])
-            found = read(draft, layout, declared, layout.keys, usual)
-            if found is not None:
-                return found
-    return None
-
-
-def as_departed(
-    draft: Identified,
-    layout: Layout,
-    declared: DeclaredOptimizer,
-    keys: Sequence[Key],
-    usual: Factors,
-) -> Identified | None:
-    """Return the steps read as the declared optimizer's with one thing otherwise, if it is that.
-
-    With epsilon where and as another library has it, too, which is no bug, another thing may be.
-    """
-    if declared.kind is None:
-        return None
-    others = [each.optimizer for each in of_another_library(declared)]
-    for optimizer in (declared, *others):
-        for departure in departures(optimizer, len(draft.history)):
-            if departure.is_convention and optimizer is not declared:
-                continue
-            found = as_declared(draft, layout, departure.optimizer, keys, usual)
-            if found is not None:
-                return replace(found, declared=False, departure=departure)
-    return None
-
-
 @dataclass(frozen=True)
 class _Attempt:
     """The steps beside gradients of one kind.
@@ -337,14 +225,12 @@ class _Attempt:
     Attributes:
         draft: What is said of them so far.
         layout: How the weights are read.
-        quick: The course of the steps with gradients without bounds, and
-        exact: with bounds.
+        exact: The course of the steps.
         usual: What the gradients are likely multiplied by.
     """
 
     draft: Identified
     layout: Layout
-    quick: Course
     exact: Course
     usual: Factors
 
@@ -357,21 +243,21 @@ class _Attempt:
         if not idle:
             return self._moving(declared)
         draft = replace(self.draft, idle=idle)
-        quick, exact = self.quick.only(moving), self.exact.only(moving)
-        return replace(self, draft=draft, quick=quick, exact=exact)._moving(declared)
+        return replace(self, draft=draft, exact=self.exact.only(moving))._moving(declared)
 
     def _moving(self, declared: DeclaredOptimizer | None) -> Identified | None:
         draft, layout, exact, usual = self.draft, self.layout, self.exact, self.usual
         moving = list(exact.parts)
         if declared is not None and not declared.named and not declared.unchecked:
-            fitting = as_declared(draft, layout, declared, moving, usual)
+            reading = Reading(draft, layout, moving, usual)
+            fitting = reading.as_declared(declared)
             if fitting is not None:
                 return fitting
             # Of gradients that are known; of a loss that is still open other readings come first.
-            departed = as_departed(draft, layout, declared, moving, usual) if draft.own else None
+            departed = reading.as_departed(declared) if draft.own else None
             if departed is not None:
                 return departed
-        found = rule_of(self.quick, exact, usual)
+        found = rule_of(exact, usual)
         if found is not None:
             return draft.following(found)
         clipping = _clipping(draft, layout, moving) if draft.own else None
@@ -405,7 +291,7 @@ class _Attempt:
         """Return the optimizer of steps in which arrays share a state, if they follow one."""
 
         def followed(alone: Course) -> Found | None:
-            return rule_of(self.quick.only(list(alone.parts)), alone, self.usual)
+            return rule_of(alone, self.usual)
 
         found = shared_state.find(self.exact, self.layout, followed, self.usual)
         if found is None:
@@ -422,7 +308,7 @@ class _Attempt:
             # Of a loss that is still open all rules would be tried too often.
             if not self.draft.own:
                 return descent(alone, self.usual)
-            return rule_of(self.quick.only(list(alone.parts)), alone, self.usual, right=True)
+            return rule_of(alone, self.usual, right=True)
 
         found = crossed_state.find(self.exact, self.layout, followed)
         return None if found is None else self.draft.following(found[0], crossed=found[1])
@@ -446,65 +332,9 @@ def idle_tensors(whole: Course) -> tuple[Key, ...]:
     )
 
 
-def as_declared(
-    draft: Identified,
-    layout: Layout,
-    declared: DeclaredOptimizer,
-    keys: Sequence[Key],
-    usual: Factors,
-) -> Identified | None:
-    """Return the steps read as the declared optimizer's, if they follow it with all its options."""
-    if declared.kind is None:
-        return None
-    # Most parts at the first step, and all of them take many times as long to compute.
-    begun = replace(draft, history=draft.history[:1])
-    for factor, words in usual:
-        first = forms(begun, layout, declared, factor)
-        if not any(part.only(keys).follows(rule) for part, rule, _ in first):
-            continue
-        for whole, rule, multiples in forms(draft, layout, declared, factor):
-            if whole.only(keys).follows(rule):
-                return replace(
-                    draft, rule=rule, factor=factor, words=words, declared=True,
-                    multiples=multiples,
-                )  # fmt: skip
-    return None
-
-
-def forms(
-    draft: Identified, layout: Layout, declared: DeclaredOptimizer, factor: float = 1.0
-) -> Iterator[tuple[Course, DeclaredOptimizer | OptimizerRule, tuple[float, ...]]]:
-    """Yield the steps beside what is declared, in each form that this may have.
-
-    With the course stand the rule, and the multiples of the learning rates that its schedule gives.
-    """
-    whole = declared_course(draft, layout, declared, factor)
-    for multiples in declared.rates(whole.rates):
-        yield whole.at_rates(multiples), declared, tuple(multiples)
-    # At a constant rate it is the same whether the velocity has the rate in it.
-    if declared.plain_momentum:
-        yield whole, declared.at_one_rate(), ()
-
-
-def declared_course(
-    draft: Identified, layout: Layout, declared: DeclaredOptimizer, factor: float
-) -> Course:
-    """Return the steps with the gradients clipped as declared."""
-
-    def at(probe: Probe) -> Gradients:
-        gradients = draft.gradients_at(probe)
-        if factor != 1:
-            gradients = {key: g * factor for key, g in gradients.items()}
-        return declared.clipped(gradients) if declared.clips else gradients
-
-    return course(draft.history, layout, at)
-
-
 def _by_tensor(draft: Identified, exact: Course, usual: Factors) -> Identified | None:
     """Return the rule that most of the tensors follow, and what the others do."""
-    found = {
-        key: rule_of(alone, alone, usual) for key in exact.parts for alone in [exact.only([key])]
-    }
+    found = {key: rule_of(alone, usual) for key in exact.parts for alone in [exact.only([key])]}
     rules = [rule for rule in found.values() if rule is not None]
     if not rules:
         return None
@@ -534,7 +364,7 @@ def _clipping(draft: Identified, layout: Layout, keys: Sequence[Key]) -> Declare
     """Return plain descent with the kind of clipping that the steps have, if they have one."""
     for name, limit in _limits(draft, layout):
         clipped = DeclaredOptimizer("SGD", "sgd", {"momentum": 0.0, name: limit})
-        if as_declared(draft, layout, clipped, keys, [(1.0, draft.words)]) is not None:
+        if Reading(draft, layout, keys, [(1.0, draft.words)]).as_declared(clipped) is not None:
             return clipped
     return None
 

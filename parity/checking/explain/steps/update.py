@@ -30,8 +30,9 @@ from parity.checking.bugs.table import (
     Severity,
 )
 from parity.checking.explain.steps.course import Course, course
+from parity.checking.explain.steps.declared import Reading, declared_course
 from parity.checking.explain.steps.departures import Departure
-from parity.checking.explain.steps.optimizer import Identified, as_departed, declared_course
+from parity.checking.explain.steps.identified import Identified
 from parity.checking.explain.steps.shared_state import Shared
 from parity.checking.model import declared_optimizer
 from parity.checking.model.declared_optimizer import DeclaredOptimizer
@@ -220,7 +221,7 @@ class Updates:
         parting = self._parting(draft, stated, whole.only(moving), found, certain)
         if parting is None:  # with the factor that they have, which may be any
             return None
-        departed = as_departed(draft, self.layout, stated, moving, [(factor, draft.words)])
+        departed = Reading(draft, self.layout, moving, [(factor, draft.words)]).as_departed(stated)
         if departed is not None and departed.departure is not None:
             if departed.departure.is_convention:
                 return None  # it is told as a remark
@@ -238,7 +239,7 @@ class Updates:
             return []
         keys = [key for key in self.layout.keys if key not in found.idle]
         usual = [(abs(found.factor), found.words)]
-        read = as_departed(found, self.layout, stated, keys, usual)
+        read = Reading(found, self.layout, keys, usual).as_departed(stated)
         if read is None or read.departure is None or not read.departure.is_convention:
             return []
         return [self._convention(read, read.departure)]
