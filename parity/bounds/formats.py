@@ -27,6 +27,9 @@ class Format:
             whose smallest normal number is 6e-5, nobody does so, and it is half of the last place.
         least: The exponent of the smallest number, 2^least.
         largest: The largest number.
+        cut_off: Whether sums that were made in float32 may be stored by leaving digits out, which
+            is off by up to 2u. TensorFlow's products of bfloat16 do so on processors that have no
+            instructions for that format, and round to the nearest on others.
     """
 
     name: str
@@ -34,6 +37,7 @@ class Format:
     tiny: float
     least: int
     largest: float
+    cut_off: bool = False
 
     @property
     def unit(self) -> float:
@@ -75,7 +79,7 @@ def _as_numpy_has_it(dtype: type[np.floating[Any]]) -> Format:
 
 FLOAT64, FLOAT32 = _as_numpy_has_it(np.float64), _as_numpy_has_it(np.float32)
 FLOAT16 = Format("float16", 11, 2.0**-25, -24, 65504.0)
-BFLOAT16 = Format("bfloat16", 8, FLOAT32.tiny, -133, (2 - 2.0**-7) * 2.0**127)
+BFLOAT16 = Format("bfloat16", 8, FLOAT32.tiny, -133, (2 - 2.0**-7) * 2.0**127, cut_off=True)
 # What a card's matrix products take of float32's numbers.
 TENSORFLOAT32 = Format("tensorfloat32", 11, FLOAT32.tiny, -136, (2 - 2.0**-10) * 2.0**127)
 

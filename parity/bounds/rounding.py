@@ -119,7 +119,11 @@ class Rounding:
         if self.products != "float32":
             error = error + self.tiny * terms
             return Approx(value, self.within_range(value, error), self)
-        return Approx(value, None, self).rounded(value, error + FLOAT32.tiny * terms)
+        stored = Approx(value, None, self).rounded(value, error + FLOAT32.tiny * terms)
+        if not self.format.cut_off or stored.error is None:
+            return stored
+        cut = self.unit * (np.abs(value) + error)  # once more: leaving out is off by twice as much
+        return Approx(value, self.within_range(value, stored.error + cut), self)
 
     def within_range(self, value: Array, error: Array) -> Array:
         """Return the error, infinite where the number may be too large for the format."""

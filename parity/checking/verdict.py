@@ -123,7 +123,7 @@ def doubtful(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def without_step(candidate: Candidate) -> Candidate:
-    """Return a candidate whose step keeps a state that is no longer new, without that step."""
+    """Return a candidate without its step: its state is no longer new, or nothing of it is asked."""
     return replace(candidate, step=None, optimizer=None)
 
 

@@ -128,15 +128,25 @@ def _compute_dtype(layer: Any) -> Dtype:
     return cast(Dtype, dtypes[0])
 
 
+_MATRICES: tuple[Any, ...] = (keras.layers.Dense,)
+_IN_FLOAT32: dict[str, tuple[Any, ...]] = {
+    "float16": _MATRICES,
+    "bfloat16": (
+        *_MATRICES, keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv1DTranspose,
+        keras.layers.Conv2DTranspose, keras.layers.RNN,
+    ),
+}  # fmt: skip
+
+
 def _products(layer: Any, dtype: str) -> Products:
     """Return in what products are summed.
 
-    Measured on TensorFlow's processor kernels: of bfloat16 all, and of float16 those of matrices,
-    are summed in float32; its convolutions and ``einsum`` sum float16 in float16.
+    Measured on TensorFlow's processor kernels, with instructions for bfloat16 and without them:
+    products of matrices are summed in float32, and convolutions of bfloat16; others, as by
+    ``einsum`` or depthwise, are summed in the format itself, at least without such instructions.
     """
-    if not FORMATS[dtype].is_low:
-        return "own"
-    return "float32" if dtype == "bfloat16" or isinstance(layer, keras.layers.Dense) else "own"
+    known = _IN_FLOAT32.get(dtype, ())
+    return "float32" if isinstance(layer, known) else "own"
 
 
 def _refuse_penalties(layers: Sequence[Any]) -> None:

@@ -37,7 +37,9 @@ def test_some_steps_of_lenet_are_compared(tiny_mnist: Path, capsys):
     assert "DIFFERENT" not in text
     rows = re.findall(r"^ +([12]) +(\S+) +(\S+) +20$", text, re.MULTILINE)
     assert [step for step, _, _ in rows] == ["1", "2"]
-    assert all(0 < float(apart) < 1e-12 for row in rows for apart in row[1:])
+    # Adam divides each gradient by its own size, also where that is mostly rounding: how far the
+    # engines come apart depends on the processor. What is wrong shows at the learning rate, 1e-3.
+    assert all(0 < float(apart) < 1e-11 for row in rows for apart in row[1:])
 
 
 def test_the_mnist_comparison_fails_when_an_engine_is_wrong(tiny_mnist: Path, monkeypatch, capsys):
