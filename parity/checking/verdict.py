@@ -123,7 +123,7 @@ def doubtful(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def without_step(candidate: Candidate) -> Candidate:
-    """Return a candidate without its step: its state is no longer new, or nothing of it is asked."""
+    """Return a candidate without its step, whose state is used up or of which nothing is asked."""
     return replace(candidate, step=None, optimizer=None)
 
 
