@@ -52,8 +52,9 @@ class Candidate:
         gradients: ``(x, y) -> arrays`` in the order and shapes of the weights; None for one that
             is not written yet.
         step: ``(x, y, learning_rate) -> None``: one update of the weights, in place or by
-            rebinding. Without it and ``gradients``, ``forward``
-            alone is compared, with a reference.
+            rebinding; or ``(x, y) -> None`` with the rate inside, which ``learning_rate`` or
+            ``optimizer`` then says. Without it and ``gradients``, ``forward`` alone is compared,
+            with a reference.
         loss: ``(x, y) -> number``, the user's own; or the name of the loss whose gradient this is
             meant to be: one of ``numpy_impl.losses.LOSSES``, averaged over the batch as Keras
             does, or with "/sum" behind it summed.
@@ -61,6 +62,8 @@ class Candidate:
             "SGD(momentum=0.9)", what is not said having Keras's default; the name of one ("sgd",
             "adamw"...), its settings open; or one of PyTorch's with its options,
             "torch.SGD(momentum=0.9)", what is not said having PyTorch's; None: found out.
+        learning_rate: By which ``step(x, y)`` goes, where it takes none and no ``optimizer`` says
+            it.
         samples: How ``x`` and ``y`` lie: in "rows", in "columns", or one a call ("single").
         kernel: Shape of a kernel: "in-out" (inputs, units) or "out-in".
         bias: "separate" arrays, "folded-first" or "folded-last" (the first or last row or column
@@ -88,9 +91,10 @@ class Candidate:
     forward: Callable[[Any], Any] | None = None
     set_weights: Callable[[Any], Any] | None = None
     gradients: Callable[[Any, Any], Any] | None = None
-    step: Callable[[Any, Any, float], Any] | None = None
+    step: Callable[[Any, Any, float], Any] | Callable[[Any, Any], Any] | None = None
     loss: Callable[[Any, Any], Any] | str | None = None
     optimizer: Any = None
+    learning_rate: float | None = None
     samples: Samples | None = None
     kernel: Kernel | None = None
     bias: Bias | None = None
@@ -119,10 +123,20 @@ class Candidate:
         for field, arguments in _ARGUMENTS.items():
             value = getattr(self, field)
             given = _other_arguments(value, arguments) if callable(value) else None
-            if given is not None:
+            if given is not None and not (field == "step" and self.keeps_its_rate):
                 raise CandidateError(
                     f"Candidate: expected {field}({', '.join(arguments)}). Received: {field}{given}"
                 )
+        rate = self.learning_rate
+        if rate is not None and not (_is_number(rate) and rate > 0):
+            raise CandidateError(
+                f"Candidate: expected learning_rate to be a positive number. Received: {rate!r}"
+            )
+        if rate is not None and not self.keeps_its_rate:
+            raise CandidateError(
+                "Candidate: expected learning_rate beside step(x, y), which has it inside. "
+                + ("Received: no step" if self.step is None else "Received: a step that takes it")
+            )
         if not (self.data is None or callable(self.data) or _is_pair(self.data)):
             raise CandidateError(
                 "Candidate: expected data to be a pair (x, y), or a function of a random generator "
@@ -138,6 +152,13 @@ class Candidate:
                 "number or (kernel, bias) pair a layer. "
                 f"Received: {self.weight_decay!r}"
             )
+
+    @property
+    def keeps_its_rate(self) -> bool:
+        """Whether ``step`` takes no learning rate, but has its own."""
+        if self.step is None or _other_arguments(self.step, _ARGUMENTS["step"]) is None:
+            return False
+        return _other_arguments(self.step, ("x", "y")) is None
 
     @property
     def forward_alone(self) -> bool:
@@ -162,16 +183,17 @@ def _is_pair(given: Any) -> bool:
     return isinstance(given, tuple) and len(cast(tuple[Any, ...], given)) == 2
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and math.isfinite(value)
+
+
 def _is_decay(given: WeightDecay | None) -> bool:
     """Return whether this can be declared as weight decay."""
 
-    def is_number(value: Any) -> bool:
-        return isinstance(value, Real) and math.isfinite(value)
-
-    if given is None or is_number(given):
+    if given is None or _is_number(given):
         return True
     return isinstance(given, list | tuple) and all(
-        is_number(entry)
-        or (isinstance(entry, list | tuple) and len(entry) == 2 and all(map(is_number, entry)))
+        _is_number(entry)
+        or (isinstance(entry, list | tuple) and len(entry) == 2 and all(map(_is_number, entry)))
         for entry in given
     )

@@ -27,6 +27,7 @@ from parity.checking.derivative.compare import REFERENCE as DERIVATIVE
 from parity.checking.derivative.compare import Derivative, check_derivative
 from parity.checking.derivative.samples import in_parts, of_other_targets, samples
 from parity.checking.derivative.steps import check_steps
+from parity.checking.explain.steps.update import declared_optimizer_of
 from parity.checking.forward import Forward
 from parity.checking.model.layout import Layout, readings
 from parity.checking.model.losses import Declared, declared
@@ -46,6 +47,7 @@ _NO_KNOWN_LOSS = (
     "Loss: it is none that is known here. Your gradients were compared with its derivative, and "
     "with nothing else."
 )
+_OTHER_RATES = "steps at other learning rates than their own, {:g}"
 Given = Candidate | Callable[[], Candidate]
 
 
@@ -79,10 +81,12 @@ def check(
         ValueError: The reference or the name of a loss is not known.
         TypeError: ``candidate`` is neither.
     """
-    renew = candidate if callable(candidate) else None
-    made = candidate if renew is None else renew()
-    if not isinstance(made, Candidate):
-        raise TypeError(f"expected a parity.Candidate. Received: {type(made).__name__}")
+    if not callable(candidate):
+        renew, made = None, _at_its_rate(candidate)
+    else:
+        make = candidate
+        renew = lambda: _at_its_rate(make())  # noqa: E731 (a name for it would say no more)
+        made = renew()
     if reference is None and made.gradients is None and made.step is None:
         raise CandidateError(
             "expected gradients or step, or for forward alone a reference to compare it with. "
@@ -103,6 +107,8 @@ def check(
     whole = _Whole(plan, seed, plan is not None if keras is None else keras)
     with whole.notes.until_blocked():
         whole.check(Subject(made, renew), loss)
+        if made.learning_rate is not None:
+            whole.notes.untested.append(_OTHER_RATES.format(made.learning_rate))
     report = CheckReport(made.name, whole.compared_with, **vars(whole.notes))
     # A state that a step keeps is another one by now, if it cannot be made anew.
     used = renew is None and whole.keeps_state
@@ -118,6 +124,26 @@ def check(
         second = CheckReport(made.name, again.compared_with, **vars(again.notes))
         report.findings = surviving(report, second, asked)
     return report
+
+
+def _at_its_rate(made: Any) -> Candidate:
+    """Return a candidate whose step, if that takes no learning rate, says by which one it goes.
+
+    Raises:
+        CandidateError: Nothing says it.
+        TypeError: It is none.
+    """
+    if not isinstance(made, Candidate):
+        raise TypeError(f"expected a parity.Candidate. Received: {type(made).__name__}")
+    if not made.keeps_its_rate or made.learning_rate is not None:
+        return made
+    stated = declared_optimizer_of(made)
+    if stated is None or stated.learning_rate is None:
+        raise CandidateError(
+            "expected step(x, y, learning_rate), or, as the step has its own, what that is: "
+            'learning_rate=0.1, or optimizer="SGD(learning_rate=0.1)". Received: neither'
+        )
+    return replace(made, learning_rate=stated.learning_rate)
 
 
 def _beside_keras(

@@ -124,7 +124,7 @@ def doubtful(findings: Sequence[Finding]) -> list[Finding]:
 
 def without_step(candidate: Candidate) -> Candidate:
     """Return a candidate without its step, whose state is used up or of which nothing is asked."""
-    return replace(candidate, step=None, optimizer=None)
+    return replace(candidate, step=None, optimizer=None, learning_rate=None)
 
 
 def surviving(first: CheckReport, second: CheckReport, asked: Sequence[Finding]) -> list[Finding]:

@@ -32,12 +32,21 @@ class Answer:
 
 @dataclass(frozen=True)
 class Taken:
-    """One step that the user's code has taken: from where and on what, and what it changed."""
+    """One step that the user's code has taken: from where and on what, and what it changed.
+
+    Attributes:
+        probe: The weights and samples.
+        rate: The learning rate.
+        change: Of each array.
+        after: The arrays after it.
+        keeps_rate: Whether the rate is the code's own, by what was said of it.
+    """
 
     probe: Probe
     rate: float
     change: list[Array]
     after: list[Array]
+    keeps_rate: bool = False
 
 
 class Direct:
@@ -120,13 +129,15 @@ class Step:
         if reset:
             self.subject.set_weights(probe.arrays)
         self.subject.step(probe.form.x(probe.x), probe.form.y(probe.y), self.rate)
+        self.rate = self.subject.rate(self.rate)
         after = self.subject.weights()
         # In the weights' own type, by which it is seen what the difference may have lost.
         changed = [
             (now - before).astype(now.dtype) if now.shape == before.shape else now - before
             for now, before in zip(after, probe.arrays, strict=True)
         ]
-        self.taken.append(Taken(probe, self.rate, changed, after))
+        keeps_rate = self.subject.candidate.learning_rate is not None
+        self.taken.append(Taken(probe, self.rate, changed, after, keeps_rate))
         return changed
 
     @property

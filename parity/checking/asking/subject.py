@@ -75,6 +75,7 @@ class Subject:
         self.candidate = candidate
         self.renew = renew
         self.avoid = frozenset(avoid)
+        self._keeps_its_rate = candidate.keeps_its_rate
         self.keeps_state = False
         container = self._container()
         found = self._leaves("get_weights", container)
@@ -196,9 +197,14 @@ class Subject:
         return [None if v is None else self._array("gradients", p, v) for p, v in found]
 
     def step(self, x: Array, y: Any, learning_rate: float) -> None:
-        """Let ``step`` update the weights."""
+        """Let ``step`` update the weights, at that rate or at its own."""
         assert self.candidate.step is not None
-        self._with_inputs("step", self.candidate.step, x, y, learning_rate)
+        rates = () if self._keeps_its_rate else (learning_rate,)
+        self._with_inputs("step", self.candidate.step, x, y, *rates)
+
+    def rate(self, asked: float) -> float:
+        """Return at which learning rate a step goes that is asked for at one."""
+        return self.candidate.learning_rate or asked
 
     def loss(self, x: Array, y: Any) -> Any:
         """Return the user's own loss, a number (complex for complex weights).

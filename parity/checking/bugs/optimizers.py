@@ -303,6 +303,12 @@ SCHEDULE_BEHIND = Bug(
     "W -= self.learning_rate * dW; self.learning_rate = schedule(self.t); self.t += 1",
     "learning_rate = schedule(t), t being the number of steps before this one, and then the step",
 )
+RATE_OTHER = Bug(
+    "rate-other-than-declared",
+    "steps go at another learning rate than is declared: {found}{parts}",
+    "W -= 0.1 * dW  # SGD(learning_rate=0.01) is declared",
+    "make it {declared}, or declare the rate that you mean",
+)
 OPTION_NOT_CHECKED = Bug(
     "option-not-checked",
     "optimizer option {option} is not checked",
@@ -368,4 +374,5 @@ OF_UPDATE = (
     *(DECAY_SIGN, DECAY_ENTERS, DECAY_MISSING, EPSILON_PLACE, EPSILON_SIZE, MOMENTUM_CONVENTION),
     MOMENTUM_MISSING,
     *(NESTEROV, ACCUMULATOR_START, CLIPPING_KIND, SCHEDULE_COUNT, SCHEDULE_AHEAD, SCHEDULE_BEHIND),
+    RATE_OTHER,
 )

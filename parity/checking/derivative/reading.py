@@ -21,6 +21,11 @@ _RATES = (2.0**-3, 2.0**-5)
 _SMALLER = tuple(2.0**-k for k in range(5, 11))
 # Two estimates of what it tends to that differ by no more than this part are one.
 _CONVERGED = 1e-9
+_ONE_RATE = (
+    "the step has its own learning rate, and at one rate a gradient cannot be told from the change "
+    "of weights that are updated one after the other: give gradients as well, or a step that takes "
+    "the rate"
+)
 _NO_PLAIN_ONE = (
     "the step is no plain one (weights -= learning_rate * gradient), from which gradients could be "
     "read off: give gradients as well"
@@ -51,6 +56,8 @@ class OfSteps:
         Raises:
             TheirError: The step is none from which they could be read off.
         """
+        if self.subject.candidate.learning_rate is not None:
+            raise TheirError("step", _ONE_RATE)
         changes = [self._change(place, rate) for rate in _RATES]
         found = self._plain(place, changes)
         if found is None and self.falling is None:

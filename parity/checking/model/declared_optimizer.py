@@ -1,7 +1,7 @@
 """The optimizer that a step is declared to be, with all its options."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import signature
 from typing import Any, Literal, cast
 
@@ -14,6 +14,7 @@ from parity.bounds.optimizers import CLIPPING, clipped
 from parity.bounds.rounding import Approx
 from parity.bounds.updates import RULES
 from parity.bounds.updates.rule import ByAnyone, Options, State, UpdateForm
+from parity.checking.model import torch_optimizers
 from parity.checking.model.layout import Key
 from parity.checking.model.rules import OptimizerRule
 from parity.checking.model.torch_optimizers import PREFIX, name_and_options, read
@@ -47,6 +48,8 @@ class DeclaredOptimizer:
         form: Of its rule.
         decay: How the weight decay enters: "before" the step as Keras's (learning rate times it
             times the weights), "after" it, "coupled" as a part of the gradient, or "whatever rate".
+        learning_rate: The one that is stated, a schedule's at its start; None if none is.
+        times: What all learning rates are multiplied by.
     """
 
     title: str
@@ -57,6 +60,8 @@ class DeclaredOptimizer:
     unchecked: tuple[str, ...] = ()
     form: UpdateForm = "keras"
     decay: Decay = "before"
+    learning_rate: float | None = None
+    times: float = 1.0
 
     @property
     def words(self) -> str:
@@ -108,7 +113,7 @@ class DeclaredOptimizer:
         ``first`` is the number of steps before these.
         """
         if self.schedule is None:
-            return [[1.0] * len(given)]
+            return [[self.times] * len(given)]
         rates = [self.schedule(first + k) for k in range(len(given))]
         starts = [self.schedule(0), *(getattr(self.schedule, name, None) for name in _STARTS)]
         found = [[rate / start for rate in rates] for start in dict.fromkeys(starts) if start]
@@ -205,7 +210,8 @@ def of(optimizer: Any) -> DeclaredOptimizer:
         own = type(optimizer) in optimizers.OPTIMIZERS.values()
         kind: Any = known[0] if known and own and not RULES[known[0]].whole else None
         schedule = rate if isinstance(rate, LearningRateSchedule) else None
-        return DeclaredOptimizer(name, kind, vars(optimizer), schedule)
+        start = rate(0) if isinstance(rate, LearningRateSchedule) else float(rate)
+        return DeclaredOptimizer(name, kind, vars(optimizer), schedule, learning_rate=start or None)
     if not hasattr(optimizer, "get_config"):
         raise ValueError(
             f"optimizer: expected a Keras or numpy_impl optimizer, or a name. Received: {name}"
@@ -238,7 +244,9 @@ def _of_name(text: str) -> DeclaredOptimizer:
     if not options:
         return DeclaredOptimizer(RULES[kind].title, kind, _defaults(kind), None, True)
     try:
-        return of(optimizers.OPTIMIZERS[name.lower()](**given))
+        found = of(optimizers.OPTIMIZERS[name.lower()](**given))
+        # A default is no statement of the rate that a step has inside.
+        return found if "learning_rate" in given else replace(found, learning_rate=None)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"optimizer: expected {name} with Keras's options. Received: {text!r}: {error}"
@@ -249,7 +257,10 @@ def _of_torch(text: str) -> DeclaredOptimizer:
     name, found, given = read(text)
     options, decay = found.options(given), "coupled" if found.coupled else "before"
     form = found.form(options)
-    return DeclaredOptimizer(f"{PREFIX}{name}", found.kind, options, form=form, decay=decay)
+    rate = torch_optimizers.learning_rate(text)
+    return DeclaredOptimizer(
+        f"{PREFIX}{name}", found.kind, options, form=form, decay=decay, learning_rate=rate
+    )
 
 
 def _of_keras(name: str, optimizer: Any, config: dict[str, Any]) -> DeclaredOptimizer:
@@ -267,18 +278,24 @@ def _of_keras(name: str, optimizer: Any, config: dict[str, Any]) -> DeclaredOpti
         unchecked += ["exclude_from_weight_decay"] * any(
             getattr(optimizer, attribute, None) for attribute in excluded
         )
-    schedule, given = None, config.get("learning_rate")
+    schedule, given, rate = None, config.get("learning_rate"), None
     if isinstance(given, dict):
         stated = cast(Mapping[str, Any], given)
         title = str(stated["class_name"])
         if title in SCHEDULES and not stated.get("registered_name"):
             options = {k: v for k, v in stated["config"].items() if k != "name"}
             schedule = SCHEDULES[title](**options)
+            rate = schedule(0) or None
         else:
             unchecked.append(f"learning_rate={title}")
     elif not isinstance(given, float):
         unchecked.append("learning_rate")
-    return DeclaredOptimizer(name, kind, config, schedule, unchecked=tuple(unchecked))
+    else:
+        # Keras keeps it in float32, and whoever wrote 0.001 means that number.
+        rate = float(str(np.float32(given)))
+    return DeclaredOptimizer(
+        name, kind, config, schedule, unchecked=tuple(unchecked), learning_rate=rate
+    )
 
 
 def _defaults(name: str) -> Options:

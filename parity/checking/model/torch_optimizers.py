@@ -87,6 +87,13 @@ TORCH: dict[str, TorchOptimizer] = {
 }  # fmt: skip
 
 
+def learning_rate(text: str) -> float | None:
+    """Return the learning rate that a text says, which has no say in the formula."""
+    parts = name_and_options(text.strip().removeprefix(PREFIX))
+    rate = None if parts is None else parts[1].get("lr")
+    return float(rate) if isinstance(rate, int | float) and rate > 0 else None
+
+
 def conventions(kind: str) -> list[tuple[Place, float]]:
     """Return where Keras and PyTorch have the epsilon of a rule, and its default there."""
     known = [t for t in TORCH.values() if t.kind == kind and "eps" in t.defaults]
@@ -118,7 +125,7 @@ def read(text: str) -> tuple[str, TorchOptimizer, dict[str, Any]]:
     name, given = parts
     if name not in TORCH:
         raise ValueError(f"{expected}, with a name of {', '.join(TORCH)}. Received: {text!r}")
-    given.pop("lr", None)  # the step is given one
+    given.pop("lr", None)
     known = TORCH[name].defaults
     if unknown := [option for option in given if option not in known]:
         raise ValueError(

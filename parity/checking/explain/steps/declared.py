@@ -9,8 +9,9 @@ import numpy as np
 from numpy_impl.types import Array
 from parity.bounds.optimizers import CLIPPING
 from parity.checking.asking.gradients import Taken
+from parity.checking.bugs.optimizers import RATE_OTHER
 from parity.checking.explain.steps.course import Course, Gradients, course, of_loss
-from parity.checking.explain.steps.departures import departures, of_another_library
+from parity.checking.explain.steps.departures import Departure, departures, of_another_library
 from parity.checking.explain.steps.followed_rule import Factors
 from parity.checking.explain.steps.identified import Identified
 from parity.checking.model.declared_optimizer import DeclaredOptimizer
@@ -19,6 +20,7 @@ from parity.checking.model.losses import LossKind, kinds, reductions
 from parity.checking.model.probe import Probe
 from parity.checking.model.rules import OptimizerRule
 
+_AVERAGES = ("beta_1", "momentum")
 # A course, the rule that it may follow, and what a schedule multiplies the learning rates by.
 Form = tuple[Course, DeclaredOptimizer | OptimizerRule, tuple[float, ...]]
 
@@ -71,6 +73,9 @@ class Reading:
             return None
         others = [each.optimizer for each in of_another_library(declared)]
         for optimizer in (declared, *others):
+            found = self._at_another_rate(optimizer)
+            if found is not None:
+                return found
             for departure in departures(optimizer, len(self._draft.history)):
                 if departure.is_convention and optimizer is not declared:
                     continue
@@ -78,6 +83,27 @@ class Reading:
                 if found is not None:
                     return replace(found, declared=False, departure=departure)
         return None
+
+    def _at_another_rate(self, declared: DeclaredOptimizer) -> Identified | None:
+        """Return the same, where a step's own learning rate is another than was said of it."""
+        first = self._draft.history[0]
+        # What gradients are multiplied by has to be known.
+        if not (self._draft.own and first.keeps_rate) or declared.schedule is not None:
+            return None
+        begun = self._begun(declared)[0][0]
+        (expected,) = begun.run(declared, [1.0])
+        size = float(np.vdot(expected.value, expected.value))
+        times = float(np.vdot(begun.changes[0], expected.value)) / size if size else 0.0
+        rate = float(f"{times * first.rate:.6g}")
+        # That many times as long are the steps of an average whose new share is 1, too.
+        averages = (1 / (1 - (declared.options.get(name) or 0.0)) for name in _AVERAGES)
+        if times <= 0 or any(abs(times - usual) <= 1e-6 * usual for usual in averages):
+            return None
+        found = self.as_declared(replace(declared, times=rate / first.rate))
+        if found is None:
+            return None
+        departure = Departure(RATE_OTHER, f"{rate:g} in place of {first.rate:g}", declared)
+        return replace(found, declared=False, departure=departure)
 
     def _begun(self, declared: DeclaredOptimizer) -> tuple[list[Course], Array]:
         """Return the first step at each factor, and in rows the gradients, clipped as declared."""

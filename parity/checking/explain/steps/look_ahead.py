@@ -20,6 +20,8 @@ from parity.checking.model.probe import Probe
 _ITERATIONS = 30
 # Rates of momentum from which the one that a step has is looked for.
 _STARTS = (0.9, 0.5)
+# Less is none: what is fitted to plain descent is rounding.
+_LEAST = 1e-6
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def _root(off: Callable[[float], float]) -> float | None:
         off_a, off_b = off_b, off(b)
         if abs(b - a) <= 1e-14:
             break
-    if not 0 < b < 1:
+    if not _LEAST < b < 1:
         return None
     short = round(b, 4)
     return short if abs(short - b) <= 1e-6 else b

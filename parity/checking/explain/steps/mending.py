@@ -80,7 +80,7 @@ class OfOptimizer:
     def _look(self, plan: Sequence[tuple[int, float]]) -> None:
         """Let a first look be at steps on these probes, at these learning rates."""
         probes = {number: self._draw(number) for number, _ in plan}
-        self._plan = [(probes[number], rate) for number, rate in plan]
+        self._plan = [(probes[number], self._subject.rate(rate)) for number, rate in plan]
         history = [
             Taken(probe, rate, [np.zeros_like(a) for a in probe.arrays], [])
             for probe, rate in self._plan
@@ -175,13 +175,14 @@ class OfOptimizer:
         self._back()
         first, second = self._draw(number), self._draw(number + 1)
         taken: list[Taken] = []
-        for probe, rate in ((first, LEARNING_RATE), (second, OTHER_RATE), (first, _COURSE_RATE)):
+        rate = self._subject.rate
+        for probe, asked in ((first, LEARNING_RATE), (second, OTHER_RATE), (first, _COURSE_RATE)):
             self._subject.set_weights(probe.arrays)
-            taken.append(Taken(probe, rate, *self._step(probe, rate)))
+            taken.append(Taken(probe, rate(asked), *self._step(probe, asked)))
         for k in range(_MORE):
             batch, after = (second, first)[k % 2], taken[-1].after
             probe = replace(batch, arrays=after, weights=self._layout.unpack(after))
-            taken.append(Taken(probe, _COURSE_RATE, *self._step(probe, _COURSE_RATE)))
+            taken.append(Taken(probe, rate(_COURSE_RATE), *self._step(probe, _COURSE_RATE)))
         if not all(np.all(np.isfinite(array)) for one in taken for array in one.after):
             return False
         for whole, rule in self._readings(taken):

@@ -113,6 +113,11 @@ def _classified(subject: Subject, probe: Probe, other: Probe) -> Stepping:
     return stepping
 
 
+def _ratio(subject: Subject) -> float:
+    """Return how many times the larger rate is the smaller: once, where a step has its own."""
+    return subject.rate(LEARNING_RATE) / subject.rate(OTHER_RATE)
+
+
 class MomentumStep(Step):
     """Gradients from a step with momentum: the second of two steps on the same batch tells them.
 
@@ -131,7 +136,7 @@ class MomentumStep(Step):
 
 
 def _plain(subject: Subject, fast: list[Array], slow: list[Array], probe: Probe) -> Stepping:
-    ratio = LEARNING_RATE / OTHER_RATE
+    ratio = _ratio(subject)
     if _close(fast, slow, ratio, probe):
         return Stepping(Step(subject), "plain")
     if _close(fast, slow, ratio**2, probe):
@@ -151,7 +156,7 @@ def _by_array(
     subject: Subject, fast: list[Array], slow: list[Array], probe: Probe
 ) -> Stepping | None:
     """Return a plain step whose arrays go with the learning rate in more than one way."""
-    ratio = LEARNING_RATE / OTHER_RATE
+    ratio = _ratio(subject)
     unit = float(np.finfo(lowest(probe.dtype, *(c.dtype for c in fast))).eps)
     noise = [
         unit * (2 * np.abs(w) + 9 * np.abs(c)) for w, c in zip(probe.arrays, fast, strict=True)
@@ -266,7 +271,7 @@ def _momentum_power(subject: Subject, probe: Probe, momentum: float) -> int | No
     slow, fast = (np.concatenate([c.ravel() for c in entering(rate)]) for rate in rates)
 
     def off(power: int) -> float:
-        return float(np.linalg.norm(fast - (LEARNING_RATE / OTHER_RATE) ** power * slow))
+        return float(np.linalg.norm(fast - _ratio(subject) ** power * slow))
 
     # A choice of three that are far apart; each gradient is compared by its bound.
     return min((1, 0, 2), key=off) or None
@@ -288,7 +293,7 @@ def _scheduled(
     before, now = (rule.multiple(t)[0] for t in (4, 5))
     a, b = (np.concatenate([c.ravel() for c in step]) for step in (later, slow))
     size = float(np.vdot(b, a)) / float(np.vdot(a, a)) / (now / before)
-    for power, ratio in ((1, OTHER_RATE / LEARNING_RATE), (None, 1.0)):
+    for power, ratio in ((1, 1 / _ratio(subject)), (None, 1.0)):
         if abs(size - ratio) <= 1e-6:  # a choice of two; each gradient is compared by its bound
             return FallingStep(subject, rule, start, power)
     return None
