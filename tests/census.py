@@ -3,9 +3,11 @@
 ``@pytest.mark.census(keep=40)`` on a parametrized test keeps 40 of its cases; with ``by``, which is
 called with the parameters by their names, at least one of each kind. A test that says nothing keeps
 at most ``MOST`` of its cases. No test keeps more than what takes it ``SECONDS``, but for one case:
-``seconds.json`` holds how long the slow ones take, and ``make test-all`` measures it anew. A test
-that loops calls ``sample`` or ``count``. What is chosen follows from the seed, the test's name and
-that file alone, so that every process chooses the same and anybody can repeat a day.
+``seconds.json`` holds how long the slow ones take, and ``make test-all`` measures it anew. Of what
+takes longer than ``LONG`` even so, a case or a test without cases, no more runs than ``TOGETHER``
+seconds hold; a single file of tests seldom has as much, and runs all of it. A test that loops calls
+``sample`` or ``count``. What is chosen follows from the seed, the test's name and that file alone,
+so that every process chooses the same and anybody can repeat a day.
 """
 
 import json
@@ -27,6 +29,9 @@ T = TypeVar("T")
 MOST = 2
 # So many seconds of a processor the cases of one test may take every day.
 SECONDS = 0.3
+# So many seconds of a processor is long for one case, and so many may those take together.
+LONG = 1.0
+TOGETHER = 240.0
 # A test is slow if the cases that it may keep take longer than that together.
 _SLOW = SECONDS / MOST
 FILE = Path(__file__).with_name("seconds.json")
@@ -174,15 +179,35 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     tests: dict[str, list[pytest.Item]] = {}
     for item in items:
         if item.get_closest_marker("census") or hasattr(item, "callspec"):
-            tests.setdefault(item.nodeid.partition("[")[0], []).append(item)
+            tests.setdefault(_name(item), []).append(item)
     slow: dict[str, float] = json.loads(FILE.read_text(encoding="utf-8"))
     kept = {item for name, cases in tests.items() for item in _kept(name, cases, slow)}
     left_out = [item for cases in tests.values() for item in cases if item not in kept]
+    every = set(left_out)
+    left_out += _too_long([item for item in items if item not in every], slow)
     if left_out:
         gone = set(left_out)
         items[:] = [item for item in items if item not in gone]
         settings.left_out = len(left_out)
         config.hook.pytest_deselected(items=left_out)
+
+
+def _name(item: pytest.Item) -> str:
+    return item.nodeid.partition("[")[0]
+
+
+def _too_long(items: Sequence[pytest.Item], slow: Mapping[str, float]) -> list[pytest.Item]:
+    """Return those for which the day has no time beside the others that take long."""
+    long = [item for item in items if slow.get(_name(item), 0.0) > LONG]
+    random.Random(f"{settings.seed} long").shuffle(long)
+    left, gone = TOGETHER, list[pytest.Item]()
+    for item in long:
+        seconds = slow[_name(item)]
+        if seconds > left:
+            gone.append(item)
+        else:
+            left -= seconds
+    return gone
 
 
 def _kept(name: str, cases: list[pytest.Item], slow: Mapping[str, float]) -> list[pytest.Item]:
@@ -205,7 +230,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool, bool]:
         return (yield)
     before = _processor()
     done = yield
-    seconds = settings.taken.setdefault(item.nodeid.partition("[")[0], [])
+    seconds = settings.taken.setdefault(_name(item), [])
     seconds.append(_processor() - before)
     return done
 
@@ -222,7 +247,7 @@ def _write_seconds() -> None:
     slow = {
         name: round(seconds, 2)
         for name, seconds in middle.items()
-        if len(settings.taken[name]) > 1 and seconds > _SLOW
+        if seconds > (_SLOW if len(settings.taken[name]) > 1 else LONG)
     }
     before: dict[str, float] = json.loads(FILE.read_text(encoding="utf-8"))
     others = {name: seconds for name, seconds in before.items() if name not in middle}
