@@ -41,7 +41,7 @@ from parity.checking.derivative.reading import OfSteps
 from parity.checking.derivative.samples import batch_of, samples, spread
 from parity.checking.derivative.slopes import Place
 from parity.checking.derivative.steps import check_steps
-from parity.checking.repairing.search import mended
+from parity.checking.repairing.search import mended, of_a_factor
 
 REFERENCE = "the derivative of your own loss"
 LAYERS_UNKNOWN = "what the layers compute"
@@ -317,6 +317,8 @@ class Derivative:
             if all(finding.bug.symptom for finding in found):
                 located = found or [self._unnamed(wrong, right)]
                 found = self._mended(known, points, base, located)
+            elif right and all(finding.bug is FACTOR for finding in found):
+                found = self._with_its_line(known, points, base, found)
             severity = None if sure else Severity.UNCERTAIN
             notes.findings[:0] = [
                 Finding(f.bug, f.where, f.values, f.evidence, f.detail, severity) for f in found
@@ -326,6 +328,22 @@ class Derivative:
         if not notes.findings:
             self._scope(right, base)
 
+    def _with_its_line(
+        self,
+        known: Sequence[TensorSlopes],
+        points: Sequence[Point],
+        base: float,
+        found: list[Finding],
+    ) -> list[Finding]:
+        """Return one factor that some gradients have, with the line in which it is missing."""
+        factors = [t.factor for t in known if t.factor is not None and not same(t.factor, base)]
+        trial = self._trial(known, points, base)
+        if trial is None or not factors or not all(same(f, factors[0]) for f in factors):
+            return found
+        said = of_a_factor(trial, self.subject, factors[0] / base)
+        first, *others = found
+        return [replace(first, evidence=f"{first.evidence}; {said}"), *others] if said else found
+
     def _mended(
         self,
         known: Sequence[TensorSlopes],
@@ -334,8 +352,15 @@ class Derivative:
         located: list[Finding],
     ) -> list[Finding]:
         """Return the one change with which the gradients are the derivative, or what is known."""
+        trial = self._trial(known, points, base)
+        return located if trial is None else mended(trial, self.subject, located)
+
+    def _trial(
+        self, known: Sequence[TensorSlopes], points: Sequence[Point], base: float
+    ) -> OfLoss | None:
+        """Return what asks for the gradients with changed code, where that tells something."""
         if not self.search or self.read.falling is not None or self.read.updated:
-            return located
+            return None
 
         def ask(point: Point, settled: bool) -> dict[int, Array]:
             found = _of_shape(self._asked(point.place, settled), point.place.arrays)
@@ -351,7 +376,13 @@ class Derivative:
             }
 
         trial = OfLoss(points, known, base, ask, again)
-        return mended(trial, self.subject, located)
+        seen = [t.factor is not None and same(t.factor, base) for t in known]
+        if trial.fits(trial.values()) == seen:
+            return trial
+        # Masks that are kept until a batch has another shape are others by now.
+        points = [self._point(number) for number in range(len(points))]
+        known = self._measured([t.index for t in known], points)
+        return OfLoss(points, known, base, ask, again)
 
     def _unnamed(self, wrong: Sequence[TensorSlopes], right: Sequence[TensorSlopes]) -> Finding:
         worst = max(

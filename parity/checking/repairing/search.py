@@ -2,6 +2,7 @@
 
 import ast
 import gc
+import os
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from parity.checking.repairing.functions import (
     FIRST_VISITS,
     VISITS_OF_STEPS,
     Editable,
+    Effects,
     OutOfTime,
     editable,
     seen,
@@ -37,6 +39,8 @@ from parity.checking.repairing.wording import place, texts
 _UNNAMED = ("unknown", "not-the-derivative")
 # What the search may cost.
 SECONDS, CHANGES = 8.0, 40_000
+# And what is allowed where a factor is known, so that few lines are in question; and how few.
+_FOR_A_FACTOR, _PLACES = 4.0, 3
 # Of a machine that others share a search takes no more than so many times its own time.
 _SHARED = 2
 # A changed function may take so many times as long as the user's own, and so long at least.
@@ -133,6 +137,7 @@ class Search:
     Args:
         trial: Asks for the gradients.
         seconds: How long it may take.
+        only: The places of the statements that are changed; None: all that are reached.
 
     Attributes:
         tried: How many changes were tried.
@@ -142,6 +147,7 @@ class Search:
 
     trial: Trial
     seconds: float = field(default_factory=lambda: SECONDS)
+    only: set[tuple[str, int]] | None = None
     tried: int = 0
     ended: bool = False
     sums: twice.Sums = field(default_factory=twice.Sums, init=False)
@@ -156,25 +162,14 @@ class Search:
         """
         until = time.thread_time() + self.seconds
         latest = time.monotonic() + _SHARED * self.seconds
-        own: list[Array] = []
-        visits = VISITS_OF_STEPS if self.trial.of_steps else FIRST_VISITS
-        what = seen(lambda: own.extend(self.trial.values()), visits)
-        losses: list[Any] = []
-        of_loss = seen(lambda: losses.append(self.trial.loss()))
-        self._loss = losses[0]
-        self._of_loss = editable(of_loss)
-        functions = editable(what)
-        right = self.trial.fits(own)
-        self._own, self._right = own, right
-        self._limit = max(_LEAST_SECONDS, _SLOWER * what.seconds)
-        holders = [f.module for f in functions] + [vars(o) for o in what.objects.values()]
-        self._held = Held(holders)
-        self.trial.settle(self._held.put_back)
+        what, of_loss, functions = self._watched()
+        own, right = self._own, self._right
         counted = None if self.trial.of_steps else self._in_forward(until, whole.counts)
         partly: tuple[_Candidate, list[bool]] | None = None
         self._glance = glance = Glance(what.moments)
         # What right gradients come of is not where a step is wrong.
         lines = what.lines - of_loss.lines if self.trial.of_steps else what.lines
+        lines = lines if self.only is None else lines & self.only
         every = self._candidates(functions, lines, set(of_loss.codes), own, right)
         gc.freeze()  # to walk through all these again and again takes longer than a trial may
         for candidate in every:
@@ -202,6 +197,44 @@ class Search:
         if partly is None:
             return counted or self._in_forward(until, whole.axes)
         return _said(*partly, right)
+
+    def lines_of(self, factor: float) -> set[tuple[str, int]]:
+        """Return the lines of each statement whose result, times a factor, makes all right."""
+        until, found = time.thread_time() + self.seconds, set[tuple[str, int]]()
+        what, of_loss, functions = self._watched()
+        for function in functions:
+            for statement in (
+                statements(function.node) if function.code not in of_loss.codes else ()
+            ):
+                lines = {(function.filename, n) for n in statement.lines}
+                blind = statement.compound or isinstance(statement.node, ast.Expr)
+                if blind or not lines & what.lines:
+                    continue
+                if time.thread_time() > until:
+                    return set()
+                scaled = _scaled(function, statement, factor)
+                fits = self._tried(scaled)
+                if fits is not None and all(fits):
+                    fits = self._tried(scaled, confirm=True)
+                if fits is not None and all(fits):
+                    found.add((function.filename, statement.node.lineno))
+        return found
+
+    def _watched(self) -> tuple[Effects, Effects, list[Editable]]:
+        """Return what gradients run, and the loss; from here on both can be run with changes."""
+        own: list[Array] = []
+        visits = VISITS_OF_STEPS if self.trial.of_steps else FIRST_VISITS
+        what = seen(lambda: own.extend(self.trial.values()), visits)
+        losses: list[Any] = []
+        of_loss = seen(lambda: losses.append(self.trial.loss()))
+        self._loss = losses[0]
+        self._of_loss, functions = editable(of_loss), editable(what)
+        self._own, self._right = own, self.trial.fits(own)
+        self._limit = max(_LEAST_SECONDS, _SLOWER * what.seconds)
+        holders = [f.module for f in functions] + [vars(o) for o in what.objects.values()]
+        self._held = Held(holders)
+        self.trial.settle(self._held.put_back)
+        return what, of_loss, functions
 
     def _in_forward(self, until: float, kind: _OfForward) -> Repair | None:
         """Return a change of what the loss is made of, with which all gradients are right.
@@ -363,18 +396,18 @@ class Search:
                 return False
 
 
-def _scaled(function: Editable, statement: Statement) -> _Candidate:
+def _scaled(function: Editable, statement: Statement, factor: float = 1.375) -> _Candidate:
     head = statement.heads[0]
     several = isinstance(head.node, ast.Tuple) and head.node.elts
-    new = [_by_some_factor(part) for part in several or [head.node]]
+    new = [_times(factor, part) for part in several or [head.node]]
     scaled = ast.Tuple(new, ast.Load()) if several else new[0]
     return _Candidate(function, statement, Change(0, ((head, scaled),)))
 
 
-def _by_some_factor(node: ast.expr) -> ast.expr:
+def _times(factor: float, node: ast.expr) -> ast.expr:
     # A zero would stay one: dZ[Z <= 0] = 0.
     op = ast.Add() if isinstance(node, ast.Constant) else ast.Mult()
-    return ast.BinOp(node, op, ast.Constant(1.375))
+    return ast.BinOp(node, op, ast.Constant(factor))
 
 
 # A statement reaches the wrong gradients and no other: all of them, or some.
@@ -409,6 +442,42 @@ def _said(candidate: _Candidate, found: Sequence[bool], right: Sequence[bool]) -
     return Repair(where, old, new, mended, rest, moved=moved, of_passes=passes)
 
 
+@contextmanager
+def _asking(subject: Subject, search: Search) -> Generator[None]:
+    """Let a search run, whose calls leave no trace in what is noted of the user's code."""
+    modified, shared = list(subject.modified), subject.shared
+    subject.before_gradients = search.sums.begin
+    subject.shared = shared or ("", "", False)  # what is known is not looked for again
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        subject.before_gradients = None
+        subject.modified[:], subject.shared = modified, shared
+
+
+def of_a_factor(trial: Trial, subject: Subject, factor: float) -> str:
+    """Return in words in which line a factor belongs that some gradients have too much.
+
+    "" where there is none in which it makes all right.
+    """
+    search = Search(trial, _FOR_A_FACTOR)
+    with _asking(subject, search):
+        search.only = search.lines_of(1 / factor)
+        repair = search.run() if search.only else None
+    if repair is not None and not repair.rest and repair.new:
+        return f'in {repair.place}, where "{repair.old}" stands, write "{repair.new}"'
+    if len(search.only) > _PLACES or not search.only:
+        return ""
+    file, lines = min(search.only)[0], sorted(line for _, line in search.only)
+    if len({name for name, _ in search.only}) > 1:
+        return ""
+    where = " or ".join(map(str, lines))
+    return (
+        f"times {1 / factor:.7g} in line {where} of {os.path.basename(file)}, all gradients agree"
+    )
+
+
 def mended(trial: Trial, subject: Subject, located: list[Finding]) -> list[Finding]:
     """Return the one change that mends gradients or steps; what was found before, if there is none.
 
@@ -417,16 +486,9 @@ def mended(trial: Trial, subject: Subject, located: list[Finding]) -> list[Findi
         subject: The user's code; what is noted of its calls stays as it was.
         located: What is known of them without.
     """
-    modified, shared = list(subject.modified), subject.shared
     search = Search(trial)
-    subject.before_gradients = search.sums.begin
-    subject.shared = shared or ("", "", False)  # what is known is not looked for again
-    try:
+    with _asking(subject, search):
         repair = search.run()
-    finally:
-        gc.unfreeze()
-        subject.before_gradients = None
-        subject.modified[:], subject.shared = modified, shared
     names, (first, *others) = trial.names, located
     if repair is None:
         tried = "in the time for it" if search.ended else f"among {search.tried}"
