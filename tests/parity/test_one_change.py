@@ -16,6 +16,7 @@ from parity import CheckReport
 from parity.checking.repairing import search
 from parity.checking.repairing.functions import OutOfTime, within
 from parity.reports.report import Outcome
+from tests.imported import imported
 from tests.parity.one_change.mistakes import MENDED_ELSEWHERE, MISTAKES
 
 pytestmark = pytest.mark.search
@@ -34,12 +35,7 @@ def loaded(name: str, folder: Path, *changes: tuple[str, str]) -> tuple[ModuleTy
         text = text.replace(old, new)
     path = folder / f"{name}.py"
     path.write_text(text)
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module, line
+    return imported(path), line
 
 
 def codes_of(module: ModuleType) -> dict[str, Any]:

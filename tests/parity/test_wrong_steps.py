@@ -1,6 +1,5 @@
 """The line of a wrong training step: one change with which it is the optimizer that is declared."""
 
-import importlib.util
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +15,7 @@ from parity.checking.explain.steps.mending import OfOptimizer
 from parity.checking.repairing import search
 from parity.checking.repairing.state import Held
 from parity.reports.report import Outcome
+from tests.imported import imported
 from tests.parity.wrong_steps.mistakes import MISTAKES
 
 pytestmark = pytest.mark.search
@@ -34,12 +34,7 @@ def loaded(name: str, folder: Path, *changes: tuple[str, str]) -> tuple[ModuleTy
         text = text.replace(old, new)
     path = folder / f"{name}.py"
     path.write_text(text)
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module, lines
+    return imported(path), lines
 
 
 def codes(report: CheckReport) -> list[str]:

@@ -41,7 +41,7 @@ from parity.checking.derivative.reading import OfSteps
 from parity.checking.derivative.samples import batch_of, samples, spread
 from parity.checking.derivative.slopes import Place
 from parity.checking.derivative.steps import check_steps
-from parity.checking.repairing.search import mended, of_a_factor
+from parity.checking.repairing import search
 
 REFERENCE = "the derivative of your own loss"
 LAYERS_UNKNOWN = "what the layers compute"
@@ -340,7 +340,7 @@ class Derivative:
         trial = self._trial(known, points, base)
         if trial is None or not factors or not all(same(f, factors[0]) for f in factors):
             return found
-        said = of_a_factor(trial, self.subject, factors[0] / base)
+        said = search.of_a_factor(trial, self.subject, factors[0] / base)
         first, *others = found
         return [replace(first, evidence=f"{first.evidence}; {said}"), *others] if said else found
 
@@ -353,7 +353,7 @@ class Derivative:
     ) -> list[Finding]:
         """Return the one change with which the gradients are the derivative, or what is known."""
         trial = self._trial(known, points, base)
-        return located if trial is None else mended(trial, self.subject, located)
+        return located if trial is None else search.mended(trial, self.subject, located)
 
     def _trial(
         self, known: Sequence[TensorSlopes], points: Sequence[Point], base: float

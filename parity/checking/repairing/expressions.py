@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from itertools import combinations
 from typing import Any, TypeGuard
 
 from parity.checking.repairing.jacobians import (
@@ -297,9 +298,14 @@ def _of_window(window: ast.expr, scope: Scope) -> Iterator[tuple[float, ast.expr
         if text != own and len(getattr(other, "elts", [1])) == axes:
             yield 2.4, other
     names = dict.fromkeys(part.id for part in ast.walk(window) if isinstance(part, ast.Name))
-    for name in names:
-        for factor in scope.strides if name in scope.integers else ():
-            yield 2.6, replaced(window, {name: expression(f"{name} * {factor}")})
+    counted = [name for name in names if name in scope.integers]
+    # Rows and columns alike: what goes along one axis by a stride mostly does along the other.
+    for some in (counted, *([name] for name in counted if len(counted) > 1)):
+        for factor in scope.strides if some else ():
+            yield 2.6, replaced(window, {n: expression(f"{n} * {factor}") for n in some})
+    for pair in combinations(counted, 2) if len(counted) > 2 else ():
+        for factor in scope.strides:
+            yield 2.7, replaced(window, {n: expression(f"{n} * {factor}") for n in pair})
 
 
 def _scaled(
