@@ -1,6 +1,7 @@
 """How samples and targets are handed over is found out; a wrong guess is no mistake of theirs."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -134,3 +135,40 @@ def test_what_is_no_chain_is_seen_before_hundreds_of_readings_are_tried(
     )  # fmt: skip
     parity.check(known, keras=False)
     assert guessed
+
+
+@pytest.mark.parametrize("wrong", [True, False])
+def test_samples_that_come_one_a_batch_are_asked_for_so(wrong: bool):
+    """Nielsen's way, ``backprop(x[0])`` with rows: the first sample is all that there is."""
+    rng = np.random.default_rng(0)
+    weights = [rng.normal(size=(5, 4)), rng.normal(size=(2, 5))]
+
+    def sigmoid(z: Any) -> Any:
+        return 1 / (1 + np.exp(-z))
+
+    def forward(x: Any) -> Any:
+        return sigmoid(sigmoid(x @ weights[0].T) @ weights[1].T)
+
+    def gradients(x: Any, y: Any) -> Any:
+        x, y = x[0][:, None], y[0][:, None]
+        z = weights[0] @ x
+        a = sigmoid(z)
+        out = sigmoid(weights[1] @ a)
+        delta = (out - y) * out * (1 - out)
+        slope = sigmoid(a if wrong else z) * (1 - sigmoid(a if wrong else z))
+        below = weights[1].T @ delta * slope
+        return [below @ x.T, delta @ a.T]
+
+    def checked(samples: int) -> parity.CheckReport:
+        data = lambda rng: (rng.normal(size=(samples, 4)), rng.random((samples, 2)))  # noqa: E731
+        return parity.check(
+            parity.Candidate(
+                get_weights=lambda: weights, forward=forward, gradients=gradients, data=data
+            )
+        )
+
+    report = checked(1)
+    codes = ["derivative-at-activation"] if wrong else []
+    assert [finding.code for finding in report.findings] == codes, str(report)
+    if not wrong:
+        assert [finding.code for finding in checked(3).findings] == ["one-sample"]

@@ -15,7 +15,7 @@ from parity.checking.asking.falling import FallingStep
 from parity.checking.asking.gradients import Direct, Source, Taken
 from parity.checking.asking.repeating import alike, repeat
 from parity.checking.asking.shapes import observe
-from parity.checking.asking.subject import Subject, TheirError
+from parity.checking.asking.subject import Subject, TheirError, called
 from parity.checking.bugs.factors import same
 from parity.checking.bugs.findings import Finding
 from parity.checking.bugs.outputs import ONE_SAMPLE, TARGETS_BROADCAST
@@ -143,6 +143,10 @@ class Asking:
         """
         found = self._best_form()
         assessment = found.assessment
+        if self._given_by_one and _reads_one_sample(found) and assessment is not None:
+            # Of batches as theirs are, with one sample, the first is all.
+            self.batch = 1
+            return self.answer(assessment.form)
         if assessment is not None and not assessment.masked:
             assessment = found.assessment = self._with_measured_slopes(found, assessment)
         if not self.by_step and assessment is not None and not assessment.masked:
@@ -150,6 +154,15 @@ class Asking:
             self._with_fixed_masks(found, assessment)
             self._with_penalties(found)
         return found
+
+    @property
+    def _given_by_one(self) -> bool:
+        """Whether the user's own samples come one a batch, and nothing else is said of its size."""
+        data = self.candidate.data
+        if data is None or self.batch is not None or self.candidate.batch_size is not None:
+            return False
+        x, y = called("data", data, np.random.default_rng(self.seed)) if callable(data) else data
+        return len(np.shape(x)) == len(np.shape(y)) == 2 and len(x) == len(y) == 1
 
     def _best_form(self) -> Answered:
         best: Answered | None = None
