@@ -4,13 +4,15 @@ It runs in float64. What rounding may do is measured on it, by running it on num
 disturbed (:mod:`parity.checking.any_layers.noise`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
 
-from numpy_impl.types import Array
+from numpy_impl.types import Array, Shape
 from parity.bounds.dual import Dual
 from parity.checking.any_layers.noise import Noise, bounds, spread, terms
 from parity.checking.any_layers.opened import Opened, Run
@@ -23,6 +25,8 @@ from parity.checking.layer.theirs import is_float
 
 # Discards at a glance what is no rounding even in float32: see docs/tolerances.md.
 _GLANCE = 1e-3
+# After so many glances at arrays of the same shapes it pays to compile one.
+_OFTEN = 12
 # Weights that a layer may be written without, by Keras's names, and what they are then.
 _LEFT_OUT = {"bias": 0.0, "beta": 0.0, "gamma": 1.0}
 
@@ -64,6 +68,7 @@ class Asked:
         whole = [paths[id(v)] for v in self.trained]
         short = [path.rpartition("/")[2] for path in whole]
         self.names = short if len(set(short)) == len(short) else whole
+        self._met: Counter[tuple[Shape, ...]] = Counter()
         rng = np.random.default_rng(0)
         inputs = [rng.standard_normal(shape) for shape in shapes]
         run = self._first(inputs, rng)
@@ -175,21 +180,49 @@ class Asked:
         """Return what Keras computes of inputs, and of weights by the variables' ``id``."""
         return self.opened.run(self._with(inputs), values, **how)
 
-    def _parts(self, arrays: Mapping[str, Any]) -> tuple[list[Any], dict[int, Any]]:
-        """Return inputs and weights of arrays by role."""
+    def _parts(
+        self, arrays: Mapping[str, Any], held: Mapping[int, Any] | None = None
+    ) -> tuple[list[Any], dict[int, Any]]:
+        """Return inputs and weights of arrays by role, and all else that the layer holds."""
         inputs = [arrays[name] for name in list(arrays)[: sum(self.differentiable)]]
-        values: dict[int, Any] = {**self.opened.values()}
+        values: dict[int, Any] = {**(self.opened.values() if held is None else held)}
         values |= {id(v): arrays[n] for n, v in zip(self.names, self.trained, strict=True)}
         return inputs, values
 
     def roughly(self, arrays: Arrays, options: Options, slips: Slips) -> list[Dual]:
         """Return the outputs, with room for what might be rounding at a glance."""
-        run = self.run(*self._parts({role: array.value for role, array in arrays.items()}))
+        outputs = self._outputs({role: array.value for role, array in arrays.items()})
         rooms = [
             np.full(a.shape, _GLANCE / 2 * max(np.max(np.abs(a), initial=0.0), 1e-300))
-            for a in run.outputs
+            for a in outputs
         ]
-        return _duals(arrays, run, rooms)
+        return _duals(arrays, outputs, rooms)
+
+    def _outputs(self, arrays: Mapping[str, Array]) -> list[Array]:
+        """Return the outputs for a glance; of shapes that are met often by a compiled call."""
+        shapes = tuple(array.shape for array in arrays.values())
+        self._met[shapes] += 1
+        if self._met[shapes] > _OFTEN:
+            from keras_impl import precision
+
+            try:
+                with precision(self.opened.dtype):
+                    return self._traced({k: a.astype(self.opened.dtype) for k, a in arrays.items()})
+            except Exception:  # what Keras does not compile is called as before
+                self._met[shapes] = -(10**9)
+        return self.run(*self._parts(arrays)).outputs
+
+    @cached_property
+    def _traced(self) -> Callable[[Mapping[str, Array]], list[Array]]:
+        from keras_impl.tracing import traced
+
+        held = self.opened.values()
+
+        def call(tensors: Mapping[str, Any]) -> list[Any]:
+            run = self.run(*self._parts(tensors, held), written=False)
+            return self.opened.keras.tree.flatten(run.whole[0, 0][1])
+
+        return traced(call)
 
     def exactly(self, lowest: float, arrays: Arrays, options: Options, slips: Slips) -> list[Dual]:
         """Return the outputs with the room that rounding has: of theirs and of Keras's.
@@ -200,7 +233,7 @@ class Asked:
         run = self.run(inputs, values)
         unit = max(lowest, self.precision, *(array.unit for array in arrays.values()))
         rooms = bounds(self.opened, self._with(inputs), values, run, unit)
-        return _duals(arrays, run, rooms[-1])
+        return _duals(arrays, run.outputs, rooms[-1])
 
     def gradients(
         self, arrays: Mapping[str, Array], douts: Sequence[Array | None]
@@ -259,13 +292,13 @@ class Asked:
         return bool(self.opened.cells)
 
 
-def _duals(arrays: Arrays, run: Run, rooms: Sequence[Array]) -> list[Dual]:
+def _duals(arrays: Arrays, outputs: Sequence[Array], rooms: Sequence[Array]) -> list[Dual]:
     """Return outputs without slopes along the directions of the arrays; Keras has those."""
     some = next(iter(arrays.values()))
-    none = [np.zeros((len(some.slope), *a.shape)) for a in run.outputs]
+    none = [np.zeros((len(some.slope), *a.shape)) for a in outputs]
     return [
         Dual(a.astype(np.float64), slope, room, slope, some.unit)
-        for a, slope, room in zip(run.outputs, none, rooms, strict=True)
+        for a, slope, room in zip(outputs, none, rooms, strict=True)
     ]
 
 
