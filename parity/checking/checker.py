@@ -27,8 +27,8 @@ from parity.checking.derivative.compare import REFERENCE as DERIVATIVE
 from parity.checking.derivative.compare import Derivative, check_derivative
 from parity.checking.derivative.samples import in_parts, of_other_targets, samples
 from parity.checking.derivative.steps import check_steps
-from parity.checking.explain.steps.update import declared_optimizer_of
 from parity.checking.forward import Forward
+from parity.checking.model import declared_optimizer
 from parity.checking.model.layout import Layout, readings
 from parity.checking.model.losses import Declared, declared
 from parity.checking.model.network import Plan
@@ -137,13 +137,13 @@ def _at_its_rate(made: Any) -> Candidate:
         raise TypeError(f"expected a parity.Candidate. Received: {type(made).__name__}")
     if not made.keeps_its_rate or made.learning_rate is not None:
         return made
-    stated = declared_optimizer_of(made)
-    if stated is None or stated.learning_rate is None:
+    stated = None if made.optimizer is None else declared_optimizer.of(made.optimizer).learning_rate
+    if stated is None:
         raise CandidateError(
             "expected step(x, y, learning_rate), or, as the step has its own, what that is: "
             'learning_rate=0.1, or optimizer="SGD(learning_rate=0.1)". Received: neither'
         )
-    return replace(made, learning_rate=stated.learning_rate)
+    return replace(made, learning_rate=stated)
 
 
 def _beside_keras(
