@@ -40,6 +40,7 @@ class Taken:
         change: Of each array.
         after: The arrays after it.
         keeps_rate: Whether the rate is the code's own, by what was said of it.
+        anew: Whether the optimizer's state was started anew before it.
     """
 
     probe: Probe
@@ -47,6 +48,7 @@ class Taken:
     change: list[Array]
     after: list[Array]
     keeps_rate: bool = False
+    anew: bool = False
 
 
 class Direct:
@@ -137,7 +139,8 @@ class Step:
             for now, before in zip(after, probe.arrays, strict=True)
         ]
         keeps_rate = self.subject.candidate.learning_rate is not None
-        self.taken.append(Taken(probe, self.rate, changed, after, keeps_rate))
+        anew = reset and self.subject.placing.interrupts
+        self.taken.append(Taken(probe, self.rate, changed, after, keeps_rate, anew))
         return changed
 
     @property
