@@ -8,7 +8,7 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.bounds.rounding import Approx, Rounding
-from parity.checking.asking.gradients import Direct, Taken
+from parity.checking.asking.gradients import Anew, Direct, Taken
 from parity.checking.asking.subject import lowest
 from parity.checking.bugs.variant import OutputVariant, Scene
 from parity.checking.model.layout import Key, Layout
@@ -47,7 +47,7 @@ class Course:
         weights: Before each step.
         places: For each number which of the user's arrays it is from.
         probes: The weights and batch of each step.
-        anew: Whether the state of the optimizer starts anew with the step.
+        anew: What of the state of the optimizer starts anew with each.
     """
 
     parts: dict[Key, slice]
@@ -58,7 +58,7 @@ class Course:
     weights: list[Array]
     places: Array
     probes: list[Probe]
-    anew: list[bool]
+    anew: list[Anew]
 
     def only(self, keys: Sequence[Key]) -> "Course":
         """Return the course of some of the tensors."""
@@ -180,7 +180,11 @@ class Course:
         steps = zip(self.gradients, factors, self.rates, self.weights, self.anew, strict=True)
         with np.errstate(all="ignore"):
             for g, factor, rate, w, anew in steps:
-                state = {**start} if anew else state
+                if anew == "count":
+                    state["t"] = 0
+                elif anew:
+                    kept = {"t": state.get("t", 0)} if anew == "averages" else {}
+                    state = {**start, **kept}
                 yield update.change(state, g if factor == 1 else g * factor, rate, w)
 
     def sizes(self) -> list[float] | None:

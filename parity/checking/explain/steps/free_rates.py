@@ -82,7 +82,7 @@ def _of_velocity(course: Course, momentum: float) -> Sizes | None:
     found: Sizes = []
     steps = zip(pairs, course.gradients, course.anew, strict=True)
     for ((before, lost), (change, noise)), g, anew in steps:
-        if anew:
+        if anew in ("all", "averages"):
             before, lost = zero, zero
         left, room = change - momentum * before, noise + momentum * lost
         size = _multiple(left, room, -g, 1.0)

@@ -77,6 +77,16 @@ def by_set_weights(subject: Subject, probe: Probe, other: Probe, layout: Layout)
     return True
 
 
+def go_on(subject: Subject, probe: Probe, other: Probe, layout: Layout) -> None:
+    """Take some steps from where the weights are: ``set_weights`` may start a part anew."""
+    step = Step(subject, _COURSE_RATE)
+    for batch in (other, probe, other):
+        further = _further(step.taken[-1], batch, layout)
+        if further is None:
+            return
+        step.change(further, reset=False)
+
+
 def take_steps(subject: Subject, probe: Probe, other: Probe, layout: Layout) -> None:
     """Take steps one after the other, from weights that are set: twice, and no more often."""
     for first, rates in zip((probe, other), _COURSES, strict=True):

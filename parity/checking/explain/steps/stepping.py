@@ -87,6 +87,8 @@ def classify(subject: Subject, probe: Probe, other: Probe, layout: Layout) -> St
         stepping = replace(_classified(subject, probe, other), start=start)
         if stepping.kind != "plain" or not restarting.by_set_weights(subject, probe, other, layout):
             subject.keeps_state |= stepping.kind != "plain"
+            if stepping.kind == "state" and not placing.in_place:
+                restarting.go_on(subject, probe, other, layout)
             return stepping
     subject.start_anew(probe.arrays)
     if placing.in_place:

@@ -43,6 +43,10 @@ from parity.checking.model.rules import ADAPTIVE, FORMS, PLACES, OptimizerRule, 
 
 _NEITHER = f"its changes on equal input differ; they follow neither momentum nor {ADAPTIVE}"
 _STARTS = "; your set_weights starts the optimizer's state anew, or a part of it"
+_PARTS = {"averages": "the averages, and not their count", "count": "their count"}
+_IN_PART = (
+    "Step: your set_weights starts a part of what the step keeps anew ({}). Steps are read so."
+)
 _STEPS = "every step taken follows it up to rounding"
 # So many steps a program may have taken before it is checked, where it goes by a schedule.
 _MOST_STEPS_BEFORE = 1_000
@@ -133,6 +137,8 @@ class Updates:
         if not found.own:
             notes.conventions["labels"] = found.history[0].probe.form.label_text
             notes.conventions["loss"] = found.words
+        parts = {taken.anew for taken in found.history} & {*_PARTS}
+        notes.remarks += [_IN_PART.format(_PARTS[part]) for part in parts]
         if found.idle:
             notes.findings.append(self.left_alone(found.idle))
         if found.piled:
