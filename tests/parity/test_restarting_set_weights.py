@@ -29,9 +29,9 @@ from tests.parity.test_optimizer_census import (
 from tests.parity.test_steps_as_given import DECAY, counted
 from tests.parity.test_steps_of_any_layers import Skip, data
 
-RESTARTS = "your set_weights starts"
+RESTARTS = "set_weights"
 WRITTEN = "weights were written into the arrays"
-INTERRUPTED = "were taken one after the other, without set_weights"
+INTERRUPTED = "as if the optimizer were started anew"
 
 
 class Program:

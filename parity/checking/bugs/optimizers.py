@@ -319,7 +319,8 @@ OPTION_NOT_CHECKED = Bug(
 )
 SET_WEIGHTS_RESTARTS = Bug(
     "set-weights-restarts",
-    "set_weights starts the optimizer anew, and what its step is without that is not known",
+    "unknown: a step is another after set_weights than after the step before, and those that go "
+    "on are no update that is known here",
     "def set_weights(arrays): self.W, self.b = arrays; self.m = self.v = 0; self.t = 0",
     "let set_weights leave the optimizer's state as it is, or let get_weights return the network's "
     "own arrays, so that weights can be written into these",

@@ -33,11 +33,15 @@ _IGNORED = (
     "The step does not depend on the learning rate that it is given: the factor of its gradients "
     "has the code's own learning rate in it."
 )
-_RESTARTS = "Step: your set_weights starts anew what the step keeps, the optimizer's state. "
-_WRITTEN = _RESTARTS + (
-    "So that it goes on, weights were written into the arrays that get_weights returns."
+_WRITTEN = (
+    "Step: your set_weights starts anew what the step keeps, such as the optimizer's state. So "
+    "that it goes on, weights were written into the arrays that get_weights returns."
 )
-_INTERRUPTED = _RESTARTS + "Of its steps some were taken one after the other, without set_weights."
+_INTERRUPTED = (
+    "Step: from the same weights it is another after set_weights than after the step before, as if "
+    "the optimizer were started anew there. Some were taken one after the other, without "
+    "set_weights."
+)
 
 
 @dataclass

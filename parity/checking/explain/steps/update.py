@@ -42,7 +42,7 @@ from parity.checking.model.layout import Key, Layout
 from parity.checking.model.rules import ADAPTIVE, FORMS, PLACES, OptimizerRule, Update
 
 _NEITHER = f"its changes on equal input differ; they follow neither momentum nor {ADAPTIVE}"
-_STARTS = "; your set_weights starts the optimizer's state anew, or a part of it"
+_STARTS = "; it is as if your set_weights started the optimizer's state anew, or a part of it"
 _PARTS = {"averages": "the averages, and not their count", "count": "their count"}
 _IN_PART = (
     "Step: your set_weights starts a part of what the step keeps anew ({}). Steps are read so."
