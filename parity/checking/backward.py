@@ -99,8 +99,7 @@ class Backward:
         Raises:
             ValueError: What is declared is no optimizer.
         """
-        stated, subject = declared_optimizer_of(self.candidate), self.subject
-        return Updates(stated, self.layout, subject.names, subject.renew is not None)
+        return Updates(declared_optimizer_of(self.candidate), self.layout, self.subject)
 
     def run(self) -> Notes:
         """Return what was found."""
@@ -344,13 +343,14 @@ class Backward:
         if direct.masked or direct.misfits or not isinstance(source, Direct):
             return None
         subject, form = assessor.subject, direct.form
-        start = len(subject.history)
         try:
-            stepping = classify(subject, assessor.draw(form, 0), assessor.draw(form, 1))
+            first, second = assessor.draw(form, 0), assessor.draw(form, 1)
+            stepping = classify(subject, first, second, self.layout)
             if stepping.findings or stepping.rate_power != 1:
                 return None
-            history = [t for t in subject.history[start:] if _of_shapes(t, self.layout.shapes)]
-            if len(history) < len(subject.history) - start:
+            taken = subject.history[stepping.start :]
+            history = [t for t in taken if _of_shapes(t, self.layout.shapes)]
+            if len(history) < len(taken):
                 return None
             kind = direct.kind
             found = identify(history, self.layout, self.updates.checkable, (source, kind))
@@ -365,6 +365,7 @@ class Backward:
             self.own_steps = replace(draft, idle=idle)
             return None
         notes = self._stateful(stepping, found, True)
+        notes.remarks += stepping.remarks
         if self._nothing_found and not notes.findings and found.rule is not None:
             batch, outputs = len(history[0].probe.x), self.plan.sizes[-1]
             followed = Followed(

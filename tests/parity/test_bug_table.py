@@ -34,6 +34,7 @@ from parity.checking.bugs.table import Severity
 from tests.cases import load
 from tests.parity import test_common_mistakes as common
 from tests.parity import test_numbers_of_a_layer as of_numbers
+from tests.parity import test_restarting_set_weights as restarting
 from tests.parity import test_state_not_reset as state_not_reset
 from tests.parity import test_weights_left_out as left_out
 from tests.parity import test_wrong_by_layer as wrong_by_layer
@@ -566,6 +567,10 @@ PLANTED: list[tuple[Bug, Callable[[], CheckReport]]] = [
         lambda: by_change(
             lambda net, k, g, rate: -rate * g, optimizer=keras_sgd(loss_scale_factor=8.0)
         ),
+    ),
+    (
+        optimizers.SET_WEIGHTS_RESTARTS,
+        lambda: restarting.checked(restarting.cubes, copies=True),
     ),
     (
         layers.NOT_OF_FORWARD,

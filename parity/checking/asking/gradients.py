@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -9,6 +10,8 @@ from numpy_impl.types import Array
 from parity.checking.asking.subject import Subject, lowest
 from parity.checking.model.probe import Probe
 
+# What of an optimizer's state is new: its averages while its steps are counted on, or their count.
+Anew = Literal["", "all", "averages", "count"]
 Noise = list[Array | float]
 # Powers of two, so that dividing by them is exact.
 LEARNING_RATE = 0.5
@@ -40,6 +43,8 @@ class Taken:
         change: Of each array.
         after: The arrays after it.
         keeps_rate: Whether the rate is the code's own, by what was said of it.
+        anew: What of the optimizer's state was started anew before it.
+        on_set: Whether the user's set_weights was called before it.
     """
 
     probe: Probe
@@ -47,6 +52,8 @@ class Taken:
     change: list[Array]
     after: list[Array]
     keeps_rate: bool = False
+    anew: Anew = ""
+    on_set: bool = False
 
 
 class Direct:
@@ -137,7 +144,10 @@ class Step:
             for now, before in zip(after, probe.arrays, strict=True)
         ]
         keeps_rate = self.subject.candidate.learning_rate is not None
-        self.taken.append(Taken(probe, self.rate, changed, after, keeps_rate))
+        placing = self.subject.placing
+        anew: Anew = "all" if reset and placing.interrupts else ""
+        on_set = reset and not placing.in_place
+        self.taken.append(Taken(probe, self.rate, changed, after, keeps_rate, anew, on_set))
         return changed
 
     @property

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from copy import copy
+from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -57,6 +58,24 @@ def lowest(*dtypes: np.dtype) -> np.dtype:
     return min((np.dtype(np.float64), *dtypes), key=lambda dtype: -np.finfo(dtype).eps)
 
 
+@dataclass
+class Placing:
+    """How weights are handed over, which is one for a candidate and those that are made like it.
+
+    Attributes:
+        in_place: Whether they are written into the user's arrays; else set_weights is called.
+        restarts: Whether set_weights is known to start anew what a step keeps.
+    """
+
+    in_place: bool
+    restarts: bool = False
+
+    @property
+    def interrupts(self) -> bool:
+        """Whether no weights can be handed over without a start anew of what a step keeps."""
+        return self.restarts and not self.in_place
+
+
 class Subject:
     """A candidate, called with copies and answered in arrays.
 
@@ -77,6 +96,7 @@ class Subject:
         self.avoid = frozenset(avoid)
         self._keeps_its_rate = candidate.keeps_its_rate
         self.keeps_state = False
+        self.placing = Placing(candidate.set_weights is None)
         container = self._container()
         found = self._leaves("get_weights", container)
         if not found and candidate.get_weights is not None:
@@ -109,7 +129,7 @@ class Subject:
         if self.renew is None:
             return self
         new = Subject(self.renew(), self.renew, self.avoid)
-        new.dtype = self.dtype
+        new.dtype, new.placing = self.dtype, self.placing
         return new
 
     def weights(self) -> list[Array]:
@@ -130,7 +150,7 @@ class Subject:
         self.placed = None
         container = self._as_before()
         copies = [self._cast(array) for array in arrays]
-        if self.candidate.set_weights is None:
+        if self.placing.in_place or self.candidate.set_weights is None:
             try:
                 nested.write_in_place(container, copies)
             except ValueError as error:
@@ -141,10 +161,19 @@ class Subject:
         for name, new, now in zip(self.names, arrays, self.weights(), strict=True):
             if not np.array_equal(now, np.asarray(new).astype(now.dtype, copy=False)):
                 raise TheirError(
-                    "set_weights" if self.candidate.set_weights else "get_weights",
+                    "get_weights" if self.placing.in_place else "set_weights",
                     f"expected get_weights to return what was just set. Received: other values, or "
                     f"another shape, in {name}",
                 )
+
+    def start_anew(self, arrays: Sequence[Array]) -> None:
+        """Let ``set_weights``, which restarts what a step keeps, do so; forget the steps so far."""
+        in_place, self.placing.in_place = self.placing.in_place, False
+        try:
+            self.set_weights(arrays)
+        finally:
+            self.placing.in_place = in_place
+        self.history.clear()
 
     def own_arrays(self) -> list[Array] | None:
         """Return the user's very arrays, if all can be written to where they are."""

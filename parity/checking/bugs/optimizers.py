@@ -317,6 +317,15 @@ OPTION_NOT_CHECKED = Bug(
     Severity.UNCERTAIN,
     "{title}.",
 )
+SET_WEIGHTS_RESTARTS = Bug(
+    "set-weights-restarts",
+    "unknown: a step is another after set_weights than after the step before, and those that go "
+    "on are no update that is known here",
+    "def set_weights(arrays): self.W, self.b = arrays; self.m = self.v = 0; self.t = 0",
+    "let set_weights leave the optimizer's state as it is, or let get_weights return the network's "
+    "own arrays, so that weights can be written into these",
+    Severity.UNCERTAIN,
+)
 
 # The forms of parity.checking.model.rules that are bugs; the others are conventions.
 BUGS: dict[UpdateForm, Bug] = {

@@ -97,7 +97,7 @@ def check_steps(
     theirs = filter(callable, vars(subject.candidate).values())
     before = Held(theirs, OF_STEPS) if search and stated is not None else None
     layout = _layout(subject)
-    updates = Updates(stated, layout, subject.names, subject.renew is not None)
+    updates = Updates(stated, layout, subject)
     try:
         stepping, history = _taken(subject, layout, samples, start, seed)
         if stepping.findings:
@@ -224,10 +224,9 @@ def _taken(
 ) -> tuple[Stepping, list[Taken]]:
     """Take steps from drawn weights, and then some one after the other; return them."""
     probe = _probes(subject, layout, samples, start, seed)
-    before = len(subject.history)
-    stepping = classify(subject, probe(0), probe(1))
+    stepping = classify(subject, probe(0), probe(1), layout)
     step, arrays = Step(subject, _COURSE_RATE), None
     for number in range(_MORE):
         step.change(probe(2 + number, arrays), reset=arrays is None)
         arrays = step.taken[-1].after
-    return stepping, subject.history[before:]
+    return stepping, subject.history[stepping.start :]

@@ -272,7 +272,8 @@ class Asking:
 
     def _by_step(self, answered: Answered, form: Form) -> None:
         assessor = answered.assessor
-        stepping = classify(self.subject, assessor.draw(form, 0), assessor.draw(form, 1))
+        first, second = assessor.draw(form, 0), assessor.draw(form, 1)
+        stepping = classify(self.subject, first, second, self.sample.layout)
         answered.stepping, answered.source = stepping, stepping.source
         answered.findings += stepping.findings
         answered.remarks += stepping.remarks

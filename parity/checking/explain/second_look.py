@@ -207,6 +207,8 @@ def course_of_steps(assessor: Assessor, followed: Followed) -> Notes:
     not add up: what parts, parts in that very step.
     """
     subject = assessor.subject
+    if subject.placing.interrupts:  # such steps were taken already
+        return Notes()
     history = subject.history
     before, form = len(history), history[-1].probe.form
     step = Step(subject, _COURSE_RATE)

@@ -8,7 +8,7 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.bounds.rounding import Approx, Rounding
-from parity.checking.asking.gradients import Direct, Taken
+from parity.checking.asking.gradients import Anew, Direct, Taken
 from parity.checking.asking.subject import lowest
 from parity.checking.bugs.variant import OutputVariant, Scene
 from parity.checking.model.layout import Key, Layout
@@ -27,6 +27,9 @@ _ROUGH = 0.1
 # of it is looked at: then bounds would not be wider, whatever a rule does to them.
 _GLANCE = 1e-8
 
+# A step is a sum of gradients, at a glance, where this share of it is left.
+_SUM = 1e-5
+
 Gradients = Mapping[Key, Approx]
 GradientsAt = Callable[[Probe], Gradients]
 
@@ -44,6 +47,7 @@ class Course:
         weights: Before each step.
         places: For each number which of the user's arrays it is from.
         probes: The weights and batch of each step.
+        anew: What of the state of the optimizer starts anew with each.
     """
 
     parts: dict[Key, slice]
@@ -54,6 +58,7 @@ class Course:
     weights: list[Array]
     places: Array
     probes: list[Probe]
+    anew: list[Anew]
 
     def only(self, keys: Sequence[Key]) -> "Course":
         """Return the course of some of the tensors."""
@@ -82,7 +87,7 @@ class Course:
         return replace(
             self, changes=self.changes[:steps], noise=self.noise[:steps], rates=self.rates[:steps],
             gradients=self.gradients[:steps], weights=self.weights[:steps],
-            probes=self.probes[:steps],
+            probes=self.probes[:steps], anew=self.anew[:steps],
         )  # fmt: skip
 
     def follows(self, update: Update, factor: float = 1.0) -> bool:
@@ -167,19 +172,45 @@ class Course:
         layers = np.zeros(len(self.places), int)
         for key, part in self.parts.items():
             layers[part] = key.layer
-        state: State = {
+        start: State = {
             "place": self.places, "arrays": int(np.max(self.places)) + 1,
             "layer": layers, "layers": self.probes[0].plan.depth,
         }  # fmt: skip
-        steps = zip(self.gradients, factors, self.rates, self.weights, strict=True)
+        state = {**start}
+        steps = zip(self.gradients, factors, self.rates, self.weights, self.anew, strict=True)
         with np.errstate(all="ignore"):
-            for g, factor, rate, w in steps:
+            for g, factor, rate, w, anew in steps:
+                if anew == "count":
+                    state["t"] = 0
+                elif anew:
+                    kept = {"t": state.get("t", 0)} if anew == "averages" else {}
+                    state = {**start, **kept}
                 yield update.change(state, g if factor == 1 else g * factor, rate, w)
 
     def sizes(self) -> list[float] | None:
         """Return how many times its gradient each step goes down; None where it does not."""
         measured = self.measured_sizes()
         return None if measured is None else [size for size, _ in measured]
+
+    def responses(self) -> list[float] | None:
+        """Return the same as if all steps had one gradient, of steps that go on from each other.
+
+        Each is taken for a sum of shares of the gradients so far. None where it is none, at a
+        glance, or where the rate changes.
+        """
+        if any(self.anew[1:]) or len(set(self.rates)) > 1:
+            return None
+        found: list[float] = []
+        for k, change in enumerate(self.changes):
+            matrix = np.stack([g.value for g in self.gradients[: k + 1]], axis=1)
+            if not np.all(np.isfinite(matrix)) or not np.all(np.isfinite(change)):
+                return None
+            shares = np.linalg.lstsq(matrix, change, rcond=None)[0]
+            left = np.linalg.norm(change - matrix @ shares)
+            if left > _SUM * np.linalg.norm(change):
+                return None
+            found.append(-float(np.sum(shares)))
+        return found
 
     def measured_sizes(self) -> list[tuple[float, float]] | None:
         """Return the same, each with how far it may be off."""
@@ -273,7 +304,7 @@ def course(history: Sequence[Taken], layout: Layout, gradients_at: GradientsAt) 
 
     Of large networks a fixed selection of numbers is looked at.
     """
-    whole = Course({}, [], [], [], [], [], np.empty(0, int), [])
+    whole = Course({}, [], [], [], [], [], np.empty(0, int), [], [])
     places: list[Array] = []
     for taken in history:
         changed, weights = layout.unpack(taken.change), taken.probe.weights
@@ -299,6 +330,7 @@ def course(history: Sequence[Taken], layout: Layout, gradients_at: GradientsAt) 
         whole.gradients.append(Approx(value, bound, rounding))
         whole.weights.append(w)
         whole.probes.append(taken.probe)
+        whole.anew.append(taken.anew)
     return replace(whole, places=np.concatenate(places))
 
 

@@ -58,7 +58,9 @@ class _FromOther:
 
     def _crossed(self, own: Approx, read: Approx) -> Approx:
         value, bound = own.value.copy(), own.bound.copy()
-        value[self.own], bound[self.own] = read.value[self.others], read.bound[self.others]
+        # The last axis: at a first step there may be several rows of gradients.
+        value[..., self.own] = read.value[..., self.others]
+        bound[..., self.own] = read.bound[..., self.others]
         return Approx(value, bound, read.rounding)
 
 

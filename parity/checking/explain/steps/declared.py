@@ -8,7 +8,7 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.bounds.optimizers import CLIPPING
-from parity.checking.asking.gradients import Taken
+from parity.checking.asking.gradients import Anew, Taken
 from parity.checking.bugs.optimizers import RATE_OTHER
 from parity.checking.explain.steps.course import Course, Gradients, course, of_loss
 from parity.checking.explain.steps.departures import Departure, departures, of_another_library
@@ -130,17 +130,39 @@ def of_any_loss(
     single = history[0].probe.dtype != np.float64
     if declared is None or declared.named or declared.unchecked or single:
         return None
-    readings: list[Reading] = []
-    for kind in losses or kinds(plan.activations[-1].name):
-        draft = Identified(None, kind, 1.0, "", history, of_loss(kind))
-        usual = reductions(kind, batch, plan.sizes[-1])
-        readings.append(Reading(draft, layout, layout.keys, usual))
-    for read in (Reading.as_declared, Reading.as_departed):
-        for reading in readings:
-            found = read(reading, declared)
-            if found is not None:
-                return found
-    return None
+    every = losses or kinds(plan.activations[-1].name)
+    sources = [of_loss(kind) for kind in every]
+
+    def readings(steps: Sequence[Taken]) -> Iterator[Reading]:
+        for kind, source in zip(every, sources, strict=True):
+            draft = Identified(None, kind, 1.0, "", steps, source)
+            usual = reductions(kind, batch, plan.sizes[-1])
+            yield Reading(draft, layout, layout.keys, usual)
+
+    ordinary = list(readings(history))
+    begun = (started_anew(history, way) for way in in_part(history))
+    partly = (reading for steps in begun for reading in readings(steps))
+    tries = (
+        *((Reading.as_declared, reading) for reading in (*ordinary, *partly)),
+        *((Reading.as_departed, reading) for reading in ordinary),
+    )
+    return next(filter(None, (read(reading, declared) for read, reading in tries)), None)
+
+
+def in_part(history: Sequence[Taken]) -> Sequence[Anew]:
+    """Return what set_weights may start anew of the state, if some steps went on without it.
+
+    An optimizer that keeps its averages by the identity of the arrays starts these anew where
+    set_weights puts others in their place, and counts its steps on.
+    """
+    begun = [taken for taken in history if taken.on_set and not taken.anew]
+    goes_on = any(not (taken.on_set or taken.anew) for taken in history)
+    return ("averages", "count") if begun and goes_on else ()
+
+
+def started_anew(history: Sequence[Taken], way: Anew) -> list[Taken]:
+    """Return the steps as if ``set_weights`` started that anew of the state."""
+    return [replace(taken, anew=way) if taken.on_set else taken for taken in history]
 
 
 def forms(

@@ -128,8 +128,10 @@ def _with_decay(course: Course, rule: OptimizerRule, factor: float) -> Optimizer
 def _linear(exact: Course, usual: Factors) -> Iterator[tuple[OptimizerRule, Factors]]:
     """Yield plain descent and momenta that the first steps may be, with likely factors."""
     start = exact.until(3)
-    sizes = start.sizes()
-    if sizes is None or len(sizes) < 3 or len({id(probe) for probe in start.probes}) > 1:
+    on_one = len({id(probe) for probe in start.probes}) == 1
+    # Where weights cannot be put back without a new state, steps are on one after the other.
+    sizes = start.sizes() if on_one else start.responses() if start.anew[0] else None
+    if sizes is None or len(sizes) < 3:
         return
     measured = sizes[0] / start.rates[0]
     factors = [*usual]

@@ -80,7 +80,10 @@ def _of_velocity(course: Course, momentum: float) -> Sizes | None:
     zero = np.zeros_like(course.changes[0])
     pairs = pairwise([(zero, zero), *zip(course.changes, course.noise, strict=True)])
     found: Sizes = []
-    for ((before, lost), (change, noise)), g in zip(pairs, course.gradients, strict=True):
+    steps = zip(pairs, course.gradients, course.anew, strict=True)
+    for ((before, lost), (change, noise)), g, anew in steps:
+        if anew in ("all", "averages"):
+            before, lost = zero, zero
         left, room = change - momentum * before, noise + momentum * lost
         size = _multiple(left, room, -g, 1.0)
         if size is None:

@@ -235,7 +235,7 @@ def with_its_line(
         back: Puts back what the user's code keeps.
         search: Searches by a trial.
     """
-    if stated is None or stated.kind is None or stated.unchecked:
+    if stated is None or stated.kind is None or stated.unchecked or subject.placing.interrupts:
         return known
     if not known or not all(finding.bug.symptom for finding in known):
         return known

@@ -10,7 +10,7 @@ from itertools import chain
 import numpy as np
 
 from numpy_impl.types import Array
-from parity.checking.asking.gradients import Direct, Taken
+from parity.checking.asking.gradients import Anew, Direct, Taken
 from parity.checking.bugs.outputs import output_variants
 from parity.checking.explain.steps import (
     crossed_state,
@@ -29,7 +29,12 @@ from parity.checking.explain.steps.course import (
     of_source,
     of_updated,
 )
-from parity.checking.explain.steps.declared import Reading, of_any_loss
+from parity.checking.explain.steps.declared import (
+    Reading,
+    in_part,
+    of_any_loss,
+    started_anew,
+)
 from parity.checking.explain.steps.followed_rule import (
     Factors,
     Found,
@@ -250,7 +255,9 @@ class _Attempt:
         moving = list(exact.parts)
         if declared is not None and not declared.named and not declared.unchecked:
             reading = Reading(draft, layout, moving, usual)
-            fitting = reading.as_declared(declared)
+            fitting = reading.as_declared(declared) or next(
+                filter(None, (self._begun(way).declared(declared) for way in self._ways)), None
+            )
             if fitting is not None:
                 return fitting
             # Of gradients that are known; of a loss that is still open other readings come first.
@@ -260,6 +267,11 @@ class _Attempt:
         found = rule_of(exact, usual)
         if found is not None:
             return draft.following(found)
+        for way in self._ways:
+            begun = self._begun(way)
+            found = rule_of(begun.exact, usual, right=True)
+            if found is not None:
+                return begun.draft.following(found)
         clipping = _clipping(draft, layout, moving) if draft.own else None
         if clipping is not None:
             return replace(draft, rule=clipping)
@@ -286,6 +298,23 @@ class _Attempt:
         open_ = by_tensor is not None and None in by_tensor.others.values()
         rule = None if by_tensor is None else by_tensor.rule
         return None if open_ and rule is not None and rule.kind == "sgd" else by_tensor
+
+    @property
+    def _ways(self) -> Sequence[Anew]:
+        """What set_weights may start anew of the state, where that can be told at all."""
+        return in_part(self.draft.history)
+
+    def _begun(self, way: Anew) -> "_Attempt":
+        """Return the same as if ``set_weights`` started that anew."""
+        history = started_anew(self.draft.history, way)
+        anew = [taken.anew for taken in history]
+        draft = replace(self.draft, history=history)
+        return replace(self, draft=draft, exact=replace(self.exact, anew=anew))
+
+    def declared(self, declared: DeclaredOptimizer) -> Identified | None:
+        """Return the steps read as what is declared, if they follow it."""
+        moving = list(self.exact.parts)
+        return Reading(self.draft, self.layout, moving, self.usual).as_declared(declared)
 
     def of_shared_state(self) -> Identified | None:
         """Return the optimizer of steps in which arrays share a state, if they follow one."""

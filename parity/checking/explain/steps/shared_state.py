@@ -143,6 +143,7 @@ def _in_turn(whole: Course, members: Sequence[Array]) -> Course:
         weights=[w[m] for w in whole.weights for m in members],
         places=np.zeros(len(members[0]), int),
         probes=[probe for probe in whole.probes for _ in members],
+        anew=[anew if k == 0 else "" for anew in whole.anew for k in range(len(members))],
     )
 
 

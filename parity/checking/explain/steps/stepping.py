@@ -23,13 +23,24 @@ from parity.checking.bugs.table import (
     VELOCITY_WITHOUT_RATE,
     Bug,
 )
+from parity.checking.explain.steps import restarting
 from parity.checking.explain.steps.by_rate import ByRate, by_rate
 from parity.checking.model import declared_optimizer
+from parity.checking.model.layout import Layout
 from parity.checking.model.probe import Probe
 
 _IGNORED = (
     "The step does not depend on the learning rate that it is given: the factor of its gradients "
     "has the code's own learning rate in it."
+)
+_WRITTEN = (
+    "Step: your set_weights starts anew what the step keeps, such as the optimizer's state. So "
+    "that it goes on, weights were written into the arrays that get_weights returns."
+)
+_INTERRUPTED = (
+    "Step: from the same weights it is another after set_weights than after the step before, as if "
+    "the optimizer were started anew there. Some were taken one after the other, without "
+    "set_weights."
 )
 
 
@@ -39,7 +50,8 @@ class Stepping:
 
     Attributes:
         source: Gives gradients from steps; None where they cannot be read off.
-        kind: "plain", "momentum", "state", or "decay" of the learning rate.
+        kind: "plain", "momentum", "state", or "decay" of the learning rate; "interrupted" where
+            weights cannot be set without a start anew of what is kept.
         momentum: For the second.
         rate_power: With which power of the learning rate the change goes, the highest of the
             arrays; None if with none.
@@ -49,10 +61,11 @@ class Stepping:
         form: Of the momentum: Nesterov's or the plain one.
         of_one_size: Whether all weights move by about the same: by the sign of the gradient, say.
         falling: Gives gradients from steps at a rate that changes by a formula.
+        start: How many steps of the subject's history were taken before.
     """
 
     source: Step | None
-    kind: Literal["plain", "momentum", "state", "decay"]
+    kind: Literal["plain", "momentum", "state", "decay", "interrupted"]
     momentum: float = 0.0
     rate_power: int | None = 1
     findings: list[Finding] = field(default_factory=list[Finding])
@@ -61,17 +74,33 @@ class Stepping:
     form: UpdateForm = "keras"
     of_one_size: bool = False
     falling: FallingStep | None = None
+    start: int = 0
 
 
-def classify(subject: Subject, probe: Probe, other: Probe) -> Stepping:
+def classify(subject: Subject, probe: Probe, other: Probe, layout: Layout) -> Stepping:
     """Take steps on two batches, at two learning rates, and say what kind of update it is.
+
+    Where ``set_weights`` starts the optimizer anew, weights are from then on written into the
+    user's arrays, if they can be.
 
     Raises:
         TheirError: The user's step fails on these.
     """
-    stepping = _classified(subject, probe, other)
-    subject.keeps_state |= stepping.kind != "plain"
-    return stepping
+    placing, start = subject.placing, len(subject.history)
+    if not placing.restarts:
+        stepping = replace(_classified(subject, probe, other), start=start)
+        if stepping.kind != "plain" or not restarting.by_set_weights(subject, probe, other, layout):
+            subject.keeps_state |= stepping.kind != "plain"
+            if stepping.kind == "state" and not placing.in_place:
+                restarting.go_on(subject, probe, other, layout)
+            return stepping
+    subject.start_anew(probe.arrays)
+    if placing.in_place:
+        stepping = _classified(subject, probe, other)
+        stepping.remarks.append(_WRITTEN)
+        return stepping
+    restarting.take_steps(subject, probe, other, layout)
+    return Stepping(None, "interrupted", remarks=[_INTERRUPTED])
 
 
 def _classified(subject: Subject, probe: Probe, other: Probe) -> Stepping:

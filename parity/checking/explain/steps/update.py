@@ -7,6 +7,7 @@ import numpy as np
 
 from parity.bounds.updates import RULES
 from parity.candidate import Candidate
+from parity.checking.asking.subject import Subject
 from parity.checking.bugs.deltas import UPDATED_WEIGHTS
 from parity.checking.bugs.findings import Finding, Notes
 from parity.checking.bugs.optimizers import (
@@ -15,6 +16,7 @@ from parity.checking.bugs.optimizers import (
     DECAY_SIGN,
     MOMENTUM_CONVENTION,
     OPTION_NOT_CHECKED,
+    SET_WEIGHTS_RESTARTS,
     STATE_CROSSED,
     STATE_SHARED,
     STEP_LEAVES,
@@ -40,6 +42,11 @@ from parity.checking.model.layout import Key, Layout
 from parity.checking.model.rules import ADAPTIVE, FORMS, PLACES, OptimizerRule, Update
 
 _NEITHER = f"its changes on equal input differ; they follow neither momentum nor {ADAPTIVE}"
+_STARTS = "; it is as if your set_weights started the optimizer's state anew, or a part of it"
+_PARTS = {"averages": "the averages, and not their count", "count": "their count"}
+_IN_PART = (
+    "Step: your set_weights starts a part of what the step keeps anew ({}). Steps are read so."
+)
 _STEPS = "every step taken follows it up to rounding"
 # So many steps a program may have taken before it is checked, where it goes by a schedule.
 _MOST_STEPS_BEFORE = 1_000
@@ -72,21 +79,19 @@ class Updates:
     Args:
         stated: The declared optimizer, if there is one.
         layout: How the weights are read.
-        names: The user's names of the arrays.
-        renewed: Whether the state is known to be new where the steps begin.
+        subject: The user's code.
     """
 
     def __init__(
         self,
         stated: DeclaredOptimizer | None,
         layout: Layout,
-        names: list[str],
-        renewed: bool,
+        subject: Subject,
     ) -> None:
         self.stated = stated
         self.layout = layout
-        self.names = names
-        self.renewed = renewed
+        self.names = subject.names
+        self._subject = subject
 
     @property
     def checkable(self) -> DeclaredOptimizer | None:
@@ -113,6 +118,8 @@ class Updates:
         # Declared or not: in float32 rounding may hide which it is.
         if kind == "decay":
             return Notes(findings=[Finding(LEARNING_RATE_DECAY, "step")])
+        if kind == "interrupted":
+            return Notes(findings=[Finding(SET_WEIGHTS_RESTARTS, "step")])
         if gradients_right:
             return Notes(findings=[Finding(UNKNOWN_UPDATE, "step", evidence=_NEITHER)])
         evidence = f"{_NEITHER} with the gradients of any known loss"
@@ -130,6 +137,8 @@ class Updates:
         if not found.own:
             notes.conventions["labels"] = found.history[0].probe.form.label_text
             notes.conventions["loss"] = found.words
+        parts = {taken.anew for taken in found.history} & {*_PARTS}
+        notes.remarks += [_IN_PART.format(_PARTS[part]) for part in parts]
         if found.idle:
             notes.findings.append(self.left_alone(found.idle))
         if found.piled:
@@ -266,7 +275,12 @@ class Updates:
         counted = self._counted(draft, stated, multiples)
         evidence += f"; steps are counted from 1{counted}"
         finding = self._other(found or "none that is known here", parts, evidence)
-        if not self.renewed and _from_before(whole, stated, certain or k > 0):
+        placing = self._subject.placing
+        counts = stated.schedule is not None or stated.overwrites
+        if placing.interrupts and (counts or not certain):  # what is counted may go on
+            return replace(finding, evidence=evidence + _STARTS, severity=Severity.UNCERTAIN)
+        renewed = self._subject.renew is not None or placing.restarts
+        if not renewed and _from_before(whole, stated, certain or k > 0):
             evidence += (
                 "; the state may be from before the check: hand over a function that makes the "
                 "candidate anew"
