@@ -50,10 +50,13 @@ def checked(theirs: Theirs, fit: Fit, draw: LayerDraw, seed: int) -> Notes:
                 if state.get(key) is True:
                     state[key] = False
             if isinstance(state.get("mode"), str):
-                state["mode"] = "test"
+                state["mode"] = mode
 
+    mode = _Mode("test")
     outputs, _ = theirs.in_state(draw.arrays, at_inference)
-    if all(map(np.array_equal, outputs, draw.outputs)) and not _has_mode(states):
+    if all(map(np.array_equal, outputs, draw.outputs)) and not (
+        mode.was_compared or _has_flag(states)
+    ):
         notes.untested.append("inference (nothing says training or not)")
         return notes
     notes.add(_inferred(fit, replace(draw, outputs=outputs), before))
@@ -70,10 +73,25 @@ def _held(states: Sequence[State], name: str) -> Any:
     return next(state[name] for state in states if name in state)
 
 
-def _has_mode(states: Sequence[State]) -> bool:
-    return any(
-        isinstance(state.get("mode"), str) or any(key in state for key in MODES) for state in states
-    )
+def _has_flag(states: Sequence[State]) -> bool:
+    return any(key in state for state in states for key in MODES)
+
+
+class _Mode(str):
+    """A text that notes whether anybody compares it: what is handed over may be read by nobody."""
+
+    was_compared = False
+
+    def __eq__(self, other: object) -> bool:
+        self.was_compared = True
+        return str.__eq__(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        self.was_compared = True
+        return str.__hash__(self)
 
 
 def _updated(
