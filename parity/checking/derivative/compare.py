@@ -34,7 +34,7 @@ from parity.checking.bugs.table import (
     WRONG_SHAPE,
     Severity,
 )
-from parity.checking.derivative import clipping, naming
+from parity.checking.derivative import clipping, naming, penalties
 from parity.checking.derivative.mending import OfLoss
 from parity.checking.derivative.pairs import Point, SlopePair, TensorSlopes, same
 from parity.checking.derivative.reading import OfSteps
@@ -296,10 +296,14 @@ class Derivative:
         notes.witnesses.append(Witness(OWN_LOSS, agree if known else None, comment))
         # An array of one number has some factor whatever it is, and so may seem to set the scale.
         whole: Finding | None = None
+        sure = samples.given
         if wrong and base != 1.0:
             whole = naming.of_another_loss(self.subject, points, known)
+        if wrong and whole is None and (base != 1.0 or not right):
+            whole = penalties.of_two_scales(self.subject, points, wrong, right, base, samples)
+            sure = sure or bool(right)
         if whole is not None:
-            severity = None if samples.given else Severity.UNCERTAIN
+            severity = None if sure else Severity.UNCERTAIN
             notes.findings[:0] = [replace(whole, severity=severity)]
         elif right and base != 1.0:
             self._scaled(base, right, points[0])

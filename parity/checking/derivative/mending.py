@@ -8,7 +8,8 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.checking.asking.subject import TheirError
-from parity.checking.bugs.derivative import ONE_CHANGE
+from parity.checking.bugs.derivative import ONE_CHANGE, ONE_CHANGE_IN_PART
+from parity.checking.bugs.table import Bug
 from parity.checking.derivative.pairs import Point, TensorSlopes
 
 # Losses before and after a change of the code that is not to change them.
@@ -35,6 +36,7 @@ class OfLoss:
     of_steps = False
     numbers: Sequence[float] = ()
     bug, agreement = ONE_CHANGE, "all gradients agree"
+    bug_in_part: Bug | None = ONE_CHANGE_IN_PART
 
     def __init__(
         self, points: Sequence[Point], tensors: Sequence[TensorSlopes], base: float,

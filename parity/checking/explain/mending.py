@@ -8,7 +8,8 @@ import numpy as np
 from numpy_impl.types import Array
 from parity.checking.asking.gradients import Source
 from parity.checking.asking.subject import TheirError
-from parity.checking.bugs.derivative import ONE_CHANGE
+from parity.checking.bugs.derivative import ONE_CHANGE, ONE_CHANGE_IN_PART
+from parity.checking.bugs.table import Bug
 from parity.checking.explain.agreement import compared
 from parity.checking.explain.assessment import Assessor
 from parity.checking.explain.own_loss import OwnLoss, is_derivative
@@ -39,6 +40,7 @@ class OfChain:
     of_steps = False
     numbers: Sequence[float] = ()
     bug, agreement = ONE_CHANGE, "all gradients agree"
+    bug_in_part: Bug | None = ONE_CHANGE_IN_PART
 
     def __init__(
         self, assessor: Assessor, source: Source, form: Form, kind: LossKind, factor: float,

@@ -45,6 +45,8 @@ _SLOWER, _LEAST_SECONDS = 20, 0.2
 _LIKELY = 4.0
 # What is computed and never read is likely what is missing: so much a change with it goes before.
 _UNREAD = 5.0
+# More names than these are counted in a title; the evidence lists them.
+_LISTED = 4
 # Numbers that differ by less are the same: rounding, in whatever order.
 _SAME = 1e-9
 # What changes the loss itself.
@@ -59,6 +61,7 @@ class Trial(Protocol):
         of_steps: Whether it is steps.
         numbers: Those that an optimizer has been declared with.
         bug: What a change that mends all is.
+        bug_in_part: What one that mends some is; None where that counts for nothing.
         agreement: What is then so, in words.
     """
 
@@ -66,6 +69,7 @@ class Trial(Protocol):
     of_steps: bool
     numbers: Sequence[float]
     bug: Bug
+    bug_in_part: Bug | None
     agreement: str
 
     def values(self) -> list[Array]:
@@ -189,6 +193,8 @@ class Search:
                 continue
             found = self._tried(candidate)
             if found is None or not _better(found, right):
+                continue
+            if self.trial.bug_in_part is None and not all(found):
                 continue
             if partly is not None and sum(found) <= sum(partly[1]):
                 continue
@@ -435,14 +441,28 @@ def mended(trial: Trial, subject: Subject, located: list[Finding]) -> list[Findi
             return located
         return [replace(first, evidence=f"{first.evidence}; {words}"), *others]
     fixed, rest = (listed([names[k] for k in part]) for part in (repair.mended, repair.rest))
+    bug = trial.bug_in_part if repair.rest else trial.bug
+    assert bug is not None
     of_forward = " (and your loss is another)" if repair.of_forward else ""
     verb = "agree" if len(repair.mended) > 1 else "agrees"
     agree = f"{fixed} {verb}, and not yet {rest}" if rest else trial.agreement
     written = f'"{repair.new}"' if repair.new else "nothing"
     written = f"nothing, and it {repair.moved}" if repair.moved else written
     values = {"place": repair.place, "old": repair.old, "new": written}
+    if repair.rest:
+        values |= _in_part([[names[k] for k in part] for part in (repair.mended, repair.rest)])
     where = first.where if trial.of_steps else ", ".join(names[k] for k in repair.mended)
     seen_of_it = first.evidence if first.bug.code in _UNNAMED else first.title
     zeros = ", and zeros there before each pass," if repair.of_passes else ""
     evidence = f"with it{zeros} {agree}{of_forward}; {seen_of_it}"
-    return [Finding(trial.bug, where, values, evidence)]
+    return [Finding(bug, where, values, evidence)]
+
+
+def _in_part(parts: Sequence[Sequence[str]]) -> dict[str, str]:
+    """Return in words what a change mends, and what stays wrong with it; of many how many."""
+    fixed, rest = (listed(p) if len(p) <= _LISTED else f"{len(p)} arrays" for p in parts)
+    one, alone = (len(part) == 1 for part in parts)
+    return {
+        "mended": f"the gradient of {fixed}" if one else f"the gradients of {fixed}",
+        "rest": f"that of {rest} stays" if alone else f"those of {rest} stay",
+    }
