@@ -6,17 +6,16 @@ import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import chain
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from numpy_impl.types import Array
 from parity.checking.asking.subject import Subject
 from parity.checking.bugs.findings import Finding, Unreadable, listed
-from parity.checking.bugs.table import Bug
-from parity.checking.repairing import expressions, masks, twice, updates, whole
+from parity.checking.repairing import expressions, masks, numbers, twice, updates, whole
 from parity.checking.repairing.functions import (
     FIRST_VISITS,
     VISITS_OF_STEPS,
@@ -31,7 +30,8 @@ from parity.checking.repairing.scope import Scope, known_of
 from parity.checking.repairing.slots import Change, Statement, statements
 from parity.checking.repairing.state import Held
 from parity.checking.repairing.terms import Terms
-from parity.checking.repairing.wording import place, texts
+from parity.checking.repairing.trial import Trial
+from parity.checking.repairing.wording import in_part, place, texts
 
 # Of these bugs the evidence tells more than the title.
 _UNNAMED = ("unknown", "not-the-derivative")
@@ -45,56 +45,10 @@ _SLOWER, _LEAST_SECONDS = 20, 0.2
 _LIKELY = 4.0
 # What is computed and never read is likely what is missing: so much a change with it goes before.
 _UNREAD = 5.0
-# More names than these are counted in a title; the evidence lists them.
-_LISTED = 4
 # Numbers that differ by less are the same: rounding, in whatever order.
 _SAME = 1e-9
 # What changes the loss itself.
 _OfForward = Callable[[Sequence[Statement]], Iterable[tuple[Statement, Change]]]
-
-
-class Trial(Protocol):
-    """The user's gradients or steps, asked for with whatever code they have at the moment.
-
-    Attributes:
-        names: Of the gradients, or of the arrays that a step changes.
-        of_steps: Whether it is steps.
-        numbers: Those that an optimizer has been declared with.
-        bug: What a change that mends all is.
-        bug_in_part: What one that mends some is; None where that counts for nothing.
-        agreement: What is then so, in words.
-    """
-
-    names: list[str]
-    of_steps: bool
-    numbers: Sequence[float]
-    bug: Bug
-    bug_in_part: Bug | None
-    agreement: str
-
-    def values(self) -> list[Array]:
-        """Return some numbers of each gradient, on a first draw."""
-        ...
-
-    def fits(self, values: Sequence[Array]) -> list[bool]:
-        """Return which of these are right."""
-        ...
-
-    def confirmed(self) -> list[bool]:
-        """Return which gradients are right on other draws; none if the loss is another."""
-        ...
-
-    def loss(self) -> Any:
-        """Call the loss alone."""
-        ...
-
-    def settle(self, put_back: Callable[[], None]) -> None:
-        """Find out whether what puts back what the user's code holds sets the weights as well."""
-        ...
-
-    def fits_its_own_loss(self) -> list[bool]:
-        """Return which gradients are right where a change made the loss another one."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -110,6 +64,8 @@ class Repair:
         of_forward: Whether the loss is another with it.
         moved: Where the statement then stands, in words; "" where it stays.
         of_passes: Whether it is right only if each pass begins with zeros there.
+        or_else: By which names a number in it goes as well, in words.
+        of_size: Whether it is right on batches of this size alone, as far as is known.
     """
 
     place: str
@@ -120,6 +76,8 @@ class Repair:
     of_forward: bool = False
     moved: str = ""
     of_passes: bool = False
+    or_else: str = ""
+    of_size: bool = False
 
 
 @dataclass
@@ -152,6 +110,7 @@ class Search:
     _limit: float = field(default=1.0, init=False)
     _own: Sequence[Array] = field(default=(), init=False)
     _right: Sequence[bool] = field(default=(), init=False)
+    _scopes: dict[int, Scope] = field(default_factory=dict[int, Scope], init=False)
 
     def run(self) -> Repair | None:
         """Return the likeliest change with which all gradients are right, or more of them.
@@ -176,6 +135,7 @@ class Search:
         self.trial.settle(self._held.put_back)
         counted = None if self.trial.of_steps else self._in_forward(until, whole.counts)
         partly: tuple[_Candidate, list[bool]] | None = None
+        of_size: Repair | None = None
         self._glance = glance = Glance(what.moments)
         # What right gradients come of is not where a step is wrong.
         lines = what.lines - of_loss.lines if self.trial.of_steps else what.lines
@@ -202,12 +162,59 @@ class Search:
             if found is None or not _better(found, right):
                 continue
             if all(found):
-                return _said(candidate, found, right)
+                repair = self._written(candidate, found)
+                if not repair.of_size:
+                    return repair
+                of_size = of_size or repair
+                glance.forget(candidate.function, candidate.statement, candidate.change)
+                continue
             if partly is None or sum(found) > sum(partly[1]):
                 partly = candidate, found
+        if of_size is not None:
+            return of_size
         if partly is None:
             return counted or self._in_forward(until, whole.axes)
-        return _said(*partly, right)
+        return self._written(*partly)
+
+    def _written(self, candidate: _Candidate, found: Sequence[bool]) -> Repair:
+        """Return a change as it is told: with the name, or the number, that is likelier meant."""
+        function, statement, change = candidate.function, candidate.statement, candidate.change
+        scope = self._scopes[id(function)]
+        value_of = partial(self._glance.number, function, statement)
+        every = numbers.options(statement, change, scope, value_of)
+        changes = [one.change for one in every] or [change]
+        other = [self._elsewhere(replace(candidate, change=one), found) for one in changes]
+        or_else = ""
+        if len(every) > 1:
+            change, or_else = numbers.choice(every, other)
+        told = _said(replace(candidate, change=change), found, self._right)
+        return replace(told, or_else=or_else, of_size=False in other and True not in other)
+
+    def _elsewhere(self, candidate: _Candidate, found: Sequence[bool]) -> bool | None:
+        """Return whether what is right with a change is so on a batch of another size, too."""
+        if not self._is_known_elsewhere:
+            return None
+        with self._changed(candidate) as possible:
+            try:
+                other = self.trial.elsewhere(self._right) if possible else None
+            except _FAILED:
+                return False
+        return None if other is None else all(o or not f for o, f in zip(other, found, strict=True))
+
+    @cached_property
+    def _is_known_elsewhere(self) -> bool:
+        """Whether the user's code takes another size, and what is right without a change is there.
+
+        If it does not, that a change is not right there does not come of the change.
+        """
+        try:
+            other = self.trial.elsewhere(self._right)
+        except _FAILED:
+            return False
+        finally:
+            self._held.put_back()
+        pairs = zip(self._right, other or (), strict=False)
+        return other is not None and all(yes for right, yes in pairs if right)
 
     def _in_forward(self, until: float, kind: _OfForward) -> Repair | None:
         """Return a change of what the loss is made of, with which all gradients are right.
@@ -288,7 +295,7 @@ class Search:
         each = [*functions, *self._of_loss]
         named = list(dict.fromkeys(name for one in each for name in one.code.co_names))
         for function in functions:
-            scope = Scope(function, known)
+            scope = self._scopes[id(function)] = Scope(function, known)
             forward = function.code in of_loss
             reached: list[tuple[Statement, float]] = []
             terms = Terms(function, scope, partial(self._glance.shape, function), named)
@@ -446,23 +453,14 @@ def mended(trial: Trial, subject: Subject, located: list[Finding]) -> list[Findi
     of_forward = " (and your loss is another)" if repair.of_forward else ""
     verb = "agree" if len(repair.mended) > 1 else "agrees"
     agree = f"{fixed} {verb}, and not yet {rest}" if rest else trial.agreement
-    written = f'"{repair.new}"' if repair.new else "nothing"
+    agree += ", on batches of this size alone" * repair.of_size
+    written = f'"{repair.new}"{repair.or_else}' if repair.new else "nothing"
     written = f"nothing, and it {repair.moved}" if repair.moved else written
     values = {"place": repair.place, "old": repair.old, "new": written}
     if repair.rest:
-        values |= _in_part([[names[k] for k in part] for part in (repair.mended, repair.rest)])
+        values |= in_part([[names[k] for k in part] for part in (repair.mended, repair.rest)])
     where = first.where if trial.of_steps else ", ".join(names[k] for k in repair.mended)
     seen_of_it = first.evidence if first.bug.code in _UNNAMED else first.title
     zeros = ", and zeros there before each pass," if repair.of_passes else ""
     evidence = f"with it{zeros} {agree}{of_forward}; {seen_of_it}"
     return [Finding(bug, where, values, evidence)]
-
-
-def _in_part(parts: Sequence[Sequence[str]]) -> dict[str, str]:
-    """Return in words what a change mends, and what stays wrong with it; of many how many."""
-    fixed, rest = (listed(p) if len(p) <= _LISTED else f"{len(p)} arrays" for p in parts)
-    one, alone = (len(part) == 1 for part in parts)
-    return {
-        "mended": f"the gradient of {fixed}" if one else f"the gradients of {fixed}",
-        "rest": f"that of {rest} stays" if alone else f"those of {rest} stay",
-    }

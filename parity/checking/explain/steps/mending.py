@@ -153,6 +153,10 @@ class OfOptimizer:
         """Return that none is: gradients are right as they are."""
         return [False] * len(self.names)
 
+    def elsewhere(self, right: Sequence[bool]) -> list[bool] | None:
+        """Return None: what a step makes of gradients does not depend on the batch."""
+        return None
+
     def _all_fitting(self) -> Array:
         return np.ones((len(self._meant), len(self._parts)), bool)
 
