@@ -84,7 +84,7 @@ def searched(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     """
     if request.node.get_closest_marker("search") is None:
         monkeypatch.setattr("parity.checking.repairing.search.Search.run", lambda _: None)
-        monkeypatch.setattr("parity.checking.repairing.search.of_a_factor", lambda *_: "")
+        monkeypatch.setattr("parity.checking.repairing.telling.of_a_factor", lambda *_: "")
 
 
 __all__ = [

@@ -33,14 +33,15 @@ from parity.checking.explain.steps.mending import with_its_line
 from parity.checking.explain.steps.optimizer import identify, idle_tensors
 from parity.checking.explain.steps.stepping import Stepping, classify
 from parity.checking.explain.steps.update import Updates, declared_optimizer_of, unchecked
-from parity.checking.explain.weight_decay import Decays, divided_by_batch
+from parity.checking.explain.weight_decay import Decays
+from parity.checking.explain.weight_shares import divided_by_batch
 from parity.checking.model.declared_optimizer import DeclaredOptimizer
 from parity.checking.model.losses import SQUARED, Declared, LossKind, meant
 from parity.checking.model.network import Plan
 from parity.checking.model.probe import Probe
 from parity.checking.model.rules import OptimizerRule
-from parity.checking.repairing.search import mended
 from parity.checking.repairing.state import OF_STEPS, Held
+from parity.checking.repairing.telling import mended
 
 _OWN_LOSS_UNKNOWN = (
     "Loss: it is none that is known here, and your gradients are its derivative as measured along "
@@ -403,7 +404,9 @@ class Backward:
         given, has_loss = self.candidate.weight_decay, callable(self.candidate.loss)
         # Of numbers that are added up it is not known what they are to be divided by.
         has_loss = has_loss and not (own is not None and own.added_up)
-        decays = Decays(assessment, names, own if has_loss else None, has_loss, given, over)
+        stepping, measured = answered.stepping, own if has_loss else None
+        of_rate = stepping is not None and stepping.rate_power != 1
+        decays = Decays(assessment, names, measured, has_loss, given, over, of_rate)
 
         def elsewhere() -> tuple[int, float] | None:
             if source is None:

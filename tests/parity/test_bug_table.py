@@ -33,6 +33,7 @@ from parity.checking.bugs import (
 from parity.checking.bugs.table import Severity
 from tests.cases import load
 from tests.parity import test_common_mistakes as common
+from tests.parity import test_factors_beside_penalties as penalties
 from tests.parity import test_numbers_of_a_layer as of_numbers
 from tests.parity import test_restarting_set_weights as restarting
 from tests.parity import test_state_not_reset as state_not_reset
@@ -582,6 +583,11 @@ PLANTED: list[tuple[Bug, Callable[[], CheckReport]]] = [
     (factors.OVER_M_PLUS_1, lambda: of({"gradients": over_m_plus_1})),
     (factors.TIMES_OUTPUTS, lambda: of({"gradients": times_outputs})),
     (factors.FACTOR, lambda: of({"gradients": three_tenths})),
+    (derivative.DATA_FACTOR, lambda: penalties.Elman(2.0).check()),
+    (
+        derivative.TWO_SCALES,
+        lambda: (net := penalties.Elman(2.0)).check(gradients=None, step=net.step),
+    ),
 ]
 
 
@@ -611,7 +617,7 @@ def planted(form: Bug) -> Iterator[CheckReport]:
 @pytest.mark.census(keep=20)
 @pytest.mark.parametrize(
     "form",
-    [form for form in FORMS if form not in (derivative.ONE_CHANGE, optimizers.STEP_LINE)],
+    [form for form in FORMS if form.code != "one-change"],
     ids=lambda form: f"{form.code}: {form.title[:40]}",
 )
 def test_every_bug_of_the_table_is_planted_and_found(form: Bug):
@@ -627,6 +633,15 @@ def test_every_bug_of_the_table_is_planted_and_found(form: Bug):
 def test_one_change_is_planted_and_found(tmp_path: Path):
     module, _ = wrong_line("recurrent", tmp_path, ("dz @ self.Wh.T", "dz @ self.Wh"))
     assert [f.bug for f in parity.check(module.make).findings] == [derivative.ONE_CHANGE]
+
+
+@pytest.mark.search
+def test_one_change_in_part_is_planted_and_found(tmp_path: Path):
+    module, _ = wrong_line(
+        "vae", tmp_path, ("dmean = dz + mean / n", "dmean = dz - mean / n"),
+        ("z.T @ dout", "np.cbrt(z.T @ dout)"),
+    )  # fmt: skip
+    assert [f.bug for f in parity.check(module.make).findings] == [derivative.ONE_CHANGE_IN_PART]
 
 
 @pytest.mark.search

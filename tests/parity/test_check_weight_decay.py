@@ -128,12 +128,19 @@ def test_decay_with_the_sign_turned():
     wrong(net.check(loss=True), "weight-decay-factor", *words)
 
 
-def test_decay_beside_summed_gradients_is_scaled_like_them():
+def test_summed_gradients_beside_a_decay_that_is_the_loss_own():
     net = Net(kernels(0.3), lambda m: (0.15, 0.15), summed=True)
-    # The gradients are 7 times the loss's, and so has to be 0.3.
-    words = "contain 0.3 times", "expected 2.1·w (0.3·w in your loss", "7 times"
-    wrong(net.check(loss=True), "weight-decay-factor", *words)
+    # 0.3 is the loss's: what is summed, and not averaged, is what is wrong.
+    words = "what comes of the data in all gradients", "the penalty, is that of your loss"
+    wrong(net.check(loss=True), "times-m", *words)
     right(Net(kernels(2.1), lambda m: (0.15, 0.15), summed=True).check(loss=True))
+
+
+def test_decay_beside_summed_gradients_is_scaled_like_them():
+    net = Net(kernels(0.5), lambda m: (0.15, 0.15), summed=True)
+    # The gradients are 7 times the loss's, and so has to be 0.3.
+    words = "contain 0.5 times", "expected 2.1·w (0.3·w in your loss", "7 times"
+    wrong(net.check(loss=True), "weight-decay-factor", *words)
 
 
 def test_decay_missing_in_one_layer():

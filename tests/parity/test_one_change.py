@@ -198,12 +198,20 @@ def test_of_two_wrong_lines_one_is_named_with_what_it_mends(tmp_path: Path):
         "vae", tmp_path, ("dmean = dz + mean / n", "dmean = dz - mean / n"),
         ("z.T @ dout", "np.cbrt(z.T @ dout)"),
     )  # fmt: skip
-    [finding] = parity.check(module.make).findings
+    report = parity.check(module.make)
+    [finding] = report.findings
     assert finding.code == "one-change"
     assert f"line {line} of" in finding.title
     assert finding.where == "weights[0], weights[1], weights[2], weights[3]"
     assert finding.evidence.startswith("with it weights[0], weights[1], weights[2] and weights[3] ")
     assert "and not yet weights[6]" in finding.evidence
+    assert finding.title == (
+        "one change mends the gradients of weights[0], weights[1], weights[2] and weights[3], in "
+        f"line {line} of vae.py; that of weights[6] stays wrong"
+    )
+    assert report.summary == f"{finding.title}."
+    assert "one change mends it" not in str(report)
+    assert "then look for what is wrong besides" in finding.fix
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])

@@ -42,6 +42,14 @@ ONE_CHANGE = Bug(
     'where "{old}" stands, write {new}',
     summary="{title}: {where}.",
 )
+ONE_CHANGE_IN_PART = Bug(
+    "one-change",
+    "one change mends {mended}, in {place}; {rest} wrong",
+    "dh = dz @ self.Wh  # line 57 of tagger.py: with dz @ self.Wh.T the gradient of Wx agrees, and "
+    "that of V does not yet",
+    'where "{old}" stands, write {new}; then look for what is wrong besides',
+    summary="{title}.",
+)
 ZERO = Bug(
     "gradient-missing",
     "the gradient is zero, though the loss depends on this weight",
@@ -106,6 +114,21 @@ DECAY_OF_TOO_MANY = Bug(
     "does not",
     "grad += lam / m * Theta  # and its first column holds the biases, which the loss leaves out",
     "leave the penalty out there, or add it to the loss",
+)
+DATA_FACTOR = Bug(
+    "factor",
+    "what comes of the data in the gradients is {factor} times what it should be{words}; the "
+    "weight penalty beside it is right",
+    "d = 2 * (a - y) / m; dW = x.T @ d + lam * W / m  # and the loss has no 2",
+    "divide by {factor} what comes of the data, and leave the penalty as it is",
+)
+TWO_SCALES = Bug(
+    "factor",
+    "the gradients are {factor} times the derivative of your own loss{words}, but not in their "
+    "weight penalty",
+    "d = 2 * (a - y) / m; dW = E.T @ d + lam * W / m  # and the loss has no 2, or 4 times the lam",
+    "give both the factor that they have in your loss: either divide by {factor} what comes of the "
+    "data, or multiply the penalty by it",
 )
 OF_SOME_SAMPLES = Bug(
     "samples-left-out",

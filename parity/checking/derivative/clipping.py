@@ -13,7 +13,7 @@ from parity.checking.derivative.pairs import Point
 
 # How far a norm may be from the number: some divide by the norm plus 1e-6.
 _NORM = 1e-5
-# A number that people write has so many digits behind the point.
+# A number that people write has so many digits, or so many behind the point.
 _DIGITS = 3
 # So many of a tensor's entries at the number are looked at one by one; all of them together too.
 _ONE_BY_ONE = 3
@@ -75,7 +75,8 @@ def stretched(points: Sequence[Point]) -> float | None:
     for together in (False, True):
         norms = [_norms(point, together) for point in points]
         found = max((norm for each in norms for norm in each.values()), default=0.0)
-        few = abs(found - round(found, _DIGITS)) <= _NORM * found
+        # Of its first digits: behind the point any large number is near one of few.
+        few = abs(found - float(f"{found:.{_DIGITS}g}")) <= _NORM * found
         there = [[i for i, norm in each.items() if norm >= found * (1 - _NORM)] for each in norms]
         if not 0 < found < np.inf or not (few or all(there)):
             continue

@@ -34,14 +34,14 @@ from parity.checking.bugs.table import (
     WRONG_SHAPE,
     Severity,
 )
-from parity.checking.derivative import clipping, naming
+from parity.checking.derivative import clipping, naming, penalties
 from parity.checking.derivative.mending import OfLoss
 from parity.checking.derivative.pairs import Point, SlopePair, TensorSlopes, same
 from parity.checking.derivative.reading import OfSteps
 from parity.checking.derivative.samples import batch_of, samples, spread
 from parity.checking.derivative.slopes import Place
 from parity.checking.derivative.steps import check_steps
-from parity.checking.repairing import search
+from parity.checking.repairing import telling
 
 REFERENCE = "the derivative of your own loss"
 LAYERS_UNKNOWN = "what the layers compute"
@@ -296,10 +296,14 @@ class Derivative:
         notes.witnesses.append(Witness(OWN_LOSS, agree if known else None, comment))
         # An array of one number has some factor whatever it is, and so may seem to set the scale.
         whole: Finding | None = None
+        sure = samples.given
         if wrong and base != 1.0:
             whole = naming.of_another_loss(self.subject, points, known)
+        if wrong and whole is None and (base != 1.0 or not right):
+            whole = penalties.of_two_scales(self.subject, points, wrong, right, base, samples)
+            sure = sure or bool(right)
         if whole is not None:
-            severity = None if samples.given else Severity.UNCERTAIN
+            severity = None if sure else Severity.UNCERTAIN
             notes.findings[:0] = [replace(whole, severity=severity)]
         elif right and base != 1.0:
             self._scaled(base, right, points[0])
@@ -340,7 +344,7 @@ class Derivative:
         trial = self._trial(known, points, base)
         if trial is None or not factors or not all(same(f, factors[0]) for f in factors):
             return found
-        said = search.of_a_factor(trial, self.subject, factors[0] / base)
+        said = telling.of_a_factor(trial, self.subject, factors[0] / base)
         first, *others = found
         return [replace(first, evidence=f"{first.evidence}; {said}"), *others] if said else found
 
@@ -353,7 +357,7 @@ class Derivative:
     ) -> list[Finding]:
         """Return the one change with which the gradients are the derivative, or what is known."""
         trial = self._trial(known, points, base)
-        return located if trial is None else search.mended(trial, self.subject, located)
+        return located if trial is None else telling.mended(trial, self.subject, located)
 
     def _trial(
         self, known: Sequence[TensorSlopes], points: Sequence[Point], base: float

@@ -1,6 +1,7 @@
 """The gradients of any loss, asked for while the line that is wrong is searched."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -8,8 +9,11 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.checking.asking.subject import TheirError
-from parity.checking.bugs.derivative import ONE_CHANGE
-from parity.checking.derivative.pairs import Point, TensorSlopes
+from parity.checking.bugs.derivative import ONE_CHANGE, ONE_CHANGE_IN_PART
+from parity.checking.bugs.table import Bug
+from parity.checking.derivative.pairs import Point, SlopePair, TensorSlopes
+from parity.checking.derivative.samples import some_of
+from parity.checking.derivative.slopes import Place
 
 # Losses before and after a change of the code that is not to change them.
 _SAME_LOSS = 1e-12
@@ -35,6 +39,7 @@ class OfLoss:
     of_steps = False
     numbers: Sequence[float] = ()
     bug, agreement = ONE_CHANGE, "all gradients agree"
+    bug_in_part: Bug | None = ONE_CHANGE_IN_PART
 
     def __init__(
         self, points: Sequence[Point], tensors: Sequence[TensorSlopes], base: float,
@@ -134,3 +139,42 @@ class OfLoss:
         """Return which are the derivative of the loss as it is now."""
         now = self._again(self._base)
         return [now.get(tensor.index, False) for tensor in self._tensors]
+
+    def elsewhere(self, right: Sequence[bool]) -> list[bool] | None:
+        """Return which are the derivative with a sample less; None where it cannot be left out."""
+        if self._smaller is None:
+            return None
+        point, slopes = self._smaller
+        gradients = self._ask(point, False)
+        found: list[bool] = []
+        for tensor, pairs in zip(self._tensors, slopes, strict=True):
+            gradient = gradients.get(tensor.index)
+            found.append(
+                gradient is not None
+                and all(
+                    replace(pair, room=point.room(gradient * pair.direction)).near(
+                        float(np.sum(gradient * pair.direction)), self._factor
+                    )
+                    for pair in pairs
+                )
+            )
+        return found
+
+    @cached_property
+    def _smaller(self) -> tuple[Point, list[list[SlopePair]]] | None:
+        """The first point with a sample less, and the slopes there; None: there is no such batch.
+
+        The loss is not changed by what is tried.
+        """
+        first = self._points[0].place
+        less = some_of(first.x, first.y, slice(0, -1))
+        if less is None:
+            return None
+        place = Place(first.subject, first.arrays, *less)
+        every: list[list[SlopePair]] = []
+        for tensor in self._tensors:
+            directions = [p.direction for p in tensor.measured if p.point == 0]
+            slopes = [place.along(tensor.index, d, 0.0, 0.0) for d in directions]
+            pairs = zip(directions, slopes, strict=True)
+            every.append([SlopePair(0.0, s, 0.0, 0, d) for d, s in pairs if np.isfinite(s.error)])
+        return Point(place, {}), every

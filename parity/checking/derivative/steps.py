@@ -30,8 +30,8 @@ from parity.checking.explain.steps.update import Updates, declared_optimizer_of,
 from parity.checking.model.layout import Key, Layout
 from parity.checking.model.network import Plan
 from parity.checking.model.probe import Form, Probe
-from parity.checking.repairing.search import mended
 from parity.checking.repairing.state import OF_STEPS, Held
+from parity.checking.repairing.telling import mended
 
 # After those that tell what kind of update it is, so many steps are taken one after the other.
 _MORE = 6

@@ -288,6 +288,8 @@ class Judge:
                 self._other_loss(self.own.kind)
             else:
                 self._against(self.own.factor, "your own loss", self.own)
+        elif self.decays.apart is not None:
+            self._against(self.decays.apart.factor, "your own loss")
         elif not words:
             self._undeclared(usual[0][0])
 
@@ -423,6 +425,9 @@ class Judge:
         base = self.assessment.factor
         evidence = f"cosine 1 everywhere; one factor, {base:.7g} on the summed loss, unlike {than}"
         values = {**values, "what": "all gradients"}
+        if self.decays.apart is not None:
+            values["what"] = "what comes of the data in all gradients"
+            evidence += "; the weights' own share in them, the penalty, is that of your loss"
         if bug is SIGN:
             values["note"] = ": the update goes uphill (wrong sign of the update)"
         self.result.findings.append(Finding(bug, "all gradients", values, evidence))
@@ -430,7 +435,9 @@ class Judge:
     def _against(self, target: float, what: str, own: OwnLoss | None = None) -> None:
         """Compare the one factor with that of a loss that is known."""
         scale, kind = self.scale, self.assessment.kind
-        spread = scale.uncertainty + (own.uncertainty if own is not None else 0.0)
+        apart = self.decays.apart
+        known = own if own is not None else apart
+        spread = scale.uncertainty + (known.uncertainty if known is not None else 0.0)
         # The constant may have been written into an array of float32.
         spread += float(np.finfo(np.float32).eps) * abs(target)
         meant = target, own.batch if own is not None else self.batch
@@ -441,6 +448,8 @@ class Judge:
         usual = [f for f, _ in reductions(kind, self.batch, self.outputs)]
         if parts is None and any(same(scale.base, f, scale.uncertainty) for f in usual):
             parts = f"{ratio:.6g}"
+        # Beside a share of the weights that is the loss's own, no factor is a learning rate.
+        parts = parts if apart is None else None
         if parts:
             self.result.remarks.append(
                 f"Scale: your gradients are those of {self.result.loss}, and those of {what} but "

@@ -8,7 +8,8 @@ import numpy as np
 from numpy_impl.types import Array
 from parity.checking.asking.gradients import Source
 from parity.checking.asking.subject import TheirError
-from parity.checking.bugs.derivative import ONE_CHANGE
+from parity.checking.bugs.derivative import ONE_CHANGE, ONE_CHANGE_IN_PART
+from parity.checking.bugs.table import Bug
 from parity.checking.explain.agreement import compared
 from parity.checking.explain.assessment import Assessor
 from parity.checking.explain.own_loss import OwnLoss, is_derivative
@@ -18,6 +19,8 @@ from parity.checking.model.probe import Form, Probe
 
 # Probes beyond those that were explained, on which a change is confirmed.
 _MORE = (11, 12)
+# The number of one of another size.
+_ELSEWHERE = 13
 
 
 class OfChain:
@@ -39,6 +42,7 @@ class OfChain:
     of_steps = False
     numbers: Sequence[float] = ()
     bug, agreement = ONE_CHANGE, "all gradients agree"
+    bug_in_part: Bug | None = ONE_CHANGE_IN_PART
 
     def __init__(
         self, assessor: Assessor, source: Source, form: Form, kind: LossKind, factor: float,
@@ -102,3 +106,21 @@ class OfChain:
     def fits_its_own_loss(self) -> list[bool]:
         """Return that none is: what forward computes is known here, and judged before."""
         return [False] * len(self._keys)
+
+    def elsewhere(self, right: Sequence[bool]) -> list[bool] | None:
+        """Return which are right on a batch of another size; None where it is not known.
+
+        By those that are right without a change it is known whether the loss is averaged.
+        """
+        first = len(self._assessor.draw(self._form, 0).x)
+        if first == 1 or self._assessor.fixed_batch or not any(right):
+            return None
+        probe, misfits = self._assessor.ask(self._source, self._form, _ELSEWHERE, avoid=first)
+        if misfits or probe.gradients.keys() != probe.weights.keys() or len(probe.x) == first:
+            return None
+        for factor in (self._factor * first / len(probe.x), self._factor):
+            pairs = {each.key: each for each in compared(probe, self._kind, factor)}
+            found = [pairs[key].equals(pairs[key].right) for key in self._keys]
+            if all(f or not r for f, r in zip(found, right, strict=True)):
+                return found
+        return None

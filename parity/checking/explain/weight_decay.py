@@ -7,11 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from parity.candidate import WeightDecay
-from parity.checking.asking.gradients import Source
-from parity.checking.asking.subject import TheirError
 from parity.checking.bugs.factors import same
 from parity.checking.bugs.findings import Finding
 from parity.checking.bugs.table import (
@@ -23,16 +19,12 @@ from parity.checking.bugs.table import (
 )
 from parity.checking.explain import own_loss
 from parity.checking.explain.agreement import Shares
-from parity.checking.explain.assessment import Assessment, Assessor
+from parity.checking.explain.assessment import Assessment
 from parity.checking.explain.fit import Match
 from parity.checking.explain.own_loss import OwnLoss
+from parity.checking.explain.weight_shares import LossShares, shares_of_loss
 from parity.checking.model.layout import PARTS, Key, Part
-from parity.checking.model.losses import LossKind, correct_gradients, reductions
-from parity.checking.model.probe import Probe
-
-_OTHER_PROBE = 51
-# Two batch sizes differ by more, and rounding by less.
-_NEAR = 1e-3
+from parity.checking.model.losses import reductions
 
 
 @dataclass(frozen=True)
@@ -162,75 +154,6 @@ def rounded(number: float, uncertainty: float) -> float:
     return float(f"{number:.6g}")
 
 
-def divided_by_batch(assessor: Assessor, source: Source, assessment: Assessment) -> bool | None:
-    """Ask for gradients on a batch of another size: do the weights' shares shrink as it grows?
-
-    Returns:
-        Whether they are divided by the batch size; None if that cannot be told.
-    """
-    found = {
-        key: match.decay
-        for key, match in assessment.matches.items()
-        if match is not None and match.decay
-    }
-    first = len(assessment.probes[0].x)
-    if not found or first == 1 or assessor.fixed_batch:
-        return None
-    try:
-        probe, _ = assessor.ask(source, assessment.form, _OTHER_PROBE, avoid=first)
-    except TheirError:
-        return None
-    shares = _fitted(probe, assessment.kind)
-    verdicts: set[bool] = set()
-    for key, share in found.items():
-        ratio = shares.get(key, 0.0) / share
-        verdicts |= {False} if abs(ratio - 1) < _NEAR else set()
-        verdicts |= {True} if abs(ratio - first / len(probe.x)) < _NEAR else set()
-    return verdicts.pop() if len(verdicts) == 1 else None
-
-
-def shares_of_loss(own: OwnLoss, assessment: Assessment) -> Shares | None:
-    """Return each weight's share in the slopes of a loss that is the gradients' one otherwise.
-
-    This tells a penalty that differs from layer to layer. None if the loss is something else.
-    """
-    probes, base = assessment.probes, assessment.factor
-    unit = float(np.finfo(probes[0].dtype).eps)
-    rights = [correct_gradients(assessment.kind, p.forward(tracked=True), p.y) for p in probes]
-    measured: dict[Key, list[tuple[float, float, float]]] = {}
-    for slope in own.slopes:
-        v, w = rights[slope.probe][slope.key], probes[slope.probe].weights[slope.key]
-        along = base * float(np.sum(v.value * slope.direction))
-        rounding = 4 * abs(base) * float(np.sum(v.bound)) + 64 * unit * abs(along)
-        weight = float(np.sum(w * slope.direction))
-        rest = slope.value - along, slope.error + rounding
-        measured.setdefault(slope.key, []).append((weight, *rest))
-    found = {key: _one_share(rows, unit) for key, rows in measured.items()}
-    return None if None in found.values() else {k: s for k, s in found.items() if s is not None}
-
-
-def _one_share(rows: list[tuple[float, float, float]], unit: float) -> tuple[float, float] | None:
-    """Return the factor from weights to rests, and its uncertainty; None if they do not fit."""
-    weight, rest, room = (np.array(column) for column in zip(*rows, strict=True))
-    size = float(weight @ weight)
-    share = float(weight @ rest) / size if size else 0.0
-    room = room + 64 * unit * np.abs(share * weight)
-    moved = float(np.abs(weight) @ room) / size if size else 0.0
-    if not np.all(np.abs(rest - share * weight) <= room + np.abs(weight) * moved):
-        return None
-    return (share if abs(share) > moved else 0.0), moved
-
-
-def _fitted(probe: Probe, kind: LossKind) -> dict[Key, float]:
-    """Return each weight's share in its gradient, by least squares."""
-    rights = correct_gradients(kind, probe.forward(tracked=False), probe.y)
-    shares: dict[Key, float] = {}
-    for key, w, g, _ in probe.tensors():
-        matrix = np.stack([rights[key].value.ravel(), w.ravel()], axis=1)
-        shares[key] = float(np.linalg.lstsq(matrix, g.ravel(), rcond=None)[0][1])
-    return shares
-
-
 # The report prints six digits, and who declares them as printed is right.
 _AS_PRINTED = 1e-5
 _ABOUT = 1e-4
@@ -247,8 +170,11 @@ class Decays:
         has_loss: Whether the user has a loss, known or not.
         weight_decay: What the user declares; None if it is to be found out.
         over_batch: Whether the share is divided by the batch size; None if that is not known.
+        of_rate: Whether they are read off steps that may have a learning rate of their own in them.
 
     Attributes:
+        apart: The user's own loss, where the shares are its own as they are, though what comes of
+            the data has another factor: that is then what is wrong. None where it is not so.
         shares: After ``judge``: the share that each gradient should have, and its uncertainty.
 
     Raises:
@@ -263,25 +189,65 @@ class Decays:
         has_loss: bool,
         weight_decay: WeightDecay | None,
         over_batch: bool | None,
+        of_rate: bool = False,
     ) -> None:
         self.names = names
         self.own = own if own is not None and own.kind is not None else None
         self.follows = own is not None and own_loss.follows(own, assessment.probes) is not None
         differs = own is not None and own.kind is None and not self.follows
-        self.by_layer = shares_of_loss(own, assessment) if own is not None and differs else None
+        self.base = assessment.factor or 1.0
+        self.found = _matches(assessment)
+        self.unsure = max((m.decay_uncertainty for m in self.found.values()), default=0.0)
+        by_layer = shares_of_loss(own, assessment) if own is not None and differs else None
         self.penalised = self.own is not None and bool(self.own.kernel_decay or self.own.bias_decay)
         self.unmeasured = has_loss and self.own is None
         self.depth = assessment.probes[0].plan.depth
         self.given = declared_shares(weight_decay, self.depth)
         self.over_batch = over_batch
         self.batch = len(assessment.probes[0].x)
-        self.base = assessment.factor or 1.0
         self.readings = readings(assessment, over_batch)
-        self.found = _matches(assessment)
-        self.unsure = max((m.decay_uncertainty for m in self.found.values()), default=0.0)
         self.shares: Shares = {k: (m.decay, m.decay_uncertainty) for k, m in self.found.items()}
         self.findings: list[Finding] = []
         self.remarks: list[str] = []
+        # Where the loss is none that is known, its shares are comparable beside the same factor,
+        # or where they are what the gradients have.
+        self.apart = by_layer if by_layer is not None else self._of_known_loss()
+        if of_rate or self.apart is None or not self._is_apart(self.apart):
+            self.apart = None
+        same = by_layer is not None and by_layer.factor == self.base
+        self.by_layer = by_layer.shares if by_layer is not None and (same or self.apart) else None
+
+    def _of_known_loss(self) -> LossShares | None:
+        """Return the shares and the factor of a loss of the user's that is a known one."""
+        own = self.own
+        if own is None:
+            return None
+        kernel, bias, room = own.kernel_decay, own.bias_decay, self._room(own)
+        shares = {key: (kernel if key.part == "kernel" else bias, room / 64) for key in self.names}
+        return LossShares(shares, own.factor, own.uncertainty)
+
+    def _is_apart(self, of_loss: LossShares) -> bool:
+        """Return whether more shares are the loss's as they are than with the other's factor."""
+        times = self.base / of_loss.factor
+
+        def having(factor: float) -> int:
+            return sum(
+                abs(match.decay - factor * share) <= 64 * room + self.unsure + 1e-9 * abs(share)
+                for key, match in self.found.items()
+                for share, room in [of_loss.shares.get(key, (0.0, 0.0))]
+                if share
+            )
+
+        another = abs(times - 1) > of_loss.uncertainty / of_loss.factor + 1e-6
+        return another and having(1.0) > having(times)
+
+    def _scaled(self, own: OwnLoss) -> bool:
+        """Return whether what comes of the data has another factor than in the user's own loss."""
+        return abs(self.base / own.factor - 1) > own.uncertainty / own.factor + 1e-6
+
+    def _room(self, own: OwnLoss) -> float:
+        """Return how far a share may be from the one that was measured, and be the same."""
+        return (64 * own.decay_uncertainty / own.factor + 1e-12) * abs(self.base) + self.unsure
 
     def judge(self) -> tuple[list[Finding], list[str]]:
         """Return what is wrong with the share, and what is worth knowing."""
@@ -303,10 +269,12 @@ class Decays:
         return self.findings, self.remarks
 
     def _against_loss(self, own: OwnLoss) -> None:
-        """Compare with the derivative of the user's own loss, times the factor of all gradients."""
-        times = self.base / own.factor
-        scaled = abs(times - 1) > own.uncertainty / own.factor + 1e-6
-        spread = (64 * own.decay_uncertainty / own.factor + 1e-12) * abs(self.base) + self.unsure
+        """Compare with the derivative of the user's own loss, times the factor of all gradients.
+
+        Where the shares are right without it, they need no factor: what is beside them does.
+        """
+        times = 1.0 if self.apart else self.base / own.factor
+        scaled, spread = not self.apart and self._scaled(own), self._room(own)
         wanted: dict[Key, Expected] = {}
         for key in self.names:
             share = own.kernel_decay if key.part == "kernel" else own.bias_decay
@@ -345,9 +313,8 @@ class Decays:
 
     def _declared(self, given: dict[Key, float]) -> tuple[dict[Key, Expected], DecayReading]:
         """Return what is declared, in the reading that most gradients agree with."""
-        sign = -1.0 if self.base < 0 else 1.0
 
-        def expected(reading: DecayReading) -> dict[Key, Expected]:
+        def expected(reading: DecayReading, sign: float) -> dict[Key, Expected]:
             return {
                 key: Expected(
                     sign * number * reading.factor,
@@ -358,12 +325,14 @@ class Decays:
                 for key, number in given.items()
             }
 
-        def agreeing(reading: DecayReading) -> int:
-            wanted = expected(reading)
+        def agreeing(way: tuple[DecayReading, float]) -> int:
+            wanted = expected(*way)
             return sum(wanted[k].has(m.decay) for k, m in self.found.items() if given[k])
 
-        best = max(self.readings, key=agreeing)
-        return expected(best), best
+        # Beside a gradient with its sign turned the share may be right as it is.
+        signs = (-1.0, 1.0) if self.base < 0 else (1.0,)
+        best = max(((r, sign) for sign in signs for r in self.readings), key=agreeing)
+        return expected(*best), best[0]
 
     def _declared_besides(self) -> None:
         """Where the user's own loss decides: say if what is declared is something else."""

@@ -11,7 +11,7 @@ from numpy_impl.types import Array
 from parity.checking.asking.kept import global_state
 from parity.checking.asking.repeating import alike
 from parity.checking.asking.subject import TheirError
-from parity.checking.bugs.derivative import ONE_CHANGE
+from parity.checking.bugs.derivative import ONE_CHANGE, ONE_CHANGE_IN_PART
 from parity.checking.bugs.findings import (
     FORWARD_PASS,
     KERAS,
@@ -440,7 +440,7 @@ class _Check:
         search = fit is None or bool(unknown)
         own = check_own_forward(self.theirs, self.seed, search, beginning)
         self.notes.witnesses += own.witnesses
-        mended = [f for f in own.findings if f.bug is ONE_CHANGE]
+        mended = [f for f in own.findings if f.bug in (ONE_CHANGE, ONE_CHANGE_IN_PART)]
         if unknown and mended:
             kept = [f for f in self.notes.findings if f not in unknown]
             self.notes.findings = [*mended, *kept]

@@ -77,6 +77,20 @@ class Glance:
         known.add(given)
         return False
 
+    def forget(self, function: Editable, statement: Statement, change: Change) -> None:
+        """Let another change be tried that gives the same as this one, where it is looked at."""
+        moments = self._moments.get((function.code, statement.node.lineno), ())
+        before = change.apply()
+        try:
+            self._known.get(id(statement), set[_Given]()).discard(
+                _given(statement.heads[0].node, moments)
+            )
+        except Exception:  # then it was not looked at
+            return
+        finally:
+            for slot, node in before:
+                slot.put(node)
+
     def shape(self, function: Editable, statement: Statement, node: ast.expr) -> Shape | None:
         """Return the shape of what an expression gives where a statement stands; None: unknown."""
         moments = self._moments.get((function.code, statement.node.lineno), ())
@@ -84,6 +98,20 @@ class Glance:
             return np.shape(_values(node, moments[-1:])[0])
         except Exception:
             return None
+
+    def number(self, function: Editable, statement: Statement, node: ast.expr) -> float | None:
+        """Return what an expression gives where a statement stands; None where it is no number,
+        not always the same one, or unknown.
+        """
+        moments = self._moments.get((function.code, statement.node.lineno), ())
+        try:
+            values = [np.asarray(value) for value in _values(node, moments)]
+        except Exception:
+            return None
+        if not values or any(v.shape or v.dtype.kind not in "iuf" for v in values):
+            return None
+        found = {value.item() for value in values}
+        return found.pop() if len(found) == 1 else None
 
     def _lines_of_several(self, function: Editable) -> set[int]:
         """Return the lines in which several statements begin: names may be older there."""

@@ -2,22 +2,19 @@
 
 import ast
 import gc
-import os
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import chain
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from numpy_impl.types import Array
-from parity.checking.asking.subject import Subject
-from parity.checking.bugs.findings import Finding, Unreadable, listed
-from parity.checking.bugs.table import Bug
-from parity.checking.repairing import expressions, masks, twice, updates, whole
+from parity.checking.bugs.findings import Unreadable
+from parity.checking.repairing import expressions, masks, numbers, twice, updates, whole
 from parity.checking.repairing.functions import (
     FIRST_VISITS,
     VISITS_OF_STEPS,
@@ -33,14 +30,11 @@ from parity.checking.repairing.scope import Scope, known_of
 from parity.checking.repairing.slots import Change, Statement, statements
 from parity.checking.repairing.state import Held
 from parity.checking.repairing.terms import Terms
+from parity.checking.repairing.trial import Trial
 from parity.checking.repairing.wording import place, texts
 
-# Of these bugs the evidence tells more than the title.
-_UNNAMED = ("unknown", "not-the-derivative")
 # What the search may cost.
 SECONDS, CHANGES = 8.0, 40_000
-# And what is allowed where a factor is known, so that few lines are in question; and how few.
-_FOR_A_FACTOR, _PLACES = 4.0, 3
 # Of a machine that others share a search takes no more than so many times its own time.
 _SHARED = 2
 # A changed function may take so many times as long as the user's own, and so long at least.
@@ -53,48 +47,6 @@ _UNREAD = 5.0
 _SAME = 1e-9
 # What changes the loss itself.
 _OfForward = Callable[[Sequence[Statement]], Iterable[tuple[Statement, Change]]]
-
-
-class Trial(Protocol):
-    """The user's gradients or steps, asked for with whatever code they have at the moment.
-
-    Attributes:
-        names: Of the gradients, or of the arrays that a step changes.
-        of_steps: Whether it is steps.
-        numbers: Those that an optimizer has been declared with.
-        bug: What a change that mends all is.
-        agreement: What is then so, in words.
-    """
-
-    names: list[str]
-    of_steps: bool
-    numbers: Sequence[float]
-    bug: Bug
-    agreement: str
-
-    def values(self) -> list[Array]:
-        """Return some numbers of each gradient, on a first draw."""
-        ...
-
-    def fits(self, values: Sequence[Array]) -> list[bool]:
-        """Return which of these are right."""
-        ...
-
-    def confirmed(self) -> list[bool]:
-        """Return which gradients are right on other draws; none if the loss is another."""
-        ...
-
-    def loss(self) -> Any:
-        """Call the loss alone."""
-        ...
-
-    def settle(self, put_back: Callable[[], None]) -> None:
-        """Find out whether what puts back what the user's code holds sets the weights as well."""
-        ...
-
-    def fits_its_own_loss(self) -> list[bool]:
-        """Return which gradients are right where a change made the loss another one."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -110,6 +62,8 @@ class Repair:
         of_forward: Whether the loss is another with it.
         moved: Where the statement then stands, in words; "" where it stays.
         of_passes: Whether it is right only if each pass begins with zeros there.
+        or_else: By which names a number in it goes as well, in words.
+        of_size: Whether it is right on batches of this size alone, as far as is known.
     """
 
     place: str
@@ -120,6 +74,8 @@ class Repair:
     of_forward: bool = False
     moved: str = ""
     of_passes: bool = False
+    or_else: str = ""
+    of_size: bool = False
 
 
 @dataclass
@@ -154,6 +110,7 @@ class Search:
     _limit: float = field(default=1.0, init=False)
     _own: Sequence[Array] = field(default=(), init=False)
     _right: Sequence[bool] = field(default=(), init=False)
+    _scopes: dict[int, Scope] = field(default_factory=dict[int, Scope], init=False)
 
     def run(self) -> Repair | None:
         """Return the likeliest change with which all gradients are right, or more of them.
@@ -166,6 +123,7 @@ class Search:
         own, right = self._own, self._right
         counted = None if self.trial.of_steps else self._in_forward(until, whole.counts)
         partly: tuple[_Candidate, list[bool]] | None = None
+        of_size: Repair | None = None
         self._glance = glance = Glance(what.moments)
         # What right gradients come of is not where a step is wrong.
         lines = what.lines - of_loss.lines if self.trial.of_steps else what.lines
@@ -185,18 +143,67 @@ class Search:
             found = self._tried(candidate)
             if found is None or not _better(found, right):
                 continue
+            if self.trial.bug_in_part is None and not all(found):
+                continue
             if partly is not None and sum(found) <= sum(partly[1]):
                 continue
             found = self._tried(candidate, confirm=True)
             if found is None or not _better(found, right):
                 continue
             if all(found):
-                return _said(candidate, found, right)
+                repair = self._written(candidate, found)
+                if not repair.of_size:
+                    return repair
+                of_size = of_size or repair
+                glance.forget(candidate.function, candidate.statement, candidate.change)
+                continue
             if partly is None or sum(found) > sum(partly[1]):
                 partly = candidate, found
+        if of_size is not None:
+            return of_size
         if partly is None:
             return counted or self._in_forward(until, whole.axes)
-        return _said(*partly, right)
+        return self._written(*partly)
+
+    def _written(self, candidate: _Candidate, found: Sequence[bool]) -> Repair:
+        """Return a change as it is told: with the name, or the number, that is likelier meant."""
+        function, statement, change = candidate.function, candidate.statement, candidate.change
+        scope = self._scopes[id(function)]
+        value_of = partial(self._glance.number, function, statement)
+        every = numbers.options(statement, change, scope, value_of)
+        changes = [one.change for one in every] or [change]
+        other = [self._elsewhere(replace(candidate, change=one), found) for one in changes]
+        or_else = ""
+        if len(every) > 1:
+            change, or_else = numbers.choice(every, other)
+        told = _said(replace(candidate, change=change), found, self._right)
+        return replace(told, or_else=or_else, of_size=False in other and True not in other)
+
+    def _elsewhere(self, candidate: _Candidate, found: Sequence[bool]) -> bool | None:
+        """Return whether what is right with a change is so on a batch of another size, too."""
+        if not self._is_known_elsewhere:
+            return None
+        with self._changed(candidate) as possible:
+            try:
+                other = self.trial.elsewhere(self._right) if possible else None
+            except _FAILED:
+                return False
+        return None if other is None else all(o or not f for o, f in zip(other, found, strict=True))
+
+    @cached_property
+    def _is_known_elsewhere(self) -> bool:
+        """Whether the user's code takes another size, and what is right without a change is there.
+
+        If it does not, that a change is not right there does not come of the change.
+        """
+        try:
+            other = self.trial.elsewhere(self._right)
+        except _FAILED:
+            return False
+        finally:
+            self._held.put_back()
+        pairs = zip(self._right, other or (), strict=False)
+        return other is not None and all(yes for right, yes in pairs if right)
 
     def lines_of(self, factor: float) -> set[tuple[str, int]]:
         """Return the lines of each statement whose result, times a factor, makes all right."""
@@ -315,7 +322,7 @@ class Search:
         each = [*functions, *self._of_loss]
         named = list(dict.fromkeys(name for one in each for name in one.code.co_names))
         for function in functions:
-            scope = Scope(function, known)
+            scope = self._scopes[id(function)] = Scope(function, known)
             forward = function.code in of_loss
             reached: list[tuple[Statement, float]] = []
             terms = Terms(function, scope, partial(self._glance.shape, function), named)
@@ -440,71 +447,3 @@ def _said(candidate: _Candidate, found: Sequence[bool], right: Sequence[bool]) -
     passes = bool(candidate.change.runs)
     moved = candidate.change.moved
     return Repair(where, old, new, mended, rest, moved=moved, of_passes=passes)
-
-
-@contextmanager
-def _asking(subject: Subject, search: Search) -> Generator[None]:
-    """Let a search run, whose calls leave no trace in what is noted of the user's code."""
-    modified, shared = list(subject.modified), subject.shared
-    subject.before_gradients = search.sums.begin
-    subject.shared = shared or ("", "", False)  # what is known is not looked for again
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-        subject.before_gradients = None
-        subject.modified[:], subject.shared = modified, shared
-
-
-def of_a_factor(trial: Trial, subject: Subject, factor: float) -> str:
-    """Return in words in which line a factor belongs that some gradients have too much.
-
-    "" where there is none in which it makes all right.
-    """
-    search = Search(trial, _FOR_A_FACTOR)
-    with _asking(subject, search):
-        search.only = search.lines_of(1 / factor)
-        repair = search.run() if search.only else None
-    if repair is not None and not repair.rest and repair.new:
-        return f'in {repair.place}, where "{repair.old}" stands, write "{repair.new}"'
-    if len(search.only) > _PLACES or not search.only:
-        return ""
-    file, lines = min(search.only)[0], sorted(line for _, line in search.only)
-    if len({name for name, _ in search.only}) > 1:
-        return ""
-    where = " or ".join(map(str, lines))
-    return (
-        f"times {1 / factor:.7g} in line {where} of {os.path.basename(file)}, all gradients agree"
-    )
-
-
-def mended(trial: Trial, subject: Subject, located: list[Finding]) -> list[Finding]:
-    """Return the one change that mends gradients or steps; what was found before, if there is none.
-
-    Args:
-        trial: Asks for them.
-        subject: The user's code; what is noted of its calls stays as it was.
-        located: What is known of them without.
-    """
-    search = Search(trial)
-    with _asking(subject, search):
-        repair = search.run()
-    names, (first, *others) = trial.names, located
-    if repair is None:
-        tried = "in the time for it" if search.ended else f"among {search.tried}"
-        words = f"no single change of your code that mends it was found {tried}"
-        if not search.tried:
-            return located
-        return [replace(first, evidence=f"{first.evidence}; {words}"), *others]
-    fixed, rest = (listed([names[k] for k in part]) for part in (repair.mended, repair.rest))
-    of_forward = " (and your loss is another)" if repair.of_forward else ""
-    verb = "agree" if len(repair.mended) > 1 else "agrees"
-    agree = f"{fixed} {verb}, and not yet {rest}" if rest else trial.agreement
-    written = f'"{repair.new}"' if repair.new else "nothing"
-    written = f"nothing, and it {repair.moved}" if repair.moved else written
-    values = {"place": repair.place, "old": repair.old, "new": written}
-    where = first.where if trial.of_steps else ", ".join(names[k] for k in repair.mended)
-    seen_of_it = first.evidence if first.bug.code in _UNNAMED else first.title
-    zeros = ", and zeros there before each pass," if repair.of_passes else ""
-    evidence = f"with it{zeros} {agree}{of_forward}; {seen_of_it}"
-    return [Finding(trial.bug, where, values, evidence)]

@@ -3,8 +3,13 @@
 import ast
 import linecache
 import os
+from collections.abc import Sequence
 
+from parity.checking.bugs.findings import listed
 from parity.checking.repairing.slots import Change, Statement
+
+# More names than these are counted in a title; the evidence lists them.
+_LISTED = 4
 
 
 def place(filename: str, statement: Statement, change: Change) -> str:
@@ -78,3 +83,13 @@ def _spliced(filename: str, change: Change, new: str) -> str:
         if _same(whole, new):
             return whole
     return ""
+
+
+def in_part(parts: Sequence[Sequence[str]]) -> dict[str, str]:
+    """Return in words what a change mends, and what stays wrong with it; of many how many."""
+    fixed, rest = (listed(p) if len(p) <= _LISTED else f"{len(p)} arrays" for p in parts)
+    one, alone = (len(part) == 1 for part in parts)
+    return {
+        "mended": f"the gradient of {fixed}" if one else f"the gradients of {fixed}",
+        "rest": f"that of {rest} stays" if alone else f"those of {rest} stay",
+    }

@@ -14,7 +14,7 @@ from parity.checking.asking.repeating import alike
 from parity.checking.asking.subject import Subject, TheirError, lowest
 from parity.checking.bugs.findings import Finding
 from parity.checking.bugs.optimizers import STEP_LINE
-from parity.checking.bugs.table import Severity
+from parity.checking.bugs.table import Bug, Severity
 from parity.checking.explain.steps.course import Course, course, noise_of, selected, within
 from parity.checking.explain.steps.declared import forms
 from parity.checking.explain.steps.departures import of_another_library
@@ -57,7 +57,9 @@ class OfOptimizer:
     """
 
     of_steps = True
+    # A step is confirmed as a whole: of a change with which some arrays are right nothing is known.
     bug = STEP_LINE
+    bug_in_part: Bug | None = None
 
     def __init__(
         self, subject: Subject, layout: Layout, draft: Identified, stated: DeclaredOptimizer,
@@ -150,6 +152,10 @@ class OfOptimizer:
     def fits_its_own_loss(self) -> list[bool]:
         """Return that none is: gradients are right as they are."""
         return [False] * len(self.names)
+
+    def elsewhere(self, right: Sequence[bool]) -> list[bool] | None:
+        """Return None: what a step makes of gradients does not depend on the batch."""
+        return None
 
     def _all_fitting(self) -> Array:
         return np.ones((len(self._meant), len(self._parts)), bool)
