@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import sys
 from typing import Any
 
@@ -18,6 +19,10 @@ from tests.census import (
     pytest_testnodedown,
 )
 from tests.scripts.browsing import address, browser, tab
+
+# What a shell starts in the background ignores Ctrl-C, and so would all that tests start and stop.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Files whose tests share what is slow to make: a site, a wheel, pictures, answers.
 IN_ONE_PROCESS = {

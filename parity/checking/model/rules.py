@@ -34,7 +34,14 @@ class Update(Protocol):
         ...
 
     def change(self, state: State, g: Approx, rate: float, w: Array) -> Approx:
-        """Return what one step adds to the weights; ``state`` is updated."""
+        """Return what one step adds to the weights; ``state`` is updated.
+
+        Args:
+            state: What the steps before have left.
+            g: The gradient, of shape (numbers,); or (rows, numbers), where several are tried.
+            rate: The learning rate.
+            w: The weights, of shape (numbers,).
+        """
         ...
 
 
