@@ -91,7 +91,7 @@ class Candidate:
     forward: Callable[[Any], Any] | None = None
     set_weights: Callable[[Any], Any] | None = None
     gradients: Callable[[Any, Any], Any] | None = None
-    step: Callable[[Any, Any, float], Any] | Callable[[Any, Any], Any] | None = None
+    step: Callable[..., Any] | None = None
     loss: Callable[[Any, Any], Any] | str | None = None
     optimizer: Any = None
     learning_rate: float | None = None
