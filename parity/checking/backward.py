@@ -501,6 +501,11 @@ class Backward:
         findings = self._named(answered, assessment, judgement)
         if not assessment.explains_all and findings is judgement.findings:
             findings = self._unlike_gradients(stepping, findings)
+        if self._nothing_found:  # the gradients that are given are right: these are the step's own
+            findings = [
+                f if f.where.startswith("step") else replace(f, where=f"step: {f.where}")
+                for f in findings
+            ]
         notes.findings += [f for f in findings if (f.code, f.where) not in known]
         notes.tensors += rows.gradient_rows(
             assessment, self.layout, self.subject.names, "step", None, judgement.shares
