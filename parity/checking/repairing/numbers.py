@@ -12,6 +12,8 @@ from parity.checking.repairing.slots import Change, Slot, Statement, expression
 # Numbers that formulas have: of a square, a mean of two, a power. A name that is one of these may
 # be it by chance, as a kernel of size 2 beside the 2 of a square's derivative.
 _USUAL = (2, 3, 4, 0.5, 0.25)
+# A name that is the length of something, as code writes it.
+_OF_LENGTHS = (".shape[", "len(", ".size")
 # So many further names are tried, and so many told.
 _MOST_NAMES, _MOST_TOLD = 6, 2
 
@@ -75,6 +77,10 @@ def choice(every: Sequence[Option], elsewhere: Sequence[bool | None]) -> tuple[C
     names = [one for one in left if not one.plain]
     if plain is None or not names or (plain.value not in _USUAL and not every[0].plain):
         return (names or left)[0].change, ""
+    found = names[0]
+    if found is every[0] and any(part in found.text for part in _OF_LENGTHS):
+        # How many there are of something is what a sum or a mean is mostly divided by.
+        return found.change, f" (or with {plain.text}, which {found.text} is here)"
     told = [one.text for one in names[:_MOST_TOLD]]
     which = "which are" if len(told) > 1 else "which is"
     return plain.change, f" (or with {listed(told)}, {which} {plain.text} here, for the number)"
