@@ -35,6 +35,7 @@ from tests.cases import load
 from tests.parity import test_common_mistakes as common
 from tests.parity import test_factors_beside_penalties as penalties
 from tests.parity import test_numbers_of_a_layer as of_numbers
+from tests.parity import test_own_rate as own_rate
 from tests.parity import test_restarting_set_weights as restarting
 from tests.parity import test_state_not_reset as state_not_reset
 from tests.parity import test_weights_left_out as left_out
@@ -568,6 +569,10 @@ PLANTED: list[tuple[Bug, Callable[[], CheckReport]]] = [
         lambda: by_change(
             lambda net, k, g, rate: -rate * g, optimizer=keras_sgd(loss_scale_factor=8.0)
         ),
+    ),
+    (
+        optimizers.RATE_OTHER,
+        lambda: own_rate.checked("sgd", 0.1, optimizer="SGD(learning_rate=0.03)"),
     ),
     (
         optimizers.SET_WEIGHTS_RESTARTS,
