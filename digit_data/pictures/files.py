@@ -89,7 +89,7 @@ def pixels(file: BinaryIO) -> int:
     """
     try:
         with damage_named("the picture"):
-            with Image.open(_Counted(file, "the picture"), formats=FORMATS) as image:  # type: ignore[arg-type]
+            with Image.open(_Counted(file, "the picture"), formats=FORMATS) as image:  # type: ignore[arg-type]  # as below
                 width, height = image.size
             return width * height
     except ImageError:
@@ -114,6 +114,7 @@ def check_size(width: int, height: int, name: str) -> None:
 def _decoded(file: BinaryIO, name: str) -> Image.Image:
     """Return the first frame of an open file, its size checked before its pixels are decoded."""
     scans = _scans(file, name)
+    # What counts reads and seeks, which is all that Pillow asks of a file.
     with damage_named(name), Image.open(_Counted(file, name), formats=FORMATS) as image:  # type: ignore[arg-type]
         width, height = image.size
         check_size(width, height, name)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -81,12 +82,8 @@ def check(
         ValueError: The reference or the name of a loss is not known.
         TypeError: ``candidate`` is neither.
     """
-    if not callable(candidate):
-        renew, made = None, _at_its_rate(candidate)
-    else:
-        make = candidate
-        renew = lambda: _at_its_rate(make())  # noqa: E731 (a name for it would say no more)
-        made = renew()
+    renew = partial(_at_its_rate, candidate) if callable(candidate) else None
+    made = _at_its_rate(candidate)
     if reference is None and made.gradients is None and made.step is None:
         raise CandidateError(
             "expected gradients or step, or for forward alone a reference to compare it with. "
@@ -126,13 +123,17 @@ def check(
     return report
 
 
-def _at_its_rate(made: Any) -> Candidate:
+def _at_its_rate(given: Any) -> Candidate:
     """Return a candidate whose step, if that takes no learning rate, says by which one it goes.
+
+    Args:
+        given: A candidate, or a function that makes it.
 
     Raises:
         CandidateError: Nothing says it.
         TypeError: It is none.
     """
+    made = given() if callable(given) else given
     if not isinstance(made, Candidate):
         raise TypeError(f"expected a parity.Candidate. Received: {type(made).__name__}")
     if not made.keeps_its_rate or made.learning_rate is not None:

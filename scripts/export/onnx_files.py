@@ -212,6 +212,7 @@ class _Chain:
             self._add(layers.BatchNormalization(epsilon=epsilon), *given)
             return
         if (name, rank) in _GLOBAL:
+            # Each class of the table takes it, which their common one does not.
             self._add(_GLOBAL[name, rank](keepdims=True))  # type: ignore[call-arg]
             return
         self._expect(name, auto_pad=b"NOTSET", ceil_mode=0, storage_order=0)

@@ -16,6 +16,8 @@ Noise = list[Array | float]
 # Powers of two, so that dividing by them is exact.
 LEARNING_RATE = 0.5
 OTHER_RATE = 0.125
+# Of steps one after the other: small, so that no training runs away.
+COURSE_RATE = 2.0**-7
 
 
 @dataclass

@@ -8,7 +8,7 @@ import numpy as np
 
 from numpy_impl import activations
 from numpy_impl.types import Array
-from parity.checking.asking.gradients import Direct, Step, Taken
+from parity.checking.asking.gradients import COURSE_RATE, Direct, Step, Taken
 from parity.checking.asking.repeating import alike
 from parity.checking.asking.subject import Subject, TheirError, lowest
 from parity.checking.bugs.findings import Finding, Notes
@@ -43,8 +43,6 @@ _FLOAT32 = (
     "Precision: the steps are right to float32's rounding only, though the weights are float64. "
     "The optimizer's state is in float32, or a part of the update is."
 )
-# Small, so that no training runs away.
-_COURSE_RATE = 2.0**-7
 
 
 @dataclass(frozen=True)
@@ -184,7 +182,7 @@ def _carries(subject: Subject, probe: Probe) -> bool:
     """Return whether a step leaves more than weights by which the gradients go on."""
     source = Direct(subject)
     one, again = source.ask(probe).arrays, source.ask(probe).arrays
-    Step(subject, _COURSE_RATE).change(probe)
+    Step(subject, COURSE_RATE).change(probe)
     after = source.ask(probe).arrays
 
     def same(arrays: Sequence[Array | None]) -> bool:
@@ -225,7 +223,7 @@ def _taken(
     """Take steps from drawn weights, and then some one after the other; return them."""
     probe = _probes(subject, layout, samples, start, seed)
     stepping = classify(subject, probe(0), probe(1), layout)
-    step, arrays = Step(subject, _COURSE_RATE), None
+    step, arrays = Step(subject, COURSE_RATE), None
     for number in range(_MORE):
         step.change(probe(2 + number, arrays), reset=arrays is None)
         arrays = step.taken[-1].after

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from parity.checking.asking.gradients import Source, Step, Taken
+from parity.checking.asking.gradients import COURSE_RATE, Source, Step, Taken
 from parity.checking.asking.subject import TheirError
 from parity.checking.bugs.findings import Finding, Notes
 from parity.checking.bugs.table import BATCH_SIZE, TRAJECTORY, Severity
@@ -20,8 +20,6 @@ from parity.checking.model.probe import Probe
 from parity.checking.model.rules import OptimizerRule
 
 STEPS = 8
-# Small, so that no training runs away.
-_COURSE_RATE = 2.0**-7
 # Beyond such pre-activations, where a training that runs away gets, formulas written out in
 # exponentials overflow in float32.
 _FARTHEST = 40.0
@@ -211,7 +209,7 @@ def course_of_steps(assessor: Assessor, followed: Followed) -> Notes:
         return Notes()
     history = subject.history
     before, form = len(history), history[-1].probe.form
-    step = Step(subject, _COURSE_RATE)
+    step = Step(subject, COURSE_RATE)
     layout = assessor.layout
     arrays = assessor.draw(form, _FIRST_OF_COURSE).arrays
     # What divides by a root does not show its reduction, as long as batches are of one size.

@@ -9,7 +9,7 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.bounds.updates import RULES
-from parity.checking.asking.gradients import LEARNING_RATE, OTHER_RATE, Taken
+from parity.checking.asking.gradients import COURSE_RATE, LEARNING_RATE, OTHER_RATE, Taken
 from parity.checking.asking.repeating import alike
 from parity.checking.asking.subject import Subject, TheirError, lowest
 from parity.checking.bugs.findings import Finding
@@ -30,7 +30,7 @@ _FIRST = ((0, LEARNING_RATE), (1, LEARNING_RATE), (0, OTHER_RATE), (1, LEARNING_
 _LONGER = tuple((number, LEARNING_RATE) for number in range(2, 12))
 # A change is confirmed on probes from these numbers on: by steps from weights that are set, and by
 # so many that go on from where they are. Those rates are small, so that no training runs away.
-_DRAWS, _MORE, _COURSE_RATE = (20, 22), 6, 2.0**-7
+_DRAWS, _MORE = (20, 22), 6
 # What people set a momentum to. Given by its name alone it may be any.
 _MOMENTA = (0.9, 0.5, 0.99)
 _OF_MOMENTUM = ("keras", "torch", "nesterov", "torch-nesterov")
@@ -182,13 +182,13 @@ class OfOptimizer:
         first, second = self._draw(number), self._draw(number + 1)
         taken: list[Taken] = []
         rate = self._subject.rate
-        for probe, asked in ((first, LEARNING_RATE), (second, OTHER_RATE), (first, _COURSE_RATE)):
+        for probe, asked in ((first, LEARNING_RATE), (second, OTHER_RATE), (first, COURSE_RATE)):
             self._subject.set_weights(probe.arrays)
             taken.append(Taken(probe, rate(asked), *self._step(probe, asked)))
         for k in range(_MORE):
             batch, after = (second, first)[k % 2], taken[-1].after
             probe = replace(batch, arrays=after, weights=self._layout.unpack(after))
-            taken.append(Taken(probe, rate(_COURSE_RATE), *self._step(probe, _COURSE_RATE)))
+            taken.append(Taken(probe, rate(COURSE_RATE), *self._step(probe, COURSE_RATE)))
         if not all(np.all(np.isfinite(array)) for one in taken for array in one.after):
             return False
         for whole, rule in self._readings(taken):

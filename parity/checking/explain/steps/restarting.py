@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from numpy_impl.types import Array
-from parity.checking.asking.gradients import LEARNING_RATE, OTHER_RATE, Step, Taken
+from parity.checking.asking.gradients import COURSE_RATE, LEARNING_RATE, OTHER_RATE, Step, Taken
 from parity.checking.asking.nested import same
 from parity.checking.asking.repeating import alike
 from parity.checking.asking.subject import Subject, TheirError, lowest
@@ -23,13 +23,11 @@ _DIFFERENT = {np.dtype(np.float64): 1e-6}
 _DIFFERENT_ROUGHLY = 1e-3
 # By how much answers may be apart where set_weights rounds to a precision that a step does not.
 _ROUNDED = 1e-4
-# Small, so that no training runs away.
-_COURSE_RATE = 2.0**-7
 # Learning rates of the steps one after the other, from weights that are set. The first three tell
 # a momentum; then it changes, as a velocity may have it inside or outside.
 _COURSES = (
-    (OTHER_RATE, OTHER_RATE, OTHER_RATE, _COURSE_RATE, _COURSE_RATE, _COURSE_RATE),
-    (LEARNING_RATE, _COURSE_RATE, _COURSE_RATE, _COURSE_RATE),
+    (OTHER_RATE, OTHER_RATE, OTHER_RATE, COURSE_RATE, COURSE_RATE, COURSE_RATE),
+    (LEARNING_RATE, COURSE_RATE, COURSE_RATE, COURSE_RATE),
 )
 
 
@@ -79,7 +77,7 @@ def by_set_weights(subject: Subject, probe: Probe, other: Probe, layout: Layout)
 
 def go_on(subject: Subject, probe: Probe, other: Probe, layout: Layout) -> None:
     """Take some steps from where the weights are: ``set_weights`` may start a part anew."""
-    step = Step(subject, _COURSE_RATE)
+    step = Step(subject, COURSE_RATE)
     for batch in (other, probe, other):
         further = _further(step.taken[-1], batch, layout)
         if further is None:
