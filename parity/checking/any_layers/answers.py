@@ -177,7 +177,7 @@ def _read(
         ]
     if not found:
         return None
-    with_axes = [_turned(each, answer, run) for each in found]
+    with_axes = [turned(each, answer, run) for each in found]
     ends = [e for e in with_axes if e.call == last or np.size(answer[e.place].value) > 1]
     fits = any(
         np.size(answer[e.place].value) == run.calls[e.call].outputs[e.output].size for e in ends
@@ -230,7 +230,7 @@ def _aligned(leaves: Sequence[nested.Leaf], run: Run) -> list[int] | None:
     return [place[id(c)] for c in counts[0]] if counts else None
 
 
-def _turned(each: ObservedArray, answer: Answer, run: Run) -> ObservedArray:
+def turned(each: ObservedArray, answer: Answer, run: Run) -> ObservedArray:
     """Return it with the order of its axes, where its shape shows that it is another one."""
     meant = run.calls[each.call].outputs[each.output]
     shape = np.shape(answer[each.place].value)

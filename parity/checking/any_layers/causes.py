@@ -11,8 +11,8 @@ import numpy as np
 from numpy_impl.types import Array
 from parity.checking.any_layers.answers import ObservedArray
 from parity.checking.any_layers.noise import bounds
-from parity.checking.any_layers.opened import Run, in_place
-from parity.checking.any_layers.probes import ForwardProbe, Probes
+from parity.checking.any_layers.opened import Opened, Run, in_place
+from parity.checking.any_layers.probes import ForwardProbe
 from parity.checking.bugs import (
     activating,
     attending,
@@ -63,13 +63,22 @@ class Causes:
     """Tries changes of a model's layers against what the user's forward answered.
 
     Args:
+        opened: The model.
         probes: The answers.
+        observed: The arrays of them that stand for something.
         unit: Unit roundoff in which they are compared.
         rooms: How far rounding goes on each probe where nothing is changed.
     """
 
-    def __init__(self, probes: Probes, unit: float, rooms: Sequence[list[list[Array]]]) -> None:
-        self.probes = probes
+    def __init__(
+        self,
+        opened: Opened,
+        probes: Sequence[ForwardProbe],
+        observed: Sequence[ObservedArray],
+        unit: float,
+        rooms: Sequence[list[list[Array]]],
+    ) -> None:
+        self.opened, self.probes, self.observed = opened, probes, observed
         self.unit = unit
         self.rooms = rooms
 
@@ -117,11 +126,11 @@ class Causes:
     def low_precision(self) -> Cause | None:
         """Return the format to which all layers' operands are rounded, if there is one."""
         kinds: dict[tuple[object, ...], list[Cause]] = {}
-        for place in range(len(self.probes.all[0].run.calls)):
+        for place in range(len(self.probes[0].run.calls)):
             for cause in self._in(place, reading.low_precision):
                 kinds.setdefault(cause.changes[0][0].kind, []).append(cause)
-        none: list[list[LayerChange]] = [[] for _ in self.probes.all]
-        last = len(self.probes.all[0].run.calls) - 1
+        none: list[list[LayerChange]] = [[] for _ in self.probes]
+        last = len(self.probes[0].run.calls) - 1
         for alike in kinds.values():
             found = self._explains(_together(alike), last, none)
             if found is not None:
@@ -130,7 +139,7 @@ class Causes:
 
     def agrees(self, each: ObservedArray, changes: list[list[LayerChange]]) -> bool:
         """Return whether one array agrees, at a glance, where all this is changed."""
-        for number, (probe, known) in enumerate(zip(self.probes.all, changes, strict=True)):
+        for number, (probe, known) in enumerate(zip(self.probes, changes, strict=True)):
             run = self._run(probe, known)
             if run is None or self._error(number, each, run) > 1:
                 return False
@@ -139,7 +148,7 @@ class Causes:
     def _error(self, number: int, each: ObservedArray, run: Run) -> float:
         """Return the largest error of an array beside a run, for the right one's bounds."""
         meant = run.calls[each.call].outputs[each.output]
-        array = each.array(self.probes.all[number].answer, meant.shape)
+        array = each.array(self.probes[number].answer, meant.shape)
         room = self.rooms[number][each.call][each.output]
         if array.shape != meant.shape or not np.all(np.isfinite(array)):
             return np.inf
@@ -148,15 +157,15 @@ class Causes:
         return float(np.max(np.abs(array - meant) / room, initial=0.0))
 
     def _of_call(self, place: int) -> Iterator[Cause]:
-        whole = self.probes.all[0].run.calls[place].depth == 0
+        whole = self.probes[0].run.calls[place].depth == 0
         for changes in _OF_INPUTS if whole else _IN_LAYERS:
             yield from self._in(place, changes)
 
     def _wired(self) -> Callable[[int], Iterator[Cause]]:
         """Return what yields the ways in which a call may be put together with others."""
-        calls = self.probes.all[0].run.calls
+        calls = self.probes[0].run.calls
         places = [n for n, call in enumerate(calls) if call.depth == 1 and call.inputs]
-        runs = [[self._scene(probe, n) for n in places] for probe in self.probes.all]
+        runs = [[self._scene(probe, n) for n in places] for probe in self.probes]
         does = [any(map(wiring.acts, scenes)) for scenes in zip(*runs, strict=True)]
         runs = [list(compress(run, does)) for run in runs]
         places = list(compress(places, does))
@@ -174,26 +183,26 @@ class Causes:
 
     def _in(self, place: int, changes: Changes) -> Iterator[Cause]:
         """Yield the ways in which one call may go wrong, each on all probes."""
-        each = [changes(self._scene(probe, place)) for probe in self.probes.all]
+        each = [changes(self._scene(probe, place)) for probe in self.probes]
         for of_probes in zip(*each, strict=True):
-            first, call = of_probes[0], self.probes.all[0].run.calls[place]
+            first, call = of_probes[0], self.probes[0].run.calls[place]
             where = "the inputs" if call.depth == 0 else f"layer {call.name}, forward"
             yield Cause(first.bug, first.values, where, [[change] for change in of_probes])
 
     def _scene(self, probe: ForwardProbe, place: int) -> LayerScene:
         call = probe.run.calls[place]
         weights = [(v, probe.values[id(v)]) for v in call.layer.weights if id(v) in probe.values]
-        keras = self.probes.opened.keras
+        keras = self.opened.keras
         return LayerScene(keras, call.layer, call.inputs, call.outputs[0], weights, call.masked)
 
     def _ratio(self, cause: Cause, upto: int, known: list[list[LayerChange]]) -> float:
         """Return the largest error for the right one's bounds where a cause is added to others."""
         largest = 0.0
         for number, (k, c) in enumerate(zip(known, cause.changes, strict=True)):
-            run = self._run(self.probes.all[number], k + c, upto)
+            run = self._run(self.probes[number], k + c, upto)
             if run is None:
                 return np.inf
-            for each in self.probes.reading.observed:
+            for each in self.observed:
                 if each.call <= upto:
                     largest = max(largest, self._error(number, each, run))
             if largest > _NEAR:
@@ -203,7 +212,7 @@ class Causes:
     def _explains(self, cause: Cause, upto: int, known: list[list[LayerChange]]) -> Cause | None:
         """Return the cause with all that is known, if with it everything agrees up to a call."""
         every = [k + c for k, c in zip(known, cause.changes, strict=True)]
-        for probe, changes in zip(self.probes.all, every, strict=True):
+        for probe, changes in zip(self.probes, every, strict=True):
             run = self._run(probe, changes)
             if run is None or not self._within(probe, changes, run, upto):
                 return None
@@ -212,9 +221,8 @@ class Causes:
     def _run(
         self, probe: ForwardProbe, changes: Sequence[LayerChange], upto: int | None = None
     ) -> Run | None:
-        opened = self.probes.opened
         try:
-            run = opened.run(probe.inputs, probe.values, changes, base=probe.run, upto=upto)
+            run = self.opened.run(probe.inputs, probe.values, changes, base=probe.run, upto=upto)
         except Exception:  # what makes no sense here: shapes that do not fit any more
             return None
         return in_place(run, probe.run, upto)
@@ -222,8 +230,8 @@ class Causes:
     def _within(
         self, probe: ForwardProbe, changes: Sequence[LayerChange], run: Run, upto: int
     ) -> bool:
-        room = bounds(self.probes.opened, probe.inputs, probe.values, run, self.unit, changes)
-        for each in self.probes.reading.observed:
+        room = bounds(self.opened, probe.inputs, probe.values, run, self.unit, changes)
+        for each in self.observed:
             if each.call <= upto:
                 meant = run.calls[each.call].outputs[each.output]
                 bound = room[each.call][each.output]

@@ -244,15 +244,20 @@ class AnyLayers:
         return bool(causes)
 
     def _unexplained(self, unit: float) -> None:
-        low = Causes(self.probes, _FLOAT32, self._rooms_of(_FLOAT32)).low_precision()
+        low = self._tried(_FLOAT32).low_precision()
         finding = None if low is None else Finding(low.bug, "forward", low.values)
         finding = finding or self._stored_low() or self._unknown(unit)
         self.notes.findings.append(finding)
         self._differs(unit, finding.title)
 
+    def _tried(self, unit: float) -> Causes:
+        probes = self.probes
+        rooms = self._rooms_of(unit)
+        return Causes(self.opened, probes.all, probes.reading.observed, unit, rooms)
+
     def _causes(self, unit: float, parting: Sequence[ObservedArray]) -> list[Cause]:
         """Return what is wrong, one after the other as far as activations are given."""
-        causes = Causes(self.probes, unit, self._rooms_of(unit))
+        causes = self._tried(unit)
         known: list[list[LayerChange]] = [[] for _ in self.probes.all]
         found: list[Cause] = []
         while parting and len(found) < _MOST_CAUSES:

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -70,6 +70,7 @@ _NAMES = (
     "linear", "relu", "tanh", "sigmoid", "softmax", "gelu", "leaky_relu", "elu", "selu",
     "softplus", "swish", "hard_sigmoid", "softsign", "relu6", "mish",
 )  # fmt: skip
+_LAYERS_OF_ACTIVATIONS = "keras.src.layers.activations"
 _SLOPES = (0.01, 0.1, 0.2, 0.3, 0.05, 0.5, 0.0)
 _ALPHAS = (1.0, 0.1, 0.5, 1.6732632423543772)
 _RANGES = (
@@ -131,8 +132,7 @@ def _activations(scene: LayerScene) -> Iterator[LayerChange]:
     own = getattr(holder, "activation", None)
     if own is None or "activation" not in vars(holder):
         return
-    activations, ops = scene.keras.activations, scene.keras.ops
-    meant = _name(own)
+    ops, meant = scene.keras.ops, _name(own)
 
     def change(bug: Bug, theirs: str, function: Any, **values: object) -> LayerChange:
         values = {"theirs": theirs, "other": theirs, "meant": meant} | values
@@ -153,14 +153,25 @@ def _activations(scene: LayerScene) -> Iterator[LayerChange]:
             yield change(LEAKY_SLOPE, f"{slope:g}", function, meant="0.2")
     if meant == "softmax":
         yield from _softmaxes(scene, [(holder, "activation")])
+    for theirs, function in _functions(scene):
+        if theirs != meant:
+            bug = ACTIVATION_MISSING if theirs == "linear" else OTHER_ACTIVATION
+            yield change(bug, theirs, function)
+
+
+def _functions(scene: LayerScene) -> Iterator[tuple[str, Any]]:
+    """Yield activation functions with their names."""
+    ops = scene.keras.ops
     for name in _NAMES:
-        function = getattr(activations, name)
-        if name != meant:
-            bug = ACTIVATION_MISSING if name == "linear" else OTHER_ACTIVATION
-            yield change(bug, name, function)
-    if meant != "leaky_relu":
-        for slope in _SLOPES[:2]:
-            yield change(OTHER_ACTIVATION, f"leaky_relu ({slope:g})", _leaky(scene, slope))
+        yield name, getattr(scene.keras.activations, name)
+    for slope in _SLOPES[:2]:
+        yield f"leaky_relu ({slope:g})", _leaky(scene, slope)
+    forms: dict[str, Callable[[Any], Any]] = {
+        "hard_sigmoid (0.2 z + 0.5)": lambda z: ops.clip(0.2 * z + 0.5, 0, 1),
+        "z sigmoid(1.702 z)": lambda z: z * ops.sigmoid(1.702 * z),
+        "1.7159 tanh(2 z / 3)": lambda z: 1.7159 * ops.tanh(2 * z / 3),
+    }
+    yield from forms.items()
 
 
 def _softmaxes(scene: LayerScene, places: list[tuple[Any, str]]) -> Iterator[LayerChange]:
@@ -197,6 +208,15 @@ def _slopes(scene: LayerScene) -> Iterator[LayerChange]:
                 if abs(other - own) > 1e-6:
                     values = {"theirs": f"{other:g}", "meant": f"{own:g}"}
                     yield LayerChange(LEAKY_SLOPE, layer, values, settings=[(layer, name, other)])
+    if type(layer).__module__.startswith(_LAYERS_OF_ACTIVATIONS):
+        for theirs, function in _functions(scene):
+
+            def call(own: Any, args: Any, kwargs: Any, function: Any = function) -> Any:
+                return function(args[0])
+
+            values = {"theirs": theirs, "other": theirs, "meant": type(layer).__name__}
+            bug = ACTIVATION_MISSING if theirs == "linear" else OTHER_ACTIVATION
+            yield LayerChange(bug, layer, values, call=call)
     whole = scene.output.sum(axis=-1)
     if scene.attribute("axis") is not None and np.allclose(whole, 1) and np.all(scene.output >= 0):
         for change in _softmaxes(scene, []):

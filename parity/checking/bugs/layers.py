@@ -49,6 +49,13 @@ RAISES_BEYOND = Bug(
     Severity.INCOMPLETE,
     "What could be checked is right; {title}.",
 )
+STALE = Bug(
+    "stale-cache",
+    "{function} takes what an earlier call has left: after a call on other input it answers "
+    "otherwise",
+    "self.inputs.append(x)  # in forward, and the list is emptied nowhere",
+    "write anew in each forward what backward needs: self.inputs = []",
+)
 GRADIENT_WRONG = Bug(
     "unknown",
     "unknown: the gradient is wrong, and nothing in the catalogue explains it",
@@ -382,6 +389,13 @@ GRU_RESET_KERNEL = Bug(
     "the reset gate is missing in the gradient of the candidate's recurrent kernel",
     "dU_g = h.T @ dg  # where forward has (r * h) @ U_g",
     "dU_g = (r * h).T @ dg; with reset_after=True h.T @ (r * dg)",
+)
+GRU_SECOND_BIAS = Bug(
+    "gru-second-bias",
+    "the recurrent bias has the same gradient as the other one: in the candidate, where it is "
+    "added before the reset gate, the factor r is left out",
+    "db = np.stack([dz.sum(0), dz.sum(0)])  # with reset_after the candidate's part is another",
+    "the candidate's part is summed with the reset gate: np.sum(dg * r, axis=0)",
 )
 GRU_RESET_PLACE = Bug(
     "gru-reset-place",

@@ -10,9 +10,11 @@ import numpy as np
 
 from numpy_impl.types import Array, Shape
 from parity.bounds.dual import independent
+from parity.checking.any_layers.causes import Cause
 from parity.checking.bugs.findings import TensorResult, listed
 from parity.checking.layer.any_kind import Asked
 from parity.checking.layer.any_layout import Order, in_words, is_usual, layouts
+from parity.checking.layer.changed import cause_of
 from parity.checking.layer.fit import Fit, LayerDraw, matched
 from parity.checking.layer.kind import NO_SLIPS, FormulaSlip
 from parity.checking.layer.masks import Named, in_keras, is_mask, ways
@@ -23,6 +25,9 @@ _FLOAT32 = 2.0**-24
 # So many ways to read the arrays are tried for each layout of the inputs: of two LSTMs all orders
 # of gates, side by side too, for each of the ways in which six arrays of three shapes are theirs.
 _MOST_READINGS = 400
+# So many of each layout, and of all, are compared with what Keras's layer gives where one thing in
+# it is changed.
+_MOST_CHANGED, _MOST_TRIED = 2, 8
 # Of arrays with more axes not every order is tried.
 _MOST_AXES = 4
 _PRECISION = (
@@ -123,11 +128,13 @@ class Beside:
         words: What it takes; or why it could not be asked.
         row: The output beside Keras's, where each array lies as Keras has it.
         is_all: Whether every layout that there could be has been tried.
+        cause: What is changed in Keras's layer where it gives the same as the user's forward.
     """
 
     words: str
     row: TensorResult | None = None
     is_all: bool = False
+    cause: Cause | None = None
 
 
 def asked(
@@ -146,6 +153,7 @@ def asked(
     shapes = [array.shape for array in draws[0].arrays]
     given_masks = reference.options.get("masks", [])
     first: Beside | None = None
+    tried: list[tuple[Asked, LayerReading]] = []
     refused, turned, most = "", "", 0
     for masks, layout in _handed(reference, given, shapes[:inputs]):
         try:
@@ -166,12 +174,16 @@ def asked(
                 return replace(fit, masks=masks)
             turned = turned or unusual
         first = first or _beside(keras, reference, read, draws)
+        usual = (r for r in read if not AskedFit(own, r, (), asked=keras).unusual)
+        tried += [(keras, reading) for reading in islice(usual, _MOST_CHANGED)]
     if first is None:
         return Beside(f"{reference.words} does not take such inputs: {refused}")
     if turned:
         return Beside(f"{reference.words} is equal with height and width exchanged in {turned}")
+    causes = (cause_of(keras, reading, draws) for keras, reading in tried[:_MOST_TRIED])
+    cause = next((found for found in causes if found is not None), None)
     some = most == _MOST_READINGS or inputs > 1 or any(len(shape) > _MOST_AXES for shape in shapes)
-    return replace(first, is_all=first.is_all and not some)
+    return replace(first, is_all=first.is_all and not some, cause=cause)
 
 
 def _handed(

@@ -62,7 +62,7 @@ class Asked:
         # Of one sample the user's arrays, masks as well, are without the batch.
         alone = any(0 not in order for order in layout)
         own = _with_batch(masks) if alone else masks
-        self.opened = Opened(_model(layer, self._with([np.zeros(s) for s in shapes]), own))
+        self.opened = Opened(_model(layer, self.with_rest([np.zeros(s) for s in shapes]), own))
         self.trained = [v for v in self.opened.variables if v.trainable]
         paths = dict(zip(map(id, self.opened.variables), self.opened.paths, strict=True))
         whole = [paths[id(v)] for v in self.trained]
@@ -100,11 +100,11 @@ class Asked:
         said = self.run(inputs, values).outputs
         layer: Any = self.opened.model.layers[-1]
         for others in without_each(masks):
-            opened = Opened(_model(layer, self._with(inputs), others))
+            opened = Opened(_model(layer, self.with_rest(inputs), others))
             opened.dtype = self.opened.dtype
-            if all(map(np.array_equal, said, opened.run(self._with(inputs), values).outputs)):
+            if all(map(np.array_equal, said, opened.run(self.with_rest(inputs), values).outputs)):
                 return False
-        whole = self._with(inputs)
+        whole = self.with_rest(inputs)
         for k, (value, counts) in enumerate(zip(self.given, self.differentiable, strict=True)):
             if not counts and is_mask(value) and not np.all(value):
                 others = [*whole[:k], np.ones_like(value), *whole[k + 1 :]]
@@ -112,7 +112,7 @@ class Asked:
                     return False
         return True
 
-    def _with(self, arrays: Sequence[Any]) -> list[Any]:
+    def with_rest(self, arrays: Sequence[Any]) -> list[Any]:
         """Return all inputs, with arrays in the places of those that are differentiated by."""
         rest = iter(arrays)
         pairs = zip(self.given, self.differentiable, strict=True)
@@ -178,9 +178,9 @@ class Asked:
 
     def run(self, inputs: Sequence[Any], values: Mapping[int, Any], **how: Any) -> Run:
         """Return what Keras computes of inputs, and of weights by the variables' ``id``."""
-        return self.opened.run(self._with(inputs), values, **how)
+        return self.opened.run(self.with_rest(inputs), values, **how)
 
-    def _parts(
+    def parts(
         self, arrays: Mapping[str, Any], held: Mapping[int, Any] | None = None
     ) -> tuple[list[Any], dict[int, Any]]:
         """Return inputs and weights of arrays by role, and all else that the layer holds."""
@@ -210,7 +210,7 @@ class Asked:
                     return self._traced({k: a.astype(self.opened.dtype) for k, a in arrays.items()})
             except Exception:  # what Keras does not compile is called as before
                 self._met[shapes] = -(10**9)
-        return self.run(*self._parts(arrays)).outputs
+        return self.run(*self.parts(arrays)).outputs
 
     @cached_property
     def _traced(self) -> Callable[[Mapping[str, Array]], list[Array]]:
@@ -219,7 +219,7 @@ class Asked:
         held = self.opened.values()
 
         def call(tensors: Mapping[str, Any]) -> list[Any]:
-            run = self.run(*self._parts(tensors, held), written=False)
+            run = self.run(*self.parts(tensors, held), written=False)
             return self.opened.keras.tree.flatten(run.whole[0, 0][1])
 
         return traced(call)
@@ -229,10 +229,10 @@ class Asked:
 
         ``lowest`` is a unit roundoff that is allowed in any case.
         """
-        inputs, values = self._parts({role: array.value for role, array in arrays.items()})
+        inputs, values = self.parts({role: array.value for role, array in arrays.items()})
         run = self.run(inputs, values)
         unit = max(lowest, self.precision, *(array.unit for array in arrays.values()))
-        rooms = bounds(self.opened, self._with(inputs), values, run, unit)
+        rooms = bounds(self.opened, self.with_rest(inputs), values, run, unit)
         return _duals(arrays, run.outputs, rooms[-1])
 
     def gradients(
@@ -245,7 +245,7 @@ class Asked:
         opened = self.opened
 
         def call(tensors: Mapping[str, Any]) -> Any:
-            whole: Any = self.run(*self._parts(tensors), written=False).whole[0, 0][1]
+            whole: Any = self.run(*self.parts(tensors), written=False).whole[0, 0][1]
             return opened.keras.tree.flatten(whole)
 
         cast = {name: array.astype(opened.dtype) for name, array in arrays.items()}
@@ -257,7 +257,7 @@ class Asked:
         self, arrays: Mapping[str, Array], douts: Sequence[Array | None], unit: float
     ) -> dict[str, Array]:
         """Return how far rounding may take the gradients: a backward pass is a layer, too."""
-        longest = max(terms(self.run(*self._parts(arrays))).values())
+        longest = max(terms(self.run(*self.parts(arrays))).values())
 
         def disturbed(noise: Noise) -> list[Array]:
             moved = {
@@ -333,7 +333,11 @@ def _model(layer: Any, examples: Sequence[Array], masks: Mapping[str, Any]) -> A
         for a in examples
     ]
     if len(inputs) == 1:
-        return keras.Model(inputs[0], fresh(inputs[0], **masks))
+        try:
+            return keras.Model(inputs[0], fresh(inputs[0], **masks))
+        except TypeError:  # an attention that has to be given a value, too: it is that to itself
+            again = layer if fresh is layer else _copied(layer)
+            return keras.Model(inputs[0], again(inputs[0], inputs[0], **masks))
     try:
         return keras.Model(inputs, fresh(inputs, **masks))
     except Exception:  # whatever a layer raises that does not take a list

@@ -8,6 +8,7 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.bounds.dual import Dual
+from parity.checking.bugs.attending import ATTENTION_SCALE as OTHER_SCALE
 from parity.checking.bugs.layers import (
     ATTENTION_AXIS,
     ATTENTION_HEADS,
@@ -30,6 +31,8 @@ from parity.checking.layer.kind import (
     softmax_bent,
 )
 
+# Scales nearer to each other than this are one.
+_SAME = 1e-9
 _OVER_QUERIES = "the sum goes over the queries"
 
 
@@ -44,6 +47,8 @@ def attended(q: Dual, k: Dual, v: Dual, options: Options, slips: Slips) -> Dual:
     raw = slips.bent(ATTENTION_TRANSPOSED, raw, lambda: of_q + of_k.transpose(*across), "dk")
     scores = slips.instead(ATTENTION_SCALE, raw * scale, lambda: raw, "forward")
     scores = slips.bent(ATTENTION_SCALE, scores, lambda: raw, "backward")
+    for words, other in _scales(q.shape[-1], q.shape[1]).items():
+        scores = slips.instead(OTHER_SCALE, scores, lambda by=other: raw * by, words)
     hidden = None
     if mask is not None and not slips.has(MASK_IGNORED, "forward"):
         # (batch, queries, keys), or what is broadcast to it.
@@ -63,8 +68,17 @@ def attended(q: Dual, k: Dual, v: Dual, options: Options, slips: Slips) -> Dual:
     )
 
 
+def _scales(size: int, heads: int) -> dict[str, float]:
+    """Return what scores are multiplied by in place of 1/sqrt(d), d being the size of a head."""
+    found = {"1/sqrt(d of all heads)": 1 / math.sqrt(size * heads), "1/d": 1 / size}
+    return {words: by for words, by in found.items() if abs(by * math.sqrt(size) - 1) > _SAME}
+
+
 def _slips(sizes: Mapping[str, int], options: Options) -> Iterator[FormulaSlip]:
     if options["scaled"]:
+        for words in ("1/sqrt(d of all heads)", "1/d"):
+            values = {"theirs": words, "meant": "1/sqrt(d)"}
+            yield FormulaSlip(OTHER_SCALE, words, values)
         yield FormulaSlip(ATTENTION_SCALE, "forward", {"where_it_is": ""})
         yield FormulaSlip(ATTENTION_SCALE, "backward", {"where_it_is": " in backward"})
     yield FormulaSlip(ATTENTION_AXIS)

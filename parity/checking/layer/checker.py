@@ -26,6 +26,7 @@ from parity.checking.bugs.layers import (
     NEVER_FINITE,
     NOT_THE_REFERENCE,
     OTHER_FUNCTION,
+    STALE,
 )
 from parity.checking.bugs.table import (
     ACCUMULATED,
@@ -58,6 +59,8 @@ from parity.checking.layer.theirs import LayerAnswer, Theirs
 from parity.reports.report import CheckReport
 
 _DRAWS = 2
+# The number of a further draw, for what a layer is called with before.
+_ANOTHER = 9
 # Every element is differentiated by, so that time and memory grow with the square of their number.
 _MOST_ELEMENTS = 3000
 _OR_SAY = (
@@ -230,7 +233,9 @@ class _Check:
                 finding = Finding(ALIASING, change.split()[0], {"change": change}, evidence)
                 self.notes.findings.append(finding)
 
-    def _asked(self, number: int, times: int = 1) -> tuple[LayerDraw, LayerAnswer]:
+    def _asked(
+        self, number: int, before: Sequence[Array] | None = None
+    ) -> tuple[LayerDraw, LayerAnswer]:
         rng = np.random.default_rng([self.seed, number])
         arrays = self.numbers.drawn(rng, self.theirs)
         douts: list[Array] = []
@@ -240,7 +245,7 @@ class _Check:
                 douts[:] = [rng.standard_normal(out.shape).astype(out.dtype) for out in outputs]
             return douts
 
-        answer = self.theirs.ask(arrays, choose, times)
+        answer = self.theirs.ask(arrays, choose, before)
         exact = [dout.astype(np.float64) for dout in douts]
         return LayerDraw(arrays, answer.outputs, exact), answer
 
@@ -249,7 +254,7 @@ class _Check:
 
     def _repeats(self, draw: LayerDraw, answer: LayerAnswer) -> bool:
         """Return whether a second call on equal input says the same; say what else it is."""
-        second, again = self._asked(0, times=2)
+        second, again = self._asked(0, draw.arrays)
         same = all(map(_equal, draw.outputs, second.outputs))
         if self.reference is not None and self.reference.kind.observed(draw.outputs):
             return False  # it is random, as it should be
@@ -263,6 +268,7 @@ class _Check:
             return False
         one, two = (_listed(a) for a in (answer, again))
         if all(map(_equal, one, two)):
+            self._stale(draw, one)
             return True
         pairs = [(a, b) for a, b in zip(one, two, strict=False) if a.shape == b.shape]
         if any(np.any(a) and alike(2 * a, b) for a, b in pairs):
@@ -272,6 +278,21 @@ class _Check:
         evidence = "a second call on equal input gave other gradients"
         self.notes.findings.append(Finding(NONDETERMINISTIC, "backward", evidence=evidence))
         return False
+
+    def _stale(self, draw: LayerDraw, gradients: Sequence[Array]) -> None:
+        """Say where a call on other input before it makes a difference."""
+        try:
+            last, answer = self._asked(0, self._arrays(_ANOTHER))
+        except TheirError:  # on those numbers it fails, which is told elsewhere
+            return
+        for name, pairs in (
+            ("forward", zip(draw.outputs, last.outputs, strict=False)),
+            ("backward", zip(gradients, _listed(answer), strict=False)),
+        ):
+            if not all(_equal(one, other) for one, other in pairs):
+                evidence = "the first call of a new layer is answered otherwise"
+                self.notes.findings.append(Finding(STALE, name, {"function": name}, evidence))
+                return
 
     def _begins_late(self, draw: LayerDraw) -> bool:
         """Return whether a second call begins in the state in which the first ended."""
@@ -298,6 +319,13 @@ class _Check:
         values = {"reference": self.reference.words}
         evidence = f"your arrays: {self._shapes()}; {beside.words}"
         notes.witnesses.append(Witness(FORWARD_PASS, False, "no layout makes them equal"))
+        cause = beside.cause
+        if cause is not None and repeats:
+            evidence = f"with it {self.reference.words} gives the same outputs, up to rounding"
+            finding = Finding(cause.bug, cause.where, cause.values, evidence)
+            notes.findings.append(replace(finding, severity=Severity.CONCLUSIVE))
+            notes.tensors += [] if row is None else [row]
+            return
         if row is None or row.right or not beside.is_all or not repeats:
             notes.findings.append(Finding(OTHER_FUNCTION, "forward", values, evidence))
             return

@@ -111,11 +111,13 @@ class Object:
         """Return the outputs alone."""
         return self._run(self._set(arrays), arrays[: self.inputs], None)[0]
 
-    def ask(self, arrays: Sequence[Array], douts: Douts, times: int = 1) -> LayerAnswer:
+    def ask(
+        self, arrays: Sequence[Array], douts: Douts, before: Sequence[Array] | None = None
+    ) -> LayerAnswer:
         """Return outputs and gradients: of the inputs as returned, of the weights as kept."""
         layer = self._set(arrays)
-        for _ in range(times - 1):
-            self._run(layer, arrays[: self.inputs], douts)
+        if before is not None:
+            self._run(layer, before[: self.inputs], douts)
         outputs, answer = self._run(layer, arrays[: self.inputs], douts)
         nothing: list[Array | None] = [None] * self.inputs
         found = nothing if answer is None else gradients_in(answer)

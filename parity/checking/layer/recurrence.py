@@ -20,6 +20,7 @@ from parity.checking.bugs.layers import (
     GRU_RESET,
     GRU_RESET_KERNEL,
     GRU_RESET_PLACE,
+    GRU_SECOND_BIAS,
     GRU_UPDATE,
     GRU_UPDATE_BACKWARD,
     HARD_SIGMOID,
@@ -189,8 +190,10 @@ def _lstm(x: Dual, state: State, w: Weights, options: Options, slips: Slips) -> 
 def _gru(x: Dual, state: State, w: Weights, options: Options, slips: Slips) -> State:
     (h,) = state
     late = _late(_gru, x, state, w, options, slips)
-    inner = _times(h, w.recurrent, slips, 3, "recurrent kernel", late) + w.recurrent_bias
+    second = slips.frozen(GRU_SECOND_BIAS, w.recurrent_bias)
+    inner = _times(h, w.recurrent, slips, 3, "recurrent kernel", late) + second
     outer = _times(x, w.kernel, slips, 3, "kernel") + w.bias
+    outer = slips.bent(GRU_SECOND_BIAS, outer, lambda: outer + w.recurrent_bias)
     outer, inner = _reordered(outer, 3, slips), _reordered(inner, 3, slips)
     (xz, xr, xg), (hz, hr, hg) = _blocks(outer, 3), _blocks(inner, 3)
     z = _opened(_gate(xz + hz, options, slips, _GRU_GATES["z"]), slips, "z")
@@ -422,6 +425,8 @@ def _gru_slips(sizes: Mapping[str, int], options: Options) -> Iterator[FormulaSl
             GRU_RESET, how, {"where_it_is": "" if how == "forward" else " in backward"}
         )
     yield FormulaSlip(GRU_RESET_KERNEL)
+    if options["reset_after"]:
+        yield FormulaSlip(GRU_SECOND_BIAS)
     found, meant = ("before", "after") if options["reset_after"] else ("after", "before")
     yield FormulaSlip(GRU_RESET_PLACE, None, {"found": found, "meant": meant})
     yield FormulaSlip(GRU_UPDATE)

@@ -53,7 +53,7 @@ def begun_anew(theirs: Theirs, fit: Fit, draw: LayerDraw) -> Notes:
         return notes
     none = np.zeros((0, sum(a.size for a in draw.arrays) + 2))
     _, *state = fit.computed(draw, none)
-    again = theirs.ask(draw.arrays, lambda outputs: draw.douts, times=2)
+    again = theirs.ask(draw.arrays, lambda outputs: draw.douts, before=draw.arrays)
     options = {**fit.reference.options, "begin": [part.value for part in state]}
     late = replace(fit, reference=replace(fit.reference, options=options))
     expected = late.computed(draw, none)

@@ -58,10 +58,12 @@ class Theirs(Protocol):
         """Return the outputs alone."""
         ...
 
-    def ask(self, arrays: Sequence[Array], douts: Douts, times: int = 1) -> LayerAnswer:
+    def ask(
+        self, arrays: Sequence[Array], douts: Douts, before: Sequence[Array] | None = None
+    ) -> LayerAnswer:
         """Return outputs and gradients, for derivatives that are chosen by the outputs.
 
-        ``times`` is how often the same layer is called; the last answer counts.
+        ``before`` is what the same layer is called with before; its own weights it keeps.
         """
         ...
 
@@ -191,8 +193,12 @@ class Functions:
         """Return the outputs alone."""
         return self._called(arrays)[0]
 
-    def ask(self, arrays: Sequence[Array], douts: Douts, times: int = 1) -> LayerAnswer:
+    def ask(
+        self, arrays: Sequence[Array], douts: Douts, before: Sequence[Array] | None = None
+    ) -> LayerAnswer:
         """Return outputs and gradients."""
+        if before is not None:
+            self.ask(before, douts)
         outputs, cache = self._called(arrays)
         copies = [output.copy() for output in outputs]
         chosen = [array.copy() for array in douts(copies[: self.douts])]
@@ -200,10 +206,10 @@ class Functions:
         if cache is None and not self._alone and len(outputs) == 1:
             # Without a cache, backward(dout, x, w) is given what forward was given.
             behind, chosen = self._given_to_forward(arrays)[: self.douts], chosen[:1]
-        before = [array.copy() for array in chosen]
+        kept = [array.copy() for array in chosen]
         found = gradients_in(called("backward", self._backward, *chosen, *behind))
-        self.modified |= changed("backward", ["dout"] * len(before), before, chosen)
-        return LayerAnswer(copies, found) if times == 1 else self.ask(arrays, douts, times - 1)
+        self.modified |= changed("backward", ["dout"] * len(kept), kept, chosen)
+        return LayerAnswer(copies, found)
 
 
 def changed(

@@ -44,6 +44,20 @@ class Attributes:
         return dx
 
 
+class Lists(Attributes):
+    """What backward needs in a list that is emptied nowhere, of which it takes the first."""
+
+    def __init__(self, pair: Pair, *weights: Any) -> None:
+        super().__init__(pair, *weights)
+        self.caches: list[Any] = []
+
+    def call(self, *inputs, **named):
+        out, cache = self.pair[0](*inputs, *self.weights(), **named)
+        self.caches.append(cache)
+        self.cache = self.caches[0]
+        return out
+
+
 class Dicts(Attributes):
     """The same in self.params and self.grads."""
 

@@ -97,7 +97,7 @@ def gru_paths(bug: str = "", after: bool = False) -> Pair:
             if after:
                 of_h = np.hstack([dz, dr, dg * r])
                 du += h.T @ (outer if bug == "no r in du" else of_h)
-                dinner += of_h.sum(axis=0)
+                dinner += (outer if bug == "biases alike" else of_h).sum(axis=0)
                 if bug == "candidate":
                     of_h[:, 2 * n :] = 0
                 through = of_h @ u.T

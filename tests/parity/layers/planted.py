@@ -12,7 +12,7 @@ from parity import CheckReport
 from parity.checking.bugs import derivative, layers, table
 from parity.checking.bugs.table import Bug
 from tests.parity.layers import functions, paths, recurrent
-from tests.parity.layers.objects import Attributes, BatchNorm, Dicts, Recurrent, several
+from tests.parity.layers.objects import Attributes, BatchNorm, Dicts, Lists, Recurrent, several
 
 INDICES = np.array([[0, 1, 1], [2, 0, 3]])
 SEEN = np.array([[[1, 1, 0, 1, 0]] * 4, [[1, 0, 0, 1, 1]] * 4])
@@ -90,6 +90,10 @@ plant(
     "affine class", table.ACCUMULATED, "backward",
     lambda: Attributes(functions.affine(), np.ones((3, 3)), np.ones(3), adds=True),
     ("Dense", 3), (5, 3),
+)  # fmt: skip
+plant(
+    "affine class", layers.STALE, "backward", lambda: Lists(functions.affine(), np.ones((3, 3)),
+    np.ones(3)), ("Dense", 3), (5, 3),
 )  # fmt: skip
 for name, bugs in (
     ("relu", {"": None, "missing": layers.DERIVATIVE_MISSING}),
@@ -353,6 +357,7 @@ for after in (False, True):
         (layers.GATE_DELTA_MISSING, every, "no dg"),
         (layers.GRU_RESET_KERNEL, "du", "no r in du"),
         *([] if after else [(layers.GRU_RESET, every, "no r")]),
+        *([(layers.GRU_SECOND_BIAS, "darray 4", "biases alike")] if after else []),
     ):
         shapes = [(2, 9), (3, 9), (9,)] + [(9,)] * after
         plant(
