@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from itertools import combinations
 from typing import Any, TypeGuard
 
+from parity.checking.repairing import layouts
 from parity.checking.repairing.jacobians import (
     SCALING,
     of_normalization,
@@ -62,6 +63,7 @@ def _instead(slot: Slot, scope: Scope, number: bool) -> Iterator[tuple[float, as
     node: Any = slot.node
     if slot.key == "slice":
         yield from _of_window(node, scope)
+        yield from layouts.of_window(node, scope.integers)
     around = slot.nodes[-1] if slot.nodes else None
     indexing = any(isinstance(n, ast.Subscript | ast.Slice) for n in slot.nodes[-2:])
     indexing = indexing and not isinstance(around, ast.Call | ast.BinOp)
@@ -71,8 +73,11 @@ def _instead(slot: Slot, scope: Scope, number: bool) -> Iterator[tuple[float, as
         yield from _of_axes(node, scope)
     elif isinstance(node, ast.Call):
         yield from _of_call(node, scope)
+        yield from layouts.of_call(node)
     elif isinstance(node, ast.Name | ast.Attribute):
         yield from _of_name(node, scope)
+        if isinstance(node, ast.Attribute) and node.attr == "size":  # of a mask, that which counts
+            yield 2.5, ast.Call(ast.Attribute(node.value, "sum", ast.Load()), [], [])
     elif isinstance(node, ast.Constant):
         yield from _of_constant(node, scope)
     elif isinstance(node, ast.Compare) and len(node.ops) == 1:
@@ -191,6 +196,7 @@ def _inside(left: ast.expr, op: ast.operator, right: ast.expr) -> Iterator[ast.e
 
 def _of_call(node: ast.Call, scope: Scope) -> Iterator[tuple[float, ast.expr]]:
     func, args = node.func, node.args
+    yield from _of_dtype(node, scope)
     if scope.is_own(func):
         for other in scope.methods if plain(func).startswith("self.") else scope.functions:
             if other != plain(func):
@@ -234,6 +240,22 @@ def _of_call(node: ast.Call, scope: Scope) -> Iterator[tuple[float, ast.expr]]:
         inner = args[0]
         yield 5, ast.BinOp(ast.Call(func, [inner.left, *args[1:]], node.keywords), inner.op,
                            inner.right)  # fmt: skip
+
+
+def _of_dtype(node: ast.Call, scope: Scope) -> Iterator[tuple[float, ast.expr]]:
+    """Yield arrays of numbers where there may be whole ones, which cut off what is put in."""
+    func = node.func
+    name = func.attr if isinstance(func, ast.Attribute) else ""
+    rest = [k for k in node.keywords if k.arg != "dtype"]
+    as_float = [*rest, ast.keyword("dtype", ast.Name("float", ast.Load()))]
+    if name.endswith("_like") and node.args:
+        kind = scope.kinds.get(plain(node.args[0]), ("",))
+        if kind[0] == "array" and kind[2] in "iub":
+            yield 1.5, ast.Call(func, node.args, as_float)
+    elif len(rest) < len(node.keywords):
+        yield 2.5, ast.Call(func, node.args, as_float)
+    elif name == "astype" and isinstance(func, ast.Attribute):
+        yield 3, func.value
 
 
 def _of_name(node: ast.Name | ast.Attribute, scope: Scope) -> Iterator[tuple[float, ast.expr]]:
@@ -336,6 +358,8 @@ def _scaled(
     for number in scope.floats:
         yield 4.3, ast.BinOp(node, ast.Mult(), expression(number))
         yield 4.3, ast.BinOp(node, ast.Div(), expression(number))
+    for text in scope.factors:
+        yield 4.25, ast.BinOp(node, ast.Mult(), expression(text))
     for factor in (2, 0.5):
         yield 4.5, ast.BinOp(ast.Constant(factor), ast.Mult(), node)
     for number in (*scope.integers, *scope.lengths):

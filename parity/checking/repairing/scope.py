@@ -108,7 +108,9 @@ class Scope:
         given = function.code.co_varnames[: function.code.co_argcount]
         held = [n for n in self.kinds if n.startswith("self.")]
         self.axes = [*_lengths_of_axes([*given, *held], self.kinds)]
-        self.sizes = [f"{name}.sum()" for name in own] + self.axes
+        masks = [n for n, kind in self.kinds.items() if kind[0] == "array" and kind[2] == "b"]
+        self.sizes = [f"{name}.sum()" for name in (*masks, *own)] + self.axes
+        self.factors = _factors(function.node)
         self.lengths = [f"len({n})" for n in given
                         if local.get(n, ("",))[0] in ("array", "list", "tuple")]  # fmt: skip
 
@@ -214,6 +216,18 @@ def _methods(functions: Iterable[Editable]) -> list[str]:
     nodes = [node for function in functions for node in ast.walk(function.node)]
     called = [plain(node.func) for node in nodes if isinstance(node, ast.Call)]
     return list(dict.fromkeys(name for name in called if name.startswith("self.")))
+
+
+def _factors(function: ast.AST) -> list[str]:
+    """Return what a function multiplies by, as a derivative is written: ``h > 0``, ``1 - a**2``."""
+    sides: list[ast.expr] = []
+    for node in ast.walk(function):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+            sides += [node.left, node.right]
+        elif isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Mult):
+            sides.append(node.value)
+    found = dict.fromkeys(ast.unparse(s) for s in sides if isinstance(s, ast.Compare | ast.BinOp))
+    return list(found)[:_MOST_NUMBERS]
 
 
 def ranges(window: ast.expr) -> bool:

@@ -1,6 +1,22 @@
 """Lines of the programs written wrong: which program, what stands there, and what then does."""
 
 MISTAKES: list[tuple[str, str, str]] = [
+    ("bags", "np.zeros_like(mask, dtype=float)", "np.zeros_like(mask)"),
+    ("bags", "2 * (each - parts) * mask[:, :, None] / mask.sum()",
+     "2 * (each - parts) * mask[:, :, None] / mask.size"),
+    ("bags", "missed = out - target\n", "missed = out - target[:, 0]\n"),
+    ("patches", "dc.reshape(n, height * width, HEADS, units // HEADS).transpose(0, 2, 1, 3)",
+     "dc.reshape(n, HEADS, height * width, units // HEADS)"),
+    ("patches", "back.transpose(0, 2, 1, 3).reshape(self.t.shape)",
+     "back.reshape(self.t.shape)"),
+    ("patches", "dt.reshape(n, height, width, units).transpose(0, 3, 1, 2)",
+     "dt.reshape(n, units, height, width)"),
+    ("patches", "dt.reshape(n, height, width, units).transpose(0, 3, 1, 2)",
+     "dt.reshape(n, width, height, units).transpose(0, 3, 2, 1)"),
+    ("patches", "back[:, :, PAD : PAD + height, PAD : PAD + width]",
+     "back[:, :, :height, :width]"),
+    ("patches", 'np.einsum("nhst,nhsd->nhtd", self.p, dc)',
+     'np.einsum("nhts,nhsd->nhtd", self.p, dc)'),
     ("recurrent", "dh_next = dz @ self.Wh.T", "dh_next = dz @ self.Wh"),
     ("recurrent", "dh = d @ self.V.T + dh_next", "dh = d @ self.V.T - dh_next"),
     ("recurrent", "dz = dh * (1 - states[t + 1] ** 2)", "dz = dh * (1 - states[t + 1])"),
