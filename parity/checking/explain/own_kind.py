@@ -103,6 +103,9 @@ class MeasuredLoss(LossKind):
                 signal = fwd.inputs[last].value[n]
                 i = int(np.argmax(np.abs(signal)))
                 direction[i, j], size = 1.0, float(signal[i])
+                if not size:  # no weight of the last layer changes anything for this sample
+                    error[n, j] = np.inf
+                    continue
             line = lines[n]
             one, off = (line.complex_step if exact else line.central)(key, direction)
             value[n, j], error[n, j] = one / size, off / abs(size)

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+import numpy as np
+
 from numpy_impl.schedules import LearningRateSchedule
 from parity.bounds.optimizers import CLIPPING
 from parity.bounds.updates import RULES
@@ -199,6 +201,21 @@ class _CountedSteps(LearningRateSchedule):
         return self.schedule(max(step // self.each + self.first, 0))
 
 
+class _Compounded(LearningRateSchedule):
+    """A schedule whose factor is applied to the rate that it has shrunk already."""
+
+    def __init__(self, schedule: LearningRateSchedule) -> None:
+        self.schedule = schedule
+        self.initial_learning_rate = getattr(schedule, "initial_learning_rate", None)
+        self.warmup_target = None
+
+    def __call__(self, step: int) -> float:
+        """Return the learning rate after ``step`` steps."""
+        start = self.schedule(0)
+        factors = [self.schedule(number) / start for number in range(1, step + 1)] if start else []
+        return start * float(np.prod(factors))
+
+
 def _of_schedule(declared: DeclaredOptimizer, steps: int) -> Iterator[Departure]:
     schedule = declared.schedule
     if schedule is None:
@@ -210,4 +227,6 @@ def _of_schedule(declared: DeclaredOptimizer, steps: int) -> Iterator[Departure]
         yield Departure(
             SCHEDULE_COUNT, words, replace(declared, schedule=_CountedSteps(schedule, each, 0))
         )
+    words = "what has decayed decays again at each step, and so it compounds"
+    yield Departure(SCHEDULE_COUNT, words, replace(declared, schedule=_Compounded(schedule)))
     yield Departure(SCHEDULE_COUNT, "the rate stays as it is", replace(declared, schedule=None))
