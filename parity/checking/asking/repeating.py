@@ -1,6 +1,6 @@
 """Whether the user's gradients are the same on equal input, or pile up from call to call."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -46,6 +46,24 @@ def repeat(subject: Subject, probe: Probe) -> Repeated:
     return piled or Repeated(direct, random=True)
 
 
+PILED = "a third call on equal input added the same again as the second"
+
+
+def piled(
+    first: Sequence[Array | None], second: Sequence[Array | None], third: Sequence[Array | None]
+) -> list[bool] | None:
+    """Return to which arrays each of three calls on equal input adds its own; None if to none.
+
+    The other arrays have to be the same in each call.
+    """
+    if not len(first) == len(second) == len(third):
+        return None
+    triples = list(zip(first, second, third, strict=True))
+    piling = [not (_same([a], [b]) and _same([b], [c])) for a, b, c in triples]
+    every = all(_piles_up(*triple) for triple, piles in zip(triples, piling, strict=True) if piles)
+    return piling if every and any(piling) else None
+
+
 def _piled_up(
     subject: Subject,
     first: list[Array | None],
@@ -56,24 +74,21 @@ def _piled_up(
 
     The other arrays have to be the same in each call.
     """
-    if not len(first) == len(second) == len(third):
-        return None
-    triples = list(zip(first, second, third, strict=True))
-    piling = [not (_same([a], [b]) and _same([b], [c])) for a, b, c in triples]
-    if not all(_piles_up(*triple) for triple, piles in zip(triples, piling, strict=True) if piles):
+    piling = piled(first, second, third)
+    if piling is None:
         return None
     where = "gradients"
     if not all(piling) and len(piling) == len(subject.names):
         names = [name for name, piles in zip(subject.names, piling, strict=True) if piles]
         where = f"gradients of {', '.join(names)}"
-    evidence = "a third call on equal input added the same again as the second"
+    evidence = PILED
     last = [c if piles else None for c, piles in zip(third, piling, strict=True)]
     return Repeated(
         Accumulating(subject, last), findings=[Finding(ACCUMULATED, where, evidence=evidence)]
     )
 
 
-def _same(one: list[Array | None], other: list[Array | None]) -> bool:
+def _same(one: Sequence[Array | None], other: Sequence[Array | None]) -> bool:
     return len(one) == len(other) and all(
         a is b or (a is not None and b is not None and alike(a, b))
         for a, b in zip(one, other, strict=True)

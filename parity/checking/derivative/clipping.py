@@ -37,6 +37,12 @@ def limit(points: Sequence[Point]) -> float | None:
     return found if no_smaller and any(least > 0 for least, _ in beyond) else None
 
 
+def is_round(point: Point) -> bool:
+    """Return whether the largest entry or a norm of the gradients is a number of few digits."""
+    norms = [norm for together in (False, True) for norm in _norms(point, together).values()]
+    return any(abs(n - float(f"{n:.{_DIGITS}g}")) <= _NORM * n for n in [_peak(point), *norms] if n)
+
+
 def held(point: Point, number: float) -> dict[int, Array]:
     """Return where the gradients are at the number, of those that are anywhere."""
     room = number * (1 - 4 * point.place.unit)

@@ -1,14 +1,14 @@
 """The gradients beside the derivative of the user's own loss, tensor by tensor."""
 
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 
 import numpy as np
 
 from numpy_impl.types import Array
 from parity.checking.asking.nested import is_ndarray
-from parity.checking.asking.repeating import alike, remembers
+from parity.checking.asking.repeating import PILED, alike, piled, remembers
 from parity.checking.asking.subject import Subject, TheirError
 from parity.checking.bugs.derivative import (
     FACTOR,
@@ -34,7 +34,7 @@ from parity.checking.bugs.table import (
     WRONG_SHAPE,
     Severity,
 )
-from parity.checking.derivative import clipping, naming, penalties
+from parity.checking.derivative import clipping, farther, naming, penalties
 from parity.checking.derivative.mending import OfLoss
 from parity.checking.derivative.pairs import Point, SlopePair, TensorSlopes, same
 from parity.checking.derivative.reading import OfSteps
@@ -49,6 +49,12 @@ LAYERS_UNKNOWN = "what the layers compute"
 # direction has a part along every entry, so that a wrong entry shows in all of them, and no two
 # parts are of one size: two entries that were exchanged would cancel where their signs are equal.
 _POINTS, _DIRECTIONS = 2, 3
+# What keeps a logarithm finite changes the loss by no larger share.
+_LITTLE = 1e-3
+# One more draw, on which what mends gradients has to mend them, too.
+_ANOTHER = 99
+# By how much weights are shrunk, and how far they lie from those given: see farther.SPREADS.
+_SPREADS = ((1.0, 0.3), (0.3, 0.3), (0.1, 0.3), (1.0, 0.03))
 _OF_OTHERS = (
     "the loss depends on none of the arrays that get_weights returns: are they those that it is "
     "computed with, and no copies or averages of them?"
@@ -106,7 +112,10 @@ class Derivative:
         known = [index for index in range(len(self.subject.names)) if index in points[0].gradients]
         self._look_for_clipping(points)
         tensors = self._measured(known, points)
-        self._conclude(tensors, points)
+        with ExitStack() as stack:
+            tensors = self._as_meant(points, tensors, stack)
+            points, tensors = self._farther(points, tensors)
+            self._conclude(tensors, points)
         self.read.conclude(tensors)
         measured = [tensor for tensor in tensors if tensor.measured]
         self.notes.tensors += [_row(tensor, points[0], self.scale) for tensor in measured]
@@ -115,6 +124,60 @@ class Derivative:
             search = self.search and not self.notes.findings
             steps = check_steps(self.subject, self.samples, self.start, self.seed, search)
             self._with_steps(steps)
+
+    def _as_meant(
+        self, points: Sequence[Point], tensors: list[TensorSlopes], stack: ExitStack
+    ) -> list[TensorSlopes]:
+        """Return what was measured; of log(p + 1e-8) the derivative of log(p), if that is meant.
+
+        What is added keeps the logarithm finite, and changes the loss by next to nothing. The loss
+        is without it until the stack is closed.
+        """
+        trial = None if not _wrong(tensors) else self._trial_of(tensors, points, _base(tensors))
+        if trial is None or self.candidate.gradients is None:
+            return tensors
+        losses = _losses(points)
+        with suppress(Unreadable, TheirError), ExitStack() as own:
+            left, read = own.enter_context(telling.unguarded(trial, self.subject))
+            if not left or not np.allclose(_losses(points), losses, rtol=_LITTLE, atol=0):
+                return tensors
+            measured = self._measured([t.index for t in tensors], points)
+            fewer = len(_wrong(measured)) - len(_wrong(tensors))
+            if fewer < 0 or (fewer == 0 and not read):
+                self.notes.remarks.append(
+                    f"Loss: it takes logarithms of numbers to which {listed(left)} is added. Your "
+                    "gradients were compared with its derivative without that."
+                )
+                stack.push(own.pop_all())
+                return measured
+        return tensors
+
+    def _farther(
+        self, points: list[Point], tensors: list[TensorSlopes]
+    ) -> tuple[list[Point], list[TensorSlopes]]:
+        """Return the points and what was measured; first a farther one where it shows a mistake."""
+        factors = {t.index: t.factor for t in tensors if t.factor is not None}
+        near = points[0]
+        if (
+            _wrong(tensors)
+            or not tensors
+            or near.cut
+            or near.place.many
+            or self.candidate.gradients is None
+        ):
+            return points, tensors
+        for number in farther.DRAWS:
+            with suppress(Unreadable, TheirError):
+                point = self._point(number)
+                if set(point.gradients) < set(factors) or clipping.is_round(point):
+                    continue
+                rng = np.random.default_rng([self.seed, number, 1])
+                if farther.differs(point, factors, rng):
+                    found = [point, *points]
+                    measured = self._measured([*factors], found)
+                    if any(map(farther.is_off, measured)):
+                        return found, measured
+        return points, tensors
 
     def _look_for_clipping(self, points: Sequence[Point]) -> None:
         """Leave out of the comparison what the user's code cuts off, and say so."""
@@ -165,12 +228,15 @@ class Derivative:
         x, y = self.samples.draw(rng)
         if self.samples.given and number == 0:
             self.samples = replace(self.samples, batch=batch_of(x, y))
-        # The first gain, and distance from the weights given, at which the loss is finite.
-        for gain, share in ((1.0, 0.3), (0.3, 0.3), (0.1, 0.3), (1.0, 0.03)):
-            place = Place(self.subject, spread(self.start, rng, gain, share), x, y)
-            if np.isfinite(place.at(0, 0 * place.arrays[0])):
+        spreads = farther.SPREADS if number in farther.DRAWS else _SPREADS
+        places = (Place(self.subject, spread(self.start, rng, *each), x, y) for each in spreads)
+        place = next(places)
+        while not np.isfinite(place.at(0, 0 * place.arrays[0])):
+            following = next(places, None)
+            if following is None:
                 break
-        point = Point(place, {})
+            place = following
+        point = Point(place, {}, number=number)
         first, second = (self._asked(place) for _ in range(2))
         if number == 0:
             self._repeats(first, second, place)
@@ -228,9 +294,11 @@ class Derivative:
             raise Unreadable(self._changing(place, "loss", evidence))
         if all(alike(a, b) for a, b in pairs):
             return
-        if all(alike(2 * a, b) for a, b in pairs):
-            evidence = "a second call on equal input gave twice as much"
-            self.notes.findings.append(Finding(ACCUMULATED, "gradients", evidence=evidence))
+        piling = piled(first, second, self._asked(place))
+        if piling is not None:
+            names = [n for n, piles in zip(self.subject.names, piling, strict=True) if piles]
+            where = "gradients" if all(piling) else f"gradients of {', '.join(names)}"
+            self.notes.findings.append(Finding(ACCUMULATED, where, evidence=PILED))
             return
         evidence = "two calls with the same weights, x and y differ"
         raise Unreadable(self._changing(place, "gradients", evidence))
@@ -363,7 +431,12 @@ class Derivative:
         self, known: Sequence[TensorSlopes], points: Sequence[Point], base: float
     ) -> OfLoss | None:
         """Return what asks for the gradients with changed code, where that tells something."""
-        if not self.search or self.read.falling is not None or self.read.updated:
+        return self._trial_of(known, points, base) if self.search else None
+
+    def _trial_of(
+        self, known: Sequence[TensorSlopes], points: Sequence[Point], base: float
+    ) -> OfLoss | None:
+        if self.read.falling is not None or self.read.updated:
             return None
 
         def ask(point: Point, settled: bool) -> dict[int, Array]:
@@ -371,9 +444,10 @@ class Derivative:
             return {k: g for k, g in enumerate(found) if g is not None}
 
         def again(factor: float) -> dict[int, bool]:
-            more = self._point(_POINTS)
-            tensors = self._measured([t.index for t in known], [more])
-            # Where a kink is too near in every direction, this draw tells nothing.
+            far = [p.number for p in points if p.number in farther.DRAWS]
+            more = [self._point(number) for number in (_ANOTHER, *far)]
+            tensors = self._measured([t.index for t in known], more)
+            # Where a kink is too near in every direction, these draws tell nothing.
             return {
                 t.index: not t.measured or (t.factor is not None and same(t.factor, factor))
                 for t in tensors
@@ -384,7 +458,7 @@ class Derivative:
         if trial.fits(trial.values()) == seen:
             return trial
         # Masks that are kept until a batch has another shape are others by now.
-        points = [self._point(number) for number in range(len(points))]
+        points = [self._point(point.number) for point in points]
         known = self._measured([t.index for t in known], points)
         return OfLoss(points, known, base, ask, again)
 
@@ -433,6 +507,16 @@ def _of_shape(gradients: Sequence[Array | None], weights: Sequence[Array]) -> li
         fits = array is not None and plain[0] == plain[1]
         found.append(array.reshape(weight.shape) if array is not None and fits else None)
     return found
+
+
+def _wrong(tensors: Sequence[TensorSlopes]) -> list[TensorSlopes]:
+    """Return the tensors whose gradients are not the derivative, nor what most are times it."""
+    base = _base(tensors)
+    return [t for t in tensors if t.factor is None or not same(t.factor, base)]
+
+
+def _losses(points: Sequence[Point]) -> list[float]:
+    return [point.place.at(0, 0 * point.place.arrays[0]) for point in points]
 
 
 def _base(tensors: Sequence[TensorSlopes]) -> float:

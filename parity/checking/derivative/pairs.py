@@ -19,11 +19,13 @@ class Point:
         place: The loss near these weights.
         gradients: The user's, by the place of the weight; those of its shape.
         cut: Where they are cut off at a number, and say nothing more.
+        number: Of its draw.
     """
 
     place: Place
     gradients: dict[int, Array]
     cut: dict[int, Array] = field(default_factory=dict[int, Array])
+    number: int = 0
 
     def room(self, values: Array) -> float:
         """Return what rounding may have done to a sum of a gradient's entries."""

@@ -4,7 +4,7 @@ import ast
 import gc
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import chain
@@ -121,7 +121,7 @@ class Search:
         latest = time.monotonic() + _SHARED * self.seconds
         what, of_loss, functions = self._watched()
         own, right = self._own, self._right
-        counted = None if self.trial.of_steps else self._in_forward(until, whole.counts)
+        counted = None if self.trial.of_steps else self._in_forward(until, whole.of_loss)
         partly: tuple[_Candidate, list[bool]] | None = None
         of_size: Repair | None = None
         self._glance = glance = Glance(what.moments)
@@ -226,6 +226,25 @@ class Search:
                 if fits is not None and all(fits):
                     found.add((function.filename, statement.node.lineno))
         return found
+
+    @contextmanager
+    def unguarded(self) -> Generator[tuple[list[str], bool]]:
+        """Let the loss be without what is added inside of its logarithms.
+
+        Yields what that is, and whether it stands in what computes gradients as well.
+        """
+        _, of_loss, functions = self._watched()
+        left: list[str] = []
+        with ExitStack() as stack:
+            for function in self._of_loss:
+                first, found = next(statements(function.node)), [*whole.guards(function.node)]
+                change = Change(0, tuple((slot, without) for slot, without, _ in found))
+                changed = _Candidate(function, first, change)
+                if found and stack.enter_context(self._changed(changed)):
+                    left += [ast.unparse(guard) for _, _, guard in found]
+            of_gradients = [ast.unparse(f.node) for f in functions if f.code not in of_loss.codes]
+            read = any(guard in text for guard in left for text in of_gradients)
+            yield list(dict.fromkeys(left)), read
 
     def _watched(self) -> tuple[Effects, Effects, list[Editable]]:
         """Return what gradients run, and the loss; from here on both can be run with changes."""

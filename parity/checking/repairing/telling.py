@@ -3,7 +3,7 @@
 import gc
 import os
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 from parity.checking.asking.subject import Subject
@@ -31,6 +31,16 @@ def _asking(subject: Subject, search: Search) -> Generator[None]:
         gc.unfreeze()
         subject.before_gradients = None
         subject.modified[:], subject.shared = modified, shared
+
+
+@contextmanager
+def unguarded(trial: Trial, subject: Subject) -> Generator[tuple[list[str], bool]]:
+    """Let the loss be without what is added inside of its logarithms: :meth:`Search.unguarded`."""
+    with ExitStack() as stack:
+        search = Search(trial)
+        with _asking(subject, search):
+            found = stack.enter_context(search.unguarded())
+        yield found
 
 
 def of_a_factor(trial: Trial, subject: Subject, factor: float) -> str:

@@ -7,7 +7,15 @@ from itertools import combinations, combinations_with_replacement, permutations
 from parity.checking.repairing.expressions import SLOPES
 from parity.checking.repairing.jacobians import through_softmax
 from parity.checking.repairing.scope import Scope
-from parity.checking.repairing.slots import Change, Slot, Statement, expression, places, replaced
+from parity.checking.repairing.slots import (
+    Change,
+    Slot,
+    Statement,
+    expression,
+    places,
+    plain,
+    replaced,
+)
 
 # Of more names than these not all pairs are tried.
 _MOST_NAMES = 14
@@ -116,7 +124,51 @@ def axes(every: Sequence[Statement]) -> Iterator[tuple[Statement, Change]]:
                     yield one[0][0], Change(1, puts, also)
 
 
-def counts(every: Sequence[Statement]) -> Iterator[tuple[Statement, Change]]:
+def of_loss(every: Sequence[Statement]) -> Iterator[tuple[Statement, Change]]:
+    """Yield what a loss may have to be, where gradients are those of the loss that is meant."""
+    yield from _broadcasts(every)
+    yield from _counts(every)
+
+
+_LOGARITHMS = ("log", "log2", "log10")
+
+
+def guards(function: ast.AST) -> Iterator[tuple[Slot, ast.expr, ast.expr]]:
+    """Yield what is added inside of a logarithm: where, what stands there without it, and it."""
+    numbers = (ast.Constant, ast.Name, ast.Attribute)
+    for node in ast.walk(function):
+        match node:
+            case ast.Call(func=func, args=[ast.BinOp(op=ast.Add(), left=left, right=right)]):
+                name = func.attr if isinstance(func, ast.Attribute) else plain(func)
+                if name in _LOGARITHMS and isinstance(right, numbers):
+                    yield Slot(node.args, 0), left, right
+                elif name in _LOGARITHMS and isinstance(left, numbers):
+                    yield Slot(node.args, 0), right, left
+            case _:
+                pass
+
+
+def _broadcasts(every: Sequence[Statement]) -> Iterator[tuple[Statement, Change]]:
+    """Yield what is subtracted in the other's shape: (n,) from (n, 1) would be (n, n)."""
+    sides = (ast.Name, ast.Attribute, ast.Subscript)
+    for statement in every:
+        for slot in places(statement.heads):
+            match slot.node:
+                case ast.BinOp(op=ast.Sub(), left=left, right=right):
+                    if isinstance(left, sides) and isinstance(right, sides):
+                        one = ast.BinOp(left, ast.Sub(), _shaped(right, left))
+                        other = ast.BinOp(_shaped(left, right), ast.Sub(), right)
+                        yield statement, Change(1, ((slot, one),))
+                        yield statement, Change(1, ((slot, other),))
+                case _:
+                    pass
+
+
+def _shaped(array: ast.expr, like: ast.expr) -> ast.expr:
+    return expression(f"{ast.unparse(array)}.reshape({ast.unparse(like)}.shape)")
+
+
+def _counts(every: Sequence[Statement]) -> Iterator[tuple[Statement, Change]]:
     """Yield what may be divided by another number.
 
     A variance by the number of samples, where it is by one fewer; a mean of all numbers along one
