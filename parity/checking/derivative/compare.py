@@ -8,14 +8,13 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.checking.asking.nested import is_ndarray
-from parity.checking.asking.repeating import PILED, alike, piled, remembers
+from parity.checking.asking.repeating import alike
 from parity.checking.asking.subject import Subject, TheirError
 from parity.checking.bugs.derivative import (
     FACTOR,
     NOT_MEASURED,
     NOT_THE_DERIVATIVE,
     SIGN,
-    STATE_KEPT,
 )
 from parity.checking.bugs.findings import (
     OWN_LOSS,
@@ -26,35 +25,34 @@ from parity.checking.bugs.findings import (
     Witness,
     listed,
 )
-from parity.checking.bugs.table import (
-    ACCUMULATED,
-    NONDETERMINISTIC,
-    NOT_GIVEN,
-    WRONG_COUNT,
-    WRONG_SHAPE,
-    Severity,
-)
+from parity.checking.bugs.table import Severity
 from parity.checking.derivative import clipping, farther, naming, penalties
+from parity.checking.derivative.draws import POINTS, Draws, of_shape
 from parity.checking.derivative.mending import OfLoss
-from parity.checking.derivative.pairs import Point, SlopePair, TensorSlopes, same
+from parity.checking.derivative.pairs import (
+    Point,
+    SlopePair,
+    TensorSlopes,
+    base_of,
+    losses_at,
+    same,
+    wrong_of,
+)
 from parity.checking.derivative.reading import OfSteps
-from parity.checking.derivative.samples import batch_of, samples, spread
 from parity.checking.derivative.slopes import Place
 from parity.checking.derivative.steps import check_steps
 from parity.checking.repairing import telling
 
 REFERENCE = "the derivative of your own loss"
 LAYERS_UNKNOWN = "what the layers compute"
-# Weights and samples are drawn so often, and so many directions are tried in each tensor. Each
-# direction has a part along every entry, so that a wrong entry shows in all of them, and no two
-# parts are of one size: two entries that were exchanged would cancel where their signs are equal.
-_POINTS, _DIRECTIONS = 2, 3
+# So many directions are tried in each tensor. Each direction has a part along every entry, so that
+# a wrong entry shows in all of them, and no two parts are of one size: two entries that were
+# exchanged would cancel where their signs are equal.
+_DIRECTIONS = 3
 # What keeps a logarithm finite changes the loss by no larger share.
 _LITTLE = 1e-3
 # One more draw, on which what mends gradients has to mend them, too.
 _ANOTHER = 99
-# By how much weights are shrunk, and how far they lie from those given: see farther.SPREADS.
-_SPREADS = ((1.0, 0.3), (0.3, 0.3), (0.1, 0.3), (1.0, 0.03))
 _OF_OTHERS = (
     "the loss depends on none of the arrays that get_weights returns: are they those that it is "
     "computed with, and no copies or averages of them?"
@@ -80,8 +78,8 @@ class Derivative:
         self.candidate = subject.candidate
         self.seed = seed
         self.notes = Notes()
-        self.start = subject.weights()
         self.read = OfSteps(subject, self.notes)
+        self.draws = Draws(subject, seed, self.notes, self.read)
         # How many times the derivative right gradients are.
         self.scale = 1.0
         self.of_gradients: list[Finding] = []
@@ -95,18 +93,14 @@ class Derivative:
     def is_clipped(self) -> bool:
         """Return whether the user's gradients are cut off at a number."""
         try:
-            points = self._points()
+            points = self.draws.near()
             return clipping.limit(points) is not None or clipping.stretched(points) is not None
         except Unreadable:
             return False
 
-    def _points(self) -> list[Point]:
-        self.samples = samples(self.subject, np.random.default_rng([self.seed, 7]))
-        return [self._point(number) for number in range(_POINTS)]
-
     def _run(self) -> None:
-        points = self._points()
-        self.notes.conventions["samples"] = self.samples.text
+        points = self.draws.near()
+        self.notes.conventions["samples"] = self.draws.samples.text
         if any(finding.follows is not Severity.INCOMPLETE for finding in self.notes.findings):
             return
         known = [index for index in range(len(self.subject.names)) if index in points[0].gradients]
@@ -122,7 +116,9 @@ class Derivative:
         self._ask_forward_for_one(points[0].place)
         if self.candidate.gradients is not None and self.candidate.step is not None:
             search = self.search and not self.notes.findings
-            steps = check_steps(self.subject, self.samples, self.start, self.seed, search)
+            steps = check_steps(
+                self.subject, self.draws.samples, self.draws.start, self.seed, search
+            )
             self._with_steps(steps)
 
     def _as_meant(
@@ -133,16 +129,16 @@ class Derivative:
         What is added keeps the logarithm finite, and changes the loss by next to nothing. The loss
         is without it until the stack is closed.
         """
-        trial = None if not _wrong(tensors) else self._trial_of(tensors, points, _base(tensors))
+        trial = None if not wrong_of(tensors) else self._trial_of(tensors, points, base_of(tensors))
         if trial is None or self.candidate.gradients is None:
             return tensors
-        losses = _losses(points)
+        losses = losses_at(points)
         with suppress(Unreadable, TheirError), ExitStack() as own:
             left, read = own.enter_context(telling.unguarded(trial, self.subject))
-            if not left or not np.allclose(_losses(points), losses, rtol=_LITTLE, atol=0):
+            if not left or not np.allclose(losses_at(points), losses, rtol=_LITTLE, atol=0):
                 return tensors
             measured = self._measured([t.index for t in tensors], points)
-            fewer = len(_wrong(measured)) - len(_wrong(tensors))
+            fewer = len(wrong_of(measured)) - len(wrong_of(tensors))
             if fewer < 0 or (fewer == 0 and not read):
                 self.notes.remarks.append(
                     f"Loss: it takes logarithms of numbers to which {listed(left)} is added. Your "
@@ -159,7 +155,7 @@ class Derivative:
         factors = {t.index: t.factor for t in tensors if t.factor is not None}
         near = points[0]
         if (
-            _wrong(tensors)
+            wrong_of(tensors)
             or not tensors
             or near.cut
             or near.place.many
@@ -168,7 +164,7 @@ class Derivative:
             return points, tensors
         for number in farther.DRAWS:
             with suppress(Unreadable, TheirError):
-                point = self._point(number)
+                point = self.draws.point(number)
                 if set(point.gradients) < set(factors) or clipping.is_round(point):
                     continue
                 rng = np.random.default_rng([self.seed, number, 1])
@@ -200,7 +196,7 @@ class Derivative:
 
     def _ask_forward_for_one(self, place: Place) -> None:
         """Remark on outputs that are others where a sample comes alone."""
-        batch = self.samples.batch
+        batch = self.draws.samples.batch
         if self.candidate.forward is None or not is_ndarray(place.x) or batch == 1:
             return
         place.back()
@@ -222,101 +218,6 @@ class Derivative:
             steps.tested = steps.untested = []
         notes.add(steps)
         notes.findings.sort(key=lambda finding: finding.follows is Severity.INCOMPLETE)
-
-    def _point(self, number: int) -> Point:
-        rng = np.random.default_rng([self.seed, number])
-        x, y = self.samples.draw(rng)
-        if self.samples.given and number == 0:
-            self.samples = replace(self.samples, batch=batch_of(x, y))
-        spreads = farther.SPREADS if number in farther.DRAWS else _SPREADS
-        places = (Place(self.subject, spread(self.start, rng, *each), x, y) for each in spreads)
-        place = next(places)
-        while not np.isfinite(place.at(0, 0 * place.arrays[0])):
-            following = next(places, None)
-            if following is None:
-                break
-            place = following
-        point = Point(place, {}, number=number)
-        first, second = (self._asked(place) for _ in range(2))
-        if number == 0:
-            self._repeats(first, second, place)
-        if len(first) != len(self.subject.names):
-            evidence = f"expected {len(self.subject.names)} arrays. Received: {len(first)}"
-            raise Unreadable(
-                Finding(WRONG_COUNT, "gradients", evidence=evidence, severity=Severity.WRONG)
-            )
-        missing = [
-            name for name, array in zip(self.subject.names, first, strict=True) if array is None
-        ]
-        if len(missing) == len(first):
-            raise TheirError("gradients", "expected arrays. Received: None for each weight")
-        if number == 0 and missing:
-            self.notes.findings.append(Finding(NOT_GIVEN, f"gradients of {', '.join(missing)}"))
-        fitting = _of_shape(first, place.arrays)
-        for index, (array, gradient) in enumerate(zip(first, fitting, strict=True)):
-            if gradient is not None:
-                point.gradients[index] = gradient
-            elif array is not None and number == 0:
-                self._misshapen(index, array, place.arrays[index])
-        return point
-
-    def _misshapen(self, index: int, array: Array, weight: Array) -> None:
-        name = self.subject.names[index]
-        evidence = f"expected shape {weight.shape}. Received: shape {array.shape}"
-        if array.T.shape == weight.shape:
-            evidence += ", its transpose"
-        self.notes.findings.append(Finding(WRONG_SHAPE, f"gradient of {name}", evidence=evidence))
-
-    def _asked(self, place: Place, settled: bool = False) -> list[Array | None]:
-        """Return the gradients at a place; where it is settled, the weights are set already."""
-        if not settled:
-            place.back()
-        if self.candidate.gradients is not None:
-            return self.subject.gradients(place.x, place.y)
-        return self.read.gradients(place)
-
-    def _repeats(
-        self, first: Sequence[Array | None], second: Sequence[Array | None], place: Place
-    ) -> None:
-        """Say where two calls on equal input, or two losses, differ."""
-        lost: Sequence[Array | float] = [0.0] * len(first)
-        if self.read.falling is not None:
-            lost = self.read.lost(place, first)
-        pairs = [
-            (a, b)
-            for a, b, room in zip(first, second, lost, strict=False)
-            if a is not None and b is not None and a.shape == b.shape
-            if not np.any(room) or not np.all(np.abs(a - b) <= room)
-        ]
-        losses = [place.at(0, 0 * place.arrays[0]) for _ in range(2)]
-        if not np.isclose(*losses, rtol=1e-12, equal_nan=True):
-            evidence = f"two losses of the same weights, x and y: {losses[0]!r}, {losses[1]!r}"
-            raise Unreadable(self._changing(place, "loss", evidence))
-        if all(alike(a, b) for a, b in pairs):
-            return
-        piling = piled(first, second, self._asked(place))
-        if piling is not None:
-            names = [n for n, piles in zip(self.subject.names, piling, strict=True) if piles]
-            where = "gradients" if all(piling) else f"gradients of {', '.join(names)}"
-            self.notes.findings.append(Finding(ACCUMULATED, where, evidence=PILED))
-            return
-        evidence = "two calls with the same weights, x and y differ"
-        raise Unreadable(self._changing(place, "gradients", evidence))
-
-    def _changing(self, place: Place, name: str, evidence: str) -> Finding:
-        """Return what is to be said of answers that differ on equal input."""
-
-        def ask(gain: float) -> Array:
-            self.subject.set_weights([gain * array for array in place.arrays])
-            if name == "loss":
-                return np.array([float(self.subject.loss(place.x, place.y))])
-            answered = self.subject.gradients(place.x, place.y)
-            return np.concatenate([g.ravel() for g in answered if g is not None])
-
-        if (name == "loss" or self.candidate.gradients is not None) and remembers(ask):
-            evidence += "; after the same calls they are the same"
-            return Finding(STATE_KEPT, name, {"callable": name}, evidence)
-        return Finding(NONDETERMINISTIC, name, evidence=evidence)
 
     def _measured(self, indices: Sequence[int], points: Sequence[Point]) -> list[TensorSlopes]:
         """Return the weights of some places, measured at each point, one point after the other."""
@@ -348,14 +249,14 @@ class Derivative:
             tensor.pairs.append(SlopePair(own, slope, room, number, direction))
 
     def _conclude(self, tensors: Sequence[TensorSlopes], points: Sequence[Point]) -> None:
-        notes, samples = self.notes, self.samples
+        notes, samples = self.notes, self.draws.samples
         known = [tensor for tensor in tensors if tensor.measured]
         unknown = [tensor.name for tensor in tensors if not tensor.measured]
         if unknown:
             where = ", ".join(unknown)
             evidence = "estimates from steps of several sizes differ: it jumps, or has few digits"
             notes.findings.append(Finding(NOT_MEASURED, where, evidence=evidence))
-        base = _base(known)
+        base = base_of(known)
         right = [tensor for tensor in known if tensor.factor is not None]
         right = [t for t in right if t.factor is not None and same(t.factor, base)]
         wrong = [tensor for tensor in known if tensor not in right]
@@ -440,12 +341,12 @@ class Derivative:
             return None
 
         def ask(point: Point, settled: bool) -> dict[int, Array]:
-            found = _of_shape(self._asked(point.place, settled), point.place.arrays)
+            found = of_shape(self.draws.asked(point.place, settled), point.place.arrays)
             return {k: g for k, g in enumerate(found) if g is not None}
 
         def again(factor: float) -> dict[int, bool]:
             far = [p.number for p in points if p.number in farther.DRAWS]
-            more = [self._point(number) for number in (_ANOTHER, *far)]
+            more = [self.draws.point(number) for number in (_ANOTHER, *far)]
             tensors = self._measured([t.index for t in known], more)
             # Where a kink is too near in every direction, these draws tell nothing.
             return {
@@ -458,7 +359,7 @@ class Derivative:
         if trial.fits(trial.values()) == seen:
             return trial
         # Masks that are kept until a batch has another shape are others by now.
-        points = [self._point(point.number) for point in points]
+        points = [self.draws.point(point.number) for point in points]
         known = self._measured([t.index for t in known], points)
         return OfLoss(points, known, base, ask, again)
 
@@ -475,7 +376,7 @@ class Derivative:
         return Finding(NOT_THE_DERIVATIVE, ", ".join(t.name for t in wrong), evidence=evidence)
 
     def _scaled(self, base: float, right: Sequence[TensorSlopes], point: Point) -> None:
-        samples = self.samples
+        samples = self.draws.samples
         if samples.given and naming.is_one_sample(self.subject, point):
             samples = replace(samples, batch=1)
         words = naming.factor_words(base, samples)
@@ -493,38 +394,10 @@ class Derivative:
     def _scope(self, right: Sequence[TensorSlopes], base: float) -> None:
         what = "gradients" if self.candidate.gradients is not None else "steps"
         times = "" if base == 1.0 else f", each {base:.7g} times the derivative"
-        self.notes.tested = [f"{what} of {len(right)} arrays in {_POINTS} draws{times}"]
+        self.notes.tested = [f"{what} of {len(right)} arrays in {POINTS} draws{times}"]
         self.notes.untested = [LAYERS_UNKNOWN]
         if self.candidate.step is None:
             self.notes.untested.append("a step (none is given)")
-
-
-def _of_shape(gradients: Sequence[Array | None], weights: Sequence[Array]) -> list[Array | None]:
-    """Return the gradients in their weights' shapes, up to axes of one; None for any other."""
-    found: list[Array | None] = []
-    for array, weight in zip(gradients, weights, strict=True):
-        plain = [[n for n in a.shape if n > 1] for a in (array, weight) if a is not None]
-        fits = array is not None and plain[0] == plain[1]
-        found.append(array.reshape(weight.shape) if array is not None and fits else None)
-    return found
-
-
-def _wrong(tensors: Sequence[TensorSlopes]) -> list[TensorSlopes]:
-    """Return the tensors whose gradients are not the derivative, nor what most are times it."""
-    base = _base(tensors)
-    return [t for t in tensors if t.factor is None or not same(t.factor, base)]
-
-
-def _losses(points: Sequence[Point]) -> list[float]:
-    return [point.place.at(0, 0 * point.place.arrays[0]) for point in points]
-
-
-def _base(tensors: Sequence[TensorSlopes]) -> float:
-    """Return the factor that most gradients share; 1 where any has it."""
-    factors = [tensor.factor for tensor in tensors if tensor.factor is not None]
-    if 1.0 in factors or not factors:
-        return 1.0
-    return max(factors, key=lambda f: sum(same(g, f) for g in factors))
 
 
 def _row(tensor: TensorSlopes, point: Point, scale: float) -> TensorResult:

@@ -1,5 +1,6 @@
 """The user's gradient beside the measured derivative, along the same directions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -108,3 +109,22 @@ class TensorSlopes:
 def same(one: float, other: float) -> bool:
     """Return whether two factors, as well as they can be measured, are one."""
     return abs(one - other) <= 1e-6 * abs(other)
+
+
+def wrong_of(tensors: Sequence[TensorSlopes]) -> list[TensorSlopes]:
+    """Return the tensors whose gradients are not the derivative, nor what most are times it."""
+    base = base_of(tensors)
+    return [t for t in tensors if t.factor is None or not same(t.factor, base)]
+
+
+def losses_at(points: Sequence[Point]) -> list[float]:
+    """Return the loss at each point."""
+    return [point.place.at(0, 0 * point.place.arrays[0]) for point in points]
+
+
+def base_of(tensors: Sequence[TensorSlopes]) -> float:
+    """Return the factor that most gradients share; 1 where any has it."""
+    factors = [tensor.factor for tensor in tensors if tensor.factor is not None]
+    if 1.0 in factors or not factors:
+        return 1.0
+    return max(factors, key=lambda f: sum(same(g, f) for g in factors))

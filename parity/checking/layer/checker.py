@@ -26,7 +26,6 @@ from parity.checking.bugs.layers import (
     NEVER_FINITE,
     NOT_THE_REFERENCE,
     OTHER_FUNCTION,
-    STALE,
 )
 from parity.checking.bugs.table import (
     ACCUMULATED,
@@ -266,9 +265,10 @@ class _Check:
                 Finding(NONDETERMINISTIC_FORWARD, "forward", evidence=evidence)
             )
             return False
-        one, two = (_listed(a) for a in (answer, again))
+        one, two = answer.given, again.given
         if all(map(_equal, one, two)):
-            self._stale(draw, one)
+            before = self._arrays(_ANOTHER)
+            self.notes.add(special.stale(self.theirs, draw, one, before))
             return True
         pairs = [(a, b) for a, b in zip(one, two, strict=False) if a.shape == b.shape]
         if any(np.any(a) and alike(2 * a, b) for a, b in pairs):
@@ -278,21 +278,6 @@ class _Check:
         evidence = "a second call on equal input gave other gradients"
         self.notes.findings.append(Finding(NONDETERMINISTIC, "backward", evidence=evidence))
         return False
-
-    def _stale(self, draw: LayerDraw, gradients: Sequence[Array]) -> None:
-        """Say where a call on other input before it makes a difference."""
-        try:
-            last, answer = self._asked(0, self._arrays(_ANOTHER))
-        except TheirError:  # on those numbers it fails, which is told elsewhere
-            return
-        for name, pairs in (
-            ("forward", zip(draw.outputs, last.outputs, strict=False)),
-            ("backward", zip(gradients, _listed(answer), strict=False)),
-        ):
-            if not all(_equal(one, other) for one, other in pairs):
-                evidence = "the first call of a new layer is answered otherwise"
-                self.notes.findings.append(Finding(STALE, name, {"function": name}, evidence))
-                return
 
     def _begins_late(self, draw: LayerDraw) -> bool:
         """Return whether a second call begins in the state in which the first ended."""
@@ -488,12 +473,6 @@ class _Check:
 def _equal(one: Array, other: Array) -> bool:
     """Return whether two answers are the same, NaN being the same as NaN."""
     return np.array_equal(one, other, equal_nan=True)
-
-
-def _listed(answer: LayerAnswer) -> list[Array]:
-    found = answer.gradients
-    parts = list(found.values()) if isinstance(found, dict) else found
-    return [part for part in parts if part is not None]
 
 
 def _agreeing(right: Right, gradients: Sequence[Array | None]) -> int:

@@ -1,11 +1,15 @@
 """What shows only where elements are equal, or in a second call."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from numpy_impl.types import Array
+from parity.checking.asking.repeating import alike
+from parity.checking.asking.subject import TheirError
 from parity.checking.bugs.findings import Finding, Notes
-from parity.checking.bugs.layers import STATE_NOT_RESET
+from parity.checking.bugs.layers import STALE, STATE_NOT_RESET
 from parity.checking.layer.fit import Fit, LayerDraw
 from parity.checking.layer.gradients import assigned
 from parity.checking.layer.theirs import Theirs
@@ -61,4 +65,32 @@ def begun_anew(theirs: Theirs, fit: Fit, draw: LayerDraw) -> Notes:
     if other and all(map(np.all, late.near(replace(draw, outputs=again.outputs), expected))):
         evidence = "a second call on equal input goes on from the first one's last state"
         notes.findings.append(Finding(STATE_NOT_RESET, "forward", evidence=evidence))
+    return notes
+
+
+def stale(
+    theirs: Theirs, draw: LayerDraw, gradients: Sequence[Array], before: Sequence[Array]
+) -> Notes:
+    """Return where a call on other input before it makes a difference.
+
+    Args:
+        theirs: The user's layer, of which a second call on equal input says the same.
+        draw: What a new one says.
+        gradients: All of it that ``backward`` said.
+        before: What it is called with before.
+    """
+    notes = Notes()
+    douts = [d.astype(o.dtype) for d, o in zip(draw.douts, draw.outputs, strict=False)]
+    try:
+        answer = theirs.ask(draw.arrays, lambda outputs: douts, before)
+    except TheirError:  # on those numbers it fails, which is told elsewhere
+        return notes
+    for name, pairs in (
+        ("forward", zip(draw.outputs, answer.outputs, strict=False)),
+        ("backward", zip(gradients, answer.given, strict=False)),
+    ):
+        if not all(alike(one, other) for one, other in pairs):
+            evidence = "the first call of a new layer is answered otherwise"
+            notes.findings.append(Finding(STALE, name, {"function": name}, evidence))
+            break
     return notes

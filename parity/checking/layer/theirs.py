@@ -36,6 +36,12 @@ class LayerAnswer:
     outputs: list[Array]
     gradients: list[Array | None] | dict[str, Array]
 
+    @property
+    def given(self) -> list[Array]:
+        """All gradients that were given, in their order."""
+        found = self.gradients
+        return [g for g in (found.values() if isinstance(found, dict) else found) if g is not None]
+
 
 class Theirs(Protocol):
     """A user's layer.
