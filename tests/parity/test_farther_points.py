@@ -81,6 +81,23 @@ def test_a_sample_that_reaches_no_weight_of_the_last_layer_is_no_division_by_zer
     assert parity.check(candidate).outcome is Outcome.RIGHT
 
 
+@pytest.mark.parametrize("masked", [True, False])
+def test_gradients_that_are_read_off_steps_are_asked_there_too(masked: bool):
+    net = Open(masked=masked)
+
+    def step(x: Any, y: Any, learning_rate: float) -> None:
+        for weight, gradient in zip(net.weights, net.gradients(x, y), strict=True):
+            weight -= learning_rate * gradient
+
+    def data(rng: np.random.Generator) -> Any:
+        return 0.5 * rng.normal(size=(4, 3)), np.eye(3)[rng.integers(0, 3, 4)]
+
+    candidate = parity.Candidate(
+        get_weights=lambda: net.weights, step=step, loss=net.loss, data=data
+    )
+    assert parity.check(candidate).outcome is (Outcome.RIGHT if masked else Outcome.WRONG)
+
+
 class Squeeze:
     """Squeeze and excitation, (N, C, H, W): the gate's ReLU is open for all that is drawn first."""
 

@@ -112,3 +112,20 @@ def test_a_factor_is_told_beside_a_guard():
 def test_the_same_with_forward_and_samples_of_ones_own():
     net = Guarded()
     assert checked(net, forward=net.forward).outcome is Outcome.RIGHT
+
+
+def test_steps_alone_beside_a_guard():
+    net = Guarded()
+    weights = [net.W1, net.b1, net.W2, net.b2]
+
+    def step(x: Any, y: Any, learning_rate: float) -> None:
+        for weight, gradient in zip(weights, net.gradients(x, y), strict=True):
+            weight -= learning_rate * gradient
+
+    def data(rng: np.random.Generator) -> Any:
+        return rng.normal(size=(5, 3)), np.eye(3)[rng.integers(0, 3, 5)]
+
+    candidate = parity.Candidate(get_weights=lambda: weights, step=step, loss=net.loss, data=data)
+    report = parity.check(candidate)
+    assert report.outcome is Outcome.RIGHT, report
+    assert any(remark.startswith("Loss: it takes logarithms") for remark in report.remarks)

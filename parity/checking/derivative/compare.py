@@ -130,12 +130,14 @@ class Derivative:
         is without it until the stack is closed.
         """
         trial = None if not wrong_of(tensors) else self._trial_of(tensors, points, base_of(tensors))
-        if trial is None or self.candidate.gradients is None:
+        if trial is None:
             return tensors
         losses = losses_at(points)
         with suppress(Unreadable, TheirError), ExitStack() as own:
             left, read = own.enter_context(telling.unguarded(trial, self.subject))
-            if not left or not np.allclose(losses_at(points), losses, rtol=_LITTLE, atol=0):
+            now = losses_at(points)
+            little = np.allclose(now, losses, rtol=_LITTLE, atol=0) and now != losses
+            if not left or not little:
                 return tensors
             measured = self._measured([t.index for t in tensors], points)
             fewer = len(wrong_of(measured)) - len(wrong_of(tensors))
@@ -153,14 +155,9 @@ class Derivative:
     ) -> tuple[list[Point], list[TensorSlopes]]:
         """Return the points and what was measured; first a farther one where it shows a mistake."""
         factors = {t.index: t.factor for t in tensors if t.factor is not None}
-        near = points[0]
-        if (
-            wrong_of(tensors)
-            or not tensors
-            or near.cut
-            or near.place.many
-            or self.candidate.gradients is None
-        ):
+        place, read = points[0].place, self.read
+        known = bool(tensors) and not wrong_of(tensors) and not points[0].cut
+        if not known or place.many or read.falling is not None or read.updated:
             return points, tensors
         for number in farther.DRAWS:
             with suppress(Unreadable, TheirError):
