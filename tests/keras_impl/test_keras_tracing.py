@@ -53,5 +53,5 @@ def test_the_glances_after_many_are_as_the_first(layer, shapes):
     for number in range(_OFTEN + 3):
         arrays = {"x": x * (1 + number), **weights}
         found = asked._outputs(arrays)
-        (right,) = asked.run(*asked._parts(arrays)).outputs
+        (right,) = asked.run(*asked.parts(arrays)).outputs
         np.testing.assert_allclose(found[0], right, rtol=1e-12, atol=1e-14)

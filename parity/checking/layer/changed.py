@@ -36,7 +36,7 @@ def cause_of(keras: Asked, reading: LayerReading, draws: Sequence[LayerDraw]) ->
     usual = _order(keras, reading)
     observed = [
         ObservedArray("forward", last, k, k, usual)
-        if np.shape(leaf.value) == tuple(out.shape[axis] for axis in usual if axis < out.ndim)
+        if len(usual) == out.ndim and np.shape(leaf.value) == tuple(out.shape[a] for a in usual)
         else turned(ObservedArray("forward", last, k, k), probes[0].answer, run)
         for k, (out, leaf) in enumerate(zip(run.outputs, probes[0].answer, strict=False))
     ]

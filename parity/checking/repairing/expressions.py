@@ -76,6 +76,8 @@ def _instead(slot: Slot, scope: Scope, number: bool) -> Iterator[tuple[float, as
         yield from layouts.of_call(node)
     elif isinstance(node, ast.Name | ast.Attribute):
         yield from _of_name(node, scope)
+        if isinstance(around, ast.Tuple | ast.List) and plain(node) in scope.arrays:
+            yield from _of_part(node, around, scope)
         if isinstance(node, ast.Attribute) and node.attr == "size":  # of a mask, that which counts
             yield 2.5, ast.Call(ast.Attribute(node.value, "sum", ast.Load()), [], [])
     elif isinstance(node, ast.Constant):
@@ -240,6 +242,17 @@ def _of_call(node: ast.Call, scope: Scope) -> Iterator[tuple[float, ast.expr]]:
         inner = args[0]
         yield 5, ast.BinOp(ast.Call(func, [inner.left, *args[1:]], node.keywords), inner.op,
                            inner.right)  # fmt: skip
+
+
+def _of_part(
+    node: ast.Name | ast.Attribute, around: ast.Tuple | ast.List, scope: Scope
+) -> Iterator[tuple[float, ast.expr]]:
+    """Yield one of several arrays with another of them added or taken off: [up - un, -up, un]."""
+    parts = dict.fromkeys(plain(n) for n in ast.walk(around) if isinstance(n, ast.Name))
+    for other in parts:
+        if other != plain(node) and scope.arrays.get(other) == scope.arrays[plain(node)]:
+            yield 4.1, ast.BinOp(node, ast.Sub(), expression(other))
+            yield 4.15, ast.BinOp(node, ast.Add(), expression(other))
 
 
 def _of_dtype(node: ast.Call, scope: Scope) -> Iterator[tuple[float, ast.expr]]:

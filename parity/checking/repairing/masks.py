@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator
 
+from parity.checking.repairing.jacobians import SCALING
 from parity.checking.repairing.scope import Scope
 from parity.checking.repairing.slots import (
     Change,
@@ -37,12 +38,38 @@ def changes(statement: Statement, scope: Scope, shape_of: ShapeOf) -> Iterator[C
         elif isinstance(node, ast.Call):
             for mask in _of_the_largest(node, scope):
                 yield Change(3.8, ((slot, ast.BinOp(node, ast.Mult(), mask)),))
-    head = statement.heads[0]
-    shape = shape_of(statement, head.node)
-    for name, kind in scope.kinds.items() if shape else ():
-        if kind == ("array", shape, "b"):
-            yield Change(3.6, ((head, ast.BinOp(head.node, ast.Mult(), expression(name))),))
+    yield from _of_steps(statement, scope, shape_of)
     yield from _in_a_window(statement, scope)
+
+
+def _of_steps(statement: Statement, scope: Scope, shape_of: ShapeOf) -> Iterator[Change]:
+    """Yield what is computed by a mask of its shape, or of the steps of which it has some numbers.
+
+    A mask may be of truth values, of whole numbers, or of numbers by its name.
+    """
+    head, node = statement.heads[0], statement.node
+    by_number = isinstance(node, ast.AugAssign) and isinstance(node.op, SCALING)
+    of = node.target if by_number else head.node
+    shape = shape_of(statement, expression(ast.unparse(of)))
+    if not shape:
+        return
+    for name, kind in scope.kinds.items():
+        if kind[0] != "array" or not kind[1] or not (kind[2] in "biu" or "mask" in name):
+            continue
+        if kind[1] == shape:
+            text = name
+        elif kind[1] == shape[:-1]:
+            text = f"{name}[..., None]"
+        else:
+            continue
+        # Whole numbers may be classes, which nothing is multiplied by.
+        rank = 3.6 if kind[2] == "b" or "mask" in name else 4.4
+        if by_number and isinstance(node.op, ast.Div):
+            factor = ast.BinOp(expression(text), ast.Div(), node.value)
+            new = ast.AugAssign(node.target, ast.Mult(), factor)
+            yield Change(rank, ((statement.slot, new),))
+        else:
+            yield Change(rank, ((head, ast.BinOp(head.node, ast.Mult(), expression(text))),))
 
 
 def _shared_by_ties(statement: Statement, slot: Slot, shape_of: ShapeOf) -> Iterator[Change]:

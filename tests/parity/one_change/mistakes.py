@@ -1,6 +1,9 @@
 """Lines of the programs written wrong: which program, what stands there, and what then does."""
 
 MISTAKES: list[tuple[str, str, str]] = [
+    ("triplet", "deltas = [up - un, -up, un]", "deltas = [up, -up, un]"),
+    ("bags", "2 * (each - parts) * mask[:, :, None] / mask.sum()",
+     "2 * (each - parts) / mask.sum()"),
     ("bags", "np.zeros_like(mask, dtype=float)", "np.zeros_like(mask)"),
     ("bags", "2 * (each - parts) * mask[:, :, None] / mask.sum()",
      "2 * (each - parts) * mask[:, :, None] / mask.size"),
