@@ -39,7 +39,7 @@ def pooling(bug: str, first: bool = False) -> Pair:
     return mask_first if first else forward, rounded
 
 
-OUTCOMES = {"": Outcome.RIGHT, "ignored": Outcome.WRONG, "back": Outcome.WRONG}
+OUTCOMES = {"": Outcome.RIGHT, "ignored": Outcome.UNKNOWN, "back": Outcome.WRONG}
 
 
 @pytest.mark.parametrize("bug", BUGS)
@@ -126,7 +126,8 @@ def test_attention_beside_keras_s_has_the_mask_of_its_values(bug: str):
         keras_layer("Attention"),
         inputs=[(2, 3, 4), (2, 5, 4), (2, 5, 4), (2, 5)],
     )
-    assert three.outcome is OUTCOMES[bug], three
+    outcome = Outcome.WRONG if bug == "ignored" else OUTCOMES[bug]  # the formula has its slips
+    assert three.outcome is outcome, three
 
 
 def _with_keys(bug: str, q: Any, k: Any, v: Any, mask: Any) -> Any:

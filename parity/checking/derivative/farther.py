@@ -19,7 +19,7 @@ SPREADS = ((0.2, 1.0), (0.05, 1.0))
 _SHARE = 1e-3
 
 
-class _Whole(Place):
+class _AllAtOnce(Place):
     """The loss as a function of all arrays at once, laid end to end."""
 
     def __init__(self, place: Place) -> None:
@@ -58,7 +58,7 @@ def differs(point: Point, factors: Mapping[int, float], rng: np.random.Generator
     terms = [point.gradients[k] * parts[k] / (factor * length) for k, factor in factors.items()]
     along = np.concatenate([term.ravel() for term in terms])
     own, room = float(np.sum(along)), point.room(along)
-    slope = _Whole(point.place).along(0, direction / length, own, room)
+    slope = _AllAtOnce(point.place).along(0, direction / length, own, room)
     if not np.isfinite(slope.error) or slope.agrees(own, room):
         return False
     return abs(own - slope.value) > _SHARE * max(abs(own), abs(slope.value))

@@ -307,8 +307,10 @@ class _Check:
         cause = beside.cause
         if cause is not None and repeats:
             evidence = f"with it {self.reference.words} gives the same outputs, up to rounding"
+            severity = Severity.CONCLUSIVE if beside.is_all else Severity.UNCERTAIN
+            evidence += "" if beside.is_all else "; but not every layout of your arrays was tried"
             finding = Finding(cause.bug, cause.where, cause.values, evidence)
-            notes.findings.append(replace(finding, severity=Severity.CONCLUSIVE))
+            notes.findings.append(replace(finding, severity=severity))
             notes.tensors += [] if row is None else [row]
             return
         if row is None or row.right or not beside.is_all or not repeats:
