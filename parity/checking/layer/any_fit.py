@@ -25,9 +25,9 @@ _FLOAT32 = 2.0**-24
 # So many ways to read the arrays are tried for each layout of the inputs: of two LSTMs all orders
 # of gates, side by side too, for each of the ways in which six arrays of three shapes are theirs.
 _MOST_READINGS = 400
-# So many of each layout, and of all, are compared with what Keras's layer gives where one thing in
-# it is changed.
-_MOST_CHANGED, _MOST_TRIED = 2, 8
+# So many layouts are compared with what Keras's layer gives where one thing in it is changed: its
+# own alone, where the arrays have the shapes of that.
+_MOST_CHANGED = 3
 # Of arrays with more axes not every order is tried.
 _MOST_AXES = 4
 _PRECISION = (
@@ -175,15 +175,16 @@ def asked(
             turned = turned or unusual
         first = first or _beside(keras, reference, read, draws)
         usual = (r for r in read if not AskedFit(own, r, (), asked=keras).unusual)
-        tried += [(keras, reading) for reading in islice(usual, _MOST_CHANGED)]
+        tried += [(keras, reading) for reading in islice(usual, 1)]
     if first is None:
         return Beside(f"{reference.words} does not take such inputs: {refused}")
     if turned:
         return Beside(f"{reference.words} is equal with height and width exchanged in {turned}")
-    causes = (cause_of(keras, reading, draws) for keras, reading in tried[:_MOST_TRIED])
+    some = 1 if first.row is not None else _MOST_CHANGED
+    causes = (cause_of(keras, reading, draws) for keras, reading in tried[:some])
     cause = next((found for found in causes if found is not None), None)
-    some = most == _MOST_READINGS or inputs > 1 or any(len(shape) > _MOST_AXES for shape in shapes)
-    return replace(first, is_all=first.is_all and not some, cause=cause)
+    cut = most == _MOST_READINGS or inputs > 1 or any(len(shape) > _MOST_AXES for shape in shapes)
+    return replace(first, is_all=first.is_all and not cut, cause=cause)
 
 
 def _handed(
