@@ -162,13 +162,13 @@ class Derivative:
         for number in farther.DRAWS:
             with suppress(Unreadable, TheirError):
                 point = self.draws.point(number)
-                if set(point.gradients) < set(factors) or clipping.is_round(point):
+                if not factors.keys() <= point.gradients.keys() or clipping.is_round(point):
                     continue
                 rng = np.random.default_rng([self.seed, number, 1])
                 if farther.differs(point, factors, rng):
                     found = [point, *points]
                     measured = self._measured([*factors], found)
-                    if any(map(farther.is_off, measured)):
+                    if any(farther.is_off(tensor, factors[tensor.index]) for tensor in measured):
                         return found, measured
         return points, tensors
 

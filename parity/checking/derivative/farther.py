@@ -64,10 +64,16 @@ def differs(point: Point, factors: Mapping[int, float], rng: np.random.Generator
     return abs(own - slope.value) > _SHARE * max(abs(own), abs(slope.value))
 
 
-def is_off(tensor: TensorSlopes) -> bool:
-    """Return whether a gradient is no multiple of the derivative, and is far off at first."""
-    largest = max((abs(pair.slope.value) for pair in tensor.measured), default=0.0)
+def is_off(tensor: TensorSlopes, factor: float) -> bool:
+    """Return whether a gradient is no multiple of the derivative, and is far off at first.
+
+    Args:
+        tensor: With what was measured; the farther point is the first.
+        factor: How many times the derivative it is near the user's weights.
+    """
+    largest = max((abs(factor * pair.slope.value) for pair in tensor.measured), default=0.0)
     there = [pair for pair in tensor.measured if pair.point == 0]
     return tensor.factor is None and any(
-        abs(pair.own - pair.slope.value) > _SHARE * max(largest, abs(pair.own)) for pair in there
+        abs(pair.own - factor * pair.slope.value) > _SHARE * max(largest, abs(pair.own))
+        for pair in there
     )
