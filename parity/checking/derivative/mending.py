@@ -11,7 +11,7 @@ from numpy_impl.types import Array
 from parity.checking.asking.subject import TheirError
 from parity.checking.bugs.derivative import ONE_CHANGE, ONE_CHANGE_IN_PART
 from parity.checking.bugs.table import Bug
-from parity.checking.derivative.pairs import Point, SlopePair, TensorSlopes
+from parity.checking.derivative.pairs import Point, SlopePair, TensorSlopes, losses_at
 from parity.checking.derivative.samples import some_of
 from parity.checking.derivative.slopes import Place
 
@@ -47,12 +47,9 @@ class OfLoss:
     ) -> None:  # fmt: skip
         self._points, self._base, self._factor = points, base, base
         self._tensors, self._ask, self._again = tensors, ask, again
-        self._losses = self._losses_now()
+        self._losses = losses_at(self._points)
         self._settled = False
         self.names = [tensor.name for tensor in tensors]
-
-    def _losses_now(self) -> list[float]:
-        return [point.place.at(0, 0 * point.place.arrays[0]) for point in self._points]
 
     @cached_property
     def _directions(self) -> list[list[Array]]:
@@ -124,7 +121,7 @@ class OfLoss:
     def confirmed(self) -> list[bool]:
         """Return which of what fitted last is right at the other points and at one more."""
         none = [False] * len(self._tensors)
-        if not np.allclose(self._losses_now(), self._losses, rtol=_SAME_LOSS, atol=0):
+        if not np.allclose(losses_at(self._points), self._losses, rtol=_SAME_LOSS, atol=0):
             return none
         found = [True] * len(none)
         for number in range(1, len(self._points)):

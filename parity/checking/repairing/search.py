@@ -237,10 +237,12 @@ class Search:
         left: list[str] = []
         with ExitStack() as stack:
             for function in self._of_loss:
-                first, found = next(statements(function.node)), [*whole.guards(function.node)]
+                first, found = next(statements(function.node), None), [*whole.guards(function.node)]
+                if first is None or not found:
+                    continue
                 change = Change(0, tuple((slot, without) for slot, without, _ in found))
                 changed = _Candidate(function, first, change)
-                if found and stack.enter_context(self._changed(changed)):
+                if stack.enter_context(self._changed(changed)):
                     left += [ast.unparse(guard) for _, _, guard in found]
             of_gradients = [ast.unparse(f.node) for f in functions if f.code not in of_loss.codes]
             read = any(guard in text for guard in left for text in of_gradients)
