@@ -208,3 +208,17 @@ def test_where_another_layout_could_be_meant_the_name_is_a_hint():
 def test_the_same_functions_rightly_are_right(pair, reference, inputs, weights):
     report = check(pair, reference, inputs, weights)
     assert report.outcome is Outcome.RIGHT, report
+
+
+def test_a_layer_of_indices_alone_has_no_order_of_inputs():
+    indices = np.array([[0, 1, 1], [2, 0, 3]])
+
+    def backward(dout: Any, w: Any) -> Any:
+        dw = np.zeros_like(w)
+        np.add.at(dw, indices, 1.1 * dout)
+        return dw
+
+    pair: Pair = (lambda x, w: (1.1 * w[x] + 0.3, w)), backward
+    report = check(pair, layer.Embedding(5, 4), indices, [(5, 4)])
+    assert report.outcome is Outcome.WRONG
+    assert report.findings[0].code == "unknown-forward", report

@@ -55,6 +55,8 @@ def cause_of(keras: Asked, reading: LayerReading, draws: Sequence[LayerDraw]) ->
 
 def _order(keras: Asked, reading: LayerReading) -> tuple[int, ...]:
     """Return how the axes of the first input lie in the user's: outputs mostly lie alike."""
+    if not keras.kind.inputs:  # indices alone, whose axes lie as they do
+        return ()
     role = keras.kind.inputs[0]
     own = role.axes[0].split()
     return tuple(own.index(letter) for letter in reading.axes[role.name].split())
