@@ -1,7 +1,6 @@
 """What is to be said of a step's update, once it is known which optimizer is inside."""
 
 from dataclasses import replace
-from itertools import pairwise, product
 
 import numpy as np
 
@@ -35,11 +34,12 @@ from parity.checking.explain.steps.course import Course, course
 from parity.checking.explain.steps.declared import Reading, declared_course
 from parity.checking.explain.steps.departures import Departure
 from parity.checking.explain.steps.identified import Identified
+from parity.checking.explain.steps.parting import differs_by, from_before
 from parity.checking.explain.steps.shared_state import Shared
 from parity.checking.model import declared_optimizer
 from parity.checking.model.declared_optimizer import DeclaredOptimizer
 from parity.checking.model.layout import Key, Layout
-from parity.checking.model.rules import ADAPTIVE, FORMS, PLACES, OptimizerRule, Update
+from parity.checking.model.rules import ADAPTIVE, FORMS, PLACES, OptimizerRule
 
 _NEITHER = f"its changes on equal input differ; they follow neither momentum nor {ADAPTIVE}"
 _STARTS = "; it is as if your set_weights started the optimizer's state anew, or a part of it"
@@ -48,8 +48,6 @@ _IN_PART = (
     "Step: your set_weights starts a part of what the step keeps anew ({}). Steps are read so."
 )
 _STEPS = "every step taken follows it up to rounding"
-# So many steps a program may have taken before it is checked, where it goes by a schedule.
-_MOST_STEPS_BEFORE = 1_000
 
 
 def declared_optimizer_of(candidate: Candidate) -> DeclaredOptimizer | None:
@@ -270,7 +268,7 @@ class Updates:
         k = runs[multiples]
         if k is None:
             return None
-        ratio, evidence = _ratio(whole.at_rates(multiples), stated, k)
+        ratio, evidence = differs_by(whole.at_rates(multiples), stated, k)
         parts = f", and parts at step {k + 1}{ratio}"
         counted = self._counted(draft, stated, multiples)
         evidence += f"; steps are counted from 1{counted}"
@@ -280,7 +278,7 @@ class Updates:
         if placing.interrupts and (counts or not certain):  # what is counted may go on
             return replace(finding, evidence=evidence + _STARTS, severity=Severity.UNCERTAIN)
         renewed = self._subject.renew is not None or placing.restarts
-        if not renewed and _from_before(whole, stated, certain or k > 0):
+        if not renewed and from_before(whole, stated, certain or k > 0):
             evidence += (
                 "; the state may be from before the check: hand over a function that makes the "
                 "candidate anew"
@@ -401,7 +399,7 @@ class Updates:
         k = whole.parts_at(kept, [found.factor] * len(found.history))
         if k is None:
             return finding
-        ratio, shown = _ratio(whole, kept, k, found.factor)
+        ratio, shown = differs_by(whole, kept, k, found.factor)
         evidence = f"parts from {kept.words} at step {k + 1}{ratio}: {shown}; {finding.evidence}"
         return replace(finding, evidence=evidence)
 
@@ -495,69 +493,3 @@ def _at_changing_rates(found: Identified) -> str:
         f"{start}the rate it is given times {scale:.6g} times {listed}... A schedule can be "
         "declared: optimizer=keras.optimizers.SGD(schedule)."
     )
-
-
-def _ratio(whole: Course, stated: Update, k: int, factor: float = 1.0) -> tuple[str, str]:
-    """Return by what a step differs from the declared, in the title's and the evidence's words."""
-    first = whole.until(k + 1)
-    *_, expected = first.run(stated, [factor] * (k + 1))
-    change = whole.changes[k]
-    large = np.abs(expected.value) >= 0.01 * np.max(np.abs(expected.value))
-    with np.errstate(all="ignore"):
-        ratios = change[large] / expected.value[large]
-    worst = int(np.argmax(np.abs(change - expected.value)))
-    shown = (
-        f"a change is {change[worst]:.6g} where {stated.words} gives {expected.value[worst]:.6g}"
-    )
-    if not ratios.size or not np.all(np.isfinite(ratios)):
-        return "", shown
-    middle = float(np.median(ratios))
-    if np.ptp(ratios) <= 1e-5 * abs(middle):
-        return f", ×{middle:.6g}", shown
-    return f", ×{np.min(ratios):.6g} to ×{np.max(ratios):.6g}", shown
-
-
-def _from_before(whole: Course, stated: DeclaredOptimizer, certain: bool) -> bool:
-    """Return whether a state from before the check may be why steps part.
-
-    Args:
-        whole: The steps.
-        stated: The declared optimizer.
-        certain: Whether they follow something else from a state of 0, or do not part at once.
-    """
-    if stated.overwrites or _on_schedule(whole, stated):
-        return True
-    if certain or not stated.keeps_state:
-        return False
-    return not stated.plain_momentum or _lingers(whole, stated)
-
-
-def _on_schedule(whole: Course, stated: DeclaredOptimizer) -> bool:
-    """Return whether plain steps go by the declared schedule, from a later step on.
-
-    But for a common factor, as the gradients' own may be open.
-    """
-    sizes = whole.sizes() if stated.schedule is not None else None
-    if sizes is None or not all(sizes):
-        return False
-    own = np.array(sizes) / np.array(whole.rates)
-    return any(
-        all(multiples) and np.allclose(own / own[0], np.array(multiples) / multiples[0], rtol=1e-6)
-        for first in range(1, _MOST_STEPS_BEFORE)
-        for multiples in stated.rates(whole.rates, first)
-    )
-
-
-def _lingers(whole: Course, stated: DeclaredOptimizer) -> bool:
-    """Return whether steps are the declared momentum's but for a velocity that dies away."""
-    momentum, ones = stated.options["momentum"], [1.0] * len(whole.rates)
-    updates = product((stated, stated.at_one_rate()), (ones, whole.rates))
-    for update, rates in updates:
-        run = zip(whole.run(update, ones), whole.changes, whole.noise, rates, strict=True)
-        left = [((c - e.value) / r, (2 * e.bound + noise) / r) for e, c, noise, r in run]
-        if all(
-            np.all(np.abs(now - momentum * before) <= room + more)
-            for (before, more), (now, room) in pairwise(left)
-        ):
-            return True
-    return False
