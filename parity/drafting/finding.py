@@ -12,11 +12,12 @@ import numpy as np
 from parity.drafting import loops, roles
 from parity.drafting.attempts import LAYOUTS, Data, TriedForward
 from parity.drafting.callees import Available, Callee, arguments, callees
-from parity.drafting.callees import callee as callee_of
 from parity.drafting.keeping import Kept
 from parity.drafting.nodes import Nodes, are_numbers, nodes_of
 from parity.drafting.rehearsing import Rehearsal
 from parity.drafting.roles import Role
+from parity.drafting.slopes import slopes
+from parity.drafting.unpacking import unpacked
 from parity.drafting.world import (
     KeptNumbers,
     TookTooLong,
@@ -331,44 +332,8 @@ class Finder:
             known.roles["output"].append("output")  # the object that holds the numbers
         known.names.setdefault(roles.best_output([output.rpartition(".")[2]]), output)
         known.roles["any"] = [output, *known.roles["any"]]
-        known.roles["slope"] = self.slopes(known, output)
+        known.roles["slope"] = slopes(self.callees, self.world, known, output)
         return output
-
-    def slopes(self, known: Available, output: str) -> list[str]:
-        """Return expressions of the loss's derivative by the output, the likeliest first."""
-        texts: list[str] = []
-        given = known.copy()
-        given.roles["any"] = []
-        given.roles["upstream"] = [output]  # whose gradient it is: the output's
-        for callee in self.callees:
-            if roles.is_loss_slope(callee.name) and len(callee.parameters) >= 2:
-                texts += [t for t in arguments(callee, given) if "None" not in t][:2]
-            elif roles.named([callee.name], roles.LOSS) and len(callee.returned) == 2:
-                # return loss, gradient
-                texts += [f"{t}[1]" for t in arguments(callee, given) if "None" not in t][:2]
-        for path, value in self.world.roots().items():
-            if not (inspect.isclass(value) and "." in path):
-                continue
-            if text := _kept_slope(path, value, output):
-                texts.append(text)
-                continue
-            own = [n for n, v in vars(value).items() if inspect.isfunction(v)]
-            for name in roles.named(own, roles.BACKWARD)[:1]:
-                method = inspect.getattr_static(value, name)
-                taken = list(inspect.signature(method).parameters)[1:]
-                order = {"y": "y", "output": output, "upstream": output, "x": output}
-                filled = [order.get(roles.role(p), "") for p in taken]
-                if "y" not in filled or "" in filled:
-                    continue
-                how = callee_of(f"criterion.{name}", method)
-                call = f"{name}({', '.join(filled)})"
-                if how is not None and how.source and how.source.returned.kind == "none":
-                    kept = loops.input_gradient(how)
-                    lines = [f"criterion = {path}()", f"criterion.{call}", f"criterion.{kept}"]
-                    texts += ["\n".join(lines)] * bool(kept)
-                else:
-                    texts.append(f"{path}().{call}")
-        return [*texts, f"{output} - y"]
 
     # What comes after it.
 
@@ -440,57 +405,6 @@ def _is_dangerous(callee: Callee) -> bool:
     return bool(rates or _DANGEROUS.search(callee.name))
 
 
-def _kept_slope(path: str, loss: type, output: str) -> str:
-    """Return the slope of a loss that is asked for its value first: forward(a, y), backward()."""
-    own = {n: v for n, v in vars(loss).items() if inspect.isfunction(v)}
-    back = next(iter(roles.named(own, roles.BACKWARD)), "")
-    value = next(iter(roles.named(own, (*roles.LOSS, *roles.FORWARD))), "")
-    if not back or not value or len(inspect.signature(own[back]).parameters) > 1:
-        return ""
-    taken = list(inspect.signature(own[value]).parameters)[1:]
-    labels = [roles.role(name) == "y" for name in taken]
-    if len(taken) != 2 or sum(labels) != 1:
-        return ""
-    given = ", ".join("y" if is_label else output for is_label in labels)
-    call = "criterion" if value == "__call__" else f"criterion.{value}"
-    return "\n".join([f"criterion = {path}()", f"{call}({given})", f"criterion.{back}()"])
-
-
-def unpacked(
-    known: Available, callee: Callee, text: str, chosen: str, last: int | None = None
-) -> str:
-    """Assign a call's results to variables of the names they have in the user's code.
-
-    Returns:
-        The expression of the result that was called ``output...`` before.
-    """
-    # x.T @ d1, x.T @ d2: what has another's name has none of its own.
-    names = ["" if n in callee.returned[:k] else n for k, n in enumerate(callee.returned)]
-    path = chosen.removeprefix("output")
-    index = re.match(r"\[(\d+)\]", path)
-    if len(names) > 1 and index:
-        variables = [free_name(name, k) for k, name in enumerate(names)]
-        known.lines.append(f"{', '.join(variables)} = {text}")
-        for name, variable in zip(names, variables, strict=True):
-            if name:
-                known.names[name] = variable
-            if roles.role(name) in ("cache", "grads"):
-                known.roles[roles.role(name)] = [variable]
-            elif not name:  # return A2, (Z1, A1, Z2)
-                known.roles.setdefault("cache", []).append(variable)
-        known.roles["any"] = [*known.roles["any"], *variables]
-        return variables[int(index[1])] + path[index.end() :]
-    if names and names[0]:
-        known.names.setdefault(names[0], "output")
-    generator = bool(callee.source and _yields(callee))
-    known.lines.append(f"output = list({text})" if generator else f"output = {text}")
-    if path:
-        known.roles["cache"] = ["output"]
-    if last is not None and path == f"[{last}]":
-        path = "[-1]"
-    return f"output{path}"
-
-
 def _attributes(value: Any) -> dict[str, Any]:
     if isinstance(value, (list, tuple, dict, np.ndarray)):
         return {}
@@ -528,23 +442,6 @@ def _of_all(some: list[KeptNumbers], every: list[KeptNumbers]) -> bool:
 def _differ(one: np.ndarray, other: np.ndarray) -> bool:
     same_shape = one.shape == other.shape
     return same_shape and not np.allclose(one, other, rtol=1e-12, atol=1e-14)
-
-
-def _yields(callee: Callee) -> bool:
-    assert callee.source is not None
-    return any(isinstance(n, (ast.Yield, ast.YieldFrom)) for n in callee.source.body)
-
-
-_TAKEN = {
-    "x", "y", "learning_rate", "net", "layers", "parity", "np", "key", "parameters", "forward",
-    "gradients", "step", "loss", "get_weights", "make",
-}  # fmt: skip
-
-
-def free_name(name: str, k: int) -> str:
-    """Return what a thing of this name may be called in make()."""
-    free = bool(re.fullmatch(r"[A-Za-z]\w*", name)) and name not in _TAKEN
-    return name if free else f"{name.strip('_') or 'result'}_{k}"
 
 
 def _best_output(texts: list[str], callee: Callee) -> str:

@@ -9,10 +9,10 @@ import numpy as np
 from parity.drafting import loops, roles
 from parity.drafting.attempts import Data, Way
 from parity.drafting.callees import Available, Callee, arguments
-from parity.drafting.finding import unpacked
 from parity.drafting.following import BACKWARD, LOSS, Follower, differ, is_start
 from parity.drafting.nodes import are_numbers
 from parity.drafting.taping import Tape, own_backward, written_in_order
+from parity.drafting.unpacking import unpacked
 from parity.drafting.world import World, found
 
 

@@ -11,10 +11,11 @@ import numpy as np
 from parity.drafting import loops, roles
 from parity.drafting.attempts import Data, Way
 from parity.drafting.callees import Available, Callee, arguments
-from parity.drafting.finding import Finder, unpacked
+from parity.drafting.finding import Finder
 from parity.drafting.following import BACKWARD, Follower, differ, is_start
 from parity.drafting.keeping import variables_of
 from parity.drafting.nodes import Nodes
+from parity.drafting.unpacking import unpacked
 from parity.drafting.world import put, variables
 
 _STEP = (

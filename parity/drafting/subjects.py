@@ -14,10 +14,11 @@ import numpy as np
 
 from parity.drafting import roles
 from parity.drafting.callees import callee
-from parity.drafting.finding import STARTS, free_name
+from parity.drafting.finding import STARTS
 from parity.drafting.keeping import Kept, kept_by, variables_of
 from parity.drafting.making import Maker
 from parity.drafting.survey import Survey
+from parity.drafting.unpacking import free_name
 from parity.drafting.world import quiet, variables
 from parity.loading import called
 
