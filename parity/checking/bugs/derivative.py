@@ -42,6 +42,14 @@ ONE_CHANGE = Bug(
     'where "{old}" stands, write {new}',
     summary="{title}: {where}.",
 )
+WRONG_VALUE = Bug(
+    "wrong-value",
+    "{value} in {place} is not the derivative of your own {of} by {by}",
+    "dz = (p - y) * p  # line 57 of tagger.py: with the derivative by z, measured, all gradients "
+    "agree",
+    "look at this line, and at what it reads; what is done with it afterwards is right",
+    summary="{title}: {where}.",
+)
 ONE_CHANGE_IN_PART = Bug(
     "one-change",
     "one change mends {mended}, in {place}; {rest} wrong",

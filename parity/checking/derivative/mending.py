@@ -36,7 +36,7 @@ class OfLoss:
         names: Of the user's arrays.
     """
 
-    of_steps = False
+    of_steps, measures = False, True
     numbers: Sequence[float] = ()
     bug, agreement = ONE_CHANGE, "all gradients agree"
     bug_in_part: Bug | None = ONE_CHANGE_IN_PART

@@ -39,7 +39,7 @@ class OfChain:
         names: Of the user's arrays.
     """
 
-    of_steps = False
+    of_steps = measures = False
     numbers: Sequence[float] = ()
     bug, agreement = ONE_CHANGE, "all gradients agree"
     bug_in_part: Bug | None = ONE_CHANGE_IN_PART

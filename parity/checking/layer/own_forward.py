@@ -9,8 +9,8 @@ import numpy as np
 from numpy_impl.types import Array
 from parity.candidate import Candidate
 from parity.checking.asking.subject import Subject
-from parity.checking.bugs.derivative import NOT_THE_DERIVATIVE
-from parity.checking.bugs.findings import OWN_LOSS, Notes
+from parity.checking.bugs.derivative import NOT_THE_DERIVATIVE, WRONG_VALUE
+from parity.checking.bugs.findings import OWN_LOSS, Finding, Notes
 from parity.checking.bugs.layers import NOT_OF_FORWARD
 from parity.checking.derivative.compare import check_derivative
 from parity.checking.layer.gradients import assigned
@@ -52,11 +52,18 @@ def check_own_forward(theirs: Theirs, seed: int, search: bool, beginning: Sequen
     subject = Subject(candidate)
     subject.names = [f"d{name}" for name in theirs.names]
     notes = check_derivative(subject, seed, search)
-    notes.findings = [
-        replace(f, bug=NOT_OF_FORWARD) if f.bug is NOT_THE_DERIVATIVE else f for f in notes.findings
-    ]
+    notes.findings = [_of_forward(finding) for finding in notes.findings]
     notes.witnesses = [
         replace(w, name=OWN_FORWARD) if w.name == OWN_LOSS else w for w in notes.witnesses
     ]
     notes.untested = ["what forward computes (no reference is given)"] if notes.tested else []
     return notes
+
+
+def _of_forward(finding: Finding) -> Finding:
+    """Return what is said of a loss as it is said of a forward."""
+    if finding.bug is NOT_THE_DERIVATIVE:
+        return replace(finding, bug=NOT_OF_FORWARD)
+    if finding.bug is WRONG_VALUE:
+        return replace(finding, values={**finding.values, "of": "forward"})
+    return finding

@@ -14,7 +14,7 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.checking.bugs.findings import Unreadable
-from parity.checking.repairing import expressions, masks, numbers, twice, updates, whole
+from parity.checking.repairing import adjoints, expressions, masks, numbers, twice, updates, whole
 from parity.checking.repairing.functions import (
     FIRST_VISITS,
     VISITS_OF_STEPS,
@@ -226,6 +226,14 @@ class Search:
                 if fits is not None and all(fits):
                     found.add((function.filename, statement.node.lineno))
         return found
+
+    def wrong_values(self, seconds: float) -> list[adjoints.Wrong]:
+        """Return the values with which, as they should be, all gradients are right."""
+        _, _, functions = self._watched()
+        put_back = self._held.put_back
+        return adjoints.wrong_values(
+            self.trial, functions, self._of_loss, put_back, self._right, seconds
+        )
 
     @contextmanager
     def unguarded(self) -> Generator[tuple[list[str], bool]]:

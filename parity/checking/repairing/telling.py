@@ -2,12 +2,15 @@
 
 import gc
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 from parity.checking.asking.subject import Subject
+from parity.checking.bugs.derivative import WRONG_VALUE
 from parity.checking.bugs.findings import Finding, listed
+from parity.checking.repairing.adjoints import Wrong
+from parity.checking.repairing.holes import Part
 from parity.checking.repairing.search import Search
 from parity.checking.repairing.trial import Trial
 from parity.checking.repairing.wording import in_part
@@ -17,6 +20,8 @@ _UNNAMED = ("unknown", "not-the-derivative")
 # So many seconds are allowed where a factor is known, so that few lines are in question; and how
 # few are told.
 _FOR_A_FACTOR, _PLACES = 4.0, 3
+# So many seconds are allowed to find a wrong value, which leaves fewer lines to be changed.
+_FOR_A_VALUE = 6.0
 
 
 @contextmanager
@@ -75,6 +80,8 @@ def mended(trial: Trial, subject: Subject, located: list[Finding]) -> list[Findi
     """
     search = Search(trial)
     with _asking(subject, search):
+        wrong = search.wrong_values(_FOR_A_VALUE) if trial.measures else []
+        search.only = wrong[0].lines if len(wrong) == 1 else None
         repair = search.run()
     names, (first, *others) = trial.names, located
     if repair is None:
@@ -82,6 +89,8 @@ def mended(trial: Trial, subject: Subject, located: list[Finding]) -> list[Findi
         words = f"no single change of your code that mends it was found {tried}"
         if not search.tried:
             return located
+        if wrong:
+            return [_in_line(each, names, first, words) for each in wrong]
         return [replace(first, evidence=f"{first.evidence}; {words}"), *others]
     fixed, rest = (listed([names[k] for k in part]) for part in (repair.mended, repair.rest))
     bug = trial.bug_in_part if repair.rest else trial.bug
@@ -100,3 +109,28 @@ def mended(trial: Trial, subject: Subject, located: list[Finding]) -> list[Findi
     zeros = ", and zeros there before each pass," if repair.of_passes else ""
     evidence = f"with it{zeros} {agree}{of_forward}; {seen_of_it}"
     return [Finding(bug, where, values, evidence)]
+
+
+def _in_line(found: Wrong, names: Sequence[str], seen: Finding, tried: str) -> Finding:
+    """Return that what a line assigns is not the derivative that it has to be."""
+    part, by = found.part, found.by
+    values = {
+        "value": part.name or "what is returned",
+        "place": f"line {part.line} of {os.path.basename(part.function.filename)}",
+        "of": "loss",
+        "by": _written(by),
+    }
+    mended = [names[k] for k in found.mended]
+    agree = "agrees" if len(mended) == 1 else "agree"
+    evidence = (
+        f"measured, the derivative by {by.name or by.text} has {found.right:.7g} where yours has "
+        f"{found.own:.7g}; with it in that place {listed(mended)} {agree}"
+    )
+    if found.is_by is not None:
+        evidence += f"; yours is the derivative by {_written(found.is_by)}"
+    return Finding(WRONG_VALUE, ", ".join(mended), values, f"{evidence}; {seen.evidence}; {tried}")
+
+
+def _written(part: Part) -> str:
+    text = part.name or part.text
+    return f"{text} (line {part.line} of {os.path.basename(part.function.filename)})"

@@ -13,6 +13,8 @@ class Trial(Protocol):
     Attributes:
         names: Of the gradients, or of the arrays that a step changes.
         of_steps: Whether it is steps.
+        measures: Whether :meth:`loss` gives the number of which the gradients are to be the
+            derivative.
         numbers: Those that an optimizer has been declared with.
         bug: What a change that mends all is.
         bug_in_part: What one that mends some is; None where that counts for nothing.
@@ -21,6 +23,7 @@ class Trial(Protocol):
 
     names: list[str]
     of_steps: bool
+    measures: bool
     numbers: Sequence[float]
     bug: Bug
     bug_in_part: Bug | None

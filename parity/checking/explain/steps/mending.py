@@ -56,7 +56,7 @@ class OfOptimizer:
         agreement: Which optimizer the steps were when they were confirmed last, in words.
     """
 
-    of_steps = True
+    of_steps, measures = True, False
     # A step is confirmed as a whole: of a change with which some arrays are right nothing is known.
     bug = STEP_LINE
     bug_in_part: Bug | None = None
