@@ -13,7 +13,7 @@ from parity.checking.asking.conventions import Sample
 from parity.checking.asking.subject import Subject
 from parity.checking.bugs.findings import OWN_LOSS, Finding, Notes, TensorResult, listed
 from parity.checking.bugs.optimizers import OF_UPDATE
-from parity.checking.bugs.table import ALIASING, SHARED_GRADIENTS, UNCONFIRMED, VACUOUS, Severity
+from parity.checking.bugs.table import SHARED_GRADIENTS, UNCONFIRMED, VACUOUS, Severity
 from parity.checking.bugs.tensors import BIAS_OF_OTHER_LAYER
 from parity.reports.report import CheckReport, Outcome
 
@@ -98,12 +98,7 @@ def _with_aliasing(subject: Subject, findings: list[Finding]) -> list[Finding]:
     Arrays that it changed are findings in themselves; gradients that are one array, only where
     something is wrong.
     """
-    evidence = "the caller's array is another one after the call"
-    changed = [
-        Finding(ALIASING, change.split()[0], {"change": change}, evidence)
-        for change in reversed(subject.modified)
-    ]
-    found = [*changed, *findings]
+    found = [*subject.aliasing(), *findings]
     if not found or subject.shared is None:
         return found
     one, other, together = subject.shared

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from copy import copy
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from numpy_impl.types import Array, Shape
 from parity.candidate import Candidate
 from parity.checking.asking import current, nested
 from parity.checking.bugs.findings import Finding, Unreadable
-from parity.checking.bugs.table import EXCEPTION, UNUSABLE_ANSWER
+from parity.checking.bugs.table import ALIASING, EXCEPTION, UNUSABLE_ANSWER
 from terminal_io import Interrupted
 
 # What is called with samples of our shapes may be right, and want them in others.
@@ -25,6 +25,9 @@ _OR_SAY = (
     "; if your code wants its samples in another shape, say so: samples=..., labels=... or "
     "batch_size=..."
 )
+
+
+_OTHER_ARRAY = "the caller's array is another one after the call"
 
 
 class TheirError(Unreadable):
@@ -293,16 +296,27 @@ class Subject:
     def _with_inputs(self, name: str, function: Callable[..., Any], *inputs: Any) -> Any:
         if name != "loss":
             self.placed = None
-        given = [
-            self._cast(v) if nested.is_ndarray(v) and v.dtype.kind == "f" else copy(v)
-            for v in inputs
-        ]
+        given = [self._copied(v) for v in inputs]
         answer = self._in_their_arrays(name, function, given)
         for label, before, after in zip(("x", "y"), inputs, given, strict=False):
-            same = not nested.is_ndarray(before) or np.array_equal(before, after)
-            if not same and f"{name} changes {label}" not in self.modified:
+            if not _unchanged(before, after) and f"{name} changes {label}" not in self.modified:
                 self.modified.append(f"{name} changes {label}")
         return answer
+
+    def _copied(self, value: Any) -> Any:
+        """Return a copy of an array, in the precision that is asked in, or of a tuple's arrays."""
+        if nested.is_ndarray(value):
+            return self._cast(value) if value.dtype.kind == "f" else value.copy()
+        if type(value) in (tuple, list):
+            return type(value)(self._copied(part) for part in value)
+        return copy(value)
+
+    def aliasing(self) -> list[Finding]:
+        """Return the arrays that the user's code should have left alone, and has changed."""
+        return [
+            Finding(ALIASING, change.split()[0], {"change": change}, _OTHER_ARRAY)
+            for change in reversed(self.modified)
+        ]
 
     def _in_their_arrays(self, name: str, function: Callable[..., Any], given: list[Any]) -> Any:
         """Call with NumPy's arrays, or with those of the weights' library where it takes no other.
@@ -343,6 +357,19 @@ class Subject:
             return nested.to_array(value)
         except ValueError as error:
             raise TheirError(name, f"{path} {error}".strip()) from error
+
+
+def _unchanged(before: Any, after: Any) -> bool:
+    """Return whether arrays are as they were, also those in tuples and lists."""
+    if nested.is_ndarray(before):
+        own = before.astype(after.dtype, copy=False)
+        if np.array_equal(own, after):
+            return True
+        return own.dtype.kind == "f" and np.array_equal(own, after, equal_nan=True)
+    if type(before) in (tuple, list) and type(after) is type(before):
+        some, others = cast(Sequence[Any], before), cast(Sequence[Any], after)
+        return len(some) == len(others) and all(map(_unchanged, some, others))
+    return True
 
 
 def called(name: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:

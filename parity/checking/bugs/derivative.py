@@ -42,9 +42,16 @@ ONE_CHANGE = Bug(
     'where "{old}" stands, write {new}',
     summary="{title}: {where}.",
 )
+ONE_BATCH_SIZE = Bug(
+    "one-batch-size",
+    "the gradient is the derivative of your own loss for batches of {batch} samples alone",
+    "d = (p - y) / 16  # the last batch has 7 samples, and the loss is their mean",
+    "divide by the number of samples that came, len(x)",
+    symptom=True,
+)
 WRONG_VALUE = Bug(
     "wrong-value",
-    "{value} in {place} is not the derivative of your own {of} by {by}",
+    "{value} is not the derivative of your own {of} by {by}",
     "dz = (p - y) * p  # line 57 of tagger.py: with the derivative by z, measured, all gradients "
     "agree",
     "look at this line, and at what it reads; what is done with it afterwards is right",

@@ -14,6 +14,7 @@ from parity.checking.bugs.derivative import (
     FACTOR,
     NOT_MEASURED,
     NOT_THE_DERIVATIVE,
+    ONE_BATCH_SIZE,
     SIGN,
 )
 from parity.checking.bugs.findings import (
@@ -39,6 +40,7 @@ from parity.checking.derivative.pairs import (
     wrong_of,
 )
 from parity.checking.derivative.reading import OfSteps
+from parity.checking.derivative.samples import batch_of
 from parity.checking.derivative.slopes import Place
 from parity.checking.derivative.steps import check_steps
 from parity.checking.repairing import telling
@@ -51,6 +53,8 @@ LAYERS_UNKNOWN = "what the layers compute"
 _DIRECTIONS = 3
 # What keeps a logarithm finite changes the loss by no larger share.
 _LITTLE = 1e-3
+# A batch that is so small is not made smaller.
+_FEWEST = 3
 # One more draw, on which what mends gradients has to mend them, too.
 _ANOTHER = 99
 _OF_OTHERS = (
@@ -88,6 +92,9 @@ class Derivative:
         """Return what was found."""
         with self.notes.until_blocked():
             self._run()
+            if changed := self.subject.aliasing():
+                self.notes.findings[:0] = changed
+                self.notes.tested = self.notes.untested = []
         return self.notes
 
     def is_clipped(self) -> bool:
@@ -109,6 +116,7 @@ class Derivative:
         with ExitStack() as stack:
             tensors = self._as_meant(points, tensors, stack)
             points, tensors = self._farther(points, tensors)
+            points, tensors = self._of_fewer(points, tensors)
             self._conclude(tensors, points)
         self.read.conclude(tensors)
         measured = [tensor for tensor in tensors if tensor.measured]
@@ -170,6 +178,28 @@ class Derivative:
                     measured = self._measured([*factors], found)
                     if any(farther.is_off(tensor, factors[tensor.index]) for tensor in measured):
                         return found, measured
+        return points, tensors
+
+    def _of_fewer(
+        self, points: list[Point], tensors: list[TensorSlopes]
+    ) -> tuple[list[Point], list[TensorSlopes]]:
+        """Return the points and what was measured; first one of a sample less, if that is wrong.
+
+        It is where gradients are divided by a number that is the batch size of all draws.
+        """
+        right = bool(tensors) and all(tensor.factor == 1.0 for tensor in tensors)
+        first, given = points[0], self.candidate.gradients is not None
+        batch = batch_of(first.place.x, first.place.y)
+        if not right or not given or first.place.many or first.cut or batch < _FEWEST:
+            return points, tensors
+        with suppress(Unreadable, TheirError):
+            found = [self.draws.point(farther.FEWER), *points]
+            fewer = self._measured([tensor.index for tensor in tensors], found[:1])
+            times = [tensor.factor for tensor in fewer]
+            if any(f is None or not farther.is_of_a_constant(f, batch) for f in times):
+                return points, tensors
+            if any(f != 1.0 for f in times):
+                return found, self._measured([tensor.index for tensor in tensors], found)
         return points, tensors
 
     def _look_for_clipping(self, points: Sequence[Point]) -> None:
@@ -282,7 +312,10 @@ class Derivative:
                 finding = Finding(NOT_THE_DERIVATIVE, names, evidence=_OF_OTHERS)
                 notes.findings[:0] = [replace(finding, severity=Severity.UNCERTAIN)]
                 return
-            found = naming.named(self.subject, points, wrong, right, base, samples)
+            if points[0].number == farther.FEWER:
+                found = [_of_one_size(points, wrong)]
+            else:
+                found = naming.named(self.subject, points, wrong, right, base, samples)
             # That a gradient is not there, say, is seen; where it gets lost may be found.
             if all(finding.bug.symptom for finding in found):
                 located = found or [self._unnamed(wrong, right)]
@@ -341,8 +374,8 @@ class Derivative:
             found = of_shape(self.draws.asked(point.place, settled), point.place.arrays)
             return {k: g for k, g in enumerate(found) if g is not None}
 
-        def again(factor: float) -> dict[int, bool]:
-            far = [p.number for p in points if p.number in farther.DRAWS]
+        def again(factor: float, everywhere: bool) -> dict[int, bool]:
+            far = [p.number for p in points if everywhere or p.number not in range(POINTS)]
             more = [self.draws.point(number) for number in (_ANOTHER, *far)]
             tensors = self._measured([t.index for t in known], more)
             # Where a kink is too near in every direction, these draws tell nothing.
@@ -395,6 +428,16 @@ class Derivative:
         self.notes.untested = [LAYERS_UNKNOWN]
         if self.candidate.step is None:
             self.notes.untested.append("a step (none is given)")
+
+
+def _of_one_size(points: Sequence[Point], wrong: Sequence[TensorSlopes]) -> Finding:
+    """Return that gradients are right for batches of one size alone."""
+    less, more = (batch_of(point.place.x, point.place.y) for point in points[:2])
+    pair = next(p for tensor in wrong for p in tensor.measured if p.point == 0)
+    factor = round(pair.own / pair.slope.value * less * more) / (less * more)
+    evidence = f"of {less} samples it is {factor:.7g} times the derivative"
+    names = ", ".join(tensor.name for tensor in wrong)
+    return Finding(ONE_BATCH_SIZE, names, {"batch": more}, evidence)
 
 
 def _row(tensor: TensorSlopes, point: Point, scale: float) -> TensorResult:

@@ -8,13 +8,15 @@ from collections.abc import Mapping
 import numpy as np
 
 from numpy_impl.types import Array
-from parity.checking.derivative.pairs import Point, TensorSlopes
+from parity.checking.derivative.pairs import Point, TensorSlopes, same
 from parity.checking.derivative.slopes import Place
 
 # The numbers of the draws, and how far they lie: half anew, and much smaller. Larger ones would
 # make probabilities so small that what a loss adds to them, log(p + 1e-8), is no longer little.
 DRAWS = range(2, 8)
 SPREADS = ((0.2, 1.0), (0.05, 1.0))
+# The number of a draw that has a sample less than the others.
+FEWER = 8
 # What differs by a smaller share is no derivative that is missing.
 _SHARE = 1e-3
 
@@ -77,3 +79,8 @@ def is_off(tensor: TensorSlopes, factor: float) -> bool:
         abs(pair.own - factor * pair.slope.value) > _SHARE * max(largest, abs(pair.own))
         for pair in there
     )
+
+
+def is_of_a_constant(factor: float, batch: int) -> bool:
+    """Return whether a factor is 1, or what a constant batch size makes with a sample less."""
+    return any(same(factor, f) for f in (1.0, (batch - 1) / batch, batch / (batch - 1)))

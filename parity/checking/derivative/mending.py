@@ -30,7 +30,8 @@ class OfLoss:
         base: The factor that right gradients have; with a change they may all have 1 instead.
         ask: Asks for the gradients at a point, and returns them by the places of the weights; the
             weights are set before, unless they are as they should be.
-        again: Measures the tensors on another draw: returns which have a factor.
+        again: Measures the tensors on another draw, and on those of the points if asked for:
+            returns which have a factor.
 
     Attributes:
         names: Of the user's arrays.
@@ -43,7 +44,8 @@ class OfLoss:
 
     def __init__(
         self, points: Sequence[Point], tensors: Sequence[TensorSlopes], base: float,
-        ask: Callable[[Point, bool], dict[int, Array]], again: Callable[[float], dict[int, bool]],
+        ask: Callable[[Point, bool], dict[int, Array]],
+        again: Callable[[float, bool], dict[int, bool]],
     ) -> None:  # fmt: skip
         self._points, self._base, self._factor = points, base, base
         self._tensors, self._ask, self._again = tensors, ask, again
@@ -129,12 +131,12 @@ class OfLoss:
             found = [a and b for a, b in zip(found, right, strict=True)]
         if not any(found):
             return none
-        more = self._again(self._factor)
+        more = self._again(self._factor, False)
         return [a and more.get(t.index, False) for a, t in zip(found, self._tensors, strict=True)]
 
     def fits_its_own_loss(self) -> list[bool]:
         """Return which are the derivative of the loss as it is now."""
-        now = self._again(self._base)
+        now = self._again(self._base, True)
         return [now.get(tensor.index, False) for tensor in self._tensors]
 
     def elsewhere(self, right: Sequence[bool]) -> list[bool] | None:

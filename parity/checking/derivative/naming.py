@@ -236,10 +236,13 @@ def _known_loss(
 def _explains(place: Place, point: Point, tensors: Sequence[TensorSlopes]) -> bool | None:
     """Return whether the gradients are one factor times the derivative of another loss.
 
-    None where that cannot be told here: of some array the gradient is 0, and so is the derivative.
+    None where that cannot be told here: of some array the gradient is 0, and so is the derivative;
+    or there is but one number.
     """
     factor: float | None = None
     told = True
+    if sum(point.gradients[tensor.index].size for tensor in tensors) < 2:
+        return None  # of two numbers one is some factor times the other, whatever they are
     for tensor in tensors:
         gradient = point.gradients[tensor.index]
         rng = np.random.default_rng(tensor.index)
@@ -318,7 +321,7 @@ def _cause(
                 return SUMMED, {"axis": axis, "how": how}, f"equal to {how} of the derivative"
     rest, weight = own - true, point.place.arrays[tensor.index]
     share = float(np.sum(rest * weight) / np.sum(weight * weight)) if np.any(weight) else 0.0
-    if share and _alike(rest, share * weight):
+    if share and weight.size > 1 and _alike(rest, share * weight):
         bug = DECAY_NOT_IN_LOSS if share > 0 else DECAY_MISSING
         return bug, {"number": f"{abs(share):.6g}"}, "the difference is the weight, times a number"
     wrong = np.abs(rest) > _ALIKE * float(np.max(np.abs(true)))

@@ -98,12 +98,27 @@ def _several(part: Any) -> bool:
 
 def batch_of(x: Any, y: Any) -> int:
     """Return the number of samples where x and y are arrays of as many rows; else 1."""
-    lengths = {part.shape[0] for part in (x, y) if is_ndarray(part) and part.ndim}
+    lengths = {part.shape[0] for part in _arrays((x, y)) if part.ndim}
     return lengths.pop() if len(lengths) == 1 else 1
 
 
+def _arrays(value: Any) -> Iterator[Array]:
+    """Yield an array, or those of a tuple."""
+    if is_ndarray(value):
+        yield value
+    elif type(value) is tuple:
+        for part in cast(tuple[Any, ...], value):
+            yield from _arrays(part)
+
+
 def some_of(x: Any, y: Any, part: slice | Array) -> tuple[Any, Any] | None:
-    """Return some samples of a batch in rows or columns; None where it is no such batch."""
+    """Return some samples of a batch in rows or columns; None where it is no such batch.
+
+    Of several arrays in a tuple each has to have a row for each sample.
+    """
+    if tuple in (type(x), type(y)):
+        several = batch_of(x, y) > 1 and _is_of_arrays(x) and _is_of_arrays(y)
+        return (_rows(x, part), _rows(y, part)) if several else None
     if not is_ndarray(x) or not is_ndarray(y) or not y.ndim:
         return None
     if len(x) == len(y) > 1:
@@ -111,6 +126,19 @@ def some_of(x: Any, y: Any, part: slice | Array) -> tuple[Any, Any] | None:
     if x.ndim > 1 and x.shape[-1] == y.shape[-1] > 1:
         return x[..., part].copy(), y[..., part].copy()
     return None
+
+
+def _is_of_arrays(value: Any) -> bool:
+    """Return whether something is an array with rows, or a tuple of such, or None."""
+    if type(value) is tuple:
+        return all(map(_is_of_arrays, cast(tuple[Any, ...], value)))
+    return value is None or (is_ndarray(value) and value.ndim > 0)
+
+
+def _rows(value: Any, part: slice | Array) -> Any:
+    if type(value) is tuple:
+        return tuple(_rows(each, part) for each in cast(tuple[Any, ...], value))
+    return None if value is None else value[part].copy()
 
 
 def _guesses(

@@ -32,7 +32,6 @@ class Part:
         name: What it is called; "" where it is returned.
         slot: Where a hole is put; None: before the first statement,
         through: and with the number of the hole, what is put there.
-        text: The expression that is returned.
     """
 
     function: Editable
@@ -40,7 +39,6 @@ class Part:
     name: str
     slot: Slot | None
     through: Callable[[int], ast.AST]
-    text: str = ""
 
     @property
     def place(self) -> tuple[str, int]:
@@ -204,8 +202,7 @@ def _assigned(function: Editable, statement: Statement, target: ast.expr | None)
 
 def _of_slot(function: Editable, statement: Statement, name: str, slot: Slot) -> Part:
     node = slot.node
-    line, through = statement.node.lineno, partial(_through, node)
-    return Part(function, line, name, slot, through, ast.unparse(node))
+    return Part(function, statement.node.lineno, name, slot, partial(_through, node))
 
 
 def _through(node: ast.expr, number: int) -> ast.expr:

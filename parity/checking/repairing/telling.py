@@ -113,18 +113,12 @@ def mended(trial: Trial, subject: Subject, located: list[Finding]) -> list[Findi
 
 def _in_line(found: Wrong, names: Sequence[str], seen: Finding, tried: str) -> Finding:
     """Return that what a line assigns is not the derivative that it has to be."""
-    part, by = found.part, found.by
-    values = {
-        "value": part.name or "what is returned",
-        "place": f"line {part.line} of {os.path.basename(part.function.filename)}",
-        "of": "loss",
-        "by": _written(by),
-    }
+    values = {"value": _written(found.part), "of": "loss", "by": _written(found.by)}
     mended = [names[k] for k in found.mended]
     agree = "agrees" if len(mended) == 1 else "agree"
     evidence = (
-        f"measured, the derivative by {by.name or by.text} has {found.right:.7g} where yours has "
-        f"{found.own:.7g}; with it in that place {listed(mended)} {agree}"
+        f"measured, it has {found.right:.7g} where yours has {found.own:.7g}; with it in that "
+        f"place {listed(mended)} {agree}"
     )
     if found.is_by is not None:
         evidence += f"; yours is the derivative by {_written(found.is_by)}"
@@ -132,5 +126,5 @@ def _in_line(found: Wrong, names: Sequence[str], seen: Finding, tried: str) -> F
 
 
 def _written(part: Part) -> str:
-    text = part.name or part.text
-    return f"{text} (line {part.line} of {os.path.basename(part.function.filename)})"
+    line = f"line {part.line} of {os.path.basename(part.function.filename)}"
+    return f"{part.name} in {line}" if part.name else f"what {line} returns"
