@@ -88,7 +88,9 @@ def searched(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     Of what no bug explains these tests say that nothing explains it.
     """
     if request.node.get_closest_marker("search") is None:
-        monkeypatch.setattr("parity.checking.repairing.search.Search.run", lambda _: None)
+        search = "parity.checking.repairing.search.Search"
+        monkeypatch.setattr(f"{search}.run", lambda _: None)
+        monkeypatch.setattr(f"{search}.wrong_values", lambda *_: [])
         monkeypatch.setattr("parity.checking.repairing.telling.of_a_factor", lambda *_: "")
 
 

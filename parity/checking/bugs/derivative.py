@@ -42,13 +42,6 @@ ONE_CHANGE = Bug(
     'where "{old}" stands, write {new}',
     summary="{title}: {where}.",
 )
-ONE_BATCH_SIZE = Bug(
-    "one-batch-size",
-    "the gradient is the derivative of your own loss for batches of {batch} samples alone",
-    "d = (p - y) / 16  # the last batch has 7 samples, and the loss is their mean",
-    "divide by the number of samples that came, len(x)",
-    symptom=True,
-)
 WRONG_VALUE = Bug(
     "wrong-value",
     "{value} is not the derivative of your own {of} by {by}",

@@ -14,7 +14,6 @@ from parity.checking.bugs.derivative import (
     FACTOR,
     NOT_MEASURED,
     NOT_THE_DERIVATIVE,
-    ONE_BATCH_SIZE,
     SIGN,
 )
 from parity.checking.bugs.findings import (
@@ -26,7 +25,7 @@ from parity.checking.bugs.findings import (
     Witness,
     listed,
 )
-from parity.checking.bugs.table import Severity
+from parity.checking.bugs.table import BATCH_SIZE, Severity
 from parity.checking.derivative import clipping, farther, naming, penalties
 from parity.checking.derivative.draws import POINTS, Draws, of_shape
 from parity.checking.derivative.mending import OfLoss
@@ -312,12 +311,13 @@ class Derivative:
                 finding = Finding(NOT_THE_DERIVATIVE, names, evidence=_OF_OTHERS)
                 notes.findings[:0] = [replace(finding, severity=Severity.UNCERTAIN)]
                 return
-            if points[0].number == farther.FEWER:
+            of_size = points[0].number == farther.FEWER
+            if of_size:
                 found = [_of_one_size(points, wrong)]
             else:
                 found = naming.named(self.subject, points, wrong, right, base, samples)
             # That a gradient is not there, say, is seen; where it gets lost may be found.
-            if all(finding.bug.symptom for finding in found):
+            if of_size or all(finding.bug.symptom for finding in found):
                 located = found or [self._unnamed(wrong, right)]
                 found = self._mended(known, points, base, located)
             elif right and all(finding.bug is FACTOR for finding in found):
@@ -437,7 +437,7 @@ def _of_one_size(points: Sequence[Point], wrong: Sequence[TensorSlopes]) -> Find
     factor = round(pair.own / pair.slope.value * less * more) / (less * more)
     evidence = f"of {less} samples it is {factor:.7g} times the derivative"
     names = ", ".join(tensor.name for tensor in wrong)
-    return Finding(ONE_BATCH_SIZE, names, {"batch": more}, evidence)
+    return Finding(BATCH_SIZE, names, {"first": more, "other": less}, evidence)
 
 
 def _row(tensor: TensorSlopes, point: Point, scale: float) -> TensorResult:

@@ -111,7 +111,7 @@ class Scope:
         masks = [n for n, kind in self.kinds.items() if kind[0] == "array" and kind[2] == "b"]
         self.sizes = [f"{name}.sum()" for name in (*masks, *own)] + self.axes
         self.factors = _factors(function.node)
-        self.lengths = [f"len({n})" for n in given
+        self.lengths = [f"len({n})" for n in (*given, *_taken_apart(function.node, given))
                         if local.get(n, ("",))[0] in ("array", "list", "tuple")]  # fmt: skip
 
     def is_own(self, called: ast.expr) -> bool:
@@ -135,6 +135,17 @@ class Scope:
         if kind is None or kind[0] in _NO_VALUES:
             return []
         return [n for n, other in self.kinds.items() if other == kind and n != name]
+
+
+def _taken_apart(function: ast.AST, given: Sequence[str]) -> Iterator[str]:
+    """Yield the names that a tuple gets that the function is given: a, p, n = triple."""
+    for node in ast.walk(function):
+        match node:
+            case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Name(id=name)):
+                if name in given:
+                    yield from (one.id for one in names if isinstance(one, ast.Name))
+            case _:
+                pass
 
 
 def _lengths_of_axes(names: Iterable[str], kinds: Mapping[str, Kind]) -> Iterator[str]:

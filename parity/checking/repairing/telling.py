@@ -88,10 +88,11 @@ def mended(trial: Trial, subject: Subject, located: list[Finding]) -> list[Findi
         tried = "in the time for it" if search.ended else f"among {search.tried}"
         words = f"no single change of your code that mends it was found {tried}"
         if not search.tried:
-            return located
+            words = ""
         if wrong:
             return [_in_line(each, names, first, words) for each in wrong]
-        return [replace(first, evidence=f"{first.evidence}; {words}"), *others]
+        told = "; ".join(filter(None, (first.evidence, words)))
+        return [replace(first, evidence=told), *others]
     fixed, rest = (listed([names[k] for k in part]) for part in (repair.mended, repair.rest))
     bug = trial.bug_in_part if repair.rest else trial.bug
     assert bug is not None
@@ -122,7 +123,8 @@ def _in_line(found: Wrong, names: Sequence[str], seen: Finding, tried: str) -> F
     )
     if found.is_by is not None:
         evidence += f"; yours is the derivative by {_written(found.is_by)}"
-    return Finding(WRONG_VALUE, ", ".join(mended), values, f"{evidence}; {seen.evidence}; {tried}")
+    told = "; ".join(filter(None, (evidence, seen.evidence, tried)))
+    return Finding(WRONG_VALUE, ", ".join(mended), values, told)
 
 
 def _written(part: Part) -> str:
