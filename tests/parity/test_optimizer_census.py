@@ -127,6 +127,7 @@ def adam(
     kept: bool = True,
     stale: bool = False,
     written_back: bool = False,
+    corrected_decay: bool = False,
 ) -> Update:
     """Adam, right unless something is said."""
     b1, b2 = betas
@@ -150,7 +151,8 @@ def adam(
         beside = epsilon / np.sqrt(second) if place == "keras" else epsilon
         root = np.sqrt(v + epsilon) if place == "inside" else np.sqrt(v) + beside
         step = lr * m / root
-        return step + (1 if whatever_rate else lr) * decoupled * (w - step * after)
+        rate = lr * np.sqrt(second) / first if corrected_decay else lr
+        return step + (1 if whatever_rate else rate) * decoupled * (w - step * after)
 
     return update
 
@@ -218,11 +220,16 @@ def nadam(form: str = "keras", epsilon: float = 1e-7) -> Update:
     return update
 
 
-def lion(decay: float = 0.0, swapped: bool = False) -> Update:
+def lion(
+    decay: float = 0.0, betas: tuple[float, float] = (0.9, 0.99), first: bool = False
+) -> Update:
+    """Lion; ``first``: the average is updated before the step."""
+    one, two = betas
+
     def update(s: State, g: Array, w: Array, lr: float) -> Array:
-        one, two = (0.99, 0.9) if swapped else (0.9, 0.99)
-        step = np.sign(one * s.m + (1 - one) * g)
+        old = s.m
         s.m = two * s.m + (1 - two) * g
+        step = np.sign(one * (s.m if first else old) + (1 - one) * g)
         return lr * (step + decay * w)
 
     return update
@@ -345,6 +352,10 @@ WRONG: dict[str, Case] = {
         adam(decoupled=0.1, whatever_rate=True), lambda: K.AdamW(weight_decay=0.1),
         "weight-decay-enters",
     ),
+    "decay with the correction": (
+        adam(decoupled=0.1, corrected_decay=True), lambda: K.AdamW(weight_decay=0.1),
+        "weight-decay-enters",
+    ),
     "no decay": (adam(), lambda: K.AdamW(weight_decay=0.1), "weight-decay-missing"),
     "no decay, SGD": (sgd, lambda: K.SGD(0.1, weight_decay=0.1), "weight-decay-missing"),
     "coupled, RMSprop": (
@@ -401,7 +412,13 @@ WRONG: dict[str, Case] = {
     "not corrected, Adamax": (adamax(corrected=False), K.Adamax, "adam-no-correction"),
     "constant momentum for Nadam": (nadam("constant"), K.Nadam, "other-optimizer"),
     "torch's Nadam for Keras's": (nadam("torch"), K.Nadam, "other-optimizer"),
-    "betas of Lion swapped": (lion(swapped=True), K.Lion, "other-optimizer"),
+    "betas of Lion swapped": (lion(betas=(0.99, 0.9)), K.Lion, "lion-average"),
+    "beta_1 twice, Lion": (lion(betas=(0.9, 0.9)), K.Lion, "lion-average"),
+    "beta_2 twice, Lion": (lion(betas=(0.99, 0.99)), K.Lion, "lion-average"),
+    "the average first, Lion": (lion(first=True), K.Lion, "lion-average"),
+    "beta_1 twice, Lion with decay": (
+        lion(0.1, betas=(0.9, 0.9)), lambda: K.Lion(weight_decay=0.1), "lion-average",
+    ),
     "a velocity made anew at each step": (
         sgd, lambda: K.SGD(0.1, momentum=0.9), "momentum-missing",
     ),
@@ -414,7 +431,6 @@ WRONG: dict[str, Case] = {
 # What steps alone do not tell: whose gradients they are, and which factor their loss has, of which
 # 1 - momentum may be a part.
 OPEN = {
-    "betas of Lion swapped": Outcome.UNKNOWN,
     "average for momentum": Outcome.RIGHT,
     "average for torch's": Outcome.RIGHT,
 }

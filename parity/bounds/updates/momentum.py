@@ -47,14 +47,22 @@ def _sgd(
     return m * mu - step if o.get("nesterov") or form == "nesterov" else m
 
 
+# By which of the betas the step goes, and by which the average, where it is another than Lion's.
+_LION_BETAS: dict[UpdateForm, tuple[int, int]] = {
+    "m-by-beta_1": (0, 0), "m-by-beta_2": (1, 1), "m-exchanged": (1, 0),
+}  # fmt: skip
+
+
 def _lion(
     o: Options, form: UpdateForm, state: State, g: Approx, lr: Number, by: Computation
 ) -> Approx:
     betas = o["beta_1"], o["beta_2"]
     if o.get("rounds_betas", True):
         betas = by.cast(betas[0]), by.cast(betas[1])
-    m = by.mean(state.get("momentum"), g, betas[0])
-    state["momentum"] = by.mean(state.get("momentum"), g, betas[1])
+    of_step, of_average = _LION_BETAS.get(form, (0, 1))
+    old = state.get("momentum")
+    state["momentum"] = by.mean(old, g, betas[of_average])
+    m = by.mean(state["momentum"] if form == "m-first" else old, g, betas[of_step])
     return -(m.monotone(np.sign, 0.0) * lr)
 
 

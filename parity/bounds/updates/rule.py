@@ -35,6 +35,8 @@ UpdateForm = Literal[
     "power-of-rest", "square-of-m", "exchanged", "rootless",
     "by-beta_1", "by-beta_2", "per-layer", "per-layer-down", "per-array-down",
     "from-gradient", "from-one", "stale",
+    # Lion
+    "m-by-beta_1", "m-by-beta_2", "m-exchanged", "m-first",
     # Nadam, Adadelta
     "slow", "unscheduled", "corrected-alike", "rateless",
 ]  # fmt: skip

@@ -107,6 +107,13 @@ BETAS_SWAPPED = Bug(
     "m = beta_2 * m + (1 - beta_2) * dW; v = beta_1 * v + (1 - beta_1) * dW**2",
     "m = beta_1 * m + (1 - beta_1) * g and v = beta_2 * v + (1 - beta_2) * g^2",
 )
+LION_AVERAGE = Bug(
+    "lion-average",
+    "{optimizer}'s average is used otherwise: {found}{parts}",
+    "step = np.sign(beta_1 * m + (1 - beta_1) * dW); m = beta_1 * m + (1 - beta_1) * dW",
+    "step by sign(beta_1 * m + (1 - beta_1) * g) with the m from before, and then let m be "
+    "beta_2 * m + (1 - beta_2) * g",
+)
 OTHER_SHARE = Bug(
     "average-share",
     "the shares of an average of {optimizer} do not add up to 1: the new gradient's is another "
@@ -329,6 +336,10 @@ SET_WEIGHTS_RESTARTS = Bug(
 
 # The forms of parity.checking.model.rules that are bugs; the others are conventions.
 BUGS: dict[UpdateForm, Bug] = {
+    "m-by-beta_1": LION_AVERAGE,
+    "m-by-beta_2": LION_AVERAGE,
+    "m-exchanged": LION_AVERAGE,
+    "m-first": LION_AVERAGE,
     "no-root": NO_ROOT,
     "swapped": RHO_SWAPPED,
     "uncorrected": NO_CORRECTION,

@@ -20,7 +20,7 @@ from parity.checking.model.rules import OptimizerRule
 from parity.checking.model.torch_optimizers import PREFIX, name_and_options, read
 
 # How the weight decay enters.
-Decay = Literal["before", "after", "coupled", "whatever rate"]
+Decay = Literal["before", "after", "coupled", "whatever rate", "corrected rate"]
 # Options of Keras's that have no say in what a step does to the weights, or are read by name.
 _AVERAGE = {"use_ema", "ema_momentum", "ema_overwrite_frequency"}
 _ELSEWHERE = {"name", "learning_rate", *_AVERAGE}
@@ -47,7 +47,8 @@ class DeclaredOptimizer:
         unchecked: The options that the check does not know, as "name=value".
         form: Of its rule.
         decay: How the weight decay enters: "before" the step as Keras's (learning rate times it
-            times the weights), "after" it, "coupled" as a part of the gradient, or "whatever rate".
+            times the weights), "after" it, "coupled" as a part of the gradient, "whatever rate", or
+            with the "corrected rate" of Adam's bias correction.
         learning_rate: The one that is stated, a schedule's at its start; None if none is.
         times: What all learning rates are multiplied by.
     """
@@ -179,6 +180,9 @@ class DeclaredOptimizer:
         )
         if not decay or self.decay == "coupled":
             return change
+        if self.decay == "corrected rate":
+            one, two = (1 - self.options[name] ** state["t"] for name in ("beta_1", "beta_2"))
+            decay *= float(np.sqrt(two) / one)
         decayed = before + change if self.decay == "after" else before
         return change - decayed * decay * (1.0 if self.decay == "whatever rate" else rate)
 

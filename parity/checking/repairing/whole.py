@@ -238,6 +238,15 @@ def _assigned(node: ast.AST, scope: Scope) -> Iterator[tuple[float, ast.stmt]]:
         target = node.targets[0]
         if isinstance(target, ast.Name | ast.Attribute | ast.Subscript):
             yield 1, ast.AugAssign(target, ast.Add(), node.value)
+    match node:
+        case ast.Expr(value=ast.Call(
+            func=ast.Attribute(value=ast.Attribute(attr="add"), attr="at"),
+            args=[held, index, added],
+        )):  # fmt: skip
+            entry = ast.Subscript(held, index, ast.Store())
+            yield 3, ast.AugAssign(entry, ast.Add(), added)  # once for each index
+        case _:
+            pass
     if isinstance(node, ast.AugAssign):
         target = node.target
         yield 1, ast.Assign([target], node.value)

@@ -90,11 +90,13 @@ _OF_THE_PAPER = 1e-8
 _OF_MOMENTUM: tuple[UpdateForm, ...] = (
     "before", "and-gradient", "nesterov-plus", "raw", "raw-rate", "added", "grows",
 )  # fmt: skip
+_OF_LION: tuple[UpdateForm, ...] = "m-by-beta_1", "m-by-beta_2", "m-exchanged", "m-first"
 _ENTERS: dict[Decay, str] = {
     "before": "decoupled from the gradient, learning rate times it times the weights",
     "coupled": "a part of the gradient, and so of the averages",
     "after": "taken off the weights after the step in place of before it",
     "whatever rate": "taken off without the learning rate",
+    "corrected rate": "multiplied by the rate that the bias correction is a part of",
 }
 
 
@@ -102,6 +104,8 @@ def _wrong_forms(declared: DeclaredOptimizer) -> tuple[UpdateForm, ...]:
     known = RULES[str(declared.kind)]
     if declared.kind == "sgd":
         return _OF_MOMENTUM if declared.options.get("momentum") else ()
+    if declared.kind == "lion":
+        return _OF_LION
     starting: tuple[UpdateForm, ...] = (
         ("from-gradient", "from-one") if declared.kind == "rmsprop" else ()
     )
@@ -112,7 +116,8 @@ def _of_decay(declared: DeclaredOptimizer) -> Iterator[Departure]:
     if not declared.options.get("weight_decay"):
         return
     for enters, words in _ENTERS.items():
-        if enters != declared.decay:
+        corrects = enters != "corrected rate" or declared.kind == "adam"
+        if enters != declared.decay and corrects:
             yield Departure(DECAY_ENTERS, words, replace(declared, decay=enters))
     yield Departure(DECAY_MISSING, "", _with(declared, weight_decay=None))
 

@@ -29,6 +29,9 @@ from parity.checking.model import declared_optimizer
 from parity.checking.model.layout import Layout
 from parity.checking.model.probe import Probe
 
+# A sign shows little of the average that it is taken of. Where steps are signs, so many times four
+# more are taken, in which that average moves from one batch's gradients to the other's.
+_TURNS = 8
 _IGNORED = (
     "The step does not depend on the learning rate that it is given: the factor of its gradients "
     "has the code's own learning rate in it."
@@ -119,6 +122,9 @@ def _classified(subject: Subject, probe: Probe, other: Probe) -> Stepping:
     later, slow = on(probe), on(probe, OTHER_RATE)
     if not any(np.any(c) for c in (*first, *second)):
         return Stepping(Step(subject), "plain", findings=[Finding(NO_CHANGE, "step")])
+    if _of_signs(second, probe):
+        for batch in (probe, probe, probe, other) * _TURNS:
+            on(batch)
     # Not the first: it may have been from weights of another type than those it has left.
     if all(_close(c, second, 1.0, probe) for c in (third, later)):
         plain = _plain(subject, second, slow, probe)
@@ -256,6 +262,14 @@ def _of_one_size(step: list[Array]) -> bool:
     changes = np.abs(np.concatenate([c.ravel() for c in step]))
     moving = changes[changes > 0]
     return moving.size > 2 and bool(np.ptp(moving) <= 0.05 * np.mean(moving))
+
+
+def _of_signs(step: list[Array], probe: Probe) -> bool:
+    """Return whether all weights that move do so by the same, up to rounding."""
+    changes = np.abs(np.concatenate([c.ravel() for c in step]))
+    noise = _noise(probe, step)
+    moving = changes > noise
+    return moving.sum() > 2 and bool(np.ptp(changes[moving]) <= 2 * np.max(noise))
 
 
 def _form(
