@@ -182,8 +182,8 @@ def line(kind: Any, text: str) -> int:
     ("kind", "text", "value", "by"),
     [
         (Dice, "return (number", "what line {} of test_wrong_values.py returns", "p in line"),
-        (Smoothed, "d = (p - soft)", "d in line {} of test_wrong_values.py", "z in line"),
-        (Added, "d += 0.5", "d in line {} of test_wrong_values.py", "z in line"),
+        (Smoothed, "d = (p - soft)", "d in line {} of test_wrong_values.py", "what line"),
+        (Added, "d += 0.5", "d in line {} of test_wrong_values.py", "what line"),
         (Instead, "back = ", "back in line {} of test_wrong_values.py", "pre in line"),
     ],
 )
@@ -257,3 +257,70 @@ def test_nothing_is_left_of_it_in_the_user_s_functions():
     assert Smoothed.gradients.__code__ is code
     assert "_through_a_hole" not in globals()
     assert all(map(np.array_equal, before, net.weights))
+
+
+class Handed(Recurrent):
+    """Of sequences that have ended the state is handed on, and its derivative is not."""
+
+    def loss(self, x: Array, y: Array) -> Any:
+        h = np.zeros((len(x), 4))
+        self.states, self.pre = [h], list[Array]()
+        for t in range(x.shape[1]):
+            z = x[:, t] @ self.weights["W"] + h @ self.weights["U"]
+            new = np.tanh(z)
+            h = self.mask[:, t] * new + (1 - self.mask[:, t]) * h
+            self.states.append(h)
+            self.pre.append(new)
+        return 0.5 * np.mean((h @ self.weights["v"] - y) ** 2)
+
+    mask = np.array([[1, 1, 1, 0], [1, 1, 0, 0], [1, 1, 1, 1], [1, 0, 0, 0]])[:, :, None]
+
+    def gradients(self, x: Array, y: Array) -> dict[str, Array]:
+        self.loss(x, y)
+        w = self.weights
+        found = {name: np.zeros_like(value) for name, value in w.items()}
+        e = (self.states[-1] @ w["v"] - y) / len(x)
+        found["v"] = self.states[-1].T @ e
+        dh = np.outer(e, w["v"])
+        for t in reversed(range(x.shape[1])):
+            dnew = dh * self.mask[:, t]
+            dz = dnew * (1 - self.pre[t] ** 2)
+            found["W"] += x[:, t].T @ dz
+            found["U"] += self.states[t].T @ dz
+            dh = dz @ w["U"].T
+        return found
+
+
+def test_what_is_handed_on_is_told_by_the_state_before():
+    report = checked(
+        Handed(), lambda rng: (rng.normal(size=(4, 4, 3)), rng.normal(size=4))
+    )  # fmt: skip
+    assert [finding.code for finding in report.findings] == ["wrong-value"], report
+    value = f"dh in line {line(Handed, 'dh = dz @')} of test_wrong_values.py"
+    assert report.findings[0].values["value"] == value, report
+
+
+class Iterated(Net):
+    """Its hidden units are halved until all are small, however often that is."""
+
+    def loss(self, x: Array, y: Array) -> Any:
+        h = x @ self.weights[0] + self.weights[1]
+        while np.max(np.abs(h)) > 1:
+            h = h / 2
+        z = h @ self.weights[2] + self.weights[3]
+        return np.mean((z - y) ** 2)
+
+    def gradients(self, x: Array, y: Array) -> list[Array]:
+        h = x @ self.weights[0] + self.weights[1]
+        share = 1.0
+        while np.max(np.abs(h)) > 1:
+            h, share = h / 2, share / 2
+        d = 2 * np.sin(h @ self.weights[2] + self.weights[3] - y) / y.size
+        back = (d @ self.weights[2].T) * share
+        return [x.T @ back, back.sum(axis=0), h.T @ d, d.sum(axis=0)]
+
+
+def test_a_loop_may_go_on_until_something_is_so():
+    report = checked(Iterated())
+    assert [finding.code for finding in report.findings] == ["wrong-value"], report
+    assert str(report.findings[0].values["value"]).startswith("d in line"), report

@@ -19,13 +19,15 @@ from parity.checking.repairing.functions import Editable
 from parity.checking.repairing.holes import Holes, Part, Visit
 from parity.checking.repairing.trial import Trial
 
+# So many seconds a call may take with another value, where it may loop until something is so.
+_LONGEST = 0.5
 # So many parts of functions are looked at.
 _MOST_PARTS = 400
 # The first step by which a number is moved, how often it is halved, and by which share a measured
 # derivative may be off.
-_STEP, _HALVINGS, _OFF = 2.0**-5, 6, 1e-5
-# A derivative is measured no better than up to this share.
-_EXACT = 1e-12
+_STEP, _HALVINGS, _OFF = 2.0**-9, 5, 1e-5
+# What changes the loss by a smaller share of it changes nothing.
+_NOTHING = 1e-9
 # By this a value is multiplied to see what it reaches.
 _FACTOR = 1.375
 
@@ -87,40 +89,46 @@ class _Measured:
             self._known[number] = self._by(number)
         return self._known[number]
 
+    def is_known(self, number: int) -> bool:
+        """Return whether the derivative by a part has been measured."""
+        return number in self._known
+
     def _by(self, number: int) -> list[Array] | None:
         found: list[Array] = []
         errors: list[float] = []
+        size = 0.0
         for visit, value in enumerate(self.values[number]):
             slopes = np.zeros(value.shape)
             for index in np.ndindex(value.shape):
-                slopes[index], error = self._slope((number, visit), index, value.shape)
+                move = np.zeros(value.shape)
+                move[index] = 1.0
+                slopes[index], error = self._slope((number, visit), move, size)
                 errors.append(error)
+                size = max(size, abs(float(slopes[index])))
             found.append(slopes)
-        size = max((float(np.max(np.abs(s), initial=0.0)) for s in found), default=0.0)
         exact = size > 0 and max(errors) <= _OFF * size
         return found if exact else None
 
-    def _slope(
-        self, place: Visit, index: tuple[int, ...], shape: tuple[int, ...]
-    ) -> tuple[float, float]:
+    def _slope(self, place: Visit, move: Array, size: float) -> tuple[float, float]:
+        """Return the derivative along a move, and by how much it may be off.
+
+        Two steps are enough where extrapolation from them changes next to nothing: what it leaves
+        goes with the square of that.
+        """
         if time.thread_time() > self._until:
             raise _Late
         tableau = Tableau(2)
         for halving in range(_HALVINGS):
-            if tableau.error <= _EXACT * abs(tableau.best):
-                break
             step = _STEP / 2.0**halving
-            both: list[float] = []
-            for signed in (step, -step):
-                move = np.zeros(shape)
-                move[index] = signed
-                value = self._value({place: _Moved(move)})
-                if value is None:
-                    break
-                both.append(value)
-            if len(both) == 2:
-                rounding = float(np.finfo(float).eps) * max(map(abs, both)) / step
-                tableau.add((both[0] - both[1]) / (2 * step), rounding)
+            both = [self._value({place: _Moved(sign * move)}) for sign in (step, -step)]
+            one, other = both
+            if one is None or other is None:
+                continue
+            rounding = float(np.finfo(float).eps) * max(abs(one), abs(other)) / step
+            slope = (one - other) / (2 * step)
+            tableau.add(slope, rounding)
+            if tableau.error <= _OFF * max(abs(tableau.best), size, _NOTHING * abs(one)):
+                break
         return tableau.best, tableau.error
 
     def _value(self, put: dict[Visit, Callable[[Any], Any]]) -> float | None:
@@ -146,7 +154,8 @@ class _Put:
 
 
 def _scaled(value: Any) -> Any:
-    return _typed(value, np.asarray(value) * _FACTOR)
+    array = np.asarray(value)
+    return _typed(value, array * _FACTOR if np.any(array) else array + _FACTOR)
 
 
 def _typed(value: Any, new: Array) -> Any:
@@ -173,11 +182,21 @@ def wrong_values(
         seconds: How long it may take.
     """
     every = list({id(f.code): f for f in (*functions, *of_loss)}.values())
-    holes = Holes(every, put_back)
+    holes = Holes(every, put_back, _LONGEST)
     with holes.open():
         if len(holes.parts) > _MOST_PARTS:
             return []
         return _Search(trial, holes, time.thread_time() + seconds).run(right)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A wrong value, what is put in its place, which gradients are right then, and when it is."""
+
+    wrong: Wrong
+    put: dict[Visit, Callable[[Any], Any]]
+    right: list[bool]
+    when: int
 
 
 class _Search:
@@ -215,52 +234,86 @@ class _Search:
             best = self._next(right, so_far, given)
             if best is None:
                 return []
-            wrong, put, right = best
-            found.append(wrong)
-            so_far |= put
+            found.append(best.wrong)
+            so_far |= best.put
+            right = best.right
         return found
 
     def _next(
         self, right: list[bool], so_far: dict[Visit, Callable[[Any], Any]], given: bool
-    ) -> tuple[Wrong, dict[Visit, Callable[[Any], Any]], list[bool]] | None:
-        """Return the value that is wrong first of those with which more gradients are right."""
-        holes, trial, parts = self._holes, self._trial, self._holes.parts
+    ) -> _Found | None:
+        """Return the value that is wrong first of those with which more gradients are right.
+
+        Raises:
+            _Late: There is no more time, and none was found.
+        """
+        parts = self._holes.parts
+        # What is computed last is what a backward pass begins with; a name says most.
         sources = [k for k in self._sources if given or parts[k].slot is not None]
-        best, when = None, float("inf")
+        sources.sort(key=lambda k: (not parts[k].name, -k))
+        plain = self._holes.run(self._trial.values, so_far)
+        best: _Found | None = None
         for number, own in self._seen.items():
-            if self._events[number, 0] >= when:
+            # What is seen first may be wrong later, and something else before that.
+            if plain is None or (best is not None and self._events[number, 0] >= best.when):
                 break
             if number in self._sources or (parts[number].slot is None and not given):
                 continue
-            if not _reaches(holes, trial, number, own, right):
+            if not self._reaches(number, own, right, so_far, plain):
                 continue
-            for source, new in self._as_they_should_be(own, sources):
-                put = {(number, v): _Put(array) for v, array in enumerate(new)}
-                values = holes.run(trial.values, so_far | put)
-                fits = None if values is None else trial.fits(values)
-                if fits is None or not _better(fits, right):
-                    continue
-                first = next(v for v, pair in enumerate(zip(own, new, strict=True))
-                             if not _equal(*pair))  # fmt: skip
-                if self._events[number, first] < when:
-                    when = self._events[number, first]
-                    mended = [k for k, yes in enumerate(fits) if yes and not right[k]]
-                    others = [other for other in sources if other != source]
-                    as_they_are = (
-                        k for k, of in self._as_they_should_be(own, others)
-                        if all(map(_equal, own, of))
-                    )  # fmt: skip
-                    is_by = next(as_they_are, None)
-                    before = {parts[k].place for (k, _), event in self._events.items()
-                              if event <= when}  # fmt: skip
-                    best = Wrong(
-                        parts[number], parts[source], None if is_by is None else parts[is_by],
-                        *_worst(own, new), mended, before,
-                    ), put, fits  # fmt: skip
+            try:
+                found = self._as_it_should_be(number, own, sources, right, so_far)
+            except _Late:
+                if best is None:
+                    raise
                 break
+            if found is not None and (best is None or found.when < best.when):
+                best = found
         return best
 
-    def _as_they_should_be(
+    def _reaches(
+        self, number: int, own: Sequence[Array], right: Sequence[bool],
+        so_far: dict[Visit, Callable[[Any], Any]], plain: Sequence[Array],
+    ) -> bool:  # fmt: skip
+        """Return whether a value reaches a gradient that is wrong."""
+        put = so_far | {(number, v): _scaled for v in range(len(own))}
+        scaled = self._holes.run(self._trial.values, put)
+        return scaled is not None and any(
+            not yes and not np.allclose(a, b, rtol=1e-9, atol=0)
+            for a, b, yes in zip(plain, scaled, right, strict=True)
+        )
+
+    def _as_it_should_be(
+        self, number: int, own: Sequence[Array], sources: Sequence[int], right: Sequence[bool],
+        so_far: dict[Visit, Callable[[Any], Any]],
+    ) -> _Found | None:  # fmt: skip
+        """Return a value with what it should be, if more gradients are right with that."""
+        trial, parts = self._trial, self._holes.parts
+        for source, new in self._measured_for(own, sources):
+            put = {(number, v): _Put(array) for v, array in enumerate(new)}
+            values = self._holes.run(trial.values, so_far | put)
+            fits = None if values is None else trial.fits(values)
+            if fits is None or not _better(fits, right):
+                continue
+            differ = (v for v, pair in enumerate(zip(own, new, strict=True)) if not _equal(*pair))
+            when = self._events[number, next(differ, 0)]
+            before = {parts[k].place for (k, _), event in self._events.items() if event <= when}
+            mended = [k for k, yes in enumerate(fits) if yes and not right[k]]
+            is_by = self._instead(own, source)
+            wrong = Wrong(
+                parts[number], parts[source], None if is_by is None else parts[is_by],
+                *_worst(own, new), mended, before,
+            )  # fmt: skip
+            return _Found(wrong, put, list(fits), when)
+        return None
+
+    def _instead(self, own: Sequence[Array], source: int) -> int | None:
+        """Return by what a value is the derivative, of what has been measured."""
+        measured = [k for k in self._sources if k != source and self._measured.is_known(k)]
+        same = (k for k, of in self._measured_for(own, measured) if all(map(_equal, own, of)))
+        return next(same, None)
+
+    def _measured_for(
         self, own: Sequence[Array], sources: Sequence[int]
     ) -> Generator[tuple[int, list[Array]]]:
         """Yield by what a value may have to be the derivative of the loss, and that.
@@ -273,33 +326,29 @@ class _Search:
                 derivative = self._measured.by(source)
                 if derivative is None:
                     break
-                yield source, [derivative[k] for k in order]
+                pairs = zip(own, order, strict=True)
+                yield source, [a if k is None else derivative[k] for a, k in pairs]
 
 
 def _better(found: Sequence[bool], right: Sequence[bool]) -> bool:
     return sum(found) > sum(right) and all(f or not r for f, r in zip(found, right, strict=True))
 
 
-def _reaches(
-    holes: Holes, trial: Trial, number: int, own: Sequence[Array], right: Sequence[bool]
-) -> bool:
-    """Return whether a value reaches a gradient that is wrong."""
-    plain = holes.run(trial.values, {})
-    scaled = holes.run(trial.values, {(number, v): _scaled for v in range(len(own))})
-    if plain is None or scaled is None:
-        return False
-    reached = [not np.allclose(a, b, rtol=1e-9, atol=0) for a, b in zip(plain, scaled, strict=True)]
-    return any(r for r, yes in zip(reached, right, strict=True) if not yes)
+def _orders(own: Sequence[Array], source: Sequence[Array]) -> Generator[list[int | None]]:
+    """Yield which visit of a forward pass belongs to each of a backward pass; None: no visit.
 
-
-def _orders(own: Sequence[Array], source: Sequence[Array]) -> Generator[list[int]]:
-    """Yield which visits of a forward pass belong to those of a backward pass."""
+    The last of a backward pass is of what the first step of a forward pass begins with, where it is
+    what is handed on to the step before.
+    """
     count = len(source)
     if len(own) != count:
         return
-    backwards = [*reversed(range(count))]
-    for order in [backwards] if count == 1 else [backwards, [*range(count)]]:
-        if all(a.shape == source[k].shape for a, k in zip(own, order, strict=True)):
+    forwards: list[int | None] = [*range(count)]
+    backwards = forwards[::-1]
+    several = count > 1
+    orders = [backwards, *[forwards, [*backwards[1:], None]][: 2 * several]]
+    for order in orders:
+        if all(k is None or a.shape == source[k].shape for a, k in zip(own, order, strict=True)):
             yield order
 
 

@@ -130,7 +130,7 @@ def within(seconds: float) -> Generator[None]:
     def entered(frame: FrameType, _: str, __: Any) -> Any:
         if late():
             raise OutOfTime
-        return local if _may_go_on(frame.f_code) else None
+        return local if may_go_on(frame.f_code) else None
 
     collecting = gc.isenabled()
     gc.disable()
@@ -161,7 +161,7 @@ _GROWING = {"append", "extend", "insert", "add", "put", "appendleft", "push"}
 _lasting: dict[tuple[str, int, str], bool] = {}
 
 
-def _may_go_on(code: CodeType) -> bool:
+def may_go_on(code: CodeType) -> bool:
     """Whether a function may loop without end where no call is seen: it is watched line by line.
 
     No change makes one of a function that was none, so it is asked once.

@@ -2,7 +2,7 @@
 
 import ast
 from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from types import CodeType
@@ -12,7 +12,7 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.checking.bugs.findings import Unreadable
-from parity.checking.repairing.functions import Editable, OutOfTime
+from parity.checking.repairing.functions import Editable, OutOfTime, may_go_on, within
 from parity.checking.repairing.slots import Slot, Statement, statements
 
 # By this name the user's modules have the holes while they are open.
@@ -57,6 +57,7 @@ class Holes:
     Args:
         functions: The functions.
         put_back: Puts back what the user's code holds.
+        longest: So many seconds a call may take, where it may loop without end.
 
     Attributes:
         parts: What has a hole.
@@ -65,12 +66,17 @@ class Holes:
 
     functions: Sequence[Editable]
     put_back: Callable[[], None]
+    longest: float
     parts: list[Part] = field(default_factory=list[Part], init=False)
     _modules: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]], init=False)
     _put: dict[Visit, Callable[[Any], Any]] = field(default_factory=dict[Any, Any], init=False)
     _visits: dict[int, int] = field(default_factory=dict[int, int], init=False)
     _seen: dict[int, list[Any]] | None = field(default=None, init=False)
     events: dict[Visit, int] = field(default_factory=dict[Visit, int], init=False)
+
+    def __post_init__(self) -> None:
+        # To watch every line takes longer than most calls.
+        self._lasts = any(may_go_on(function.code) for function in self.functions)
 
     def __call__(self, number: int, value: Any) -> Any:
         """Return what a part is: its value, or what is put in its place."""
@@ -103,7 +109,8 @@ class Holes:
         for module in self._modules:  # what puts back takes the name away as well
             module[NAME] = self
         try:
-            return call()
+            with within(self.longest) if self._lasts else nullcontext():
+                return call()
         except _FAILED:
             return None
         finally:

@@ -21,7 +21,7 @@ _UNNAMED = ("unknown", "not-the-derivative")
 # few are told.
 _FOR_A_FACTOR, _PLACES = 4.0, 3
 # So many seconds are allowed to find a wrong value, which leaves fewer lines to be changed.
-_FOR_A_VALUE = 6.0
+_FOR_A_VALUE = 8.0
 
 
 @contextmanager
