@@ -53,21 +53,22 @@ class Balanced:
     def shares(self, y: Array) -> Array:
         return 1 / np.maximum(np.bincount(y, minlength=3), 1)[y]
 
-    def forward(self, x: Array) -> Array:
-        e = np.exp(np.sin(x) @ self.weights[0] + self.weights[1])
-        return e / e.sum(axis=1, keepdims=True)
+    def gap(self, x: Array, y: Array) -> Array:
+        found = (np.sin(x) @ self.weights[0] + self.weights[1])[np.arange(len(y)), y]
+        meant = np.ones(len(y))
+        gap = found - meant
+        return gap  # noqa: RET504 - the search changes how this is written
 
     def loss(self, x: Array, y: Array) -> Any:
-        p = self.forward(x)[np.arange(len(y)), y]
-        return -np.sum(self.shares(y) * np.log(p)) / len(np.unique(y))
+        return np.sum(self.shares(y) * self.gap(x, y) ** 2) / len(np.unique(y))
 
     def gradients(self, x: Array, y: Array) -> list[Array]:
-        d = self.shares(y)[:, None] * (self.forward(x) - np.eye(3)[y]) / 3
+        d = (2 * self.shares(y) * self.gap(x, y) / 3)[:, None] * np.eye(3)[y]
         return [np.sin(x).T @ d, d.sum(axis=0)]
 
 
 @pytest.mark.search
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_change_of_the_loss_mends_nothing_that_other_samples_do_not_show(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ):
