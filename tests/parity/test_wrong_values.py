@@ -324,3 +324,41 @@ def test_a_loop_may_go_on_until_something_is_so():
     report = checked(Iterated())
     assert [finding.code for finding in report.findings] == ["wrong-value"], report
     assert str(report.findings[0].values["value"]).startswith("d in line"), report
+
+
+WEIGHTS = [0.5 * np.random.default_rng(3).normal(size=(4, 3)), np.zeros(3)]
+GRADIENTS = [np.zeros((4, 3)), np.zeros(3)]
+
+
+def global_loss(x: Array, y: Array) -> Any:
+    z = np.sin(x) @ WEIGHTS[0] + WEIGHTS[1]
+    return np.mean(np.log(np.cosh(z - y)))
+
+
+def global_gradients(x: Array, y: Array) -> list[Array]:
+    d = np.arctan(np.sin(x) @ WEIGHTS[0] + WEIGHTS[1] - y) / y.size
+
+    def rows(k: int) -> None:
+        GRADIENTS[0][k] = np.sin(x[:, k]) @ d
+
+    for k in range(4):
+        rows(k)
+    GRADIENTS[1][:] = d.sum(axis=0)
+    d[:] = 0
+    return [g.copy() for g in GRADIENTS]
+
+
+def test_arrays_of_the_module_that_are_written_into_stay_the_modules():
+    class Module:
+        weights, loss, gradients = (
+            WEIGHTS,
+            staticmethod(global_loss),
+            staticmethod(global_gradients),
+        )
+
+    report = checked(
+        Module, lambda rng: (rng.normal(size=(5, 4)), rng.normal(size=(5, 3)))
+    )  # fmt: skip
+    assert [finding.code for finding in report.findings] == ["wrong-value"], report
+    value = f"d in line {line(global_gradients, 'd = np.arctan')} of test_wrong_values.py"
+    assert report.findings[0].values["value"] == value, report

@@ -71,13 +71,21 @@ class _Measured:
     def __init__(self, holes: Holes, loss: Callable[[], Any], until: float) -> None:
         self._holes, self._loss, self._until = holes, loss, until
         self.values = holes.seen(loss)
+        self._own = self._value({})
         self._known: dict[int, list[Array] | None] = {}
 
     def moves(self, number: int) -> bool:
-        """Return whether the loss is another with another value of a part."""
-        scaled = {(number, v): _scaled for v in range(len(self.values[number]))}
-        own, other = (self._value(put) for put in ({}, scaled))
-        return other is None or (own is not None and not np.isclose(own, other, rtol=1e-9, atol=0))
+        """Return whether the loss is another with another value of a part.
+
+        Raises:
+            _Late: There is no more time.
+        """
+        if time.thread_time() > self._until:
+            raise _Late
+        other = self._value({(number, v): _scaled for v in range(len(self.values[number]))})
+        if other is None or self._own is None:
+            return other is None
+        return not np.isclose(self._own, other, rtol=1e-9, atol=0)
 
     def by(self, number: int) -> list[Array] | None:
         """Return the derivative by a part at each of its visits; None where it is not exact.
@@ -186,7 +194,9 @@ def wrong_values(
     with holes.open():
         if len(holes.parts) > _MOST_PARTS:
             return []
-        return _Search(trial, holes, time.thread_time() + seconds).run(right)
+        with suppress(_Late):
+            return _Search(trial, holes, time.thread_time() + seconds).run(right)
+    return []
 
 
 @dataclass(frozen=True)

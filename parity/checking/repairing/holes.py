@@ -133,12 +133,16 @@ class Holes:
 
 
 def _kept(value: Any) -> Array | None:
-    """Return a copy of numbers with a point; None of anything else."""
-    if not isinstance(value, np.ndarray | float | list):
+    """Return a copy of numbers with a point, of no more than are looked at; None of all else."""
+    if isinstance(value, np.ndarray | list):
+        held: Sequence[Any] | Array = value
+        if (held.size if isinstance(held, np.ndarray) else len(held)) > _MOST:
+            return None
+    elif not isinstance(value, float):
         return None
     try:
         array = np.array(value)
-    except ValueError:
+    except Exception:  # a list may hold anything
         return None
     return array if array.dtype.kind == "f" else None
 
@@ -188,7 +192,7 @@ def _parts(function: Editable) -> Generator[Part]:
         if not isinstance(node, ast.AugAssign):
             yield from _assigned(function, statement, target)
         written = _written_into(target, isinstance(node, ast.AugAssign))
-        if written is not None:
+        if written is not None and _may_be_assigned(written, target, function.code):
             name = ast.unparse(written)
             yield Part(function, node.lineno, name, statement.slot, partial(_behind, node, name))
 
@@ -221,6 +225,13 @@ def _behind(node: ast.stmt, place: str, number: int) -> ast.stmt:
     """Return a statement, and behind it what it has written into, through a hole."""
     both = [node, _renewed(node, place, number)]
     return ast.copy_location(ast.If(ast.Constant(True), both, []), node)
+
+
+def _may_be_assigned(written: ast.expr, target: ast.expr | None, code: CodeType) -> bool:
+    """Return whether an assignment leaves a name what it is: one of a global would be another."""
+    if isinstance(written, ast.Name) and written is not target:
+        return written.id in code.co_varnames and written.id not in code.co_cellvars
+    return isinstance(written, ast.Name | ast.Attribute | ast.Subscript)
 
 
 def _written_into(target: ast.expr | None, adds: bool) -> ast.expr | None:
