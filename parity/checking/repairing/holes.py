@@ -134,14 +134,13 @@ class Holes:
 
 def _kept(value: Any) -> Array | None:
     """Return a copy of numbers with a point, of no more than are looked at; None of all else."""
-    if isinstance(value, np.ndarray | list):
-        held: Sequence[Any] | Array = value
-        if (held.size if isinstance(held, np.ndarray) else len(held)) > _MOST:
-            return None
-    elif not isinstance(value, float):
+    numbers: Any = value
+    if not isinstance(value, np.ndarray | float | list):
+        return None
+    if (len(numbers) if isinstance(value, list) else np.size(numbers)) > _MOST:
         return None
     try:
-        array = np.array(value)
+        array = np.array(numbers)
     except Exception:  # a list may hold anything
         return None
     return array if array.dtype.kind == "f" else None
