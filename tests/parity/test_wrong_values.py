@@ -19,6 +19,7 @@ pytestmark = pytest.mark.search
 def no_change(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave no time to try changes: a value is told where none is found."""
     monkeypatch.setattr("parity.checking.repairing.search.Search.run", lambda _: None)
+    monkeypatch.setattr("parity.checking.repairing.telling._FOR_A_VALUE", 60.0)
 
 
 def softmax(z: Array) -> Array:
@@ -362,3 +363,139 @@ def test_arrays_of_the_module_that_are_written_into_stay_the_modules():
     assert [finding.code for finding in report.findings] == ["wrong-value"], report
     value = f"d in line {line(global_gradients, 'd = np.arctan')} of test_wrong_values.py"
     assert report.findings[0].values["value"] == value, report
+
+
+class Norm:
+    """Divides by the root of the mean square; its gradient lacks that of the divisor."""
+
+    def __call__(self, x: Array) -> Array:
+        self.scale = 1 / np.sqrt(np.mean(x**2, axis=-1, keepdims=True) + 1e-6)
+        self.hat = x * self.scale
+        return self.hat
+
+    def backward(self, d: Array) -> Array:
+        dx = d.copy()
+        dx[...] -= self.hat * d.mean(axis=-1, keepdims=True)
+        dx *= self.scale
+        return dx
+
+
+class Linear:
+    def __init__(self, rng: np.random.Generator, n_in: int, n_out: int) -> None:
+        self.w = 0.5 * rng.normal(size=(n_in, n_out))
+
+    def __call__(self, x: Array) -> Array:
+        self.x = x
+        return x @ self.w
+
+    def backward(self, d: Array) -> Array:
+        self.dw = self.x.T @ d
+        return d @ self.w.T
+
+
+class Modules:
+    """Layers of several widths in a list, of which one kind is wrong."""
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(2)
+        self.linear = [Linear(rng, 4, 6), Linear(rng, 6, 5), Linear(rng, 5, 3)]
+        self.layers = [self.linear[0], Norm(), self.linear[1], Norm(), self.linear[2]]
+        self.weights = [layer.w for layer in self.linear]
+
+    def loss(self, x: Array, y: Array) -> Any:
+        for layer in self.layers:
+            x = layer(x)
+        return 0.5 * np.mean((x - y) ** 2)
+
+    def gradients(self, x: Array, y: Array) -> list[Array]:
+        for layer in self.layers:
+            x = layer(x)
+        d = (x - y) / y.size
+        for layer in reversed(self.layers):
+            d = layer.backward(d)
+        return [layer.dw for layer in self.linear]
+
+
+def test_a_method_that_several_layers_share_is_told_by_its_line():
+    report = checked(Modules())
+    assert [finding.code for finding in report.findings] == ["wrong-value"], report
+    assert report.findings[0].where == "weights[0], weights[1]"
+    value = f"dx in line {line(Norm, 'dx *=')} of test_wrong_values.py"
+    assert report.findings[0].values["value"] == value, report
+
+
+class Gated:
+    """Two gates by one function: that of the second one's derivative is wrong."""
+
+    def __init__(self) -> None:
+        r = np.random.default_rng(4)
+        self.weights = [0.6 * r.normal(size=shape) for shape in ((3, 4), (3, 4), (4, 4), (4,))]
+
+    def squash(self, a: Array) -> Array:
+        return 1 / (1 + np.exp(-a))
+
+    def loss(self, x: Array, y: Array) -> Any:
+        wz, wr, u, v = self.weights
+        h, self.tape = np.zeros((len(x), 4)), list[Any]()
+        for t in range(x.shape[1]):
+            z = self.squash(x[:, t] @ wz)
+            r = self.squash(x[:, t] @ wr + h @ u)
+            self.tape.append((x[:, t], h, z, r))
+            h = z * h + (1 - z) * r
+        self.h = h
+        return 0.5 * np.mean((h @ v - y) ** 2)
+
+    def gradients(self, x: Array, y: Array) -> list[Array]:
+        self.loss(x, y)
+        wz, wr, u, v = self.weights
+        e = (self.h @ v - y) / len(x)
+        dwz, dwr, du, dh = np.zeros_like(wz), np.zeros_like(wr), np.zeros_like(u), np.outer(e, v)
+        for xt, h, z, r in reversed(self.tape):
+            dz = dh * (h - r) * z * (1 - z)
+            dr = dh * (1 - z) * (1 - r**2)
+            dwz += xt.T @ dz
+            dwr += xt.T @ dr
+            du += h.T @ dr
+            dh = dh * z + dr @ u.T
+        return [dwz, dwr, du, self.h.T @ e]
+
+
+def test_a_function_that_two_gates_share_tells_them_apart():
+    report = checked(Gated(), lambda rng: (rng.normal(size=(3, 3, 3)), rng.normal(size=3)))
+    assert [finding.code for finding in report.findings] == ["wrong-value"], report
+    value = f"dr in line {line(Gated, 'dr = ')} of test_wrong_values.py"
+    assert report.findings[0].values["value"] == value, report
+    assert str(report.findings[0].values["by"]).startswith("a in line"), report
+
+
+def test_what_does_not_depend_on_a_length_has_a_derivative_all_the_same():
+    def forward(x: Array, w: Array) -> tuple[Array, Any]:
+        lengths = np.linalg.norm(w, axis=0)
+        out = x @ (w / lengths)
+        return out, (x, w, lengths)
+
+    def backward(dout: Array, cache: Any) -> tuple[Array, Array]:
+        x, w, lengths = cache
+        unit = w / lengths
+        dunit = x.T @ dout
+        dw = (dunit - unit * dunit.mean(axis=0)) / lengths
+        return dout @ unit.T, dw
+
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(4, 3)), rng.normal(size=(3, 2))
+    report = parity.check_layer(forward, backward, inputs=x, weights=[w])
+    assert [finding.code for finding in report.findings] == ["wrong-value"], report
+    here = line(test_what_does_not_depend_on_a_length_has_a_derivative_all_the_same, "dw = ")
+    assert f"dw in line {here}" in report.findings[0].title
+
+
+def test_what_is_off_by_less_than_a_measured_derivative_is_not_located():
+    class Nearly(Smoothed):
+        def gradients(self, x: Array, y: Array) -> list[Array]:
+            p = softmax(self.logits(x))
+            soft = 0.9 * y + 0.1 / 3
+            d = (p - soft) / len(x) * (1 + 1e-8 * y)
+            return self.behind(d)
+
+    report = checked(Nearly())
+    assert "wrong-value" not in [finding.code for finding in report.findings], report

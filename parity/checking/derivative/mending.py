@@ -74,12 +74,17 @@ class OfLoss:
             values.append(rows @ gradient.ravel() if len(rows) else np.zeros(0))
         return values
 
-    def _right(self, number: int, values: Sequence[Array], factor: float) -> list[bool]:
+    def _right(
+        self, number: int, values: Sequence[Array], factor: float, share: float = 0.0
+    ) -> list[bool]:
         found: list[bool] = []
         for tensor, own in zip(self._tensors, values, strict=True):
             pairs = [p for p in tensor.pairs if p.point == number]
             known = [(p, v) for p, v in zip(pairs, own, strict=True) if np.isfinite(p.slope.error)]
-            found.append(all(p.near(v, factor) for p, v in known))
+            room = share * max((abs(factor * p.slope.value) for p, _ in known), default=0.0)
+            found.append(
+                all(p.near(v, factor) or abs(v - factor * p.slope.value) <= room for p, v in known)
+            )
         return found
 
     def values(self) -> list[Array]:
@@ -106,13 +111,13 @@ class OfLoss:
                 return
         self._settled = True
 
-    def fits(self, values: Sequence[Array]) -> list[bool]:
-        """Return which of them are the derivative."""
+    def fits(self, values: Sequence[Array], share: float = 0.0) -> list[bool]:
+        """Return which of them are the derivative, up to a share of the largest if one is given."""
         self._factor = 1.0
-        right = self._right(0, values, self._factor)
+        right = self._right(0, values, self._factor, share)
         if self._base != 1.0 and not all(right):
             self._factor = self._base
-            right = self._right(0, values, self._factor)
+            right = self._right(0, values, self._factor, share)
         return right
 
     def loss(self) -> Any:

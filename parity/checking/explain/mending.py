@@ -83,8 +83,8 @@ class OfChain:
         self._probe = self._asked(0)
         return [self._probe.gradients[key] for key in self._keys]
 
-    def fits(self, values: Sequence[Array]) -> list[bool]:
-        """Return which of them are right."""
+    def fits(self, values: Sequence[Array], share: float = 0.0) -> list[bool]:
+        """Return which of them are right, up to rounding."""
         self._probe.gradients = dict(zip(self._keys, values, strict=True))
         return self._right(0, self._probe)
 

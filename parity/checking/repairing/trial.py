@@ -33,8 +33,8 @@ class Trial(Protocol):
         """Return some numbers of each gradient, on a first draw."""
         ...
 
-    def fits(self, values: Sequence[Array]) -> list[bool]:
-        """Return which of these are right."""
+    def fits(self, values: Sequence[Array], share: float = 0.0) -> list[bool]:
+        """Return which of these are right, up to a share of the largest number if one is given."""
         ...
 
     def confirmed(self) -> list[bool]:

@@ -122,7 +122,7 @@ class OfOptimizer:
             self._own = changes
         return [np.concatenate([c[part] for c in changes]) for part in self._parts.values()]
 
-    def fits(self, values: Sequence[Array]) -> list[bool]:
+    def fits(self, values: Sequence[Array], share: float = 0.0) -> list[bool]:
         """Return of which arrays all changes are those of what is meant."""
         fitting = self._all_fitting()
         for k in range(len(self._plan)):
