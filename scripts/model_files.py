@@ -18,7 +18,6 @@ import numpy as np
 from numpy_impl import Sequential, models, serialization
 from numpy_impl.files import bounded
 from numpy_impl.functional import AnyNetwork
-from numpy_impl.layers import Dense
 from numpy_impl.types import Array
 from terminal_io import CliError, os_reason
 
@@ -31,12 +30,14 @@ BRIGHTEST = 255
 SUFFIXES = (".npz", ".keras", ".weights.h5")
 # The model that comes with the project.
 SHIPPED_MODEL = Path(__file__).parent / "weights" / "mnist-robust.npz"
-# The layers that follow its first one in a second network, which says whether a picture of 28x28
-# pixels shows a digit at all: a score for each digit, and the last for what is none.
+# A second network, which says whether a picture of 28x28 pixels shows a digit at all: a score for
+# each digit, and the last for what is none.
 SHIPPED_REJECTER = SHIPPED_MODEL.with_name("digit-or-none.npz")
 # Scores are computed in double precision whatever the file's, so that the engines' rounding errors
 # are far below the decimals that are shown.
 DTYPE = "float64"
+# A convolution lays a picture out as many times as its windows overlap: so many pictures at a time.
+LOT = 500
 
 
 Forward = Callable[[Array], Array]
@@ -136,8 +137,9 @@ class Classifier:
         """Return the rejecter's outputs, (N, 11)."""
         if self.rejecter is None:
             return None
-        outputs = self.rejecter(np.asarray(pictures, DTYPE).reshape(len(pictures), -1))
-        return np.asarray(outputs, DTYPE)
+        rows = np.asarray(pictures, DTYPE).reshape(len(pictures), -1)
+        starts = range(0, max(len(rows), 1), LOT)
+        return np.concatenate([np.asarray(self.rejecter(rows[i : i + LOT]), DTYPE) for i in starts])
 
     def gradient(self, pictures: Array, digit: int | None) -> Array:
         """Return the gradient of a score by the pixels.
@@ -195,7 +197,7 @@ def load(path: Path, engine: str = "numpy") -> Classifier:
     else:
         model = _numpy_classifier(path, READERS[kind](path))
     if model.side == 28:
-        network = rejecter(_read_npz(SHIPPED_MODEL), _read_npz(SHIPPED_REJECTER))
+        network = _read_npz(SHIPPED_REJECTER).clone(DTYPE)
         if engine == "keras":
             model.rejecter, model.rejecter_pullback = _keras_twin(network)
         else:
@@ -217,24 +219,7 @@ def read(path: Path) -> AnyNetwork:
     return network
 
 
-def rejecter(model: AnyNetwork, rest: AnyNetwork) -> Sequential:
-    """Return the network that says whether a picture shows a digit at all.
-
-    Args:
-        model: The shipped network, of which the first layer is taken: it has learnt strokes.
-        rest: The layers that follow it.
-
-    Returns:
-        784 inputs, 11 outputs, in double precision.
-    """
-    dense = [layer for layer in (model.layers[0], *rest.layers) if isinstance(layer, Dense)]
-    layers = [Dense(layer.units, layer.activation.name) for layer in dense]
-    network = Sequential(layers, model.input_shape, None, DTYPE, rest.name)
-    network.set_weights([*model.weights[:2], *rest.weights])
-    return network
-
-
-def _keras_twin(network: Sequential) -> tuple[Forward, Pullback]:
+def _keras_twin(network: AnyNetwork) -> tuple[Forward, Pullback]:
     import keras_impl
     from parity import keras_twin
 

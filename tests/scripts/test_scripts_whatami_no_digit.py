@@ -65,10 +65,11 @@ def _printed(characters: str, share: int = 10) -> list[Image.Image]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "least"), [("animals and things, drawn", 0.5), ("plus, minus, brackets, drawn", 0.9)]
+    ("kind", "least"), [("animals and things, drawn", 0.75), ("plus, minus, brackets, drawn", 0.95)]
 )
 def test_drawings_of_kinds_never_seen_are_turned_down(kind: str, least: float):
-    images = [Image.fromarray(picture) for picture in held_out.pictures(kind, 60, seed=5)]
+    pictures = held_out.pictures(kind, held_out.KINDS[kind], 60, seed=5)
+    images = [Image.fromarray(picture) for picture in pictures]
     assert _silent(images) >= least
 
 
@@ -170,11 +171,10 @@ def test_what_both_networks_take_for_the_same_digit_is_known():
     np.testing.assert_array_equal(loaded.known(digits), loaded.scores(digits).max(axis=1))
 
 
-def test_the_rejecter_belongs_to_the_shipped_network_and_is_small():
-    rest = serialization.load(model_files.SHIPPED_REJECTER)
-    digest = hashlib.sha256(model_files.SHIPPED_MODEL.read_bytes()).hexdigest()
-    assert rest.name == f"{model_files.SHIPPED_REJECTER.stem}-{digest[:12]}"
-    assert model_files.SHIPPED_REJECTER.stat().st_size < 1e6
+def test_the_rejecter_is_small_and_its_card_is_its_own():
+    network = serialization.load(model_files.SHIPPED_REJECTER)
+    assert (network.input_shape, network.output_shape) == ((784,), (11,))
+    assert model_files.SHIPPED_REJECTER.stat().st_size < 0.6e6
     card = model_files.SHIPPED_REJECTER.with_suffix(".md").read_text(encoding="utf-8")
     assert hashlib.sha256(model_files.SHIPPED_REJECTER.read_bytes()).hexdigest() in card
 

@@ -1,11 +1,13 @@
 """Glyphs of fonts, of Debian's packages: digits, letters of several scripts, signs and icons."""
 
+import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
 import cv2
 import numpy as np
+from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageDraw, ImageFont
 
 from digit_data.types import Array
@@ -46,6 +48,30 @@ BOUNDARY = {
 }  # fmt: skip
 # Several hundred fonts with fanciful letters, of which a few score do.
 FANCIFUL = {"aenigma": "aenigma"}
+# The letters of a hundred scripts, a font each, and a hand's Chinese characters.
+PEOPLES = {"noto-core": "noto", "seto": "seto"}
+# Of these the fonts that have Latin letters, signs for words, or many styles of one script; and the
+# scripts that ``validation`` keeps.
+LEFT_OUT = (
+    "Math", "Symbols", "SignWriting", "Music", "Display", "Hieroglyphs", "Cuneiform", "Siyaq",
+    "Mayan", "NotoSans-", "NotoSerif-", "TifinaghA", "TifinaghG", "TifinaghH", "TifinaghR",
+    "TifinaghS", "TifinaghT", "SansYi", "Gujarati", "CanadianAboriginal", "Cherokee",
+)  # fmt: skip
+# Chinese characters that are written as kana are, which ``held_out`` keeps.
+LIKE_KANA = frozenset("一丨丿亅乙二八力夕口工卜千匕三川才又入人ノ")
+# Letters of every script but these, whose names begin so.
+KNOWN_NAMES = ("LATIN", "HIRAGANA", "KATAKANA", "MODIFIER", "HALFWIDTH", "FULLWIDTH")
+# At most so many characters of a script's font, so that no script is most of them.
+OF_SCRIPT, OF_CHINESE = 70, 1_500
+ICONS = {"materialdesignicons-webfont": "materialdesignicons-webfont"}
+# What ``held_out`` keeps, or what has a digit in it, by words in the names of icons.
+NO_ICONS = (
+    "numeric", "emoticon", "face", "robot", "alpha", "number", "format-list", "circle-outline",
+    "minus", "cat", "cow", "duck", "fish", "dog", "pig", "owl", "linux", "bug", "paw", "home",
+    "tree", "umbrella", "key", "apple", "weather-night", "music", "cup", "currency", "clock",
+    "bird", "clippy", "ninja", "odnoklassniki", "snapchat", "baby", "record", "dice", "counter",
+    "calendar", "filter-", "looks", "flash", "plus", "equal", "code-", "bracket",
+)  # fmt: skip
 SYMBOLS = {"symbola": "ancient-scripts", "font-awesome": "font-awesome"}
 
 # Written as digits are, by somebody or in some font: nobody can tell, and neither shall it.
@@ -126,6 +152,57 @@ def glyphs(fonts: Sequence[Path], characters: str) -> list[tuple[str, Array]]:
     """Return every character in every font that has it."""
     found = ((c, glyph(path, c)) for path in fonts for c in characters if c not in LIKE_DIGITS)
     return [(character, ink) for character, ink in found if ink is not None]
+
+
+def letters(path: Path) -> str:
+    """Return the letters of a script's font, evenly few of them."""
+    chosen = [
+        character
+        for character in sorted(map(chr, FT2Font(str(path)).get_charmap()))
+        if unicodedata.category(character) in ("Lo", "Lu", "Ll")
+        and not unicodedata.name(character, KNOWN_NAMES[0]).startswith(KNOWN_NAMES)
+        and character not in LIKE_KANA
+    ]
+    most = OF_CHINESE if "\N{CJK UNIFIED IDEOGRAPH-6C34}" in chosen else OF_SCRIPT
+    return "".join(chosen[:: max(-(-len(chosen) // most), 1)])
+
+
+def is_nought(ink: Array) -> bool:
+    """Return whether ink, (H, W) uint8, is an upright ring, round or narrow, and nothing else."""
+    contours, tree = cv2.findContours(
+        np.pad(cv2.threshold(ink, 127, 255, cv2.THRESH_BINARY)[1], 1), cv2.RETR_CCOMP,
+        cv2.CHAIN_APPROX_NONE,
+    )  # fmt: skip
+    if len(contours) != 2 or tree is None:  # its border, and that of the one hole
+        return False
+    border = max(contours, key=cv2.contourArea)
+    _, _, width, height = cv2.boundingRect(border)
+    area, hull = cv2.contourArea(border), cv2.contourArea(cv2.convexHull(border))
+    ellipse = np.pi / 4 * width * height
+    return bool(area > 0.95 * hull and abs(area / ellipse - 1) < 0.07)
+
+
+def of_peoples() -> list[tuple[str, Array]]:
+    """Return letters of scripts that are neither Latin nor ``held_out``'s, and are no rings."""
+    fonts = [
+        path
+        for path in files(PEOPLES)
+        if not any(part in path.name for part in LEFT_OUT)
+        and ("Regular" in path.name or "seto" in path.name)
+    ]
+    found = (drawn for path in fonts for drawn in glyphs([path], letters(path)))
+    return [(character, ink) for character, ink in found if not is_nought(ink)]
+
+
+def icons() -> list[tuple[str, Array]]:
+    """Return icons that show neither digits nor what ``held_out`` keeps."""
+    found: list[tuple[str, Array]] = []
+    for path in files(ICONS):
+        font = FT2Font(str(path))
+        named = {chr(code): font.get_glyph_name(i) for code, i in font.get_charmap().items()}
+        kept = [c for c, name in named.items() if not any(part in name for part in NO_ICONS)]
+        found += glyphs([path], "".join(kept))
+    return [(character, ink) for character, ink in found if not is_nought(ink)]
 
 
 def pictures(

@@ -3,7 +3,7 @@
 Each kind is a function of random numbers that returns a picture without a digit, (H, W) uint8.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from zlib import crc32
 
 import cv2
@@ -73,7 +73,8 @@ def _on_sheet(ink: Array, rng: Generator) -> Array:
     return 255 - sheet if rng.random() < 0.25 else sheet
 
 
-def _of_font(fonts: dict[str, str], characters: str) -> Kind:
+def of_font(fonts: dict[str, str], characters: str) -> Kind:
+    """Return a kind: characters of packages' fonts."""
     known: list[tuple[str, Array]] = []
 
     def draw(rng: Generator) -> Array:
@@ -84,9 +85,11 @@ def _of_font(fonts: dict[str, str], characters: str) -> Kind:
     return draw
 
 
-def _by_stroke(names: list[str]) -> Kind:
+def by_stroke(texts: Sequence[str]) -> Kind:
+    """Return a kind: drawings by hand and pen of strokes, as ``inks.parsed`` reads them."""
+
     def draw(rng: Generator) -> Array:
-        strokes = parsed(BY_STROKE[names[rng.integers(len(names))]])
+        strokes = parsed(texts[int(rng.integers(len(texts)))])
         return _on_sheet(drawn(shaken(strokes, rng), rng.uniform(0.03, 0.14)), rng)
 
     return draw
@@ -109,23 +112,23 @@ def _writing(rng: Generator) -> Array:
 SIGNS = ["plus", "minus", "equals", "bracket", "round bracket", "brace"]
 THINGS = [name for name in BY_STROKE if name not in SIGNS]
 KINDS: dict[str, Kind] = {
-    "letters, other fonts": _of_font(TEXT, glyphs.LATIN),
-    "letters, other hands": _of_font(BY_HAND, "".join(c for c in glyphs.LATIN if c.isalpha())),
-    "kana": _of_font(KANA, KANA_TEXT),
-    "animals and things, drawn": _by_stroke(THINGS),
-    "plus, minus, brackets, drawn": _by_stroke(SIGNS),
-    "animals, printed": _of_font(SYMBOLA, ANIMALS),
-    "faces, printed": _of_font(SYMBOLA, FACES),
-    "icons": _of_font(ICONS, "".join(map(chr, [*range(0xE700, 0xE7FF), *range(0x1F300, 0x1F6FF)]))),
+    "letters, other fonts": of_font(TEXT, glyphs.LATIN),
+    "letters, other hands": of_font(BY_HAND, "".join(c for c in glyphs.LATIN if c.isalpha())),
+    "kana": of_font(KANA, KANA_TEXT),
+    "animals and things, drawn": by_stroke([BY_STROKE[name] for name in THINGS]),
+    "plus, minus, brackets, drawn": by_stroke([BY_STROKE[name] for name in SIGNS]),
+    "animals, printed": of_font(SYMBOLA, ANIMALS),
+    "faces, printed": of_font(SYMBOLA, FACES),
+    "icons": of_font(ICONS, "".join(map(chr, [*range(0xE700, 0xE7FF), *range(0x1F300, 0x1F6FF)]))),
     "empty sheet with a white frame": _white_frame,
     "page of writing": _writing,
 }
 
 
-def pictures(kind: str, count: int, seed: int = 2026) -> Iterator[Array]:
-    """Yield so many pictures of a kind; the same for a seed."""
+def pictures(name: str, kind: Kind, count: int, seed: int = 2026) -> Iterator[Array]:
+    """Yield so many pictures of a kind; the same for a name and a seed."""
     for number in range(count):
-        yield KINDS[kind](np.random.default_rng([seed, crc32(kind.encode()), number]))
+        yield kind(np.random.default_rng([seed, crc32(name.encode()), number]))
 
 
 def digits(count: int, seed: int = 2026) -> Iterator[tuple[Array, int]]:

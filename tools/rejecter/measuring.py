@@ -21,6 +21,7 @@ from digit_data.datasets import load_digits, load_mnist
 from digit_data.pictures.examine import Examined, ImageError, examine, open_image
 from digit_data.types import Array
 from numpy_impl import serialization
+from numpy_impl.layers import Conv2D, Dense, Layer
 from scripts import calibration, model_files
 from scripts.model_files import SHIPPED_MODEL, SHIPPED_REJECTER
 from scripts.whatami.answers import LEAST_SCORE, Answer, answer
@@ -29,8 +30,7 @@ from terminal_io import Parser, run, writable_directory, write_text
 from tests.pictures import hard_kinds, scenes
 from tests.pictures.rendered import WAYS, large
 
-from . import held_out
-from .__main__ import HIDDEN
+from . import held_out, validation
 
 Shown = Iterable[tuple[Image.Image, int]]
 
@@ -40,16 +40,17 @@ THRESHOLDS = (1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95)
 CARD = """\
 # {name}
 
-The network that `python -m scripts.whatami` asks whether a picture shows a digit at all: {sizes}, ReLU,
-softmax. Its first layer is that of the network that answers; the file holds the {parameters:,} parameters of the
-others, in float32. A score for each digit, and the last for what is none; the score for any digit is 1 less the
-last. Trained by the functions of `tools.rejecter`; this card was written by
+The network that `python -m scripts.whatami` asks whether a picture shows a digit at all: {layers}; ReLU, softmax;
+{parameters:,} parameters in float32. A score for each digit, and the last for what is none; the score for any digit is
+1 less the last. Trained by the functions of `tools.rejecter`; this card was written by
 `python -m tools.rejecter.measuring --share {share:g}`.
 SHA-256 of {name}.npz: `{sha256}`
 
 It was trained on MNIST's first 55,000 digits, on digits drawn and printed, and on letters, signs, scribbles,
-outlines, solid things, blots, pairs and fragments of digits, textures, papers, pages and photographs, drawn anew or in the fonts of Debian's
-packages. All that is measured here it has not seen: other digits, other fonts, other scripts, other things.
+outlines, solid things, blots, pairs and fragments of digits, digits turned and mirrored, the letters of a hundred
+scripts, textures, papers, pages and photographs, drawn anew or in the fonts of Debian's packages. All that is measured
+here it has not seen: other digits, other fonts, other scripts, other things. Its layers and what it learns from were
+chosen by yet other kinds, those of `tools.rejecter.validation`.
 
 ## Digits that are lost
 
@@ -194,6 +195,20 @@ def digits(
     }
 
 
+def _layers(layers: Sequence[Layer]) -> str:
+    """Say which layers compute something from weights, in order."""
+    convolutions = [
+        f"{layer.filters} filters of {'x'.join(map(str, layer.kernel_size))}, stride "
+        f"{layer.strides[0]}"
+        for layer in layers
+        if isinstance(layer, Conv2D)
+    ]
+    units = [str(layer.units) for layer in layers if isinstance(layer, Dense)]
+    return (
+        f"convolutions with {' and '.join(convolutions)}, and dense layers of {' and '.join(units)}"
+    )
+
+
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
@@ -234,18 +249,25 @@ def _curve(digits: dict[str, MeasuredKind], none: dict[str, MeasuredKind]) -> st
 
 def _run(args: Namespace) -> int:
     model = model_files.load(SHIPPED_MODEL)
-    known = digits(model, args.data, args.share)
+    kinds = validation.KINDS if args.validation else held_out.KINDS
     none = {
         kind: asked(
             model,
-            ((Image.fromarray(p), NONE) for p in held_out.pictures(kind, round(200 * args.share))),
+            (
+                (Image.fromarray(p), NONE)
+                for p in held_out.pictures(kind, draw, round(200 * args.share))
+            ),
         )
-        for kind in held_out.KINDS
+        for kind, draw in kinds.items()
     }
+    if args.validation:
+        print(_none_table(none))
+        return 0
+    known = digits(model, args.data, args.share)
     network = serialization.load(SHIPPED_REJECTER)
     card = CARD.format(
         name=SHIPPED_REJECTER.stem,
-        sizes="-".join(map(str, [784, *network.input_shape, HIDDEN, *network.output_shape])),
+        layers=_layers(network.layers),
         parameters=network.parameters.size,
         sha256=hashlib.sha256(SHIPPED_REJECTER.read_bytes()).hexdigest(),
         least=LEAST_SCORE,
@@ -266,6 +288,10 @@ def parser() -> Parser:
     p = Parser(prog="python -m tools.rejecter.measuring", description=__doc__)
     p.add_argument("--data", type=Path, metavar="PATH", help="where MNIST is")
     p.add_argument("--share", type=float, default=1.0, metavar="S", help="of the pictures; 1")
+    p.add_argument(
+        "--validation", action="store_true",
+        help="only what is no digit, of the kinds by which choices were made",
+    )  # fmt: skip
     p.add_argument("--out", type=Path, metavar="DIR", help="where to write the card; default: not")
     return p
 

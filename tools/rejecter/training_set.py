@@ -10,7 +10,7 @@ from digit_data.drawn import drawn_digits
 from digit_data.types import Array
 from scripts import model_files
 
-from . import drawings, glyphs, scenery, touching
+from . import drawings, glyphs, scenery, things, touching
 from .inks import Generator, cut, grey, seen, varied
 
 NO_DIGIT = 10
@@ -18,6 +18,7 @@ NO_DIGIT = 10
 MNIST_USED = 55_000
 # A fragment of which the best score is higher is taken for a digit.
 KNOWN = 0.97
+THINGS = {"sign": 12_000, "outline": 9_000, "enclosed": 5_000}
 LETTERS = "".join(character for character in glyphs.LATIN if character.isalpha())
 
 
@@ -125,3 +126,16 @@ def negatives(digits: Array, rng: Generator) -> Array:
         ),
     ]
     return np.concatenate([np.reshape(part, (-1, 28, 28)) for part in made]).astype(np.float32)
+
+
+def more_negatives(data: Path | None, rng: Generator) -> Array:
+    """Return letters of many scripts, icons, things, and turned digits, (N, 28, 28) in 0..1."""
+    mnist = load_mnist(data)
+    x = mnist.x_train[:MNIST_USED].astype(np.float32) / 255
+    made = [
+        [p for _, p in glyphs.pictures(glyphs.of_peoples(), 16_000, rng)],
+        [p for _, p in glyphs.pictures(glyphs.icons(), 5_000, rng)],
+        *(things.pictures(kind, count, rng) for kind, count in THINGS.items()),
+        things.turned(x, mnist.y_train[:MNIST_USED], 6_000, rng),
+    ]
+    return np.array([p for part in made for p in scenery.without_bars(part)], np.float32)
