@@ -258,7 +258,11 @@ class _Search:
             best = self._next(right, so_far, given)
             if best is None:
                 return []
-            found.append(best.wrong)
+            before = next((one for one in found if one.part is best.wrong.part), None)
+            if before is None:
+                found.append(best.wrong)
+            else:
+                before.mended.extend(best.wrong.mended)
             so_far |= best.put
             right = best.right
         return found
@@ -311,25 +315,38 @@ class _Search:
         self, number: int, own: Sequence[Array], sources: Sequence[int], right: Sequence[bool],
         so_far: dict[Visit, Callable[[Any], Any]],
     ) -> _Found | None:  # fmt: skip
-        """Return a value with what it should be, if more gradients are right with that."""
-        trial, parts = self._trial, self._holes.parts
-        for source, new in self._measured_for(own, sources):
-            put = {(number, v): _Put(array) for v, array in enumerate(new)}
-            values = self._holes.run(trial.values, so_far | put)
-            fits = None if values is None else trial.fits(values, _MEASURED)
-            if fits is None or not _better(fits, right):
-                continue
-            differ = (v for v, pair in enumerate(zip(own, new, strict=True)) if not _equal(*pair))
-            when = self._events[number, next(differ, 0)]
-            before = {parts[k].place for (k, _), event in self._events.items() if event <= when}
-            mended = [k for k, yes in enumerate(fits) if yes and not right[k]]
-            is_by = self._instead(own, source)
-            wrong = Wrong(
-                parts[number], parts[source], None if is_by is None else parts[is_by],
-                *_worst(own, new), mended, before,
-            )  # fmt: skip
-            return _Found(wrong, put, list(fits), when)
-        return None
+        """Return a value with what it should be, if more gradients are right with that.
+
+        Raises:
+            _Late: There is no more time, and nothing was found.
+        """
+        best: tuple[int, dict[Visit, Callable[[Any], Any]], list[Array], list[bool]] | None = None
+        now = right
+        try:
+            for source, new in self._measured_for(own, sources):
+                put = {(number, v): _Put(array) for v, array in enumerate(new)}
+                values = self._holes.run(self._trial.values, so_far | put)
+                fits = None if values is None else self._trial.fits(values, _MEASURED)
+                if fits is not None and _better(fits, now):
+                    best, now = (source, put, new, list(fits)), fits
+                    if all(fits):
+                        break
+        except _Late:
+            if best is None:
+                raise
+        if best is None:
+            return None
+        source, put, new, fits = best
+        parts, is_by = self._holes.parts, self._instead(own, source)
+        differ = (v for v, pair in enumerate(zip(own, new, strict=True)) if not _equal(*pair))
+        when = self._events[number, next(differ, 0)]
+        before = {parts[k].place for (k, _), event in self._events.items() if event <= when}
+        mended = [k for k, yes in enumerate(fits) if yes and not right[k]]
+        wrong = Wrong(
+            parts[number], parts[source], None if is_by is None else parts[is_by],
+            *_worst(own, new), mended, before,
+        )  # fmt: skip
+        return _Found(wrong, put, fits, when)
 
     def _instead(self, own: Sequence[Array], source: int) -> int | None:
         """Return by what a value is the derivative, of what has been measured."""
@@ -346,10 +363,14 @@ class _Search:
             _Late: There is no more time.
         """
         for source in sources:
-            for order in _orders(own, self._measured.values[source]):
-                derivative = self._measured.by(source)
-                if derivative is None:
-                    break
+            values = self._measured.values[source]
+            orders = [*_orders(own, values)]
+            derivative = self._measured.by(source) if orders else None
+            if derivative is None:
+                continue
+            if len(own) == len(values) > 1:
+                orders.append(_by_those_that_are_right(own, derivative))
+            for order in orders:
                 pairs = zip(own, order, strict=True)
                 yield source, [a if k is None else derivative[k] for a, k in pairs]
 
@@ -379,6 +400,26 @@ def _orders(own: Sequence[Array], source: Sequence[Array]) -> Generator[list[int
             pairs = zip(own, order, strict=True)
             if all(k is None or a.shape == source[k].shape for a, k in pairs):
                 yield order
+
+
+def _by_those_that_are_right(own: Sequence[Array], derivative: Sequence[Array]) -> list[int | None]:
+    """Return which visit belongs to each where those that are right tell it, and the rest is left.
+
+    Of two branches a backward pass may begin with either.
+    """
+    left = [*range(len(derivative))]
+    found: list[int | None] = []
+    for array in own:
+        same = (k for k in left if derivative[k].shape == array.shape)
+        place = next((k for k in same if _equal(array, derivative[k])), None)
+        found.append(place)
+        left = [k for k in left if k != place]
+    for number, array in enumerate(own):
+        if found[number] is None:
+            fitting = (k for k in reversed(left) if derivative[k].shape == array.shape)
+            found[number] = next(fitting, None)
+            left = [k for k in left if k != found[number]]
+    return found
 
 
 def _equal(one: Array, other: Array) -> bool:
