@@ -247,7 +247,12 @@ def with_its_line(
         return known
     try:
         trial = OfOptimizer(subject, layout, draft, stated, draw, back)
-        return _as_sure(search(trial, subject, known), known) if trial.repeats() else known
+        if not trial.repeats():
+            return known
+        found = search(trial, subject, known)
+        # With all options stated, and a state that is new, a line that mends the step is wrong.
+        sure = subject.renew is not None and not stated.named
+        return found if sure else _as_sure(found, known)
     except TheirError:
         return known
     finally:
