@@ -31,7 +31,7 @@ mnist: .venv/ready ## Train 784-500-300-10 on MNIST by document D4's recipe (MNI
 draw: .venv/ready ## Serve the page on which one draws a digit, on this machine only.
 	$(BIN)/python -m scripts.draw
 
-weights: .venv/ready ## Make the shipped weights and their cards again (an hour).
+weights: .venv/ready ## Make the shipped weights and their cards again (long).
 	$(BIN)/python -m tools.ship
 	$(BIN)/python -m tools.rejecter
 	$(BIN)/python -m tools.rejecter.measuring --out scripts/weights

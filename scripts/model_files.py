@@ -37,7 +37,7 @@ SHIPPED_REJECTER = SHIPPED_MODEL.with_name("digit-or-none.npz")
 # are far below the decimals that are shown.
 DTYPE = "float64"
 # A convolution lays a picture out as many times as its windows overlap: so many pictures at a time.
-LOT = 500
+LOT = 64
 
 
 Forward = Callable[[Array], Array]
