@@ -1,9 +1,13 @@
 """The notebooks run from top to bottom, and what is saved in them is what they print."""
 
+import ast
+import importlib
 import os
 import re
 import subprocess
 import sys
+from contextlib import suppress
+from types import ModuleType
 
 import pytest
 
@@ -15,6 +19,7 @@ pytest.importorskip("nbclient", reason="the notebooks need requirements-dev.txt"
 pytest.importorskip("ipykernel", reason="the notebooks need requirements-dev.txt")
 
 NAMES = ("compare", "train", "validate_your_own", "whatami")
+OURS = ("digits_parity", "parity", "keras_impl", "numpy_impl", "digit_data", "terminal_io")
 FRACTION = re.compile(r"-?\d+(?:\.\d+(?:e[+-]?\d+)?|e[+-]?\d+)")
 PLACE = re.compile(r"\[\d+(?:, \d+)*\]")
 
@@ -66,6 +71,49 @@ def test_a_notebook_prints_what_is_saved_in_it(name, tmp_path):
     for cell, before in zip(cells, saved, strict=True):
         if "MNIST_PATH" in os.environ or not "".join(notebooks.printed(cell)).startswith("Skip"):
             assert stable(cell) == stable(before), cell.source
+
+
+def taken(package, name):
+    """Return what ``from package import name`` gives, a module or anything; None if it fails."""
+    module = importlib.import_module(package)
+    if not hasattr(module, name):
+        with suppress(ModuleNotFoundError):
+            importlib.import_module(f"{package}.{name}")
+    return getattr(module, name, None)
+
+
+def unknown_names(sources):
+    """Return what cells take from our packages that is not there: ``engines.Plan``, say."""
+    trees = [ast.parse(re.sub("^%.*", "", source, flags=re.MULTILINE)) for source in sources]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    ours, missing = {}, []
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom) and node.module.partition(".")[0] in OURS:
+            for alias in node.names:
+                found = taken(node.module, alias.name)
+                ours[alias.asname or alias.name] = found
+                missing += [f"{node.module}.{alias.name}"] if found is None else []
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name in OURS:
+                    ours[alias.asname or alias.name] = importlib.import_module(alias.name)
+    for node in nodes:
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            module = ours.get(node.value.id)
+            if isinstance(module, ModuleType) and not hasattr(module, node.attr):
+                missing.append(f"{node.value.id}.{node.attr}")
+    return missing
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_that_a_cell_takes_from_us_is_there(name):
+    assert unknown_names(cell.source for cell in code(name)) == []
+
+
+def test_a_name_that_is_gone_is_noticed():
+    cell = "from digits_parity import engines\nengines.TrainingPlan.of(1)\nengines.Plan.of(1)"
+    assert unknown_names(["%matplotlib inline\nimport parity", cell]) == ["engines.Plan"]
+    assert unknown_names(["from parity import Verdicts"]) == ["parity.Verdicts"]
 
 
 @pytest.mark.parametrize("name", NAMES)
