@@ -88,7 +88,7 @@ def unknown_names(sources):
     nodes = [node for tree in trees for node in ast.walk(tree)]
     ours, missing = {}, []
     for node in nodes:
-        if isinstance(node, ast.ImportFrom) and node.module.partition(".")[0] in OURS:
+        if isinstance(node, ast.ImportFrom) and str(node.module).partition(".")[0] in OURS:
             for alias in node.names:
                 found = taken(node.module, alias.name)
                 ours[alias.asname or alias.name] = found

@@ -8,6 +8,7 @@ from numpy_impl.types import Shape
 from parity.checking.asking.conventions import Sample, no_batches
 from parity.checking.asking.falling import FallingStep
 from parity.checking.asking.gradients import Direct, Taken
+from parity.checking.asking.held import OF_STEPS, Held
 from parity.checking.asking.subject import Subject, TheirError
 from parity.checking.bugs.findings import Finding, Notes, TensorKind
 from parity.checking.bugs.table import (
@@ -40,7 +41,6 @@ from parity.checking.model.losses import SQUARED, Declared, LossKind, meant
 from parity.checking.model.network import Plan
 from parity.checking.model.probe import Probe
 from parity.checking.model.rules import OptimizerRule
-from parity.checking.repairing.state import OF_STEPS, Held
 from parity.checking.repairing.telling import mended
 
 _OWN_LOSS_UNKNOWN = (

@@ -304,7 +304,7 @@ def test_a_change_that_never_ends_is_ended(tmp_path: Path, monkeypatch: Any):
 
 
 def test_what_modules_and_objects_hold_is_put_back():
-    from parity.checking.repairing.state import Held
+    from parity.checking.asking.held import Held
 
     class Neuron:
         def __init__(self) -> None:

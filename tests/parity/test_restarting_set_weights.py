@@ -232,6 +232,20 @@ def test_a_part_of_the_state_may_be_started_anew(
     assert told(found, "starts a part of what the step keeps anew"), str(found)
 
 
+@pytest.mark.parametrize(("keeps", "copies"), [*product((("m", "t"), ("v", "t")), (False, True))])
+def test_where_one_average_alone_starts_anew_nobody_is_accused(
+    keeps: tuple[str, ...], copies: bool
+) -> None:
+    found = checked(adam(), optimizers.Adam(0.1), copies=copies, keeps=keeps)
+    assert found.outcome is Outcome.UNKNOWN, str(found)
+    assert "set_weights changes more than weights" in found.findings[0].evidence
+
+
+def test_another_optimizer_is_wrong_where_set_weights_leaves_its_state() -> None:
+    found = checked(cubes, optimizers.Adam(0.1), keeps=("m", "v", "u", "t", "p"))
+    assert found.outcome is Outcome.WRONG, str(found)
+
+
 def test_no_array_is_written_to_where_something_else_is_made_of_it() -> None:
     found = checked(adam(), optimizers.Adam(0.1), cached=True)
     assert found.outcome is Outcome.RIGHT, str(found)

@@ -10,10 +10,10 @@ import pytest
 
 import parity
 from parity import CheckReport
+from parity.checking.asking.held import Held
 from parity.checking.bugs.optimizers import STEP_LINE
 from parity.checking.explain.steps.mending import OfOptimizer
 from parity.checking.repairing import search
-from parity.checking.repairing.state import Held
 from parity.reports.report import Outcome
 from tests.imported import imported
 from tests.parity.wrong_steps.mistakes import MISTAKES

@@ -6,8 +6,12 @@ import sysconfig
 from functools import cache
 
 
+@cache
 def foreign(filename: str) -> bool:
-    """Whether a file is ours, Python's, or of an installed package."""
+    """Whether a file is ours, Python's, or of an installed package.
+
+    Asked for every call that is followed, and so remembered.
+    """
     if filename.startswith("<"):  # <frozen importlib._bootstrap>, <string>
         return True
     path = os.path.realpath(filename)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy_impl import activations
 from numpy_impl.types import Array
 from parity.checking.asking.gradients import COURSE_RATE, Direct, Step, Taken
+from parity.checking.asking.held import OF_STEPS, Held
 from parity.checking.asking.repeating import alike
 from parity.checking.asking.subject import Subject, TheirError, lowest
 from parity.checking.bugs.findings import Finding, Notes
@@ -30,7 +31,6 @@ from parity.checking.explain.steps.update import Updates, declared_optimizer_of,
 from parity.checking.model.layout import Key, Layout
 from parity.checking.model.network import Plan
 from parity.checking.model.probe import Form, Probe
-from parity.checking.repairing.state import OF_STEPS, Held
 from parity.checking.repairing.telling import mended
 
 # After those that tell what kind of update it is, so many steps are taken one after the other.

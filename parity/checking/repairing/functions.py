@@ -17,8 +17,9 @@ from typing import Any, cast
 import numpy as np
 
 from numpy_impl.types import Array, Shape
+from parity.checking.asking.held import is_object
 from parity.checking.asking.own_code import foreign
-from parity.checking.repairing.moments import Moment, is_object
+from parity.checking.repairing.moments import Moment
 
 Function = ast.FunctionDef | ast.Lambda
 # What is known of a name's value: its type, and an array's shape.
@@ -90,7 +91,7 @@ def seen(call: Callable[[], Any], visits: Set[int] = FIRST_VISITS) -> Effects:
 
     def entered(frame: FrameType, _: str, __: Any) -> Any:
         code = frame.f_code
-        if foreign_file(code.co_filename):
+        if foreign(code.co_filename):
             return None
         found.codes.setdefault(code)
         holder = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
@@ -168,7 +169,7 @@ def may_go_on(code: CodeType) -> bool:
     """
     key = code.co_filename, code.co_firstlineno, code.co_name
     if key not in _lasting:
-        _lasting[key] = not foreign_file(code.co_filename) and _loops(code)
+        _lasting[key] = not foreign(code.co_filename) and _loops(code)
     return _lasting[key]
 
 
@@ -178,16 +179,6 @@ def _loops(code: CodeType) -> bool:
     heads = {step.offset: step.opname for step in steps}
     plain = all(heads.get(step.argval) == "FOR_ITER" for step in back)
     return bool(back) and not (plain and _GROWING.isdisjoint(code.co_names))
-
-
-_foreign: dict[str, bool] = {}
-
-
-def foreign_file(filename: str) -> bool:
-    """Whether a file is not the user's; asked for every call, and so remembered."""
-    if filename not in _foreign:
-        _foreign[filename] = foreign(filename)
-    return _foreign[filename]
 
 
 def _kinds(frame: FrameType) -> dict[str, Kind]:

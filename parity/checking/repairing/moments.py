@@ -6,6 +6,8 @@ from typing import Any, Never, cast
 
 import numpy as np
 
+from parity.checking.asking.held import is_object
+
 # What a name may stand for as it is: nothing here draws numbers or runs the user's code.
 _AS_THEY_ARE = (
     np.generic, np.ufunc, bool, int, float, complex, str, slice, range, type(None), np.dtype,
@@ -83,10 +85,3 @@ def _kept(value: Any, depth: int) -> Any:
     if depth or not is_object(value):
         return KeptObject({})
     return KeptObject({name: _kept(part, depth + 1) for name, part in vars(value).items()})
-
-
-def is_object(value: Any) -> bool:
-    """Whether something is an object of the user's with attributes; it may be called as well."""
-    attributes = getattr(value, "__dict__", None)
-    made_by_python = type(value).__module__ == "builtins"  # functions, classes, modules
-    return isinstance(attributes, dict) and not made_by_python and not isinstance(value, type)

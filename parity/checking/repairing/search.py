@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from numpy_impl.types import Array
+from parity.checking.asking.held import Held
 from parity.checking.bugs.findings import Unreadable
 from parity.checking.repairing import adjoints, expressions, masks, numbers, twice, updates, whole
 from parity.checking.repairing.functions import (
@@ -28,7 +29,6 @@ from parity.checking.repairing.functions import (
 from parity.checking.repairing.glance import Glance
 from parity.checking.repairing.scope import Scope, known_of
 from parity.checking.repairing.slots import Change, Statement, statements
-from parity.checking.repairing.state import Held
 from parity.checking.repairing.terms import Terms
 from parity.checking.repairing.trial import Trial
 from parity.checking.repairing.wording import place, texts

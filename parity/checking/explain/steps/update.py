@@ -35,6 +35,7 @@ from parity.checking.explain.steps.declared import Reading, declared_course
 from parity.checking.explain.steps.departures import Departure
 from parity.checking.explain.steps.identified import Identified
 from parity.checking.explain.steps.parting import differs_by, from_before
+from parity.checking.explain.steps.restarting import sets_more
 from parity.checking.explain.steps.shared_state import Shared
 from parity.checking.model import declared_optimizer
 from parity.checking.model.declared_optimizer import DeclaredOptimizer
@@ -43,6 +44,7 @@ from parity.checking.model.rules import ADAPTIVE, FORMS, PLACES, OptimizerRule
 
 _NEITHER = f"its changes on equal input differ; they follow neither momentum nor {ADAPTIVE}"
 _STARTS = "; it is as if your set_weights started the optimizer's state anew, or a part of it"
+_SETS_MORE = "; your set_weights changes more than weights, perhaps a part of what the step keeps"
 _PARTS = {"averages": "the averages, and not their count", "count": "their count"}
 _IN_PART = (
     "Step: your set_weights starts a part of what the step keeps anew ({}). Steps are read so."
@@ -284,6 +286,8 @@ class Updates:
                 "candidate anew"
             )
             return replace(finding, evidence=evidence, severity=Severity.UNCERTAIN)
+        if not placing.restarts and sets_more(self._subject):
+            return replace(finding, evidence=evidence + _SETS_MORE, severity=Severity.UNCERTAIN)
         return finding
 
     def _departing(self, found: Identified, departure: Departure) -> Finding:

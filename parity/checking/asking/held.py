@@ -9,8 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from numpy_impl.types import Array
-from parity.checking.repairing.functions import foreign_file
-from parity.checking.repairing.moments import is_object
+from parity.checking.asking.own_code import foreign
 
 # Larger arrays are data sets, which no gradient changes; to copy them each time would take long.
 _MOST_ENTRIES = 50_000
@@ -20,6 +19,7 @@ OF_STEPS = 2_000_000
 _MOST_ALTOGETHER = 20_000_000
 # What is held by what is held, and so on, down to so many lists, dicts and objects.
 _MOST_PARTS = 3000
+_NUMBERS = bool, int, float, complex, np.generic
 
 
 class Held:
@@ -78,7 +78,7 @@ class Held:
 
     def _kept_by(self, function: FunctionType) -> Iterator[Any]:
         """Yield what a function keeps, and note the names around it where it is the user's."""
-        own = not foreign_file(function.__code__.co_filename)
+        own = not foreign(function.__code__.co_filename)
         for cell in function.__closure__ or ():
             try:
                 content = cell.cell_contents
@@ -92,6 +92,24 @@ class Held:
             yield from filter(_holds, function.__defaults__ or ())
             yield from filter(None, (vars(function), function.__kwdefaults__))
             yield function.__globals__
+
+    def differs(self, other: "Held") -> bool:
+        """Return whether numbers or arrays that are held are others, of the same holders.
+
+        An object or an array that was made anew with the same content is no other one.
+        """
+        ours, theirs = self._content(), other._content()
+        return len(ours) != len(theirs) or not all(map(_equal, ours, theirs))
+
+    def _content(self) -> list[Any]:
+        """Return all that is held, in the order in which it was found."""
+        parts = [part for _, values in self._dicts for part in values.values()]
+        parts += [part for _, items in self._lists for part in items]
+        parts += [content for _, content in self._cells]
+        return [
+            *(part for part in parts if isinstance(part, _NUMBERS)),
+            *(a for _, a in self._arrays),
+        ]
 
     def put_back(self) -> None:
         """Make all as it was."""
@@ -112,7 +130,18 @@ class Held:
                     del holder[name]
 
 
+def is_object(value: Any) -> bool:
+    """Whether something is an object of the user's with attributes; it may be called as well."""
+    attributes = getattr(value, "__dict__", None)
+    made_by_python = type(value).__module__ == "builtins"  # functions, classes, modules
+    return isinstance(attributes, dict) and not made_by_python and not isinstance(value, type)
+
+
 def _holds(value: Any) -> bool:
     """Whether something may hold what a change could spoil; modules and classes are left."""
     kinds = np.ndarray, list, dict, tuple, FunctionType, MethodType, partial
     return isinstance(value, kinds) or is_object(value)
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return np.shape(one) == np.shape(other) and bool(np.array_equal(one, other, equal_nan=True))
