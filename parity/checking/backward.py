@@ -473,7 +473,7 @@ class Backward:
             asking = self._asking(direct.kind, True, source)
             # Gradients with other masks each time are read one sample a call, and so are steps.
             asking.batch = len(direct.probes[0].x) if direct.masked else None
-            asking.may_drop = direct.masked
+            asking.drops = direct.masked
             answered = single.answer(asking, direct.form)
         except TheirError as error:
             finding = Finding(STEP_EXCEPTION, "step", evidence=error.reason, detail=error.trace)

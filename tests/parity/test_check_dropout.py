@@ -186,3 +186,60 @@ def test_noise_is_not_taken_for_dropout():
 
     report = parity.check(Noisy().connect, keras=False)
     assert [finding.code for finding in report.findings] == ["nondeterministic"]
+
+
+class Trained(Net):
+    """The same with a step and a loss, which is that of ``forward``: no unit is dropped in it."""
+
+    guard: float = 0.0
+    half: bool = False
+
+    def set_weights(self, arrays):
+        self.kernels, self.biases = list(arrays[::2]), list(arrays[1::2])
+        if self.reseeded:
+            self.rng = np.random.default_rng(5)
+
+    def weights(self):
+        return [a for pair in zip(self.kernels, self.biases, strict=True) for a in pair]
+
+    def step(self, x, y, learning_rate):
+        for n, (w, g) in enumerate(zip(self.weights(), self.gradients(x, y), strict=True)):
+            w -= learning_rate * (g / 2 if self.half and n == 2 else g)
+
+    def loss(self, x, y):
+        return -np.mean(np.sum(y * np.log(self.forward(x) + self.guard), axis=1))
+
+    def connect(self):
+        return parity.Candidate(
+            get_weights=self.weights, set_weights=self.set_weights, forward=self.forward,
+            gradients=self.gradients, step=self.step, loss=self.loss, labels="one-hot",
+        )  # fmt: skip
+
+
+def trained(reseeded: bool, guard: float, bug: str = "", half: bool = False) -> Trained:
+    net = Trained(reseeded=reseeded, bug=bug)
+    net.guard, net.half = guard, half
+    return net
+
+
+@pytest.mark.parametrize("guard", [0.0, 1e-12])
+@pytest.mark.parametrize("reseeded", [False, True])
+def test_a_loss_in_which_no_unit_is_dropped_accuses_nobody(reseeded: bool, guard: float):
+    report = parity.check(trained(reseeded, guard).connect, keras=False)
+    assert report.outcome is parity.Outcome.RIGHT, str(report)
+    assert "your own loss" in report.summary.partition("Not tested")[2]
+    witness = next(w for w in report.witnesses if "own loss" in w.name)
+    assert witness.agrees is None
+    assert "does not drop the same" in witness.comment
+
+
+@pytest.mark.parametrize("guard", [0.0, 1e-12])
+@pytest.mark.parametrize("reseeded", [False, True])
+def test_beside_it_wrong_dropout_is_named(reseeded: bool, guard: float):
+    assert codes(trained(reseeded, guard, "scale forgotten")) == ["dropout-scale-missing"]
+
+
+@pytest.mark.parametrize("reseeded", [False, True])
+def test_a_wrong_step_is_seen_beside_gradients_that_drop_the_same_units(reseeded: bool):
+    found = codes(trained(reseeded, 1e-12, half=True))
+    assert len(found) == 1, found

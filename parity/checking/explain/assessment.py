@@ -116,6 +116,14 @@ class Assessment:
         """Whether dropout was active."""
         return self.probes[0].masks is not None
 
+    def beside(self, own: OwnLoss | None) -> None:
+        """Take the user's own loss, if it says anything of these gradients.
+
+        It drops no units, or others. Where gradients do, that is another function of the weights:
+        all that counts is which loss it is.
+        """
+        self.own = None if self.masked and own is not None and own.kind is None else own
+
     @property
     def explains_something(self) -> bool:
         """Whether any tensor is explained."""

@@ -26,21 +26,12 @@ from parity.checking.explain.assessment import Assessment, Assessor
 from parity.checking.explain.own_loss import OwnLoss
 from parity.checking.explain.steps.declared import of_any_loss
 from parity.checking.explain.steps.identified import Identified
-from parity.checking.explain.steps.optimizer import (
-    clipped_descent,
-    identify,
-)
+from parity.checking.explain.steps.optimizer import clipped_descent, identify
 from parity.checking.explain.steps.stepping import Stepping, classify
 from parity.checking.model import declared_optimizer
 from parity.checking.model.losses import LossKind, reductions
 from parity.checking.model.network import INVERTED, Plan
-from parity.checking.model.probe import (
-    Form,
-    Probe,
-    given_labels,
-    label_forms,
-    sample_forms,
-)
+from parity.checking.model.probe import Form, Probe, given_labels, label_forms, sample_forms
 
 _RANDOM = Finding(
     NONDETERMINISTIC, "gradients",
@@ -104,7 +95,7 @@ class Asking:
         batch: The batch size, where it has to be a certain one.
 
     Attributes:
-        may_drop: Whether a step may be read as one with dropout.
+        drops: Whether a step drops units, as the gradients do; None where that is not known.
     """
 
     def __init__(
@@ -126,7 +117,7 @@ class Asking:
         self.by_step = by_step
         self.own = own
         self.batch = batch
-        self.may_drop = True
+        self.drops: bool | None = None
         self._asked = False
         self._loss_known = False
 
@@ -234,7 +225,7 @@ class Asking:
         answered = Answered(assessor)
         self._by_step(answered, form) if self.by_step else self._directly(answered, form)
         if answered.assessment is not None:
-            answered.assessment.own = own
+            answered.assessment.beside(own)
             self._in_float32(answered, form)
         return answered
 
@@ -289,19 +280,22 @@ class Asking:
                 answered.optimizer = one or clipped
                 if answered.optimizer is not None:
                     answered.assessment = None
-                elif self.may_drop and self._differ_elsewhere(answered, stepping.source, form):
+                elif self._may_drop(answered, stepping.source, form):
                     self._masked(answered, form, stepping.source)
         else:
-            answered.optimizer = self._optimizer(answered, form)
-            source = stepping.plain_source if self.may_drop else None
+            answered.optimizer, given = self._optimizer(answered, form), self.candidate.optimizer
+            source = None if self.drops is False else stepping.plain_source
             if answered.optimizer is None and source and self._masked(answered, form, source):
                 answered.stepping = replace(stepping, kind="plain")
             # What is declared with its options has a rate of its own.
-            given = self.candidate.optimizer
             stated = None if given is None else declared_optimizer.of(given)
             may_fall = stated is None or (stated.named and stated.kind == "sgd")
             if answered.optimizer is None and stepping.falling is not None and may_fall:
                 self._at_falling_rates(answered, form, stepping.falling)
+
+    def _may_drop(self, answered: Answered, source: Source, form: Form) -> bool:
+        known = self.drops
+        return self._differ_elsewhere(answered, source, form) if known is None else known
 
     def _at_falling_rates(self, answered: Answered, form: Form, source: FallingStep) -> None:
         """Read gradients off steps whose rate goes by a formula, as long as it does."""
@@ -384,7 +378,8 @@ class Asking:
         if found is None or not found.explains_all or not dropout.drops_units(found.probes):
             assessor.batch = self.batch
             return
-        found.own, answered.assessment = before.own, found
+        found.beside(before.own)
+        answered.assessment = found
         if found.probes[0].plan.drop_power == INVERTED:  # else it may be no dropout
             answered.remarks.append(dropout.FIXED)
 

@@ -40,6 +40,9 @@ def ask_keras(
 def own_loss_of(subject: Subject, assessment: Assessment, judgement: Judgement) -> Notes:
     """Return the derivative of the user's own loss as a witness, with what is to be said of it."""
     own = assessment.own
+    if assessment.masked and callable(subject.candidate.loss) and subject.loss_repeats:
+        comment = "your gradients drop units, and the loss does not drop the same"
+        return Notes(witnesses=[Witness(OWN_LOSS, None, comment)])
     if own is None:
         stated = callable(subject.candidate.loss)
         comment = "the loss could not be called" if stated else "no loss function is given"
