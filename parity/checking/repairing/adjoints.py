@@ -207,7 +207,7 @@ def wrong_values(
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Derivative:
     """A wrong value, what is put in its place, which gradients are right then, and when it is."""
 
     wrong: Wrong
@@ -269,7 +269,7 @@ class _Search:
 
     def _next(
         self, right: list[bool], so_far: dict[Visit, Callable[[Any], Any]], given: bool
-    ) -> _Found | None:
+    ) -> _Derivative | None:
         """Return the value that is wrong first of those with which more gradients are right.
 
         Raises:
@@ -280,7 +280,7 @@ class _Search:
         sources = [k for k in self._sources if given or parts[k].slot is not None]
         sources.sort(key=lambda k: (not parts[k].name, -k))
         plain = self._holes.run(self._trial.values, so_far)
-        best: _Found | None = None
+        best: _Derivative | None = None
         for number, own in self._seen.items():
             # What is seen first may be wrong later, and something else before that.
             if plain is None or (best is not None and self._events[number, 0] >= best.when):
@@ -314,7 +314,7 @@ class _Search:
     def _as_it_should_be(
         self, number: int, own: Sequence[Array], sources: Sequence[int], right: Sequence[bool],
         so_far: dict[Visit, Callable[[Any], Any]],
-    ) -> _Found | None:  # fmt: skip
+    ) -> _Derivative | None:  # fmt: skip
         """Return a value with what it should be, if more gradients are right with that.
 
         Raises:
@@ -346,7 +346,7 @@ class _Search:
             parts[number], parts[source], None if is_by is None else parts[is_by],
             *_worst(own, new), mended, before,
         )  # fmt: skip
-        return _Found(wrong, put, fits, when)
+        return _Derivative(wrong, put, fits, when)
 
     def _instead(self, own: Sequence[Array], source: int) -> int | None:
         """Return by what a value is the derivative, of what has been measured."""

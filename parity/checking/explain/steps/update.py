@@ -286,7 +286,7 @@ class Updates:
                 "candidate anew"
             )
             return replace(finding, evidence=evidence, severity=Severity.UNCERTAIN)
-        if not placing.restarts and sets_more(self._subject):
+        if self._subject.keeps_state and not placing.restarts and sets_more(self._subject):
             return replace(finding, evidence=evidence + _SETS_MORE, severity=Severity.UNCERTAIN)
         return finding
 
