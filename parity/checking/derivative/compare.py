@@ -82,6 +82,7 @@ class Derivative:
         self.seed = seed
         self.notes = Notes()
         self.read = OfSteps(subject, self.notes)
+        self.shrunk = False
         self.draws = Draws(subject, seed, self.notes, self.read)
         # How many times the derivative right gradients are.
         self.scale = 1.0
@@ -163,7 +164,8 @@ class Derivative:
         """Return the points and what was measured; first a farther one where it shows a mistake."""
         factors = {t.index: t.factor for t in tensors if t.factor is not None}
         place, read = points[0].place, self.read
-        known = bool(tensors) and not wrong_of(tensors) and not points[0].cut
+        # A farther point's gradients may be shrunk as well, and not near the weights' own length.
+        known = bool(tensors) and not (wrong_of(tensors) or points[0].cut or self.shrunk)
         if not known or place.many or read.falling is not None or read.updated:
             return points, tensors
         for number in farther.DRAWS:
@@ -184,12 +186,15 @@ class Derivative:
     ) -> tuple[list[Point], list[TensorSlopes]]:
         """Return the points and what was measured; first one of a sample less, if that is wrong.
 
-        It is where gradients are divided by a number that is the batch size of all draws.
+        It is where gradients are divided by a number that is the batch size of all draws. Of what
+        is shrunk to a norm it does not show.
         """
         right = bool(tensors) and all(tensor.factor == 1.0 for tensor in tensors)
         first, given = points[0], self.candidate.gradients is not None
         batch = batch_of(first.place.x, first.place.y)
-        if not right or not given or first.place.many or first.cut or batch < _FEWEST:
+        if not right or not given or first.place.many or batch < _FEWEST:
+            return points, tensors
+        if first.cut or self.shrunk:
             return points, tensors
         with suppress(Unreadable, TheirError):
             found = [self.draws.point(farther.FEWER), *points]
@@ -214,6 +219,7 @@ class Derivative:
             )
         else:
             norm = clipping.stretched(points)
+        self.shrunk = norm is not None
         if norm is not None:
             self.notes.remarks.append(
                 f"Clipping: your gradients are shrunk to the norm {norm:.6g}, and were compared as "
