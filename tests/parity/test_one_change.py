@@ -17,7 +17,7 @@ from parity.checking.repairing import search
 from parity.checking.repairing.functions import OutOfTime, within
 from parity.reports.report import Outcome
 from tests.imported import imported
-from tests.parity.one_change.mistakes import MENDED_ELSEWHERE, MISTAKES
+from tests.parity.one_change.mistakes import MENDED_ELSEWHERE, MISTAKES, OF_VALUES
 
 pytestmark = pytest.mark.search
 HERE = Path(__file__).parent / "one_change"
@@ -51,6 +51,19 @@ def codes_of(module: ModuleType) -> dict[str, Any]:
 
 def asked(report: CheckReport) -> list[str]:
     return [finding.code for finding in report.findings]
+
+
+@pytest.mark.parametrize(("name", "old", "new", "words", "told"), OF_VALUES)
+def test_where_no_line_is_found_the_wrong_value_is(
+    name: str, old: str, new: str, words: str, told: str, tmp_path: Path
+):
+    module, _ = loaded(name, tmp_path, (old, new))
+    report = parity.check(module.make)
+    assert report.outcome is Outcome.WRONG
+    assert asked(report) == ["wrong-value"], str(report)
+    text = (tmp_path / f"{name}.py").read_text()
+    line = text[: text.index(told)].count("\n") + 1
+    assert words.format(f"line {line} of {name}.py") in report.findings[0].title
 
 
 @pytest.mark.census(keep=3, by=lambda name, old, new: name)

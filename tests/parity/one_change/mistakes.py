@@ -30,8 +30,6 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("recurrent", "dWx += x[:, t].T @ dz", "dWx += x[:, t - 1].T @ dz"),
     ("recurrent", "dh_next = dz @ self.Wh.T", "dh_next = dh @ self.Wh.T"),
     ("recurrent", "dh = d @ self.V.T + dh_next", "dh = d @ self.V.T"),
-    ("recurrent", "for t in reversed(range(x.shape[1])):", "for t in range(x.shape[1]):"),
-    ("lstm", "cache.append((x[:, t], h_prev, c_prev, c,", "cache.append((x[:, t], h_prev, c, c,"),
     ("lstm", "dc = dc + dh * o * (1 - tc**2)", "dc = dh * o * (1 - tc**2)"),
     ("lstm", "dc = dc + dh * o * (1 - tc**2)", "dc = dc + dh * o * (1 - c**2)"),
     ("lstm", "dc = dc + dh * o * (1 - tc**2)", "dc = dc + dh * (1 - tc**2)"),
@@ -148,4 +146,17 @@ MENDED_ELSEWHERE: list[tuple[str, str, str, str]] = [
      'dh = dy[:, -1] @ P["V"].T\n    for t in reversed(range(x.shape[1])):',
      "dy[:, t - 1] @ P['V'].T"),
     ("normalized", "/ (len(x) - 1)", "/ len(x)", "along / (n)"),
+]  # fmt: skip
+
+# Mistakes of which the value is told that they make wrong, and not the line: the program, the line
+# and what it becomes, and what is told of which line.
+OF_VALUES = [
+    (
+        "recurrent", "for t in reversed(range(x.shape[1])):", "for t in range(x.shape[1]):",
+        "dh in {} is not", "dh = d @ self.V.T + dh_next",
+    ),
+    (
+        "lstm", "cache.append((x[:, t], h_prev, c_prev, c,", "cache.append((x[:, t], h_prev, c, c,",
+        "df in {} is not", "di, dg, df = dc * g, dc * i, dc * c_prev",
+    ),
 ]  # fmt: skip
