@@ -241,6 +241,20 @@ class Backward:
             return [parting]
         return updates.of_unknown(stepping.kind, True).findings if self._nothing_found else []
 
+    def _decayed(self, assessment: Assessment) -> list[Finding]:
+        """Return what to say of a step that has a decay which neither gradients nor optimizer have.
+
+        Args:
+            assessment: The step's changes, read as gradients.
+        """
+        stated, draft = self.updates.checkable, self.own_steps
+        if stated is None or stated.named or draft is None or self.candidate.weight_decay:
+            return []
+        if not self._nothing_found or assessment.flaws == assessment.cost:
+            return []
+        parting = self.updates.parted(draft)
+        return [] if parting is None else [parting]
+
     def _named(
         self, answered: Answered, assessment: Assessment, judgement: Judgement
     ) -> list[Finding]:
@@ -406,7 +420,10 @@ class Backward:
         has_loss = has_loss and not (own is not None and own.added_up)
         stepping, measured = answered.stepping, own if has_loss else None
         of_rate = stepping is not None and stepping.rate_power != 1
-        decays = Decays(assessment, names, measured, has_loss, given, over, of_rate)
+        # A decay of the step's own may be meant, unless the optimizer is declared with its options.
+        stated = self.updates.checkable
+        may_decay = stepping is not None and (stated is None or stated.named)
+        decays = Decays(assessment, names, measured, has_loss, given, over, of_rate, may_decay)
 
         def elsewhere() -> tuple[int, float] | None:
             if source is None:
@@ -501,6 +518,8 @@ class Backward:
         findings = self._named(answered, assessment, judgement)
         if not assessment.explains_all and findings is judgement.findings:
             findings = self._unlike_gradients(stepping, findings)
+        findings = findings or self._decayed(assessment)
+        notes.remarks += [r for r in judgement.remarks if r not in notes.remarks]
         if self._nothing_found:  # the gradients that are given are right: these are the step's own
             findings = [
                 f if f.where.startswith("step") else replace(f, where=f"step: {f.where}")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import parity
+from numpy_impl.optimizers import SGD
 from parity import Candidate, Outcome
 
 # The batch that is passed for inputs, units and outputs 12, 4 and 3 below.
@@ -262,3 +263,41 @@ def test_what_is_no_number_is_refused(given):
 def test_numbers_for_other_layers_are_refused():
     with pytest.raises(ValueError, match=r"each of 2 layers\. Received: 3"):
         Net(kernels(0.1)).check(weight_decay=(0.1, 0.1, 0.1))
+
+
+class Decaying(Net):
+    """A step that adds a decay of its own to right gradients, as PyTorch's optimizers do."""
+
+    own: float = 0.0
+
+    def step(self, x, y, rate):
+        for w, g in zip(self.weights(), self.gradients(x, y), strict=True):
+            w -= rate * (g + self.own * w * (w.ndim > 1))
+
+
+def decaying(own=0.1, penalty=0.0):
+    net = Decaying(kernels(penalty), lambda m: (penalty / 2, penalty / 2))
+    net.own = own
+    return net
+
+
+@pytest.mark.parametrize("gives", [{}, {"gradients": None}])
+@pytest.mark.parametrize("penalty", [0.0, 0.3])
+def test_a_decay_of_the_step_s_own_is_no_mistake(gives, penalty):
+    net = decaying(penalty=penalty)
+    if penalty and gives:  # which part is the loss's own, and which the step's, is not known
+        net.own = 0.0
+    right(net.check(loss=True, step=net.step, **gives), *["0.1 times"] * bool(net.own))
+
+
+@pytest.mark.parametrize(
+    ("loss", "code"), [(True, "weight-decay-factor"), (False, "other-optimizer")]
+)
+def test_it_is_one_where_the_optimizer_is_declared_without(loss, code):
+    net = decaying()
+    wrong(net.check(loss=loss, step=net.step, optimizer=SGD(0.1)), code)
+
+
+def test_a_decay_with_its_sign_turned_is_wrong_in_a_step_too():
+    net = decaying(-0.1)
+    wrong(net.check(loss=True, step=net.step), "weight-decay-factor")

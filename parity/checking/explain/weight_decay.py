@@ -171,6 +171,7 @@ class Decays:
         weight_decay: What the user declares; None if it is to be found out.
         over_batch: Whether the share is divided by the batch size; None if that is not known.
         of_rate: Whether they are read off steps that may have a learning rate of their own in them.
+        may_decay: Whether they are read off steps that may have a decay of their own.
 
     Attributes:
         apart: The user's own loss, where the shares are its own as they are, though what comes of
@@ -190,7 +191,9 @@ class Decays:
         weight_decay: WeightDecay | None,
         over_batch: bool | None,
         of_rate: bool = False,
+        may_decay: bool = False,
     ) -> None:
+        self.may_decay = may_decay
         self.names = names
         self.own = own if own is not None and own.kind is not None else None
         self.follows = own is not None and own_loss.follows(own, assessment.probes) is not None
@@ -252,8 +255,10 @@ class Decays:
     def judge(self) -> tuple[list[Finding], list[str]]:
         """Return what is wrong with the share, and what is worth knowing."""
         own, given = self.own, self.given
+        if own is not None and given is None and self.may_decay and self._added(own):
+            return self.findings, self.remarks
         if own is not None and (given is None or self.penalised):
-            self._against_loss(own)
+            self._compare(self._of_loss(own))
             self._declared_besides()
         elif self.by_layer is not None:
             found = self.by_layer.items()
@@ -268,8 +273,28 @@ class Decays:
             self._undeclared()
         return self.findings, self.remarks
 
-    def _against_loss(self, own: OwnLoss) -> None:
-        """Compare with the derivative of the user's own loss, times the factor of all gradients.
+    def _added(self, own: OwnLoss) -> bool:
+        """Say it where a step has one share more than the loss: the decay of an optimizer."""
+        wanted = self._of_loss(own)
+        more = {key: match.decay - wanted[key].share for key, match in self.found.items()}
+        room = max(expected.room for expected in wanted.values()) + self.unsure
+        most = max(more.values(), default=0.0)
+        kernels = [share for key, share in more.items() if key.part == "kernel"]
+        biases = [share for key, share in more.items() if key.part == "bias"]
+        alike = [all(abs(m - s) <= room + _AS_PRINTED * most for m in biases) for s in (0.0, most)]
+        if not kernels or most - min(kernels) > room + _AS_PRINTED * most or not any(alike):
+            return False
+        if most <= room:
+            return False
+        self.remarks.append(
+            f"Weight decay: the step has {self._number(most)} times the "
+            f"{'weight' if biases and alike[1] else 'kernel'} more than your loss, as an "
+            "optimizer's own decay; whether that is meant is not known. A declared optimizer tells."
+        )
+        return True
+
+    def _of_loss(self, own: OwnLoss) -> dict[Key, Expected]:
+        """Return the shares of the user's own loss, times the factor of all gradients.
 
         Where the shares are right without it, they need no factor: what is beside them does.
         """
@@ -282,7 +307,7 @@ class Decays:
             words = f" ({share:.6g}·w in your loss, which all gradients are {times:.6g} times)"
             words = words if scaled and share else ""
             wanted[key] = Expected(share * times, room, "your loss", words, scaled)
-        self._compare(wanted)
+        return wanted
 
     def _against_declared(self, given: dict[Key, float]) -> None:
         """Compare with what is declared."""
