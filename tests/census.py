@@ -31,7 +31,7 @@ MOST = 2
 SECONDS = 0.3
 # So many seconds of a processor is long for one case, and so many may those take together.
 LONG = 1.0
-TOGETHER = 240.0
+TOGETHER = 150.0
 # A test is slow if the cases that it may keep take longer than that together.
 _SLOW = SECONDS / MOST
 FILE = Path(__file__).with_name("seconds.json")
