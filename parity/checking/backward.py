@@ -422,7 +422,10 @@ class Backward:
         of_rate = stepping is not None and stepping.rate_power != 1
         # A decay of the step's own may be meant, unless the optimizer is declared with its options.
         stated = self.updates.checkable
+        # Where the loss has one, and no gradients tell, another share may be that one done wrong.
+        penalised = own is not None and bool(own.kernel_decay or own.bias_decay)
         may_decay = stepping is not None and (stated is None or stated.named)
+        may_decay &= self.candidate.gradients is not None or not penalised
         decays = Decays(assessment, names, measured, has_loss, given, over, of_rate, may_decay)
 
         def elsewhere() -> tuple[int, float] | None:

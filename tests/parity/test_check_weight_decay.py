@@ -298,6 +298,11 @@ def test_it_is_one_where_the_optimizer_is_declared_without(loss, code):
     wrong(net.check(loss=loss, step=net.step, optimizer=SGD(0.1)), code)
 
 
+def test_twice_the_penalty_of_the_loss_is_wrong_where_a_step_alone_is_given():
+    net = decaying(own=0.3, penalty=0.3)
+    wrong(net.check(loss=True, gradients=None, step=net.step), "weight-decay-factor", "×2")
+
+
 def test_a_decay_with_its_sign_turned_is_wrong_in_a_step_too():
     net = decaying(-0.1)
     wrong(net.check(loss=True, step=net.step), "weight-decay-factor")
