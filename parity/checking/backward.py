@@ -34,7 +34,7 @@ from parity.checking.explain.steps.mending import with_its_line
 from parity.checking.explain.steps.optimizer import identify, idle_tensors
 from parity.checking.explain.steps.stepping import Stepping, classify
 from parity.checking.explain.steps.update import Updates, declared_optimizer_of, unchecked
-from parity.checking.explain.weight_decay import Decays
+from parity.checking.explain.weight_decay import Decays, OfStep
 from parity.checking.explain.weight_shares import divided_by_batch
 from parity.checking.model.declared_optimizer import DeclaredOptimizer
 from parity.checking.model.losses import SQUARED, Declared, LossKind, meant
@@ -276,7 +276,7 @@ class Backward:
     ) -> list[Finding]:
         """Return the one change with which gradients that nothing explains are right, or these."""
         source, own, declared = answered.source, assessment.own, self.declared
-        decays = own is not None and (own.kernel_decay or own.bias_decay)
+        decays = own is not None and own.penalised
         if not unknown or not self.search or source is None or decays:
             return unknown
         if self.candidate.weight_decay is not None or assessment.misfits or assessment.masked:
@@ -401,7 +401,7 @@ class Backward:
             meant = declared.factor(*assessment.probes[0].y.shape)
             return declared.kind is agreed.kind and agreed.factor == meant
         if callable(self.candidate.loss):
-            decays = own is not None and (own.kernel_decay or own.bias_decay)
+            decays = own is not None and own.penalised
             if own is None or own.kind is not agreed.kind or decays or own.added_up:
                 return False
             return abs(own.factor - agreed.factor) <= own.uncertainty
@@ -422,11 +422,10 @@ class Backward:
         of_rate = stepping is not None and stepping.rate_power != 1
         # A decay of the step's own may be meant, unless the optimizer is declared with its options.
         stated = self.updates.checkable
-        # Where the loss has one, and no gradients tell, another share may be that one done wrong.
-        penalised = own is not None and bool(own.kernel_decay or own.bias_decay)
-        may_decay = stepping is not None and (stated is None or stated.named)
-        may_decay &= self.candidate.gradients is not None or not penalised
-        decays = Decays(assessment, names, measured, has_loss, given, over, of_rate, may_decay)
+        of_step: OfStep | None = None
+        if stepping is not None and (stated is None or stated.named):
+            of_step = "alone" if self.candidate.gradients is None else "beside gradients"
+        decays = Decays(assessment, names, measured, has_loss, given, over, of_rate, of_step)
 
         def elsewhere() -> tuple[int, float] | None:
             if source is None:
@@ -522,7 +521,8 @@ class Backward:
         if not assessment.explains_all and findings is judgement.findings:
             findings = self._unlike_gradients(stepping, findings)
         findings = findings or self._decayed(assessment)
-        notes.remarks += [r for r in judgement.remarks if r not in notes.remarks]
+        if not findings:
+            notes.remarks += [r for r in judgement.remarks if r not in notes.remarks]
         if self._nothing_found:  # the gradients that are given are right: these are the step's own
             findings = [
                 f if f.where.startswith("step") else replace(f, where=f"step: {f.where}")

@@ -241,5 +241,4 @@ def test_beside_it_wrong_dropout_is_named(reseeded: bool, guard: float):
 
 @pytest.mark.parametrize("reseeded", [False, True])
 def test_a_wrong_step_is_seen_beside_gradients_that_drop_the_same_units(reseeded: bool):
-    found = codes(trained(reseeded, 1e-12, half=True))
-    assert len(found) == 1, found
+    assert codes(trained(reseeded, 1e-12, half=True)) == ["times-half"]

@@ -269,10 +269,11 @@ class Decaying(Net):
     """A step that adds a decay of its own to right gradients, as PyTorch's optimizers do."""
 
     own: float = 0.0
+    axes: int = 2
 
     def step(self, x, y, rate):
         for w, g in zip(self.weights(), self.gradients(x, y), strict=True):
-            w -= rate * (g + self.own * w * (w.ndim > 1))
+            w -= rate * (g + self.own * w * (w.ndim >= self.axes))
 
 
 def decaying(own=0.1, penalty=0.0):
@@ -288,6 +289,13 @@ def test_a_decay_of_the_step_s_own_is_no_mistake(gives, penalty):
     if penalty and gives:  # which part is the loss's own, and which the step's, is not known
         net.own = 0.0
     right(net.check(loss=True, step=net.step, **gives), *["0.1 times"] * bool(net.own))
+
+
+@pytest.mark.parametrize("loss", [False, True])
+def test_so_it_is_where_biases_decay_too(loss):
+    net = decaying()
+    net.axes = 1
+    right(net.check(loss=loss, step=net.step), "the step has 0.1 times the")
 
 
 @pytest.mark.parametrize(

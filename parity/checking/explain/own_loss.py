@@ -84,6 +84,11 @@ class OwnLoss:
     batch: int
     added_up: bool
 
+    @property
+    def penalised(self) -> bool:
+        """Whether it has weight decay in it."""
+        return bool(self.kernel_decay or self.bias_decay)
+
 
 def measure(subject: Subject, layout: Layout, probes: Sequence[Probe]) -> OwnLoss:
     """Measure the user's own loss on some probes, and find out which loss it is.

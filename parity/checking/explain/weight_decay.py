@@ -26,6 +26,9 @@ from parity.checking.explain.weight_shares import LossShares, shares_of_loss
 from parity.checking.model.layout import PARTS, Key, Part
 from parity.checking.model.losses import reductions
 
+OfStep = Literal["alone", "beside gradients"]
+_OF_STEP = ", as an optimizer's own; whether it is meant is not known. A declared optimizer tells."
+
 
 @dataclass(frozen=True)
 class Expected:
@@ -171,7 +174,7 @@ class Decays:
         weight_decay: What the user declares; None if it is to be found out.
         over_batch: Whether the share is divided by the batch size; None if that is not known.
         of_rate: Whether they are read off steps that may have a learning rate of their own in them.
-        may_decay: Whether they are read off steps that may have a decay of their own.
+        of_step: How steps are given that may have a decay of their own, if they are read off these.
 
     Attributes:
         apart: The user's own loss, where the shares are its own as they are, though what comes of
@@ -191,9 +194,9 @@ class Decays:
         weight_decay: WeightDecay | None,
         over_batch: bool | None,
         of_rate: bool = False,
-        may_decay: bool = False,
+        of_step: OfStep | None = None,
     ) -> None:
-        self.may_decay = may_decay
+        self.of_step = of_step
         self.names = names
         self.own = own if own is not None and own.kind is not None else None
         self.follows = own is not None and own_loss.follows(own, assessment.probes) is not None
@@ -202,7 +205,7 @@ class Decays:
         self.found = _matches(assessment)
         self.unsure = max((m.decay_uncertainty for m in self.found.values()), default=0.0)
         by_layer = shares_of_loss(own, assessment) if own is not None and differs else None
-        self.penalised = self.own is not None and bool(self.own.kernel_decay or self.own.bias_decay)
+        self.penalised = self.own is not None and self.own.penalised
         self.unmeasured = has_loss and self.own is None
         self.depth = assessment.probes[0].plan.depth
         self.given = declared_shares(weight_decay, self.depth)
@@ -255,7 +258,7 @@ class Decays:
     def judge(self) -> tuple[list[Finding], list[str]]:
         """Return what is wrong with the share, and what is worth knowing."""
         own, given = self.own, self.given
-        if own is not None and given is None and self.may_decay and self._added(own):
+        if own is not None and given is None and self._added(own):
             return self.findings, self.remarks
         if own is not None and (given is None or self.penalised):
             self._compare(self._of_loss(own))
@@ -275,22 +278,21 @@ class Decays:
 
     def _added(self, own: OwnLoss) -> bool:
         """Say it where a step has one share more than the loss: the decay of an optimizer."""
+        # Where the loss has one, and no gradients tell, another share may be that one done wrong.
+        if self.of_step is None or (self.penalised and self.of_step == "alone"):
+            return False
         wanted = self._of_loss(own)
         more = {key: match.decay - wanted[key].share for key, match in self.found.items()}
-        room = max(expected.room for expected in wanted.values()) + self.unsure
         most = max(more.values(), default=0.0)
-        kernels = [share for key, share in more.items() if key.part == "kernel"]
-        biases = [share for key, share in more.items() if key.part == "bias"]
-        alike = [all(abs(m - s) <= room + _AS_PRINTED * most for m in biases) for s in (0.0, most)]
-        if not kernels or most - min(kernels) > room + _AS_PRINTED * most or not any(alike):
+        room = max(each.room for each in wanted.values()) + self.unsure + _AS_PRINTED * most
+        kernels, biases = ([s for key, s in more.items() if key.part == p] for p in PARTS)
+        everywhere = all(most - share <= room for share in biases)
+        alike = everywhere or all(abs(share) <= room for share in biases)
+        if not (kernels and alike and most > room >= most - min(kernels)):
             return False
-        if most <= room:
-            return False
-        self.remarks.append(
-            f"Weight decay: the step has {self._number(most)} times the "
-            f"{'weight' if biases and alike[1] else 'kernel'} more than your loss, as an "
-            "optimizer's own decay; whether that is meant is not known. A declared optimizer tells."
-        )
+        what = "weight" if biases and everywhere else "kernel"
+        words = f"the step has {self._number(most)} times the {what} more than your loss"
+        self.remarks.append(f"Weight decay: {words}{_OF_STEP}")
         return True
 
     def _of_loss(self, own: OwnLoss) -> dict[Key, Expected]:
@@ -372,11 +374,14 @@ class Decays:
 
     def _undeclared(self) -> None:
         biases = [k for k, m in self.found.items() if k.part == "bias" and m.decay]
-        if biases and not self.unmeasured:
+        decays = any(m.decay for m in self.found.values())
+        if decays and self.of_step == "beside gradients":
+            self.remarks.append(f"Weight decay: the step has {self._in_words()}{_OF_STEP}")
+        elif biases and not self.unmeasured:
             share = self.found[biases[0]].decay
             self._on_biases([layer for layer, _ in biases], share, "", self._or_declared())
             self.shares |= dict.fromkeys(biases, (0.0, 0.0))
-        elif any(m.decay for m in self.found.values()):
+        elif decays:
             over = f" ({self.batch} is the batch size: your code divides by it)"
             self.remarks.append(
                 f"Weight decay: the gradients have {self._in_words()}"
