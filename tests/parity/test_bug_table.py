@@ -132,6 +132,10 @@ def with_a_penalty(net: Net, x: Array, y: Array) -> Any:
     return [g[0] + 0.1 * np.tanh(net.w1), g[1], g[2] + 0.1 * np.tanh(net.w2), g[3]]
 
 
+def cut_off(net: Net, x: Array, y: Array) -> Any:
+    return [np.clip(-2.0 * g, -0.01, 0.01) for g in Net.gradients(net, x, y)]
+
+
 def step_with_state(net: Net, x: Array, y: Array, learning_rate: float) -> None:
     """A rule that nobody has."""
     gradients = net.gradients(x, y)
@@ -439,6 +443,7 @@ PLANTED: list[tuple[Bug, Callable[[], CheckReport]]] = [
     (table.LOW_PRECISION, in_ten_bits),
     (table.UNKNOWN_FORWARD, lambda: other_forward([Dense(6, "tanh"), Dense(3, "sigmoid")])),
     (table.UNKNOWN_LAYERS, lambda: other_forward(None)),
+    (table.CLIPPED, lambda: of({"gradients": cut_off})),
     (table.UNKNOWN, lambda: of({"gradients": unknown_delta})),
     (table.UNKNOWN_LOSS, lambda: checked(network(sigmoid, lambda a, y: np.sin(7 * (a - y)) * a))),
     (table.PENALTY_UNKNOWN, lambda: of({"gradients": with_a_penalty})),

@@ -51,7 +51,9 @@ def of_layers(clip: Clip, factor: float = 1.0) -> CheckReport:
     return checked(mutate)
 
 
-def of_chain(clip: Clip, factor: float = 1.0, given: bool = True) -> CheckReport:
+def of_chain(
+    clip: Clip, factor: float = 1.0, given: bool = True, own_loss: bool = True
+) -> CheckReport:
     """Check 4-3-2 (tanh, linear) and its step, whose gradients are clipped."""
     rng = np.random.default_rng(0)
     w = [rng.normal(size=(4, 3)), rng.normal(size=3), rng.normal(size=(3, 2)), rng.normal(size=2)]
@@ -73,9 +75,31 @@ def of_chain(clip: Clip, factor: float = 1.0, given: bool = True) -> CheckReport
     data = rng.normal(size=(8, 4)), rng.normal(size=(8, 2))
     candidate = parity.Candidate(
         get_weights=lambda: w, forward=lambda x: forward(x)[1], gradients=gradients, step=step,
-        loss=lambda x, y: float(np.sum((forward(x)[1] - y) ** 2) / len(x)),
+        loss=(lambda x, y: float(np.sum((forward(x)[1] - y) ** 2) / len(x))) if own_loss else None,
         data=data if given else None,
     )  # fmt: skip
+    return parity.check(candidate, keras=False)
+
+
+def of_classes(clip: Clip, factor: float = 1.0) -> CheckReport:
+    """Check 6-5-4 (ReLU, softmax), which is given without a loss."""
+    rng = np.random.default_rng(3)
+    w = [rng.normal(size=(6, 5)), rng.normal(size=5), rng.normal(size=(5, 4)), rng.normal(size=4)]
+
+    def forward(x: Array) -> tuple[Array, Array]:
+        hidden = np.maximum(x @ w[0] + w[1], 0)
+        e = np.exp(hidden @ w[2] + w[3])
+        return hidden, e / e.sum(axis=1, keepdims=True)
+
+    def gradients(x: Array, y: Array) -> list[Array]:
+        hidden, output = forward(x)
+        delta = (output - y) / len(x)
+        below = delta @ w[2].T * (hidden > 0)
+        return clip([factor * x.T @ below, below.sum(0), hidden.T @ delta, delta.sum(0)])
+
+    candidate = parity.Candidate(
+        get_weights=lambda: w, forward=lambda x: forward(x)[1], gradients=gradients
+    )
     return parity.check(candidate, keras=False)
 
 
@@ -98,6 +122,32 @@ def test_clipping_hides_no_wrong_gradient(name: str, ask: Callable[..., CheckRep
 
 def test_without_samples_of_theirs():
     assert of_chain(entries(0.3), given=False).outcome is Outcome.RIGHT
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_without_a_loss_they_are_those_of_a_known_one(name: str):
+    report = of_chain(CLIPS[name], own_loss=False)
+    assert report.outcome is Outcome.RIGHT, str(report)
+    said = any(remark.startswith("Clipping: ") for remark in report.remarks)
+    assert said == (name != "nothing that is met")
+
+
+@pytest.mark.parametrize("clip", [entries(0.01), entries(0.1), norms(0.02), norm(1e-2, 1e-6)])
+def test_classes_without_a_loss(clip: Clip):
+    assert of_classes(clip).outcome is Outcome.RIGHT
+
+
+@pytest.mark.parametrize("clip", [entries(0.01), entries(0.1), norm(0.01)])
+@pytest.mark.parametrize("factor", [1.2, -1.0])
+def test_of_wrong_ones_no_cause_is_told_that_is_none(clip: Clip, factor: float):
+    report = of_classes(clip, factor)
+    assert report.outcome is Outcome.UNKNOWN, str(report)
+    assert [finding.code for finding in report.findings] == ["clipped-gradients"]
+
+
+def test_a_limit_that_is_met_first_on_another_batch():
+    """None of the first probes has so large an entry."""
+    assert of_classes(entries(1.0)).outcome is Outcome.RIGHT
 
 
 def test_what_is_cut_off_below_the_derivative_is_no_clipping():

@@ -222,6 +222,13 @@ UNKNOWN_LOSS = Bug(
     "give your loss, loss=...: then its derivative decides",
     Severity.UNCERTAIN,
 )
+CLIPPED = Bug(
+    "clipped-gradients",
+    "the gradients are {how}, and, as far as that shows, those of no loss that is known here",
+    "return [np.clip(g, -1, 1) for g in gradients]  # and no loss is given",
+    "return them as they are before that, or give your loss, loss=...: then its derivative decides",
+    Severity.UNCERTAIN,
+)
 UNKNOWN_TENSOR = Bug(
     "unknown",
     "unknown: the {part} gradient is wrong, and nothing in the catalogue explains it",

@@ -13,7 +13,7 @@ from parity.checking.asking.shapes import observe, reversed_observation
 from parity.checking.asking.subject import Subject, lowest
 from parity.checking.bugs.findings import Finding
 from parity.checking.bugs.table import LAYER_ORDER
-from parity.checking.explain import own_kind, own_loss
+from parity.checking.explain import clipping, own_kind, own_loss
 from parity.checking.explain.agreement import Agreement, agreement, scaled_bound
 from parity.checking.explain.explainer import Explainer, Explanation, Scale, analyse
 from parity.checking.explain.fit import MEANT, Match
@@ -206,6 +206,7 @@ class Assessor:
         self.batch: int | None = None
         self.own: OwnLoss | None = None
         self.measured: MeasuredLoss | None = None
+        self.clipping: clipping.Clipping | None = None
 
     @property
     def fixed_batch(self) -> bool:
@@ -232,6 +233,8 @@ class Assessor:
         """Return a probe with the user's gradients, and what is wrong with their shapes."""
         probe = self.draw(form, number, avoid)
         misfits = observe(source, self.layout, self.subject.names, probe)
+        if self.clipping is not None and not misfits:
+            self.clipping.lift(probe)
         probe.dtype = lowest(self.dtype, *(g.dtype for g in probe.gradients.values()))
         return probe, misfits
 
@@ -274,7 +277,7 @@ class Assessor:
         ``right``: nothing wrong is tried, as nobody wants to know what it would be.
         """
         times: float | None = None
-        agreed = None if misfits else agreement(probes, self.preferred)
+        agreed = None if misfits else self._agreement(probes)
 
         @cache
         def explainer() -> Explainer:
@@ -296,6 +299,28 @@ class Assessor:
         if times is not None and found.flaws:
             found.times = times
         return found
+
+    def _agreement(self, probes: Sequence[Probe]) -> Agreement | None:
+        """Return the loss of which gradients are, be they clipped."""
+        agreed = agreement(probes, self.preferred)
+        if agreed is None and self.clipped(probes, self.preferred):
+            agreed = agreement(probes, self.preferred)
+        return agreed
+
+    def clipped(self, probes: Sequence[Probe], kind: LossKind | None) -> bool:
+        """Return whether gradients are clipped ones of a loss; they are unclipped from here on.
+
+        What is clipped beside a loss of the user's own is compared with its derivative.
+        """
+        if self.own is not None or self.clipping is not None:
+            return False
+        found = self.clipping = clipping.find(probes, kind)
+        if found is None:
+            return False
+        self.remarks.append(found.remark)
+        for probe in probes:
+            found.lift(probe)
+        return True
 
     def with_explanation(self, before: Assessment, explanation: Explanation) -> Assessment:
         """Return an assessment with another explanation of its gradients."""

@@ -19,9 +19,9 @@ from parity.checking.asking.subject import Subject, TheirError, called
 from parity.checking.bugs.factors import same
 from parity.checking.bugs.findings import Finding
 from parity.checking.bugs.outputs import ONE_SAMPLE, TARGETS_BROADCAST
-from parity.checking.bugs.table import NONDETERMINISTIC, WRONG_SHAPE
+from parity.checking.bugs.table import CLIPPED, NONDETERMINISTIC, WRONG_SHAPE
 from parity.checking.bugs.tensors import BIAS_NOT_SUMMED
-from parity.checking.explain import dropout, of_weights, own_error, own_loss, slopes
+from parity.checking.explain import clipping, dropout, of_weights, own_error, own_loss, slopes
 from parity.checking.explain.assessment import Assessment, Assessor
 from parity.checking.explain.own_loss import OwnLoss
 from parity.checking.explain.steps.declared import of_any_loss
@@ -235,6 +235,11 @@ class Asking:
         answered.findings += repeated.findings
         if not repeated.random:
             answered.assessment = answered.assessor.assess(repeated.source, form)
+            limit = self._clipped(answered, answered.assessment)
+            if limit is not None:
+                answered.findings.append(Finding(CLIPPED, "all gradients", {"how": limit.words}))
+                answered.assessment = None
+                return
             if answered.assessment.explains_all or not self._differ_elsewhere(
                 answered, repeated.source, form
             ):
@@ -248,6 +253,12 @@ class Asking:
                 return
             answered.findings.append(_RANDOM)
             answered.random = True
+
+    def _clipped(self, answered: Answered, found: Assessment) -> clipping.Limit | None:
+        """Return to what gradients are clipped of which nothing else can be told; None if not."""
+        if found.agreed is not None or answered.assessor.own is not None or found.misfits:
+            return None
+        return clipping.certain(found.probes)
 
     def _differ_elsewhere(self, answered: Answered, source: Source, form: Form) -> bool:
         """Return whether answers on equal input differ after all.

@@ -110,9 +110,17 @@ def other_batch(assessor: Assessor, source: Source, assessment: Assessment) -> N
     followed = Followed(OptimizerRule("sgd"), kind, base, first, outputs)
     expected = followed.factor(len(probe.x))
     averaged = base * first / len(probe.x)  # a factor of no reduction, over the batch size
-    for factor in (expected, averaged):
-        if any(_agree(probe, kind, factor, assessment, shared) for shared in (True, False)):
-            return Notes(batches={len(probe.x)})
+
+    def agrees() -> bool:
+        return any(
+            _agree(probe, kind, factor, assessment, shared)
+            for factor in (expected, averaged)
+            for shared in (True, False)
+        )
+
+    # What is clipped may be met here for the first time.
+    if agrees() or (assessor.clipped([probe], kind) and agrees()):
+        return Notes(batches={len(probe.x)})
     if _agree(probe, kind, base, assessment):
         remark = (
             f"Scale: the factor of the gradients is {base:.7g} whatever the batch size; it is only "
