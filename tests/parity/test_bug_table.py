@@ -426,6 +426,7 @@ DERIVATIVES: dict[str, Callable[[], CheckReport]] = {
     "WEIGHTS_LEFT_OUT": lambda: left_out.given_with_the_data(True),
     "WEIGHTS_DIFFER": lambda: left_out.tagged(True),
     "STATE_KEPT": lambda: state_not_reset.as_functions(False),
+    "OTHER_MODE": lambda: state_not_reset.of_a_mode(training=False),
     "OTHER_LOSS": other_loss,
     "SIGN": lambda: scaled(-1.0),
     "FACTOR": lambda: scaled(0.3),

@@ -129,3 +129,56 @@ def test_what_is_no_state_is_not_called_one(kind: str) -> None:
 
     report = parity.check_gradients(loss, [net.wx, net.wh, net.wy], net.gradients, data)
     assert [f.code for f in report.findings] == ["nondeterministic"], str(report)
+
+
+class Normalized:
+    """5-4-3 with batch normalization; its loss may be that of training, or of prediction."""
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(4)
+        self.w, self.v = rng.normal(size=(5, 4)), rng.normal(size=(4, 3))
+        self.gamma, self.beta = rng.uniform(0.5, 1.5, 4), rng.normal(size=4)
+        self.mean, self.variance = np.zeros(4), np.ones(4)
+
+    def forward(self, x: Array, training: bool) -> tuple[Array, Array, Array, Array]:
+        z = x @ self.w
+        mean, variance = (z.mean(0), z.var(0)) if training else (self.mean, self.variance)
+        if training:
+            self.mean = 0.9 * self.mean + 0.1 * mean
+            self.variance = 0.9 * self.variance + 0.1 * variance
+        normal = (z - mean) / np.sqrt(variance + 1e-5)
+        hidden = np.tanh(self.gamma * normal + self.beta)
+        return hidden @ self.v, hidden, normal, np.sqrt(variance + 1e-5)
+
+    def loss(self, x: Array, y: Array, training: bool = False) -> float:
+        return 0.5 * float(((self.forward(x, training)[0] - y) ** 2).sum()) / len(x)
+
+    def gradients(self, x: Array, y: Array) -> list[Array]:
+        output, hidden, normal, deviation = self.forward(x, True)
+        d = (output - y) / len(x)
+        below = d @ self.v.T * (1 - hidden**2)
+        dn = below * self.gamma
+        dz = (dn - dn.mean(0) - normal * (dn * normal).mean(0)) / deviation
+        return [x.T @ dz, (below * normal).sum(0), below.sum(0), hidden.T @ d]
+
+
+def of_a_mode(training: bool, factor: float = 1.0) -> CheckReport:
+    net = Normalized()
+
+    def gradients(x: Array, y: Array) -> list[Array]:
+        first, *others = net.gradients(x, y)
+        return [np.sign(first) * np.abs(first) ** factor, *others]
+
+    def drawn(rng: np.random.Generator) -> Any:
+        return rng.normal(size=(8, 5)), rng.normal(size=(8, 3))
+
+    weights = [net.w, net.gamma, net.beta, net.v]
+    return parity.check_gradients(lambda x, y: net.loss(x, y, training), weights, gradients, drawn)
+
+
+def test_a_loss_by_moving_averages_is_no_ground_to_call_those_of_a_batch_wrong() -> None:
+    report = of_a_mode(training=False)
+    assert report.outcome is Outcome.UNKNOWN, str(report)
+    assert [f.code for f in report.findings] == ["other-mode"], str(report)
+    assert of_a_mode(training=True).outcome is Outcome.RIGHT
+    assert of_a_mode(training=True, factor=1.1).outcome is Outcome.WRONG

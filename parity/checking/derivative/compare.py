@@ -325,7 +325,8 @@ class Derivative:
             # That a gradient is not there, say, is seen; where it gets lost may be found.
             if of_size or all(finding.bug.symptom for finding in found):
                 located = found or [self._unnamed(wrong, right)]
-                found = self._mended(known, points, base, located)
+                other = None if right else naming.of_another_mode(points[0], self.draws.asked)
+                found = [other] if other else self._mended(known, points, base, located)
             elif right and all(finding.bug is FACTOR for finding in found):
                 found = self._with_its_line(known, points, base, found)
             severity = None if sure else Severity.UNCERTAIN

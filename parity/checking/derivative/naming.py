@@ -21,6 +21,7 @@ from parity.checking.bugs.derivative import (
     FIRST_SAMPLE,
     FLIPPED,
     LAST_SAMPLE,
+    OTHER_MODE,
     OF_SOME_SAMPLES,
     OTHER_LOSS,
     PLACES_MISSING,
@@ -82,6 +83,21 @@ def named(
         if bug is not None:
             found.append(Finding(bug, tensor.name, values, evidence))
     return found if len(found) == len(wrong) else []
+
+
+def of_another_mode(point: Point, ask: Callable[[Place], object]) -> Finding | None:
+    """Return that the loss goes by a state that gradients change; None where it is as it was.
+
+    Moving averages are such a state: that loss does not see the batch's own, as gradients do.
+    """
+    place = point.place
+    before = place.at(0, 0 * place.arrays[0])
+    ask(place)
+    after = place.at(0, 0 * place.arrays[0])
+    if np.isclose(before, after, rtol=1e-12, equal_nan=True):
+        return None
+    evidence = f"of the same weights, x and y it is {before:.7g} before, and {after:.7g} afterwards"
+    return Finding(OTHER_MODE, "loss", evidence=evidence)
 
 
 def _batch_that_counts(
