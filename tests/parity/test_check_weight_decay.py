@@ -219,6 +219,14 @@ def test_the_layer_without_a_declared_decay_is_named_and_the_advice_makes_it_rig
     right(net.check(weight_decay=advised(report)))
 
 
+def test_a_decay_of_all_parameters_alike_is_no_bug_where_nothing_else_is_said():
+    """As an optimizer has it that is given all parameters."""
+    report = Net(lambda m: (0.1, 0.1, 0.1, 0.1)).check()
+    right(report, "0.1 times the bias added in every layer")
+    assert advised(report) == ((0.1, 0.1), (0.1, 0.1))
+    wrong(Net(lambda m: (0.1, 0.2, 0.1, 0.2)).check(), "weight-decay-on-biases", "0.2 times")
+
+
 def test_a_pair_declares_the_decay_of_biases():
     net = Net(lambda m: (0.1, 0.1, 0.0, 0.0))
     report = net.check()

@@ -377,7 +377,7 @@ class Decays:
         decays = any(m.decay for m in self.found.values())
         if decays and self.of_step == "beside gradients":
             self.remarks.append(f"Weight decay: the step has {self._in_words()}{_OF_STEP}")
-        elif biases and not self.unmeasured:
+        elif biases and not self.unmeasured and not self._is_everywhere():
             share = self.found[biases[0]].decay
             self._on_biases([layer for layer, _ in biases], share, "", self._or_declared())
             self.shares |= dict.fromkeys(biases, (0.0, 0.0))
@@ -388,6 +388,12 @@ class Decays:
                 f"{over if self.over_batch else ''}; it is not known from a loss of yours whether "
                 f"that is meant. weight_decay={self._as_found()} has it checked."
             )
+
+    def _is_everywhere(self) -> bool:
+        """Return whether all kernels and biases have one share, as where all parameters decay."""
+        shares = [match.decay for match in self.found.values()]
+        same = max(shares) - min(shares) <= 2 * self.unsure + _AS_PRINTED * abs(max(shares))
+        return same and len(shares) == len(self.names)
 
     def _compare(self, wanted: dict[Key, Expected]) -> None:
         """Report each gradient whose share is another, those alike together."""
