@@ -1,24 +1,18 @@
 """The second stage: gradients and steps, once it is known what ``forward`` computes."""
 
-from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
 
-from numpy_impl.types import Shape
 from parity.checking.asking.conventions import Sample, no_batches
 from parity.checking.asking.falling import FallingStep
-from parity.checking.asking.gradients import Direct, Taken
+from parity.checking.asking.gradients import Direct
 from parity.checking.asking.held import OF_STEPS, Held
 from parity.checking.asking.subject import Subject, TheirError
 from parity.checking.bugs.findings import Finding, Notes, TensorKind
 from parity.checking.bugs.table import (
     BATCH_EXCEPTION,
     STEP_EXCEPTION,
-    UNKNOWN,
-    UNKNOWN_TENSOR,
     Severity,
 )
-from parity.checking.bugs.tensors import BIAS_MISSING, KERNEL_MISSING
 from parity.checking.explain import own_loss, rows, second_look, single, witnesses
 from parity.checking.explain.agreement import Agreement
 from parity.checking.explain.assessment import Assessment
@@ -27,13 +21,11 @@ from parity.checking.explain.judge import Judge, Judgement
 from parity.checking.explain.mending import OfChain
 from parity.checking.explain.second_look import Followed
 from parity.checking.explain.steps import repeated
-from parity.checking.explain.steps.course import course, of_loss, of_source
-from parity.checking.explain.steps.declared import Reading
+from parity.checking.explain.steps.course import of_source
 from parity.checking.explain.steps.identified import Identified
 from parity.checking.explain.steps.mending import with_its_line
-from parity.checking.explain.steps.optimizer import identify, idle_tensors
-from parity.checking.explain.steps.stepping import Stepping, classify
-from parity.checking.explain.steps.update import Updates, declared_optimizer_of, unchecked
+from parity.checking.explain.steps.notes import StepNotes
+from parity.checking.explain.steps.update import unchecked
 from parity.checking.explain.weight_decay import Decays, OfStep
 from parity.checking.explain.weight_shares import divided_by_batch
 from parity.checking.model.declared_optimizer import DeclaredOptimizer
@@ -90,17 +82,8 @@ class Backward:
                 f"Loss: {declared.name} is taken as the {self.declared.kind.name}, as forward "
                 "returns these and no probabilities (from_logits=True in Keras)."
             )
-        self.own_steps: Identified | None = None
+        self.step_notes = StepNotes(subject, self.layout, plan.sizes[-1])
         self.of_gradients: list[Finding] = []
-
-    @cached_property
-    def updates(self) -> Updates:
-        """What is to be said of a step's update.
-
-        Raises:
-            ValueError: What is declared is no optimizer.
-        """
-        return Updates(declared_optimizer_of(self.candidate), self.layout, self.subject)
 
     def run(self) -> Notes:
         """Return what was found."""
@@ -127,7 +110,7 @@ class Backward:
                 found = self.notes.findings[known:]
                 self.notes.findings[known:] = self._line_of_step(answered, found, before)
         if self.candidate.step is not None:
-            self.notes.findings += unchecked(self.updates.stated)
+            self.notes.findings += unchecked(self.step_notes.updates.stated)
 
     @property
     def _nothing_found(self) -> bool:
@@ -144,11 +127,11 @@ class Backward:
         assessment, stepping = answered.assessment, answered.stepping
         if assessment is None:
             if stepping is not None:
-                notes.add(self._stateful(stepping, answered.optimizer, False))
+                notes.add(self.step_notes.with_state(stepping, answered.optimizer, False))
             return
         judgement = self._judged(answered, assessment, self._loss_known(assessment))
         if stepping is not None:
-            notes.add(self._plain(stepping, assessment))
+            notes.add(self.step_notes.plain(stepping, assessment))
         notes.conventions |= self._conventions(assessment, judgement)
         notes.batches.add(len(assessment.probes[0].x))
         if assessment.masked:
@@ -209,52 +192,6 @@ class Backward:
             0, Finding(BATCH_EXCEPTION, where, values, refused.reason, refused.trace, severity)
         )
 
-    def _stateful(self, stepping: Stepping, found: Identified | None, right: bool) -> Notes:
-        """Return what is known of a step that keeps a state, with its rows."""
-        if found is None:
-            return self.updates.of_unknown(stepping.kind, right)
-        notes = self.updates.of_identified(found)
-        notes.batches |= {len(taken.probe.x) for taken in found.history}
-        as_one = not (found.others or found.piled or found.shared or found.crossed or found.misled)
-        if found.rule is not None and as_one:
-            notes.tensors += rows.step_rows(self.layout, found, self.subject.names)
-        return notes
-
-    def _unlike_gradients(self, stepping: Stepping, judged: list[Finding]) -> list[Finding]:
-        """Return what is to be said of a step that is no known update by the user's gradients.
-
-        Args:
-            stepping: What kind of update it is.
-            judged: What is wrong with it, read as gradients of its own.
-        """
-        draft, updates = self.own_steps, self.updates
-        named = [f for f in judged if f.bug not in (UNKNOWN, UNKNOWN_TENSOR)]
-        if draft is None:
-            return judged or updates.of_unknown(stepping.kind, self._nothing_found).findings
-        parting = updates.parted(draft)
-        if draft.idle:
-            left = [f for f in named if f.bug not in (KERNEL_MISSING, BIAS_MISSING)]
-            return [updates.left_alone(draft.idle), *([parting] if parting else left)]
-        if named:
-            return named
-        if parting is not None:
-            return [parting]
-        return updates.of_unknown(stepping.kind, True).findings if self._nothing_found else []
-
-    def _decayed(self, assessment: Assessment) -> list[Finding]:
-        """Return what to say of a step that has a decay which neither gradients nor optimizer have.
-
-        Args:
-            assessment: The step's changes, read as gradients.
-        """
-        stated, draft = self.updates.checkable, self.own_steps
-        if stated is None or stated.named or draft is None or self.candidate.weight_decay:
-            return []
-        if not self._nothing_found or assessment.flaws == assessment.cost:
-            return []
-        parting = self.updates.parted(draft)
-        return [] if parting is None else [parting]
-
     def _named(
         self, answered: Answered, assessment: Assessment, judgement: Judgement
     ) -> list[Finding]:
@@ -292,37 +229,6 @@ class Backward:
         trial = OfChain(answered.assessor, source, assessment.form, assessment.kind, factor, known)
         return mended(trial, self.subject, unknown)
 
-    def _plain(self, stepping: Stepping, assessment: Assessment) -> Notes:
-        """Return whether a plain or momentum step is the declared optimizer, all options in it."""
-        if stepping.kind == "decay":
-            return Notes(conventions={"optimizer": "SGD, its learning rate changing"})
-        rule, updates = OptimizerRule("sgd", stepping.form, stepping.momentum), self.updates
-        stated, base = updates.checkable, assessment.factor
-        if stated is not None:
-            # Momentum is read as if all of a gradient went into it.
-            base /= (1 - stated.options.get("dampening", 0.0)) or 1.0
-        explained = not assessment.cost and not assessment.masked and base > 0
-        if stated is None or stated.named or not explained or stepping.rate_power != 1:
-            return updates.of_plain(rule)
-        history = [t for t in self.subject.history if t.probe.form == assessment.form]
-        if len(assessment.probes[0].x) == 1:  # a batch may be several updates
-            alone = [t for t in history if len(t.probe.x) == 1]
-            gaps = len(alone) < len(history) and stated.keeps_state
-            history = [] if gaps else alone
-        if not history:
-            return updates.of_plain(rule)
-        at = of_loss(assessment.kind, factor=base)
-        draft = Identified(rule, assessment.kind, 1.0, "", history, at)
-        words = f"{stated.words} (declared)"
-        found = Reading(draft, self.layout, self.layout.keys, [(1.0, "")]).as_declared(stated)
-        if found is not None:
-            remarks = updates.besides(found)
-            return Notes(conventions={"optimizer": words}, remarks=remarks)
-        notes = updates.of_plain(rule)
-        parting = updates.parted(draft, rule.words)
-        notes.findings = [parting] if parting is not None else notes.findings
-        return notes
-
     def _line_of_step(
         self, answered: Answered, found: list[Finding], before: Held
     ) -> list[Finding]:
@@ -345,49 +251,9 @@ class Backward:
             return assessor.draw(form, number)
 
         return with_its_line(
-            found, assessor.subject, self.layout, draft, self.updates.stated, draw,
+            found, assessor.subject, self.layout, draft, self.step_notes.updates.stated, draw,
             before.put_back, mended,
         )  # fmt: skip
-
-    def _own_update(self, answered: Answered, direct: Assessment) -> Notes | None:
-        """Judge the step's update on the user's own gradients, be they right or wrong.
-
-        None where they are not what it goes by, or no rule is known that it follows.
-        """
-        source, assessor = answered.source, answered.assessor
-        if direct.masked or direct.misfits or not isinstance(source, Direct):
-            return None
-        subject, form = assessor.subject, direct.form
-        try:
-            first, second = assessor.draw(form, 0), assessor.draw(form, 1)
-            stepping = classify(subject, first, second, self.layout)
-            if stepping.findings or stepping.rate_power != 1:
-                return None
-            taken = subject.history[stepping.start :]
-            history = [t for t in taken if _of_shapes(t, self.layout.shapes)]
-            if len(history) < len(taken):
-                return None
-            kind = direct.kind
-            found = identify(history, self.layout, self.updates.checkable, (source, kind))
-        except TheirError:
-            return None
-        except ValueError:  # gradients of other shapes than the weights'
-            return None
-        if found is None:
-            at = of_source(source, self.layout)
-            draft = Identified(None, kind, 1.0, "", history, at, own=True)
-            idle = idle_tensors(course(history, self.layout, at))
-            self.own_steps = replace(draft, idle=idle)
-            return None
-        notes = self._stateful(stepping, found, True)
-        notes.remarks += stepping.remarks
-        if self._nothing_found and not notes.findings and found.rule is not None:
-            batch, outputs = len(history[0].probe.x), self.plan.sizes[-1]
-            followed = Followed(
-                found.rule, kind, 1.0, batch, outputs, own=found.gradients_at, idle=found.idle
-            )
-            notes.add(second_look.course_of_steps(assessor, followed))
-        return notes
 
     def _as_meant(self, agreed: Agreement, assessment: Assessment) -> bool:
         """Return whether right gradients are of the loss that is meant, and nothing is to be said.
@@ -421,7 +287,7 @@ class Backward:
         stepping, measured = answered.stepping, own if has_loss else None
         of_rate = stepping is not None and stepping.rate_power != 1
         # A decay of the step's own may be meant, unless the optimizer is declared with its options.
-        stated = self.updates.checkable
+        stated = self.step_notes.updates.checkable
         of_step: OfStep | None = None
         if stepping is not None and (stated is None or stated.named):
             of_step = "alone" if self.candidate.gradients is None else "beside gradients"
@@ -483,7 +349,7 @@ class Backward:
     def _also_step(self, given: Answered, direct: Assessment) -> None:
         """With gradients and step both given: what is wrong with the step besides."""
         notes = self.notes
-        own = self._own_update(given, direct)
+        own = self.step_notes.by_gradients(given, direct, self._nothing_found)
         if own is not None:
             notes.add(own)
             return
@@ -504,12 +370,14 @@ class Backward:
         assert stepping is not None
         if assessment is None:
             if answered.optimizer is None:
-                notes.findings += self._unlike_gradients(stepping, [])
+                notes.findings += self.step_notes.unlike_gradients(
+                    stepping, [], self._nothing_found
+                )
             elif self._nothing_found:
-                notes.add(self._stateful(stepping, answered.optimizer, True))
+                notes.add(self.step_notes.with_state(stepping, answered.optimizer, True))
                 self._look_again(answered)
             return
-        notes.add(self._plain(stepping, assessment))
+        notes.add(self.step_notes.plain(stepping, assessment))
         assessment.own = direct.own
         if self._settled(assessment):
             self._look_again(answered)
@@ -519,8 +387,9 @@ class Backward:
         judgement = self._judged(answered, assessment, known_loss)
         findings = self._named(answered, assessment, judgement)
         if not assessment.explains_all and findings is judgement.findings:
-            findings = self._unlike_gradients(stepping, findings)
-        findings = findings or self._decayed(assessment)
+            findings = self.step_notes.unlike_gradients(stepping, findings, self._nothing_found)
+        if not findings and self._nothing_found:
+            findings = self.step_notes.decayed(assessment)
         if not findings:
             notes.remarks += [r for r in judgement.remarks if r not in notes.remarks]
         if self._nothing_found:  # the gradients that are given are right: these are the step's own
@@ -548,7 +417,3 @@ class Backward:
             found["loss"] = judgement.loss + stated
         found["batch"] = f"{len(assessment.probes[0].x)} samples a probe"
         return found
-
-
-def _of_shapes(taken: Taken, shapes: Sequence[Shape]) -> bool:
-    return [c.shape for c in taken.change] == list(shapes)

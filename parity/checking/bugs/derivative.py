@@ -29,11 +29,11 @@ STATE_KEPT = Bug(
 )
 OTHER_MODE = Bug(
     "other-mode",
-    "the gradients are not the derivative of your own loss, and the loss is another after they have "
-    "been asked for: it may be of another mode than they are",
+    "the gradients are not the derivative of your own loss, and the loss is another after they "
+    "have been asked for: it may be of another mode than they are",
     "def loss(x, y): return cross_entropy(net.forward(x, training=False), y)  # by moving averages",
-    "give the loss that they are the gradients of: with batch normalization as in training, if they "
-    "are, loss=lambda x, y: net.loss(x, y, training=True)",
+    "give the loss that they are the gradients of: with batch normalization as in training, if "
+    "they are, loss=lambda x, y: net.loss(x, y, training=True)",
     Severity.UNCERTAIN,
     "It cannot be told whether the gradients are right: {title}.",
 )
