@@ -10,6 +10,7 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.checking.asking.own_code import foreign
+from parity.checking.asking.subject import Subject
 
 # Larger arrays are data sets, which no gradient changes; to copy them each time would take long.
 _MOST_ENTRIES = 50_000
@@ -145,3 +146,16 @@ def _holds(value: Any) -> bool:
 
 def _equal(one: Any, other: Any) -> bool:
     return np.shape(one) == np.shape(other) and bool(np.array_equal(one, other, equal_nan=True))
+
+
+def sets_more(subject: Subject) -> bool:
+    """Return whether ``set_weights`` changes more than weights: a part of the state, perhaps.
+
+    To be asked behind a step, so that there is a state.
+    """
+    if subject.placing.in_place or subject.candidate.set_weights is None:
+        return False
+    theirs = [*filter(callable, vars(subject.candidate).values())]
+    weights, before = subject.weights(), Held(theirs, OF_STEPS)
+    subject.set_weights(weights)
+    return before.differs(Held(theirs, OF_STEPS))

@@ -13,6 +13,8 @@ from parity.checking.derivative.pairs import Point
 
 # How far a norm may be from the number: some divide by the norm plus 1e-6.
 _NORM = 1e-5
+# A derivative that differs by less is not longer.
+_NEARLY = 1e-3
 # A number that people write has so many digits, or so many behind the point.
 _DIGITS = 3
 # So many of a tensor's entries at the number are looked at one by one; all of them together too.
@@ -27,10 +29,13 @@ def limit(points: Sequence[Point]) -> float | None:
     """
     peaks = [_peak(point) for point in points]
     found = max(peaks)
-    unit = max(point.place.unit for point in points)
-    of_few_digits = abs(found - round(found, _DIGITS)) <= unit * found
-    if not 0 < found < np.inf or not (of_few_digits or min(peaks) == found):
+    if not 0 < found < np.inf:
         return None
+    near = max(point.place.unit * found + point.lost for point in points)
+    of_few_digits = abs(found - round(found, _DIGITS)) <= near
+    if not of_few_digits and found - min(peaks) > 2 * max(point.lost for point in points):
+        return None
+    found = round(found, _DIGITS) if of_few_digits and near < found else found
     whole = [(point, index, at) for point in points for index, at in held(point, found).items()]
     beyond = [by for each in whole for by in _beyond(*each, found)]
     no_smaller = all(most >= 0 for _, most in beyond)
@@ -45,7 +50,7 @@ def is_round(point: Point) -> bool:
 
 def held(point: Point, number: float) -> dict[int, Array]:
     """Return where the gradients are at the number, of those that are anywhere."""
-    room = number * (1 - 4 * point.place.unit)
+    room = number * (1 - 4 * point.place.unit) - 2 * point.lost
     every = {index: np.abs(g) >= room for index, g in point.gradients.items()}
     return {index: at for index, at in every.items() if np.any(at)}
 
@@ -73,7 +78,8 @@ def stretched(points: Sequence[Point]) -> float | None:
     """Make gradients as long as they were before they were shrunk to a norm.
 
     That of each alone, or of all together. They are shrunk where the norm is the same on every
-    draw, or a number of few digits, and the derivative along them is longer.
+    draw, or a number of few digits, and the derivative along them is longer, and along those that
+    are shorter is not: else all have a factor, and one a norm of few digits by chance.
 
     Returns:
         The norm; None if they are not, and nothing was changed.
@@ -89,12 +95,30 @@ def stretched(points: Sequence[Point]) -> float | None:
         pairs = list(zip(points, there, strict=True))
         times = [_times(point, which, together) for point, which in pairs]
         every = [factor for each in times for factor in each.values()]
-        if min(every) >= 1 - _NORM and max(every) > 1 + _NORM:
+        longer = min(every) >= 1 - _NORM and max(every) > 1 + _NORM
+        if longer and _some_are_whole(points, norms, there, together):
             for point, each in zip(points, times, strict=True):
                 for index, factor in each.items():
                     point.gradients[index] = factor * point.gradients[index]
             return found
     return None
+
+
+def _some_are_whole(
+    points: Sequence[Point],
+    norms: Sequence[dict[int, float]],
+    there: Sequence[list[int]],
+    together: bool,
+) -> bool:
+    """Return whether any gradient that is below the norm is the derivative, if any is below it."""
+    shorter = [
+        time
+        for point, every, reached in zip(points, norms, there, strict=True)
+        for time in _times(
+            point, [i for i, n in every.items() if n and i not in reached], together
+        ).values()
+    ]
+    return not shorter or any(abs(time - 1) <= _NEARLY for time in shorter)
 
 
 def _norms(point: Point, together: bool) -> dict[int, float]:

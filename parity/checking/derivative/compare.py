@@ -20,7 +20,6 @@ from parity.checking.bugs.findings import (
     OWN_LOSS,
     Finding,
     Notes,
-    TensorResult,
     Unreadable,
     Witness,
     listed,
@@ -35,7 +34,9 @@ from parity.checking.derivative.pairs import (
     TensorSlopes,
     base_of,
     losses_at,
+    row,
     same,
+    share_one_factor,
     wrong_of,
 )
 from parity.checking.derivative.reading import OfSteps
@@ -59,6 +60,10 @@ _ANOTHER = 99
 _OF_OTHERS = (
     "the loss depends on none of the arrays that get_weights returns: are they those that it is "
     "computed with, and no copies or averages of them?"
+)
+_STARTED_ANEW = (
+    "the change of a step, divided by the learning rate that it was given; set_weights changes "
+    "more than weights, and may start a rate of the step's own anew: give gradients as well"
 )
 _OF_THE_BATCH = (
     "Forward: what it answers for a sample depends on the others of its batch, as with the batch's "
@@ -114,13 +119,13 @@ class Derivative:
         self._look_for_clipping(points)
         tensors = self._measured(known, points)
         with ExitStack() as stack:
-            tensors = self._as_meant(points, tensors, stack)
+            tensors = self._as_meant(points, self._without_decay(points, tensors), stack)
             points, tensors = self._farther(points, tensors)
             points, tensors = self._of_fewer(points, tensors)
             self._conclude(tensors, points)
         self.read.conclude(tensors)
         measured = [tensor for tensor in tensors if tensor.measured]
-        self.notes.tensors += [_row(tensor, points[0], self.scale) for tensor in measured]
+        self.notes.tensors += [row(tensor, points[0], self.scale) for tensor in measured]
         self._ask_forward_for_one(points[0].place)
         if self.candidate.gradients is not None and self.candidate.step is not None:
             search = self.search and not self.notes.findings
@@ -157,6 +162,26 @@ class Derivative:
                 stack.push(own.pop_all())
                 return measured
         return tensors
+
+    def _without_decay(
+        self, points: Sequence[Point], tensors: list[TensorSlopes]
+    ) -> list[TensorSlopes]:
+        """Return what was measured, without the decay of a step that may have one of its own."""
+        candidate = self.candidate
+        if candidate.gradients is not None or candidate.optimizer is not None:
+            return tensors
+        share = penalties.of_the_step(self.subject, points, tensors)
+        if share is None:
+            return tensors
+        self.read.decays = {t.index: share for t in tensors if t.factor != 1.0}
+        for point in points:
+            for index in self.read.decays:
+                point.gradients[index] = point.gradients[index] - share * point.place.arrays[index]
+        self.notes.remarks.append(
+            f"Weight decay: the step has {share:.6g} times the weight more than your loss, as an "
+            "optimizer's own; whether it is meant is not known. A declared optimizer tells."
+        )
+        return self._measured([tensor.index for tensor in tensors], points)
 
     def _farther(
         self, points: list[Point], tensors: list[TensorSlopes]
@@ -253,15 +278,25 @@ class Derivative:
 
     def _measured(self, indices: Sequence[int], points: Sequence[Point]) -> list[TensorSlopes]:
         """Return the weights of some places, measured at each point, one point after the other."""
-        tensors = [TensorSlopes(index, self.subject.names[index]) for index in indices]
+        names = self.subject.names
+        tensors = [TensorSlopes(index, names[index]) for index in indices]
         for number, point in enumerate(points):
             for tensor in tensors:
                 self._measure(tensor, number, point)
         for tensor in tensors:
             tensor.judge()
+        share_one_factor(tensors)
+        base = base_of(tensors)
+        for tensor in wrong_of(tensors) if base != 1.0 else ():
+            # Measured again where it nearly has the factor, as beside a derivative itself.
+            again = TensorSlopes(tensor.index, tensor.name)
+            for number, point in enumerate(points) if tensor.nearly_has(base) else ():
+                self._measure(again, number, point, base)
+            if again.has(base):
+                tensor.pairs, tensor.factor = again.pairs, base
         return tensors
 
-    def _measure(self, tensor: TensorSlopes, number: int, point: Point) -> None:
+    def _measure(self, tensor: TensorSlopes, number: int, point: Point, times: float = 1.0) -> None:
         gradient = point.gradients.get(tensor.index)
         if gradient is None or not np.all(np.isfinite(gradient)):
             return
@@ -277,7 +312,7 @@ class Derivative:
                 direction = np.where(point.cut[tensor.index], 0.0, direction)
             along = gradient * direction
             own, room = float(np.sum(along)), point.room(along)
-            slope = point.place.along(tensor.index, direction, own, room)
+            slope = point.place.along(tensor.index, direction, own / times, room / abs(times))
             tensor.pairs.append(SlopePair(own, slope, room, number, direction))
 
     def _conclude(self, tensors: Sequence[TensorSlopes], points: Sequence[Point]) -> None:
@@ -426,7 +461,10 @@ class Derivative:
             return
         names = ", ".join(tensor.name for tensor in right)
         values = {"factor": f"{base:.7g}", "words": words}
-        self.notes.findings.append(Finding(SIGN if base < 0 else FACTOR, names, values))
+        found = Finding(SIGN if base < 0 else FACTOR, names, values)
+        if self.candidate.gradients is None and base > 0 and self.read.starts_anew(point.place):
+            found = replace(found, evidence=_STARTED_ANEW, severity=Severity.UNCERTAIN)
+        self.notes.findings.append(found)
 
     def _scope(self, right: Sequence[TensorSlopes], base: float) -> None:
         what = "gradients" if self.candidate.gradients is not None else "steps"
@@ -445,46 +483,6 @@ def _of_one_size(points: Sequence[Point], wrong: Sequence[TensorSlopes]) -> Find
     evidence = f"of {less} samples it is {factor:.7g} times the derivative"
     names = ", ".join(tensor.name for tensor in wrong)
     return Finding(BATCH_SIZE, names, {"first": more, "other": less}, evidence)
-
-
-def _row(tensor: TensorSlopes, point: Point, scale: float) -> TensorResult:
-    """Return the worst direction of a tensor as a row, beside ``scale`` times the derivative."""
-    pairs = tensor.measured
-
-    def bound(pair: SlopePair) -> float:
-        return 4 * abs(scale) * pair.slope.error + pair.room
-
-    def error(pair: SlopePair) -> float:
-        return abs(pair.own - scale * pair.slope.value)
-
-    def ratio(pair: SlopePair) -> float:
-        return error(pair) / bound(pair) if bound(pair) else float(error(pair) > 0)
-
-    worst = max(pairs, key=ratio)
-    own = np.array([p.own for p in pairs])
-    true = np.array([p.slope.value for p in pairs])
-    tt, oo, ot = float(true @ true), float(own @ own), float(own @ true)
-    # A common factor is as exact as it was measured, and a gradient that has it is right.
-    right = ratio(worst) <= 1 or (tensor.factor is not None and same(tensor.factor, scale))
-    return TensorResult(
-        kind="gradient",
-        name=tensor.name,
-        own_name="along a direction",
-        shape=point.place.arrays[tensor.index].shape,
-        index=(),
-        value=worst.own,
-        expected=scale * worst.slope.value,
-        keras=None,
-        error=error(worst),
-        bound=bound(worst),
-        ratio=ratio(worst),
-        scale=ot / tt if tt else float("nan"),
-        cosine=ot / np.sqrt(tt * oo) if tt and oo else float("nan"),
-        right=right,
-        errors=np.array([error(p) for p in pairs]),
-        bounds=np.array([bound(p) for p in pairs]),
-        largest=abs(scale) * float(np.max(np.abs(true))),
-    )
 
 
 def check_derivative(subject: Subject, seed: int, search: bool = True) -> Notes:

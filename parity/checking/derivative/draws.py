@@ -80,6 +80,8 @@ class Draws:
             place = following
         point = Point(place, {}, number=number)
         first, second = (self.asked(place) for _ in range(2))
+        if self.subject.candidate.gradients is None:
+            point.lost = float(max(map(np.max, self.read.lost(place, first))))
         if number == 0:
             self._repeats(first, second, place)
         elif number == farther.FEWER and not _repeat(place, first, second):

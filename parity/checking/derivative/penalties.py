@@ -77,6 +77,28 @@ def of_two_scales(
     return Finding(DATA_FACTOR, ", ".join(names), values, evidence)
 
 
+def of_the_step(
+    subject: Subject, points: Sequence[Point], tensors: Sequence[TensorSlopes]
+) -> float | None:
+    """Return how many times the weights themselves a step takes off besides, as optimizers do.
+
+    The same in all arrays, or in all of two axes and more, where the loss has no penalty; None if
+    there is no such share. ``tensors``: what is read off the step, beside the derivative.
+    """
+    measured = [tensor for tensor in tensors if tensor.measured]
+    having = [tensor for tensor in measured if tensor.factor != 1.0]
+    others = [points[0].place.arrays[tensor.index] for tensor in measured if tensor not in having]
+    if not having or any(sum(n > 1 for n in array.shape) > 1 for array in others):
+        return None
+    rests = [_rest(tensor, points, 1.0, 0.0) for tensor in having]
+    shares = [share for share in rests if share is not None and share > 0]
+    if len(shares) < len(rests) or not all(_same(share, shares[0]) for share in shares):
+        return None
+    asked = {tensor.index: shares[0] for tensor in having}
+    of_loss = _penalties(subject, points[0], having, asked)
+    return shares[0] if of_loss and not any(of_loss.values()) else None
+
+
 def _same(one: float, other: float) -> bool:
     return abs(one - other) <= _ALIKE * abs(other)
 

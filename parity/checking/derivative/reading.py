@@ -7,6 +7,7 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.checking.asking.falling import Falling, falling
+from parity.checking.asking.held import sets_more
 from parity.checking.asking.repeating import alike
 from parity.checking.asking.subject import Subject, TheirError
 from parity.checking.bugs.derivative import UPDATED_FIRST
@@ -41,12 +42,15 @@ class OfSteps:
 
     Attributes:
         falling: The formula by which the rate goes on inside of the step, if it does.
+        decays: How many times the weights themselves a step takes off besides, where that is known
+            of an array, and no part of the gradient.
         updated: The arrays whose change is no multiple of the rate, and tends to one as it falls.
     """
 
     def __init__(self, subject: Subject, notes: Notes) -> None:
         self.subject, self.notes = subject, notes
         self.falling: Falling | None = None
+        self.decays: dict[int, float] = {}
         self.updated: set[int] = set()
         self._steps = 0
 
@@ -68,7 +72,15 @@ class OfSteps:
             found = self._in_the_limit(place)
         if found is None:
             raise TheirError("step", _NO_PLAIN_ONE)
+        for index, share in self.decays.items():
+            if (whole := found[index]) is not None:
+                found[index] = whole - share * place.arrays[index]
         return found
+
+    def starts_anew(self, place: Place) -> bool:
+        """Return whether ``set_weights`` changes more than weights, as where it resets a rate."""
+        self._change(place, _RATES[0])
+        return sets_more(self.subject)
 
     def _plain(self, place: Place, changes: list[list[Array]]) -> list[Array | None] | None:
         """Return the gradients of steps at two rates, if they are the same."""

@@ -12,7 +12,6 @@ import numpy as np
 
 from numpy_impl.types import Array
 from parity.checking.asking.gradients import COURSE_RATE, LEARNING_RATE, OTHER_RATE, Step, Taken
-from parity.checking.asking.held import OF_STEPS, Held
 from parity.checking.asking.nested import same
 from parity.checking.asking.repeating import alike
 from parity.checking.asking.subject import Subject, TheirError, lowest
@@ -74,17 +73,6 @@ def by_set_weights(subject: Subject, probe: Probe, other: Probe, layout: Layout)
     after = subject.history[-1].after
     subject.placing.in_place = _writes(subject, (probe, other), here, after, there, answers, share)
     return True
-
-
-def sets_more(subject: Subject) -> bool:
-    """Return whether ``set_weights`` changes more than weights: a part of the state, perhaps."""
-    if subject.placing.in_place or subject.candidate.set_weights is None:
-        return False
-    Step(subject, OTHER_RATE).change(subject.history[-1].probe)  # so that there is a state
-    theirs = [*filter(callable, vars(subject.candidate).values())]
-    weights, before = subject.weights(), Held(theirs, OF_STEPS)
-    subject.set_weights(weights)
-    return before.differs(Held(theirs, OF_STEPS))
 
 
 def go_on(subject: Subject, probe: Probe, other: Probe, layout: Layout) -> None:

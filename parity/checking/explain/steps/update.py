@@ -6,6 +6,8 @@ import numpy as np
 
 from parity.bounds.updates import RULES
 from parity.candidate import Candidate
+from parity.checking.asking.gradients import OTHER_RATE, Step
+from parity.checking.asking.held import sets_more
 from parity.checking.asking.subject import Subject
 from parity.checking.bugs.deltas import UPDATED_WEIGHTS
 from parity.checking.bugs.findings import Finding, Notes
@@ -35,7 +37,6 @@ from parity.checking.explain.steps.declared import Reading, declared_course
 from parity.checking.explain.steps.departures import Departure
 from parity.checking.explain.steps.identified import Identified
 from parity.checking.explain.steps.parting import differs_by, from_before
-from parity.checking.explain.steps.restarting import sets_more
 from parity.checking.explain.steps.shared_state import Shared
 from parity.checking.model import declared_optimizer
 from parity.checking.model.declared_optimizer import DeclaredOptimizer
@@ -66,9 +67,7 @@ def unchecked(stated: DeclaredOptimizer | None) -> list[Finding]:
     """Return what of a declaration the check does not know."""
     if stated is None:
         return []
-    options = list(stated.unchecked)
-    if stated.kind is None:
-        options.append(f"of class {stated.title}")
+    options = [*stated.unchecked, *([f"of class {stated.title}"] if stated.kind is None else [])]
     values = [{"option": option} for option in options]
     return [Finding(OPTION_NOT_CHECKED, "the declared optimizer", value) for value in values]
 
@@ -286,8 +285,10 @@ class Updates:
                 "candidate anew"
             )
             return replace(finding, evidence=evidence, severity=Severity.UNCERTAIN)
-        if self._subject.keeps_state and not placing.restarts and sets_more(self._subject):
-            return replace(finding, evidence=evidence + _SETS_MORE, severity=Severity.UNCERTAIN)
+        if self._subject.keeps_state and not placing.restarts:
+            Step(self._subject, OTHER_RATE).change(self._subject.history[-1].probe)
+            if sets_more(self._subject):
+                return replace(finding, evidence=evidence + _SETS_MORE, severity=Severity.UNCERTAIN)
         return finding
 
     def _departing(self, found: Identified, departure: Departure) -> Finding:
