@@ -120,6 +120,8 @@ class Derivative:
         tensors = self._measured(known, points)
         with ExitStack() as stack:
             tensors = self._as_meant(points, self._without_decay(points, tensors), stack)
+            if wrong_of(tensors):
+                self.read.refuse_signs(points[0].gradients.values(), points[0].place)
             points, tensors = self._farther(points, tensors)
             points, tensors = self._of_fewer(points, tensors)
             self._conclude(tensors, points)

@@ -1,6 +1,6 @@
 """Gradients as they are read off steps, where a step is all that there is."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -22,6 +22,14 @@ _RATES = (2.0**-3, 2.0**-5)
 _SMALLER = tuple(2.0**-k for k in range(5, 11))
 # Two estimates of what it tends to that differ by no more than this part are one.
 _CONVERGED = 1e-9
+# So large a share of a first step's entries is as large as their median, but for such a part: decay
+# of weights adds a little, and where a gradient is tiny ε tells.
+_MOST, _ALIKE = 0.8, 0.1
+_FIRST_ONES = (
+    "it changes all weights by as much, as the first step of an optimizer such as Adam or RMSprop "
+    "does, and set_weights starts it anew each time: give gradients as well, or a set_weights that "
+    "sets the weights alone"
+)
 _ONE_RATE = (
     "the step has its own learning rate, and at one rate a gradient cannot be told from the change "
     "of weights that are updated one after the other: give gradients as well, or a step that takes "
@@ -76,6 +84,22 @@ class OfSteps:
             if (whole := found[index]) is not None:
                 found[index] = whole - share * place.arrays[index]
         return found
+
+    def refuse_signs(self, gradients: Iterable[Array], place: Place) -> None:
+        """Refuse what is as large everywhere, as first steps of Adam and its like are.
+
+        All are first ones where ``set_weights`` starts the optimizer anew.
+
+        Raises:
+            TheirError: They are such steps.
+        """
+        if self.subject.candidate.gradients is not None:
+            return
+        sizes = [np.abs(gradient).ravel() for gradient in gradients]
+        sizes = [s[s > 0] for s in sizes if np.any(s)]
+        alike = all(np.mean(np.abs(s / np.median(s) - 1) < _ALIKE) > _MOST for s in sizes)
+        if alike and self.starts_anew(place):
+            raise TheirError("step", _FIRST_ONES)
 
     def starts_anew(self, place: Place) -> bool:
         """Return whether ``set_weights`` changes more than weights, as where it resets a rate."""
