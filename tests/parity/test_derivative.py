@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import parity
+from numpy_impl.types import Array
 from parity.checking.asking.subject import Subject
 from parity.checking.derivative.slopes import Place, Slope
 from parity.reports.report import CheckReport, Outcome
@@ -285,3 +286,47 @@ def test_no_estimate_across_a_kink_is_taken_for_the_derivative(curve: float):
                 assert np.isfinite(slope.error) or off, (distance, slope)
             if distance > 0.2:
                 assert np.isfinite(slope.error), (distance, off)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("factor", [0.5, 1 / 6, 3.7])
+def test_one_factor_of_all_gradients_is_one(dtype: Any, factor: float) -> None:
+    """Each by itself is known to a few digits alone in float32."""
+    rng = np.random.default_rng(1)
+    w = [rng.normal(size=s).astype(dtype) for s in ((5, 4), (4,), (4, 3))]
+
+    def loss(x: Array, y: Array) -> float:
+        return float(np.sum((np.tanh(x @ w[0] + w[1]) @ w[2] - y) ** 2) / len(x))
+
+    def gradients(x: Array, y: Array) -> list[Array]:
+        h = np.tanh(x @ w[0] + w[1])
+        d = 2 * (h @ w[2] - y) / len(x)
+        below = d @ w[2].T * (1 - h * h)
+        return [(factor * g).astype(dtype) for g in (x.T @ below, below.sum(0), h.T @ d)]
+
+    def drawn(rng: np.random.Generator) -> tuple[Array, Array]:
+        return rng.normal(size=(6, 5)).astype(dtype), rng.normal(size=(6, 3)).astype(dtype)
+
+    report = parity.check_gradients(loss, w, gradients, drawn)
+    wrong = factor == 3.7
+    assert report.outcome is (Outcome.WRONG if wrong else Outcome.RIGHT), str(report)
+    assert {finding.code for finding in report.findings} == ({"factor"} if wrong else set())
+
+
+def test_a_norm_of_few_digits_by_chance_is_no_clipping() -> None:
+    """All gradients have a factor of one half, and the norm of one of them is 0.25."""
+    w = [np.array([0.3, -0.2]), np.array([0.7, 1.1, -0.4])]
+
+    def loss(x: Array, y: Array) -> float:
+        return float(w[0] @ [0.3, 0.4] + np.sum(np.sin(w[1] * x)))
+
+    def gradients(x: Array, y: Array) -> list[Array]:
+        return [0.5 * np.array([0.3, 0.4]), 0.5 * np.cos(w[1] * x) * x]
+
+    def drawn(rng: np.random.Generator) -> tuple[Array, Array]:
+        return rng.uniform(0.1, 0.3, size=3), np.zeros(1)
+
+    report = parity.check_gradients(loss, w, gradients, drawn)
+    assert report.outcome is Outcome.RIGHT, str(report)
+    assert any("0.5 times the derivative" in remark for remark in report.remarks)
+    assert not any(remark.startswith("Clipping") for remark in report.remarks)

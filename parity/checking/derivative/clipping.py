@@ -39,7 +39,8 @@ def limit(points: Sequence[Point]) -> float | None:
     whole = [(point, index, at) for point in points for index, at in held(point, found).items()]
     beyond = [by for each in whole for by in _beyond(*each, found)]
     no_smaller = all(most >= 0 for _, most in beyond)
-    return found if no_smaller and any(least > 0 for least, _ in beyond) else None
+    larger = no_smaller and any(least > 0 for least, _ in beyond)
+    return found if larger and _some_entries_are_whole(points, found) else None
 
 
 def is_round(point: Point) -> bool:
@@ -72,6 +73,26 @@ def _beyond(point: Point, index: int, at: Array, number: float) -> Iterator[tupl
         slope = point.place.along(index, direction / length, number * length, 0.0)
         by = slope.value - number * length
         yield by - 4 * slope.error, by + 4 * slope.error
+
+
+def _some_entries_are_whole(points: Sequence[Point], number: float) -> bool:
+    """Return whether any gradient is the derivative along its entries below the number, if any are.
+
+    Else all have a factor, and the largest is of few digits by chance.
+    """
+    known = False
+    for point in points:
+        at = held(point, number)
+        for index, gradient in point.gradients.items():
+            below = np.where(at.get(index, False), 0.0, gradient)
+            length = float(np.linalg.norm(below.ravel()))
+            if not length:
+                continue
+            slope = point.place.along(index, below / length, length, 0.0)
+            if abs(slope.value - length) <= _NEARLY * length:
+                return True
+            known = known or bool(np.isfinite(slope.error))
+    return not known
 
 
 def stretched(points: Sequence[Point]) -> float | None:

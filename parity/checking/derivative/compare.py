@@ -88,6 +88,8 @@ class Derivative:
         self.notes = Notes()
         self.read = OfSteps(subject, self.notes)
         self.shrunk = False
+        # Whether what is wrong may be a decay of the step's own, or the loss's penalty done wrong.
+        self.may_decay = False
         self.draws = Draws(subject, seed, self.notes, self.read)
         # How many times the derivative right gradients are.
         self.scale = 1.0
@@ -172,9 +174,11 @@ class Derivative:
         candidate = self.candidate
         if candidate.gradients is not None or candidate.optimizer is not None:
             return tensors
-        share = penalties.of_the_step(self.subject, points, tensors)
-        if share is None:
+        found = penalties.of_the_step(self.subject, points, tensors)
+        self.may_decay = found is not None
+        if found is None or not found[1]:
             return tensors
+        share, self.may_decay = found[0], False
         self.read.decays = {t.index: share for t in tensors if t.factor != 1.0}
         for point in points:
             for index in self.read.decays:
@@ -347,7 +351,7 @@ class Derivative:
             self._scaled(base, right, points[0])
         if wrong and whole is None:
             # What fits nowhere may be asked with samples that the code is not made for.
-            sure = samples.given or bool(right)
+            sure = (samples.given or bool(right)) and not self.may_decay
             depends = any(pair.slope.value for tensor in known for pair in tensor.measured)
             if not depends:
                 names = ", ".join(tensor.name for tensor in wrong)

@@ -79,11 +79,16 @@ def of_two_scales(
 
 def of_the_step(
     subject: Subject, points: Sequence[Point], tensors: Sequence[TensorSlopes]
-) -> float | None:
+) -> tuple[float, bool] | None:
     """Return how many times the weights themselves a step takes off besides, as optimizers do.
 
-    The same in all arrays, or in all of two axes and more, where the loss has no penalty; None if
-    there is no such share. ``tensors``: what is read off the step, beside the derivative.
+    The same in all arrays, or in all of two axes and more; and whether the loss is known to have no
+    penalty of these, which could be done wrong. None if there is no such share.
+
+    Args:
+        subject: The user's code.
+        points: Where it was asked.
+        tensors: What is read off the step, beside the derivative.
     """
     measured = [tensor for tensor in tensors if tensor.measured]
     having = [tensor for tensor in measured if tensor.factor != 1.0]
@@ -96,7 +101,9 @@ def of_the_step(
         return None
     asked = {tensor.index: shares[0] for tensor in having}
     of_loss = _penalties(subject, points[0], having, asked)
-    return shares[0] if of_loss and not any(of_loss.values()) else None
+    if any(of_loss.values()):
+        return None
+    return shares[0], len(of_loss) == len(having)
 
 
 def _same(one: float, other: float) -> bool:
