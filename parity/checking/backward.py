@@ -15,8 +15,9 @@ from parity.checking.bugs.table import (
 )
 from parity.checking.explain import own_loss, rows, second_look, single, witnesses
 from parity.checking.explain.agreement import Agreement
+from parity.checking.explain.answered import Answered
 from parity.checking.explain.assessment import Assessment
-from parity.checking.explain.forms import Answered, Asking
+from parity.checking.explain.forms import Asking
 from parity.checking.explain.judge import Judge, Judgement
 from parity.checking.explain.mending import OfChain
 from parity.checking.explain.second_look import Followed

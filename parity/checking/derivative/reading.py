@@ -96,8 +96,9 @@ class OfSteps:
         if self.subject.candidate.gradients is not None:
             return
         sizes = [np.abs(gradient).ravel() for gradient in gradients]
-        sizes = [s[s > 0] for s in sizes if np.any(s)]
-        alike = all(np.mean(np.abs(s / np.median(s) - 1) < _ALIKE) > _MOST for s in sizes)
+        sizes = [size[size > 0] for size in sizes if np.any(size)]
+        shares = [float(np.mean(np.abs(s / float(np.median(s)) - 1) < _ALIKE)) for s in sizes]
+        alike = min(shares, default=0.0) > _MOST
         if alike and self.starts_anew(place):
             raise TheirError("step", _FIRST_ONES)
 

@@ -207,6 +207,7 @@ class Assessor:
         self.own: OwnLoss | None = None
         self.measured: MeasuredLoss | None = None
         self.clipping: clipping.Clipping | None = None
+        self.of_steps = False
 
     @property
     def fixed_batch(self) -> bool:
@@ -310,11 +311,17 @@ class Assessor:
     def clipped(self, probes: Sequence[Probe], kind: LossKind | None) -> bool:
         """Return whether gradients are clipped ones of a loss; they are unclipped from here on.
 
-        What is clipped beside a loss of the user's own is compared with its derivative.
+        What is clipped beside a loss of the user's own is compared with its derivative, if it is
+        no step.
         """
-        if self.own is not None or self.clipping is not None:
+        own, times = self.own, None
+        if self.clipping is not None or (own is not None and not self.of_steps):
             return False
-        found = self.clipping = clipping.find(probes, kind)
+        if own is not None:
+            if own.kind is None or own.penalised or own.added_up:
+                return False
+            times = own.factor
+        found = self.clipping = clipping.find(probes, kind, times)
         if found is None:
             return False
         self.remarks.append(found.remark)

@@ -83,10 +83,10 @@ class Clipping:
         rights = {key: factor * right.value for key, right in tracked.items()}
         unit = float(np.finfo(probe.dtype).eps)
         if self.limit.by == "entry":
-            room = size * (1 - 4 * unit)
+            least = size - _room(probe, size)
             for key, own in probe.gradients.items():
-                cut = (np.abs(own) >= room) & (own * rights[key] >= size * room)
-                probe.gradients[key] = np.where(cut, rights[key], own)
+                cut = (np.abs(own) >= least) & (own * rights[key] >= least**2)
+                probe.gradients[key] = np.where(cut, rights[key].astype(own.dtype), own)
             return
         for keys in self._groups(probe):
             own = np.concatenate([probe.gradients[key].ravel() for key in keys])
@@ -106,12 +106,15 @@ class Clipping:
         return [keys] if self.limit.by == "norm" else [[key] for key in keys]
 
 
-def find(probes: Sequence[Probe], preferred: LossKind | None) -> Clipping | None:
+def find(
+    probes: Sequence[Probe], preferred: LossKind | None, times: float | None = None
+) -> Clipping | None:
     """Return how the gradients of a known loss are clipped, if they are.
 
     Args:
         probes: With the user's gradients, which are left as they are.
         preferred: The only loss to be tried; None to try all that may stand behind the outputs.
+        times: The only factor of it on the summed form; None to try the usual reductions.
     """
     first = probes[0]
     if first.masks is not None or any(p.weights.keys() != p.gradients.keys() for p in probes):
@@ -119,7 +122,10 @@ def find(probes: Sequence[Probe], preferred: LossKind | None) -> Clipping | None
     every = kinds(first.plan.activations[-1].name) if preferred is None else [preferred]
     for limit in limits(probes):
         for kind in every:
-            for place in range(len(reductions(kind, len(first.x), first.y.shape[1]))):
+            usual = reductions(kind, len(first.x), first.y.shape[1])
+            for place, (factor, _) in enumerate(usual):
+                if times is not None and abs(times - factor) > _NEAR * factor:
+                    continue
                 found, lifted = Clipping(limit, kind, place), [_copied(p) for p in probes]
                 for probe in lifted:
                     found.lift(probe)
@@ -140,11 +146,13 @@ def limits(probes: Sequence[Probe]) -> Iterator[Limit]:
         size = max(max(each) for each in sizes)
         if not 0 < size < np.inf:
             continue
-        near = _NEAR if by != "entry" else 4 * float(np.finfo(probes[0].dtype).eps)
+        near = max(_room(probe, size) for probe in probes) / size
+        near = near if by == "entry" else near + _NEAR
         reached = sum(max(each) >= size * (1 - near) for each in sizes)
         several = by == "entry" and any(_is_cut_off(probe, size) for probe in probes)
-        if reached > 1 or several or _of_few_digits(size, near):
-            yield Limit(by, size)
+        few = _of_few_digits(size, near)
+        if reached > 1 or several or few:
+            yield Limit(by, float(f"{size:.{_DIGITS}g}") if few else size)
 
 
 def certain(probes: Sequence[Probe]) -> Limit | None:
@@ -164,10 +172,17 @@ def certain(probes: Sequence[Probe]) -> Limit | None:
     return None
 
 
+def _room(probe: Probe, size: float) -> float:
+    """Return how far rounding may move an entry, which is read off a step perhaps."""
+    noise = max((float(np.max(noise, initial=0.0)) for noise in probe.noise.values()), default=0.0)
+    return 4 * float(np.finfo(probe.dtype).eps) * size + 2 * noise
+
+
 def _is_cut_off(probe: Probe, size: float) -> bool:
     """Return whether several entries of kernels are exactly at a limit, and not all one number."""
     kernels = [g.ravel() for key, g in probe.gradients.items() if key.part == "kernel"]
-    several = sum(int(np.count_nonzero(np.abs(g) == size)) for g in kernels) > 1
+    least = size - _room(probe, size)
+    several = sum(int(np.count_nonzero(np.abs(g) >= least)) for g in kernels) > 1
     return several and any(np.ptp(g) > 0 for g in kernels)
 
 

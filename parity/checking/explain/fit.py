@@ -218,8 +218,9 @@ class TensorData:
         signs = [np.sign(w) for w in self.weights]
         columns = [[v.value for v in bounded], self.weights, signs]
         matrix = np.stack([np.concatenate([a.ravel() for a in c]) for c in columns], axis=1)
-        with np.errstate(all="ignore"):
-            inverse = np.linalg.pinv(matrix)
+        if not np.all(np.isfinite(matrix)):
+            return None
+        inverse = np.linalg.pinv(matrix)
         observed = np.concatenate([g.ravel() for g in self.observed])
         ratio, _, share = (float(c) for c in inverse @ observed)
         allowed = [scaled_bound(v, ratio) + n for v, n in zip(bounded, self.noise, strict=True)]

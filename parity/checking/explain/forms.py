@@ -4,7 +4,7 @@ The form in which the fewest things are wrong is the one that the user's code is
 """
 
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -16,20 +16,19 @@ from parity.checking.asking.gradients import Direct, Source, Taken
 from parity.checking.asking.repeating import alike, repeat
 from parity.checking.asking.shapes import observe
 from parity.checking.asking.subject import Subject, TheirError, called
-from parity.checking.bugs.factors import same
 from parity.checking.bugs.findings import Finding
-from parity.checking.bugs.outputs import ONE_SAMPLE, TARGETS_BROADCAST
-from parity.checking.bugs.table import CLIPPED, NONDETERMINISTIC, WRONG_SHAPE
-from parity.checking.bugs.tensors import BIAS_NOT_SUMMED
+from parity.checking.bugs.outputs import TARGETS_BROADCAST
+from parity.checking.bugs.table import CLIPPED, NONDETERMINISTIC
 from parity.checking.explain import clipping, dropout, of_weights, own_error, own_loss, slopes
+from parity.checking.explain.answered import Answered
 from parity.checking.explain.assessment import Assessment, Assessor
 from parity.checking.explain.own_loss import OwnLoss
 from parity.checking.explain.steps.declared import of_any_loss
 from parity.checking.explain.steps.identified import Identified
 from parity.checking.explain.steps.optimizer import clipped_descent, identify
-from parity.checking.explain.steps.stepping import Stepping, classify
+from parity.checking.explain.steps.stepping import classify
 from parity.checking.model import declared_optimizer
-from parity.checking.model.losses import LossKind, reductions
+from parity.checking.model.losses import LossKind
 from parity.checking.model.network import INVERTED, Plan
 from parity.checking.model.probe import Form, Probe, given_labels, label_forms, sample_forms
 
@@ -42,43 +41,6 @@ _RANDOM = Finding(
 
 # Two masks of a small layer are equal in a fifth of all cases; so often all of these are not.
 _REPEATED = 8
-
-
-@dataclass
-class Answered:
-    """What the user's code answered in one form.
-
-    Attributes:
-        assessor: By whom it was asked.
-        assessment: The gradients, explained; None where there are none to be read off.
-        source: Where they came from.
-        stepping: What kind of update the step is; None for ``gradients``.
-        findings: What is wrong already.
-        remarks: What is worth knowing.
-        random: Whether the answer is no ground for a verdict.
-        optimizer: The one inside a step that keeps a state, where it is known.
-        broadcast: What to say where only targets of other axes than the user's would do.
-        refused: Where samples go one a call though ``forward`` takes batches: what a batch raised,
-            or what is wrong with the shapes of the answer to it.
-    """
-
-    assessor: Assessor
-    assessment: Assessment | None = None
-    source: Source | None = None
-    stepping: Stepping | None = None
-    findings: list[Finding] = field(default_factory=list[Finding])
-    remarks: list[str] = field(default_factory=list[str])
-    random: bool = False
-    optimizer: Identified | None = None
-    broadcast: Finding | None = None
-    refused: TheirError | Finding | None = None
-
-    @property
-    def cost(self) -> float:
-        """How many things are wrong."""
-        if self.optimizer is not None:
-            return 0
-        return self.assessment.flaws if self.assessment is not None else float("inf")
 
 
 class Asking:
@@ -134,7 +96,7 @@ class Asking:
         """
         found = self._best_form()
         assessment = found.assessment
-        if self._given_by_one and _reads_one_sample(found) and assessment is not None:
+        if self._given_by_one and found.reads_one_sample and assessment is not None:
             # Of batches as theirs are, with one sample, the first is all.
             self.batch = 1
             return self.answer(assessment.form)
@@ -173,14 +135,14 @@ class Asking:
                     first = first or error
                     continue
                 taken = taken or as_given
-                if best is not None and _reads_one_sample(found):
+                if best is not None and found.reads_one_sample:
                     continue  # it takes targets in another form, and stops at their end
                 if best is None or found.cost < best.cost:
                     found.refused = _refusal(form, self.sample.form, best, first)
                     best = found
                 if not best.cost:
                     return best
-            if best is not None and not _one_a_call(best) and not _misshapen(best):
+            if best is not None and not best.goes_one_a_call and not best.is_misshapen:
                 return best
         if best is None:
             assert first is not None
@@ -220,7 +182,7 @@ class Asking:
         self._asked = True
         layout, dtype = self.sample.layout, self.sample.dtype
         assessor = Assessor(self.subject, layout, self.plan, dtype, self.preferred, self.seed)
-        assessor.batch = self.batch
+        assessor.batch, assessor.of_steps = self.batch, self.by_step
         own = assessor.own = self._own_loss(assessor, form)
         answered = Answered(assessor)
         self._by_step(answered, form) if self.by_step else self._directly(answered, form)
@@ -235,10 +197,7 @@ class Asking:
         answered.findings += repeated.findings
         if not repeated.random:
             answered.assessment = answered.assessor.assess(repeated.source, form)
-            limit = self._clipped(answered, answered.assessment)
-            if limit is not None:
-                answered.findings.append(Finding(CLIPPED, "all gradients", {"how": limit.words}))
-                answered.assessment = None
+            if self._only_clipped(answered, "all gradients"):
                 return
             if answered.assessment.explains_all or not self._differ_elsewhere(
                 answered, repeated.source, form
@@ -254,11 +213,16 @@ class Asking:
             answered.findings.append(_RANDOM)
             answered.random = True
 
-    def _clipped(self, answered: Answered, found: Assessment) -> clipping.Limit | None:
-        """Return to what gradients are clipped of which nothing else can be told; None if not."""
-        if found.agreed is not None or answered.assessor.own is not None or found.misfits:
-            return None
-        return clipping.certain(found.probes)
+    def _only_clipped(self, answered: Answered, where: str) -> bool:
+        """Return whether all that can be told of gradients is that they are clipped, and say so."""
+        found, own = answered.assessment, answered.assessor.own
+        if found is None or found.agreed is not None or found.misfits:
+            return False
+        limit = None if own is not None and not self.by_step else clipping.certain(found.probes)
+        if limit is not None:
+            answered.findings.append(Finding(CLIPPED, where, {"how": limit.words}))
+            answered.assessment = None
+        return limit is not None
 
     def _differ_elsewhere(self, answered: Answered, source: Source, form: Form) -> bool:
         """Return whether answers on equal input differ after all.
@@ -293,6 +257,8 @@ class Asking:
                     answered.assessment = None
                 elif self._may_drop(answered, stepping.source, form):
                     self._masked(answered, form, stepping.source)
+            if answered.optimizer is None:
+                self._only_clipped(answered, "the step's changes")
         else:
             answered.optimizer, given = self._optimizer(answered, form), self.candidate.optimizer
             source = None if self.drops is False else stepping.plain_source
@@ -472,35 +438,3 @@ def _refusal(
     if before.refused is not None or before.assessment is None:
         return before.refused
     return next(iter(before.assessment.misfits), None)
-
-
-def _reads_one_sample(found: Answered) -> bool:
-    """Return whether one sample of each batch explains the gradients, and all samples do not."""
-    if found.assessment is None or found.assessment.agreed is not None:
-        return False
-    fits = found.assessment.analysis.explanation.layers
-    return any(delta.bug is ONE_SAMPLE for fit in fits for delta in fit.deltas)
-
-
-def _misshapen(best: Answered) -> bool:
-    """Return whether gradients of a batch have shapes that no mistake gives: not for batches, then.
-
-    An outer product of whole batches is one.
-    """
-    assessment = best.assessment
-    return assessment is not None and any(f.bug is WRONG_SHAPE for f in assessment.misfits)
-
-
-def _one_a_call(best: Answered) -> bool:
-    """Return whether code that takes one sample a call would answer a batch like this.
-
-    It leaves the batch's axis in the biases' gradients, and nowhere divides by the batch size.
-    """
-    assessment = best.assessment
-    if assessment is None or {f.code for f in assessment.misfits} != {BIAS_NOT_SUMMED.code}:
-        return False
-    batch, outputs = assessment.probes[0].y.shape
-    usual = reductions(assessment.kind, batch, outputs)
-    summed = [factor for factor, words in usual if "summed over the batch" in words]
-    scale = assessment.analysis.scale
-    return any(same(scale.base, factor, scale.uncertainty) for factor in summed)

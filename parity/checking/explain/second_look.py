@@ -81,6 +81,17 @@ class Followed:
         parted = [whole.at_rates(m).parts_at(rule, ones) for m in rule.rates(given)]
         return None if None in parted else max(k for k in parted if k is not None)
 
+    def is_bounded(self, probe: Probe) -> bool:
+        """Return whether it is known how far right gradients may be off at a probe."""
+        return all(np.all(np.isfinite(g.bound)) for g in self._gradients(probe).values())
+
+    def is_longest(self, steps: Sequence[Taken]) -> bool:
+        """Return whether the last step has the longest gradient, or the largest entry of all."""
+        every = [[g.value for g in self._gradients(taken.probe).values()] for taken in steps]
+        lengths = [float(np.linalg.norm([np.linalg.norm(g) for g in each])) for each in every]
+        largest = [max(float(np.max(np.abs(g))) for g in each) for each in every]
+        return any(sizes[-1] == max(sizes) for sizes in (lengths, largest))
+
     def _gradients(self, probe: Probe) -> Gradients:
         gradients = (self.own or of_loss(self.kind))(probe)
         factor = self.factor(len(probe.x))
@@ -239,11 +250,19 @@ def course_of_steps(assessor: Assessor, followed: Followed) -> Notes:
     z = steps[parted].probe.forward(tracked=False).z
     if max(float(np.max(np.abs(value.value))) for value in z) > _FARTHEST:
         return Notes()
+    # Where an output is rounded to 1 its logarithm's derivative has no bound.
+    if not followed.is_bounded(steps[parted].probe):
+        return Notes()
     n = parted - start
     suggests = _ONSET.get(n, "an epoch's edge: shuffling, or a short last batch")
     evidence = f"each step is compared from your own weights before it: those before step {n} are "
     values = {"step": n, "suspect": suggests}
     found = Finding(TRAJECTORY, "step", values, evidence + "right")
+    if not isinstance(followed.rule, DeclaredOptimizer) and followed.is_longest(
+        steps[: parted + 1]
+    ):
+        evidence += "right. The gradient is longer there than before, and may be clipped"
+        found = replace(found, evidence=evidence, severity=Severity.UNCERTAIN)
     # Where training has led, float32 has more roundings than are bounded: exponentials of large
     # numbers, roots of small ones.
     if np.float32 in (steps[parted].probe.dtype, subject.own_dtype):

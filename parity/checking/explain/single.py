@@ -5,7 +5,8 @@ from dataclasses import replace
 from parity.checking.asking.gradients import Step
 from parity.checking.asking.repeating import alike
 from parity.checking.asking.subject import Subject, TheirError
-from parity.checking.explain.forms import Answered, Asking
+from parity.checking.explain.answered import Answered
+from parity.checking.explain.forms import Asking
 from parity.checking.model.probe import Form, Probe, label_forms
 
 _ONE_BY_ONE = (

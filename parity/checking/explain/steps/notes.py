@@ -11,8 +11,8 @@ from parity.checking.bugs.findings import Finding, Notes
 from parity.checking.bugs.table import UNKNOWN, UNKNOWN_TENSOR
 from parity.checking.bugs.tensors import BIAS_MISSING, KERNEL_MISSING
 from parity.checking.explain import rows, second_look
+from parity.checking.explain.answered import Answered
 from parity.checking.explain.assessment import Assessment
-from parity.checking.explain.forms import Answered
 from parity.checking.explain.second_look import Followed
 from parity.checking.explain.steps.course import course, of_loss, of_source
 from parity.checking.explain.steps.declared import Reading
