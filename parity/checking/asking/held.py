@@ -1,8 +1,9 @@
 """What the user's objects and modules hold, put back after each change that was tried."""
 
 import operator
+import sys
 from collections.abc import Iterable, Iterator
-from functools import partial
+from functools import cache, partial
 from types import CellType, FunctionType, MethodType
 from typing import Any, cast
 
@@ -39,16 +40,24 @@ class Held:
         self._arrays: list[tuple[Array, Array]] = []
         self._lists: list[tuple[list[Any], list[Any]]] = []
         self._dicts: list[tuple[dict[Any, Any], dict[Any, Any]]] = []
+        self._names: set[int] = set()
         known: set[int] = set()
-        level: list[Any] = list(holders)
-        while level:
+        # What the callables themselves hold first, then what names of modules lead to, and what
+        # objects of libraries do last: behind these there may be anything, a whole test runner.
+        first, names, others = list(holders), list[Any](), list[Any]()
+        while level := first or names or others:
             below: list[Any] = []
             for value in level:
                 if id(value) in known or len(known) > _MOST_PARTS:
                     continue
                 known.add(id(value))
                 below += self._noted(value)
-            level = below
+            level.clear()
+            for value in below:
+                tier = (
+                    names if id(value) in self._names else others if _of_library(value) else first
+                )
+                tier.append(value)
 
     def _noted(self, value: Any) -> Iterator[Any]:
         """Note an array or a part, and yield what it holds."""
@@ -92,6 +101,7 @@ class Held:
         if own:
             yield from filter(_holds, function.__defaults__ or ())
             yield from filter(None, (vars(function), function.__kwdefaults__))
+            self._names.add(id(function.__globals__))
             yield function.__globals__
 
     def differs(self, other: "Held") -> bool:
@@ -136,6 +146,18 @@ def is_object(value: Any) -> bool:
     attributes = getattr(value, "__dict__", None)
     made_by_python = type(value).__module__ == "builtins"  # functions, classes, modules
     return isinstance(attributes, dict) and not made_by_python and not isinstance(value, type)
+
+
+def _of_library(value: Any) -> bool:
+    """Whether something is an object of a class that an installed package, or Python, has."""
+    return is_object(value) and _is_of_library(type(value))
+
+
+@cache
+def _is_of_library(kind: type) -> bool:
+    module = sys.modules.get(kind.__module__)
+    filename = getattr(module, "__file__", None)
+    return isinstance(filename, str) and foreign(filename)
 
 
 def _holds(value: Any) -> bool:
