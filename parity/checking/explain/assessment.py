@@ -28,6 +28,8 @@ from parity.checking.model.probe import Form, Probe, batch_size, draw_probe, wid
 _MOST_PROBES, _FEWEST_PROBES, _ENOUGH_NUMBERS = 6, 2, 6
 # Fewer elements than this are off by a bug, not by the rounding of a lower precision.
 _MANY = 8
+# A sum of so many terms is off by so many times its largest result's rounding a term, at most.
+_SUM = 8
 
 
 @dataclass(frozen=True)
@@ -165,11 +167,31 @@ class Assessment:
         for key, match in self.matches.items():
             if match is not None:
                 continue
-            off, of = self._off(key, [right[key] for right in rights], rounded)
-            if off * 2 <= of:
+            values = [right[key] for right in rights]
+            off, of = self._off(key, values, rounded)
+            if off * 2 <= of or self._is_too_far(key, values, rounded):
                 return False
             number += off
         return number >= _MANY
+
+    def _is_too_far(self, key: Key, rights: Sequence[Approx], rounded: "Assessment") -> bool:
+        """Return whether a tensor is off by more than one sum in float32 rounds.
+
+        Where the layer's other tensor is right to float64's rounding, so is the delta, and nothing
+        but the sum over the batch is left.
+        """
+        others = [m for k, m in self.matches.items() if k.layer == key.layer and k != key]
+        own = self.matches.get(key), rounded.matches.get(key)
+        decays = any(match is not None and match.decay for match in own)
+        if not others or None in others or decays:
+            return False
+        batch, unit = len(self.probes[0].x), float(np.finfo(np.float32).eps)
+        for probe, right in zip(self.probes, rights, strict=True):
+            value = rounded.factor * right.value
+            room = _SUM * batch * unit * float(np.max(np.abs(value)))
+            if np.max(np.abs(probe.gradients[key] - value)) > room:
+                return True
+        return False
 
     def _off(self, key: Key, rights: Sequence[Approx], rounded: "Assessment") -> tuple[int, int]:
         """Return how many elements of a tensor are off on all probes, and of how many."""

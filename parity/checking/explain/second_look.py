@@ -191,7 +191,8 @@ def factor_elsewhere(
         return None
     value = correct_gradients(kind, probe.forward(tracked=False), probe.y)[key].value.ravel()
     matrix = np.stack([value, probe.weights[key].ravel()], axis=1)
-    found = np.linalg.lstsq(matrix, probe.gradients[key].ravel(), rcond=None)[0]
+    own = probe.gradients[key].ravel().astype(float)  # half precision is unknown to linalg
+    found = np.linalg.lstsq(matrix, own, rcond=None)[0]
     return len(probe.x), float(found[0])
 
 

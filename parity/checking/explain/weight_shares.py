@@ -148,5 +148,5 @@ def _fitted(probe: Probe, kind: LossKind) -> dict[Key, float]:
     shares: dict[Key, float] = {}
     for key, w, g, _ in probe.tensors():
         matrix = np.stack([rights[key].value.ravel(), w.ravel()], axis=1)
-        shares[key] = float(np.linalg.lstsq(matrix, g.ravel(), rcond=None)[0][1])
+        shares[key] = float(np.linalg.lstsq(matrix, g.ravel().astype(float), rcond=None)[0][1])
     return shares
