@@ -29,7 +29,7 @@ _MOST_PROBES, _FEWEST_PROBES, _ENOUGH_NUMBERS = 6, 2, 6
 # Fewer elements than this are off by a bug, not by the rounding of a lower precision.
 _MANY = 8
 # A sum of so many terms is off by so many times its largest result's rounding a term, at most.
-_SUM = 8
+_SUM = 2
 
 
 @dataclass(frozen=True)
@@ -181,13 +181,13 @@ class Assessment:
         but the sum over the batch is left.
         """
         others = [m for k, m in self.matches.items() if k.layer == key.layer and k != key]
-        own = self.matches.get(key), rounded.matches.get(key)
-        decays = any(match is not None and match.decay for match in own)
-        if not others or None in others or decays:
+        if not others or None in others:
             return False
+        match = rounded.matches.get(key)
+        decay = 0.0 if match is None else match.decay
         batch, unit = len(self.probes[0].x), float(np.finfo(np.float32).eps)
         for probe, right in zip(self.probes, rights, strict=True):
-            value = rounded.factor * right.value
+            value = rounded.factor * right.value + decay * probe.weights[key]
             room = _SUM * batch * unit * float(np.max(np.abs(value)))
             if np.max(np.abs(probe.gradients[key] - value)) > room:
                 return True
