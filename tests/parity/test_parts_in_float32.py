@@ -80,3 +80,16 @@ def test_a_larger_error_in_one_tensor_is_none_of_float32(place: int, summed: boo
     # Beside a decay that no loss is known of, more of the kernel may depend on the weights.
     wrong = {Outcome.WRONG, Outcome.UNKNOWN} if decay else {Outcome.WRONG}
     assert report.outcome in wrong, str(report)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_gradients_of_less_precision_than_the_weights_are_remarked(dtype: type):
+    report = checked(lambda g, inputs, deltas: [a.astype(dtype) for a in g], False)
+    assert report.outcome is Outcome.RIGHT, str(report)
+    said = f"Precision: your gradients are {np.dtype(dtype)} where the weights are float64."
+    assert any(remark.startswith(said) for remark in report.remarks), str(report)
+
+
+def test_half_precision_beside_a_penalty_ends_in_no_exception():
+    report = checked(lambda g, inputs, deltas: [a.astype(np.float16) for a in g], False, 0.01)
+    assert report.outcome is not Outcome.WRONG, str(report)

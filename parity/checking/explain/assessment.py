@@ -259,6 +259,12 @@ class Assessor:
         if self.clipping is not None and not misfits:
             self.clipping.lift(probe)
         probe.dtype = lowest(self.dtype, *(g.dtype for g in probe.gradients.values()))
+        remark = (
+            f"Precision: your gradients are {probe.dtype} where the weights are {self.dtype}. They "
+            "were compared up to that rounding, and smaller errors are not seen."
+        )
+        if probe.dtype != self.dtype and remark not in self.remarks:
+            self.remarks.append(remark)
         return probe, misfits
 
     def assess(self, source: Source, form: Form) -> Assessment:
