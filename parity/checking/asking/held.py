@@ -150,7 +150,8 @@ def is_object(value: Any) -> bool:
 
 def _of_library(value: Any) -> bool:
     """Whether something is an object of a class that an installed package, or Python, has."""
-    return is_object(value) and _is_of_library(type(value))
+    kind = type(cast(object, value))
+    return is_object(value) and _is_of_library(kind)
 
 
 @cache
